@@ -1,0 +1,33 @@
+"""What can stop a command, each with the exit code that the design promises for it.
+
+An error here is a sentence for the user: what is wrong, where, and what to do. Anything else that
+escapes is a bug of ours and exits with 70.
+"""
+
+
+class AuditError(Exception):
+    """Stops a command; the text is the one line that the user reads.
+
+    Attributes:
+        exit_code: the exit code of the process (design, "Outcomes and exit codes").
+    """
+
+    exit_code = 70
+
+
+class UsageError(AuditError):
+    """Wrong usage or configuration: nothing was asked of the API."""
+
+    exit_code = 2
+
+
+class RefusedError(AuditError):
+    """The token is refused or lacks a scope: nothing could be audited."""
+
+    exit_code = 4
+
+
+class StoppedError(AuditError):
+    """The run ended before its commit: API unreachable, disk full, signal."""
+
+    exit_code = 5

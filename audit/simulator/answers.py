@@ -1,0 +1,83 @@
+"""What the API answers when it does not answer: errors, waits, and bodies that are none."""
+
+import json
+import uuid
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from typing import Any
+
+from aiohttp import web
+
+#: The API's own words, by status.
+MESSAGES = {
+    "400": "The request could not be understood by the server due to malformed syntax.",
+    "403": (
+        "The server understood the request, but refused to fulfill it because the access token is missing required "
+        "scopes or the user is missing required roles or licenses."
+    ),
+    "404": "The requested resource could not be found.",
+    "409": "The request could not be processed because it conflicts with some established rule of the system.",
+    "500": "Something went wrong on the server.",
+    "504": "An upstream server failed to respond on time.",
+}
+
+
+def error(status: int, message: str, *, code: int | None = None, headers: dict[str, str] | None = None) -> web.Response:
+    """An error in the shape of the calling configuration API: `errorCode` where there is a code."""
+    description: dict[str, Any] = {"description": message}
+    body: dict[str, Any] = {"message": message, "errors": [description], "trackingId": f"ROUTERGW_{uuid.uuid4()}"}
+    if code is not None:
+        description["errorCode"] = body["errorCode"] = code
+    all_headers = {"TrackingID": body["trackingId"], **(headers or {})}
+    return web.Response(status=status, text=json.dumps(body), content_type="application/json", headers=all_headers)
+
+
+async def cut_off(request: web.Request, beginning: bytes | None) -> web.StreamResponse:
+    """Break the connection: at once, or with an answer that is not whole."""
+    response = web.StreamResponse(headers={"Content-Length": "100000", "Content-Type": "application/json"})
+    if beginning is not None:
+        await response.prepare(request)
+        await response.write(beginning)
+    if request.transport is not None:
+        request.transport.abort()
+    return response
+
+
+def _wait(status: int, retry_after: str | None) -> web.Response:
+    headers = {} if retry_after is None else {"Retry-After": retry_after}
+    return error(status, "Too many requests." if status == 429 else "Locked.", headers=headers)
+
+
+def _in_a_second() -> str:
+    return format_datetime(datetime.now(UTC) + timedelta(seconds=1), usegmt=True)
+
+
+def _text(text: str, content_type: str = "application/json", status: int = 200) -> web.Response:
+    return web.Response(text=text, content_type=content_type, status=status)
+
+
+#: What each kind of fault (`audit.simulator.faults.KINDS`) is answered with, but for those that break or delay.
+FAULTY_ANSWERS: dict[str, Callable[[], web.Response]] = {
+    "429": lambda: _wait(429, "1"),
+    "429-date": lambda: _wait(429, _in_a_second()),
+    "429-zero": lambda: _wait(429, "0"),
+    "429-absent": lambda: _wait(429, None),
+    "429-nonsense": lambda: _wait(429, "rand(30),add(30)"),
+    "429-long": lambda: _wait(429, "194"),
+    "423": lambda: _wait(423, None),
+    "423-seconds": lambda: _wait(423, "1"),
+    "400": lambda: error(400, MESSAGES["400"]),
+    "403": lambda: error(403, MESSAGES["403"]),
+    "404": lambda: error(404, MESSAGES["404"]),
+    "409": lambda: error(409, MESSAGES["409"]),
+    "500": lambda: error(500, MESSAGES["500"]),
+    "502": lambda: _text("<html><head><title>502 Bad Gateway</title></head></html>", "text/html", 502),
+    "503": lambda: web.Response(status=503, headers={"Retry-After": "1"}),
+    "504": lambda: error(504, MESSAGES["504"]),
+    "html": lambda: _text("<html>Sign in</html>", "text/html"),
+    "empty": lambda: _text(""),
+    "malformed": lambda: _text('{"allowAutoAnswer": tru'),
+    "array": lambda: _text("[]"),
+    "mistyped": lambda: _text('{"allowAutoAnswer": {"on": 1}, "connectionType": [], "accessType": "ALLOW_MEMBERS"}'),
+}

@@ -1,0 +1,164 @@
+"""What goes wrong, by share or by plan, the same for each seed and whatever the order of requests.
+
+A specification is a list of items, separated by commas:
+
+==================  ==========================================================================
+``KIND=SHARE``      a fault for this share of reads, at most twice in a row for one URL, so that
+                    a client that retries gets its answer
+``KIND=SHARE!``     the same share of URLs fails at every try
+``KIND@N``          the N-th request of the server (from 1) fails; may be repeated
+``all=SHARE``       every passing kind together, but for the ones that take long
+``QUIRK``           an oddity of listings, always on; ``quirks`` is all that a client must survive
+==================  ==========================================================================
+"""
+
+import random
+from collections import Counter
+from dataclasses import dataclass, field
+
+#: Kinds of fault, each with what it does.
+KINDS = {
+    "429": "too many requests, Retry-After: 1",
+    "429-date": "the same, with a date",
+    "429-zero": "the same, Retry-After: 0",
+    "429-absent": "the same, without Retry-After",
+    "429-nonsense": "the same, Retry-After: rand(30),add(30)",
+    "429-long": "the same, Retry-After: 194",
+    "423": "locked, without Retry-After",
+    "423-seconds": "locked, Retry-After: 1",
+    "500": "server error in the documented shape",
+    "502": "bad gateway, an HTML page",
+    "503": "unavailable, Retry-After: 1, empty body",
+    "504": "gateway timeout",
+    "html": "200 with an HTML page",
+    "empty": "200 with no body",
+    "malformed": "200 with broken JSON",
+    "truncated": "a body that ends before its Content-Length",
+    "reset": "the connection is reset",
+    "slow": "the answer comes late",
+    "400": "malformed request",
+    "403": "a missing role",
+    "404": "deleted since it was listed",
+    "409": "conflict",
+    "array": "200 with a JSON array",
+    "mistyped": "200 with settings of another shape",
+}
+#: The kinds that a retry cures and that do not take long.
+PASSING = (
+    "429", "429-date", "429-zero", "429-absent", "429-nonsense", "423", "423-seconds", "500", "502", "503", "504",
+    "html", "empty", "malformed", "truncated", "reset",
+)  # fmt: skip
+#: Oddities of listings that are always on, each with what it does.
+QUIRKS = {
+    "duplicate": "each page repeats the last item of the page before",
+    "empty-page": "an empty page with a next link stands amid the others",
+    "max-null": "next links say max=null, which is refused when asked for",
+    "no-blank": "no blank behind the semicolon of a Link",
+    "valueless": "next links hold a parameter without a value",
+    "foreign-link": "next links lead to another host",
+    "no-link": "no Link at all",
+    "lost-org": "next links drop orgId",
+    "endless": "the last page links to itself",
+}
+SURVIVABLE = ("duplicate", "empty-page", "max-null", "no-blank", "valueless")
+_MAX_IN_A_ROW = 2
+
+
+@dataclass
+class Faults:
+    """Decides which request fails, and how. Made by `parse`."""
+
+    seed: int = 1
+    shares: dict[str, float] = field(default_factory=dict)
+    lasting: dict[str, float] = field(default_factory=dict)
+    plan: dict[int, str] = field(default_factory=dict)
+    quirks: frozenset[str] = frozenset()
+    _requests: int = 0
+    _tries: Counter[str] = field(default_factory=Counter)
+    _in_a_row: Counter[str] = field(default_factory=Counter)
+
+    def next(self, url: str) -> str | None:
+        """The kind of fault that the next request, of this URL, ends in; None where it goes well."""
+        self._requests += 1
+        if self._requests in self.plan:
+            return self.plan[self._requests]
+        if kind := self._draw(self.lasting, f"{self.seed}/{url}"):
+            return kind
+        self._tries[url] += 1
+        kind = self._draw(self.shares, f"{self.seed}/{url}/{self._tries[url]}")
+        if kind is None or self._in_a_row[url] >= _MAX_IN_A_ROW:
+            self._in_a_row[url] = 0
+            return None
+        self._in_a_row[url] += 1
+        return kind
+
+    @staticmethod
+    def _draw(shares: dict[str, float], key: str) -> str | None:
+        if not shares:
+            return None
+        lot = random.Random(key).random()  # noqa: S311
+        for kind, share in shares.items():
+            lot -= share
+            if lot < 0:
+                return kind
+        return None
+
+
+def parse(text: str, seed: int = 1) -> Faults:
+    """Read a specification of faults.
+
+    Raises:
+        ValueError: it names no known kind, or a share or number that is none.
+    """
+    faults = Faults(seed)
+    quirks: set[str] = set()
+    for item in filter(None, (part.strip() for part in text.split(","))):
+        kind, at, number = item.partition("@")
+        name, equals, share = item.partition("=")
+        if at:
+            faults.plan[int(number)] = _known(kind, KINDS)
+        elif not equals:
+            quirks.update(SURVIVABLE if item == "quirks" else {_known(item, QUIRKS)})
+        elif name == "all":
+            faults.shares.update(dict.fromkeys(PASSING, _share(share) / len(PASSING)))
+        elif share.endswith("!"):
+            faults.lasting[_known(name, KINDS)] = _share(share[:-1])
+        else:
+            faults.shares[_known(name, KINDS)] = _share(share)
+    faults.quirks = frozenset(quirks)
+    return faults
+
+
+def explain() -> str:
+    """The specification of faults, for a terminal."""
+    rows = [
+        ("SPEC is a list, separated by commas, of:", {}),
+        ("", {
+            "KIND=SHARE": "this share of reads fails, at most twice in a row for one URL",
+            "KIND=SHARE!": "this share of URLs fails at every try",
+            "KIND@N": "the N-th request fails (from 1); may be repeated",
+            "all=SHARE": "every kind together that a retry cures soon",
+            "QUIRK": "an oddity of listings, always on",
+            "quirks": ", ".join(SURVIVABLE),
+        }),
+        ("\nkinds:", KINDS),
+        ("\nquirks:", QUIRKS),
+    ]  # fmt: skip
+    lines = []
+    for title, entries in rows:
+        lines += [title] if title else []
+        lines += [f"  {name:<14}{meaning}" for name, meaning in entries.items()]
+    return "\n".join(lines)
+
+
+def _share(text: str) -> float:
+    share = float(text)
+    if not 0 <= share <= 1:
+        raise ValueError(f"{text} is no share between 0 and 1")
+    return share
+
+
+def _known(name: str, known: dict[str, str]) -> str:
+    if name not in known:
+        raise ValueError(f"{name!r} is not one of {', '.join(known)}")
+    return name

@@ -1,0 +1,19 @@
+"""How the Webex API can end a run, by meaning."""
+
+from audit.errors import RefusedError, StoppedError
+
+
+class TokenRefusedError(RefusedError):
+    """The token itself is refused (401): nothing more is asked with it."""
+
+
+class ScopeError(RefusedError):
+    """The token is good, but may not read this (403)."""
+
+
+class UnansweredError(StoppedError):
+    """What a run can't do without was not answered, retries included."""
+
+
+class ForeignLinkError(StoppedError):
+    """A next link leads to another origin than the token's."""

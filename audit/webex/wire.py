@@ -1,0 +1,221 @@
+"""The rules of the Webex API as pure functions: status, headers and body → a meaning.
+
+Sources: the official OpenAPI documents (webex/webex-openapi-specs, error statuses of every
+operation), "Webex REST API Basics" on developer.webex.com (paging), RFC 9110 section 10.2.3
+(`Retry-After`) and RFC 8288 (`Link`). Nothing here does I/O.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+from urllib.parse import parse_qsl, quote, urljoin, urlsplit
+
+import msgspec
+
+from audit.outcome import Outcome
+
+#: Waited where a 429 names no usable time; what other clients of this API wait too.
+DEFAULT_RETRY_AFTER_S = 5.0
+#: `Retry-After: 0` has been sent for a wait of less than a second.
+MIN_RETRY_AFTER_S = 1.0
+#: More than a week is no wait but a defect, and is treated as nonsense.
+MAX_RETRY_AFTER_S = 7 * 86_400.0
+
+_RETRYABLE = frozenset({423, 429, 500, 502, 503, 504})
+_NOT_A_CALLING_USER = 4008
+_NOT_A_PROFESSIONAL_PLACE = 25409
+_MAX_MESSAGE = 500
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """What one answer of the API means."""
+
+    outcome: Outcome
+    is_retryable: bool = False
+    message: str | None = None
+    tracking_id: str | None = None
+
+
+def judge(status: int, headers: Mapping[str, str], body: bytes) -> Verdict:
+    """The meaning of an answer to a read, by its status, headers (any case) and body."""
+    tracking_id = headers.get("trackingid")
+    if status == 200:
+        if (defect := body_defect(body)) is None:
+            return Verdict(Outcome.OK, tracking_id=tracking_id)
+        return Verdict(Outcome.INVALID_RESPONSE, True, defect, tracking_id)
+    error = read_error(body)
+    return Verdict(
+        _outcome_of(status, error.codes),
+        status in _RETRYABLE,
+        error.message or f"HTTP {status} without a message",
+        tracking_id or error.tracking_id,
+    )
+
+
+_OUTCOME_OF_STATUS = {
+    401: Outcome.FORBIDDEN,
+    403: Outcome.FORBIDDEN,
+    404: Outcome.NOT_FOUND,
+    410: Outcome.NOT_FOUND,
+    423: Outcome.THROTTLED,
+    429: Outcome.THROTTLED,
+}
+_OUTCOME_OF_CLASS = {4: Outcome.BAD_REQUEST, 5: Outcome.SERVER_ERROR}
+
+
+def _outcome_of(status: int, codes: frozenset[int]) -> Outcome:
+    if (status == 405 and _NOT_A_PROFESSIONAL_PLACE in codes) or (status == 404 and _NOT_A_CALLING_USER in codes):
+        return Outcome.NOT_LICENSED
+    by_class = _OUTCOME_OF_CLASS.get(status // 100, Outcome.INVALID_RESPONSE)
+    return _OUTCOME_OF_STATUS.get(status, by_class)
+
+
+def body_defect(body: bytes) -> str | None:
+    """Why a 200 body is not one JSON object, or None where it is."""
+    try:
+        text = bytes(msgspec.json.decode(body, type=msgspec.Raw))
+        body.decode("utf-8")
+    except UnicodeDecodeError:
+        return "the answer is not UTF-8"
+    except RecursionError:
+        return "the answer is nested too deep"
+    except msgspec.DecodeError as error:
+        # msgspec refuses unpaired surrogates, which JSON allows: the standard library decides.
+        try:
+            json.loads(body)
+        except ValueError:
+            return f"the answer is not JSON: {error}"
+        text = body.lstrip()
+    return None if text.startswith(b"{") else "the answer is not a JSON object"
+
+
+class ApiError(msgspec.Struct, frozen=True):
+    """What the body of an error says, whichever of the known shapes it has."""
+
+    message: str | None = None
+    codes: frozenset[int] = frozenset()
+    tracking_id: str | None = None
+
+
+def read_error(body: bytes) -> ApiError:
+    """Read an error body; an HTML page, an empty one or an unknown shape gives an empty `ApiError`."""
+    try:
+        content = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return ApiError()
+    messages: list[str] = []
+    codes: set[int] = set()
+    tracking_ids: list[str] = []
+    _collect(content, messages, codes, tracking_ids)
+    texts = list(dict.fromkeys(messages))
+    return ApiError(
+        "; ".join(texts)[:_MAX_MESSAGE] or None, frozenset(codes), tracking_ids[0] if tracking_ids else None
+    )
+
+
+def _collect(node: Any, messages: list[str], codes: set[int], tracking_ids: list[str]) -> None:
+    if isinstance(node, list):
+        for item in node:
+            _collect(item, messages, codes, tracking_ids)
+    elif isinstance(node, dict):
+        for key, value in node.items():
+            if key in ("message", "description", "errorMessage", "error_description") and isinstance(value, str):
+                messages.append(value)
+            elif key in ("errorCode", "code") and str(value).isdecimal():
+                codes.add(int(value))
+            elif key == "trackingId" and isinstance(value, str):
+                tracking_ids.append(value)
+            else:
+                _collect(value, messages, codes, tracking_ids)
+
+
+def retry_after_s(value: str | None, now: datetime) -> float | None:
+    """The seconds that a `Retry-After` asks for, or None where it says nothing usable.
+
+    Seconds and HTTP dates (RFC 9110) are understood; a time in the past and `0` become
+    `MIN_RETRY_AFTER_S`; text such as ``rand(30),add(30)``, which the API has sent, is None.
+
+    Args:
+        value: the header's text, None where it is absent.
+        now: the time to measure a date from: the answer's own `Date` where it has one.
+    """
+    text = (value or "").strip()
+    if re.fullmatch(r"[0-9]{1,12}(\.[0-9]{1,9})?", text):
+        delay_s = float(text)
+    else:
+        try:
+            delay_s = (parsedate_to_datetime(text) - now).total_seconds()
+        except (ValueError, TypeError, OverflowError):
+            return None
+    return max(delay_s, MIN_RETRY_AFTER_S) if delay_s <= MAX_RETRY_AFTER_S else None
+
+
+def answer_time(headers: Mapping[str, str], default: datetime) -> datetime:
+    """The time by the server's clock (`Date`), `default` where it is absent or nonsense."""
+    try:
+        told = parsedate_to_datetime(headers.get("date", ""))
+    except (ValueError, TypeError):
+        return default
+    return told if told.tzinfo else default
+
+
+_LINK = re.compile(r"<([^>]*)>((?:\s*;\s*[^\s;,=]+(?:\s*=\s*(?:\"[^\"]*\"|[^\s;,\"]*))?)*)")
+_REL = re.compile(r";\s*rel\s*=\s*(?:\"([^\"]*)\"|([^\s;,\"]+))", re.IGNORECASE)
+
+
+def next_link(link: str | None) -> str | None:
+    """The target of `rel="next"` in a `Link` header (several links may share one header)."""
+    for target, parameters in _LINK.findall(link or ""):
+        rel = _REL.search(parameters)
+        if rel and "next" in (rel.group(1) or rel.group(2) or "").lower().split():
+            return str(target)
+    return None
+
+
+def next_url(link: str | None, current_url: str, params: Mapping[str, str]) -> str | None:
+    """The URL of the next page, or None on the last one.
+
+    The URL is opaque and stays as it came, but for defects that the API is known to have sent: a
+    relative URL, ``https,https://``, ``max=null``, and an `orgId` that got lost on the way (it
+    would silently list another organization).
+
+    Args:
+        link: the `Link` header of the current page.
+        current_url: the URL of the current page.
+        params: the query of the first page.
+    """
+    target = next_link(link)
+    if not target:
+        return None
+    url = urljoin(current_url, re.sub(r"^https?,(?=https?://)", "", target))
+    url = re.sub(r"(?<=[?&])max=null(?=&|$)", f"max={params['max']}" if "max" in params else "", url)
+    names = {name for name, _ in parse_qsl(urlsplit(url).query, keep_blank_values=True)}
+    if "orgId" in params and "orgId" not in names:
+        url += f"{'&' if '?' in url else '?'}orgId={quote(params['orgId'], safe='')}"
+    return url
+
+
+def origin_of(url: str) -> tuple[str, str, int | None]:
+    """Scheme, host and port of a URL: what the token may be sent to (RFC 6454)."""
+    parts = urlsplit(url)
+    default = {"https": 443, "http": 80}.get(parts.scheme)
+    try:
+        port = parts.port
+    except ValueError:
+        port = -1
+    return parts.scheme, (parts.hostname or "").lower(), default if port is None else port
+
+
+def body_object(body: bytes) -> dict[str, Any]:
+    """A 200 body that `body_defect` found nothing wrong with, as an object."""
+    content: dict[str, Any] = json.loads(body)
+    return content
+
+
+def page_items(body: bytes, key: str) -> list[Any]:
+    """The items of a listing's page; a page with no or a null list is an empty one."""
+    items = body_object(body).get(key)
+    return items if isinstance(items, list) else []

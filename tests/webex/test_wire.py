@@ -1,0 +1,195 @@
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from audit.outcome import Outcome
+from audit.webex.wire import (
+    answer_time,
+    body_defect,
+    judge,
+    next_link,
+    next_url,
+    origin_of,
+    page_items,
+    read_error,
+    retry_after_s,
+)
+
+NOW = datetime(2026, 11, 21, 19, 9, tzinfo=UTC)
+E3 = b'{"errorCode": 25409, "message": "Invalid Professional Place", "errors": [{"description": "x", "errorCode": 1}]}'
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "outcome", "is_retryable"),
+    [
+        (200, b'{"allowAutoAnswer": true}', Outcome.OK, False),
+        (200, b'\n {"a": 1}\n', Outcome.OK, False),
+        (200, b'{"name": "\\ud800"}', Outcome.OK, False),
+        (200, b"", Outcome.INVALID_RESPONSE, True),
+        (200, b"<html>", Outcome.INVALID_RESPONSE, True),
+        (200, b"[]", Outcome.INVALID_RESPONSE, True),
+        (200, b'{"a": "\xff"}', Outcome.INVALID_RESPONSE, True),
+        (200, b'{"a": 1} trailing', Outcome.INVALID_RESPONSE, True),
+        (204, b"", Outcome.INVALID_RESPONSE, False),
+        (302, b"", Outcome.INVALID_RESPONSE, False),
+        (400, b"{}", Outcome.BAD_REQUEST, False),
+        (403, b"{}", Outcome.FORBIDDEN, False),
+        (404, b'{"message": "gone"}', Outcome.NOT_FOUND, False),
+        (404, b'{"errors": [{"description": "[Error 4008]", "code": "4008"}]}', Outcome.NOT_LICENSED, False),
+        (404, b'{"error": [{"key": "404", "message": [{"code": 4008}]}]}', Outcome.NOT_LICENSED, False),
+        (405, E3, Outcome.NOT_LICENSED, False),
+        (405, b"<html>", Outcome.BAD_REQUEST, False),
+        (409, b"{}", Outcome.BAD_REQUEST, False),
+        (410, b"{}", Outcome.NOT_FOUND, False),
+        (415, b"{}", Outcome.BAD_REQUEST, False),
+        (428, b"{}", Outcome.BAD_REQUEST, False),
+        (423, b"", Outcome.THROTTLED, True),
+        (429, b"", Outcome.THROTTLED, True),
+        (500, b"", Outcome.SERVER_ERROR, True),
+        (501, b"", Outcome.SERVER_ERROR, False),
+        (502, b"<html>", Outcome.SERVER_ERROR, True),
+        (503, b"", Outcome.SERVER_ERROR, True),
+        (504, b"", Outcome.SERVER_ERROR, True),
+    ],
+)
+def test_a_status_and_body_have_one_meaning(status: int, body: bytes, outcome: Outcome, is_retryable: bool) -> None:  # noqa: FBT001
+    verdict = judge(status, {}, body)
+    assert (verdict.outcome, verdict.is_retryable) == (outcome, is_retryable)
+    assert (verdict.message is None) == (outcome is Outcome.OK)
+
+
+@pytest.mark.parametrize(
+    ("body", "message", "codes"),
+    [
+        (b'{"message": "m", "errors": [{"description": "d"}], "trackingId": "T"}', "m; d", set()),
+        (b'{"message": "m", "errors": [{"description": "m"}], "trackingId": "T"}', "m", set()),
+        (b'{"message": "m", "trackingId": "T"}', "m", set()),
+        (
+            b'{"errorCode": 25223, "message": "m", "trackingId": "T", "errors": [{"description": "d", "code": 8363}]}',
+            "m; d",
+            {25223, 8363},
+        ),
+        (
+            b'{"error": [{"key": "400", "message": [{"description": "d", "code": null}]}], "trackingId": "T"}',
+            "d",
+            set(),
+        ),
+        (b'[{"errors": [{"errorMessage": "e"}], "trackingId": "T"}]', "e", set()),
+        (b'{"code": 401, "message": "m", "trackingId": "T"}', "m", {401}),
+    ],
+)
+def test_every_known_error_body_is_understood(body: bytes, message: str, codes: set[int]) -> None:
+    error = read_error(body)
+    assert (error.message, error.codes, error.tracking_id) == (message, codes, "T")
+
+
+@given(st.binary())
+def test_no_body_makes_the_rules_raise(body: bytes) -> None:
+    read_error(body)
+    body_defect(body)
+    judge(500, {}, body)
+
+
+def test_a_body_nested_too_deep_is_a_defect() -> None:
+    deep = b'{"a":' * 100_000
+    assert body_defect(deep)
+    assert read_error(deep).message is None
+
+
+@pytest.mark.parametrize(
+    ("value", "expected_s"),
+    [
+        ("4", 4.0),
+        (" 194 ", 194.0),
+        ("0", 1.0),
+        ("0.25", 1.0),
+        ("2.5", 2.5),
+        (format_datetime(NOW + timedelta(seconds=90), usegmt=True), 90.0),
+        (format_datetime(NOW - timedelta(days=1), usegmt=True), 1.0),
+        ("100000", 100_000.0),
+        ("rand(30),add(30)", None),
+        ("", None),
+        (None, None),
+        ("-5", None),
+        ("nan", None),
+        ("inf", None),
+        ("99999999999", None),
+        ("Fri, 31 Dec 9999 23:59:59 GMT", None),
+        ("Sat, 21 Nov 2026 19:10:00", None),
+    ],
+)
+def test_retry_after_is_understood_or_none(value: str | None, expected_s: float | None) -> None:
+    assert retry_after_s(value, NOW) == expected_s
+
+
+@given(st.text())
+def test_no_retry_after_raises(value: str) -> None:
+    delay_s = retry_after_s(value, NOW)
+    assert delay_s is None or delay_s >= 1
+
+
+def test_a_date_is_measured_from_the_clock_of_the_server() -> None:
+    assert answer_time({"date": "Sat, 21 Nov 2026 19:10:00 GMT"}, NOW) == NOW + timedelta(minutes=1)
+    for nonsense in ({}, {"date": "yesterday"}, {"date": "Sat, 21 Nov 2026 19:10:00 -0000"}):
+        assert answer_time(nonsense, NOW) == NOW
+
+
+URL = "https://webexapis.com/v1/workspaces?max=1000&start=0"
+
+
+@pytest.mark.parametrize(
+    ("link", "target"),
+    [
+        ('<https://h/v1/a?x=1>; rel="next"', "https://h/v1/a?x=1"),
+        ('<https://h/a>;rel="next"', "https://h/a"),
+        ("<https://h/a>; rel=next", "https://h/a"),
+        ('<https://h/a,b;c>; rel="first", <https://h/n>; title="x"; rel="next last"', "https://h/n"),
+        ('<https://h/p?before&after=Y2>; rel="next"', "https://h/p?before&after=Y2"),
+        ('<https://h/a>; rel="prev"', None),
+        ("nonsense", None),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_the_next_link_is_found(link: str | None, target: str | None) -> None:
+    assert next_link(link) == target
+
+
+@pytest.mark.parametrize(
+    ("target", "params", "url"),
+    [
+        ("https://h/p?max=null&before&after=Y2%3D", {"max": "50"}, "https://h/p?max=50&before&after=Y2%3D"),
+        ("https://h/p?max=null", {}, "https://h/p?"),
+        ("https,https://h/p?a=1", {}, "https://h/p?a=1"),
+        ("/v1/p?cursor=2", {}, "https://webexapis.com/v1/p?cursor=2"),
+        ("https://h/p?start=2", {"orgId": "Y2/="}, "https://h/p?start=2&orgId=Y2%2F%3D"),
+        ("https://h/p", {"orgId": "Y"}, "https://h/p?orgId=Y"),
+        ("https://h/p?orgId=Y", {"orgId": "Y"}, "https://h/p?orgId=Y"),
+    ],
+)
+def test_the_known_defects_of_next_urls_are_mended(target: str, params: dict[str, str], url: str) -> None:
+    assert next_url(f'<{target}>; rel="next"', URL, params) == url
+
+
+def test_a_page_without_its_list_is_an_empty_one() -> None:
+    assert page_items(b'{"items": [1, 2]}', "items") == [1, 2]
+    assert page_items(b'{"items": null}', "items") == []
+    assert page_items(b"{}", "items") == []
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "is_same"),
+    [
+        ("https://webexapis.com/v1", "https://WebexAPIs.com:443/other?x", True),
+        ("https://webexapis.com/v1", "http://webexapis.com/v1", False),
+        ("https://webexapis.com/v1", "https://webexapis.com.evil.net/v1", False),
+        ("https://webexapis.com/v1", "https://webexapis.com@evil.net/v1", False),
+        ("https://webexapis.com/v1", "https://webexapis.com:8443/v1", False),
+        ("https://webexapis.com/v1", "https://webexapis.com:99999/v1", False),
+    ],
+)
+def test_an_origin_is_scheme_host_and_port(one: str, other: str, is_same: bool) -> None:  # noqa: FBT001
+    assert (origin_of(one) == origin_of(other)) == is_same

@@ -1,0 +1,164 @@
+"""Push-to-Talk: who may open the microphone of a device that answers by itself.
+
+Sources: "Read Push-to-Talk Settings for a Workspace" of the Webex API reference, and the schemas
+`PushToTalkInfo`, `MonitoredPersonObject` and `PushToTalkNumberObject` of the official OpenAPI
+document; `location` of a member is in its examples only.
+"""
+
+from functools import lru_cache
+from urllib.parse import quote
+
+import phonenumbers
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from audit.datasets.dataset import IDENTITY_SCHEMA, Dataset
+from audit.entity import Entity, EntityType
+
+_NUMBER = pa.struct(
+    [
+        ("external", pa.string()),
+        ("extension", pa.string()),
+        ("routingPrefix", pa.string()),
+        ("esn", pa.string()),
+        ("primary", pa.bool_()),
+    ]
+)
+_MEMBER = pa.struct(
+    [
+        ("id", pa.string()),
+        ("type", pa.string()),
+        ("firstName", pa.string()),
+        ("lastName", pa.string()),
+        ("displayName", pa.string()),
+        ("email", pa.string()),
+        ("location", pa.struct([("id", pa.string()), ("name", pa.string())])),
+        ("numbers", pa.list_(_NUMBER)),
+    ]
+)
+_ANSWER = pa.schema(
+    [
+        ("allowAutoAnswer", pa.bool_()),
+        ("connectionType", pa.string()),
+        ("accessType", pa.string()),
+        ("members", pa.list_(_MEMBER)),
+    ]
+)
+
+_SETTINGS = [("allow_auto_answer", pa.bool_()), ("connection_type", pa.string()), ("access_type", pa.string())]
+_SETTINGS_SCHEMA = pa.schema([*IDENTITY_SCHEMA, *_SETTINGS, ("member_count", pa.int32())])
+_MEMBERS_SCHEMA = pa.schema(
+    [
+        *IDENTITY_SCHEMA,
+        *_SETTINGS,
+        ("member_position", pa.int32()),
+        ("member_id", pa.string()),
+        ("member_type", pa.string()),
+        ("member_first_name", pa.string()),
+        ("member_last_name", pa.string()),
+        ("member_display_name", pa.string()),
+        ("member_email", pa.string()),
+        ("member_location_id", pa.string()),
+        ("member_location_name", pa.string()),
+        ("number_position", pa.int32()),
+        ("number_external", pa.string()),
+        ("number_extension", pa.string()),
+        ("number_routing_prefix", pa.string()),
+        ("number_esn", pa.string()),
+        ("number_primary", pa.bool_()),
+        ("number_valid", pa.bool_()),
+    ]
+)
+
+
+def _path(entity: Entity) -> str:
+    return f"/telephony/config/workspaces/{quote(entity.entity_id, safe='')}/pushToTalk"
+
+
+def _flatten(identity: pa.Table, answers: pa.Table) -> dict[str, pa.Table]:
+    settings = [*identity.columns, *(answers[name] for name in ("allowAutoAnswer", "connectionType", "accessType"))]
+    member_lists = _as_array(answers["members"])
+    counts = pc.fill_null(pc.list_value_length(member_lists), 0)
+    return {
+        "push_to_talk": pa.table([*settings, counts.cast(pa.int32())], schema=_SETTINGS_SCHEMA),
+        "push_to_talk_members": _members(
+            pa.table(settings, names=_MEMBERS_SCHEMA.names[: len(settings)]), member_lists
+        ),
+    }
+
+
+def _members(settings: pa.Table, member_lists: pa.ListArray) -> pa.Table:
+    entity_rows, member_positions, members = _explode(member_lists)
+    member_rows, number_positions, numbers = _explode_outer(pc.struct_field(members, "numbers"))
+    location = pc.struct_field(members, "location")
+    of_member = [
+        member_positions,
+        *(pc.struct_field(members, name) for name in ("id", "type", "firstName", "lastName", "displayName", "email")),
+        pc.struct_field(location, "id"),
+        pc.struct_field(location, "name"),
+    ]
+    external = pc.struct_field(numbers, "external")
+    columns = [
+        *settings.take(entity_rows.take(member_rows)).columns,
+        *(column.take(member_rows) for column in of_member),
+        number_positions,
+        external,
+        *(pc.struct_field(numbers, name) for name in ("extension", "routingPrefix", "esn", "primary")),
+        _validity(external),
+    ]
+    return pa.table(columns, schema=_MEMBERS_SCHEMA)
+
+
+def _as_array(column: pa.ChunkedArray) -> pa.Array:
+    combined = column.combine_chunks()
+    return combined if isinstance(combined, pa.Array) else pa.concat_arrays(combined.chunks)
+
+
+def _explode(lists: pa.ListArray) -> tuple[pa.Array, pa.Array, pa.Array]:
+    """Each item of each list: its row, its position in its list (from 0), itself."""
+    rows = pc.list_parent_indices(lists).cast(pa.int64())
+    lengths = pc.fill_null(pc.list_value_length(lists), 0).cast(pa.int64())
+    starts = pc.subtract(pc.cumulative_sum(lengths), lengths)
+    positions = pc.subtract(pa.arange(0, len(rows)), starts.take(rows))
+    return rows, positions.cast(pa.int32()), pc.list_flatten(lists)
+
+
+def _explode_outer(lists: pa.ListArray) -> tuple[pa.Array, pa.Array, pa.Array]:
+    """As `_explode`, but a row without items keeps one: with a null position and a null item."""
+    rows, positions, items = _explode(lists)
+    is_empty = pc.equal(pc.fill_null(pc.list_value_length(lists), 0), 0)
+    lonely = pc.indices_nonzero(is_empty).cast(pa.int64())
+    all_rows = pa.concat_arrays([rows, lonely])
+    order = pc.sort_indices(all_rows)
+    nulls = [pa.nulls(len(lonely), kind) for kind in (positions.type, items.type)]
+    return (
+        all_rows.take(order),
+        pa.concat_arrays([positions, nulls[0]]).take(order),
+        pa.concat_arrays([items, nulls[1]]).take(order),
+    )
+
+
+def _validity(external: pa.Array) -> pa.Array:
+    encoded = external.dictionary_encode()
+    valid = pa.array([_is_valid(number) for number in encoded.dictionary.to_pylist()], pa.bool_())
+    return valid.take(encoded.indices)
+
+
+@lru_cache(maxsize=65_536)
+def _is_valid(number: str) -> bool:
+    """Whether a text is a valid number in international form (E.164), by the metadata of `phonenumbers`."""
+    try:
+        return phonenumbers.is_valid_number(phonenumbers.parse(number, None))
+    except phonenumbers.NumberParseException:
+        return False
+
+
+PUSH_TO_TALK = Dataset(
+    name="push_to_talk",
+    scopes={EntityType.WORKSPACE: "spark-admin:workspaces_read"},
+    path=_path,
+    answer=_ANSWER,
+    required=("allowAutoAnswer", "connectionType", "accessType"),
+    tables={"push_to_talk": _SETTINGS_SCHEMA, "push_to_talk_members": _MEMBERS_SCHEMA},
+    flatten=_flatten,
+)

@@ -1,0 +1,122 @@
+import json
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from audit.datasets.answers import read_answers
+
+SCHEMA = pa.schema(
+    [
+        ("on", pa.bool_()),
+        ("word", pa.string()),
+        (
+            "members",
+            pa.list_(
+                pa.struct([("id", pa.string()), ("location", pa.struct([("id", pa.string()), ("name", pa.string())]))])
+            ),
+        ),
+    ]
+)
+
+
+def read(*answers: Any, required: tuple[str, ...] = ()) -> Any:
+    bodies = [answer if isinstance(answer, bytes) else json.dumps(answer).encode() for answer in answers]
+    return read_answers(bodies, SCHEMA, required)
+
+
+def rows(answers: Any) -> Any:
+    return answers.table.select(SCHEMA.names).to_pylist()
+
+
+def test_no_answers_are_an_empty_table() -> None:
+    assert read().table.schema == SCHEMA
+
+
+def test_a_pretty_printed_body_is_one_row() -> None:
+    answers = read(b'{\r\n  "on": true,\n  "word": "a\\nb"\n}\n', {"on": False})
+    assert rows(answers) == [
+        {"on": True, "word": "a\nb", "members": None},
+        {"on": False, "word": None, "members": None},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("odd", "plain"),
+    [
+        ({"on": "true"}, {"on": True}),
+        ({"on": "False"}, {"on": False}),
+        ({"word": 7}, {"word": "7"}),
+        (
+            {"members": [{"location": "Paragville"}]},
+            {"members": [{"id": None, "location": {"id": None, "name": "Paragville"}}]},
+        ),
+        ({"members": [None]}, {"members": [None]}),
+    ],
+)
+def test_what_the_api_is_known_to_send_is_coerced(odd: Any, plain: Any) -> None:
+    answers = read({"on": True, "word": "before"}, odd, {"word": "after"})
+    assert rows(answers)[1] == {"on": None, "word": None, "members": None} | plain
+    assert [row["word"] for row in rows(answers)[::2]] == ["before", "after"]
+    assert answers.positions == [0, 1, 2]
+    assert answers.defects == {}
+
+
+@pytest.mark.parametrize(
+    ("bad", "defect"),
+    [
+        ({"on": 1}, "on is a number where a boolean is documented"),
+        ({"on": {}}, "on is an object where a boolean is documented"),
+        ({"word": []}, "word is a list where a text is documented"),
+        ({"members": {}}, "members is an object where a list is documented"),
+        ({"members": ["Alice"]}, r"members\[\] is a text where an object is documented"),
+        ({"members": [{"id": {}}]}, r"members\[\].id is an object where a text is documented"),
+        (b"[]", "the answer is a list where an object is documented"),
+    ],
+)
+def test_a_bad_answer_is_a_defect_and_harms_no_other(bad: Any, defect: str) -> None:
+    answers = read({"word": "before"}, bad, {"word": "after"})
+    assert [row["word"] for row in rows(answers)] == ["before", "after"]
+    assert answers.positions == [0, 2]
+    assert list(answers.defects) == [1]
+    with pytest.raises(ValueError, match=defect):
+        raise ValueError(answers.defects[1])
+
+
+@pytest.mark.parametrize("companion", [{"word": "plain"}, {"word": 5}])
+def test_an_answer_without_a_required_field_is_a_defect(companion: Any) -> None:
+    answers = read(companion, {}, {"on": True, "word": None}, {"word": "last"}, required=("word",))
+    assert answers.positions == [0, 3]
+    assert answers.defects == {1: "word is missing", 2: "word is missing"}
+
+
+@pytest.mark.parametrize("companion", [{"word": "plain"}, {"word": 5}])
+def test_unknown_fields_are_counted_by_their_path(companion: Any) -> None:
+    extra = {"new": 1, "gone": None, "members": [{"new": {"x": 1}}, {"location": {"id": "L", "floor": 3}}]}
+    answers = read(companion, extra, extra)
+    assert answers.unknown_fields == {"new": 2, "members[].new": 2, "members[].location.floor": 2}
+
+
+def test_an_unpaired_surrogate_costs_one_character_not_the_answer() -> None:
+    assert rows(read(b'{"word": "a\\ud800b"}'))[0]["word"] == "a?b"
+
+
+NAMES = st.text(st.characters(codec="utf-8"))
+ANSWERS = st.fixed_dictionaries(
+    {},
+    optional={
+        "on": st.none() | st.booleans(),
+        "word": st.none() | NAMES,
+        "members": st.none()
+        | st.lists(st.none() | st.fixed_dictionaries({}, optional={"id": st.none() | NAMES}), max_size=3),
+    },
+)
+
+
+@given(st.lists(ANSWERS, max_size=6))
+def test_both_ways_to_read_give_the_same_rows(bodies: list[Any]) -> None:
+    fast = read(*bodies)
+    slow = read(*bodies, {"word": 5})
+    assert rows(fast) == rows(slow)[:-1]

@@ -1,0 +1,240 @@
+"""From parts to a snapshot: few large files, flushed to the disk, and the manifest last."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import chain
+from pathlib import Path
+from typing import Literal
+
+import pyarrow as pa
+import pyarrow.csv as pcsv
+import pyarrow.parquet as pq
+
+from audit import __version__
+from audit.errors import AuditError
+from audit.outcome import Outcome
+from audit.snapshot.coverage import COVERAGE, COVERAGE_SCHEMA, VOLATILE_COLUMNS
+from audit.snapshot.csv import CSV_OPTIONS, without_formulas
+from audit.snapshot.digest import ContentDigest
+from audit.snapshot.draft import Draft
+from audit.snapshot.files import make_dir, private_file, sha256_of, sync_dir
+from audit.snapshot.manifest import (
+    FORMAT_VERSION,
+    MANIFEST,
+    FileEntry,
+    Manifest,
+    Org,
+    Previous,
+    Requests,
+    Scope,
+    Status,
+    TableEntry,
+    Tool,
+    write_manifest,
+)
+from audit.snapshot.reader import Snapshot, list_snapshots
+
+Format = Literal["parquet", "csv"]
+_Write = Callable[[pa.Table], None]
+
+#: Rows in memory at once, and of one Parquet row group.
+ROW_GROUP_ROWS = 100_000
+
+
+@dataclass(frozen=True)
+class OrgParts:
+    """An organization whose parts are all written.
+
+    Attributes:
+        org_id: its UUID.
+        name: its display name, if known.
+        inventory: its entities, a table with the column `entity_id`; each dataset has a part for each slice.
+    """
+
+    org_id: str
+    name: str | None
+    inventory: pa.Table
+
+
+@dataclass(frozen=True)
+class RunFacts:
+    """What a manifest says of the run itself (`audit.snapshot.manifest.Manifest`)."""
+
+    finished_at: datetime
+    base_url: str
+    scope: Scope
+    requests: Requests
+    unknown_fields: Mapping[str, Mapping[str, int]]
+
+
+def commit(
+    draft: Draft,
+    facts: RunFacts,
+    orgs: list[OrgParts],
+    datasets: Mapping[str, Mapping[str, pa.Schema]],
+    formats: Iterable[Format],
+) -> Snapshot:
+    """Make a draft a snapshot.
+
+    Args:
+        draft: the parts of the run.
+        facts: what the manifest says of the run.
+        orgs: the organizations of its scope.
+        datasets: the tables of each dataset, with their schemas.
+        formats: which files to write.
+
+    Raises:
+        AuditError: an entity of an inventory has not exactly one outcome in each dataset.
+        OSError: the disk refuses.
+    """
+    outcomes = {
+        dataset: {org.org_id: _count_outcomes(draft, org, dataset) for org in orgs} for dataset in sorted(datasets)
+    }
+    schemas = {COVERAGE: COVERAGE_SCHEMA} | {
+        name: schema for tables in datasets.values() for name, schema in tables.items()
+    }
+    tables = {
+        name: write_table(draft.folder, name, schema, _rows(draft, name, orgs, datasets), set(formats))
+        for name, schema in schemas.items()
+    }
+    entries = [
+        Org(org.org_id, org.name, _status(counts[org.org_id] for counts in outcomes.values()), org.inventory.num_rows)
+        for org in orgs
+    ]
+    manifest = Manifest(
+        format_version=FORMAT_VERSION,
+        snapshot_id=draft.snapshot_id,
+        tool=Tool("webex-audit", __version__),
+        status="complete" if all(org.status == "complete" for org in entries) else "partial",
+        started_at=draft.started_at,
+        finished_at=facts.finished_at,
+        base_url=facts.base_url,
+        scope=facts.scope,
+        orgs=entries,
+        tables=tables,
+        outcomes={dataset: _total(counts.values()) for dataset, counts in outcomes.items()},
+        requests=facts.requests,
+        unknown_fields={dataset: dict(sorted(fields.items())) for dataset, fields in facts.unknown_fields.items()},
+        previous=_previous(draft.output),
+    )
+    write_manifest(draft.folder, manifest)
+    sync_dir(draft.output)
+    draft.remove_parts()
+    return Snapshot(draft.folder, manifest)
+
+
+def _count_outcomes(draft: Draft, org: OrgParts, dataset: str) -> Counter[str]:
+    counts: Counter[str] = Counter()
+    answered = 0
+    for part in draft.read_parts(org.org_id, dataset, COVERAGE):
+        asked = org.inventory["entity_id"].slice(answered, part.num_rows)
+        if not asked.equals(part["entity_id"]):
+            raise AuditError(f"{dataset} of {org.org_id}: the coverage is not that of the inventory at row {answered}")
+        answered += part.num_rows
+        counts.update(part["outcome"].to_pylist())
+    if answered != org.inventory.num_rows:
+        raise AuditError(f"{dataset} of {org.org_id}: {answered} outcomes for {org.inventory.num_rows} entities")
+    return counts
+
+
+def _status(counts: Iterable[Counter[str]]) -> Status:
+    return "complete" if all(Outcome(word).is_complete for count in counts for word in count) else "partial"
+
+
+def _total(counts: Iterable[Counter[str]]) -> dict[str, int]:
+    return dict(sorted(sum(counts, Counter[str]()).items()))
+
+
+def _rows(
+    draft: Draft, table: str, orgs: list[OrgParts], datasets: Mapping[str, object]
+) -> Iterator[tuple[str, Iterable[pa.Table]]]:
+    for org in sorted(orgs, key=lambda each: each.org_id):
+        yield (
+            org.org_id,
+            chain.from_iterable(draft.read_parts(org.org_id, dataset, table) for dataset in sorted(datasets)),
+        )
+
+
+def _previous(output: Path) -> Previous | None:
+    snapshots = list_snapshots(output)
+    if not snapshots:
+        return None
+    newest = snapshots[-1]
+    return Previous(newest.manifest.snapshot_id, sha256_of(newest.path / MANIFEST))
+
+
+def write_table(
+    folder: Path, name: str, schema: pa.Schema, orgs: Iterable[tuple[str, Iterable[pa.Table]]], formats: set[Format]
+) -> TableEntry:
+    """Write the files of one table and flush them to the disk.
+
+    Parquet goes to ``<name>/org_id=<UUID>/``; as Hive partitions want it, the column `org_id`
+    stands in the folder's name alone. CSV is one file, ``<name>.csv``, with all columns.
+
+    Args:
+        folder: the snapshot's folder.
+        name: the table.
+        schema: its columns.
+        orgs: each organization's UUID and rows, in order.
+        formats: which files to write.
+
+    Raises:
+        OSError: the disk refuses.
+    """
+    digest = ContentDigest(pa.schema([field for field in schema if field.name not in VOLATILE_COLUMNS]))
+    rows = 0
+    files: list[FileEntry] = []
+    csv_path = folder / f"{name}.csv"
+    with ExitStack() as of_table:
+        writes_all = [of_table.enter_context(_csv(csv_path, schema))] if "csv" in formats else []
+        for org_id, tables in orgs:
+            path = folder / name / f"org_id={org_id}" / "00000.parquet"
+            org_rows = 0
+            with ExitStack() as of_org:
+                writes = [of_org.enter_context(_parquet(path, schema))] if "parquet" in formats else []
+                for group in _regroup(tables, schema):
+                    digest.update(group)
+                    org_rows += group.num_rows
+                    for write in [*writes, *writes_all]:
+                        write(group)
+            rows += org_rows
+            if "parquet" in formats:
+                files.append(_entry(folder, path, org_rows))
+    if "csv" in formats:
+        files.append(_entry(folder, csv_path, rows))
+    sync_dir(folder)
+    return TableEntry(rows, digest.hexdigest(), files)
+
+
+@contextmanager
+def _parquet(path: Path, schema: pa.Schema) -> Iterator[_Write]:
+    make_dir(path.parent)
+    stored = pa.schema([field for field in schema if field.name != "org_id"])
+    with private_file(path) as file, pq.ParquetWriter(file, stored, compression="zstd") as writer:
+        yield lambda table: writer.write_table(table.select(stored.names), row_group_size=ROW_GROUP_ROWS)
+    sync_dir(path.parent)
+
+
+@contextmanager
+def _csv(path: Path, schema: pa.Schema) -> Iterator[_Write]:
+    with private_file(path) as file, pcsv.CSVWriter(file, schema, write_options=CSV_OPTIONS) as writer:
+        yield lambda table: writer.write_table(without_formulas(table))
+
+
+def _regroup(tables: Iterable[pa.Table], schema: pa.Schema) -> Iterator[pa.Table]:
+    """The same rows in tables of `ROW_GROUP_ROWS`, the last one shorter."""
+    waiting = schema.empty_table()
+    for table in tables:
+        waiting = pa.concat_tables([waiting, table])
+        while waiting.num_rows >= ROW_GROUP_ROWS:
+            yield waiting.slice(0, ROW_GROUP_ROWS).combine_chunks()
+            waiting = waiting.slice(ROW_GROUP_ROWS)
+    if waiting.num_rows:
+        yield waiting.combine_chunks()
+
+
+def _entry(folder: Path, path: Path, rows: int) -> FileEntry:
+    return FileEntry(path.relative_to(folder).as_posix(), path.stat().st_size, rows, sha256_of(path))

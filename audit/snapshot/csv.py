@@ -1,0 +1,29 @@
+"""CSV for reviewers: RFC 4180, UTF-8, a null as an empty cell, an empty text as ``""``."""
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow.csv import WriteOptions
+
+#: Every text is quoted and a null is not, so that the two can be told apart.
+CSV_OPTIONS = WriteOptions(quoting_style="needed")
+
+_FORMULA = r"^[=+\-@\t\r]"
+_PHONE_NUMBER = r"^\+[0-9]+( [0-9]+)*$"
+
+
+def without_formulas(table: pa.Table) -> pa.Table:
+    """The table with `'` before each text that a spreadsheet would run as a formula.
+
+    These begin with one of ``= + - @``, tab or carriage return (OWASP, "CSV Injection"); a plain
+    phone number (`+` and digits, maybe in groups) is no formula and stays as it is.
+    """
+    for index, field in enumerate(table.schema):
+        if pa.types.is_string(field.type):
+            column = table.column(index)
+            is_formula = pc.and_not(
+                pc.match_substring_regex(column, _FORMULA), pc.match_substring_regex(column, _PHONE_NUMBER)
+            )
+            if pc.any(is_formula).as_py():
+                guarded = pc.binary_join_element_wise("'", column, "")
+                table = table.set_column(index, field, pc.if_else(is_formula, guarded, column))
+    return table

@@ -1,0 +1,50 @@
+"""Private files and folders, written whole or not at all."""
+
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+
+def make_dir(path: Path) -> None:
+    """Make a folder, and those above it, for this user only (0700)."""
+    for missing in [folder for folder in [*reversed(path.parents), path] if not folder.exists()]:
+        missing.mkdir(mode=0o700, exist_ok=True)
+
+
+@contextmanager
+def private_file(path: Path) -> Iterator[BinaryIO]:
+    """A new file for this user only (0600), on the disk when the block is left without an error."""
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
+
+
+@contextmanager
+def atomic_file(path: Path) -> Iterator[BinaryIO]:
+    """A file that appears at its place, whole and on the disk, when the block is left without an error."""
+    unfinished = path.with_name(f".{path.name}.tmp")
+    with private_file(unfinished) as file:
+        yield file
+    unfinished.replace(path)
+    sync_dir(path.parent)
+
+
+def sync_dir(path: Path) -> None:
+    """Flush a folder's entries to the disk, where the system can."""
+    if os.name != "posix":
+        return
+    folder = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def sha256_of(path: Path) -> str:
+    """The SHA-256 of a file's bytes, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

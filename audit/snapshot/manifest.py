@@ -1,0 +1,145 @@
+"""The manifest: what a run asked, what was answered, and the files that hold it.
+
+A snapshot exists when, and only when, its `manifest.json` does.
+"""
+
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from audit.errors import UsageError
+from audit.snapshot.files import atomic_file
+
+MANIFEST = "manifest.json"
+FORMAT_VERSION = 1
+
+Status = Literal["complete", "partial"]
+
+
+class Tool(msgspec.Struct, frozen=True):
+    """The program that made a snapshot."""
+
+    name: str
+    version: str
+
+
+class Scope(msgspec.Struct, frozen=True):
+    """What a run was asked to audit.
+
+    Attributes:
+        datasets: names of datasets.
+        entities: kinds of entity (`WORKSPACE`).
+        entity_ids: how many entities were asked for by id; None for all that the organization has.
+    """
+
+    datasets: list[str]
+    entities: list[str]
+    entity_ids: int | None = None
+
+
+class Org(msgspec.Struct, frozen=True):
+    """An organization of a snapshot.
+
+    Attributes:
+        org_id: its UUID, as in the tables.
+        name: its display name; None where the token may not read it.
+        status: `complete` where every entity has a complete answer.
+        entities: the size of its inventory.
+    """
+
+    org_id: str
+    name: str | None
+    status: Status
+    entities: int
+
+
+class FileEntry(msgspec.Struct, frozen=True):
+    """A file of a table: path below the snapshot's folder, size in bytes, rows, SHA-256 in hexadecimal."""
+
+    path: str
+    bytes: int
+    rows: int
+    sha256: str
+
+
+class TableEntry(msgspec.Struct, frozen=True):
+    """A table: its rows, the digest of its content (`audit.snapshot.digest`), its files."""
+
+    rows: int
+    digest: str
+    files: list[FileEntry]
+
+
+class Requests(msgspec.Struct, frozen=True):
+    """Requests of a run: all, those that repeated another, those answered with 429 or 423."""
+
+    total: int
+    retried: int
+    throttled: int
+
+
+class Previous(msgspec.Struct, frozen=True):
+    """The snapshot that was the newest of this output before, and the SHA-256 of its manifest."""
+
+    snapshot_id: str
+    manifest_sha256: str
+
+
+class Manifest(msgspec.Struct, frozen=True):
+    """The content of `manifest.json`; times are in UTC."""
+
+    format_version: int
+    snapshot_id: str
+    tool: Tool
+    status: Status
+    started_at: datetime
+    finished_at: datetime
+    base_url: str
+    scope: Scope
+    orgs: list[Org]
+    tables: dict[str, TableEntry]
+    outcomes: dict[str, dict[str, int]]
+    requests: Requests
+    unknown_fields: dict[str, dict[str, int]]
+    previous: Previous | None
+
+
+class _Version(msgspec.Struct):
+    format_version: int
+
+
+def encode(manifest: Manifest) -> bytes:
+    """The manifest as indented JSON."""
+    return msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n"
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Make the files of a folder a snapshot: the last step of a commit."""
+    with atomic_file(folder / MANIFEST) as file:
+        file.write(encode(manifest))
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Read the manifest of a snapshot.
+
+    Raises:
+        UsageError: there is none, it is damaged, or it is of a newer format.
+    """
+    path = folder / MANIFEST
+    try:
+        data = path.read_bytes()
+        version = msgspec.json.decode(data, type=_Version).format_version
+        if version > FORMAT_VERSION:
+            raise UsageError(
+                f"{path}: format_version {version} is newer than {FORMAT_VERSION}, the newest that this webex-audit "
+                "reads: update it"
+            )
+        return msgspec.json.decode(data, type=Manifest)
+    except FileNotFoundError:
+        raise UsageError(f"{folder} is no snapshot: it has no {MANIFEST}") from None
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}") from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} is damaged: {error}") from None

@@ -1,0 +1,54 @@
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from audit.errors import AuditError
+from audit.snapshot.commit import OrgParts, RunFacts, commit
+from audit.snapshot.coverage import COVERAGE_SCHEMA
+from audit.snapshot.draft import Draft
+from audit.snapshot.manifest import MANIFEST, Requests, Scope
+from audit.snapshot.reader import Snapshot, find_snapshot, list_snapshots
+
+NOW = datetime(2026, 11, 21, 19, 9, tzinfo=UTC)
+ORG = "8c9fd285-6500-4518-856e-eb836c6761d8"
+
+
+def coverage(*ids: str, outcome: str = "ok") -> pa.Table:
+    rows = [{"org_id": ORG, "dataset": "d", "entity_id": each, "outcome": outcome} for each in ids]
+    return pa.Table.from_pylist(rows, schema=COVERAGE_SCHEMA)
+
+
+def commit_parts(output: Path, inventory: list[str], parts: list[pa.Table], started_at: datetime = NOW) -> Snapshot:
+    draft = Draft(output, started_at)
+    for index, part in reversed(list(enumerate(parts))):
+        draft.write_part(ORG, "d", index, {"coverage": part})
+    facts = RunFacts(NOW, "https://h/v1", Scope(["d"], ["WORKSPACE"]), Requests(0, 0, 0), {})
+    org = OrgParts(ORG, None, pa.table({"entity_id": pa.array(inventory, pa.string())}))
+    return commit(draft, facts, [org], {"d": {}}, ["csv"])
+
+
+def test_parts_are_joined_in_the_order_of_the_inventory(tmp_path: Path) -> None:
+    snapshot = commit_parts(tmp_path, ["a", "b", "c"], [coverage("a", "b"), coverage("c", outcome="timeout")])
+    assert snapshot.manifest.outcomes == {"d": {"ok": 2, "timeout": 1}}
+    assert snapshot.manifest.status == "partial"
+    assert not (snapshot.path / "parts").exists()
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [[coverage("a")], [coverage("a", "b"), coverage("b")], [coverage("b", "a")], [coverage("a"), coverage("x")], []],
+)
+def test_a_run_that_lost_or_doubled_an_entity_does_not_commit(tmp_path: Path, parts: list[pa.Table]) -> None:
+    with pytest.raises(AuditError, match=r"not that of the inventory|outcomes for 2 entities"):
+        commit_parts(tmp_path, ["a", "b"], parts)
+    assert list(tmp_path.glob(f"*/{MANIFEST}")) == []
+    assert list_snapshots(tmp_path) == []
+
+
+def test_latest_and_previous_go_by_time(tmp_path: Path) -> None:
+    made = [commit_parts(tmp_path, [], [], NOW.replace(hour=hour)) for hour in (3, 1, 2)]
+    ids = sorted(each.manifest.snapshot_id for each in made)
+    assert find_snapshot(tmp_path, "latest").manifest.snapshot_id in ids
+    assert [each.manifest.snapshot_id for each in list_snapshots(tmp_path)] == ids

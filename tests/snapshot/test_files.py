@@ -1,0 +1,39 @@
+import stat
+from pathlib import Path
+
+import pytest
+
+from audit.snapshot.files import atomic_file, make_dir, sha256_of
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_folders_and_files_are_for_this_user_only(tmp_path: Path) -> None:
+    folder = tmp_path / "a" / "b"
+    make_dir(folder)
+    make_dir(folder)
+    with atomic_file(folder / "file") as file:
+        file.write(b"x")
+    assert [mode(path) for path in (folder.parent, folder, folder / "file")] == [0o700, 0o700, 0o600]
+
+
+def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
+    target = tmp_path / "file"
+    with atomic_file(target) as file:
+        file.write(b"old")
+
+    def fail() -> None:
+        with atomic_file(target) as file:
+            file.write(b"half of the new")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert target.read_bytes() == b"old"
+
+
+def test_a_digest_is_that_of_sha256sum(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"abc")
+    assert sha256_of(tmp_path / "file") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"

@@ -1,0 +1,205 @@
+"""Settings: flags over environment over file over defaults, into one typed tree.
+
+`config.example.toml` documents every key. A key `section.key` is also the environment variable
+`WEBEX_AUDIT_SECTION_KEY`; one that has a flag `--some-flag` is `WEBEX_AUDIT_SOME_FLAG` too.
+"""
+
+import tomllib
+from collections.abc import Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+import msgspec
+import platformdirs
+from msgspec import Meta
+
+from audit.errors import UsageError
+
+#: Names the configuration file, where `--config` does not.
+CONFIG_VARIABLE = "WEBEX_AUDIT_CONFIG"
+_PREFIX = "WEBEX_AUDIT_"
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+
+#: The keys that have a flag, with its name.
+FLAGS = {
+    "webex.base_url": "base-url",
+    "webex.token_file": "token-file",
+    "scope.datasets": "dataset",
+    "scope.entities": "entity",
+    "scope.org_id": "org-id",
+    "pace.max_rate": "max-rate",
+    "pace.concurrency": "concurrency",
+    "output.path": "output",
+    "output.formats": "format",
+    "output.allow_partial": "allow-partial",
+    "log.format": "log-format",
+}
+
+DatasetName = Literal["push-to-talk"]
+EntityName = Literal["workspace"]
+FormatName = Literal["parquet", "csv"]
+LogFormat = Literal["text", "json"]
+
+
+class WebexSettings(msgspec.Struct, frozen=True):
+    """`[webex]`: the API and the token."""
+
+    base_url: str = "https://webexapis.com/v1"
+    token_file: str | None = None
+    ca_file: str | None = None
+    timeout_s: Annotated[float, Meta(gt=0, le=3600)] = 30.0
+
+
+class ScopeSettings(msgspec.Struct, frozen=True):
+    """`[scope]`: what is audited."""
+
+    datasets: Annotated[list[DatasetName], Meta(min_length=1)] = msgspec.field(default_factory=lambda: ["push-to-talk"])
+    entities: Annotated[list[EntityName], Meta(min_length=1)] = msgspec.field(default_factory=lambda: ["workspace"])
+    org_id: str | None = None
+
+
+class PaceSettings(msgspec.Struct, frozen=True):
+    """`[pace]`: requests a second, and at once."""
+
+    max_rate: Annotated[float, Meta(gt=0, le=10_000)] = 5.0
+    concurrency: Annotated[int, Meta(ge=1, le=1000)] = 10
+
+
+class RetrySettings(msgspec.Struct, frozen=True):
+    """`[retry]`: tries of one request, the first included."""
+
+    attempts: Annotated[int, Meta(ge=1, le=100)] = 6
+    throttled_attempts: Annotated[int, Meta(ge=1, le=1000)] = 30
+
+
+class OutputSettings(msgspec.Struct, frozen=True):
+    """`[output]`: where snapshots go, and as what."""
+
+    path: str = "snapshots"
+    formats: Annotated[list[FormatName], Meta(min_length=1)] = msgspec.field(default_factory=lambda: ["parquet", "csv"])
+    allow_partial: bool = False
+
+    @property
+    def folder(self) -> Path:
+        """The folder of all snapshots."""
+        return Path(self.path).expanduser()
+
+
+class LogSettings(msgspec.Struct, frozen=True):
+    """`[log]`: what goes to standard error."""
+
+    format: LogFormat = "text"
+
+
+class Settings(msgspec.Struct, frozen=True):
+    """The whole configuration."""
+
+    webex: WebexSettings = WebexSettings()
+    scope: ScopeSettings = msgspec.field(default_factory=ScopeSettings)
+    pace: PaceSettings = PaceSettings()
+    retry: RetrySettings = RetrySettings()
+    output: OutputSettings = msgspec.field(default_factory=OutputSettings)
+    log: LogSettings = LogSettings()
+
+
+def keys() -> dict[str, Any]:
+    """Every key of the configuration (`section.key`) with its type."""
+    return {
+        f"{section.name}.{field.name}": field.type
+        for section in msgspec.structs.fields(Settings)
+        for field in msgspec.structs.fields(section.type)
+    }
+
+
+def load(config_file: str | None, environment: Mapping[str, str], flags: Mapping[str, Any]) -> Settings:
+    """Read the settings.
+
+    Args:
+        config_file: path of a TOML file; None for the one of `WEBEX_AUDIT_CONFIG`, else the user's own if it exists.
+        environment: the process environment.
+        flags: values of flags by key; None where a flag was not given.
+
+    Raises:
+        UsageError: the file can't be read, a key is unknown, or a value is of the wrong type.
+    """
+    types = keys()
+    tree: dict[str, dict[str, Any]] = {}
+    for origin, values, is_text in (
+        *_from_file(config_file or environment.get(CONFIG_VARIABLE)),
+        *_from_environment(environment),
+        *((f"--{FLAGS[key]}", {key: value}, False) for key, value in flags.items() if value is not None),
+    ):
+        for key, value in values.items():
+            if key not in types:
+                raise UsageError(f"{origin}: unknown key {key}{_nearest(key, types)}")
+            section, _, name = key.partition(".")
+            tree.setdefault(section, {})[name] = _convert(value, types[key], origin, key, is_text=is_text)
+    settings = msgspec.convert(tree, Settings)
+    _check_base_url(settings.webex.base_url)
+    return settings
+
+
+_Source = tuple[str, dict[str, Any], bool]
+
+
+def _from_file(named: str | None) -> list[_Source]:
+    path = Path(named).expanduser() if named else Path(platformdirs.user_config_dir("webex-audit")) / "config.toml"
+    if not named and not path.exists():
+        return []
+    try:
+        content = tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise UsageError(f"configuration {path}: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"configuration {path} is not TOML: {error}") from None
+    values: dict[str, Any] = {}
+    for section, body in content.items():
+        if not isinstance(body, dict):
+            raise UsageError(f"{path}: {section} stands outside a section{_nearest(section, keys())}")
+        values |= {f"{section}.{name}": value for name, value in body.items()}
+    return [(str(path), values, False)]
+
+
+def _from_environment(environment: Mapping[str, str]) -> list[_Source]:
+    names = {f"{_PREFIX}{key.replace('.', '_')}".upper(): key for key in keys()}
+    names |= {f"{_PREFIX}{flag.replace('-', '_')}".upper(): key for key, flag in FLAGS.items()}
+    sources: list[_Source] = []
+    for variable in sorted(environment, key=len):
+        if variable.startswith(_PREFIX) and variable != CONFIG_VARIABLE:
+            if variable not in names:
+                raise UsageError(f"environment: unknown variable {variable}{_nearest(variable, names)}")
+            sources.append((f"environment variable {variable}", {names[variable]: environment[variable]}, True))
+    return sources
+
+
+def _convert(value: Any, wanted: Any, origin: str, key: str, *, is_text: bool) -> Any:
+    if is_text and key in ("scope.datasets", "scope.entities", "output.formats"):
+        value = [item.strip() for item in value.split(",")]
+    try:
+        return msgspec.convert(value, wanted, strict=not is_text)
+    except msgspec.ValidationError as error:
+        raise UsageError(f"{origin}: {key} = {value!r}: {error}") from None
+
+
+def _nearest(name: str, known: Mapping[str, Any]) -> str:
+    matches = get_close_matches(name, known, n=1, cutoff=0.5)
+    last = [key for key in known if key.rpartition(".")[2] == name.rpartition(".")[2]]
+    nearest = (last or matches or [None])[0]
+    return f"; did you mean {nearest}?" if nearest else "; config.example.toml lists all keys"
+
+
+def _check_base_url(base_url: str) -> None:
+    try:
+        parts = urlsplit(base_url)
+        is_good = bool(parts.hostname) and not parts.query and not parts.fragment and parts.port != 0
+    except ValueError:
+        is_good = False
+    if not is_good or parts.username or not base_url.isascii() or not base_url.isprintable() or " " in base_url:
+        raise UsageError(f"webex.base_url {base_url!r}: expected a URL such as https://webexapis.com/v1")
+    if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _LOOPBACK):
+        raise UsageError(
+            f"webex.base_url {base_url!r}: must be https, as the token travels with each request "
+            "(http to this machine only)"
+        )

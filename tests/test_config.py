@@ -1,0 +1,106 @@
+import os
+import tomllib
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from audit.config import FLAGS, Settings, keys, load
+from audit.errors import UsageError
+
+EXAMPLE = Path(__file__).parents[1] / "config.example.toml"
+
+
+def test_the_example_names_every_key_with_its_default() -> None:
+    assert load(str(EXAMPLE), {}, {}) == Settings()
+    text = EXAMPLE.read_text()
+    told = {f"{section}.{name}" for section, body in tomllib.loads(text).items() for name in body}
+    told |= {key for key in keys() if f"\n# {key.partition('.')[2]} = " in text}
+    assert told == set(keys())
+    for key, flag in FLAGS.items():
+        assert f"(--{flag})" in text, key
+
+
+def test_the_example_still_loads_with_its_comments_removed(tmp_path: Path) -> None:
+    lines = [line.removeprefix("# ") if " = " in line else line for line in EXAMPLE.read_text().splitlines()]
+    file = tmp_path / "config.toml"
+    file.write_text("\n".join(lines))
+    settings = load(str(file), {}, {})
+    assert settings.webex.token_file == "~/.config/webex-audit/token"
+
+
+def test_flags_over_environment_over_file_over_defaults(tmp_path: Path) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text("[pace]\nmax_rate = 1.5\nconcurrency = 2\n[webex]\ntimeout_s = 3\n")
+    environment = {"WEBEX_AUDIT_CONFIG": str(file), "WEBEX_AUDIT_MAX_RATE": "20", "WEBEX_AUDIT_CONCURRENCY": "21"}
+    settings = load(None, environment, {"pace.max_rate": 30.0, "pace.concurrency": None})
+    assert (settings.pace.max_rate, settings.pace.concurrency) == (30.0, 21)
+    assert (settings.webex.timeout_s, settings.retry.attempts) == (3.0, 6)
+
+
+def test_the_users_own_file_is_read_where_none_is_named(tmp_path: Path) -> None:
+    folder = Path(os.environ["XDG_CONFIG_HOME"]) / "webex-audit"
+    assert load(None, {}, {}) == Settings()
+    folder.mkdir(parents=True)
+    (folder / "config.toml").write_text("[output]\npath = 'mine'\n")
+    assert load(None, {}, {}).output.path == "mine"
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "key", "expected"),
+    [
+        ("WEBEX_AUDIT_WEBEX_TIMEOUT_S", "7.5", "webex.timeout_s", 7.5),
+        ("WEBEX_AUDIT_FORMAT", "csv, parquet", "output.formats", ["csv", "parquet"]),
+        ("WEBEX_AUDIT_OUTPUT_FORMATS", "csv", "output.formats", ["csv"]),
+        ("WEBEX_AUDIT_ALLOW_PARTIAL", "true", "output.allow_partial", True),
+        ("WEBEX_AUDIT_OUTPUT", "there", "output.path", "there"),
+        ("WEBEX_AUDIT_LOG_FORMAT", "json", "log.format", "json"),
+    ],
+)
+def test_every_key_is_an_environment_variable(variable: str, value: str, key: str, expected: object) -> None:
+    section, name = key.split(".")
+    assert msgspec.to_builtins(load(None, {variable: value}, {}))[section][name] == expected
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        ("[pace]\nmax_rte = 5", r"unknown key pace\.max_rte; did you mean pace\.max_rate\?"),
+        ("[pase]\nmax_rate = 5", r"unknown key pase\.max_rate; did you mean pace\.max_rate\?"),
+        ("max_rate = 5", r"max_rate stands outside a section; did you mean pace\.max_rate\?"),
+        ("[zzz]\nqqq = 5", r"unknown key zzz\.qqq; config\.example\.toml lists all keys"),
+        ("[pace]\nmax_rate = 'fast'", r"pace\.max_rate = 'fast': Expected `float`, got `str`"),
+        ("[pace]\nmax_rate = 0", r"pace\.max_rate = 0: Expected `float` > 0"),
+        ("[pace]\nconcurrency = 1.5", r"pace\.concurrency = 1\.5: Expected `int`"),
+        ("[output]\nformats = []", r"output\.formats = \[\]: Expected `array` of length >= 1"),
+        ("[output]\nformats = ['xml']", r"output\.formats = \['xml'\]: Invalid enum value 'xml'"),
+        ("[webex]\nbase_url = 'http://webexapis.com/v1'", r"must be https"),
+        ("[webex]\nbase_url = 'webexapis.com'", r"expected a URL such as https://webexapis\.com/v1"),
+        ("[webex]\nbase_url = 'https://user@webexapis.com'", r"expected a URL"),
+        ("[webex]\nbase_url = 'https://webexapis.com:port'", r"expected a URL"),
+        ("[webex", r"is not TOML"),
+    ],
+)
+def test_a_bad_file_is_told_in_one_line_with_its_place(tmp_path: Path, content: str, complaint: str) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text(content)
+    with pytest.raises(UsageError, match=complaint) as caught:
+        load(str(file), {}, {})
+    assert "\n" not in str(caught.value)
+    assert "base_url" in str(caught.value) or str(file) in str(caught.value)
+
+
+def test_a_bad_variable_or_an_absent_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="unknown variable WEBEX_AUDIT_MAX_RTE; did you mean WEBEX_AUDIT_MAX_RATE"):
+        load(None, {"WEBEX_AUDIT_MAX_RTE": "5"}, {})
+    with pytest.raises(UsageError, match=r"environment variable WEBEX_AUDIT_CONCURRENCY: pace\.concurrency = 'many'"):
+        load(None, {"WEBEX_AUDIT_CONCURRENCY": "many"}, {})
+    with pytest.raises(UsageError, match="No such file"):
+        load(str(tmp_path / "absent.toml"), {}, {})
+
+
+@pytest.mark.parametrize(
+    "url", ["http://127.0.0.1:8080/v1", "http://localhost/v1", "http://[::1]:1/", "https://api-usgov.webex.com/v1"]
+)
+def test_https_or_this_machine_is_taken(url: str) -> None:
+    assert load(None, {}, {"webex.base_url": url}).webex.base_url == url

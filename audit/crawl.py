@@ -1,0 +1,205 @@
+"""Entities × dataset → outcomes and rows, under one pace, batch by batch.
+
+A fixed number of workers takes entities in the order of the inventory. A batch is flattened and
+written by the worker that completes it, in one thread beside the event loop; as that worker waits
+for it, no more batches are in memory than there are workers.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+
+from audit.datasets import IDENTITY_SCHEMA, Dataset
+from audit.datasets.answers import read_answers
+from audit.entity import Entity, entities_of
+from audit.inventory import Organization
+from audit.outcome import Outcome
+from audit.progress import Progress
+from audit.snapshot.coverage import COVERAGE, COVERAGE_SCHEMA
+from audit.webex.client import Answer, Client
+from audit.webex.errors import ScopeError, UnansweredError
+
+#: Entities of one batch, and so of one part.
+BATCH_SIZE = 500
+#: So many first answers that are all 403 are a missing scope, and so many in a row that never came
+#: are an API that is gone: neither is a matter of single entities any more.
+VERDICT_AFTER = 20
+
+WritePart = Callable[[int, dict[str, pa.Table]], None]
+
+
+@dataclass
+class _Batch:
+    """A slice of the inventory, and the answers to it so far."""
+
+    index: int
+    inventory: pa.Table
+    entities: list[Entity]
+    answers: list[Answer | None] = field(init=False)
+    waiting: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.waiting = len(self.entities)
+        self.answers = [None] * self.waiting
+
+
+class _Watch:
+    """Tells a fault of single entities from one that ends the run."""
+
+    def __init__(self, dataset: Dataset, client: Client) -> None:
+        self._dataset = dataset
+        self._client = client
+        self._answers = self._forbidden = self._unanswered = 0
+
+    def on_answer(self, entity: Entity, answer: Answer) -> None:
+        """Take note of an answer.
+
+        Raises:
+            ScopeError: the first answers were all 403.
+            UnansweredError: too many in a row were no answer at all.
+        """
+        self._answers += 1
+        self._forbidden += answer.outcome is Outcome.FORBIDDEN
+        self._unanswered = self._unanswered + 1 if answer.status is None else 0
+        if self._answers == VERDICT_AFTER:
+            self.on_end(entity, answer)
+        if self._unanswered >= VERDICT_AFTER:
+            raise UnansweredError(
+                f"{self._client.base_url} stopped answering: {self._unanswered} reads in a row failed, the last with: "
+                f"{answer.message}"
+            )
+
+    def on_end(self, entity: Entity, answer: Answer) -> None:
+        """Judge the answers so far, the given one being the last.
+
+        Raises:
+            ScopeError: they were all 403.
+        """
+        if self._forbidden == self._answers:
+            raise ScopeError(
+                f"the token may not read {self._dataset.name} of any {entity.entity_type} (403, "
+                f"{self._answers} of {self._answers} answers): it needs the scope "
+                f"{self._dataset.scopes[entity.entity_type]} and an administrator role; the API says: {answer.message}"
+            )
+
+
+async def crawl(
+    client: Client,
+    dataset: Dataset,
+    organization: Organization,
+    inventory: pa.Table,
+    write_part: WritePart,
+    *,
+    concurrency: int,
+    progress: Progress,
+) -> Counter[str]:
+    """Ask for each entity of an inventory once, and hand on each batch as its tables.
+
+    Args:
+        client: the API.
+        dataset: what to ask for.
+        organization: whose entities they are.
+        inventory: the entities (`audit.entity.INVENTORY_SCHEMA`).
+        write_part: is given each batch's index and tables (the dataset's and `coverage`), in a thread.
+        concurrency: requests at once.
+        progress: is told of each answer.
+
+    Returns:
+        How often each field occurred that the dataset does not know.
+
+    Raises:
+        TokenRefusedError: the token is refused.
+        ScopeError: the first answers were all 403.
+        UnansweredError: the API is gone.
+        OSError: a part can't be written.
+    """
+    watch = _Watch(dataset, client)
+    unknown_fields: Counter[str] = Counter()
+    last: list[tuple[Entity, Answer]] = []
+    work = _work(inventory)
+
+    async def crawl_next(executor: Executor) -> None:
+        for batch, position in work:
+            entity = batch.entities[position]
+            if entity.not_licensed_reason is None:
+                answer = await client.get(dataset.path(entity), organization.params)
+                batch.answers[position] = answer
+                watch.on_answer(entity, answer)
+                last[:] = [(entity, answer)]
+                progress.on_answer(answer.outcome)
+                progress.on_requests(client.count.total, client.count.throttled, client.pace.pause_s)
+            else:
+                progress.on_answer(Outcome.NOT_LICENSED)
+            batch.waiting -= 1
+            if not batch.waiting:
+                finished = asyncio.get_running_loop().run_in_executor(
+                    executor, _finish, dataset, organization.org_id, batch, write_part
+                )
+                unknown_fields.update(await finished)
+
+    with ThreadPoolExecutor(1, thread_name_prefix="parts") as executor:
+        try:
+            async with asyncio.TaskGroup() as workers:
+                for _ in range(min(concurrency, inventory.num_rows)):
+                    workers.create_task(crawl_next(executor))
+        except BaseExceptionGroup as failures:
+            raise failures.exceptions[0] from None
+    for entity, answer in last:
+        watch.on_end(entity, answer)
+    return unknown_fields
+
+
+def _work(inventory: pa.Table) -> Iterator[tuple[_Batch, int]]:
+    for index, start in enumerate(range(0, inventory.num_rows, BATCH_SIZE)):
+        rows = inventory.slice(start, BATCH_SIZE)
+        batch = _Batch(index, rows, entities_of(rows))
+        for position in range(len(batch.entities)):
+            yield batch, position
+
+
+def _finish(dataset: Dataset, org_id: str, batch: _Batch, write_part: WritePart) -> Counter[str]:
+    answered = [
+        (position, answer.body)
+        for position, answer in enumerate(batch.answers)
+        if answer and answer.outcome is Outcome.OK
+    ]
+    answers = read_answers([body for _, body in answered], dataset.answer, dataset.required)
+    defects = {answered[position][0]: defect for position, defect in answers.defects.items()}
+    identity = batch.inventory.add_column(0, "org_id", pa.repeat(pa.scalar(org_id), batch.inventory.num_rows))
+    rows = pa.array([answered[position][0] for position in answers.positions], pa.int64())
+    tables = dataset.flatten(identity.select(IDENTITY_SCHEMA.names).take(rows), answers.table)
+    tables[COVERAGE] = _coverage(dataset, org_id, batch, defects)
+    write_part(batch.index, tables)
+    return answers.unknown_fields
+
+
+def _coverage(dataset: Dataset, org_id: str, batch: _Batch, defects: dict[int, str]) -> pa.Table:
+    rows = []
+    for position, (entity, answer) in enumerate(zip(batch.entities, batch.answers, strict=True)):
+        row: dict[str, object] = {
+            "org_id": org_id,
+            "dataset": dataset.name,
+            "entity_type": entity.entity_type,
+            "entity_id": entity.entity_id,
+            "entity_name": entity.entity_name,
+            "location_id": entity.location_id,
+            "location_name": entity.location_name,
+        }
+        if answer is None:
+            row |= {"outcome": Outcome.NOT_LICENSED, "error_message": entity.not_licensed_reason, "attempts": 0}
+        else:
+            defect = defects.get(position)
+            row |= {
+                "outcome": Outcome.INVALID_RESPONSE if defect else answer.outcome,
+                "http_status": answer.status,
+                "error_message": defect or answer.message,
+                "tracking_id": answer.tracking_id,
+                "attempts": answer.attempts,
+                "fetched_at": answer.fetched_at,
+            }
+        rows.append(row)
+    return pa.Table.from_pylist(rows, schema=COVERAGE_SCHEMA)

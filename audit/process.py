@@ -1,0 +1,106 @@
+"""The process around a command: signals, exit codes, and the log of a crash."""
+
+import asyncio
+import logging
+import signal
+import traceback
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+import platformdirs
+
+from audit.errors import AuditError, StoppedError
+from audit.snapshot.files import make_dir, private_file
+
+log = logging.getLogger(__name__)
+
+_Result = TypeVar("_Result")
+
+
+def execute(command: click.Command, arguments: list[str] | None) -> int:
+    """Run a command to its exit code; whatever goes wrong is one line on standard error.
+
+    Args:
+        command: a click command that returns an exit code, or None for 0.
+        arguments: its arguments; None for those of the process.
+    """
+    try:
+        return int(command.main(arguments, prog_name="webex-audit", standalone_mode=False) or 0)
+    except SystemExit:
+        # What click makes of a closed standard output: the reader has seen enough, and nothing is wrong.
+        return 0
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the last line of defence
+        return _report(error)
+
+
+def _report(error: BaseException) -> int:
+    match error:
+        case click.exceptions.NoArgsIsHelpError():
+            error.show()
+            return error.exit_code
+        case click.ClickException():
+            log.error("%s", error.format_message())
+            return error.exit_code
+        case AuditError() if error.exit_code != AuditError.exit_code:
+            log.error("%s", error)
+            log.debug("the same, in detail", exc_info=error)
+            return error.exit_code
+        case click.Abort() | KeyboardInterrupt():
+            log.error("interrupted")
+            return StoppedError.exit_code
+    log.error("a bug of webex-audit (%s): please report it with %s", type(error).__name__, _write_crash_log(error))
+    log.debug("the same, in detail", exc_info=error)
+    return AuditError.exit_code
+
+
+def run_until_signal(work: Coroutine[Any, Any, _Result]) -> _Result:
+    """Run a coroutine; SIGINT and SIGTERM end it in order.
+
+    Raises:
+        StoppedError: a signal came before the end.
+    """
+    received: list[str] = []
+
+    async def main() -> _Result:
+        task = asyncio.current_task()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            with suppress(NotImplementedError, RuntimeError, ValueError):
+                loop.add_signal_handler(number, _cancel(task, number, received))
+        return await work
+
+    try:
+        return asyncio.run(main())
+    except asyncio.CancelledError:
+        raise StoppedError(f"stopped by {received[0] if received else 'a signal'} before the commit") from None
+
+
+def serve_until_signal(server: Coroutine[Any, Any, None]) -> None:
+    """Run a server; SIGINT and SIGTERM are its proper end."""
+    with suppress(StoppedError):
+        run_until_signal(server)
+
+
+def _cancel(task: asyncio.Task[Any] | None, number: signal.Signals, received: list[str]) -> Callable[[], None]:
+    def cancel() -> None:
+        received.append(number.name)
+        if task:
+            task.cancel()
+
+    return cancel
+
+
+def _write_crash_log(error: BaseException) -> str:
+    folder = Path(platformdirs.user_log_dir("webex-audit"))
+    path = folder / f"crash-{datetime.now(UTC):%Y%m%dT%H%M%S%f}.log"
+    try:
+        make_dir(folder)
+        with private_file(path) as file:
+            file.write("".join(traceback.format_exception(error)).encode())
+    except OSError as refusal:
+        return f"the log, which could not be written to {folder}: {refusal.strerror}"
+    return str(path)

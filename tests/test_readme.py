@@ -1,0 +1,84 @@
+"""The README is held to what the program does."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+from conftest import Result
+
+from audit.cli import cli
+from audit.datasets import DATASETS, IDENTITY_SCHEMA
+from audit.errors import AuditError, RefusedError, StoppedError, UsageError
+from audit.outcome import Outcome
+from audit.snapshot.coverage import COVERAGE_SCHEMA
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+EVERYWHERE = {"--quiet", "--verbose", "--log-format", "--help"}
+
+
+def rows(heading: str) -> dict[str, str]:
+    """The table below a heading (or a first cell): first cell → the whole row."""
+    section = README.partition(heading)[2].partition("\n|")[2].partition("\n\n")[0]
+    lines = [line.strip("| ") for line in section.splitlines()[2:]]
+    return {line.partition(" | ")[0]: line for line in lines}
+
+
+def test_every_command_and_every_option_stands_in_the_readme() -> None:
+    told = rows("## Commands")
+    assert {name.split()[1].strip("`") for name in told} == set(cli.commands)
+    for name, command in cli.commands.items():
+        (row,) = [row for first, row in told.items() if f"webex-audit {name}" in first]
+        options = {option for each in command.params if isinstance(each, click.Option) for option in each.opts}
+        assert set(re.findall(r"`(--[a-z-]+)`", row)) == options - EVERYWHERE, name
+        assert options >= EVERYWHERE - {"--help"}
+        assert command.help
+        assert all(each.help for each in command.params if isinstance(each, click.Option) and each.name != "limit_kind")
+    assert all(f"`{option}`" in README for option in EVERYWHERE - {"--help"})
+
+
+def test_every_exit_code_stands_in_the_readme() -> None:
+    codes = {error.exit_code for error in (AuditError, UsageError, RefusedError, StoppedError)}
+    assert {int(code) for code in rows("## Exit codes")} == codes | {0, 3}
+
+
+def test_every_table_column_and_outcome_stands_in_the_readme() -> None:
+    told = rows("## What a snapshot holds")
+    schemas = {"coverage": COVERAGE_SCHEMA} | {
+        name: schema for dataset in DATASETS.values() for name, schema in dataset.tables.items()
+    }
+    assert {name.strip("`") for name in told} == set(schemas)
+    for name, schema in schemas.items():
+        columns = re.findall(r"`(\w+)`", told[f"`{name}`"].rpartition(" | ")[2])
+        if name == "push_to_talk_members":
+            inherited = [
+                each for each in DATASETS["push_to_talk"].tables["push_to_talk"].names if each != "member_count"
+            ]
+            assert columns[:2] == ["push_to_talk", "member_count"]
+            columns = inherited + columns[2:]
+        assert columns == schema.names
+        assert set(IDENTITY_SCHEMA.names) <= set(columns)
+    outcomes = README.partition("| outcome | what")[2].partition("\n\n")[0]
+    assert {word for line in outcomes.splitlines() for word in re.findall(r"`(\w+)`", line.split(" | ")[0])} >= {
+        str(outcome) for outcome in Outcome
+    }
+
+
+def test_the_output_shown_is_that_of_the_demo(webex_audit: Callable[..., Result]) -> None:
+    def normalized(text: str) -> list[str]:
+        text = re.sub(r"\d{8}T\d{6}Z-[0-9a-f]{6}", "ID", text)
+        return re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC, took [\d.]+ s", "TIME", text).strip().splitlines()
+
+    (shown,) = [block for block in re.findall(r"```text\n(.*?)```", README, re.DOTALL) if "complete" in block]
+    found = webex_audit("demo", "--faults", "quirks")
+    without_counts = [line for line in normalized(found.out) if not line.startswith("  requests")]
+    assert without_counts == [line for line in normalized(shown) if not line.startswith("  requests")]
+
+
+def test_every_runtime_dependency_has_its_reason() -> None:
+    project = (ROOT / "pyproject.toml").read_text()
+    listed = re.findall(r'^  "([a-z-]+)>=', project, re.MULTILINE)
+    told = re.findall(r"^\| ([a-z, -]+?) \|", (ROOT / "docs" / "dependencies.md").read_text(), re.MULTILINE)
+    names = {name for cell in told for name in cell.split(", ")}
+    assert set(listed) <= names

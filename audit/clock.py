@@ -1,7 +1,6 @@
 """The time, as an argument: tests hand in a clock that takes no time."""
 
 import asyncio
-import time
 from datetime import UTC, datetime
 
 
@@ -13,8 +12,8 @@ class Clock:
         return datetime.now(UTC)
 
     def monotonic_s(self) -> float:
-        """Seconds on a clock that never jumps."""
-        return time.monotonic()
+        """Seconds on the event loop's clock, which never jumps."""
+        return asyncio.get_running_loop().time()
 
     async def sleep(self, delay_s: float) -> None:
         """Wait `delay_s` seconds."""

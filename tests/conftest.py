@@ -2,13 +2,15 @@
 
 import asyncio
 import os
+import selectors
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import Future
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any, TypeVar
 
 import pytest
 
@@ -17,34 +19,57 @@ from audit.cli import cli
 from audit.clock import Clock
 from audit.config import FLAGS, Settings, load
 from audit.console import set_up_logging
-from audit.job import run
+from audit.job import Order, run
+from audit.progress import Progress
 from audit.simulator.app import ADMIN_TOKEN, Simulation, serve
 from audit.snapshot.reader import Snapshot
-from audit.webex.tokens import Token
+from audit.webex.tokens import StaticTokens, Token
+
+T = TypeVar("T")
+
+#: How long the virtual loop waits in real time for what is under way (a socket, a thread) before it
+#: moves its clock to the next timer.
+_GRACE_S = 0.002
 
 
-class FastClock(Clock):
-    """Sleeping takes no time, but moves this clock; `slept_s` remembers each wait."""
+class VirtualLoop(asyncio.SelectorEventLoop):
+    """An event loop that waits by moving its clock: real sockets and threads, and no time passes."""
 
     def __init__(self) -> None:
-        self.elapsed_s = 1000.0
-        self.slept_s: list[float] = []
+        self.now_s = 1000.0
+        loop = self
+
+        class Selector(selectors.DefaultSelector):  # type: ignore[misc, valid-type]
+            def select(self, timeout: float | None = None) -> Any:
+                if timeout is None:
+                    return super().select(None)
+                if events := super().select(min(timeout, _GRACE_S)):
+                    return events
+                loop.now_s += max(timeout, 1e-9)
+                return []
+
+        super().__init__(Selector())
+
+    def time(self) -> float:
+        return self.now_s
+
+
+def run_virtually(main: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine in virtual time."""
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        return runner.run(main)
+
+
+class VirtualClock(Clock):
+    """A wall clock that goes with the virtual loop's."""
 
     def now(self) -> datetime:
-        return datetime(2026, 11, 21, 19, 9, tzinfo=UTC) + timedelta(seconds=self.elapsed_s)
-
-    def monotonic_s(self) -> float:
-        return self.elapsed_s
-
-    async def sleep(self, delay_s: float) -> None:
-        self.slept_s.append(delay_s)
-        self.elapsed_s += delay_s
-        await asyncio.sleep(0)
+        return datetime(2026, 11, 21, 19, 9, tzinfo=UTC) + timedelta(seconds=self.monotonic_s())
 
 
 @pytest.fixture
-def clock() -> FastClock:
-    return FastClock()
+def clock() -> VirtualClock:
+    return VirtualClock()
 
 
 @pytest.fixture(autouse=True)
@@ -62,7 +87,7 @@ def settings(tmp_path: Path) -> Callable[..., Settings]:
     """Settings as from flags and the environment, fast enough for a test; `base_url` is filled in by who serves."""
 
     def make(base_url: str, **flags: object) -> Settings:
-        given = {"webex.base_url": base_url, "output.path": str(tmp_path / "out"), "pace.max_rate": 10_000.0}
+        given: dict[str, Any] = {"webex.base_url": base_url, "output.path": str(tmp_path / "out")}
         given |= {name.replace("__", "."): value for name, value in flags.items()}
         environment = {
             f"WEBEX_AUDIT_{key.replace('.', '_').upper()}": str(given.pop(key))
@@ -75,16 +100,27 @@ def settings(tmp_path: Path) -> Callable[..., Settings]:
 
 
 @pytest.fixture
-def audit(settings: Callable[..., Settings], clock: FastClock) -> Callable[..., Snapshot]:
-    """A whole run against a simulation, in this process and at once."""
+def audit(settings: Callable[..., Settings], clock: VirtualClock) -> Callable[..., Snapshot]:
+    """A whole run against a simulation, in this process and at once; each of a test at the same base URL."""
+    ports: list[int] = []
 
-    def audit(simulation: Simulation, *, wanted: list[str] | None = None, **flags: object) -> Snapshot:
+    def audit(
+        simulation: Simulation,
+        *,
+        wanted: list[str] | None = None,
+        is_resuming: bool = False,
+        retry_failed: Snapshot | None = None,
+        **flags: object,
+    ) -> Snapshot:
         async def main() -> Snapshot:
-            simulation.now_s = clock.monotonic_s
-            async with serve(simulation) as base_url:
-                return await run(settings(base_url, **flags), Token(ADMIN_TOKEN), wanted=wanted, clock=clock)
+            simulation.now_s = asyncio.get_running_loop().time
+            async with serve(simulation, port=ports[0] if ports else 0) as base_url:
+                ports.append(int(base_url.rpartition(":")[2].partition("/")[0]))
+                order = Order(wanted, is_resuming, retry_failed)
+                tokens = StaticTokens(Token(ADMIN_TOKEN))
+                return await run(settings(base_url, **flags), tokens, order, progress=Progress(), clock=clock)
 
-        return asyncio.run(main())
+        return run_virtually(main())
 
     return audit
 
@@ -136,3 +172,8 @@ def webex_audit(capfd: pytest.CaptureFixture[str]) -> Callable[..., Result]:
         return Result(code, captured.out, captured.err)
 
     return webex_audit
+
+
+def visible(folder: Path) -> list[str]:
+    """What an output folder holds, but for the lock's file, which stays."""
+    return sorted(path.name for path in folder.iterdir() if path.name != ".lock") if folder.exists() else []

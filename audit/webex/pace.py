@@ -1,54 +1,120 @@
-"""How fast requests start: a ceiling on the rate, and the pauses that the API asks for.
+"""When a request may start: the gate that all requests of a (token, organization) pass.
 
-Concurrency is bounded by the number of the crawl's workers, not here.
+`rate` decides how many a second; the gate spaces them by aiolimiter, and closes for all while the
+API asks for a pause. Concurrency is bounded by the number of the crawl's workers, not here.
 """
 
-from types import TracebackType
+import asyncio
+import math
 
 from aiolimiter import AsyncLimiter
 
 from audit.clock import Clock
+from audit.webex.rate import START_PER_S, AdaptiveRate
+
+#: A timer wakes up to a millisecond late: so much lateness may be caught up, and no more.
+_SLACK_S = 0.01
+_LEAST_CAPACITY_S = 10.0
 
 
 class Pace:
-    """The gate that every request passes; one for each (token, organization).
+    """The gate of a (token, organization).
 
     Args:
-        max_rate_per_s: requests a second that are never exceeded, in any second.
         clock: the time.
+        max_rate_per_s: never exceeded, in any second; None for no ceiling but the one that is found.
+        share: of the limit that is found, what to use.
+        start_per_s: the rate to start at.
     """
 
-    def __init__(self, max_rate_per_s: float, clock: Clock) -> None:
-        self.max_rate_per_s = max_rate_per_s
+    def __init__(
+        self, clock: Clock, max_rate_per_s: float | None = None, share: float = 1.0, start_per_s: float = START_PER_S
+    ) -> None:
         self.in_flight = 0
         self._clock = clock
-        # One request a period, not max_rate a second: a bucket of max_rate would let a burst of
-        # twice the ceiling through in the first second.
-        self._limiter = AsyncLimiter(1, 1 / max_rate_per_s)
-        self._resume_at_s = clock.monotonic_s()
+        self._share = share
+        self._start_per_s = start_per_s
+        ceiling = math.inf if max_rate_per_s is None else max_rate_per_s
+        # What is caught up comes on top of the rate, so that the rate must leave room for it.
+        self._ceiling_per_s = ceiling * (1 - _SLACK_S)
+        self._rate = self._make_rate(None)
+        # A bucket of seconds that leaks a second a second: a request at r/s costs 1/r of them.
+        self._capacity_s = max(_LEAST_CAPACITY_S, 2 / self._ceiling_per_s)
+        self._limiter = AsyncLimiter(self._capacity_s, self._capacity_s)
+        self._turn = asyncio.Lock()
+        self._resume_at_s = -math.inf
+
+    def start_from(self, remembered_per_s: float) -> None:
+        """Start at the rate that an earlier run settled at, unless this one has already been throttled."""
+        if self._rate.settled_per_s is None:
+            self._rate = self._make_rate(remembered_per_s)
+
+    @property
+    def settled_per_s(self) -> float | None:
+        """The rate to remember for the next run, if one was found."""
+        return self._rate.settled_per_s
+
+    @property
+    def rate_per_s(self) -> float:
+        """Requests a second, now."""
+        return self._rate.rate_per_s(self._clock.monotonic_s())
 
     @property
     def pause_s(self) -> float:
         """Seconds until requests may start again; 0 where there is no pause."""
         return max(0.0, self._resume_at_s - self._clock.monotonic_s())
 
-    def on_throttled(self, retry_after_s: float) -> None:
-        """Pause all who share this pace; a shorter wait never shortens a pause that runs."""
-        self._resume_at_s = max(self._resume_at_s, self._clock.monotonic_s() + retry_after_s)
+    async def enter(self) -> float:
+        """Wait until a request may start; returns the time on the clock, for `on_throttled`.
 
-    async def __aenter__(self) -> None:
-        while True:
-            while (pause_s := self.pause_s) > 0:
-                await self._clock.sleep(pause_s)
-            await self._limiter.acquire()
-            if self.pause_s <= 0:
-                self.in_flight += 1
-                return
+        Each call is followed by one of `leave`.
+        """
+        async with self._turn:
+            while True:
+                while (pause_s := self.pause_s) > 0:
+                    await self._clock.sleep(pause_s)
+                cost_s = min(1 / self.rate_per_s, self._capacity_s)
+                await self._forget_idle_time(cost_s)
+                await self._limiter.acquire(cost_s)
+                if self.pause_s <= 0:
+                    self.in_flight += 1
+                    return self._clock.monotonic_s()
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def leave(self) -> None:
+        """A request that had entered is over."""
         self.in_flight -= 1
 
+    def on_success(self) -> None:
+        """An answer came that the limit let through."""
+        self._rate.on_success(self._clock.monotonic_s())
+
+    def pause(self, pause_s: float) -> None:
+        """Pause all who share this pace; a shorter wait never shortens a pause that runs."""
+        self._resume_at_s = max(self._resume_at_s, self._clock.monotonic_s() + pause_s)
+
+    def on_throttled(self, sent_at_s: float, retry_after_s: float) -> None:
+        """A request sent at that time was throttled: pause, and slow down."""
+        self.pause(retry_after_s)
+        self._rate.on_throttled(self._clock.monotonic_s(), sent_at_s, retry_after_s)
+
+    async def _forget_idle_time(self, cost_s: float) -> None:
+        """Time in which nothing was sent is no credit: use up what has leaked, but for the slack."""
+        spare_s = cost_s + 0.9 * _SLACK_S
+        unused_s = self._capacity_s / 2
+        while unused_s > _SLACK_S / 20:
+            if self._limiter.has_capacity(unused_s + spare_s):
+                await self._limiter.acquire(unused_s)
+            else:
+                unused_s /= 2
+
+    def _make_rate(self, remembered_per_s: float | None) -> AdaptiveRate:
+        return AdaptiveRate(
+            self._clock.monotonic_s(),
+            ceiling_per_s=self._ceiling_per_s,
+            start_per_s=self._start_per_s,
+            remembered_per_s=remembered_per_s,
+            share=self._share,
+        )
+
     def __repr__(self) -> str:
-        return f"<Pace ≤ {self.max_rate_per_s:g}/s, pause {self.pause_s:.1f} s, {self.in_flight} in flight>"
+        return f"<Pace {self.rate_per_s:.1f}/s, pause {self.pause_s:.1f} s, {self.in_flight} in flight, {self._rate!r}>"

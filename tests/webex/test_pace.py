@@ -1,42 +1,13 @@
 import asyncio
-import selectors
-from collections.abc import Coroutine
+import math
+import random
 from typing import Any
 
 import pytest
+from conftest import run_virtually
 
 from audit.clock import Clock
 from audit.webex.pace import Pace
-
-
-class LoopClock(Clock):
-    """The time of the event loop."""
-
-    def monotonic_s(self) -> float:
-        return asyncio.get_running_loop().time()
-
-
-class VirtualLoop(asyncio.SelectorEventLoop):
-    """An event loop that waits by moving its clock: aiolimiter itself runs on it, and no time passes."""
-
-    def __init__(self) -> None:
-        self.now_s = 0.0
-        loop = self
-
-        class Selector(selectors.SelectSelector):
-            def select(self, timeout: float | None = None) -> Any:
-                loop.now_s += max(timeout or 0, 1e-9)
-                return super().select(0)
-
-        super().__init__(Selector())
-
-    def time(self) -> float:
-        return self.now_s
-
-
-def run(main: Coroutine[Any, Any, Any]) -> Any:
-    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
-        return runner.run(main)
 
 
 async def starts(pace: Pace, count: int, on_start: Any = None) -> list[float]:
@@ -44,10 +15,11 @@ async def starts(pace: Pace, count: int, on_start: Any = None) -> list[float]:
     begun: list[float] = []
 
     async def request() -> None:
-        async with pace:
-            begun.append(loop.time())
-            if on_start:
-                on_start(len(begun))
+        await pace.enter()
+        begun.append(loop.time())
+        if on_start:
+            on_start(len(begun))
+        pace.leave()
 
     async with asyncio.TaskGroup() as group:
         for _ in range(count):
@@ -55,39 +27,90 @@ async def starts(pace: Pace, count: int, on_start: Any = None) -> list[float]:
     return begun
 
 
-@pytest.mark.parametrize("rate_per_s", [0.5, 3, 5, 97, 1000])
+@pytest.mark.parametrize("rate_per_s", [0.05, 0.5, 3, 5, 50, 97, 1000])
 def test_no_second_sees_more_requests_than_the_ceiling(rate_per_s: float) -> None:
     window = max(1, int(rate_per_s))
     count = 3 * window + 1
 
     async def main() -> list[float]:
-        return await starts(Pace(rate_per_s, LoopClock()), count)
+        return await starts(Pace(Clock(), rate_per_s, start_per_s=rate_per_s), count)
 
-    begun = run(main())
+    begun = run_virtually(main())
     gaps = [later - earlier for earlier, later in zip(begun, begun[window:], strict=False)]
-    assert min(gaps) >= window / rate_per_s - 1e-5
-    assert begun[-1] - begun[0] == pytest.approx((count - 1) / rate_per_s, rel=0.01)
+    assert min(gaps) >= window / max(rate_per_s, 1) - 1e-6
+    assert begun[-1] - begun[0] == pytest.approx((count - 1) / rate_per_s, rel=0.03)
+
+
+def test_time_in_which_nothing_was_sent_is_no_credit() -> None:
+    async def main() -> list[float]:
+        pace = Pace(Clock(), 20, start_per_s=20)
+        await starts(pace, 5)
+        await asyncio.sleep(60)
+        return await starts(pace, 21)
+
+    begun = run_virtually(main())
+    assert begun[-1] - begun[0] >= 1
+
+
+def test_late_timers_do_not_slow_a_fast_pace() -> None:
+    async def main() -> float:
+        pace = Pace(Clock(), 500, start_per_s=500)
+        loop: Any = asyncio.get_running_loop()
+        began_s = loop.time()
+
+        def be_late(_: int) -> None:
+            loop.now_s += random.uniform(0, 0.002)
+
+        await starts(pace, 1000, be_late)
+        return float(loop.time() - began_s)
+
+    assert run_virtually(main()) == pytest.approx(2.0, rel=0.05)
 
 
 def test_a_throttled_request_pauses_all() -> None:
     async def main() -> list[float]:
-        pace = Pace(10, LoopClock())
-        return await starts(pace, 20, lambda nth: pace.on_throttled(194) if nth == 5 else None)
+        pace = Pace(Clock(), 10, start_per_s=10)
+        now_s = asyncio.get_running_loop().time
+        return await starts(pace, 20, lambda nth: pace.on_throttled(now_s(), 194) if nth == 5 else None)
 
-    begun = run(main())
+    begun = run_virtually(main())
     assert begun[5] - begun[4] >= 194
-    assert begun[-1] - begun[5] == pytest.approx(1.4, abs=0.2)
 
 
 def test_a_shorter_wait_never_shortens_a_pause() -> None:
     async def main() -> None:
-        pace = Pace(10, LoopClock())
-        pace.on_throttled(60)
-        pace.on_throttled(1)
+        pace = Pace(Clock(), 10)
+        now_s = asyncio.get_running_loop().time()
+        pace.on_throttled(now_s, 60)
+        pace.on_throttled(now_s, 1)
         assert pace.pause_s == 60
-        assert repr(pace) == "<Pace ≤ 10/s, pause 60.0 s, 0 in flight>"
-        async with pace:
-            assert pace.in_flight == 1
-            assert pace.pause_s == 0
+        assert repr(pace).startswith("<Pace 4.9/s, pause 60.0 s, 0 in flight, <AdaptiveRate limit 6.9/s, unknown")
+        await pace.enter()
+        assert (pace.in_flight, pace.pause_s) == (1, 0)
+        pace.leave()
+        assert pace.in_flight == 0
 
-    run(main())
+    run_virtually(main())
+
+
+def test_a_remembered_rate_is_where_a_run_starts() -> None:
+    async def main() -> list[float]:
+        pace = Pace(Clock())
+        assert pace.settled_per_s is None
+        pace.start_from(80)
+        return await starts(pace, 80)
+
+    begun = run_virtually(main())
+    assert begun[-1] - begun[0] == pytest.approx(1.0, rel=0.1)
+
+
+def test_there_is_a_pace_without_a_ceiling() -> None:
+    async def main() -> float:
+        pace = Pace(Clock(), start_per_s=1e6)
+        assert math.isfinite(pace.rate_per_s)
+        loop = asyncio.get_running_loop()
+        began_s = loop.time()
+        await starts(pace, 100)
+        return loop.time() - began_s
+
+    assert run_virtually(main()) < 0.1

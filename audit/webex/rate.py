@@ -1,0 +1,261 @@
+"""How many requests a second an unpublished limit bears: a pure state machine, told the time.
+
+It starts gently and doubles until the first throttle, then recovers along a cubic and holds just
+below what it measured, and probes for more now and then (RFC 9438 for the shape; AWS SDK adaptive
+retry mode for the cut to 0.7). Two kinds of limit exist and want to be measured differently:
+
+* **bucket** (refills steadily): the successes between two throttles, divided by the time between
+  them, pauses included, are the refill rate almost exactly, as long as it never ran over.
+* **window** (a count for each second): that same figure misses what the pause wastes; there, the
+  rate that was about to be sent when the throttle came is the limit itself.
+
+Where the two figures disagree, a rate between them is tried: a bucket runs dry within a time that
+is known, a window bears it. `benchmarks/pace.py` measures it against both kinds.
+"""
+
+import math
+from collections import deque
+from enum import StrEnum
+
+#: Doubling time of the start, and the rate that it starts from where none is remembered.
+_DOUBLING_S = 0.6
+START_PER_S = 10.0
+#: A cut goes to this share of the measured rate (AWS SDK adaptive mode, RFC 9438 section 4.6).
+_CUT = 0.7
+#: Seconds of the cubic's way back, and the one in which a probe adds 30 %.
+_RECOVERY_S = 2.0
+_PROBE_S = 5.0
+#: Seconds to stay at the first cut, where the measured rate may still hold a bucket's burst.
+_FIRST_FLAT_S = 3.0
+#: Seconds between probes, longer as the measures agree; but so many requests at the least.
+_HOLD_S = (2.0, 8.0, 20.0, 42.0)
+_HOLD_REQUESTS = 100
+_MAX_HOLD_S = 120.0
+#: Held around a measured bucket (a little above: what was saved up pays for it) and a measured window.
+_OF_BUCKET = 1.02
+_OF_WINDOW = 0.975
+#: Two measures within 8 % agree.
+_AGREEMENT = 0.08
+_RECENT_S = 2.0
+_FLOOR_PER_S = 0.1
+#: So few successes between two throttles measure nothing: then the cut is one of the rate itself.
+_FEW = 8
+
+
+class LimitKind(StrEnum):
+    """What the throttles so far tell of the limit."""
+
+    UNKNOWN = "unknown"
+    BUCKET = "bucket"
+    WINDOW = "window"
+
+
+class AdaptiveRate:
+    """The rate to send at, from the successes and throttles that it is told.
+
+    Args:
+        now_s: the time, on any clock that never jumps; later calls give theirs.
+        ceiling_per_s: never exceeded.
+        start_per_s: where to start; doubled from there.
+        remembered_per_s: the rate that an earlier run settled at: started at, without doubling.
+        share: of the measured limit, what to use when settled (0 to 1); the rest is left to others.
+    """
+
+    def __init__(
+        self,
+        now_s: float,
+        *,
+        ceiling_per_s: float = math.inf,
+        start_per_s: float = START_PER_S,
+        remembered_per_s: float | None = None,
+        share: float = 1.0,
+    ) -> None:
+        self.kind = LimitKind.UNKNOWN
+        self._ceiling_per_s = ceiling_per_s
+        self._share = share
+        self._start_per_s = start_per_s
+        self._successes: deque[float] = deque()
+        self._measured_since_s = self._began_s = now_s
+        self._measured_successes = 0
+        self._cut_at_s = -math.inf
+        #: What the limit is held to be; None until the first throttle.
+        self._target_per_s: float | None = None
+        self._flat_s = self._hold_s = 0.0
+        self._confidence = 0
+        self._early_throttles = 0
+        #: A trial of a rate between two measures: its end, and the measures.
+        self._trial: tuple[float, float, float] | None = None
+        if remembered_per_s is not None:
+            self._target_per_s = remembered_per_s
+            self._began_s = now_s - _RECOVERY_S
+            self._hold_s = _HOLD_S[1]
+
+    @property
+    def settled_per_s(self) -> float | None:
+        """The rate to remember for the next run: None while nothing was measured."""
+        return self._target_per_s if self._confidence or self.kind is not LimitKind.UNKNOWN else None
+
+    def rate_per_s(self, now_s: float) -> float:
+        """The rate at this time."""
+        self._end_trial(now_s)
+        return min(self._ceiling_per_s, max(_FLOOR_PER_S, self._unbounded_per_s(now_s)))
+
+    def on_success(self, now_s: float) -> None:
+        """Count a request that the limit let through."""
+        self._successes.append(now_s)
+        self._measured_successes += 1
+        while self._successes[0] < now_s - 2 * _RECENT_S:
+            self._successes.popleft()
+
+    def on_throttled(self, now_s: float, sent_at_s: float, retry_after_s: float) -> None:
+        """Cut the rate, once for each episode: throttles of requests sent before the cut do not count.
+
+        Args:
+            now_s: when the answer came.
+            sent_at_s: when its request was sent.
+            retry_after_s: the pause that it asks for; sending is expected to resume behind it.
+        """
+        if sent_at_s <= self._cut_at_s:
+            return
+        average_per_s = self._measured_successes / max(now_s - self._measured_since_s, 0.05)
+        if self._measured_successes < _FEW:
+            self._settle(self.kind, _CUT * self.rate_per_s(sent_at_s), 0)
+            self._trial, self._hold_s = None, 0.0
+        elif self._target_per_s is None:
+            self._target_per_s = self._recent_per_s(now_s, min(1.0, max(now_s - self._began_s, 0.3)))
+            self._flat_s = _FIRST_FLAT_S
+        else:
+            self._measure(now_s, sent_at_s, average_per_s, retry_after_s)
+            self._flat_s = 0.0
+        self._cut_at_s = self._measured_since_s = now_s
+        self._measured_successes = 0
+        self._began_s = now_s + retry_after_s
+        if self._trial:
+            end_s, low, high = self._trial
+            self._trial = (self._began_s + _RECOVERY_S + end_s, low, high)
+
+    def _unbounded_per_s(self, now_s: float) -> float:
+        elapsed_s = max(0.0, now_s - self._began_s)
+        if self._target_per_s is None:
+            grown = self._start_per_s * 2 ** min(elapsed_s / _DOUBLING_S, 60.0)
+            return min(grown, 2 * max(self._start_per_s, self._recent_per_s(now_s, 1.0)))
+        target = self._target_per_s
+        since_flat_s = elapsed_s - self._flat_s
+        if since_flat_s < _RECOVERY_S:
+            missing = min(1.0, (_RECOVERY_S - since_flat_s) / _RECOVERY_S)
+            return target * (1 - (1 - _CUT) * missing**3)
+        if self._trial:
+            return target
+        held = target * self._share if self.kind is not LimitKind.UNKNOWN else target
+        probe_s = since_flat_s - _RECOVERY_S - self._hold_s
+        if probe_s <= 0:
+            return held
+        probed = held * (1 + 0.3 * (probe_s / _PROBE_S) ** 3)
+        if probed >= 2 * target:
+            self._double(now_s)
+        return min(2 * target, probed)
+
+    def _double(self, now_s: float) -> None:
+        """A probe went all the way: where it was really sent, it is the new measure."""
+        target = self._target_per_s or 0.0
+        if self._recent_per_s(now_s, _RECENT_S) >= _CUT * 2 * target:
+            self._target_per_s = 2 * target
+            self._began_s, self._hold_s, self._flat_s = now_s - _RECOVERY_S, 0.0, 0.0
+
+    def _recent_per_s(self, now_s: float, window_s: float) -> float:
+        count = 0
+        for at_s in reversed(self._successes):
+            if at_s <= now_s - window_s:
+                break
+            count += 1
+        return max(count / window_s, 0.5)
+
+    def _measure(self, now_s: float, sent_at_s: float, average_per_s: float, retry_after_s: float) -> None:
+        old = self._target_per_s or _FLOOR_PER_S
+        sent_per_s = self.rate_per_s(sent_at_s)
+        window_s = min(_RECENT_S, now_s - self._began_s)
+        if window_s > 0.9:
+            sent_per_s = min(sent_per_s, self._recent_per_s(now_s, window_s))
+        is_probe = sent_at_s > self._began_s + self._flat_s + _RECOVERY_S + self._hold_s
+        trial = self._trial
+        self._trial = None
+        if trial is not None:
+            self._judge_trial(trial, old, average_per_s, sent_per_s)
+        elif is_probe:
+            self._judge_probe(old, average_per_s, sent_per_s)
+        else:
+            self._judge_early(old, average_per_s, sent_per_s)
+        self._plan(retry_after_s)
+
+    def _plan(self, retry_after_s: float) -> None:
+        """When to probe next; a trial comes first."""
+        if self._trial:
+            self._start_trial(retry_after_s)
+        else:
+            requests_s = _HOLD_REQUESTS * self._confidence / max(self._target_per_s or 0, _FLOOR_PER_S)
+            self._hold_s = max(_HOLD_S[self._confidence], min(requests_s, _MAX_HOLD_S), 10 * retry_after_s)
+
+    def _judge_probe(self, old: float, average_per_s: float, sent_per_s: float) -> None:
+        self._early_throttles = 0
+        if self.kind is LimitKind.BUCKET and _agree(_OF_BUCKET * average_per_s, old):
+            self._settle(LimitKind.BUCKET, _OF_BUCKET * average_per_s, self._confidence + 1)
+        elif self.kind is LimitKind.WINDOW and _agree(_OF_WINDOW * sent_per_s, old):
+            self._settle(LimitKind.WINDOW, _OF_WINDOW * sent_per_s, self._confidence + 1)
+        elif self._share < 1:
+            # Who uses a part only need not know the whole exactly, and should not try it out.
+            self._settle(LimitKind.WINDOW, math.sqrt(average_per_s * sent_per_s), self._confidence + 1)
+        elif sent_per_s < 1.1 * average_per_s:
+            self._settle(self.kind, average_per_s, 0)
+        else:
+            self._trial = (0.0, average_per_s, sent_per_s)
+
+    def _judge_early(self, old: float, average_per_s: float, sent_per_s: float) -> None:
+        """A throttle at or below the rate that was held: the limit dropped, or was held to be too high."""
+        self._early_throttles += 1
+        if self.kind is LimitKind.BUCKET:
+            target = min(_OF_BUCKET * average_per_s, old)
+            self._settle(LimitKind.BUCKET, target, self._confidence if _agree(target, old) else 0)
+        elif self.kind is LimitKind.WINDOW and self._early_throttles < 3:
+            self._settle(LimitKind.WINDOW, 0.96 * old, self._confidence)
+        else:
+            self._trial = (0.0, average_per_s, sent_per_s)
+
+    def _judge_trial(
+        self, trial: tuple[float, float, float], old: float, average_per_s: float, sent_per_s: float
+    ) -> None:
+        _, low, _ = trial
+        if average_per_s >= (1 - _AGREEMENT) * low:
+            self._settle(LimitKind.BUCKET, _OF_BUCKET * average_per_s, 1)
+        else:
+            self._trial = (0.0, max(average_per_s, _CUT * low), min(old, _OF_BUCKET * sent_per_s))
+
+    def _start_trial(self, retry_after_s: float) -> None:
+        _, low, high = self._trial or (0.0, 0.0, 0.0)
+        low = max(low, _FLOOR_PER_S)
+        high = max(high, 1.05 * low)
+        tried = max(math.sqrt(low * high), 1.05 * low)
+        duration_s = min(20.0, max(3.0, 1.5 * low * max(1.0, retry_after_s) / (tried - low)))
+        self._trial = (duration_s, low, high)
+        self._target_per_s = tried
+        self._confidence = self._early_throttles = 0
+        self._hold_s = 0.0
+
+    def _end_trial(self, now_s: float) -> None:
+        if self._trial and now_s > self._trial[0]:
+            end_s, _, high = self._trial
+            self._trial = None
+            self._settle(LimitKind.WINDOW, _OF_WINDOW * high, 1)
+            self._began_s, self._flat_s, self._hold_s = end_s - _RECOVERY_S, 0.0, _HOLD_S[1]
+
+    def _settle(self, kind: LimitKind, target_per_s: float, confidence: int) -> None:
+        self.kind = kind
+        self._target_per_s = max(target_per_s, _FLOOR_PER_S)
+        self._confidence = min(confidence, len(_HOLD_S) - 1)
+
+    def __repr__(self) -> str:
+        target = f"{self._target_per_s:.1f}/s" if self._target_per_s else "not met"
+        return f"<AdaptiveRate limit {target}, {self.kind}, confidence {self._confidence}>"
+
+
+def _agree(one: float, other: float) -> bool:
+    return abs(math.log(max(one, _FLOOR_PER_S) / max(other, _FLOOR_PER_S))) < _AGREEMENT

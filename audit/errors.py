@@ -13,6 +13,8 @@ class AuditError(Exception):
     """
 
     exit_code = 70
+    #: What was done so far is kept, so that `run --resume` goes on from there.
+    is_resumable = False
 
 
 class UsageError(AuditError):
@@ -31,3 +33,9 @@ class StoppedError(AuditError):
     """The run ended before its commit: API unreachable, disk full, signal."""
 
     exit_code = 5
+
+
+class LockedError(AuditError):
+    """Another run holds the lock on this output."""
+
+    exit_code = 6

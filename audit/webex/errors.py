@@ -17,3 +17,7 @@ class UnansweredError(StoppedError):
 
 class ForeignLinkError(StoppedError):
     """A next link leads to another origin than the token's."""
+
+
+class NotListedError(UnansweredError):
+    """A listing is answered with an error that no retry changes (4xx)."""

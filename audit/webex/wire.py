@@ -28,24 +28,35 @@ _RETRYABLE = frozenset({423, 429, 500, 502, 503, 504})
 _NOT_A_CALLING_USER = 4008
 _NOT_A_PROFESSIONAL_PLACE = 25409
 _MAX_MESSAGE = 500
+_MAX_LINK = 16_384
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_CODE = re.compile(r"[0-9]{1,9}")
+#: How errors of an upstream service are quoted, such as ``[Error 4008] User not found``.
+_CODE_IN_TEXT = re.compile(r"\[Error ([0-9]{1,9})\]")
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """What one answer of the API means."""
+    """What one answer of the API means; `body` is that of an answer with outcome `ok`, as `read_body` gives it."""
 
     outcome: Outcome
     is_retryable: bool = False
     message: str | None = None
     tracking_id: str | None = None
+    body: bytes = b""
+
+
+class BadLinkError(ValueError):
+    """A next link that is no URL."""
 
 
 def judge(status: int, headers: Mapping[str, str], body: bytes) -> Verdict:
     """The meaning of an answer to a read, by its status, headers (any case) and body."""
-    tracking_id = headers.get("trackingid")
+    tracking_id = clean(headers.get("trackingid"))
     if status == 200:
-        if (defect := body_defect(body)) is None:
-            return Verdict(Outcome.OK, tracking_id=tracking_id)
-        return Verdict(Outcome.INVALID_RESPONSE, True, defect, tracking_id)
+        try:
+            return Verdict(Outcome.OK, tracking_id=tracking_id, body=read_body(body))
+        except ValueError as defect:
+            return Verdict(Outcome.INVALID_RESPONSE, True, str(defect), tracking_id)
     error = read_error(body)
     return Verdict(
         _outcome_of(status, error.codes),
@@ -53,6 +64,11 @@ def judge(status: int, headers: Mapping[str, str], body: bytes) -> Verdict:
         error.message or f"HTTP {status} without a message",
         tracking_id or error.tracking_id,
     )
+
+
+def clean(text: str | None) -> str | None:
+    """A text that UTF-8 can hold: unpaired surrogates become U+FFFD."""
+    return _SURROGATE.sub("\ufffd", text) if text else text
 
 
 _OUTCOME_OF_STATUS = {
@@ -73,23 +89,33 @@ def _outcome_of(status: int, codes: frozenset[int]) -> Outcome:
     return _OUTCOME_OF_STATUS.get(status, by_class)
 
 
-def body_defect(body: bytes) -> str | None:
-    """Why a 200 body is not one JSON object, or None where it is."""
+def read_body(body: bytes) -> bytes:
+    """A 200 body as one JSON object in UTF-8 that any parser takes.
+
+    Raises:
+        ValueError: it is none; the text says why.
+    """
     try:
-        text = bytes(msgspec.json.decode(body, type=msgspec.Raw))
-        body.decode("utf-8")
-    except UnicodeDecodeError:
-        return "the answer is not UTF-8"
-    except RecursionError:
-        return "the answer is nested too deep"
-    except msgspec.DecodeError as error:
-        # msgspec refuses unpaired surrogates, which JSON allows: the standard library decides.
+        text = body.decode("utf-8")
         try:
-            json.loads(body)
-        except ValueError:
-            return f"the answer is not JSON: {error}"
-        text = body.lstrip()
-    return None if text.startswith(b"{") else "the answer is not a JSON object"
+            found = bytes(msgspec.json.decode(body, type=msgspec.Raw))
+        except msgspec.DecodeError:
+            # msgspec refuses unpaired surrogates, which JSON allows: the standard library decides.
+            content = json.loads(text, parse_constant=_refuse_constant)
+            found = (clean(json.dumps(content, ensure_ascii=False, allow_nan=False)) or "").encode()
+    except UnicodeDecodeError:
+        raise ValueError("the answer is not UTF-8") from None
+    except RecursionError:
+        raise ValueError("the answer is nested too deep") from None
+    except ValueError as error:
+        raise ValueError(f"the answer is not JSON: {error}") from None
+    if not found.startswith(b"{"):
+        raise ValueError("the answer is not a JSON object")
+    return found
+
+
+def _refuse_constant(name: str) -> float:
+    raise ValueError(f"{name} is no JSON")
 
 
 class ApiError(msgspec.Struct, frozen=True):
@@ -111,6 +137,7 @@ def read_error(body: bytes) -> ApiError:
     tracking_ids: list[str] = []
     _collect(content, messages, codes, tracking_ids)
     texts = list(dict.fromkeys(messages))
+    codes |= {int(code) for text in texts for code in _CODE_IN_TEXT.findall(text)}
     return ApiError(
         "; ".join(texts)[:_MAX_MESSAGE] or None, frozenset(codes), tracking_ids[0] if tracking_ids else None
     )
@@ -124,7 +151,7 @@ def _collect(node: Any, messages: list[str], codes: set[int], tracking_ids: list
         for key, value in node.items():
             if key in ("message", "description", "errorMessage", "error_description") and isinstance(value, str):
                 messages.append(value)
-            elif key in ("errorCode", "code") and str(value).isdecimal():
+            elif key in ("errorCode", "code") and _CODE.fullmatch(str(value)):
                 codes.add(int(value))
             elif key == "trackingId" and isinstance(value, str):
                 tracking_ids.append(value)
@@ -157,18 +184,18 @@ def answer_time(headers: Mapping[str, str], default: datetime) -> datetime:
     """The time by the server's clock (`Date`), `default` where it is absent or nonsense."""
     try:
         told = parsedate_to_datetime(headers.get("date", ""))
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         return default
     return told if told.tzinfo else default
 
 
-_LINK = re.compile(r"<([^>]*)>((?:\s*;\s*[^\s;,=]+(?:\s*=\s*(?:\"[^\"]*\"|[^\s;,\"]*))?)*)")
+_LINK = re.compile(r"<([^<>]*)>((?:\s*;\s*[^\s;,=]+(?:\s*=\s*(?:\"[^\"]*\"|[^\s;,\"]*))?)*)")
 _REL = re.compile(r";\s*rel\s*=\s*(?:\"([^\"]*)\"|([^\s;,\"]+))", re.IGNORECASE)
 
 
 def next_link(link: str | None) -> str | None:
     """The target of `rel="next"` in a `Link` header (several links may share one header)."""
-    for target, parameters in _LINK.findall(link or ""):
+    for target, parameters in _LINK.findall((link or "")[:_MAX_LINK]):
         rel = _REL.search(parameters)
         if rel and "next" in (rel.group(1) or rel.group(2) or "").lower().split():
             return str(target)
@@ -186,13 +213,26 @@ def next_url(link: str | None, current_url: str, params: Mapping[str, str]) -> s
         link: the `Link` header of the current page.
         current_url: the URL of the current page.
         params: the query of the first page.
+
+    Raises:
+        BadLinkError: the target is no URL.
     """
     target = next_link(link)
     if not target:
         return None
+    try:
+        return _mended(target, current_url, params)
+    except ValueError as error:
+        raise BadLinkError(str(error)) from None
+
+
+def _mended(target: str, current_url: str, params: Mapping[str, str]) -> str:
     url = urljoin(current_url, re.sub(r"^https?,(?=https?://)", "", target))
     url = re.sub(r"(?<=[?&])max=null(?=&|$)", f"max={params['max']}" if "max" in params else "", url)
-    names = {name for name, _ in parse_qsl(urlsplit(url).query, keep_blank_values=True)}
+    parts = urlsplit(url)
+    if parts.username is not None or not parts.hostname:
+        raise ValueError("it names a user or no host")
+    names = {name for name, _ in parse_qsl(parts.query, keep_blank_values=True)}
     if "orgId" in params and "orgId" not in names:
         url += f"{'&' if '?' in url else '?'}orgId={quote(params['orgId'], safe='')}"
     return url
@@ -210,12 +250,11 @@ def origin_of(url: str) -> tuple[str, str, int | None]:
 
 
 def body_object(body: bytes) -> dict[str, Any]:
-    """A 200 body that `body_defect` found nothing wrong with, as an object."""
-    content: dict[str, Any] = json.loads(body)
-    return content
+    """A body that `read_body` gave, as an object."""
+    return msgspec.json.decode(body, type=dict[str, Any])
 
 
-def page_items(body: bytes, key: str) -> list[Any]:
-    """The items of a listing's page; a page with no or a null list is an empty one."""
+def page_items(body: bytes, key: str) -> list[Any] | None:
+    """The items of a listing's page; None where there is no list, which is not the same as an empty one."""
     items = body_object(body).get(key)
-    return items if isinstance(items, list) else []
+    return items if isinstance(items, list) else None

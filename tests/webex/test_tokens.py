@@ -1,26 +1,32 @@
+import asyncio
+import sys
 import traceback
 from pathlib import Path
 
 import pytest
 
 from audit.errors import UsageError
-from audit.webex.tokens import Token, find_token, is_readable_by_others
+from audit.webex.errors import TokenRefusedError
+from audit.webex.tokens import (
+    CommandTokens,
+    FileTokens,
+    StaticTokens,
+    Token,
+    TokenSource,
+    environment_token,
+    is_readable_by_others,
+    read_token,
+)
 
 
 def test_a_token_is_never_shown() -> None:
     token = Token("s3cret")
     assert "s3cret" not in f"{token} {token!r} {[token]}"
     assert token.authorization() == "Bearer s3cret"
-    assert token.redact("echo s3cret!") == "echo [token]!"
-
-
-def test_a_flag_goes_before_the_environment_and_that_before_the_file(tmp_path: Path) -> None:
-    file = tmp_path / "token"
-    file.write_text("of-file\n")
-    environment = {"WEBEX_ACCESS_TOKEN": "of-environment"}
-    assert find_token(environment, str(file), file_is_flag=True).authorization() == "Bearer of-file"
-    assert find_token(environment, str(file)).authorization() == "Bearer of-environment"
-    assert find_token({}, str(file)).authorization() == "Bearer of-file"
+    assert token.redact("echo S3CRET!") == "echo [token]!"
+    assert token.redact_bytes(b"echo s3cret!") == b"echo [token]!"
+    assert token == Token("s3cret") != Token("other")
+    assert len({token, Token("s3cret")}) == 1
 
 
 @pytest.mark.parametrize(
@@ -38,16 +44,16 @@ def test_a_file_that_holds_no_token_is_named_and_not_shown(tmp_path: Path, conte
     file = tmp_path / "token"
     file.write_bytes(content)
     with pytest.raises(UsageError, match=complaint) as caught:
-        find_token({}, str(file))
+        read_token(file)
     assert str(file) in str(caught.value)
     assert "s3cret" not in "".join(traceback.format_exception(caught.value))
 
 
-def test_no_token_says_where_to_put_one(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="WEBEX_ACCESS_TOKEN"):
-        find_token({}, None)
-    with pytest.raises(UsageError, match="No such file"):
-        find_token({}, str(tmp_path / "absent"))
+def test_the_environment_may_hold_one() -> None:
+    assert environment_token({"WEBEX_ACCESS_TOKEN": " t\n"}) == Token("t")
+    assert environment_token({"WEBEX_ACCESS_TOKEN": " "}) is None
+    with pytest.raises(UsageError, match="WEBEX_ACCESS_TOKEN holds no access token"):
+        environment_token({"WEBEX_ACCESS_TOKEN": "a b"})
 
 
 def test_a_file_open_to_others_is_noticed(tmp_path: Path) -> None:
@@ -56,3 +62,72 @@ def test_a_file_open_to_others_is_noticed(tmp_path: Path) -> None:
     assert not is_readable_by_others(file)
     file.chmod(0o640)
     assert is_readable_by_others(file)
+
+
+def get(tokens: TokenSource) -> Token:
+    return asyncio.run(tokens.get())
+
+
+def renew(tokens: TokenSource, refused: str) -> Token:
+    return asyncio.run(tokens.renew(Token(refused)))
+
+
+def test_a_static_token_can_not_be_renewed() -> None:
+    tokens = StaticTokens(Token("a"))
+    assert get(tokens) == Token("a")
+    with pytest.raises(TokenRefusedError, match="401"):
+        renew(tokens, "a")
+
+
+def test_a_token_file_is_read_again_when_its_token_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    file.write_text("a")
+    tokens = FileTokens(file)
+    assert get(tokens) == Token("a")
+    with pytest.raises(TokenRefusedError, match=f"put a new one into {file}"):
+        renew(tokens, "a")
+    file.write_text("b")
+    assert renew(tokens, "a") == Token("b")
+
+
+def command(tmp_path: Path, code: str) -> CommandTokens:
+    script = tmp_path / "vault.py"
+    script.write_text(code)
+    return CommandTokens(f"{sys.executable} {script}")
+
+
+def test_a_command_prints_the_token_and_is_run_again_when_it_is_refused(tmp_path: Path) -> None:
+    counter = tmp_path / "count"
+    code = (
+        f"import pathlib; p = pathlib.Path({str(counter)!r}); p.open('a').write('x'); print('t%d' % len(p.read_text()))"
+    )
+    tokens = command(tmp_path, code)
+    assert [get(tokens), get(tokens)] == [Token("t1"), Token("t1")]
+    assert renew(tokens, "t1") == get(tokens) == Token("t2")
+    with pytest.raises(TokenRefusedError, match="prints the same one again"):
+        asyncio.run(command(tmp_path, "print('same')").renew(Token("same")))
+
+
+@pytest.mark.parametrize(
+    ("code", "complaint"),
+    [
+        ("raise SystemExit(3)", "failed with exit code 3"),
+        ("print()", "holds no access token"),
+        ("print('a b')", "holds no"),
+    ],
+)
+def test_a_command_that_gives_no_token_is_told(tmp_path: Path, code: str, complaint: str) -> None:
+    with pytest.raises(UsageError, match=f"webex.token_command .*{complaint}"):
+        get(command(tmp_path, code))
+
+
+@pytest.mark.parametrize("text", ["/nowhere/vault read", ""])
+def test_a_command_that_can_not_be_started_is_told(text: str) -> None:
+    with pytest.raises(UsageError, match=r"can't be started"):
+        get(CommandTokens(text))
+
+
+def test_a_token_given_for_the_name_of_its_file_is_not_shown(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="a name too long to show") as caught:
+        read_token(tmp_path / ("s3cret" * 12))
+    assert "s3cret" not in str(caught.value)

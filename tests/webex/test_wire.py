@@ -7,13 +7,14 @@ from hypothesis import strategies as st
 
 from audit.outcome import Outcome
 from audit.webex.wire import (
+    BadLinkError,
     answer_time,
-    body_defect,
     judge,
     next_link,
     next_url,
     origin_of,
     page_items,
+    read_body,
     read_error,
     retry_after_s,
 )
@@ -79,6 +80,8 @@ def test_a_status_and_body_have_one_meaning(status: int, body: bytes, outcome: O
         ),
         (b'[{"errors": [{"errorMessage": "e"}], "trackingId": "T"}]', "e", set()),
         (b'{"code": 401, "message": "m", "trackingId": "T"}', "m", {401}),
+        (b'{"message": "[Error 4008] User not found", "trackingId": "T"}', "[Error 4008] User not found", {4008}),
+        (b'{"message": "m", "errorCode": "' + b"9" * 5000 + b'", "trackingId": "T"}', "m", set()),
     ],
 )
 def test_every_known_error_body_is_understood(body: bytes, message: str, codes: set[int]) -> None:
@@ -89,14 +92,33 @@ def test_every_known_error_body_is_understood(body: bytes, message: str, codes: 
 @given(st.binary())
 def test_no_body_makes_the_rules_raise(body: bytes) -> None:
     read_error(body)
-    body_defect(body)
+    judge(200, {}, body)
     judge(500, {}, body)
 
 
-def test_a_body_nested_too_deep_is_a_defect() -> None:
-    deep = b'{"a":' * 100_000
-    assert body_defect(deep)
-    assert read_error(deep).message is None
+@pytest.mark.parametrize(
+    ("body", "defect"),
+    [
+        (b'{"a":' * 100_000, "nested too deep"),
+        (b'{"a": "\\ud800", "b": ' + b"[" * 2000, "nested too deep|not JSON"),
+        (b'{"a": NaN}', "not JSON"),
+        (b'{"a": Infinity}', "not JSON"),
+        ('{"a": 1}'.encode("utf-16"), "not UTF-8|not JSON"),
+        (b"\xef\xbb\xbf{}", "not JSON"),
+    ],
+)
+def test_a_body_that_is_no_object_is_told_why(body: bytes, defect: str) -> None:
+    with pytest.raises(ValueError, match=defect):
+        read_body(body)
+    read_error(body)
+
+
+def test_an_unpaired_surrogate_costs_one_character_and_not_the_answer() -> None:
+    assert read_body(b'{"\\ud800": "a\\udfffb"}') == '{"\ufffd": "a\ufffdb"}'.encode()
+
+
+def test_text_that_utf_8_can_not_hold_is_mended_in_headers_too() -> None:
+    assert judge(404, {"trackingid": "caf\udce9"}, b"").tracking_id == "caf\ufffd"
 
 
 @pytest.mark.parametrize(
@@ -133,7 +155,8 @@ def test_no_retry_after_raises(value: str) -> None:
 
 def test_a_date_is_measured_from_the_clock_of_the_server() -> None:
     assert answer_time({"date": "Sat, 21 Nov 2026 19:10:00 GMT"}, NOW) == NOW + timedelta(minutes=1)
-    for nonsense in ({}, {"date": "yesterday"}, {"date": "Sat, 21 Nov 2026 19:10:00 -0000"}):
+    far = "Mon, 01 Jan 99999999999999999999 00:00:00 GMT"
+    for nonsense in ({}, {"date": far}, {"date": "yesterday"}, {"date": "Sat, 21 Nov 2026 19:10:00 -0000"}):
         assert answer_time(nonsense, NOW) == NOW
 
 
@@ -174,10 +197,11 @@ def test_the_known_defects_of_next_urls_are_mended(target: str, params: dict[str
     assert next_url(f'<{target}>; rel="next"', URL, params) == url
 
 
-def test_a_page_without_its_list_is_an_empty_one() -> None:
+def test_a_page_without_its_list_is_not_an_empty_one() -> None:
     assert page_items(b'{"items": [1, 2]}', "items") == [1, 2]
-    assert page_items(b'{"items": null}', "items") == []
-    assert page_items(b"{}", "items") == []
+    assert page_items(b'{"items": []}', "items") == []
+    assert page_items(b'{"items": null}', "items") is None
+    assert page_items(b"{}", "items") is None
 
 
 @pytest.mark.parametrize(
@@ -193,3 +217,13 @@ def test_a_page_without_its_list_is_an_empty_one() -> None:
 )
 def test_an_origin_is_scheme_host_and_port(one: str, other: str, is_same: bool) -> None:  # noqa: FBT001
     assert (origin_of(one) == origin_of(other)) == is_same
+
+
+@pytest.mark.parametrize("target", ["http://[", "http://x]/", "https://user:pass@h/p", "http://\u2100.com/"])
+def test_a_next_link_that_is_no_url_is_refused(target: str) -> None:
+    with pytest.raises(BadLinkError):
+        next_url(f'<{target}>; rel="next"', URL, {})
+
+
+def test_a_hostile_link_header_takes_no_time() -> None:
+    assert next_link("<" * 1_000_000) is None

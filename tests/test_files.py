@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from audit.snapshot.files import atomic_file, make_dir, sha256_of
+from audit.files import atomic_file, make_dir, sha256_of
 
 
 def mode(path: Path) -> int:

@@ -7,6 +7,22 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from audit.errors import UsageError
+
+
+def expand(text: str) -> Path:
+    """A path as a user writes it, with `~`.
+
+    Raises:
+        UsageError: it names a user that is not, or can't be a path.
+    """
+    if "\0" in text:
+        raise UsageError(f"path {text!r} holds a NUL character")
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as error:
+        raise UsageError(f"path {text!r}: {error}") from None
+
 
 def make_dir(path: Path) -> None:
     """Make a folder, and those above it, for this user only (0700)."""

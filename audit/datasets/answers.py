@@ -7,14 +7,17 @@ where text belongs). Only what can't be coerced is a defect, of that answer alon
 """
 
 import io
-import json
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.json as pj
+
+#: Names of unknown fields that are counted; more than these are no new version of the API.
+_MAX_UNKNOWN = 1000
 
 
 class _DefectError(ValueError):
@@ -42,7 +45,7 @@ def read_answers(bodies: list[bytes], schema: pa.Schema, required: tuple[str, ..
     """Read bodies, each one JSON object in UTF-8, by a schema.
 
     Args:
-        bodies: the raw bodies.
+        bodies: the raw bodies, each in UTF-8 that msgspec takes.
         schema: the fields that are wanted, nested ones included.
         required: the fields that an answer can't do without.
     """
@@ -50,7 +53,7 @@ def read_answers(bodies: list[bytes], schema: pa.Schema, required: tuple[str, ..
         return Answers(schema.empty_table(), [])
     try:
         table = _parse(bodies, schema)
-    except (pa.ArrowInvalid, UnicodeDecodeError):
+    except (pa.ArrowInvalid, UnicodeDecodeError, OverflowError):
         return _without_required(_read_one_by_one(bodies, schema), required)
     unknown: Counter[str] = Counter()
     _count_unknown(pa.struct(table.schema), pa.struct(schema), table.to_struct_array(), "", unknown)
@@ -75,13 +78,12 @@ def _count_unknown(got: pa.DataType, known: pa.DataType, values: Any, path: str,
         _count_unknown(got.value_type, known.value_type, pc.list_flatten(values), f"{path}[]", unknown)
     elif pa.types.is_struct(known):
         names = {known.field(index).name for index in range(known.num_fields)}
-        for index in range(got.num_fields):
+        for index, child_values in enumerate(values.flatten()):
             child = got.field(index)
-            child_values = pc.struct_field(values, [index])
             child_path = f"{path}.{child.name}" if path else child.name
             if child.name in names:
                 _count_unknown(child.type, known.field(child.name).type, child_values, child_path, unknown)
-            elif occurrences := len(child_values) - child_values.null_count:
+            elif (occurrences := len(child_values) - child_values.null_count) and len(unknown) < _MAX_UNKNOWN:
                 unknown[child_path] += occurrences
 
 
@@ -93,12 +95,12 @@ def _read_one_by_one(bodies: list[bytes], schema: pa.Schema) -> Answers:
     for position, body in enumerate(bodies):
         found: Counter[str] = Counter()
         try:
-            rows.append(_coerce(json.loads(body), pa.struct(schema), "", found))
+            rows.append(_coerce(msgspec.json.decode(body), pa.struct(schema), "", found))
         except (ValueError, RecursionError) as error:
             defects[position] = str(error)
         else:
             positions.append(position)
-            unknown += found
+            unknown += found if len(unknown) < _MAX_UNKNOWN else {}
     return Answers(pa.Table.from_pylist(rows, schema=schema), positions, defects, unknown)
 
 
@@ -106,8 +108,7 @@ def _coerce(value: Any, wanted: pa.DataType, path: str, unknown: Counter[str]) -
     if value is None and path:
         return None
     if pa.types.is_string(wanted) and isinstance(value, str | int | float):
-        text = value if isinstance(value, str) else json.dumps(value)
-        return text.encode("utf-8", "replace").decode()
+        return value if isinstance(value, str) else msgspec.json.encode(value).decode()
     if pa.types.is_boolean(wanted) and str(value).lower() in ("true", "false"):
         return str(value).lower() == "true"
     if pa.types.is_list(wanted) and isinstance(value, list):

@@ -5,6 +5,7 @@ Sources: "Read Push-to-Talk Settings for a Workspace" of the Webex API reference
 document; `location` of a member is in its examples only.
 """
 
+import re
 from functools import lru_cache
 from urllib.parse import quote
 
@@ -14,6 +15,9 @@ import pyarrow.compute as pc
 
 from audit.datasets.dataset import IDENTITY_SCHEMA, Dataset
 from audit.entity import Entity, EntityType
+
+#: `phonenumbers` alone also takes words around a number, letters for digits, and extensions.
+_INTERNATIONAL = re.compile(r"\+[0-9][0-9 ().-]*")
 
 _NUMBER = pa.struct(
     [
@@ -72,7 +76,8 @@ _MEMBERS_SCHEMA = pa.schema(
 
 
 def _path(entity: Entity) -> str:
-    return f"/telephony/config/workspaces/{quote(entity.entity_id, safe='')}/pushToTalk"
+    entity_id = quote(entity.entity_id, safe="").replace(".", "%2E")
+    return f"/telephony/config/workspaces/{entity_id}/pushToTalk"
 
 
 def _flatten(identity: pa.Table, answers: pa.Table) -> dict[str, pa.Table]:
@@ -147,6 +152,8 @@ def _validity(external: pa.Array) -> pa.Array:
 @lru_cache(maxsize=65_536)
 def _is_valid(number: str) -> bool:
     """Whether a text is a valid number in international form (E.164), by the metadata of `phonenumbers`."""
+    if not _INTERNATIONAL.fullmatch(number):
+        return False
     try:
         return phonenumbers.is_valid_number(phonenumbers.parse(number, None))
     except phonenumbers.NumberParseException:

@@ -208,18 +208,19 @@ class _Api:
     def _page(self, request: web.Request, total: int, item: Callable[[int], Any]) -> web.Response:
         quirks = self._simulation.faults.quirks
         try:
-            start = int(request.query.get("start", "0"))
+            start = 0 if "no-start" in quirks else int(request.query.get("start", "0"))
             size = min(int(request.query.get("max", str(_DEFAULT_PAGE))), self._simulation.max_page)
         except ValueError:
             return error(400, MESSAGES["400"])
-        if "empty-page" in quirks and start and "resumed" not in request.query:
+        if quirks & {"empty-page", "empty-body-page"} and start and "resumed" not in request.query:
             link = self._link(request, {"start": str(start), "max": str(size), "resumed": "1"})
-            return web.json_response({"items": []}, headers={"Link": link})
+            text = "" if "empty-body-page" in quirks else '{"items": []}'
+            return web.Response(text=text, content_type="application/json", headers={"Link": link})
         first = start - 1 if "duplicate" in quirks and start else start
         items = [item(index) for index in range(first, min(start + size, total))]
         headers = {}
-        if "no-link" not in quirks and (start + size < total or "endless" in quirks):
-            following = start + size if start + size < total else start
+        if "no-link" not in quirks and (start + size < total or quirks & {"endless", "circle"}):
+            following = min(start + size, total) if start + size < total or "endless" in quirks else 0
             headers["Link"] = self._link(request, {"start": str(following), "max": str(size)})
         return web.json_response({"items": items}, headers=headers)
 

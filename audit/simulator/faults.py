@@ -58,7 +58,10 @@ QUIRKS = {
     "foreign-link": "next links lead to another host",
     "no-link": "no Link at all",
     "lost-org": "next links drop orgId",
-    "endless": "the last page links to itself",
+    "endless": "behind the last page stands an empty one that links to itself",
+    "circle": "the last page links to the first",
+    "no-start": "start is ignored",
+    "empty-body-page": "a page without any body, but with a next link, stands amid the others",
 }
 SURVIVABLE = ("duplicate", "empty-page", "max-null", "no-blank", "valueless")
 _MAX_IN_A_ROW = 2
@@ -147,7 +150,7 @@ def explain() -> str:
     lines = []
     for title, entries in rows:
         lines += [title] if title else []
-        lines += [f"  {name:<14}{meaning}" for name, meaning in entries.items()]
+        lines += [f"  {name:<17}{meaning}" for name, meaning in entries.items()]
     return "\n".join(lines)
 
 

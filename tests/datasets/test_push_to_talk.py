@@ -117,6 +117,11 @@ def test_words_that_no_document_lists_are_kept_as_they_came() -> None:
         ("4085267209", False),
         ("", False),
         ("=1+1", False),
+        ("Call +14085267209", False),
+        ("+1800FLOWERS", False),
+        ("+14085267209;ext=1", False),
+        ("++14085267209", False),
+        ("+\uff11\uff14085267209", False),
         (None, None),
     ],
 )

@@ -11,8 +11,8 @@ from audit.entity import INVENTORY_SCHEMA, Entity, EntityType
 from audit.errors import RefusedError, StoppedError, UsageError
 from audit.outcome import Outcome
 from audit.webex import ids, wire
-from audit.webex.client import Answer, Client
-from audit.webex.errors import ScopeError
+from audit.webex.client import Client
+from audit.webex.errors import NotListedError, ScopeError
 
 log = logging.getLogger(__name__)
 
@@ -77,34 +77,29 @@ async def find_organization(client: Client, org_id: str | None) -> Organization:
 
 
 async def _own_id(client: Client) -> str:
-    answer = await _read(client, "/people/me", "spark:people_read")
+    answer = await client.get("/people/me")
+    if answer.outcome in (Outcome.TIMEOUT, Outcome.SERVER_ERROR, Outcome.THROTTLED, Outcome.INVALID_RESPONSE):
+        raise client.unanswered("/people/me", answer, "spark:people_read")
     found = _text(wire.body_object(answer.body).get("orgId")) if answer.outcome is Outcome.OK else None
-    if found is None and answer.outcome is Outcome.FORBIDDEN:
+    if not found and answer.outcome is Outcome.FORBIDDEN:
         # A service app may lack spark:people_read; its workspaces name the organization as well.
         async for page in client.pages("/workspaces", {"max": "1"}, "items", scope=_WORKSPACES_SCOPE):
             found = next((text for item in _objects(page) if (text := _text(item.get("orgId")))), None)
             break
-    if found is None:
+    if not found:
         raise StoppedError(
-            f"the token's own organization could not be found out (GET /people/me: {answer.message or 'no orgId'}): "
-            "name it with --org-id"
+            f"the token's own organization could not be found out (GET /people/me: HTTP {answer.status}, "
+            f"{answer.message or 'no orgId'}): check webex.base_url, or name the organization with --org-id"
         )
     return found
 
 
-async def _read(client: Client, path: str, scope: str) -> Answer:
-    answer = await client.get(path)
-    if answer.outcome in (Outcome.TIMEOUT, Outcome.SERVER_ERROR, Outcome.THROTTLED, Outcome.INVALID_RESPONSE):
-        raise client.unanswered(path, answer, scope)
-    return answer
-
-
 async def _name_of(client: Client, org_id: str) -> str | None:
-    answer = await _read(client, "/organizations", "spark-admin:organizations_read")
+    answer = await client.get("/organizations")
     if answer.outcome is not Outcome.OK:
         log.info("organization names can't be read (%s): going on without", answer.message)
         return None
-    for item in _objects(wire.page_items(answer.body, "items")):
+    for item in _objects(wire.page_items(answer.body, "items") or []):
         if ids.uuid_of(_text(item.get("id")) or "") == org_id:
             return _text(item.get("displayName"))
     return None
@@ -126,6 +121,7 @@ async def take_inventory(client: Client, organization: Organization, wanted: Col
         RefusedError: the token may not list workspaces, or the API lists another organization's.
         StoppedError: the listing could not be finished.
     """
+    wanted = None if wanted is None else frozenset(wanted)
     params = {**organization.params, "max": str(PAGE_SIZE)}
     found: dict[str, Entity] = {}
     missing = set(wanted) if wanted is not None else None
@@ -155,14 +151,14 @@ async def _location_names(client: Client, organization: Organization) -> dict[st
                 location_id, name = _text(item.get("id")), _text(item.get("name"))
                 if location_id and name:
                     names[location_id] = name
-    except ScopeError as error:
+    except (ScopeError, NotListedError) as error:
         log.info("location names can't be read (%s): going on without", error)
     return names
 
 
 def _workspace(item: dict[str, Any]) -> Entity | None:
     entity_id = _text(item.get("id"))
-    if entity_id is None:
+    if not entity_id:
         log.warning("a workspace without an id is in the listing: it can't be asked for")
         return None
     calling = item.get("calling")
@@ -192,4 +188,4 @@ def _objects(items: list[Any]) -> list[dict[str, Any]]:
 
 
 def _text(value: object) -> str | None:
-    return value if isinstance(value, str) and value else None
+    return value if isinstance(value, str) else None

@@ -1,10 +1,9 @@
-import asyncio
 from collections import Counter
 from typing import Any
 
 import pyarrow as pa
 import pytest
-from conftest import FastClock
+from conftest import VirtualClock, run_virtually
 
 from audit import crawl as crawl_module
 from audit.crawl import crawl
@@ -18,9 +17,13 @@ from audit.simulator.organization import Organization
 from audit.webex.client import connect
 from audit.webex.errors import ScopeError, TokenRefusedError, UnansweredError
 from audit.webex.pace import Pace
-from audit.webex.tokens import Token
+from audit.webex.retry import RetryPolicy
+from audit.webex.tokens import StaticTokens, Token
 
 PUSH_TO_TALK = DATASETS["push_to_talk"]
+
+TOKENS = StaticTokens(Token(ADMIN_TOKEN))
+OPTIONS: dict[str, Any] = {"concurrency": 5, "timeout_s": 5, "retry": RetryPolicy(6, 30, 300)}
 
 
 class Recorder(Progress):
@@ -31,7 +34,7 @@ class Recorder(Progress):
     def on_answer(self, outcome: Outcome) -> None:
         self.outcomes[outcome] += 1
 
-    def on_requests(self, total: int, throttled: int, pause_s: float) -> None:
+    def on_requests(self, total: int, throttled: int) -> None:
         self.requests = total
 
 
@@ -39,16 +42,14 @@ def crawled(
     simulation: Simulation, *, faults: str = "", concurrency: int = 5, revoke: bool = False
 ) -> tuple[dict[int, dict[str, pa.Table]], Recorder]:
     """The parts of a crawl whose faults begin behind the inventory."""
-    clock = FastClock()
+    clock = VirtualClock()
     parts: dict[int, dict[str, pa.Table]] = {}
     progress = Recorder()
 
     async def main() -> None:
         async with (
             serve(simulation) as url,
-            connect(
-                url, Token(ADMIN_TOKEN), Pace(10_000, clock), concurrency=concurrency, timeout_s=5, clock=clock
-            ) as client,
+            connect(url, TOKENS, Pace(clock), **OPTIONS, clock=clock) as client,
         ):
             organization = await find_organization(client, None)
             inventory = await take_inventory(client, organization, None)
@@ -60,12 +61,13 @@ def crawled(
                 PUSH_TO_TALK,
                 organization,
                 inventory,
-                parts.__setitem__,
+                lambda index, tables, _: parts.__setitem__(index, tables),
                 concurrency=concurrency,
                 progress=progress,
+                clock=clock,
             )
 
-    asyncio.run(main())
+    run_virtually(main())
     return parts, progress
 
 

@@ -1,9 +1,8 @@
-import asyncio
 from typing import Any
 
 import pyarrow as pa
 import pytest
-from conftest import FastClock
+from conftest import VirtualClock, run_virtually
 
 from audit.errors import AuditError, RefusedError, StoppedError, UsageError
 from audit.inventory import find_organization, take_inventory
@@ -12,27 +11,31 @@ from audit.simulator.faults import parse
 from audit.simulator.organization import Organization, webex_id
 from audit.webex.client import connect
 from audit.webex.pace import Pace
-from audit.webex.tokens import Token
+from audit.webex.retry import RetryPolicy
+from audit.webex.tokens import StaticTokens, Token
 
 WORKSPACES_ONLY = {ADMIN_TOKEN: frozenset({"spark-admin:workspaces_read"})}
 OTHER_UUID = "8c9fd285-6500-4518-856e-eb836c6761d8"
+
+TOKENS = StaticTokens(Token(ADMIN_TOKEN))
+OPTIONS: dict[str, Any] = {"concurrency": 5, "timeout_s": 5, "retry": RetryPolicy(6, 30, 300)}
 
 
 def take(
     simulation: Simulation, *, org_id: str | None = None, wanted: list[str] | None = None
 ) -> tuple[str, str | None, pa.Table]:
     """The organization's UUID and name, and its inventory."""
-    clock = FastClock()
+    clock = VirtualClock()
 
     async def main() -> Any:
         async with (
             serve(simulation) as url,
-            connect(url, Token(ADMIN_TOKEN), Pace(10_000, clock), concurrency=1, timeout_s=5, clock=clock) as client,
+            connect(url, TOKENS, Pace(clock), **OPTIONS, clock=clock) as client,
         ):
             organization = await find_organization(client, org_id)
             return organization.org_id, organization.name, await take_inventory(client, organization, wanted)
 
-    return asyncio.run(main())
+    return run_virtually(main())
 
 
 def test_an_inventory_is_sorted_whole_and_named() -> None:
@@ -114,7 +117,7 @@ def test_odd_items_of_a_listing_are_survived() -> None:
 @pytest.mark.parametrize(
     ("faults", "error", "text"),
     [
-        ("404=1!", StoppedError, "name it with --org-id"),
+        ("404=1!", StoppedError, "name the organization with --org-id"),
         ("500=1!", StoppedError, "HTTP 500 after 6 tries"),
         ("mistyped@1", StoppedError, "no orgId"),
     ],

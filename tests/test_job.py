@@ -1,9 +1,12 @@
 """Whole runs: what a snapshot holds, that it is the same each time, and that a run that ends early leaves none."""
 
+import asyncio
 import csv
 import json
 import stat
+import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +14,18 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
+from conftest import visible
 
 from audit import crawl as crawl_module
+from audit import job as job_module
 from audit.datasets import DATASETS
 from audit.errors import RefusedError, StoppedError, UsageError
+from audit.files import sha256_of
 from audit.simulator.app import Simulation
 from audit.simulator.faults import parse
 from audit.simulator.organization import Organization
 from audit.snapshot import commit as commit_module
 from audit.snapshot.coverage import COVERAGE_SCHEMA
-from audit.snapshot.files import sha256_of
 from audit.snapshot.manifest import MANIFEST
 from audit.snapshot.reader import Snapshot
 
@@ -193,14 +198,14 @@ def test_an_empty_organization_has_a_complete_snapshot_of_empty_tables(audit: Au
 
 
 @pytest.mark.parametrize(
-    ("faults", "error"), [("500=1!", StoppedError), ("403=1!", StoppedError), ("foreign-link", StoppedError)]
+    ("faults", "error"), [("500=1!", StoppedError), ("403=1!", RefusedError), ("foreign-link", StoppedError)]
 )
-def test_a_run_that_ends_early_leaves_nothing(
+def test_a_run_that_ends_before_its_crawl_leaves_nothing(
     audit: Audit, tmp_path: Path, faults: str, error: type[Exception]
 ) -> None:
-    with pytest.raises((error, RefusedError)):
+    with pytest.raises(error):
         audit(Simulation(Organization(60), parse(faults), max_page=20))
-    assert list((tmp_path / "out").iterdir()) == []
+    assert visible(tmp_path / "out") == []
 
 
 def test_an_output_that_can_not_be_written_is_told_before_the_first_request(audit: Audit, tmp_path: Path) -> None:
@@ -212,11 +217,54 @@ def test_an_output_that_can_not_be_written_is_told_before_the_first_request(audi
     assert simulation.log == []
 
 
-def test_a_full_disk_is_told_and_leaves_nothing(audit: Audit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_told_and_can_be_resumed(audit: Audit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: Any) -> None:
         raise OSError(28, "No space left on device", "/the/place")
 
     monkeypatch.setattr(commit_module, "write_manifest", refuse)
-    with pytest.raises(StoppedError, match="can't be written at /the/place: No space left on device"):
+    with pytest.raises(StoppedError, match="can't be written at /the/place: No space left on device") as caught:
         audit(Simulation(Organization(5)))
-    assert list((tmp_path / "out").iterdir()) == []
+    assert caught.value.is_resumable
+    assert list((tmp_path / "out").glob("*/manifest.json")) == []
+    monkeypatch.undo()
+    assert audit(Simulation(Organization(5)), is_resuming=True).manifest.status == "complete"
+
+
+def test_a_signal_amid_the_commit_comes_too_late(audit: Audit) -> None:
+    begun, released = threading.Event(), threading.Event()
+
+    def commit() -> str:
+        begun.set()
+        released.wait(10)
+        return "committed"
+
+    async def main() -> str:
+        task = asyncio.create_task(job_module._to_the_end(partial(commit)))  # type: ignore[arg-type]
+        await asyncio.to_thread(begun.wait, 10)
+        task.cancel()
+        await asyncio.sleep(0)
+        released.set()
+        return str(await task)
+
+    assert asyncio.run(main()) == "committed"
+
+
+def test_timeouts_and_tries_are_those_of_the_settings(audit: Audit) -> None:
+    late = audit(Simulation(Organization(5), parse("slow@6"), slow_s=20), webex__timeout_s=3.0, retry__attempts=1)
+    assert late.manifest.outcomes["push_to_talk"]["timeout"] == 1
+    throttled = audit(Simulation(Organization(5), parse("429@6,429@7,429@8")), retry__throttled_attempts=1)
+    assert throttled.manifest.outcomes["push_to_talk"]["throttled"] >= 1
+
+
+def test_what_no_encoding_holds_ends_no_run(audit: Audit) -> None:
+    class Surrogate(Organization):
+        @property
+        def name(self) -> str:
+            return "a\ud800b"
+
+        def workspace(self, index: int) -> dict[str, Any]:
+            return super().workspace(index) | {"displayName": "" if index else "c\udfffd"}
+
+    snapshot = audit(Simulation(Surrogate(3)))
+    assert snapshot.manifest.orgs[0].name == "a\ufffdb"
+    assert sorted(table(snapshot, "coverage")["entity_name"].to_pylist()) == ["", "", "c\ufffdd"]

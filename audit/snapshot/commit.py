@@ -15,12 +15,12 @@ import pyarrow.parquet as pq
 
 from audit import __version__
 from audit.errors import AuditError
+from audit.files import make_dir, private_file, sha256_of, sync_dir
 from audit.outcome import Outcome
 from audit.snapshot.coverage import COVERAGE, COVERAGE_SCHEMA, VOLATILE_COLUMNS
 from audit.snapshot.csv import CSV_OPTIONS, without_formulas
 from audit.snapshot.digest import ContentDigest
 from audit.snapshot.draft import Draft
-from audit.snapshot.files import make_dir, private_file, sha256_of, sync_dir
 from audit.snapshot.manifest import (
     FORMAT_VERSION,
     MANIFEST,
@@ -67,7 +67,6 @@ class RunFacts:
     base_url: str
     scope: Scope
     requests: Requests
-    unknown_fields: Mapping[str, Mapping[str, int]]
 
 
 def commit(
@@ -106,10 +105,10 @@ def commit(
     ]
     manifest = Manifest(
         format_version=FORMAT_VERSION,
-        snapshot_id=draft.snapshot_id,
+        snapshot_id=draft.journal.snapshot_id,
         tool=Tool("webex-audit", __version__),
         status="complete" if all(org.status == "complete" for org in entries) else "partial",
-        started_at=draft.started_at,
+        started_at=draft.journal.started_at,
         finished_at=facts.finished_at,
         base_url=facts.base_url,
         scope=facts.scope,
@@ -117,7 +116,7 @@ def commit(
         tables=tables,
         outcomes={dataset: _total(counts.values()) for dataset, counts in outcomes.items()},
         requests=facts.requests,
-        unknown_fields={dataset: dict(sorted(fields.items())) for dataset, fields in facts.unknown_fields.items()},
+        unknown_fields={dataset: _count_unknown(draft, orgs, dataset) for dataset in sorted(datasets)},
         previous=_previous(draft.output),
     )
     write_manifest(draft.folder, manifest)
@@ -138,6 +137,10 @@ def _count_outcomes(draft: Draft, org: OrgParts, dataset: str) -> Counter[str]:
     if answered != org.inventory.num_rows:
         raise AuditError(f"{dataset} of {org.org_id}: {answered} outcomes for {org.inventory.num_rows} entities")
     return counts
+
+
+def _count_unknown(draft: Draft, orgs: list[OrgParts], dataset: str) -> dict[str, int]:
+    return _total(Counter(each.unknown_fields) for org in orgs for each in draft.read_facts(org.org_id, dataset))
 
 
 def _status(counts: Iterable[Counter[str]]) -> Status:

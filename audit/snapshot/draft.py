@@ -1,7 +1,7 @@
-"""A snapshot in the making: the parts of a run, each written whole or not at all.
+"""A snapshot in the making: the journal and the parts of a run, each written whole or not at all.
 
 A part is the tables of one batch. Its coverage is written last, so a batch has its part when, and
-only when, that file stands.
+only when, that file stands; that is what a resumed run goes by.
 """
 
 import secrets
@@ -9,72 +9,214 @@ import shutil
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pyarrow as pa
 
-from audit.errors import UsageError
+from audit.errors import StoppedError, UsageError
+from audit.files import atomic_file, make_dir
 from audit.snapshot.coverage import COVERAGE
-from audit.snapshot.files import atomic_file, make_dir
+from audit.snapshot.manifest import Requests
+from audit.snapshot.reader import is_committed
 
+_JOURNAL = "run.json"
 _PARTS = "parts"
+_INVENTORY = "inventory.arrow"
+_METADATA = b"webex-audit"
+
+
+class Journal(msgspec.Struct, frozen=True):
+    """What a run set out to do: `scope` must be the same for a run that resumes it."""
+
+    snapshot_id: str
+    started_at: datetime
+    scope: dict[str, Any]
+
+
+class PartFacts(msgspec.Struct, frozen=True):
+    """What a part's coverage file carries beside the rows.
+
+    Attributes:
+        unknown_fields: how often each field occurred in the batch that is in no table.
+        requests: those of the whole run, up to this part.
+    """
+
+    unknown_fields: dict[str, int]
+    requests: Requests
 
 
 class Draft:
-    """The folder of a run that is not committed yet: `<output>/<snapshot-id>`.
+    """The folder of a run that is not committed yet, `<output>/<snapshot-id>`: by `create` or `find_unfinished`."""
 
-    Args:
-        output: the folder of all snapshots; made where it is absent.
-        started_at: when the run began.
-
-    Raises:
-        UsageError: the output can't be written.
-    """
-
-    def __init__(self, output: Path, started_at: datetime) -> None:
-        self.started_at = started_at
-        self.snapshot_id = f"{started_at:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+    def __init__(self, output: Path, journal: Journal) -> None:
         self.output = output
-        self.folder = output / self.snapshot_id
-        try:
-            make_dir(self.folder / _PARTS)
-            with atomic_file(self.folder / _PARTS / "probe") as probe:
-                probe.write(b"\0")
-        except OSError as error:
-            shutil.rmtree(self.folder, ignore_errors=True)
-            raise UsageError(
-                f"output {output} can't be written: {error.strerror}: name another folder with --output"
-            ) from None
+        self.journal = journal
+        self.folder = output / journal.snapshot_id
+        self._parts = self.folder / _PARTS
 
-    def write_part(self, org_id: str, dataset: str, index: int, tables: dict[str, pa.Table]) -> None:
+    @property
+    def is_worth_resuming(self) -> bool:
+        """Whether an inventory was taken, so that a resumed run has something to go on from."""
+        return any(self._parts.glob(f"*/{_INVENTORY}"))
+
+    def save_inventory(self, org_id: str, inventory: pa.Table) -> None:
+        """Keep the inventory of an organization, for a run that resumes this one."""
+        make_dir(self._parts / org_id)
+        _write(self._parts / org_id / _INVENTORY, inventory)
+
+    def load_inventory(self, org_id: str) -> pa.Table | None:
+        """The inventory that was saved, if it was."""
+        path = self._parts / org_id / _INVENTORY
+        try:
+            return _read(path)
+        except FileNotFoundError:
+            return None
+        except pa.ArrowInvalid:
+            raise StoppedError(f"{path} is damaged, so that this run can't be resumed: run without --resume") from None
+
+    def write_part(self, org_id: str, dataset: str, index: int, tables: dict[str, pa.Table], facts: PartFacts) -> None:
         """Write the part of a batch: the dataset's tables, then `coverage`.
 
         Raises:
             OSError: the disk refuses.
         """
-        folder = self._part_folder(org_id, dataset)
+        folder = self._parts / org_id / dataset
         make_dir(folder)
         for name in sorted(tables, key=lambda name: name == COVERAGE):
-            with (
-                atomic_file(folder / f"{index:08d}.{name}.arrow") as file,
-                pa.ipc.new_file(
-                    file, tables[name].schema, options=pa.ipc.IpcWriteOptions(compression="zstd")
-                ) as writer,
-            ):
-                writer.write_table(tables[name])
+            table = tables[name]
+            if name == COVERAGE:
+                table = table.replace_schema_metadata({_METADATA: msgspec.json.encode(facts)})
+            _write(folder / f"{index:08d}.{name}.arrow", table)
+
+    def has_part(self, org_id: str, dataset: str, index: int) -> bool:
+        """Whether a batch has its part."""
+        return (self._parts / org_id / dataset / f"{index:08d}.{COVERAGE}.arrow").exists()
 
     def read_parts(self, org_id: str, dataset: str, table: str) -> Iterator[pa.Table]:
-        """The rows of a table, part by part, in the order of the inventory."""
-        for path in sorted(self._part_folder(org_id, dataset).glob(f"*.{table}.arrow")):
-            with pa.ipc.open_file(path) as reader:
-                yield reader.read_all()
+        """The rows of a table, part by part, in the order of the inventory.
+
+        Raises:
+            StoppedError: a part is damaged; a resumed run asks for its batch again.
+        """
+        for coverage in self._coverage_files(org_id, dataset):
+            path = coverage.with_name(coverage.name.replace(f".{COVERAGE}.", f".{table}."))
+            try:
+                yield _read(path).replace_schema_metadata(None)
+            except (pa.ArrowInvalid, FileNotFoundError):
+                raise _damaged(path, coverage) from None
+
+    def read_facts(self, org_id: str, dataset: str) -> Iterator[PartFacts]:
+        """What each part carries beside its rows.
+
+        Raises:
+            StoppedError: a part is damaged; a resumed run asks for its batch again.
+        """
+        for path in self._coverage_files(org_id, dataset):
+            try:
+                with pa.ipc.open_file(path) as reader:
+                    yield msgspec.json.decode(reader.schema.metadata[_METADATA], type=PartFacts)
+            except (pa.ArrowInvalid, msgspec.DecodeError, KeyError, TypeError):
+                raise _damaged(path, path) from None
+
+    def _coverage_files(self, org_id: str, dataset: str) -> list[Path]:
+        return sorted((self._parts / org_id / dataset).glob(f"[0-9]*.{COVERAGE}.arrow"))
+
+    def requests_so_far(self) -> Requests:
+        """The requests that the parts tell of: at least so many were made."""
+        facts = [
+            each
+            for folder in self._parts.glob("*/*")
+            if folder.is_dir()
+            for each in self.read_facts(folder.parent.name, folder.name)
+        ]
+        return max((each.requests for each in facts), key=lambda each: each.total, default=Requests(0, 0, 0))
 
     def remove_parts(self) -> None:
-        """Drop the parts, once the manifest stands."""
-        shutil.rmtree(self.folder / _PARTS, ignore_errors=True)
+        """Drop what only a resumed run needs, once the manifest stands."""
+        shutil.rmtree(self._parts, ignore_errors=True)
+        (self.folder / _JOURNAL).unlink(missing_ok=True)
 
     def discard(self) -> None:
         """Remove all of it."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _part_folder(self, org_id: str, dataset: str) -> Path:
-        return self.folder / _PARTS / org_id / dataset
+
+def create(output: Path, started_at: datetime, scope: dict[str, Any]) -> Draft:
+    """Begin a draft.
+
+    Args:
+        output: the folder of all snapshots, which exists.
+        started_at: when the run began.
+        scope: what it sets out to do.
+
+    Raises:
+        UsageError: the output can't be written.
+    """
+    journal = Journal(f"{started_at:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}", started_at, scope)
+    draft = Draft(output, journal)
+    try:
+        make_dir(draft.folder)
+        with atomic_file(draft.folder / _JOURNAL) as file:
+            file.write(msgspec.json.encode(journal))
+    except OSError as error:
+        draft.discard()
+        raise unwritable(output, error) from None
+    return draft
+
+
+def unwritable(output: Path, error: OSError) -> UsageError:
+    """The error that an output which can't be written is told with."""
+    return UsageError(f"output {output} can't be written: {error.strerror}: name another folder with --output")
+
+
+def find_unfinished(output: Path, scope: dict[str, Any]) -> Draft | None:
+    """The newest run of an output that was not committed, to be resumed; None where there is none.
+
+    Leftovers of a write that was cut off are removed from it.
+
+    Raises:
+        UsageError: it was started with another scope; the text tells the difference.
+    """
+    drafts = [draft for folder in output.iterdir() if (draft := _open(folder)) and draft.is_worth_resuming]
+    if not drafts:
+        return None
+    draft = max(drafts, key=lambda each: each.journal.started_at)
+    before = draft.journal.scope
+    if before != scope:
+        changes = [
+            f"{key} was {before.get(key)!r} and is {scope.get(key)!r}"
+            for key in sorted({*before, *scope})
+            if before.get(key) != scope.get(key)
+        ]
+        raise UsageError(
+            f"the unfinished run {draft.journal.snapshot_id} had another scope ({'; '.join(changes)}): resume it with "
+            "the same settings, or run without --resume to start anew"
+        )
+    for leftover in draft.folder.rglob(".*.tmp"):
+        leftover.unlink()
+    return draft
+
+
+def _open(folder: Path) -> Draft | None:
+    try:
+        journal = msgspec.json.decode((folder / _JOURNAL).read_bytes(), type=Journal)
+    except (OSError, msgspec.DecodeError):
+        return None
+    return None if is_committed(folder) or journal.snapshot_id != folder.name else Draft(folder.parent, journal)
+
+
+def _damaged(path: Path, coverage: Path) -> StoppedError:
+    coverage.unlink()
+    return StoppedError(f"{path} was damaged; a resumed run asks for its batch again")
+
+
+def _write(path: Path, table: pa.Table) -> None:
+    options = pa.ipc.IpcWriteOptions(compression="zstd")
+    with atomic_file(path) as file, pa.ipc.new_file(file, table.schema, options=options) as writer:
+        writer.write_table(table)
+
+
+def _read(path: Path) -> pa.Table:
+    with pa.ipc.open_file(path) as reader:
+        return reader.read_all()

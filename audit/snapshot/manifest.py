@@ -10,7 +10,7 @@ from typing import Literal
 import msgspec
 
 from audit.errors import UsageError
-from audit.snapshot.files import atomic_file
+from audit.files import atomic_file
 
 MANIFEST = "manifest.json"
 FORMAT_VERSION = 1
@@ -141,5 +141,5 @@ def read_manifest(folder: Path) -> Manifest:
         raise UsageError(f"{folder} is no snapshot: it has no {MANIFEST}") from None
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}") from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UsageError(f"{path} is damaged: {error}") from None

@@ -1,10 +1,13 @@
 """Finding committed snapshots. A reader believes manifests only."""
 
 import logging
+import os
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 
 from audit.errors import UsageError
+from audit.files import expand
 from audit.snapshot.manifest import MANIFEST, Manifest, read_manifest
 
 log = logging.getLogger(__name__)
@@ -19,14 +22,41 @@ class Snapshot:
 
 
 def list_snapshots(output: Path) -> list[Snapshot]:
-    """The committed snapshots of an output folder, the oldest first; unreadable ones are logged and left out."""
+    """The committed snapshots of an output folder, the oldest first; unreadable ones are logged and left out.
+
+    Raises:
+        UsageError: the folder may not be looked into.
+    """
     found = []
-    for path in output.glob(f"*/{MANIFEST}"):
+    for folder in _folders(output):
         try:
-            found.append(Snapshot(path.parent, read_manifest(path.parent)))
-        except UsageError as error:
+            if is_committed(folder):
+                found.append(Snapshot(folder, read_manifest(folder)))
+        except (UsageError, OSError) as error:
             log.warning("left out: %s", error)
     return sorted(found, key=lambda each: (each.manifest.started_at, each.manifest.snapshot_id))
+
+
+def is_committed(folder: Path) -> bool:
+    """Whether a folder is a snapshot.
+
+    Raises:
+        OSError: it may not be looked into.
+    """
+    try:
+        (folder / MANIFEST).stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
+
+
+def _folders(output: Path) -> list[Path]:
+    try:
+        return [Path(entry.path) for entry in os.scandir(output)]
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise UsageError(f"output {str(output)[:100]}: {error.strerror}: name the folder with --output") from None
 
 
 def find_snapshot(output: Path, name: str) -> Snapshot:
@@ -41,7 +71,12 @@ def find_snapshot(output: Path, name: str) -> Snapshot:
         if len(snapshots) < age:
             raise UsageError(f"no {name} snapshot: {output} holds {len(snapshots)}; name the folder with --output")
         return snapshots[-age]
-    for path in (output / name, Path(name)):
-        if path.is_dir():
-            return Snapshot(path, read_manifest(path))
+    for path in (output / name, expand(name)):
+        try:
+            if stat.S_ISDIR(path.stat().st_mode):
+                return Snapshot(path, read_manifest(path))
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise UsageError(f"snapshot {str(path)[:100]}: {error.strerror}") from None
     raise UsageError(f"no snapshot {name}: neither an id in {output} nor a folder ('webex-audit snapshots' lists them)")

@@ -4,10 +4,10 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from audit.errors import AuditError
+from audit.errors import AuditError, UsageError
 from audit.snapshot.commit import OrgParts, RunFacts, commit
 from audit.snapshot.coverage import COVERAGE_SCHEMA
-from audit.snapshot.draft import Draft
+from audit.snapshot.draft import PartFacts, create
 from audit.snapshot.manifest import MANIFEST, Requests, Scope
 from audit.snapshot.reader import Snapshot, find_snapshot, list_snapshots
 
@@ -21,10 +21,10 @@ def coverage(*ids: str, outcome: str = "ok") -> pa.Table:
 
 
 def commit_parts(output: Path, inventory: list[str], parts: list[pa.Table], started_at: datetime = NOW) -> Snapshot:
-    draft = Draft(output, started_at)
+    draft = create(output, started_at, {})
     for index, part in reversed(list(enumerate(parts))):
-        draft.write_part(ORG, "d", index, {"coverage": part})
-    facts = RunFacts(NOW, "https://h/v1", Scope(["d"], ["WORKSPACE"]), Requests(0, 0, 0), {})
+        draft.write_part(ORG, "d", index, {"coverage": part}, PartFacts({"new": 1}, Requests(index, 0, 0)))
+    facts = RunFacts(NOW, "https://h/v1", Scope(["d"], ["WORKSPACE"]), Requests(0, 0, 0))
     org = OrgParts(ORG, None, pa.table({"entity_id": pa.array(inventory, pa.string())}))
     return commit(draft, facts, [org], {"d": {}}, ["csv"])
 
@@ -33,7 +33,8 @@ def test_parts_are_joined_in_the_order_of_the_inventory(tmp_path: Path) -> None:
     snapshot = commit_parts(tmp_path, ["a", "b", "c"], [coverage("a", "b"), coverage("c", outcome="timeout")])
     assert snapshot.manifest.outcomes == {"d": {"ok": 2, "timeout": 1}}
     assert snapshot.manifest.status == "partial"
-    assert not (snapshot.path / "parts").exists()
+    assert snapshot.manifest.unknown_fields == {"d": {"new": 2}}
+    assert sorted(path.name for path in snapshot.path.iterdir()) == ["coverage.csv", "manifest.json"]
 
 
 @pytest.mark.parametrize(
@@ -48,7 +49,20 @@ def test_a_run_that_lost_or_doubled_an_entity_does_not_commit(tmp_path: Path, pa
 
 
 def test_latest_and_previous_go_by_time(tmp_path: Path) -> None:
-    made = [commit_parts(tmp_path, [], [], NOW.replace(hour=hour)) for hour in (3, 1, 2)]
-    ids = sorted(each.manifest.snapshot_id for each in made)
-    assert find_snapshot(tmp_path, "latest").manifest.snapshot_id in ids
-    assert [each.manifest.snapshot_id for each in list_snapshots(tmp_path)] == ids
+    for hour in (3, 1, 2):
+        commit_parts(tmp_path, [], [], NOW.replace(hour=hour))
+    hours = [each.manifest.started_at.hour for each in list_snapshots(tmp_path)]
+    assert hours == [1, 2, 3]
+    assert find_snapshot(tmp_path, "latest").manifest.started_at.hour == 3
+    assert find_snapshot(tmp_path, "previous").manifest.started_at.hour == 2
+
+
+def test_what_may_not_be_looked_into_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(UsageError, match="Not a directory"):
+        list_snapshots(tmp_path / "file")
+    with pytest.raises(UsageError, match="File name too long"):
+        list_snapshots(tmp_path / ("x" * 300))
+    with pytest.raises(UsageError, match="File name too long"):
+        find_snapshot(tmp_path, "x" * 300)
+    assert list_snapshots(tmp_path / "absent") == []

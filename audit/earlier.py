@@ -1,0 +1,70 @@
+"""The complete answers of an earlier snapshot, kept by a run that asks for the others again."""
+
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+
+from audit.datasets import Dataset
+from audit.entity import INVENTORY_SCHEMA
+from audit.errors import UsageError
+from audit.outcome import Outcome
+from audit.snapshot.coverage import COVERAGE, COVERAGE_SCHEMA
+from audit.snapshot.reader import Snapshot
+
+_COMPLETE = [str(outcome) for outcome in Outcome if outcome.is_complete]
+
+
+class Earlier:
+    """The tables of a dataset and an organization in an earlier snapshot.
+
+    Args:
+        snapshot: the snapshot, with Parquet files.
+        org_id: UUID of the organization.
+        dataset: the dataset.
+
+    Raises:
+        UsageError: the snapshot does not hold them.
+    """
+
+    def __init__(self, snapshot: Snapshot, org_id: str, dataset: Dataset) -> None:
+        self._org_id = org_id
+        self._tables = {
+            name: (_open(snapshot, name, org_id), schema)
+            for name, schema in ({COVERAGE: COVERAGE_SCHEMA} | dict(dataset.tables)).items()
+        }
+        self._is_ours = pc.field("dataset") == dataset.name
+
+    def inventory(self) -> pa.Table:
+        """All its entities, as an inventory (`audit.entity.INVENTORY_SCHEMA`)."""
+        names = [name for name in INVENTORY_SCHEMA.names if name != "not_licensed_reason"]
+        table = self._tables[COVERAGE][0].to_table(columns=names, filter=self._is_ours)
+        reasons = pa.nulls(table.num_rows, pa.string())
+        return table.append_column("not_licensed_reason", reasons).cast(INVENTORY_SCHEMA)
+
+    def rows_of(self, inventory: pa.Table) -> dict[str, pa.Table]:
+        """The rows of those entities of an inventory that have a complete answer, by table."""
+        ids = inventory["entity_id"].combine_chunks()
+        coverage = self._rows(COVERAGE, ids, self._is_ours & pc.field("outcome").isin(_COMPLETE))
+        complete = coverage["entity_id"].combine_chunks()
+        others = {name: self._rows(name, complete) for name in self._tables if name != COVERAGE}
+        return {COVERAGE: coverage} | others
+
+    def _rows(self, name: str, ids: pa.Array, extra: Any = None) -> pa.Table:
+        dataset, schema = self._tables[name]
+        wanted = pc.field("entity_id").isin(ids)
+        stored = [column for column in schema.names if column != "org_id"]
+        table = dataset.to_table(columns=stored, filter=wanted if extra is None else wanted & extra)
+        org_ids = pa.repeat(pa.scalar(self._org_id), table.num_rows)
+        return table.add_column(0, "org_id", org_ids).cast(schema)
+
+
+def _open(snapshot: Snapshot, table: str, org_id: str) -> Any:
+    folder = snapshot.path / table / f"org_id={org_id}"
+    if not folder.is_dir():
+        raise UsageError(
+            f"snapshot {snapshot.manifest.snapshot_id} holds no Parquet of {table} for organization {org_id}: only "
+            "what was written as Parquet can be retried"
+        )
+    return ds.dataset(folder, format="parquet")

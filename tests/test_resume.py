@@ -1,0 +1,279 @@
+"""A run that dies at any moment is continued, and ends as if it had never died."""
+
+import json
+import multiprocessing
+import os
+import random
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import VirtualClock, visible
+
+from audit import crawl as crawl_module
+from audit import process
+from audit.cli import cli
+from audit.errors import LockedError, StoppedError, UsageError
+from audit.lock import lock
+from audit.simulator.app import ADMIN_TOKEN, Simulation
+from audit.simulator.faults import parse
+from audit.simulator.organization import Organization
+from audit.snapshot.manifest import MANIFEST
+from audit.snapshot.reader import Snapshot, list_snapshots
+
+Audit = Callable[..., Snapshot]
+Api = Callable[[Simulation], str]
+WORKSPACES = 60
+BATCH_SIZE = 20
+#: The API is gone from the 50th request on.
+DYING = ",".join(f"reset@{number}" for number in range(50, 400))
+TABLES = ("push_to_talk", "push_to_talk_members")
+
+
+@pytest.fixture(autouse=True)
+def _small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(crawl_module, "BATCH_SIZE", BATCH_SIZE)
+
+
+def content(snapshot: Snapshot) -> dict[str, Any]:
+    digests: dict[str, Any] = {name: table.digest for name, table in snapshot.manifest.tables.items()}
+    return digests | {f"{name}.csv": (snapshot.path / f"{name}.csv").read_bytes() for name in TABLES}
+
+
+def _run_and_die(url: str, folder: str, die_at: int, *, is_resuming: bool) -> None:
+    """A run in a process of its own, killed at the n-th time that it opens a file to write or renames one."""
+    os.chdir(folder)
+    for name in ("HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME"):
+        os.environ[name] = folder
+    os.environ |= {"WEBEX_ACCESS_TOKEN": ADMIN_TOKEN, "WEBEX_AUDIT_PACE_START_RATE": "5000"}
+    crawl_module.BATCH_SIZE = BATCH_SIZE
+    written = 0
+
+    def on_event(event: str, arguments: tuple[Any, ...]) -> None:
+        nonlocal written
+        is_write = event == "os.rename" or (event == "open" and arguments[2] & (os.O_WRONLY | os.O_RDWR))
+        if is_write and "out" in str(arguments[0]):
+            written += 1
+            if written == die_at:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    sys.addaudithook(on_event)
+    arguments = ["run", "--base-url", url, "--output", f"{folder}/out", "--quiet"]
+    os._exit(process.execute(cli, [*arguments, "--resume"] if is_resuming else arguments))
+
+
+def _exit_code(*arguments: Any, is_resuming: bool = False) -> int:
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["audit.cli"])
+    child = context.Process(target=_run_and_die, args=arguments, kwargs={"is_resuming": is_resuming})
+    child.start()
+    child.join(60)
+    assert child.exitcode is not None
+    return child.exitcode
+
+
+@pytest.fixture(scope="module")
+def boundaries() -> range:
+    """Each write of a whole run: lock, journal, inventory, 3 batches of 3 tables, 3 tables of 2 files, manifest."""
+    return range(1, 45)
+
+
+@pytest.mark.parametrize("part", range(4))
+def test_a_run_killed_at_any_write_is_resumed_to_the_same_tables(
+    part: int, boundaries: range, api: Api, audit: Audit, tmp_path: Path
+) -> None:
+    whole = content(audit(Simulation(Organization(WORKSPACES)), output__path=str(tmp_path / "whole")))
+    url = api(Simulation(Organization(WORKSPACES)))
+    killed = 0
+    for die_at in boundaries[part::4]:
+        folder = tmp_path / str(die_at)
+        folder.mkdir()
+        code = _exit_code(url, str(folder), die_at)
+        if code == 0:
+            continue
+        killed += 1
+        assert code == -signal.SIGKILL
+        before = list_snapshots(folder / "out") if (folder / "out").exists() else []
+        for snapshot in before:
+            assert content(snapshot) == whole
+        assert _exit_code(url, str(folder), 0, is_resuming=True) == 0
+        snapshots = list_snapshots(folder / "out")
+        assert [content(each) for each in snapshots] == [whole] * len(snapshots)
+        assert len(snapshots) == len(before) + 1
+    assert killed > 5
+
+
+def test_a_run_killed_again_and_again_comes_to_its_end(api: Api, audit: Audit, tmp_path: Path) -> None:
+    whole = content(audit(Simulation(Organization(WORKSPACES)), output__path=str(tmp_path / "whole")))
+    simulation = Simulation(Organization(WORKSPACES))
+    url = api(simulation)
+    dice = random.Random(7)
+    folder = tmp_path / "killed"
+    folder.mkdir()
+    for _ in range(30):
+        if _exit_code(url, str(folder), dice.randint(8, 20), is_resuming=True) == 0:
+            break
+    (snapshot,) = list_snapshots(folder / "out")
+    assert content(snapshot) == whole
+    assert snapshot.manifest.requests.total <= len(simulation.log)
+
+
+def test_a_resumed_run_asks_only_for_what_has_no_part(audit: Audit, tmp_path: Path) -> None:
+    first = Simulation(Organization(WORKSPACES), parse(DYING))
+    with pytest.raises(StoppedError) as caught:
+        audit(first, pace__concurrency=1, retry__budget=5)
+    assert caught.value.is_resumable
+    (unfinished,) = visible(tmp_path / "out")
+    second = Simulation(Organization(WORKSPACES))
+    snapshot = audit(second, is_resuming=True)
+    assert snapshot.path.name == unfinished
+    assert visible(tmp_path / "out") == [unfinished]
+    assert sorted(path.name for path in snapshot.path.iterdir()) == sorted(
+        [MANIFEST, "coverage", "coverage.csv", *TABLES, *(f"{name}.csv" for name in TABLES)]
+    )
+    reads = [line for line in second.log if "pushToTalk" in line]
+    assert 0 < len(reads) <= WORKSPACES - 2 * BATCH_SIZE
+    assert not [line for line in second.log if "/workspaces?" in line]
+    whole = audit(Simulation(Organization(WORKSPACES)), output__path=str(tmp_path / "whole"))
+    assert content(snapshot) == content(whole)
+    assert snapshot.manifest.unknown_fields == whole.manifest.unknown_fields
+    assert snapshot.manifest.requests.total > whole.manifest.requests.total
+
+
+def test_resume_starts_anew_where_nothing_is_unfinished(audit: Audit) -> None:
+    assert audit(Simulation(Organization(5)), is_resuming=True).manifest.status == "complete"
+
+
+def test_resume_with_another_scope_is_refused_with_the_difference(audit: Audit, tmp_path: Path) -> None:
+    organization = Organization(WORKSPACES)
+    with pytest.raises(StoppedError):
+        audit(Simulation(organization, parse(DYING)), retry__budget=5)
+    with pytest.raises(UsageError, match=r"had another scope \(.*scope\.org_id was None and is 'Y2l.*without --resume"):
+        audit(Simulation(organization), is_resuming=True, scope__org_id=organization.org_id)
+    with pytest.raises(UsageError, match="workspace ids"):
+        audit(Simulation(organization), is_resuming=True, wanted=[organization.workspace(1)["id"]])
+
+
+def test_leftovers_of_a_torn_write_are_ignored_and_removed(audit: Audit, tmp_path: Path) -> None:
+    with pytest.raises(StoppedError):
+        audit(Simulation(Organization(WORKSPACES), parse(DYING)), pace__concurrency=1, retry__budget=5)
+    (unfinished,) = visible(tmp_path / "out")
+    torn = next((tmp_path / "out" / unfinished / "parts").rglob("push_to_talk")) / ".00000009.coverage.arrow.tmp"
+    torn.write_bytes(b"half of a file")
+    assert audit(Simulation(Organization(WORKSPACES)), is_resuming=True).manifest.status == "complete"
+    assert list((tmp_path / "out").rglob("*.tmp")) == []
+
+
+def test_a_deadline_stops_in_order_and_resumable(audit: Audit, clock: VirtualClock) -> None:
+    simulation = Simulation(Organization(WORKSPACES), parse("slow@30,slow@31"), slow_s=20)
+    with pytest.raises(StoppedError, match="the deadline of 15s is over") as caught:
+        audit(simulation, run__deadline="15s")
+    assert caught.value.is_resumable
+    assert audit(Simulation(Organization(WORKSPACES)), is_resuming=True).manifest.status == "complete"
+
+
+def test_a_wait_beyond_the_deadline_stops_at_once(audit: Audit) -> None:
+    simulation = Simulation(Organization(WORKSPACES), parse("429-long@20"))
+    with pytest.raises(
+        StoppedError, match=r"asks to wait 194 s \(Retry-After\), which is beyond the deadline"
+    ) as caught:
+        audit(simulation, run__deadline="1m")
+    assert caught.value.is_resumable
+    assert len(simulation.log) < 80
+
+
+def test_only_what_has_no_complete_answer_is_asked_again(audit: Audit, tmp_path: Path) -> None:
+    organization = Organization(WORKSPACES)
+    partial = audit(Simulation(organization, parse("409@20,500@30,403@45"), max_page=1000), retry__attempts=1)
+    assert partial.manifest.status == "partial"
+    again = Simulation(organization)
+    snapshot = audit(again, retry_failed=partial)
+    assert snapshot.manifest.status == "complete"
+    assert len([line for line in again.log if "pushToTalk" in line]) == 3
+    whole = audit(Simulation(organization), output__path=str(tmp_path / "whole"))
+    assert content(snapshot) == content(whole)
+    assert snapshot.manifest.previous is not None
+
+
+def test_only_a_snapshot_of_the_organization_with_parquet_can_be_retried(audit: Audit) -> None:
+    csv_only = audit(Simulation(Organization(5)), output__formats=["csv"])
+    with pytest.raises(UsageError, match="holds no Parquet"):
+        audit(Simulation(Organization(5)), retry_failed=csv_only)
+    with pytest.raises(UsageError, match="is not of organization"):
+        audit(Simulation(Organization(5, seed=2)), retry_failed=csv_only)
+
+
+def test_a_second_run_is_told_who_holds_the_lock(audit: Audit, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    simulation = Simulation(Organization(5))
+    with lock(tmp_path / "out"), pytest.raises(LockedError, match=rf"process {os.getpid()} on .* since 20") as caught:
+        audit(simulation)
+    assert caught.value.exit_code == 6
+    assert simulation.log == []
+    assert audit(simulation).manifest.status == "complete"
+
+
+def test_a_lock_of_a_dead_process_is_none(audit: Audit, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / ".lock").write_text(
+        json.dumps({"host": "gone", "pid": 1, "started_at": "2026-01-01T00:00:00Z"})
+    )
+    assert audit(Simulation(Organization(5))).manifest.status == "complete"
+    with lock(tmp_path / "out"):
+        (tmp_path / "out" / ".lock").write_text("garbage")
+        with pytest.raises(LockedError, match="has not told who it is"), lock(tmp_path / "out"):
+            pass
+
+
+def test_an_api_that_fails_too_often_ends_the_run_in_bounded_time(audit: Audit, clock: VirtualClock) -> None:
+    dying = Simulation(Organization(3000), parse(",".join(f"500@{number}" for number in range(30, 3000))))
+    with pytest.raises(StoppedError, match=r"budget of 40 retries is spent|stopped answering") as caught:
+        audit(dying, retry__budget=40)
+    assert caught.value.is_resumable
+    assert len(dying.log) < 200
+
+
+def test_a_hang_is_noticed(audit: Audit, monkeypatch: pytest.MonkeyPatch) -> None:
+    hanging = threading.Event()
+    monkeypatch.setattr(crawl_module, "_finish", lambda *_: hanging.wait(0.5))
+    with pytest.raises(StoppedError, match=r"nothing was answered for \d+ s"):
+        audit(Simulation(Organization(5)), run__stall_s=5.0)
+
+
+def test_the_settled_rate_is_remembered(audit: Audit, tmp_path: Path) -> None:
+    audit(Simulation(Organization(2000, odd=False), rate_limit_per_s=50))
+    (path,) = (tmp_path / "home").rglob("rates.json")
+    ((key, rate),) = json.loads(path.read_bytes()).items()
+    assert key.startswith("127.0.0.1:")
+    assert 40 < rate < 75
+
+
+@pytest.mark.parametrize("table", ["coverage", "push_to_talk_members"])
+@pytest.mark.parametrize("damage", ["truncate", "delete"])
+def test_a_damaged_part_is_asked_for_again(table: str, damage: str, audit: Audit, tmp_path: Path) -> None:
+    whole = content(audit(Simulation(Organization(WORKSPACES)), output__path=str(tmp_path / "whole")))
+    with pytest.raises(StoppedError):
+        audit(Simulation(Organization(WORKSPACES), parse(DYING)), pace__concurrency=1, retry__budget=5)
+    part = next((tmp_path / "out").rglob(f"00000000.{table}.arrow"))
+    if damage == "truncate":
+        part.write_bytes(part.read_bytes()[:100])
+    else:
+        part.unlink()
+    if (table, damage) != ("coverage", "delete"):
+        with pytest.raises(StoppedError, match="was damaged; a resumed run asks for its batch again") as caught:
+            audit(Simulation(Organization(WORKSPACES)), is_resuming=True)
+        assert caught.value.is_resumable
+    assert content(audit(Simulation(Organization(WORKSPACES)), is_resuming=True)) == whole
+
+
+def test_a_damaged_inventory_can_not_be_resumed(audit: Audit, tmp_path: Path) -> None:
+    with pytest.raises(StoppedError):
+        audit(Simulation(Organization(WORKSPACES), parse(DYING)), pace__concurrency=1, retry__budget=5)
+    next((tmp_path / "out").rglob("inventory.arrow")).write_bytes(b"ARROW1 no more")
+    with pytest.raises(StoppedError, match="run without --resume"):
+        audit(Simulation(Organization(WORKSPACES)), is_resuming=True)
+    assert audit(Simulation(Organization(WORKSPACES))).manifest.status == "complete"

@@ -2,26 +2,33 @@
 
 import asyncio
 import logging
+import math
 import os
+import shlex
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any, NoReturn
+from contextlib import contextmanager, suppress
+from dataclasses import asdict
+from typing import Any, NoReturn, get_args
 
 import click
+from rich.console import Console
 
-from audit import __version__, config, job, process, summary
+from audit import __version__, config, job, metrics, process, summary
+from audit import doctor as diagnosis
+from audit.clock import Clock
 from audit.config import Settings
-from audit.console import ProgressBar, ProgressLines, set_up_logging
-from audit.errors import UsageError
+from audit.console import Verbosity, printable, set_up_logging, show_progress
+from audit.credentials import find_tokens
+from audit.errors import AuditError, UsageError
 from audit.progress import Progress
 from audit.selection import select
 from audit.simulator import app as simulator
 from audit.simulator import faults
+from audit.simulator.limit import LimitKind
 from audit.simulator.organization import Organization
 from audit.snapshot.reader import Snapshot, find_snapshot, list_snapshots
-from audit.webex.tokens import Token, find_token, is_readable_by_others
+from audit.webex.tokens import StaticTokens, Token
 
 log = logging.getLogger(__name__)
 
@@ -29,16 +36,25 @@ _Command = Callable[..., Any]
 
 #: Exit code of a committed snapshot that is partial.
 _PARTIAL = 3
+_DEFAULTS = Settings()
 
 
-def _flag(key: str, *names: str, **attributes: Any) -> Callable[[_Command], _Command]:
+def _flag(key: str, **attributes: Any) -> Callable[[_Command], _Command]:
     """An option that overrides a key of the configuration, which gives its default."""
-    return click.option(f"--{config.FLAGS[key]}", *names, key.replace(".", "__"), default=None, **attributes)
+    section, _, name = key.partition(".")
+    value = getattr(getattr(_DEFAULTS, section), name)
+    if value not in (None, False) and "[default" not in attributes["help"]:
+        attributes["help"] += f" [default: {', '.join(value) if isinstance(value, list) else value}]"
+    return click.option(f"--{config.FLAGS[key]}", key.replace(".", "__"), default=None, **attributes)
+
+
+def _choice(name: Any) -> click.Choice[str]:
+    return click.Choice(get_args(name))
 
 
 def _logging_options(command: _Command) -> _Command:
     for option in (
-        _flag("log.format", type=click.Choice(["text", "json"]), help="Form of the log lines on standard error."),
+        _flag("log.format", type=_choice(config.LogFormat), help="Form of the log lines on standard error."),
         click.option("--verbose", is_flag=True, help="Log each retry, and what lies behind an error."),
         click.option("--quiet", is_flag=True, help="Log errors only."),
     ):
@@ -47,7 +63,7 @@ def _logging_options(command: _Command) -> _Command:
 
 
 def _config_options(command: _Command) -> _Command:
-    command = _flag("output.path", metavar="DIR", help="Folder of all snapshots. [default: snapshots]")(command)
+    command = _flag("output.path", metavar="DIR", help="Folder of all snapshots.")(command)
     return click.option(
         "--config",
         "config_file",
@@ -56,26 +72,46 @@ def _config_options(command: _Command) -> _Command:
     )(command)
 
 
+def _api_options(command: _Command) -> _Command:
+    for option in (
+        _flag("webex.token_file", metavar="FILE", help="File of the access token. [default: $WEBEX_ACCESS_TOKEN]"),
+        _flag("webex.base_url", metavar="URL", help="The API."),
+        _flag("scope.org_id", metavar="ID", help="Organization (id or UUID). [default: the token's own]"),
+    ):
+        command = option(command)
+    return command
+
+
 _json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 
 
-def _settings(config_file: str | None, options: dict[str, Any]) -> Settings:
+def _settings(options: dict[str, Any]) -> tuple[Settings, Console, Verbosity]:
+    """The settings of a command, with its log set up as they say."""
     flags = {name.replace("__", "."): value for name, value in options.items() if "__" in name and value != ()}
-    return config.load(
-        config_file, os.environ, {key: list(v) if isinstance(v, tuple) else v for key, v in flags.items()}
-    )
+    flags = {key: list(value) if isinstance(value, tuple) else value for key, value in flags.items()}
+    verbosity: Verbosity = "quiet" if options["quiet"] else "verbose" if options["verbose"] else "normal"
+    set_up_logging(flags.get("log.format") or _early_log_format(), verbosity)
+    settings = config.load(options.get("config_file"), os.environ, flags)
+    return settings, set_up_logging(settings.log.format, verbosity), verbosity
 
 
-@contextmanager
-def _console(log_format: Any, *, quiet: bool, verbose: bool) -> Iterator[Progress]:
-    console = set_up_logging(log_format or "text", "quiet" if quiet else "verbose" if verbose else "normal")
-    if quiet:
-        yield Progress()
-    elif console.is_terminal and log_format != "json":
-        with ProgressBar(console) as progress:
-            yield progress
-    else:
-        yield ProgressLines()
+def _early_log_format() -> Any:
+    """The log format of the environment, for what goes wrong before the settings are read."""
+    return "json" if os.environ.get("WEBEX_AUDIT_LOG_FORMAT") == "json" else "text"
+
+
+def _print(text: str) -> None:
+    """Print a result. That nobody can read it is told, and changes nothing else."""
+    try:
+        stream = sys.stdout
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+        print(text, flush=True)  # noqa: T201 - click.echo would end the process on a closed pipe
+    except OSError as error:
+        if not isinstance(error, BrokenPipeError):
+            log.error("the result can't be printed: %s", error.strerror)
+        with suppress(OSError, AttributeError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -89,52 +125,76 @@ def cli() -> None:
 
 
 @cli.command()
-@_flag("scope.datasets", multiple=True, type=click.Choice(["push-to-talk"]), help="What to audit; may be repeated.")
-@_flag("scope.entities", multiple=True, type=click.Choice(["workspace"]), help="Of what; may be repeated.")
-@_flag("scope.org_id", metavar="ID", help="Organization (id or UUID). [default: the token's own]")
+@_flag("scope.datasets", multiple=True, type=_choice(config.DatasetName), help="What to audit; may be repeated.")
+@_flag("scope.entities", multiple=True, type=_choice(config.EntityName), help="Of what; may be repeated.")
 @click.option("--workspace-id", "workspace_ids", multiple=True, metavar="ID", help="Only this one; may be repeated.")
 @click.option("--ids-from", metavar="FILE", help="Only the ids in this file, one a line; - is standard input.")
-@_flag("output.formats", multiple=True, type=click.Choice(["parquet", "csv"]), help="May be repeated. [default: both]")
+@_flag("output.formats", multiple=True, type=_choice(config.FormatName), help="May be repeated.")
 @_flag("output.allow_partial", is_flag=True, help="Exit with 0 where the snapshot is partial.")
-@_flag("pace.max_rate", type=float, metavar="N", help="Requests a second, never exceeded. [default: 5]")
-@_flag("pace.concurrency", type=int, metavar="N", help="Requests at once. [default: 10]")
-@_flag("webex.base_url", metavar="URL", help="The API. [default: https://webexapis.com/v1]")
-@_flag("webex.token_file", metavar="FILE", help="File that holds the access token. [default: $WEBEX_ACCESS_TOKEN]")
+@_flag("pace.max_rate", type=float, metavar="N", help="Requests a second, never exceeded. [default: no ceiling]")
+@_flag("pace.concurrency", type=int, metavar="N", help="Requests at once.")
+@_flag("run.deadline", metavar="TIME", help="Stop in order, resumable, after a time such as 45m. [default: none]")
+@click.option("--resume", is_flag=True, help="Go on with the newest unfinished run, if there is one.")
+@click.option("--retry-failed", metavar="SNAPSHOT", help="Keep its complete answers, and ask for the others again.")
+@click.option("--dry-run", is_flag=True, help="Take the inventory; tell requests, time and scopes; crawl nothing.")
+@_flag("run.metrics_file", metavar="FILE", help="Write metrics for Prometheus' textfile collector. [default: none]")
+@_api_options
 @_config_options
 @_json_option
 @_logging_options
 def run(
-    config_file: str | None,
     workspace_ids: tuple[str, ...],
     ids_from: str | None,
+    retry_failed: str | None,
     *,
+    resume: bool,
+    dry_run: bool,
     as_json: bool,
-    quiet: bool,
-    verbose: bool,
     **options: Any,
 ) -> int:
     """Crawl an organization and commit a snapshot.
 
     The access token is read from WEBEX_ACCESS_TOKEN, or from a file (--token-file).
     """
-    with _console(options["log__format"], quiet=quiet, verbose=verbose):
-        settings = _settings(config_file, options)
-    with _console(settings.log.format, quiet=quiet, verbose=verbose) as progress:
-        token_file = settings.webex.token_file
-        token = find_token(os.environ, token_file, file_is_flag=options["webex__token_file"] is not None)
-        if token_file and is_readable_by_others(Path(token_file).expanduser()):
-            log.warning("token file %s can be read by other users: chmod 600 it", token_file)
-        wanted = select(workspace_ids, ids_from, sys.stdin)
-        snapshot = process.run_until_signal(job.run(settings, token, wanted=wanted, progress=progress))
-    _print_snapshot(snapshot, as_json=as_json, quiet=quiet)
-    return _exit_code(snapshot, allow_partial=settings.output.allow_partial)
+    settings, console, verbosity = _settings(options)
+    if retry_failed and (workspace_ids or ids_from or dry_run):
+        raise UsageError("--retry-failed has its own scope: leave out --workspace-id, --ids-from and --dry-run")
+    clock = Clock()
+    tokens = find_tokens(settings.webex, os.environ, clock, file_is_flag=options["webex__token_file"] is not None)
+    wanted = select(workspace_ids, ids_from, sys.stdin)
+    earlier = find_snapshot(settings.output.folder, retry_failed) if retry_failed else None
+    order = job.Order(wanted, resume, earlier)
+    if dry_run:
+        plan = process.run_until_signal(job.plan(settings, tokens, order, clock=clock))
+        _print(summary.as_json(asdict(plan)) if as_json else summary.render_plan(plan))
+        return 0
+    with metrics.recorded(settings.run.metrics_file, settings.output.folder) as record:
+        with show_progress(console, settings.log.format, verbosity) as progress, _resume_hint():
+            snapshot = process.run_until_signal(job.run(settings, tokens, order, progress=progress, clock=clock))
+        record(snapshot)
+    code = _exit_code(snapshot, allow_partial=settings.output.allow_partial)
+    _print_snapshot(snapshot, as_json=as_json, is_quiet=verbosity == "quiet")
+    return code
 
 
-def _print_snapshot(snapshot: Snapshot, *, as_json: bool, quiet: bool) -> None:
+@contextmanager
+def _resume_hint() -> Iterator[None]:
+    """Tell the exact command that goes on with a run that stopped."""
+    try:
+        yield
+    except AuditError as error:
+        if error.is_resumable:
+            arguments = [*click.get_current_context().obj]
+            command = shlex.join(["webex-audit", *arguments, *([] if "--resume" in arguments else ["--resume"])])
+            error.args = (f"{error}; go on with: {command}",)
+        raise
+
+
+def _print_snapshot(snapshot: Snapshot, *, as_json: bool, is_quiet: bool) -> None:
     if as_json:
-        click.echo(summary.as_json(summary.describe(snapshot)))
-    elif not quiet:
-        click.echo(summary.render(snapshot))
+        _print(summary.as_json(summary.describe(snapshot)))
+    elif not is_quiet:
+        _print(summary.render(snapshot))
 
 
 def _exit_code(snapshot: Snapshot, *, allow_partial: bool) -> int:
@@ -148,38 +208,46 @@ def _exit_code(snapshot: Snapshot, *, allow_partial: bool) -> int:
 
 
 @cli.command()
+@_api_options
+@_config_options
+@_json_option
+@_logging_options
+def doctor(*, as_json: bool, **options: Any) -> int:
+    """Check configuration, token, scopes, organization and output, and say what to do about each fault."""
+    settings, _, _ = _settings(options)
+    file_is_flag = options["webex__token_file"] is not None
+    checks = process.run_until_signal(diagnosis.examine(settings, os.environ, Clock(), file_is_flag=file_is_flag))
+    _print(summary.as_json(diagnosis.as_data(checks)) if as_json else summary.render_checks(checks))
+    return diagnosis.exit_code(checks)
+
+
+@cli.command()
 @click.option("--output", default="webex-audit-demo", show_default=True, metavar="DIR", help="Folder for the snapshot.")
 @click.option("--workspaces", default=300, show_default=True, type=click.IntRange(0), help="Size of the organization.")
 @click.option("--seed", default=1, show_default=True, help="What the organization follows from.")
 @click.option("--faults", "fault_spec", default="all=0.01,quirks", show_default=True, help="As in 'simulate'.")
 @_json_option
 @_logging_options
-def demo(
-    output: str,
-    workspaces: int,
-    seed: int,
-    fault_spec: str,
-    *,
-    as_json: bool,
-    quiet: bool,
-    verbose: bool,
-    **options: Any,
-) -> int:
+def demo(output: str, workspaces: int, seed: int, fault_spec: str, *, as_json: bool, **options: Any) -> int:
     """Audit a simulated organization: the whole chain, without an account."""
+    given, console, verbosity = _settings({**options, "config_file": os.devnull})
     simulation = simulator.Simulation(Organization(workspaces, seed), _faults(fault_spec, seed))
 
     async def serve_and_run(progress: Progress) -> Snapshot:
         async with simulator.serve(simulation) as base_url:
-            flags = {"webex.base_url": base_url, "output.path": output, "pace.max_rate": 500.0}
-            return await job.run(config.load(os.devnull, {}, flags), Token(simulator.ADMIN_TOKEN), progress=progress)
+            settings = config.load(os.devnull, {}, {"webex.base_url": base_url, "output.path": output})
+            tokens = StaticTokens(Token(simulator.ADMIN_TOKEN))
+            return await job.run(settings, tokens, job.Order(), progress=progress, clock=Clock())
 
-    with _console(options["log__format"], quiet=quiet, verbose=verbose) as progress:
+    with show_progress(console, given.log.format, verbosity) as progress:
         snapshot = process.run_until_signal(serve_and_run(progress))
-    _print_snapshot(snapshot, as_json=as_json, quiet=quiet)
-    if not as_json and not quiet:
-        click.echo(f"\nopen {snapshot.path / 'push_to_talk_members.csv'}: who may open a microphone in which room")
-        click.echo(f"look again with: webex-audit show --output {output}")
-    return _exit_code(snapshot, allow_partial=False)
+    code = _exit_code(snapshot, allow_partial=False)
+    _print_snapshot(snapshot, as_json=as_json, is_quiet=verbosity == "quiet")
+    if not as_json and verbosity != "quiet":
+        members = shlex.quote(printable(str(snapshot.path / "push_to_talk_members.csv")))
+        _print(f"\nopen {members}: who may open a microphone in which room")
+        _print(f"look again with: webex-audit show --output {shlex.quote(printable(output))}")
+    return code
 
 
 def _faults(spec: str, seed: int) -> faults.Faults:
@@ -190,14 +258,20 @@ def _faults(spec: str, seed: int) -> faults.Faults:
 
 
 @cli.command()
-@click.option("--port", default=0, help="Port on 127.0.0.1. [default: any that is free]")
+@click.option(
+    "--port", default=0, type=click.IntRange(0, 65_535), help="Port on 127.0.0.1. [default: any that is free]"
+)
 @click.option("--workspaces", default=300, show_default=True, type=click.IntRange(0), help="Size of the organization.")
 @click.option("--seed", default=1, show_default=True, help="What the organization follows from.")
 @click.option("--plain", is_flag=True, help="Documented answers only: no odd members, no hostile names.")
+@click.option("--rate-limit", type=click.FloatRange(0, 1e6, min_open=True), metavar="N", help="Requests a second.")
 @click.option(
-    "--rate-limit", type=click.FloatRange(0, min_open=True), metavar="N", help="Requests a second. [default: none]"
+    "--limit-kind",
+    type=_choice(LimitKind),
+    default="bucket",
+    show_default=True,
+    help="Of --rate-limit: one that refills steadily, or a count for each second.",
 )
-@click.option("--limit-kind", type=click.Choice(["bucket", "window"]), default="bucket", show_default=True)
 @click.option("--max-page", default=1000, show_default=True, type=click.IntRange(1), help="Items of a page at most.")
 @click.option("--faults", "fault_spec", default="", metavar="SPEC", help="What goes wrong, such as all=0.1,quirks.")
 @click.option("--list-faults", is_flag=True, help="Explain --faults, and stop.")
@@ -213,14 +287,15 @@ def simulate(
     *,
     plain: bool,
     list_faults: bool,
-    quiet: bool,
-    verbose: bool,
     **options: Any,
 ) -> int:
     """Serve a simulated organization on this machine until stopped."""
     if list_faults:
-        click.echo(faults.explain())
+        _print(faults.explain())
         return 0
+    _settings({**options, "config_file": os.devnull})
+    if rate_limit is not None and math.isnan(rate_limit):
+        raise UsageError("--rate-limit nan is no rate")
     simulation = simulator.Simulation(
         Organization(workspaces, seed, odd=not plain),
         _faults(fault_spec, seed),
@@ -231,13 +306,13 @@ def simulate(
 
     async def serve() -> None:
         async with simulator.serve(simulation, port=port) as base_url:
-            click.echo(f"export WEBEX_ACCESS_TOKEN={simulator.ADMIN_TOKEN}")
-            click.echo(f"webex-audit run --base-url {base_url} --max-rate 100")
-            sys.stdout.flush()
+            _print(f"export WEBEX_ACCESS_TOKEN={simulator.ADMIN_TOKEN}\nwebex-audit run --base-url {base_url}")
             await asyncio.Event().wait()
 
-    with _console(options["log__format"], quiet=quiet, verbose=verbose):
+    try:
         process.serve_until_signal(serve())
+    except OSError as error:
+        raise UsageError(f"port {port} of 127.0.0.1 can't be served: {error.strerror}") from None
     return 0
 
 
@@ -245,11 +320,11 @@ def simulate(
 @_config_options
 @_json_option
 @_logging_options
-def snapshots(config_file: str | None, *, as_json: bool, quiet: bool, verbose: bool, **options: Any) -> int:
+def snapshots(*, as_json: bool, **options: Any) -> int:
     """List the committed snapshots of an output folder, the oldest first."""
-    with _console(options["log__format"], quiet=quiet, verbose=verbose):
-        found = list_snapshots(_settings(config_file, options).output.folder)
-    click.echo(summary.as_json([summary.describe(each) for each in found]) if as_json else summary.render_list(found))
+    settings, _, _ = _settings(options)
+    found = list_snapshots(settings.output.folder)
+    _print(summary.as_json([summary.describe(each) for each in found]) if as_json else summary.render_list(found))
     return 0
 
 
@@ -258,15 +333,14 @@ def snapshots(config_file: str | None, *, as_json: bool, quiet: bool, verbose: b
 @_config_options
 @_json_option
 @_logging_options
-def show(snapshot: str, config_file: str | None, *, as_json: bool, quiet: bool, verbose: bool, **options: Any) -> int:
+def show(snapshot: str, *, as_json: bool, **options: Any) -> int:
     """Summarize a snapshot: SNAPSHOT is a path, an id, 'latest' (the default) or 'previous'."""
-    with _console(options["log__format"], quiet=quiet, verbose=verbose):
-        found = find_snapshot(_settings(config_file, options).output.folder, snapshot)
-    _print_snapshot(found, as_json=as_json, quiet=False)
+    settings, _, _ = _settings(options)
+    _print_snapshot(find_snapshot(settings.output.folder, snapshot), as_json=as_json, is_quiet=False)
     return 0
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:
     """The console script."""
-    set_up_logging("text", "normal")
+    set_up_logging(_early_log_format(), "normal")
     sys.exit(process.execute(cli, arguments))

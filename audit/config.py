@@ -4,11 +4,13 @@
 `WEBEX_AUDIT_SECTION_KEY`; one that has a flag `--some-flag` is `WEBEX_AUDIT_SOME_FLAG` too.
 """
 
+import math
+import re
 import tomllib
 from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args, get_origin
 from urllib.parse import urlsplit
 
 import msgspec
@@ -16,10 +18,13 @@ import platformdirs
 from msgspec import Meta
 
 from audit.errors import UsageError
+from audit.files import expand
 
 #: Names the configuration file, where `--config` does not.
 CONFIG_VARIABLE = "WEBEX_AUDIT_CONFIG"
 _PREFIX = "WEBEX_AUDIT_"
+_DURATION = r"^([0-9]+(\.[0-9]+)?[dhms])+$"
+_UNIT_S = {"d": 86_400.0, "h": 3_600.0, "m": 60.0, "s": 1.0}
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 #: The keys that have a flag, with its name.
@@ -34,6 +39,8 @@ FLAGS = {
     "output.path": "output",
     "output.formats": "format",
     "output.allow_partial": "allow-partial",
+    "run.deadline": "deadline",
+    "run.metrics_file": "metrics-file",
     "log.format": "log-format",
 }
 
@@ -48,6 +55,10 @@ class WebexSettings(msgspec.Struct, frozen=True):
 
     base_url: str = "https://webexapis.com/v1"
     token_file: str | None = None
+    token_command: str | None = None
+    client_id: str | None = None
+    client_secret_file: str | None = None
+    refresh_token_file: str | None = None
     ca_file: str | None = None
     timeout_s: Annotated[float, Meta(gt=0, le=3600)] = 30.0
 
@@ -63,8 +74,10 @@ class ScopeSettings(msgspec.Struct, frozen=True):
 class PaceSettings(msgspec.Struct, frozen=True):
     """`[pace]`: requests a second, and at once."""
 
-    max_rate: Annotated[float, Meta(gt=0, le=10_000)] = 5.0
-    concurrency: Annotated[int, Meta(ge=1, le=1000)] = 10
+    max_rate: Annotated[float, Meta(gt=0, le=10_000)] | None = None
+    share: Annotated[float, Meta(gt=0, le=1)] = 1.0
+    start_rate: Annotated[float, Meta(gt=0, le=10_000)] = 10.0
+    concurrency: Annotated[int, Meta(ge=1, le=1000)] = 50
 
 
 class RetrySettings(msgspec.Struct, frozen=True):
@@ -72,6 +85,7 @@ class RetrySettings(msgspec.Struct, frozen=True):
 
     attempts: Annotated[int, Meta(ge=1, le=100)] = 6
     throttled_attempts: Annotated[int, Meta(ge=1, le=1000)] = 30
+    budget: Annotated[int, Meta(ge=0, le=100_000)] = 300
 
 
 class OutputSettings(msgspec.Struct, frozen=True):
@@ -84,7 +98,21 @@ class OutputSettings(msgspec.Struct, frozen=True):
     @property
     def folder(self) -> Path:
         """The folder of all snapshots."""
-        return Path(self.path).expanduser()
+        return expand(self.path)
+
+
+class RunSettings(msgspec.Struct, frozen=True):
+    """`[run]`: how a run ends, and what it tells a scheduler."""
+
+    deadline: Annotated[str, Meta(pattern=_DURATION)] | None = None
+    stall_s: Annotated[float, Meta(gt=0)] = 600.0
+    metrics_file: str | None = None
+
+    @property
+    def deadline_s(self) -> float:
+        """The deadline in seconds; infinity where there is none."""
+        parts = re.findall(r"([0-9.]+)([dhms])", self.deadline or "")
+        return sum(float(number) * _UNIT_S[unit] for number, unit in parts) if parts else math.inf
 
 
 class LogSettings(msgspec.Struct, frozen=True):
@@ -101,6 +129,7 @@ class Settings(msgspec.Struct, frozen=True):
     pace: PaceSettings = PaceSettings()
     retry: RetrySettings = RetrySettings()
     output: OutputSettings = msgspec.field(default_factory=OutputSettings)
+    run: RunSettings = RunSettings()
     log: LogSettings = LogSettings()
 
 
@@ -145,12 +174,15 @@ _Source = tuple[str, dict[str, Any], bool]
 
 
 def _from_file(named: str | None) -> list[_Source]:
-    path = Path(named).expanduser() if named else Path(platformdirs.user_config_dir("webex-audit")) / "config.toml"
-    if not named and not path.exists():
-        return []
+    try:
+        path = expand(named) if named else Path(platformdirs.user_config_dir("webex-audit")) / "config.toml"
+    except RuntimeError:
+        return []  # a user without a home has no configuration there
     try:
         content = tomllib.loads(path.read_text("utf-8"))
     except OSError as error:
+        if not named:
+            return []
         raise UsageError(f"configuration {path}: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"configuration {path} is not TOML: {error}") from None
@@ -175,12 +207,16 @@ def _from_environment(environment: Mapping[str, str]) -> list[_Source]:
 
 
 def _convert(value: Any, wanted: Any, origin: str, key: str, *, is_text: bool) -> Any:
-    if is_text and key in ("scope.datasets", "scope.entities", "output.formats"):
+    if is_text and _is_list(wanted):
         value = [item.strip() for item in value.split(",")]
     try:
         return msgspec.convert(value, wanted, strict=not is_text)
     except msgspec.ValidationError as error:
         raise UsageError(f"{origin}: {key} = {value!r}: {error}") from None
+
+
+def _is_list(wanted: Any) -> bool:
+    return get_origin(get_args(wanted)[0] if get_origin(wanted) is Annotated else wanted) is list
 
 
 def _nearest(name: str, known: Mapping[str, Any]) -> str:
@@ -193,11 +229,12 @@ def _nearest(name: str, known: Mapping[str, Any]) -> str:
 def _check_base_url(base_url: str) -> None:
     try:
         parts = urlsplit(base_url)
-        is_good = bool(parts.hostname) and not parts.query and not parts.fragment and parts.port != 0
+        is_good = bool(parts.hostname) and parts.port != 0 and not set(base_url) & set("?#@")
     except ValueError:
         is_good = False
-    if not is_good or parts.username or not base_url.isascii() or not base_url.isprintable() or " " in base_url:
-        raise UsageError(f"webex.base_url {base_url!r}: expected a URL such as https://webexapis.com/v1")
+    if not is_good or not base_url.isascii() or not base_url.isprintable() or " " in base_url:
+        shown = re.sub(r"//[^/]*@", "//…@", base_url)
+        raise UsageError(f"webex.base_url {shown!r}: expected a URL such as https://webexapis.com/v1")
     if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _LOOPBACK):
         raise UsageError(
             f"webex.base_url {base_url!r}: must be https, as the token travels with each request "

@@ -1,14 +1,17 @@
 """The terminal: what is safe to show, log lines and the progress bar, all on standard error."""
 
 import logging
+import secrets
+import sys
 import time
 import unicodedata
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, Literal, Self
 
 import msgspec
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 from rich.text import Text
 
@@ -19,13 +22,18 @@ log = logging.getLogger(__name__)
 
 Verbosity = Literal["quiet", "normal", "verbose"]
 _LEVELS = {"quiet": logging.ERROR, "normal": logging.INFO, "verbose": logging.DEBUG}
+LogForm = Literal["text", "json"]
 _LINE_EVERY_S = 30.0
+_LONG_PAUSE_S = 5.0
+#: Tells the lines of one process from those of another, where many share a log.
+_RUN_ID = secrets.token_hex(4)
 
 
 def printable(text: str) -> str:
     """The text with control characters escaped: names and messages come from outside, and a terminal obeys them.
 
-    Escaped are the Unicode categories Cc (C0, C1) and Cf (format: bidirectional marks, zero widths).
+    Escaped are the Unicode categories Cc (C0, C1), Cf (format: bidirectional marks, zero widths), Zl and Zp (line
+    and paragraph separators) and Cs (surrogates).
     """
     return "".join(
         char.encode("unicode_escape").decode() if unicodedata.category(char) in ("Cc", "Cf", "Zl", "Zp", "Cs") else char
@@ -39,18 +47,32 @@ class _JsonFormatter(logging.Formatter):
             "time": datetime.fromtimestamp(record.created, UTC),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": record.getMessage(),
+            "run": _RUN_ID,
+            "message": _encodable(record.getMessage()),
         }
+        entry |= {name: getattr(record, name) for name in ("entity_id", "tracking_id") if hasattr(record, name)}
         if record.exc_info:
-            entry["traceback"] = self.formatException(record.exc_info)
+            entry["traceback"] = _encodable(self.formatException(record.exc_info))
         return msgspec.json.encode(entry).decode()
 
 
 class _TextFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         level = "" if record.levelno == logging.INFO else f"{record.levelname.lower()}: "
-        trace = f"\n{self.formatException(record.exc_info)}" if record.exc_info else ""
-        return f"webex-audit: {level}{printable(record.getMessage())}{trace}"
+        trace = self.formatException(record.exc_info).split("\n") if record.exc_info else []
+        return "\n".join([f"webex-audit: {level}{printable(record.getMessage())}", *map(printable, trace)])
+
+
+def _encodable(text: str) -> str:
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+class _Console(Console):
+    """A console whose reader may go away: what is told is lost then, and nothing else."""
+
+    def on_broken_pipe(self) -> None:
+        """Go quiet; rich would end the process."""
+        self.quiet = True
 
 
 class _ConsoleHandler(logging.Handler):
@@ -61,17 +83,27 @@ class _ConsoleHandler(logging.Handler):
         self._console = console
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._console.print(Text(self.format(record)), soft_wrap=True)
+        with suppress(OSError):
+            self._console.print(Text(self.format(record)), soft_wrap=True)
 
 
-def set_up_logging(log_format: Literal["text", "json"], verbosity: Verbosity) -> Console:
+def set_up_logging(log_format: LogForm, verbosity: Verbosity) -> Console:
     """Send log records to standard error; returns the console that they share with the progress bar."""
-    console = Console(stderr=True, highlight=False)
+    is_terminal = bool(sys.stderr and sys.stderr.isatty())
+    console = _Console(stderr=True, highlight=False, force_terminal=is_terminal)
     handler = _ConsoleHandler(console)
     handler.setFormatter(_JsonFormatter() if log_format == "json" else _TextFormatter())
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
     logging.getLogger("audit").setLevel(_LEVELS[verbosity])
     return console
+
+
+def show_progress(console: Console, log_format: LogForm, verbosity: Verbosity) -> Progress:
+    """What tells of a run: a bar on a terminal, lines elsewhere, nothing where quiet is wanted."""
+    if verbosity == "quiet":
+        return Progress()
+    is_bar = console.is_terminal and not console.is_dumb_terminal and log_format == "text"
+    return ProgressBar(console) if is_bar else ProgressLines()
 
 
 class ProgressLines(Progress):
@@ -80,6 +112,7 @@ class ProgressLines(Progress):
     def __init__(self) -> None:
         self._total = self._done = 0
         self._told_at_s = time.monotonic()
+        self._told_pause_to_s = 0.0
 
     def on_inventory(self, entities: int) -> None:
         """Tell the size of the inventory."""
@@ -93,48 +126,88 @@ class ProgressLines(Progress):
             self._told_at_s = time.monotonic()
             log.info("%d of %d entities", self._done, self._total)
 
+    def on_resumed(self, entities: int) -> None:
+        """Tell what need not be asked again."""
+        self._done += entities
+
+    def on_pause(self, pause_s: float) -> None:
+        """Tell of a pause that is long enough to wonder about, once."""
+        resume_at_s = time.monotonic() + pause_s
+        if pause_s >= _LONG_PAUSE_S and resume_at_s > self._told_pause_to_s + 1:
+            self._told_pause_to_s = resume_at_s
+            log.info("the API asks to wait: all requests pause %.0f s", pause_s)
+
     def on_commit(self) -> None:
         """Tell that the crawl is over."""
         log.info("%d of %d entities, writing the snapshot", self._done, self._total)
 
 
 class ProgressBar(Progress):
-    """Done, total, rate, throttled and time left, on a terminal. To be used as a context manager."""
+    """Done, total, rate, throttled and time left, on a terminal."""
 
     def __init__(self, console: Console) -> None:
+        self._resume_at_s = 0.0
         self._bar = Bar(
             TextColumn("{task.description}"),
-            BarColumn(),
+            BarColumn(bar_width=None),
             MofNCompleteColumn(),
-            TextColumn("{task.fields[rate]}"),
+            _PaceColumn(self),
             TextColumn("{task.fields[throttled]} throttled"),
             TimeRemainingColumn(),
             console=console,
             transient=True,
+            expand=True,
         )
-        self._task = self._bar.add_task("taking the inventory", total=None, rate="", throttled=0)
+        self._task = self._bar.add_task("taking the inventory", total=None, throttled=0)
 
     def __enter__(self) -> Self:
         self._bar.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._bar.stop()
+        with suppress(OSError):
+            self._bar.stop()
+
+    @property
+    def pause_s(self) -> float:
+        """Seconds that a pause still takes; 0 where there is none."""
+        return max(0.0, self._resume_at_s - time.monotonic())
 
     def on_inventory(self, entities: int) -> None:
         """Show the size of the inventory."""
-        self._bar.reset(self._task, description="asking", total=entities, rate="", throttled=0)
+        self._bar.reset(self._task, description="asking", total=entities, throttled=0)
+
+    def on_resumed(self, entities: int) -> None:
+        """Move the bar by what need not be asked again."""
+        self._bar.advance(self._task, entities)
+
+    def on_pause(self, pause_s: float) -> None:
+        """Show a pause and its countdown."""
+        self._resume_at_s = time.monotonic() + pause_s
 
     def on_answer(self, outcome: Outcome) -> None:
         """Move the bar."""
         self._bar.advance(self._task)
 
-    def on_requests(self, total: int, throttled: int, pause_s: float) -> None:
-        """Show the rate, what was throttled, and a pause."""
-        speed = self._bar.tasks[0].speed
-        rate = f"pausing {pause_s:.0f} s" if pause_s > 0 else f"{speed:.1f}/s" if speed else ""
-        self._bar.update(self._task, rate=rate, throttled=throttled)
+    def on_requests(self, total: int, throttled: int) -> None:
+        """Show what was throttled."""
+        self._bar.update(self._task, throttled=throttled)
 
     def on_commit(self) -> None:
         """Show that the crawl is over."""
         self._bar.update(self._task, description="writing the snapshot")
+
+
+class _PaceColumn(ProgressColumn):
+    """Entities a second, or the countdown of a pause."""
+
+    max_refresh = 0.5
+
+    def __init__(self, progress: ProgressBar) -> None:
+        super().__init__()
+        self._progress = progress
+
+    def render(self, task: Task) -> Text:
+        if self._progress.pause_s > 0:
+            return Text(f"pausing {self._progress.pause_s:.0f} s")
+        return Text(f"{task.speed:.1f}/s" if task.speed else "")

@@ -2,7 +2,10 @@
 
 import asyncio
 import logging
+import os
 import signal
+import sys
+import tempfile
 import traceback
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
@@ -14,11 +17,12 @@ import click
 import platformdirs
 
 from audit.errors import AuditError, StoppedError
-from audit.snapshot.files import make_dir, private_file
+from audit.files import make_dir, private_file
 
 log = logging.getLogger(__name__)
 
 _Result = TypeVar("_Result")
+_SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 
 def execute(command: click.Command, arguments: list[str] | None) -> int:
@@ -29,10 +33,8 @@ def execute(command: click.Command, arguments: list[str] | None) -> int:
         arguments: its arguments; None for those of the process.
     """
     try:
-        return int(command.main(arguments, prog_name="webex-audit", standalone_mode=False) or 0)
-    except SystemExit:
-        # What click makes of a closed standard output: the reader has seen enough, and nothing is wrong.
-        return 0
+        arguments = sys.argv[1:] if arguments is None else arguments
+        return int(command.main(arguments, prog_name="webex-audit", standalone_mode=False, obj=arguments) or 0)
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the last line of defence
         return _report(error)
 
@@ -58,17 +60,17 @@ def _report(error: BaseException) -> int:
 
 
 def run_until_signal(work: Coroutine[Any, Any, _Result]) -> _Result:
-    """Run a coroutine; SIGINT and SIGTERM end it in order.
+    """Run a coroutine; SIGINT, SIGTERM and SIGHUP end it in order, and a second one at once.
 
     Raises:
         StoppedError: a signal came before the end.
     """
-    received: list[str] = []
+    received: list[signal.Signals] = []
 
     async def main() -> _Result:
         task = asyncio.current_task()
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in _SIGNALS:
             with suppress(NotImplementedError, RuntimeError, ValueError):
                 loop.add_signal_handler(number, _cancel(task, number, received))
         return await work
@@ -76,7 +78,7 @@ def run_until_signal(work: Coroutine[Any, Any, _Result]) -> _Result:
     try:
         return asyncio.run(main())
     except asyncio.CancelledError:
-        raise StoppedError(f"stopped by {received[0] if received else 'a signal'} before the commit") from None
+        raise StoppedError("stopped by a signal") from None
 
 
 def serve_until_signal(server: Coroutine[Any, Any, None]) -> None:
@@ -85,9 +87,15 @@ def serve_until_signal(server: Coroutine[Any, Any, None]) -> None:
         run_until_signal(server)
 
 
-def _cancel(task: asyncio.Task[Any] | None, number: signal.Signals, received: list[str]) -> Callable[[], None]:
+def _cancel(
+    task: asyncio.Task[Any] | None, number: signal.Signals, received: list[signal.Signals]
+) -> Callable[[], None]:
     def cancel() -> None:
-        received.append(number.name)
+        if received:
+            log.error("stopped at once by %s; what was written so far can be resumed (--resume)", number.name)
+            logging.shutdown()
+            os._exit(StoppedError.exit_code)
+        received.append(number)
         if task:
             task.cancel()
 
@@ -95,12 +103,12 @@ def _cancel(task: asyncio.Task[Any] | None, number: signal.Signals, received: li
 
 
 def _write_crash_log(error: BaseException) -> str:
-    folder = Path(platformdirs.user_log_dir("webex-audit"))
-    path = folder / f"crash-{datetime.now(UTC):%Y%m%dT%H%M%S%f}.log"
-    try:
-        make_dir(folder)
-        with private_file(path) as file:
-            file.write("".join(traceback.format_exception(error)).encode())
-    except OSError as refusal:
-        return f"the log, which could not be written to {folder}: {refusal.strerror}"
-    return str(path)
+    find_folders: list[Callable[[], str]] = [lambda: platformdirs.user_log_dir("webex-audit"), tempfile.mkdtemp]
+    for find_folder in find_folders:
+        with suppress(OSError, RuntimeError):  # no home, or none that may be written
+            path = Path(find_folder()) / f"crash-{datetime.now(UTC):%Y%m%dT%H%M%S%f}.log"
+            make_dir(path.parent)
+            with private_file(path) as file:
+                file.write("".join(traceback.format_exception(error)).encode("utf-8", "backslashreplace"))
+            return str(path)
+    return "its log, which could not be written anywhere; --verbose shows it"

@@ -1,16 +1,16 @@
 """Which workspaces are asked for by id: `--workspace-id` and `--ids-from`."""
 
 from collections.abc import Iterable
-from pathlib import Path
 from typing import TextIO
 
 from audit.errors import UsageError
+from audit.files import expand
 from audit.webex import ids
 
 _STDIN = "-"
 
 
-def select(workspace_ids: Iterable[str], ids_from: str | None, stdin: TextIO) -> list[str] | None:
+def select(workspace_ids: Iterable[str], ids_from: str | None, stdin: TextIO | None) -> list[str] | None:
     """The ids that were asked for, each once; None where none were, which means all workspaces.
 
     Args:
@@ -22,7 +22,7 @@ def select(workspace_ids: Iterable[str], ids_from: str | None, stdin: TextIO) ->
     Raises:
         UsageError: the file can't be read or names nothing, or a text is no id.
     """
-    selected = dict.fromkeys(workspace_ids, "--workspace-id")
+    selected = dict.fromkeys((text.strip().rstrip("=") for text in workspace_ids), "--workspace-id")
     if ids_from is not None:
         lines = _read(ids_from, stdin)
         if not lines:
@@ -33,15 +33,23 @@ def select(workspace_ids: Iterable[str], ids_from: str | None, stdin: TextIO) ->
     return list(selected) or None
 
 
-def _read(ids_from: str, stdin: TextIO) -> dict[str, str]:
+def _read(ids_from: str, stdin: TextIO | None) -> dict[str, str]:
     try:
-        text = stdin.read() if ids_from == _STDIN else Path(ids_from).expanduser().read_text("utf-8-sig")
+        data = _read_stdin(stdin) if ids_from == _STDIN else expand(ids_from).read_bytes()
+        text = data.decode("utf-8-sig")
     except OSError as error:
         raise UsageError(f"{_title(ids_from)}: {error.strerror}") from None
     except UnicodeDecodeError:
         raise UsageError(f"{_title(ids_from)} is not a text file: expected one id a line") from None
-    lines = {line.strip(): f"{_title(ids_from)}, line {number}" for number, line in enumerate(text.split("\n"), 1)}
+    lines = {
+        line.strip().rstrip("="): f"{_title(ids_from)}, line {number}"
+        for number, line in enumerate(text.split("\n"), 1)
+    }
     return {line: place for line, place in lines.items() if line and not line.startswith("#")}
+
+
+def _read_stdin(stdin: TextIO | None) -> bytes:
+    return stdin.buffer.read() if stdin else b""
 
 
 def _title(ids_from: str) -> str:
@@ -55,5 +63,8 @@ def _check(text: str, place: str) -> None:
             f"{place}: {shown} is a bare UUID, which does not tell the region: give the id as the API lists it "
             "(column entity_id of coverage.csv)"
         )
-    if ids.uri_of(text) is None:
+    uri = ids.uri_of(text)
+    if uri is not None and uri.split("/")[3:4] in (["ORGANIZATION"], ["LOCATION"]):
+        raise UsageError(f"{place}: {shown} is the id of {uri.split('/')[3].lower()}, not of a workspace")
+    if uri is None:
         raise UsageError(f"{place}: {shown!r} is no Webex id (Y2lzY29…): expected one id a line")

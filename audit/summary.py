@@ -6,6 +6,8 @@ from typing import Any
 import msgspec
 
 from audit.console import printable
+from audit.doctor import Check
+from audit.job import Plan
 from audit.outcome import Outcome
 from audit.snapshot.reader import Snapshot
 
@@ -18,7 +20,7 @@ def as_json(value: Any) -> str:
 def describe(snapshot: Snapshot) -> dict[str, Any]:
     """A snapshot's manifest, with the path of its folder."""
     manifest: dict[str, Any] = msgspec.to_builtins(snapshot.manifest)
-    return {"path": str(snapshot.path), **manifest}
+    return {"path": printable(str(snapshot.path)), **manifest}
 
 
 def unanswered(snapshot: Snapshot) -> int:
@@ -27,7 +29,7 @@ def unanswered(snapshot: Snapshot) -> int:
         count
         for counts in snapshot.manifest.outcomes.values()
         for word, count in counts.items()
-        if not Outcome(word).is_complete
+        if word not in set(Outcome) or not Outcome(word).is_complete
     )
 
 
@@ -70,3 +72,25 @@ def render_list(snapshots: list[Snapshot]) -> str:
             f"{manifest.snapshot_id:<23} {manifest.status:<8} {entities:>8} {unanswered(snapshot):>9}  {names}"
         )
     return "\n".join(lines)
+
+
+def render_plan(plan: Plan) -> str:
+    """What a run would do."""
+    org_id, name = plan.organization
+    rate = "not known yet: it is found by starting gently" if plan.rate_per_s is None else f"{plan.rate_per_s:g}/s"
+    duration = "" if plan.duration_s is None else f", about {plan.duration_s:.0f} s"
+    return "\n".join(
+        [
+            "a run would audit",
+            f"  org        {printable(name or '(name not readable)')}  {org_id}",
+            f"  entities   {plan.entities}",
+            f"  requests   {plan.requests}",
+            f"  rate       {rate}{duration}",
+            f"  scopes     {', '.join(plan.scopes)}",
+        ]
+    )
+
+
+def render_checks(checks: list[Check]) -> str:
+    """What was checked, a line each."""
+    return "\n".join(f"{check.status:<8} {check.name:<14} {printable(check.message)}" for check in checks)

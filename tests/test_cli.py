@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Result
+from conftest import Result, visible
 
 from audit.simulator.app import ADMIN_TOKEN, UNSCOPED_TOKEN, Simulation
 from audit.simulator.faults import parse
@@ -29,7 +29,7 @@ COMMAND = [sys.executable, "-m", "audit"]
 @pytest.fixture(autouse=True)
 def _token(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WEBEX_ACCESS_TOKEN", ADMIN_TOKEN)
-    monkeypatch.setenv("WEBEX_AUDIT_MAX_RATE", "5000")
+    monkeypatch.setenv("WEBEX_AUDIT_PACE_START_RATE", "5000")
 
 
 @pytest.fixture
@@ -68,7 +68,8 @@ def test_an_administrator_audits_an_organization_and_looks_at_it(
     assert re.search(r"snapshot \d{8}T\d{6}Z-[0-9a-f]{6}  complete", run.out)
     assert "inventory: 60 entities" in run.err
     assert ADMIN_TOKEN not in run.out + run.err
-    (folder,) = (tmp_path / "out").iterdir()
+    (name,) = visible(tmp_path / "out")
+    folder = tmp_path / "out" / name
     for name in ((), ("latest",), (folder.name,), (folder.relative_to(tmp_path),)):
         assert webex_audit("show", *name, "--output", "out").out == run.out
     listed = webex_audit("snapshots", "--output", "out")
@@ -129,6 +130,11 @@ def test_a_partial_snapshot_is_committed_and_told_by_its_exit_code(api: Api, web
         ([], {"WEBEX_ACCESS_TOKEN": UNSCOPED_TOKEN}, 4, "it needs the scope spark-admin:workspaces_read"),
         (["--max-rate", "fast"], {}, 2, "'fast' is not a valid float"),
         (["--max-rate", "-1"], {}, 2, "--max-rate: pace.max_rate = -1.0: Expected `float` > 0"),
+        (["--deadline", "soon"], {}, 2, "--deadline: run.deadline = 'soon': Expected `str` matching regex"),
+        (["--output", "~nobody-here/x"], {}, 2, "path '~nobody-here/x'"),
+        (["--ids-from", "~nobody-here/x"], {}, 2, "path '~nobody-here/x'"),
+        (["--retry-failed", "latest"], {}, 2, "no latest snapshot"),
+        (["--retry-failed", "latest", "--dry-run"], {}, 2, "--retry-failed has its own scope"),
         (["--max-rte", "1"], {}, 2, "No such option"),
         (["--config", "absent.toml"], {}, 2, "configuration absent.toml: No such file or directory"),
         ([], {"WEBEX_AUDIT_CONCURENCY": "3"}, 2, "did you mean WEBEX_AUDIT_CONCURRENCY?"),
@@ -159,7 +165,7 @@ def test_bad_input_is_one_clear_line_and_the_right_exit_code(
     assert complaint in result.err
     assert one_line(result.err)
     assert result.err.startswith("webex-audit: error: ")
-    assert not list((tmp_path).glob("snapshots/*"))
+    assert visible(tmp_path / "snapshots") == []
     if "(401)" in complaint or code == 2:
         assert len(simulation.log) == (1 if code == 4 else 0)
 
@@ -246,7 +252,7 @@ def test_the_simulator_serves_a_run_until_it_is_stopped(process: Any, webex_audi
     assert "kinds:" in webex_audit("simulate", "--list-faults").out
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_a_run_in_order(number: signal.Signals, api: Api, process: Any, tmp_path: Path) -> None:
     simulation = Simulation(Organization(200), parse("slow=0.1"), slow_s=30)
     run = process("run", "--base-url", api(simulation))
@@ -254,9 +260,10 @@ def test_a_signal_ends_a_run_in_order(number: signal.Signals, api: Api, process:
     run.send_signal(number)
     _, err = run.communicate(timeout=20)
     assert run.returncode == 5
-    assert f"error: stopped by {number.name} before the commit" in err
+    assert "error: stopped by a signal before the commit; go on with: webex-audit run --base-url" in err
+    assert err.endswith(" --resume\n")
     assert "Traceback" not in err
-    assert list((tmp_path / "snapshots").iterdir()) == []
+    assert list((tmp_path / "snapshots").glob("*/manifest.json")) == []
 
 
 def test_a_killed_run_leaves_no_snapshot_and_harms_no_later_one(api: Api, process: Any, webex_audit: Command) -> None:
@@ -274,7 +281,7 @@ def test_a_killed_run_leaves_no_snapshot_and_harms_no_later_one(api: Api, proces
 
 def test_a_disk_that_refuses_is_exit_5_and_leaves_nothing(api: Api, process: Any, tmp_path: Path) -> None:
     def small_files_only() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1024, 1024))
 
     # The measuring of coverage would meet the same full disk.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
@@ -284,17 +291,100 @@ def test_a_disk_that_refuses_is_exit_5_and_leaves_nothing(api: Api, process: Any
     assert run.returncode == 5
     assert "the snapshot can't be written" in err.splitlines()[-1]
     assert "Traceback" not in err
-    assert list((tmp_path / "snapshots").iterdir()) == []
+    assert visible(tmp_path / "snapshots") == []
 
 
-def test_a_reader_that_goes_away_is_no_error(api: Api, webex_audit: Command, process: Any) -> None:
-    assert webex_audit("run", "--base-url", api(Simulation(Organization(5)))).code == 0
+@pytest.fixture
+def closed_pipe() -> Iterator[int]:
+    """A pipe whose reader has gone away."""
     read, write = os.pipe()
     os.close(read)
-    show = process("show", stdout=write)
+    yield write
     os.close(write)
+
+
+def test_a_reader_that_goes_away_changes_no_exit_code(api: Api, process: Any, tmp_path: Path, closed_pipe: int) -> None:
+    simulation = Simulation(Organization(60), parse("409@20"), max_page=1000)
+    url = api(simulation)
+    run = process("run", "--base-url", url, "--quiet", "--json", stdout=closed_pipe)
+    _, err = run.communicate(timeout=20)
+    assert (run.returncode, err) == (3, "")
+    show = process("show", stdout=closed_pipe)
     _, err = show.communicate(timeout=20)
     assert (show.returncode, err) == (0, "")
+
+
+def test_a_log_that_nobody_reads_ends_no_run(api: Api, process: Any, tmp_path: Path, closed_pipe: int) -> None:
+    url = api(Simulation(Organization(60)))
+    run = process("run", "--base-url", url, stderr=closed_pipe)
+    out, _ = run.communicate(timeout=20)
+    assert (run.returncode, "complete" in out) == (0, True)
+    with Path("/dev/full").open("w") as full:
+        run = process("run", "--base-url", url, stderr=full, stdout=full)
+        run.communicate(timeout=20)
+        assert run.returncode == 0
+        show = process("show", stdout=full)
+        _, err = show.communicate(timeout=20)
+    assert (show.returncode, err) == (0, "webex-audit: error: the result can't be printed: No space left on device\n")
+    assert len(list((tmp_path / "snapshots").glob("*/manifest.json"))) == 2
+
+
+def test_what_a_terminal_can_not_show_is_escaped(api: Api, process: Any) -> None:
+    class Named(Organization):
+        @property
+        def name(self) -> str:
+            return "東京 Corp"
+
+    environment = {**os.environ, "PYTHONIOENCODING": "cp1252"}
+    run = process("run", "--base-url", api(Simulation(Named(3))), env=environment)
+    out, err = run.communicate(timeout=20)
+    assert (run.returncode, "\\u6771\\u4eac Corp" in out, "Traceback" in err) == (0, True, False)
+
+
+def test_a_log_in_a_file_holds_no_escapes(api: Api, process: Any) -> None:
+    environment = {**os.environ, "FORCE_COLOR": "1", "TTY_COMPATIBLE": "1"}
+    run = process("run", "--base-url", api(Simulation(Organization(3))), env=environment)
+    _, err = run.communicate(timeout=20)
+    assert "\x1b" not in err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["simulate", "--port", "99999"],
+        ["simulate", "--faults", "x"],
+        ["simulate", "--rate-limit", "nan"],
+        ["show", "a\0b"],
+    ],
+)
+def test_other_bad_input_is_one_clear_line_too(arguments: list[str], webex_audit: Command) -> None:
+    result = webex_audit(*arguments)
+    assert (result.code, one_line(result.err)) == (2, True)
+
+
+def test_a_port_that_is_taken_is_told(api: Api, webex_audit: Command) -> None:
+    port = api(Simulation()).rpartition(":")[2].partition("/")[0]
+    result = webex_audit("simulate", "--port", port)
+    assert (result.code, f"port {port} of 127.0.0.1 can't be served" in result.err) == (2, True)
+
+
+def test_the_log_format_of_the_environment_is_that_of_every_command(
+    webex_audit: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WEBEX_AUDIT_LOG_FORMAT", "json")
+    for arguments in (["show", "nope"], ["run", "--max-rate", "0"]):
+        assert json.loads(webex_audit(*arguments).err)["level"] == "error"
+
+
+def test_verbose_traces_command_no_terminal(api: Api, webex_audit: Command) -> None:
+    class Hostile(Organization):
+        @property
+        def org_id(self) -> str:  # type: ignore[override]
+            return "\x1b[31mPWN"
+
+    result = webex_audit("run", "--verbose", "--base-url", api(Simulation(Hostile(3))))
+    assert "Traceback" in result.err
+    assert "\x1b" not in result.err
 
 
 def test_a_terminal_gets_a_progress_bar(api: Api, process: Any) -> None:

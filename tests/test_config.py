@@ -3,6 +3,7 @@ import tomllib
 from pathlib import Path
 
 import msgspec
+import platformdirs
 import pytest
 
 from audit.config import FLAGS, Settings, keys, load
@@ -69,7 +70,7 @@ def test_every_key_is_an_environment_variable(variable: str, value: str, key: st
         ("[pase]\nmax_rate = 5", r"unknown key pase\.max_rate; did you mean pace\.max_rate\?"),
         ("max_rate = 5", r"max_rate stands outside a section; did you mean pace\.max_rate\?"),
         ("[zzz]\nqqq = 5", r"unknown key zzz\.qqq; config\.example\.toml lists all keys"),
-        ("[pace]\nmax_rate = 'fast'", r"pace\.max_rate = 'fast': Expected `float`, got `str`"),
+        ("[pace]\nmax_rate = 'fast'", r"pace\.max_rate = 'fast': Expected `float . null`, got `str`"),
         ("[pace]\nmax_rate = 0", r"pace\.max_rate = 0: Expected `float` > 0"),
         ("[pace]\nconcurrency = 1.5", r"pace\.concurrency = 1\.5: Expected `int`"),
         ("[output]\nformats = []", r"output\.formats = \[\]: Expected `array` of length >= 1"),
@@ -104,3 +105,25 @@ def test_a_bad_variable_or_an_absent_file_is_named(tmp_path: Path) -> None:
 )
 def test_https_or_this_machine_is_taken(url: str) -> None:
     assert load(None, {}, {"webex.base_url": url}).webex.base_url == url
+
+
+def test_a_user_without_a_home_has_no_file_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: str) -> str:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(platformdirs, "user_config_dir", refuse)
+    assert load(None, {}, {}) == Settings()
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("90s", 90), ("45m", 2700), ("1h30m", 5400), ("2d", 172_800), ("0.5h", 1800)]
+)
+def test_a_deadline_is_read_in_the_units_of_people(text: str, seconds: float) -> None:
+    assert load(None, {"WEBEX_AUDIT_DEADLINE": text}, {}).run.deadline_s == seconds
+    assert load(None, {}, {}).run.deadline_s == float("inf")
+
+
+def test_a_password_in_a_url_is_not_echoed() -> None:
+    with pytest.raises(UsageError) as caught:
+        load(None, {}, {"webex.base_url": "https://user:hunter2@webexapis.com/v1"})
+    assert "hunter2" not in str(caught.value)

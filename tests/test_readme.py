@@ -3,13 +3,15 @@
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import get_args
 
 import click
 from conftest import Result
 
 from audit.cli import cli
+from audit.config import DatasetName, EntityName, Settings
 from audit.datasets import DATASETS, IDENTITY_SCHEMA
-from audit.errors import AuditError, RefusedError, StoppedError, UsageError
+from audit.errors import AuditError, LockedError, RefusedError, StoppedError, UsageError
 from audit.outcome import Outcome
 from audit.snapshot.coverage import COVERAGE_SCHEMA
 
@@ -34,12 +36,12 @@ def test_every_command_and_every_option_stands_in_the_readme() -> None:
         assert set(re.findall(r"`(--[a-z-]+)`", row)) == options - EVERYWHERE, name
         assert options >= EVERYWHERE - {"--help"}
         assert command.help
-        assert all(each.help for each in command.params if isinstance(each, click.Option) and each.name != "limit_kind")
+        assert all(each.help for each in command.params if isinstance(each, click.Option))
     assert all(f"`{option}`" in README for option in EVERYWHERE - {"--help"})
 
 
 def test_every_exit_code_stands_in_the_readme() -> None:
-    codes = {error.exit_code for error in (AuditError, UsageError, RefusedError, StoppedError)}
+    codes = {error.exit_code for error in (AuditError, UsageError, RefusedError, StoppedError, LockedError)}
     assert {int(code) for code in rows("## Exit codes")} == codes | {0, 3}
 
 
@@ -82,3 +84,25 @@ def test_every_runtime_dependency_has_its_reason() -> None:
     told = re.findall(r"^\| ([a-z, -]+?) \|", (ROOT / "docs" / "dependencies.md").read_text(), re.MULTILINE)
     names = {name for cell in told for name in cell.split(", ")}
     assert set(listed) <= names
+
+
+def test_the_defaults_in_help_are_those_of_the_configuration(webex_audit: Callable[..., Result]) -> None:
+    text = " ".join(webex_audit("run", "--help").out.split())
+    settings = Settings()
+    for default in (settings.pace.concurrency, settings.webex.base_url, settings.output.path, "parquet, csv"):
+        assert f"[default: {default}]" in text
+
+
+def test_every_choice_of_a_dataset_is_one_that_exists() -> None:
+    assert {name.replace("-", "_") for name in get_args(DatasetName)} == set(DATASETS)
+    kinds = {str(kind) for dataset in DATASETS.values() for kind in dataset.scopes}
+    assert {name.replace("-", "_").upper() for name in get_args(EntityName)} == kinds
+
+
+def test_the_schedules_name_options_that_exist() -> None:
+    text = (ROOT / "docs" / "scheduling.md").read_text() + README
+    options = {option for each in cli.commands["run"].params for option in each.opts}
+    used = set(re.findall(r"webex-audit[\"', ]+run[^\n]*", text))
+    assert used
+    for line in used:
+        assert set(re.findall(r"--[a-z-]+", line)) <= options, line

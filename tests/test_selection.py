@@ -18,7 +18,7 @@ def test_ids_come_from_flags_a_file_and_standard_input_each_once(tmp_path: Path)
     file = tmp_path / "ids"
     file.write_text(f"\ufeff{TWO}\r\n\n# a comment\n  {THREE}  \n{TWO}\n")
     assert select([ONE, TWO], str(file), io.StringIO()) == [ONE, TWO, THREE]
-    assert select([], "-", io.StringIO(f"{ONE}\n{TWO}")) == [ONE, TWO]
+    assert select([], "-", io.TextIOWrapper(io.BytesIO(f"\ufeff{ONE}\n{TWO}==".encode()))) == [ONE, TWO]
 
 
 @pytest.mark.parametrize(
@@ -45,5 +45,9 @@ def test_a_file_with_junk_is_refused_with_the_line(tmp_path: Path, content: byte
 def test_a_bad_flag_or_an_absent_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="--workspace-id: 'junk' is no Webex id"):
         select(["junk"], None, io.StringIO())
+    with pytest.raises(UsageError, match="organization, not of a workspace"):
+        select([Organization(1).org_id], None, io.StringIO())
+    with pytest.raises(UsageError, match="standard input names no workspace"):
+        select([], "-", None)
     with pytest.raises(UsageError, match="No such file"):
         select([], str(tmp_path / "absent"), io.StringIO())

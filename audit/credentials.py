@@ -1,0 +1,86 @@
+"""Which access token a run uses: the one rule for where it comes from."""
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+
+from audit.clock import Clock
+from audit.config import WebexSettings
+from audit.errors import UsageError
+from audit.files import expand
+from audit.webex.oauth import OAuthTokens
+from audit.webex.tokens import (
+    TOKEN_VARIABLE,
+    CommandTokens,
+    FileTokens,
+    StaticTokens,
+    TokenSource,
+    environment_token,
+    is_readable_by_others,
+    read_secret,
+    read_token,
+)
+
+log = logging.getLogger(__name__)
+
+
+def find_tokens(
+    settings: WebexSettings, environment: Mapping[str, str], clock: Clock, *, file_is_flag: bool = False
+) -> TokenSource:
+    """The tokens of `--token-file`, else of `WEBEX_ACCESS_TOKEN`, else of the one configured source.
+
+    Args:
+        settings: `[webex]`.
+        environment: the process environment.
+        clock: the time.
+        file_is_flag: `token_file` was given as a flag, so that it goes before the environment.
+
+    Raises:
+        UsageError: no token is given, several sources are configured, or what one holds is no token.
+    """
+    if not (file_is_flag and settings.token_file):
+        token = environment_token(environment)
+        if token:
+            return StaticTokens(token)
+    configured = [key for key in ("token_file", "token_command", "client_id") if getattr(settings, key)]
+    if file_is_flag:
+        configured = ["token_file"]
+    if len(configured) > 1:
+        raise UsageError(
+            f"several sources of an access token: keep one of {', '.join(f'webex.{key}' for key in configured)}"
+        )
+    match configured:
+        case ["token_file"]:
+            path = _secret_file(settings.token_file, "token file")
+            read_token(path)
+            return FileTokens(path)
+        case ["token_command"]:
+            return CommandTokens(settings.token_command or "")
+        case ["client_id"]:
+            return _oauth(settings, clock)
+    raise UsageError(
+        f"no access token: set {TOKEN_VARIABLE}, name a file with --token-file or webex.token_file, or configure "
+        "webex.token_command or webex.client_id"
+    )
+
+
+def _oauth(settings: WebexSettings, clock: Clock) -> OAuthTokens:
+    for key in ("client_secret_file", "refresh_token_file"):
+        if not getattr(settings, key):
+            raise UsageError(f"webex.client_id needs webex.{key} too")
+    return OAuthTokens(
+        settings.base_url,
+        settings.client_id or "",
+        _secret_file(settings.client_secret_file, "client secret file"),
+        _secret_file(settings.refresh_token_file, "refresh token file"),
+        clock,
+        timeout_s=settings.timeout_s,
+    )
+
+
+def _secret_file(text: str | None, title: str) -> Path:
+    path = expand(text or "")
+    read_secret(path, title)
+    if is_readable_by_others(path):
+        log.warning("%s %s can be read by other users: chmod 600 it", title, path)
+    return path

@@ -1,0 +1,89 @@
+"""Metrics of a run for Prometheus' textfile collector: OpenMetrics text, written atomically.
+
+Names follow the OpenMetrics specification: base units, `_total` for counters of one run as gauges
+have none. They are written at the end of every run, so that a run that fails is seen as well.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry, Gauge
+from prometheus_client.openmetrics.exposition import generate_latest
+
+from audit.errors import AuditError, UsageError
+from audit.files import atomic_file, expand
+from audit.snapshot.reader import Snapshot, list_snapshots
+
+log = logging.getLogger(__name__)
+
+
+@contextmanager
+def recorded(metrics_file: str | None, output: Path) -> Iterator[Callable[[Snapshot], None]]:
+    """Write the metrics of a run when the block ends, however it ends.
+
+    Args:
+        metrics_file: where to; None for nowhere.
+        output: the folder of all snapshots.
+
+    Yields:
+        To be called with the snapshot that the run committed.
+
+    Raises:
+        UsageError: the file can't be written.
+    """
+    began_s = time.monotonic()
+    committed: list[Snapshot] = []
+    exit_code = 0
+    try:
+        yield committed.append
+    except AuditError as error:
+        exit_code = error.exit_code
+        raise
+    except BaseException:
+        exit_code = AuditError.exit_code
+        raise
+    finally:
+        if metrics_file:
+            _write(expand(metrics_file), committed, output, time.monotonic() - began_s, exit_code)
+
+
+def _write(path: Path, committed: list[Snapshot], output: Path, duration_s: float, exit_code: int) -> None:
+    registry = CollectorRegistry()
+    gauges: dict[str, Gauge] = {}
+
+    def gauge(name: str, text: str, value: float, **labels: str) -> None:
+        if name not in gauges:
+            gauges[name] = Gauge(f"webex_audit_{name}", text, list(labels), registry=registry)
+        metric = gauges[name]
+        (metric.labels(**labels) if labels else metric).set(value)
+
+    gauge("last_run_timestamp_seconds", "When the last run ended.", time.time())
+    gauge("last_run_duration_seconds", "How long it took.", duration_s)
+    gauge("last_run_exit_code", "Its exit code, but for 3: a partial snapshot is committed.", exit_code)
+    gauge("last_run_committed", "Whether it committed a snapshot.", len(committed))
+    complete = [each for each in list_snapshots(output) if each.manifest.status == "complete"]
+    if complete:
+        last = complete[-1].manifest.finished_at.timestamp()
+        gauge("last_success_timestamp_seconds", "When the last complete snapshot was finished.", last)
+    for snapshot in committed:
+        manifest = snapshot.manifest
+        gauge("complete", "Whether every entity has a complete answer.", manifest.status == "complete")
+        gauge("requests", "Requests made.", manifest.requests.total)
+        gauge("requests_retried", "Requests that repeated another.", manifest.requests.retried)
+        gauge("requests_throttled", "Requests answered with 429 or 423.", manifest.requests.throttled)
+        for dataset, counts in manifest.outcomes.items():
+            for outcome, count in counts.items():
+                gauge("outcomes", "Entities by outcome.", count, dataset=dataset, outcome=outcome)
+        for org in manifest.orgs:
+            gauge("entities", "Entities of the inventory.", org.entities, org_id=org.org_id)
+        for name, table in manifest.tables.items():
+            gauge("table_rows", "Rows of each table.", table.rows, table=name)
+    try:
+        with atomic_file(path) as file:
+            file.write(generate_latest(registry))  # type: ignore[no-untyped-call]
+        path.chmod(0o644)  # the collector is another user, and nothing here is secret
+    except OSError as error:
+        raise UsageError(f"metrics file {path} can't be written: {error.strerror}") from None

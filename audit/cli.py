@@ -7,7 +7,7 @@ import os
 import shlex
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any, NoReturn, get_args
 
@@ -110,8 +110,6 @@ def _print(text: str) -> None:
     except OSError as error:
         if not isinstance(error, BrokenPipeError):
             log.error("the result can't be printed: %s", error.strerror)
-        with suppress(OSError, AttributeError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -343,4 +341,6 @@ def show(snapshot: str, *, as_json: bool, **options: Any) -> int:
 def main(arguments: list[str] | None = None) -> NoReturn:
     """The console script."""
     set_up_logging(_early_log_format(), "normal")
-    sys.exit(process.execute(cli, arguments))
+    code = process.execute(cli, arguments)
+    process.forget_unread_output()
+    sys.exit(code)

@@ -39,6 +39,16 @@ def execute(command: click.Command, arguments: list[str] | None) -> int:
         return _report(error)
 
 
+def forget_unread_output() -> None:
+    """Let go of output whose reader has gone away: Python would exit with 120 when it flushes it."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError, AttributeError):
+            with suppress(OSError, ValueError, AttributeError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
 def _report(error: BaseException) -> int:
     match error:
         case click.exceptions.NoArgsIsHelpError():

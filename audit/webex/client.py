@@ -25,7 +25,7 @@ from audit.webex.errors import ForeignLinkError, NotListedError, ScopeError, Una
 from audit.webex.oauth import OAuthTokens
 from audit.webex.pace import Pace
 from audit.webex.retry import RetryBudget, RetryPolicy
-from audit.webex.tokens import Token, TokenSource
+from audit.webex.tokens import Token, TokenSource, refusal
 
 log = logging.getLogger(__name__)
 
@@ -100,6 +100,7 @@ class Client:
         #: On the clock; a wait that would end behind it stops the run at once.
         self.deadline_at_s = math.inf
         self.last_answer_at_s = clock.monotonic_s()
+        self.last_success_at_s = -math.inf
         #: Told the seconds of each pause that all requests take.
         self.on_pause: Callable[[float], None] = lambda _: None
         self._session = session
@@ -278,8 +279,10 @@ class Client:
         Raises:
             TokenRefusedError: there is no other, or the new one is refused as well.
         """
+        if is_renewed:
+            raise refusal("the one that came instead is refused as well")
         async with self._renewal:
-            if is_renewed or await self._current_token() == refused:
+            if await self._current_token() == refused:
                 self._token = await self._tokens.renew(refused)
 
     async def _try(self, url: str, token: Token) -> _Try:
@@ -299,6 +302,7 @@ class Client:
         if response.status < 500 and response.status != 429:
             self.pace.on_success()
             self._budget.earn()
+            self.last_success_at_s = self.last_answer_at_s
         now = wire.answer_time(response.headers, self._clock.now())
         return _Try(
             wire.judge(response.status, response.headers, body),

@@ -5,7 +5,7 @@ import os
 import re
 import shlex
 import stat
-from asyncio.subprocess import PIPE
+from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
@@ -92,21 +92,27 @@ class FileTokens:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._token: Token | None = None
 
     async def get(self) -> Token:
-        """The token in the file."""
-        return read_token(self._path)
+        """The token that the file held when it was last read."""
+        if self._token is None:
+            self._token = read_token(self._path)
+        return self._token
 
     async def renew(self, refused: Token) -> Token:
         """The token in the file, if it has changed.
 
         Raises:
-            TokenRefusedError: it is still the same.
+            TokenRefusedError: it is still the same, or there is none.
         """
-        token = await self.get()
-        if token == refused:
+        try:
+            self._token = read_token(self._path)
+        except UsageError as error:
+            raise refusal(str(error)) from None
+        if self._token == refused:
             raise refusal(f"put a new one into {self._path}")
-        return token
+        return self._token
 
 
 class CommandTokens:
@@ -130,18 +136,22 @@ class CommandTokens:
         """The token that the command prints now.
 
         Raises:
-            TokenRefusedError: it is still the same.
+            TokenRefusedError: it is still the same, or there is none.
         """
-        self._token = await self._run()
+        try:
+            self._token = await self._run()
+        except UsageError as error:
+            raise refusal(str(error)) from None
         if self._token == refused:
             raise refusal("webex.token_command prints the same one again")
         return self._token
 
     async def _run(self) -> Token:
-        program = shlex.split(self._command)
-        title = f"webex.token_command ({program[0] if program else 'empty'})"
+        title = "webex.token_command"
         try:
-            process = await asyncio.create_subprocess_exec(*program, stdin=asyncio.subprocess.DEVNULL, stdout=PIPE)
+            program = shlex.split(self._command)
+            # Its own standard error may hold secrets, and is not ours.
+            process = await asyncio.create_subprocess_exec(*program, stdin=DEVNULL, stdout=PIPE, stderr=DEVNULL)
         except (OSError, TypeError, ValueError) as error:
             raise UsageError(f"{title} can't be started: {getattr(error, 'strerror', None) or error}") from None
         try:

@@ -86,8 +86,12 @@ def test_a_token_file_is_read_again_when_its_token_is_refused(tmp_path: Path) ->
     assert get(tokens) == Token("a")
     with pytest.raises(TokenRefusedError, match=f"put a new one into {file}"):
         renew(tokens, "a")
+    file.write_text("")
+    assert get(tokens) == Token("a")
+    with pytest.raises(TokenRefusedError, match="is empty"):
+        renew(tokens, "a")
     file.write_text("b")
-    assert renew(tokens, "a") == Token("b")
+    assert renew(tokens, "a") == get(tokens) == Token("b")
 
 
 def command(tmp_path: Path, code: str) -> CommandTokens:
@@ -104,6 +108,8 @@ def test_a_command_prints_the_token_and_is_run_again_when_it_is_refused(tmp_path
     tokens = command(tmp_path, code)
     assert [get(tokens), get(tokens)] == [Token("t1"), Token("t1")]
     assert renew(tokens, "t1") == get(tokens) == Token("t2")
+    with pytest.raises(TokenRefusedError, match="failed with exit code 1"):
+        asyncio.run(command(tmp_path, "raise SystemExit(1)").renew(Token("x")))
     with pytest.raises(TokenRefusedError, match="prints the same one again"):
         asyncio.run(command(tmp_path, "print('same')").renew(Token("same")))
 
@@ -121,7 +127,7 @@ def test_a_command_that_gives_no_token_is_told(tmp_path: Path, code: str, compla
         get(command(tmp_path, code))
 
 
-@pytest.mark.parametrize("text", ["/nowhere/vault read", ""])
+@pytest.mark.parametrize("text", ["/nowhere/vault read", "", "sh -c 'echo oops"])
 def test_a_command_that_can_not_be_started_is_told(text: str) -> None:
     with pytest.raises(UsageError, match=r"can't be started"):
         get(CommandTokens(text))

@@ -158,16 +158,16 @@ def run(
     if retry_failed and (workspace_ids or ids_from or dry_run):
         raise UsageError("--retry-failed has its own scope: leave out --workspace-id, --ids-from and --dry-run")
     clock = Clock()
-    tokens = find_tokens(settings.webex, os.environ, clock, file_is_flag=options["webex__token_file"] is not None)
-    wanted = select(workspace_ids, ids_from, sys.stdin)
-    earlier = find_snapshot(settings.output.folder, retry_failed) if retry_failed else None
-    order = job.Order(wanted, resume, earlier)
-    if dry_run:
-        plan = process.run_until_signal(job.plan(settings, tokens, order, clock=clock))
-        _print(summary.as_json(asdict(plan)) if as_json else summary.render_plan(plan))
-        return 0
     with metrics.recorded(settings.run.metrics_file, settings.output.folder) as record:
-        with show_progress(console, settings.log.format, verbosity) as progress, _resume_hint():
+        tokens = find_tokens(settings.webex, os.environ, clock, file_is_flag=options["webex__token_file"] is not None)
+        wanted = select(workspace_ids, ids_from, sys.stdin)
+        earlier = find_snapshot(settings.output.folder, retry_failed) if retry_failed else None
+        order = job.Order(wanted, resume, earlier)
+        if dry_run:
+            plan = process.run_until_signal(job.plan(settings, tokens, order, clock=clock))
+            _print(summary.as_json(asdict(plan)) if as_json else summary.render_plan(plan))
+            return 0
+        with show_progress(console, settings.log.format, verbosity) as progress, _resume_hint(earlier):
             snapshot = process.run_until_signal(job.run(settings, tokens, order, progress=progress, clock=clock))
         record(snapshot)
     code = _exit_code(snapshot, allow_partial=settings.output.allow_partial)
@@ -176,15 +176,19 @@ def run(
 
 
 @contextmanager
-def _resume_hint() -> Iterator[None]:
+def _resume_hint(earlier: Snapshot | None) -> Iterator[None]:
     """Tell the exact command that goes on with a run that stopped."""
     try:
         yield
     except AuditError as error:
         if error.is_resumable:
             arguments = [*click.get_current_context().obj]
+            if earlier and "--retry-failed" in arguments:
+                # By then, `latest` may be another one.
+                arguments[arguments.index("--retry-failed") + 1] = earlier.manifest.snapshot_id
             command = shlex.join(["webex-audit", *arguments, *([] if "--resume" in arguments else ["--resume"])])
-            error.args = (f"{error}; go on with: {command}",)
+            stdin = " (and the same ids on standard input)" if "-" in arguments else ""
+            error.args = (f"{error}; go on with: {command}{stdin}",)
         raise
 
 

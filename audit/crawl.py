@@ -64,18 +64,21 @@ class _Watch:
     def __init__(self, dataset: Dataset, client: Client) -> None:
         self._dataset = dataset
         self._client = client
+        #: Answers are known from before, so that the scope is not in doubt.
+        self.has_answers = False
         self._answers = self._forbidden = self._unanswered = 0
 
-    def on_answer(self, entity: Entity, answer: Answer) -> None:
-        """Take note of an answer.
+    def on_answer(self, entity: Entity, answer: Answer, asked_at_s: float) -> None:
+        """Take note of an answer to what was first asked at that time, on the clock.
 
         Raises:
             ScopeError: the first answers were all 403.
-            UnansweredError: too many in a row were no answer at all.
+            UnansweredError: too many in a row were no answer at all, while nothing else was answered either.
         """
         self._answers += 1
         self._forbidden += answer.outcome is Outcome.FORBIDDEN
-        self._unanswered = self._unanswered + 1 if answer.outcome in _NO_ANSWER else 0
+        is_alone = answer.outcome not in _NO_ANSWER or self._client.last_success_at_s >= asked_at_s
+        self._unanswered = 0 if is_alone else self._unanswered + 1
         if self._answers == VERDICT_AFTER:
             self.on_end(entity, answer)
         if self._unanswered >= VERDICT_AFTER:
@@ -90,7 +93,7 @@ class _Watch:
         Raises:
             ScopeError: they were all 403.
         """
-        if self._forbidden == self._answers:
+        if self._forbidden == self._answers and not self.has_answers:
             raise ScopeError(
                 f"the token may not read {self._dataset.name} of any {entity.entity_type} (403, "
                 f"{self._answers} of {self._answers} answers): it needs the scope "
@@ -134,6 +137,7 @@ async def crawl(
         OSError: a part can't be written.
     """
     watch = _Watch(dataset, client)
+    watch.has_answers = earlier is not None or is_done(0)
     last: list[tuple[Entity, Answer]] = []
     work = _work(inventory, is_done, earlier, progress)
 
@@ -143,9 +147,10 @@ async def crawl(
             if batch.kept[position]:
                 progress.on_answer(Outcome.OK)
             elif entity.not_licensed_reason is None:
+                asked_at_s = clock.monotonic_s()
                 answer = await client.get(dataset.path(entity), organization.params)
                 batch.answers[position] = answer
-                watch.on_answer(entity, answer)
+                watch.on_answer(entity, answer, asked_at_s)
                 if not answer.outcome.is_complete:
                     log.info(
                         "%s %s (%s): %s: %s",

@@ -39,7 +39,7 @@ class Earlier:
     def inventory(self) -> pa.Table:
         """All its entities, as an inventory (`audit.entity.INVENTORY_SCHEMA`)."""
         names = [name for name in INVENTORY_SCHEMA.names if name != "not_licensed_reason"]
-        table = self._tables[COVERAGE][0].to_table(columns=names, filter=self._is_ours)
+        table = self._read(COVERAGE, names, self._is_ours)
         reasons = pa.nulls(table.num_rows, pa.string())
         return table.append_column("not_licensed_reason", reasons).cast(INVENTORY_SCHEMA)
 
@@ -51,20 +51,29 @@ class Earlier:
         others = {name: self._rows(name, complete) for name in self._tables if name != COVERAGE}
         return {COVERAGE: coverage} | others
 
+    def _read(self, name: str, columns: list[str], wanted: Any) -> pa.Table:
+        try:
+            return self._tables[name][0].to_table(columns=columns, filter=wanted)
+        except (pa.ArrowInvalid, OSError) as error:
+            raise UsageError(f"the snapshot to retry is damaged at table {name}: {error}") from None
+
     def _rows(self, name: str, ids: pa.Array, extra: Any = None) -> pa.Table:
-        dataset, schema = self._tables[name]
+        schema = self._tables[name][1]
         wanted = pc.field("entity_id").isin(ids)
         stored = [column for column in schema.names if column != "org_id"]
-        table = dataset.to_table(columns=stored, filter=wanted if extra is None else wanted & extra)
+        table = self._read(name, stored, wanted if extra is None else wanted & extra)
         org_ids = pa.repeat(pa.scalar(self._org_id), table.num_rows)
         return table.add_column(0, "org_id", org_ids).cast(schema)
 
 
 def _open(snapshot: Snapshot, table: str, org_id: str) -> Any:
     folder = snapshot.path / table / f"org_id={org_id}"
-    if not folder.is_dir():
+    if not any(folder.glob("*.parquet")):
         raise UsageError(
             f"snapshot {snapshot.manifest.snapshot_id} holds no Parquet of {table} for organization {org_id}: only "
             "what was written as Parquet can be retried"
         )
-    return ds.dataset(folder, format="parquet")
+    try:
+        return ds.dataset(sorted(folder.glob("*.parquet")), format="parquet")
+    except (pa.ArrowInvalid, OSError) as error:
+        raise UsageError(f"snapshot {snapshot.manifest.snapshot_id} is damaged at {folder}: {error}") from None

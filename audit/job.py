@@ -3,8 +3,8 @@
 import asyncio
 import hashlib
 import math
-from collections.abc import Collection
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Collection
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -119,15 +119,8 @@ async def _run_alone(
             so_far = draft.requests_so_far()
             client.count = RequestCount(so_far.total, so_far.retried, so_far.throttled)
             client.on_pause = partial(_tell_pause, client, progress)
-            deadline_s = settings.run.deadline_s
-            client.deadline_at_s = clock.monotonic_s() + deadline_s
-            try:
-                async with asyncio.timeout(deadline_s if math.isfinite(deadline_s) else None) as within:
-                    org = await _crawl(settings, client, draft, order, progress, clock)
-            except TimeoutError:
-                if not within.expired():
-                    raise
-                raise StoppedError(f"the deadline of {settings.run.deadline} is over") from None
+            async with _deadline(settings, client, clock):
+                org = await _crawl(settings, client, draft, order, progress, clock)
             return await _commit(settings, client, draft, order, org, progress, clock)
     except OSError as error:
         _leave(draft)
@@ -147,6 +140,20 @@ async def _run_alone(
     except BaseException:
         _leave(draft)
         raise
+
+
+@asynccontextmanager
+async def _deadline(settings: Settings, client: Client, clock: Clock) -> AsyncIterator[None]:
+    """Stop what is in the block at the deadline, or at once when a wait would end behind it."""
+    deadline_s = settings.run.deadline_s
+    client.deadline_at_s = clock.monotonic_s() + deadline_s
+    try:
+        async with asyncio.timeout(deadline_s if math.isfinite(deadline_s) else None) as within:
+            yield
+    except TimeoutError:
+        if not within.expired():
+            raise
+        raise StoppedError(f"the deadline of {settings.run.deadline} is over") from None
 
 
 def _tell_pause(client: Client, progress: Progress, pause_s: float) -> None:
@@ -202,6 +209,11 @@ async def _crawl(
     settings: Settings, client: Client, draft: Draft, order: Order, progress: Progress, clock: Clock
 ) -> OrgParts:
     organization = await find_organization(client, settings.scope.org_id)
+    if others := draft.organizations() - {organization.org_id}:
+        raise UsageError(
+            f"the unfinished run {draft.journal.snapshot_id} is of organization {', '.join(sorted(others))}, and this "
+            f"token's is {organization.org_id}: resume it with its own token, or run without --resume"
+        )
     if rate_per_s := memory.recall_rate(client.base_url, organization.org_id):
         client.pace.start_from(rate_per_s)
     datasets = _datasets(settings)
@@ -212,22 +224,24 @@ async def _crawl(
         inventory = first.inventory() if first else await take_inventory(client, organization, order.wanted)
         draft.save_inventory(organization.org_id, inventory)
     progress.on_inventory(inventory.num_rows * len(datasets))
-    for dataset in datasets:
-        await crawl(
-            client,
-            dataset,
-            organization,
-            inventory,
-            partial(_write_part, draft, client, organization.org_id, dataset.name),
-            concurrency=settings.pace.concurrency,
-            progress=progress,
-            is_done=partial(draft.has_part, organization.org_id, dataset.name),
-            earlier=earlier[dataset.name],
-            stall_s=settings.run.stall_s,
-            clock=clock,
-        )
-    if rate_per_s := client.pace.settled_per_s:
-        memory.remember_rate(client.base_url, organization.org_id, rate_per_s)
+    try:
+        for dataset in datasets:
+            await crawl(
+                client,
+                dataset,
+                organization,
+                inventory,
+                partial(_write_part, draft, client, organization.org_id, dataset.name),
+                concurrency=settings.pace.concurrency,
+                progress=progress,
+                is_done=partial(draft.has_part, organization.org_id, dataset.name),
+                earlier=earlier[dataset.name],
+                stall_s=settings.run.stall_s,
+                clock=clock,
+            )
+    finally:
+        if rate_per_s := client.pace.settled_per_s:
+            memory.remember_rate(client.base_url, organization.org_id, rate_per_s)
     return OrgParts(organization.org_id, organization.name, inventory)
 
 
@@ -293,7 +307,7 @@ async def plan(settings: Settings, tokens: TokenSource, order: Order, *, clock: 
     Raises:
         AuditError: as `run`, where the inventory can't be taken.
     """
-    async with connect_as(settings, tokens, clock) as client:
+    async with connect_as(settings, tokens, clock) as client, _deadline(settings, client, clock):
         organization = await find_organization(client, settings.scope.org_id)
         datasets = _datasets(settings)
         inventory = await take_inventory(client, organization, order.wanted)

@@ -274,6 +274,68 @@ def test_a_damaged_inventory_can_not_be_resumed(audit: Audit, tmp_path: Path) ->
     with pytest.raises(StoppedError):
         audit(Simulation(Organization(WORKSPACES), parse(DYING)), pace__concurrency=1, retry__budget=5)
     next((tmp_path / "out").rglob("inventory.arrow")).write_bytes(b"ARROW1 no more")
-    with pytest.raises(StoppedError, match="run without --resume"):
+    with pytest.raises(StoppedError, match="the unfinished run was removed: run again"):
         audit(Simulation(Organization(WORKSPACES)), is_resuming=True)
-    assert audit(Simulation(Organization(WORKSPACES))).manifest.status == "complete"
+    assert visible(tmp_path / "out") == []
+    assert audit(Simulation(Organization(WORKSPACES)), is_resuming=True).manifest.status == "complete"
+
+
+def test_of_several_unfinished_runs_the_one_of_this_scope_is_resumed(audit: Audit, tmp_path: Path) -> None:
+    organization = Organization(WORKSPACES)
+    wanted = [organization.workspace(index)["id"] for index in range(WORKSPACES)]
+    for order in ({}, {"wanted": wanted}):
+        with pytest.raises(StoppedError):
+            audit(Simulation(organization, parse(DYING)), pace__concurrency=1, retry__budget=5, **order)
+    both = visible(tmp_path / "out")
+    first = audit(Simulation(organization), is_resuming=True)
+    second = audit(Simulation(organization), is_resuming=True, wanted=wanted)
+    assert sorted([first.path.name, second.path.name]) == both
+
+
+def test_an_abandoned_run_does_not_stand_in_the_way_for_ever(audit: Audit, tmp_path: Path) -> None:
+    organization = Organization(WORKSPACES)
+    with pytest.raises(StoppedError):
+        audit(Simulation(organization, parse(DYING)), pace__concurrency=1, retry__budget=5)
+    (journal,) = (tmp_path / "out").rglob("run.json")
+    journal.write_text(journal.read_text().replace('"version":"', '"version":"0.'))
+    assert audit(Simulation(organization), is_resuming=True).manifest.status == "complete"
+    wanted = [organization.workspace(1)["id"]]
+    assert audit(Simulation(organization), is_resuming=True, wanted=wanted).manifest.status == "complete"
+
+
+def test_an_unfinished_run_of_another_organization_is_not_mixed_up(audit: Audit) -> None:
+    with pytest.raises(StoppedError):
+        audit(Simulation(Organization(WORKSPACES), parse(DYING)), pace__concurrency=1, retry__budget=5)
+    with pytest.raises(UsageError, match="resume it with its own token"):
+        audit(Simulation(Organization(WORKSPACES, seed=2)), is_resuming=True)
+    assert audit(Simulation(Organization(WORKSPACES)), is_resuming=True).manifest.status == "complete"
+
+
+def test_entities_that_fail_for_ever_do_not_end_a_run_that_else_goes_well(audit: Audit) -> None:
+    snapshot = audit(Simulation(Organization(600), parse("500=0.05!")), retry__budget=10_000)
+    assert 15 < snapshot.manifest.outcomes["push_to_talk"]["server_error"] < 60
+    assert snapshot.manifest.status == "partial"
+    again = audit(Simulation(Organization(600)), retry_failed=snapshot)
+    assert again.manifest.status == "complete"
+
+
+def test_what_is_still_forbidden_when_asked_again_is_no_missing_scope(audit: Audit) -> None:
+    organization = Organization(100)
+    later = parse(",".join(f"403@{number}" for number in range(50, 80)))
+    partial = audit(Simulation(organization, later, max_page=1000))
+    assert partial.manifest.outcomes["push_to_talk"]["forbidden"] == 30
+    still = parse(",".join(f"403@{number}" for number in range(3, 99)))
+    again = audit(Simulation(organization, still), retry_failed=partial)
+    assert again.manifest.outcomes == partial.manifest.outcomes
+
+
+@pytest.mark.parametrize("damage", ["truncate", "delete"])
+def test_a_damaged_snapshot_can_not_be_retried(damage: str, audit: Audit) -> None:
+    partial = audit(Simulation(Organization(30), parse("409@20"), max_page=1000))
+    file = next((partial.path / "push_to_talk_members").rglob("*.parquet"))
+    if damage == "truncate":
+        file.write_bytes(file.read_bytes()[:100])
+    else:
+        file.unlink()
+    with pytest.raises(UsageError, match=r"damaged at|holds no Parquet"):
+        audit(Simulation(Organization(30)), retry_failed=partial)

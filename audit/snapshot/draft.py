@@ -4,6 +4,7 @@ A part is the tables of one batch. Its coverage is written last, so a batch has 
 only when, that file stands; that is what a resumed run goes by.
 """
 
+import logging
 import secrets
 import shutil
 from collections.abc import Iterator
@@ -18,7 +19,9 @@ from audit.errors import StoppedError, UsageError
 from audit.files import atomic_file, make_dir
 from audit.snapshot.coverage import COVERAGE
 from audit.snapshot.manifest import Requests
-from audit.snapshot.reader import is_committed
+from audit.snapshot.reader import is_committed, list_snapshots
+
+log = logging.getLogger(__name__)
 
 _JOURNAL = "run.json"
 _PARTS = "parts"
@@ -60,6 +63,10 @@ class Draft:
         """Whether an inventory was taken, so that a resumed run has something to go on from."""
         return any(self._parts.glob(f"*/{_INVENTORY}"))
 
+    def organizations(self) -> set[str]:
+        """UUIDs of the organizations whose inventory was taken."""
+        return {path.parent.name for path in self._parts.glob(f"*/{_INVENTORY}")}
+
     def save_inventory(self, org_id: str, inventory: pa.Table) -> None:
         """Keep the inventory of an organization, for a run that resumes this one."""
         make_dir(self._parts / org_id)
@@ -73,7 +80,8 @@ class Draft:
         except FileNotFoundError:
             return None
         except pa.ArrowInvalid:
-            raise StoppedError(f"{path} is damaged, so that this run can't be resumed: run without --resume") from None
+            self.discard()
+            raise StoppedError(f"{path} was damaged, so the unfinished run was removed: run again") from None
 
     def write_part(self, org_id: str, dataset: str, index: int, tables: dict[str, pa.Table], facts: PartFacts) -> None:
         """Write the part of a batch: the dataset's tables, then `coverage`.
@@ -179,23 +187,30 @@ def find_unfinished(output: Path, scope: dict[str, Any]) -> Draft | None:
         UsageError: it was started with another scope; the text tells the difference.
     """
     drafts = [draft for folder in output.iterdir() if (draft := _open(folder)) and draft.is_worth_resuming]
-    if not drafts:
-        return None
-    draft = max(drafts, key=lambda each: each.journal.started_at)
+    drafts.sort(key=lambda each: each.journal.started_at)
+    for draft in reversed(drafts):
+        if draft.journal.scope == scope:
+            for leftover in draft.folder.rglob(".*.tmp"):
+                leftover.unlink()
+            return draft
+    if drafts:
+        _refuse_other_scope(drafts[-1], scope)
+    return None
+
+
+def _refuse_other_scope(draft: Draft, scope: dict[str, Any]) -> None:
+    """Refuse to pass over an unfinished run, unless a later one was committed or this is another version."""
     before = draft.journal.scope
-    if before != scope:
-        changes = [
-            f"{key} was {before.get(key)!r} and is {scope.get(key)!r}"
-            for key in sorted({*before, *scope})
-            if before.get(key) != scope.get(key)
-        ]
-        raise UsageError(
-            f"the unfinished run {draft.journal.snapshot_id} had another scope ({'; '.join(changes)}): resume it with "
-            "the same settings, or run without --resume to start anew"
-        )
-    for leftover in draft.folder.rglob(".*.tmp"):
-        leftover.unlink()
-    return draft
+    changes = {key: (before.get(key), scope.get(key)) for key in {*before, *scope} if before.get(key) != scope.get(key)}
+    is_outdated = any(each.manifest.started_at >= draft.journal.started_at for each in list_snapshots(draft.output))
+    if is_outdated or changes.keys() == {"version"}:
+        log.info("the unfinished run %s is passed over: a new run is begun", draft.journal.snapshot_id)
+        return
+    told = "; ".join(f"{key} was {was!r} and is {now!r}" for key, (was, now) in sorted(changes.items()))
+    raise UsageError(
+        f"the unfinished run {draft.journal.snapshot_id} had another scope ({told}): resume it with the same settings, "
+        "or run without --resume to start anew"
+    )
 
 
 def _open(folder: Path) -> Draft | None:

@@ -20,6 +20,8 @@ from audit.outcome import Outcome
 from audit.webex.client import Client
 
 _LITTLE_SPACE = 1024**3
+#: A `Retry-After` beyond this is told, and not waited for.
+_PATIENCE_S = 60.0
 
 
 class Check(msgspec.Struct, frozen=True):
@@ -56,6 +58,7 @@ async def examine(
         return [*checks, _failed("token", error)]
     try:
         async with connect_as(settings, tokens, clock) as client:
+            client.deadline_at_s = clock.monotonic_s() + _PATIENCE_S
             checks.append(await _token(client))
             if checks[-1].status == "ok":
                 checks += await _api(settings, client)

@@ -5,6 +5,7 @@ have none. They are written at the end of every run, so that a run that fails is
 """
 
 import logging
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -32,8 +33,9 @@ def recorded(metrics_file: str | None, output: Path) -> Iterator[Callable[[Snaps
         To be called with the snapshot that the run committed.
 
     Raises:
-        UsageError: the file can't be written.
+        UsageError: the file can't be written; told before the block begins.
     """
+    path = _checked(metrics_file) if metrics_file else None
     began_s = time.monotonic()
     committed: list[Snapshot] = []
     exit_code = 0
@@ -46,8 +48,19 @@ def recorded(metrics_file: str | None, output: Path) -> Iterator[Callable[[Snaps
         exit_code = AuditError.exit_code
         raise
     finally:
-        if metrics_file:
-            _write(expand(metrics_file), committed, output, time.monotonic() - began_s, exit_code)
+        if path:
+            try:
+                _write(path, committed, output, time.monotonic() - began_s, exit_code)
+            except (OSError, AuditError) as error:
+                # What the run itself came to counts more.
+                log.error("metrics file %s can't be written: %s", path, error)
+
+
+def _checked(metrics_file: str) -> Path:
+    path = expand(metrics_file)
+    if not path.name or path.is_dir() or not os.access(path.parent, os.W_OK):
+        raise UsageError(f"metrics file {path} can't be written: name a file in a folder that may be written")
+    return path
 
 
 def _write(path: Path, committed: list[Snapshot], output: Path, duration_s: float, exit_code: int) -> None:
@@ -81,9 +94,6 @@ def _write(path: Path, committed: list[Snapshot], output: Path, duration_s: floa
             gauge("entities", "Entities of the inventory.", org.entities, org_id=org.org_id)
         for name, table in manifest.tables.items():
             gauge("table_rows", "Rows of each table.", table.rows, table=name)
-    try:
-        with atomic_file(path) as file:
-            file.write(generate_latest(registry))  # type: ignore[no-untyped-call]
-        path.chmod(0o644)  # the collector is another user, and nothing here is secret
-    except OSError as error:
-        raise UsageError(f"metrics file {path} can't be written: {error.strerror}") from None
+    with atomic_file(path) as file:
+        file.write(generate_latest(registry))  # type: ignore[no-untyped-call]
+    path.chmod(0o644)  # the collector is another user, and nothing here is secret

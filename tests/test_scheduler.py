@@ -57,9 +57,34 @@ def test_a_run_leaves_metrics_for_prometheus(api: Api, webex_audit: Command, tmp
     assert ADMIN_TOKEN not in file.read_text()
 
 
-def test_a_metrics_file_that_can_not_be_written_is_told(api: Api, webex_audit: Command) -> None:
-    result = webex_audit("run", "--base-url", api(Simulation(Organization(3))), "--metrics-file", "/proc/nowhere/x")
-    assert (result.code, "metrics file /proc/nowhere/x can't be written" in result.err) == (2, True)
+@pytest.mark.parametrize("path", ["/proc/nowhere/x", "/", "."])
+def test_a_metrics_file_that_can_not_be_written_is_told_first(path: str, api: Api, webex_audit: Command) -> None:
+    simulation = Simulation(Organization(3))
+    result = webex_audit("run", "--base-url", api(simulation), "--metrics-file", path)
+    assert (result.code, f"metrics file {path} can't be written" in result.err) == (2, True)
+    assert simulation.log == []
+
+
+def test_metrics_that_fail_at_the_end_change_nothing_else(api: Api, webex_audit: Command, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    arguments = ["--metrics-file", "audit.prom", "--output", "file"]
+    result = webex_audit("run", "--base-url", api(Simulation(Organization(3))), *arguments)
+    assert (result.code, "output file can't be written" in result.err) == (2, True)
+    assert "metrics file audit.prom can't be written" in result.err
+
+
+def test_a_run_without_a_token_leaves_metrics_too(
+    webex_audit: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("WEBEX_ACCESS_TOKEN")
+    assert webex_audit("run", "--metrics-file", "audit.prom").code == 2
+    assert value(tmp_path / "audit.prom", "last_run_exit_code") == 2
+
+
+@pytest.mark.parametrize("arguments", [["run", "--dry-run", "--deadline", "5s"], ["doctor"]])
+def test_a_long_wait_is_told_and_not_waited_for(arguments: list[str], api: Api, webex_audit: Command) -> None:
+    result = webex_audit(*arguments, "--base-url", api(Simulation(Organization(3), parse("429-long=1!"))))
+    assert (result.code, "asks to wait 194 s" in result.out + result.err) == (5, True)
 
 
 def test_a_dry_run_tells_what_a_run_would_do_and_crawls_nothing(api: Api, webex_audit: Command, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from audit.outcome import Outcome
 from audit.webex import ids, wire
 from audit.webex.client import Client
 from audit.webex.errors import NotListedError, ScopeError
+from audit.webex.listing import pages
 
 log = logging.getLogger(__name__)
 
@@ -83,7 +84,7 @@ async def _own_id(client: Client) -> str:
     found = _text(wire.body_object(answer.body).get("orgId")) if answer.outcome is Outcome.OK else None
     if not found and answer.outcome is Outcome.FORBIDDEN:
         # A service app may lack spark:people_read; its workspaces name the organization as well.
-        async for page in client.pages("/workspaces", {"max": "1"}, "items", scope=_WORKSPACES_SCOPE):
+        async for page in pages(client, "/workspaces", {"max": "1"}, "items", scope=_WORKSPACES_SCOPE):
             found = next((text for item in _objects(page) if (text := _text(item.get("orgId")))), None)
             break
     if not found:
@@ -125,7 +126,7 @@ async def take_inventory(client: Client, organization: Organization, wanted: Col
     params = {**organization.params, "max": str(PAGE_SIZE)}
     found: dict[str, Entity] = {}
     missing = set(wanted) if wanted is not None else None
-    async for page in client.pages("/workspaces", params, "items", scope=_WORKSPACES_SCOPE, probe=True):
+    async for page in pages(client, "/workspaces", params, "items", scope=_WORKSPACES_SCOPE, probe=True):
         for item in _objects(page):
             _refuse_other_organization(item, organization)
             workspace = _workspace(item)
@@ -146,7 +147,7 @@ async def _location_names(client: Client, organization: Organization) -> dict[st
     names: dict[str, str] = {}
     params = {**organization.params, "max": str(PAGE_SIZE)}
     try:
-        async for page in client.pages("/locations", params, "items", scope="spark-admin:locations_read"):
+        async for page in pages(client, "/locations", params, "items", scope="spark-admin:locations_read"):
             for item in _objects(page):
                 location_id, name = _text(item.get("id")), _text(item.get("name"))
                 if location_id and name:

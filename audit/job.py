@@ -28,7 +28,8 @@ from audit.snapshot.commit import OrgParts, RunFacts, commit
 from audit.snapshot.draft import Draft, PartFacts
 from audit.snapshot.manifest import Requests, Scope
 from audit.snapshot.reader import Snapshot
-from audit.webex.client import Client, RequestCount, connect
+from audit.webex.client import Client, RequestCount
+from audit.webex.connection import connect
 from audit.webex.pace import Pace
 from audit.webex.retry import RetryPolicy
 from audit.webex.tokens import TokenSource

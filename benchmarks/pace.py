@@ -25,7 +25,7 @@ from audit.clock import Clock
 from audit.simulator.app import ADMIN_TOKEN, Simulation, serve
 from audit.simulator.limit import FixedWindow, Limit, TokenBucket
 from audit.simulator.organization import Organization
-from audit.webex.client import connect
+from audit.webex.connection import connect
 from audit.webex.pace import Pace
 from audit.webex.retry import RetryPolicy
 from audit.webex.tokens import StaticTokens, Token

@@ -14,7 +14,7 @@ from audit.progress import Progress
 from audit.simulator.app import ADMIN_TOKEN, Simulation, serve
 from audit.simulator.faults import parse
 from audit.simulator.organization import Organization
-from audit.webex.client import connect
+from audit.webex.connection import connect
 from audit.webex.errors import ScopeError, TokenRefusedError, UnansweredError
 from audit.webex.pace import Pace
 from audit.webex.retry import RetryPolicy

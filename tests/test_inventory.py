@@ -9,7 +9,7 @@ from audit.inventory import find_organization, take_inventory
 from audit.simulator.app import ADMIN_TOKEN, Simulation, serve
 from audit.simulator.faults import parse
 from audit.simulator.organization import Organization, webex_id
-from audit.webex.client import connect
+from audit.webex.connection import connect
 from audit.webex.pace import Pace
 from audit.webex.retry import RetryPolicy
 from audit.webex.tokens import StaticTokens, Token

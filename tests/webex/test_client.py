@@ -14,8 +14,10 @@ from audit.simulator.app import ADMIN_TOKEN, Simulation, serve
 from audit.simulator.faults import PASSING, parse
 from audit.simulator.organization import Organization
 from audit.webex import client as client_module
-from audit.webex.client import Answer, Client, connect
+from audit.webex.client import Answer, Client
+from audit.webex.connection import connect
 from audit.webex.errors import ForeignLinkError, ScopeError, TokenRefusedError, UnansweredError
+from audit.webex.listing import pages
 from audit.webex.pace import Pace
 from audit.webex.retry import RetryPolicy
 from audit.webex.tokens import StaticTokens, Token
@@ -50,7 +52,7 @@ def listing(params: dict[str, str]) -> Use:
     async def list_all(client: Client) -> list[str]:
         return [
             item["id"]
-            async for page in client.pages("/workspaces", params, "items", scope="a-scope", probe=True)
+            async for page in pages(client, "/workspaces", params, "items", scope="a-scope", probe=True)
             for item in page
         ]
 
@@ -173,8 +175,8 @@ def test_a_token_that_a_server_echoes_is_kept_nowhere(clock: VirtualClock) -> No
             return super().workspace(index) | {"displayName": f"<{ADMIN_TOKEN}>"}
 
     async def names(client: Client) -> list[str]:
-        pages = client.pages("/workspaces", {}, "items", scope="a-scope")
-        return [item["displayName"] async for page in pages for item in page]
+        found = pages(client, "/workspaces", {}, "items", scope="a-scope")
+        return [item["displayName"] async for page in found for item in page]
 
     assert use(Simulation(Echo(2)), clock, names) == ["<[token]>"] * 2
 
@@ -219,8 +221,8 @@ def test_an_empty_page_is_followed_by_its_link(clock: VirtualClock) -> None:
         pass
 
     async def list_all(client: Client) -> list[str]:
-        pages = client.pages("/workspaces", {"max": "10"}, "items", scope="a-scope")
-        return [item["id"] async for page in pages for item in page]
+        found = pages(client, "/workspaces", {"max": "10"}, "items", scope="a-scope")
+        return [item["id"] async for page in found for item in page]
 
     simulation = Simulation(NoBody(20), parse("empty-body-page"), max_page=10)
     assert len(use(simulation, clock, list_all)) == 20
@@ -287,7 +289,7 @@ def test_a_server_that_is_not_there_is_named(clock: VirtualClock) -> None:
         async with serve(Simulation()) as url:
             pass
         async with connect(url, StaticTokens(Token("t")), Pace(clock), **OPTIONS, clock=clock) as client:
-            await anext(client.pages("/workspaces", {}, "items", scope="a-scope"))
+            await anext(pages(client, "/workspaces", {}, "items", scope="a-scope"))
 
     with pytest.raises(UnansweredError, match=r"http://127\.0\.0\.1:\d+/v1 does not answer \(6 tries\)"):
         run_virtually(main())

@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -11,6 +12,7 @@ from audit.datasets.answers import read_answers
 from audit.entity import Entity, EntityType
 
 PUSH_TO_TALK = DATASETS["push_to_talk"]
+SEED = Path(__file__).parents[3] / "shared" / "seeds" / "000_655d7a38c9a3239b.txt"
 SETTINGS = {"allowAutoAnswer": True, "connectionType": "ONE_WAY", "accessType": "ALLOW_MEMBERS"}
 
 
@@ -84,6 +86,14 @@ def test_the_documented_example_gives_its_two_members() -> None:
     assert (second["member_position"], second["member_display_name"]) == (1, "Bob Johnson")
     assert (second["member_location_id"], second["member_location_name"]) == (None, None)
     assert (second["number_external"], second["number_valid"]) == ("+198455501099", False)
+
+
+@pytest.mark.skipif(not SEED.exists(), reason="the source document is not part of the project")
+def test_the_source_document_itself_gives_its_two_members() -> None:
+    text = SEED.read_text("utf-8")
+    example = json.loads(text[text.index('{ "allowAutoAnswer') : text.index("Get Audio Options")])
+    found = [(row["member_display_name"], row["member_location_name"], row["number_valid"]) for row in members(example)]
+    assert found == [("Alice Little", "Paragville", True), ("Bob Johnson", None, False)]
 
 
 def test_a_member_without_numbers_keeps_one_row() -> None:

@@ -91,7 +91,7 @@ def test_the_documented_example_gives_its_two_members() -> None:
 @pytest.mark.skipif(not SEED.exists(), reason="the source document is not part of the project")
 def test_the_source_document_itself_gives_its_two_members() -> None:
     text = SEED.read_text("utf-8")
-    example = json.loads(text[text.index('{ "allowAutoAnswer') : text.index("Get Audio Options")])
+    example, _ = json.JSONDecoder().raw_decode(text, text.index('{ "allowAutoAnswer'))
     found = [(row["member_display_name"], row["member_location_name"], row["number_valid"]) for row in members(example)]
     assert found == [("Alice Little", "Paragville", True), ("Bob Johnson", None, False)]
 

@@ -23,14 +23,17 @@ START_PER_S = 10.0
 #: A cut goes to this share of the measured rate (AWS SDK adaptive mode, RFC 9438 section 4.6).
 _CUT = 0.7
 #: Seconds of the cubic's way back, and the one in which a probe adds 30 %.
-_RECOVERY_S = 2.0
-_PROBE_S = 5.0
+_RECOVERY_S = 1.0
+_PROBE_S = 8.0
 #: Seconds to stay at the first cut, where the measured rate may still hold a bucket's burst.
-_FIRST_FLAT_S = 3.0
+_FIRST_FLAT_S = 2.0
 #: Seconds between probes, longer as the measures agree; but so many requests at the least.
-_HOLD_S = (2.0, 8.0, 20.0, 42.0)
+_HOLD_S = (2.0, 20.0, 42.0)
 _HOLD_REQUESTS = 100
 _MAX_HOLD_S = 120.0
+#: Where between two measures, as a share of their logarithms, a rate is tried: nearer the upper one, as a
+#: window loses what it is tried below itself, and a bucket nothing.
+_TRIED = 0.75
 #: Held around a measured bucket (a little above: what was saved up pays for it) and a measured window.
 _OF_BUCKET = 1.02
 _OF_WINDOW = 0.975
@@ -233,7 +236,7 @@ class AdaptiveRate:
         _, low, high = self._trial or (0.0, 0.0, 0.0)
         low = max(low, _FLOOR_PER_S)
         high = max(high, 1.05 * low)
-        tried = max(math.sqrt(low * high), 1.05 * low)
+        tried = max(low ** (1 - _TRIED) * high**_TRIED, 1.05 * low)
         duration_s = min(20.0, max(3.0, 1.5 * low * max(1.0, retry_after_s) / (tried - low)))
         self._trial = (duration_s, low, high)
         self._target_per_s = tried

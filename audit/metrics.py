@@ -1,7 +1,7 @@
 """Metrics of a run for Prometheus' textfile collector: OpenMetrics text, written atomically.
 
-Names follow the OpenMetrics specification: base units, `_total` for counters of one run as gauges
-have none. They are written at the end of every run, so that a run that fails is seen as well.
+Names have base units, as OpenMetrics asks for; the figures of one run are gauges. They are written
+at the end of every run, so that one that fails is seen as well.
 """
 
 import logging

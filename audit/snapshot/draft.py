@@ -4,6 +4,7 @@ A part is the tables of one batch. Its coverage is written last, so a batch has 
 only when, that file stands; that is what a resumed run goes by.
 """
 
+import errno
 import logging
 import secrets
 import shutil
@@ -15,7 +16,7 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 
-from audit.errors import StoppedError, UsageError
+from audit.errors import AuditError, StoppedError, UsageError
 from audit.files import atomic_file, make_dir
 from audit.snapshot.coverage import COVERAGE
 from audit.snapshot.manifest import Requests
@@ -173,8 +174,10 @@ def create(output: Path, started_at: datetime, scope: dict[str, Any]) -> Draft:
     return draft
 
 
-def unwritable(output: Path, error: OSError) -> UsageError:
-    """The error that an output which can't be written is told with."""
+def unwritable(output: Path, error: OSError) -> AuditError:
+    """The error that an output which can't be written is told with: a full disk is no wrong configuration."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return StoppedError(f"output {output} can't be written: {error.strerror}: make room and run again")
     return UsageError(f"output {output} can't be written: {error.strerror}: name another folder with --output")
 
 

@@ -42,7 +42,6 @@ class OAuthTokens:
         client_secret_file: holds the client secret.
         refresh_token_file: holds the refresh token; rewritten when a new one comes.
         clock: the time.
-        ca_file: a CA bundle to verify TLS with.
         timeout_s: seconds for one request.
     """
 

@@ -1,3 +1,5 @@
+import errno
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -7,7 +9,7 @@ import pytest
 from audit.errors import AuditError, UsageError
 from audit.snapshot.commit import OrgParts, RunFacts, commit
 from audit.snapshot.coverage import COVERAGE_SCHEMA
-from audit.snapshot.draft import PartFacts, create
+from audit.snapshot.draft import PartFacts, create, unwritable
 from audit.snapshot.manifest import MANIFEST, Requests, Scope
 from audit.snapshot.reader import Snapshot, find_snapshot, list_snapshots
 
@@ -66,3 +68,10 @@ def test_what_may_not_be_looked_into_is_told(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="File name too long"):
         find_snapshot(tmp_path, "x" * 300)
     assert list_snapshots(tmp_path / "absent") == []
+
+
+@pytest.mark.parametrize(
+    ("code", "exit_code"), [(errno.ENOSPC, 5), (errno.EDQUOT, 5), (errno.EACCES, 2), (errno.EROFS, 2)]
+)
+def test_a_full_disk_is_no_wrong_configuration(tmp_path: Path, code: int, exit_code: int) -> None:
+    assert unwritable(tmp_path, OSError(code, os.strerror(code))).exit_code == exit_code

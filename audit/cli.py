@@ -227,7 +227,7 @@ def doctor(*, as_json: bool, **options: Any) -> int:
 @click.option("--output", default="webex-audit-demo", show_default=True, metavar="DIR", help="Folder for the snapshot.")
 @click.option("--workspaces", default=300, show_default=True, type=click.IntRange(0), help="Size of the organization.")
 @click.option("--seed", default=1, show_default=True, help="What the organization follows from.")
-@click.option("--faults", "fault_spec", default="all=0.01,quirks", show_default=True, help="As in 'simulate'.")
+@click.option("--faults", "fault_spec", default="all=0.005,quirks", show_default=True, help="As in 'simulate'.")
 @_json_option
 @_logging_options
 def demo(output: str, workspaces: int, seed: int, fault_spec: str, *, as_json: bool, **options: Any) -> int:
@@ -237,7 +237,8 @@ def demo(output: str, workspaces: int, seed: int, fault_spec: str, *, as_json: b
 
     async def serve_and_run(progress: Progress) -> Snapshot:
         async with simulator.serve(simulation) as base_url:
-            settings = config.load(os.devnull, {}, {"webex.base_url": base_url, "output.path": output})
+            flags = {"webex.base_url": base_url, "output.path": output}
+            settings = config.load(os.devnull, {"WEBEX_AUDIT_PACE_START_RATE": "100"}, flags)
             tokens = StaticTokens(Token(simulator.ADMIN_TOKEN))
             return await job.run(settings, tokens, job.Order(), progress=progress, clock=Clock())
 

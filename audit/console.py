@@ -15,6 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, Task, T
 from rich.progress import Progress as Bar
 from rich.text import Text
 
+from audit.config import LogFormat
 from audit.outcome import Outcome
 from audit.progress import Progress
 
@@ -22,7 +23,6 @@ log = logging.getLogger(__name__)
 
 Verbosity = Literal["quiet", "normal", "verbose"]
 _LEVELS = {"quiet": logging.ERROR, "normal": logging.INFO, "verbose": logging.DEBUG}
-LogForm = Literal["text", "json"]
 _LINE_EVERY_S = 30.0
 _LONG_PAUSE_S = 5.0
 #: Tells the lines of one process from those of another, where many share a log.
@@ -87,7 +87,7 @@ class _ConsoleHandler(logging.Handler):
             self._console.print(Text(self.format(record)), soft_wrap=True)
 
 
-def set_up_logging(log_format: LogForm, verbosity: Verbosity) -> Console:
+def set_up_logging(log_format: LogFormat, verbosity: Verbosity) -> Console:
     """Send log records to standard error; returns the console that they share with the progress bar."""
     is_terminal = bool(sys.stderr and sys.stderr.isatty())
     console = _Console(stderr=True, highlight=False, force_terminal=is_terminal)
@@ -98,7 +98,7 @@ def set_up_logging(log_format: LogForm, verbosity: Verbosity) -> Console:
     return console
 
 
-def show_progress(console: Console, log_format: LogForm, verbosity: Verbosity) -> Progress:
+def show_progress(console: Console, log_format: LogFormat, verbosity: Verbosity) -> Progress:
     """What tells of a run: a bar on a terminal, lines elsewhere, nothing where quiet is wanted."""
     if verbosity == "quiet":
         return Progress()

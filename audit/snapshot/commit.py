@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain
 from pathlib import Path
-from typing import Literal
 
 import pyarrow as pa
 import pyarrow.csv as pcsv
 import pyarrow.parquet as pq
 
 from audit import __version__
+from audit.config import FormatName
 from audit.errors import AuditError
 from audit.files import make_dir, private_file, sha256_of, sync_dir
 from audit.outcome import Outcome
@@ -37,7 +37,6 @@ from audit.snapshot.manifest import (
 )
 from audit.snapshot.reader import Snapshot, list_snapshots
 
-Format = Literal["parquet", "csv"]
 _Write = Callable[[pa.Table], None]
 
 #: Rows in memory at once, and of one Parquet row group.
@@ -74,7 +73,7 @@ def commit(
     facts: RunFacts,
     orgs: list[OrgParts],
     datasets: Mapping[str, Mapping[str, pa.Schema]],
-    formats: Iterable[Format],
+    formats: Iterable[FormatName],
 ) -> Snapshot:
     """Make a draft a snapshot.
 
@@ -170,7 +169,7 @@ def _previous(output: Path) -> Previous | None:
 
 
 def write_table(
-    folder: Path, name: str, schema: pa.Schema, orgs: Iterable[tuple[str, Iterable[pa.Table]]], formats: set[Format]
+    folder: Path, name: str, schema: pa.Schema, orgs: Iterable[tuple[str, Iterable[pa.Table]]], formats: set[FormatName]
 ) -> TableEntry:
     """Write the files of one table and flush them to the disk.
 

@@ -217,14 +217,11 @@ def test_a_page_without_its_list_is_asked_again_and_never_taken_for_an_empty_one
 
 
 def test_an_empty_page_is_followed_by_its_link(clock: VirtualClock) -> None:
-    class NoBody(Organization):
-        pass
-
     async def list_all(client: Client) -> list[str]:
         found = pages(client, "/workspaces", {"max": "10"}, "items", scope="a-scope")
         return [item["id"] async for page in found for item in page]
 
-    simulation = Simulation(NoBody(20), parse("empty-body-page"), max_page=10)
+    simulation = Simulation(Organization(20), parse("empty-body-page"), max_page=10)
     assert len(use(simulation, clock, list_all)) == 20
 
 

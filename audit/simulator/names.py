@@ -2,6 +2,21 @@
 
 COMPANY = "Northwind Medical Group"
 
+#: Companies that other seeds than 1 tell of, each with what the names of its meeting sites begin with.
+OTHER_COMPANIES = (
+    ("Contoso Clinics", "contoso"),
+    ("Fabrikam Logistics", "fabrikam"),
+    ("Tailspin Toys Manufacturing", "tailspin"),
+    ("Litware Legal Partners", "litware"),
+    ("Proseware Banking", "proseware"),
+    ("Wide World Hotels", "wideworld"),
+    ("Adatum Energie AG", "adatum"),
+    ("Lucerne Publishing Łódź", "lucerne"),
+    ("Blue Yonder Airlines", "blueyonder"),
+    ("Margie’s Travel, Inc.", "margies"),
+    ("Woodgrove Schools", "woodgrove"),
+)
+
 LOCATIONS = (
     "Paragville Main Hospital",
     "Riverside Clinic",

@@ -1,21 +1,20 @@
 """A seeded organization.
 
-Every answer is a function of the seed and an index, so that a million workspaces take no memory
+Every answer is a function of the seed and an index, so that a million entities take no memory
 and two servers with one seed tell the same.
 """
 
-import base64
-import hashlib
-import random
-import uuid
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
-from audit.simulator import names
+from audit.simulator import licences, names, push_to_talk
+from audit.simulator.licences import Licences
+from audit.simulator.meetings import Meetings
+from audit.simulator.people import People
+from audit.simulator.seed import Json, Seed, webex_id
+from audit.simulator.virtual_lines import VirtualLines
 
-Json = dict[str, Any]
+__all__ = ["Json", "Organization", "webex_id"]
 
 #: Shares of workspaces: a listing that says there is no Webex Calling, a listing that says nothing of
 #: calling, and the two refusals of a workspace without the professional licence.
@@ -24,33 +23,6 @@ _SHARE_UNTOLD = 0.03
 _SHARE_405 = 0.03
 _SHARE_404 = 0.02
 _SHARE_ODD = 0.12
-
-
-def webex_id(kind: str, key: str) -> str:
-    """An id as the API makes them: base64 of a URI, without padding."""
-    return base64.b64encode(f"ciscospark://us/{kind}/{key}".encode()).decode().rstrip("=")
-
-
-_ABSENT = "absent"
-#: What answers hold that no document promises: of two ordinary members, the settings that change.
-_ODDITIES: tuple[Callable[[Json, Json], Json], ...] = (
-    lambda _one, _two: {"members": _ABSENT},
-    lambda _one, _two: {"members": None},
-    lambda _one, _two: {"members": []},
-    lambda one, two: {"members": [{**one, "numbers": []}, {**two, "numbers": None}]},
-    lambda _one, _two: {"connectionType": "HALF_DUPLEX"},
-    lambda one, two: {"members": [{**one, "type": "HUNT_GROUP"}, {**two, "type": "PLACE"}]},
-    lambda one, _two: {
-        "members": [{**one, "numbers": [{"external": "+198455501099", "extension": "0007", "primary": "true"}]}]
-    },
-    lambda one, _two: {"members": [{**one, "location": names.LOCATIONS[0]}]},
-    lambda one, _two: {"members": [{**one, "displayName": name, "lastName": name} for name in names.HOSTILE]},
-    lambda one, _two: {"members": [one, one, {"id": one["id"]}]},
-    lambda one, _two: {"futureSetting": {"mode": "x"}, "members": [{**one, "presence": "active"}]},
-    lambda one, _two: {
-        "members": [{**one, "numbers": [{"external": "", "extension": "12", "primary": False}, {"esn": "8812"}]}]
-    },
-)
 
 
 @dataclass(frozen=True)
@@ -63,36 +35,49 @@ class Organization:
         odd: mix in what documents do not promise: absent and null members, unknown words,
             `"primary": "true"`, a location as its bare name, hostile names. Without it, every
             answer is as documented.
+        people: how many; person 0 is who calls the API.
+        virtual_lines: how many.
     """
 
     workspaces: int = 300
     seed: int = 1
     odd: bool = True
     people: int = 400
+    virtual_lines: int = 20
 
     @cached_property
     def org_id(self) -> str:
         """The organization's id."""
-        return webex_id("ORGANIZATION", self._uuid("organization", 0))
+        return self._seed.id("ORGANIZATION", "organization", 0)
 
     @property
     def name(self) -> str:
         """The organization's display name."""
-        return names.COMPANY
+        return self._company[0]
 
     @cached_property
     def locations(self) -> list[Json]:
         """The items of `GET /locations`."""
         return [self._location(index) for index in range(len(names.LOCATIONS))]
 
+    @property
+    def licences(self) -> list[Json]:
+        """The items of `GET /licenses`."""
+        return self._licences.items()
+
+    @property
+    def site_urls(self) -> tuple[str, ...]:
+        """The meeting sites; the first is the default."""
+        return self._meetings.site_urls
+
     def workspace(self, index: int) -> Json:
         """An item of `GET /workspaces`."""
-        dice = self._dice("workspace", index)
+        dice = self._seed.dice("workspace", index)
         name = f"{dice.choice(names.PLACES)} {dice.randint(1, 9)}-{index:05d}"
         if self.odd and dice.random() < _SHARE_ODD:
             name = dice.choice(names.HOSTILE)
         item: Json = {
-            "id": webex_id("PLACE", self._uuid("workspace", index)),
+            "id": self._seed.id("PLACE", "workspace", index),
             "orgId": self.org_id,
             "displayName": name,
             "created": "2024-02-29T08:15:30.000Z",
@@ -113,13 +98,7 @@ class Organization:
 
     def index_of(self, workspace_id: str) -> int | None:
         """Which workspace an id names, if any."""
-        try:
-            uri = base64.b64decode(workspace_id + "=" * (-len(workspace_id) % 4)).decode()
-            index = uuid.UUID(uri.rpartition("/")[2]).int & 0xFFFF_FFFF
-        except ValueError:
-            return None
-        is_ours = index < self.workspaces and webex_id("PLACE", self._uuid("workspace", index)) == workspace_id
-        return index if is_ours else None
+        return self._seed.index_of("PLACE", "workspace", workspace_id, self.workspaces)
 
     def refusal(self, index: int) -> int | None:
         """The HTTP status that a workspace without the right licence is answered with: 404, 405 or None."""
@@ -132,51 +111,93 @@ class Organization:
 
     def push_to_talk(self, index: int) -> Json:
         """The answer to the pushToTalk read of a workspace that has it."""
-        dice = self._dice("push_to_talk", index)
-        count = 0 if dice.random() < 0.15 else min(self.people, dice.choice((1, 2, 3, 3, 4, 6, 12, 40)))
-        settings: Json = {
-            "allowAutoAnswer": dice.random() < 0.7,
-            "connectionType": dice.choice(("ONE_WAY", "TWO_WAY")),
-            "accessType": "ALLOW_MEMBERS" if dice.random() < 0.8 else "BLOCK_MEMBERS",
-            "members": [self.member(each) for each in dice.sample(range(self.people), count)],
-        }
-        if self.odd and dice.random() < _SHARE_ODD:
-            self._make_odd(settings, dice)
-        return settings
+        return self._settings("push_to_talk", index)
 
     def member(self, index: int) -> Json:
         """A person as the member of a list."""
-        dice = self._dice("person", index)
-        first, last = dice.choice(names.FIRST_NAMES), dice.choice(names.LAST_NAMES)
-        extension = f"{index:04d}"
-        item: Json = {
-            "id": webex_id("PEOPLE", self._uuid("person", index)),
-            "firstName": first,
-            "lastName": last,
-            "displayName": f"{first} {last}",
-            "type": "PEOPLE",
-            "email": f"user{index:04d}@example.com",
-            "numbers": [{"external": f"+1408526{extension}", "extension": extension, "primary": True}],
-        }
-        if dice.random() < 0.7:
-            location = dice.choice(self.locations)
-            item["location"] = {"id": location["id"], "name": location["name"]}
-        if dice.random() < 0.2:
-            item["numbers"].append(
-                {"extension": f"7{extension}", "routingPrefix": "8", "esn": f"87{extension}", "primary": False}
-            )
-        return item
+        return self._people.member(index)
 
-    def _make_odd(self, settings: Json, dice: random.Random) -> None:
-        member = settings["members"][0] if settings["members"] else self.member(0)
-        oddity = dice.choice(_ODDITIES)
-        settings.update(oddity(member, self.member(1)))
-        if settings["members"] == _ABSENT:
-            del settings["members"]
+    def person(self, index: int, *, calling_data: bool = False) -> Json:
+        """An item of `GET /people`; person 0 is the caller."""
+        return self._people.person(index, calling_data=calling_data)
+
+    def person_index_of(self, person_id: str) -> int | None:
+        """Which person an id names, if any."""
+        return self._people.index_of(person_id)
+
+    def person_index_of_email(self, email: str) -> int | None:
+        """Which person an address belongs to, if any, in whatever case."""
+        return self._people.index_of_email(email)
+
+    def person_location_id(self, index: int) -> str | None:
+        """The location that a person's calling data names, if any."""
+        return self._people.location_id(index)
+
+    def person_refusal(self, index: int) -> int | None:
+        """The HTTP status that a person without Push-to-Talk is answered with: 404 or None."""
+        return self._people.refusal(index)
+
+    def person_push_to_talk(self, index: int) -> Json:
+        """The answer to the pushToTalk read of a person that has it."""
+        return self._settings("person_push_to_talk", index)
+
+    def virtual_line(self, index: int) -> Json:
+        """An item of the list of virtual lines."""
+        return self._virtual_lines.item(index)
+
+    def virtual_line_index_of(self, virtual_line_id: str) -> int | None:
+        """Which virtual line an id names, if any."""
+        return self._virtual_lines.index_of(virtual_line_id)
+
+    def virtual_line_push_to_talk(self, index: int) -> Json:
+        """The answer to the pushToTalk read of a virtual line: its members have no location."""
+        settings = self._settings("virtual_line_push_to_talk", index)
+        for member in settings.get("members") or []:
+            member.pop("location", None)
+        return settings
+
+    def sites(self, index: int) -> list[Json]:
+        """The meeting sites of a person; bots and guests have none."""
+        return self._meetings.sites(index) if self._people.kind(index) in {"calling", "meetings"} else []
+
+    def audio(self, index: int, site_url: str) -> Json:
+        """The answer to the audio read of a person on a site."""
+        return self._meetings.audio(index, site_url)
+
+    @property
+    def _company(self) -> tuple[str, str]:
+        if self.seed == 1:
+            return names.COMPANY, "northwind"
+        return names.OTHER_COMPANIES[self.seed % len(names.OTHER_COMPANIES)]
+
+    @cached_property
+    def _seed(self) -> Seed:
+        return Seed(self.seed)
+
+    @cached_property
+    def _meetings(self) -> Meetings:
+        return Meetings(self._seed, self.odd, self._company[1])
+
+    @cached_property
+    def _licences(self) -> Licences:
+        units = {licences.PROFESSIONAL: self.people * 3 // 4, licences.BASIC: self.people // 20}
+        units |= {licences.WORKSPACES: self.workspaces, licences.MEETINGS: self.people, licences.MESSAGING: self.people}
+        return Licences(self._seed, self.site_urls[0], tuple(units.items()))
+
+    @cached_property
+    def _people(self) -> People:
+        return People(self._seed, self.odd, self.people, self.org_id, self.locations, self._meetings, self._licences)
+
+    @cached_property
+    def _virtual_lines(self) -> VirtualLines:
+        return VirtualLines(self._seed, self.odd, self.virtual_lines, self.locations)
+
+    def _settings(self, what: str, index: int) -> Json:
+        return push_to_talk.settings(self._seed.dice(what, index), self.people, self.member, odd=self.odd)
 
     def _location(self, index: int) -> Json:
         return {
-            "id": webex_id("LOCATION", self._uuid("location", index)),
+            "id": self._seed.id("LOCATION", "location", index),
             "name": names.LOCATIONS[index],
             "orgId": self.org_id,
             "timeZone": "America/Chicago",
@@ -191,12 +212,4 @@ class Organization:
         }
 
     def _lot(self, index: int) -> float:
-        return self._dice("licence", index).random()
-
-    def _dice(self, kind: str, index: int) -> random.Random:
-        return random.Random(f"{self.seed}/{kind}/{index}")  # noqa: S311
-
-    def _uuid(self, kind: str, index: int) -> str:
-        # The index stands in the last four bytes, so that an id leads back to its workspace.
-        digest = hashlib.sha256(f"{self.seed}/{kind}/{index}".encode()).digest()[:12]
-        return str(uuid.UUID(bytes=digest + index.to_bytes(4, "big"), version=4))
+        return self._seed.dice("licence", index).random()

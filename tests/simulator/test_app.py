@@ -1,90 +1,12 @@
-"""The simulator, judged by others: the official OpenAPI document and a client that nobody here wrote."""
-
 import asyncio
-import json
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
 
 import aiohttp
 import pytest
-from openapi_schema_validator import OAS30Validator
-from wxc_sdk import WebexSimpleApi
-from wxc_sdk.person_settings.push_to_talk import PTTConnectionType
-from wxc_sdk.rest import RestError, RestSession
-from wxc_sdk.tokens import Tokens
+from fetching import fetch, person_push_to_talk, push_to_talk, statuses, virtual_line_push_to_talk
 
-from audit.simulator.app import ADMIN_TOKEN, UNSCOPED_TOKEN, Simulation, serve
+from audit.simulator.app import UNSCOPED_TOKEN, USER_TOKEN, Simulation, serve
 from audit.simulator.faults import parse
 from audit.simulator.organization import Organization, webex_id
-
-OPENAPI = Path(__file__).parents[3] / "shared" / "webex.openapi.json"
-
-
-def fetch(simulation: Simulation, *paths: str, token: str = ADMIN_TOKEN) -> list[tuple[int, Any, Any]]:
-    """Status, decoded body and headers of each path."""
-
-    async def main() -> list[tuple[int, Any, Any]]:
-        found = []
-        async with (
-            serve(simulation) as url,
-            aiohttp.ClientSession(headers={"Authorization": f"Bearer {token}"}) as session,
-        ):
-            for path in paths:
-                async with session.get(f"{url}{path}") as response:
-                    found.append((response.status, json.loads(await response.text() or "null"), response.headers))
-        return found
-
-    return asyncio.run(main())
-
-
-def push_to_talk(organization: Organization, index: int) -> str:
-    return f"/telephony/config/workspaces/{organization.workspace(index)['id']}/pushToTalk"
-
-
-@pytest.mark.skipif(not OPENAPI.exists(), reason="the official document is not part of the project")
-def test_answers_are_as_the_official_document_says() -> None:
-    document = json.loads(OPENAPI.read_text())
-    organization = Organization(200, odd=False)
-    served = [index for index in range(200) if organization.refusal(index) is None]
-    # Not /locations: the document refers to the schema of another, older object there.
-    operations = {
-        "/people/me": ["/people/me"],
-        "/organizations": ["/organizations"],
-        "/workspaces": ["/workspaces?max=200"],
-        "/telephony/config/workspaces/{workspaceId}/pushToTalk": [
-            push_to_talk(organization, index) for index in served
-        ],
-    }
-    for operation, paths in operations.items():
-        schema = document["paths"][operation]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
-        validator = OAS30Validator({**schema, "components": document["components"]})
-        for path, (status, body, _) in zip(paths, fetch(Simulation(organization), *paths), strict=True):
-            assert (status, [error.message for error in validator.iter_errors(body)]) == (200, []), path
-
-
-def test_wxc_sdk_lists_the_workspaces_and_reads_their_settings(
-    api: Callable[[Simulation], str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    organization = Organization(60)
-    monkeypatch.setattr(RestSession, "BASE", api(Simulation(organization, max_page=25)))
-    with WebexSimpleApi(tokens=Tokens(access_token=ADMIN_TOKEN)) as client:
-        listed = list(client.workspaces.list())
-        assert [each.workspace_id for each in listed] == [organization.workspace(index)["id"] for index in range(60)]
-        served = 0
-        for index, workspace in enumerate(listed):
-            if organization.refusal(index):
-                with pytest.raises(RestError):
-                    client.workspace_settings.push_to_talk.read(workspace.workspace_id)
-            else:
-                settings = client.workspace_settings.push_to_talk.read(workspace.workspace_id)
-                expected = organization.push_to_talk(index)
-                assert settings.allow_auto_answer == expected["allowAutoAnswer"]
-                assert settings.connection_type == PTTConnectionType(expected["connectionType"])
-                assert len(settings.members or []) == len(expected.get("members") or [])
-                served += 1
-        assert served > 40
-        assert {each.name for each in client.locations.list()} == {each["name"] for each in organization.locations}
 
 
 def test_tokens_scopes_and_organizations_are_checked() -> None:
@@ -92,11 +14,41 @@ def test_tokens_scopes_and_organizations_are_checked() -> None:
     other = webex_id("ORGANIZATION", "8c9fd285-6500-4518-856e-eb836c6761d8")
     paths = ["/workspaces", f"/workspaces?orgId={organization.org_id}", f"/workspaces?orgId={other}"]
     bare = "/workspaces?orgId=8c9fd285-6500-4518-856e-eb836c6761d8"
-    statuses = [status for status, _, _ in fetch(Simulation(organization), *paths, bare)]
-    assert statuses == [200, 200, 403, 400]
+    assert statuses(Simulation(organization), *paths, bare) == [200, 200, 403, 400]
     for token, status in (("unknown", 401), (UNSCOPED_TOKEN, 403)):
-        everything = ["/people/me", "/organizations", "/locations", "/workspaces", push_to_talk(organization, 0)]
-        assert {found for found, _, _ in fetch(Simulation(organization), *everything, token=token)} == {status}
+        everything = [*PATHS, "/people/me", "/organizations", "/locations", "/meetingPreferences/sites"]
+        assert set(statuses(Simulation(PLAIN), *everything, token=token)) == {status}
+
+
+PLAIN = Organization(5, odd=False, people=5, virtual_lines=2)
+PATHS = {
+    "/workspaces": "spark-admin:workspaces_read",
+    push_to_talk(PLAIN, 0): "spark-admin:workspaces_read",
+    "/people": "spark-admin:people_read",
+    "/people?email=user0003@example.com": "spark:people_read",
+    f"/people?id={PLAIN.person(3)['id']}": "spark:people_read",
+    f"/people/{PLAIN.person(3)['id']}": "spark:people_read",
+    "/people/me?callingData=true": "spark:people_read",
+    person_push_to_talk(PLAIN, 0): "spark-admin:people_read",
+    "/telephony/config/virtualLines": "spark-admin:telephony_config_read",
+    virtual_line_push_to_talk(PLAIN, 0): "spark-admin:telephony_config_read",
+    "/licenses": "spark-admin:licenses_read",
+    "/meetingPreferences/audio": "meeting:preferences_read",
+}
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_every_operation_wants_its_own_scope(path: str) -> None:
+    every = set(PATHS.values())
+    assert statuses(Simulation(PLAIN, tokens={"t": frozenset({PATHS[path]})}), path, token="t") == [200]
+    stronger = {"spark:people_read": {"spark-admin:people_read"}}.get(PATHS[path], set())
+    others = frozenset(every - {PATHS[path]} - stronger)
+    assert statuses(Simulation(PLAIN, tokens={"t": others}), path, token="t") == [403]
+
+
+def test_a_users_token_reads_people_by_address_or_id_only() -> None:
+    expected = [200 if scope in {"spark:people_read", "meeting:preferences_read"} else 403 for scope in PATHS.values()]
+    assert statuses(Simulation(PLAIN), *PATHS, token=USER_TOKEN) == expected
 
 
 def test_unlicensed_workspaces_are_refused_in_both_known_ways() -> None:

@@ -1,0 +1,55 @@
+"""Who may ask for what: tokens, scopes and organizations."""
+
+from aiohttp import web
+
+from audit.simulator.answers import MESSAGES, error
+from audit.simulator.organization import Organization
+from audit.simulator.simulation import Simulation
+
+
+class RefusedError(Exception):
+    """A request is answered with an error."""
+
+    def __init__(self, response: web.Response) -> None:
+        super().__init__()
+        self.response = response
+
+
+def refused(status: int) -> RefusedError:
+    """A refusal in the API's own words."""
+    return RefusedError(error(status, MESSAGES[str(status)]))
+
+
+class Access:
+    """Decides from a request's token and `orgId`."""
+
+    def __init__(self, simulation: Simulation) -> None:
+        self._simulation = simulation
+
+    def has(self, request: web.Request, *any_of: str) -> bool:
+        """Whether the token has one of these scopes."""
+        token = request.headers["Authorization"].partition(" ")[2]
+        return not self._simulation.tokens[token].isdisjoint(any_of)
+
+    def require(self, request: web.Request, *any_of: str) -> None:
+        """Refuse a token that has none of these scopes."""
+        if not self.has(request, *any_of):
+            raise refused(403)
+
+    def organization(self, request: web.Request, *any_of: str) -> Organization:
+        """The organization that a request addresses: that of `orgId`, or the token's own.
+
+        Raises:
+            RefusedError: the token has none of these scopes, or the organization is none of its business.
+        """
+        self.require(request, *any_of)
+        org_id = request.query.get("orgId")
+        if org_id is None:
+            return self._simulation.organization
+        if not org_id.startswith("Y2lzY29zcGFyazov"):  # a bare UUID is no id
+            raise refused(400)
+        if org_id not in self._simulation.refused_organizations:
+            for organization in self._simulation.organizations:
+                if organization.org_id == org_id:
+                    return organization
+        raise refused(403)

@@ -1,0 +1,83 @@
+"""Pages of a listing: by offset or by cursor, with the quirks that the API is known for."""
+
+import base64
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+from aiohttp import web
+
+from audit.simulator.access import refused
+from audit.simulator.seed import Json, webex_id
+
+_DEFAULT_PAGE = 100
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What is listed.
+
+    Attributes:
+        total: how many items.
+        item: makes one of them.
+        key: what the list is called in a page.
+        by_cursor: pages are found by an opaque `after` rather than by `start`.
+        extra: what a page holds besides.
+    """
+
+    total: int
+    item: Callable[[int], Any]
+    key: str = "items"
+    by_cursor: bool = False
+    extra: Json | None = None
+
+
+def page(request: web.Request, listing: Listing, *, max_page: int, quirks: frozenset[str]) -> web.Response:
+    """The page of a listing that a request asks for.
+
+    Raises:
+        RefusedError: it asks for none that can be.
+    """
+    try:
+        start = _cursor_start(request) if listing.by_cursor else _start(request, quirks)
+        size = min(int(request.query.get("max", str(_DEFAULT_PAGE))), max_page)
+    except ValueError as err:
+        raise refused(400) from err
+    if quirks & {"empty-page", "empty-body-page"} and start and "resumed" not in request.query:
+        link = _link(request, _place(listing, start, size) | {"resumed": "1"}, quirks)
+        text = "" if "empty-body-page" in quirks else f'{{"{listing.key}": []}}'
+        return web.Response(text=text, content_type="application/json", headers={"Link": link})
+    first = start - 1 if "duplicate" in quirks and start else start
+    end = min(start + size, listing.total)
+    headers = {}
+    if "no-link" not in quirks and (end < listing.total or quirks & {"endless", "circle"}):
+        following = end if end < listing.total or "endless" in quirks else 0
+        headers["Link"] = _link(request, _place(listing, following, size), quirks)
+    items = [listing.item(index) for index in range(first, end)]
+    return web.json_response({listing.key: items, **(listing.extra or {})}, headers=headers)
+
+
+def _start(request: web.Request, quirks: frozenset[str]) -> int:
+    return 0 if "no-start" in quirks else int(request.query.get("start", "0"))
+
+
+def _cursor_start(request: web.Request) -> int:
+    cursor = request.query.get("after", "")
+    uri = base64.b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
+    return int(uri.rpartition("/")[2]) if cursor else 0
+
+
+def _place(listing: Listing, start: int, size: int) -> dict[str, str]:
+    place = {"after": webex_id("CURSOR", str(start))} if listing.by_cursor else {"start": str(start)}
+    return place | {"max": str(size)}
+
+
+def _link(request: web.Request, place: dict[str, str], quirks: frozenset[str]) -> str:
+    dropped = {*place, "resumed"} | ({"orgId"} if "lost-org" in quirks else set())
+    kept = [(name, value) for name, value in request.query.items() if name not in dropped]
+    if "max-null" in quirks:
+        place = place | {"max": "null"}
+    text = urlencode([*place.items(), *kept]) + ("&before" if "valueless" in quirks else "")
+    origin = "https://webexapis.example.net" if "foreign-link" in quirks else f"http://{request.host}"
+    return f'<{origin}{request.path}?{text}>;{"" if "no-blank" in quirks else " "}rel="next"'

@@ -1,0 +1,68 @@
+"""Workspaces, virtual lines, and everybody's Push-to-Talk settings."""
+
+from aiohttp import web
+
+from audit.simulator.access import Access, RefusedError, refused
+from audit.simulator.answers import error
+from audit.simulator.paging import Listing, page
+from audit.simulator.simulation import Simulation
+
+
+class CallingRoutes:
+    """Answers from a simulation."""
+
+    def __init__(self, simulation: Simulation) -> None:
+        self._simulation = simulation
+        self._access = Access(simulation)
+
+    def add_to(self, router: web.UrlDispatcher) -> None:
+        """Register the operations."""
+        router.add_get("/v1/workspaces", self._workspaces)
+        router.add_get("/v1/telephony/config/virtualLines", self._virtual_lines)
+        router.add_get("/v1/telephony/config/workspaces/{id}/pushToTalk", self._of_workspace)
+        router.add_get("/v1/telephony/config/virtualLines/{id}/pushToTalk", self._of_virtual_line)
+        router.add_get("/v1/people/{id}/features/pushToTalk", self._of_person)
+
+    async def _workspaces(self, request: web.Request) -> web.Response:
+        organization = self._access.organization(request, "spark-admin:workspaces_read")
+        return self._page(request, Listing(organization.workspaces, organization.workspace))
+
+    async def _virtual_lines(self, request: web.Request) -> web.Response:
+        organization = self._access.organization(request, "spark-admin:telephony_config_read")
+        return self._page(request, Listing(organization.virtual_lines, organization.virtual_line, "virtualLines"))
+
+    async def _of_workspace(self, request: web.Request) -> web.Response:
+        organization = self._access.organization(request, "spark-admin:workspaces_read")
+        index = _found(organization.index_of(request.match_info["id"]))
+        match organization.refusal(index):
+            case 405:
+                return error(405, "Invalid Professional Place", code=25409)
+            case 404:
+                raise _no_user(request)
+        return web.json_response(organization.push_to_talk(index))
+
+    async def _of_person(self, request: web.Request) -> web.Response:
+        organization = self._access.organization(request, "spark-admin:people_read")
+        index = _found(organization.person_index_of(request.match_info["id"]))
+        if organization.person_refusal(index) is not None:
+            raise _no_user(request)
+        return web.json_response(organization.person_push_to_talk(index))
+
+    async def _of_virtual_line(self, request: web.Request) -> web.Response:
+        organization = self._access.organization(request, "spark-admin:telephony_config_read")
+        index = _found(organization.virtual_line_index_of(request.match_info["id"]))
+        return web.json_response(organization.virtual_line_push_to_talk(index))
+
+    def _page(self, request: web.Request, listing: Listing) -> web.Response:
+        faults = self._simulation.faults_for(request.query.get("orgId"))
+        return page(request, listing, max_page=self._simulation.max_page, quirks=faults.quirks)
+
+
+def _found(index: int | None) -> int:
+    if index is None:
+        raise refused(404)
+    return index
+
+
+def _no_user(request: web.Request) -> RefusedError:
+    return RefusedError(error(404, f"[Error 4008] User not found: {request.match_info['id']}", code=4008))

@@ -35,6 +35,10 @@ class StoppedError(AuditError):
     exit_code = 5
 
 
+class DeadlineError(StoppedError):
+    """The time that the run was given is over, or would be."""
+
+
 class LockedError(AuditError):
     """Another run holds the lock on this output."""
 

@@ -1,6 +1,5 @@
 """Moves bytes to and from the Webex API under a pace; what they mean is said in `wire`."""
 
-import asyncio
 import logging
 import math
 import random
@@ -13,13 +12,13 @@ import msgspec
 from yarl import URL
 
 from audit.clock import Clock
-from audit.errors import StoppedError
+from audit.errors import DeadlineError
 from audit.outcome import Outcome
 from audit.webex import wire
 from audit.webex.errors import ForeignLinkError, NotListedError, ScopeError, UnansweredError
 from audit.webex.pace import Pace
 from audit.webex.retry import RetryBudget, RetryPolicy
-from audit.webex.tokens import Token, TokenSource, refusal
+from audit.webex.tokens import SharedToken, Token
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +36,7 @@ class Answer(msgspec.Struct, frozen=True):
         message: what the API, or the network, said of a failure.
         tracking_id: the API's own name for this answer, for its support.
         attempts: requests made for it.
-        fetched_at: when it came, in UTC.
+        fetched_at: when it came, in UTC; None where nothing was asked.
         link: its `Link` header.
         is_empty: it had no body at all.
     """
@@ -48,7 +47,7 @@ class Answer(msgspec.Struct, frozen=True):
     message: str | None
     tracking_id: str | None
     attempts: int
-    fetched_at: datetime
+    fetched_at: datetime | None
     link: str | None = None
     is_empty: bool = False
 
@@ -79,7 +78,7 @@ class Client:
         self,
         session: aiohttp.ClientSession,
         base_url: str,
-        tokens: TokenSource,
+        token: SharedToken,
         pace: Pace,
         retry: RetryPolicy,
         clock: Clock,
@@ -95,20 +94,31 @@ class Client:
         self.on_pause: Callable[[float], None] = lambda _: None
         self._session = session
         self._origin = wire.origin_of(self.base_url)
-        self._tokens = tokens
-        self._renewal = asyncio.Lock()
-        self._token: Token | None = None
+        self._token = token
         self.retry = retry
         self._budget = RetryBudget(retry.budget)
         self.clock = clock
 
-    async def get(self, path: str, params: Mapping[str, str] | None = None) -> Answer:
+    def beside(self, pace: Pace) -> "Client":
+        """Another client of the same session and token, with a pace and a retry budget of its own."""
+        other = Client(self._session, self.base_url, self._token, pace, self.retry, self.clock)
+        other.count = self.count
+        other.deadline_at_s = self.deadline_at_s
+        other.on_pause = self.on_pause
+        return other
+
+    async def get(self, path: str, params: Mapping[str, str] | None = None, *, has_pins: bool = False) -> Answer:
         """GET a path (percent-encoded, below the base URL), retried as the policy says.
+
+        Args:
+            path: the path.
+            params: the query.
+            has_pins: the answer may hold a PIN: what is said of a failure is kept without its numbers.
 
         Raises:
             TokenRefusedError: the token is refused (401), and there is no other.
         """
-        return await self.get_url(self.url_of(path, params or {}))
+        return await self.get_url(self.url_of(path, params or {}), has_pins=has_pins)
 
     def unanswered(self, path: str, answer: Answer, scope: str) -> ScopeError | UnansweredError:
         """The error to stop with where a run can't do without this answer, which needs that scope."""
@@ -130,7 +140,7 @@ class Client:
         query = urlencode(params, quote_via=quote, safe="")
         return f"{self.base_url}{path}{'?' if query else ''}{query}"
 
-    async def get_url(self, url: str) -> Answer:
+    async def get_url(self, url: str, *, has_pins: bool = False) -> Answer:
         """GET a whole URL, such as that of a next page, as `get` does.
 
         Raises:
@@ -146,11 +156,11 @@ class Client:
         failures = throttles = 0
         is_renewed = False
         while True:
-            token = await self._current_token()
+            token = await self._token.get()
             self.count.total += 1
-            tried = await self._try(url, token)
+            tried = await self._try(url, token, has_pins=has_pins)
             if tried.status == 401:
-                await self._renew(token, is_renewed=is_renewed)
+                await self._token.renew(token, is_renewed=is_renewed)
                 is_renewed = True
                 continue
             if tried.verdict.outcome is Outcome.THROTTLED:
@@ -193,25 +203,9 @@ class Client:
 
     def _check_deadline(self, wait_s: float) -> None:
         if self.clock.monotonic_s() + wait_s > self.deadline_at_s:
-            raise StoppedError(f"the API asks to wait {wait_s:.0f} s (Retry-After), which is beyond the deadline")
+            raise DeadlineError(f"the API asks to wait {wait_s:.0f} s (Retry-After), which is beyond the deadline")
 
-    async def _current_token(self) -> Token:
-        self._token = await self._tokens.get()
-        return self._token
-
-    async def _renew(self, refused: Token, *, is_renewed: bool) -> None:
-        """Renew a refused token, once for all requests that it was refused for.
-
-        Raises:
-            TokenRefusedError: there is no other, or the new one is refused as well.
-        """
-        if is_renewed:
-            raise refusal("the one that came instead is refused as well")
-        async with self._renewal:
-            if await self._current_token() == refused:
-                self._token = await self._tokens.renew(refused)
-
-    async def _try(self, url: str, token: Token) -> _Try:
+    async def _try(self, url: str, token: Token, *, has_pins: bool) -> _Try:
         headers = {"Authorization": token.authorization()}
         sent_at_s = await self.pace.enter()
         try:
@@ -221,6 +215,7 @@ class Client:
             return _Try(wire.Verdict(Outcome.TIMEOUT, is_retryable=True, message="no answer in time"))
         except (aiohttp.ClientError, OSError) as error:
             message = f"connection failed: {error or type(error).__name__}"
+            message = wire.without_numbers(message) if has_pins else message
             return _Try(wire.Verdict(Outcome.TIMEOUT, is_retryable=True, message=message))
         finally:
             self.pace.leave()
@@ -231,7 +226,7 @@ class Client:
             self.last_success_at_s = self.last_answer_at_s
         now = wire.answer_time(response.headers, self.clock.now())
         return _Try(
-            wire.judge(response.status, response.headers, body),
+            wire.judge(response.status, response.headers, body, has_pins=has_pins),
             response.status,
             not body,
             ", ".join(response.headers.getall("Link", [])) or None,
@@ -254,7 +249,7 @@ class Client:
         )
 
     def _redacted(self, message: str | None) -> str | None:
-        return self._token.redact(message) if message and self._token else message
+        return self._token.redact(message) if message else message
 
 
 async def _read(response: aiohttp.ClientResponse) -> bytes:

@@ -15,7 +15,7 @@ from audit.webex.client import Client
 from audit.webex.oauth import OAuthTokens
 from audit.webex.pace import Pace
 from audit.webex.retry import RetryPolicy
-from audit.webex.tokens import TokenSource
+from audit.webex.tokens import SharedToken, TokenSource
 
 #: A next link may be long, and is one header.
 _MAX_HEADER = 65_536
@@ -38,7 +38,7 @@ async def connect(
     Args:
         base_url: `https`, or `http` to this machine; the token goes to its origin only.
         tokens: where the access token comes from.
-        pace: the gate of all its requests.
+        pace: the gate of its requests.
         concurrency: connections at once.
         timeout_s: seconds for one whole request.
         ca_file: a CA bundle (PEM) to verify TLS with, instead of the system's.
@@ -63,7 +63,7 @@ async def connect(
     async with session:
         if isinstance(tokens, OAuthTokens):
             tokens.use(session)
-        yield Client(session, base_url, tokens, pace, retry, clock)
+        yield Client(session, base_url, SharedToken(tokens), pace, retry, clock)
 
 
 def _tls(ca_file: str | None) -> ssl.SSLContext:

@@ -1,7 +1,7 @@
 """When a request may start: the gate that all requests of a (token, organization) pass.
 
 `rate` decides how many a second; the gate spaces them by aiolimiter, and closes for all while the
-API asks for a pause. Concurrency is bounded by the number of the crawl's workers, not here.
+API asks for a pause. What several paces have in common, requests at once and a second, is a `Ceiling`.
 """
 
 import asyncio
@@ -17,32 +17,90 @@ _SLACK_S = 0.01
 _LEAST_CAPACITY_S = 10.0
 
 
+class _Spacing:
+    """Lets one after the other pass, at a rate that may change; time in which nobody came is no credit."""
+
+    def __init__(self, ceiling_per_s: float) -> None:
+        # A bucket of seconds that leaks a second a second: a request at r/s costs 1/r of them.
+        self._capacity_s = max(_LEAST_CAPACITY_S, 2 / ceiling_per_s)
+        self._limiter = AsyncLimiter(self._capacity_s, self._capacity_s)
+
+    async def wait(self, rate_per_s: float) -> None:
+        cost_s = min(1 / rate_per_s, self._capacity_s)
+        await self._forget_idle_time(cost_s)
+        await self._limiter.acquire(cost_s)
+
+    async def _forget_idle_time(self, cost_s: float) -> None:
+        """Use up what has leaked while nothing was sent, but for the slack."""
+        spare_s = cost_s + 0.9 * _SLACK_S
+        unused_s = self._capacity_s / 2
+        while unused_s > _SLACK_S / 20:
+            if self._limiter.has_capacity(unused_s + spare_s):
+                await self._limiter.acquire(unused_s)
+            else:
+                unused_s /= 2
+
+
+class Ceiling:
+    """What all paces of a run stay below together.
+
+    Args:
+        concurrency: requests at once.
+        max_rate_per_s: requests in any second; None for no such ceiling.
+    """
+
+    def __init__(self, concurrency: int, max_rate_per_s: float | None = None) -> None:
+        self.max_rate_per_s = max_rate_per_s
+        self._slots = asyncio.Semaphore(concurrency)
+        self._turn = asyncio.Lock()
+        self._rate_per_s = math.inf if max_rate_per_s is None else max_rate_per_s * (1 - _SLACK_S)
+        self._spacing = _Spacing(self._rate_per_s)
+
+    async def enter(self) -> None:
+        """Wait until a request may start; each call is followed by one of `leave`."""
+        await self._slots.acquire()
+        try:
+            if self.max_rate_per_s is not None:
+                async with self._turn:
+                    await self._spacing.wait(self._rate_per_s)
+        except BaseException:
+            self._slots.release()
+            raise
+
+    def leave(self) -> None:
+        """A request that had entered is over."""
+        self._slots.release()
+
+
 class Pace:
     """The gate of a (token, organization).
 
     Args:
         clock: the time.
-        max_rate_per_s: never exceeded, in any second; None for no ceiling but the one that is found.
+        ceiling: shared with the paces of other organizations; None for none.
         share: of the limit that is found, what to use.
         start_per_s: the rate to start at.
     """
 
     def __init__(
-        self, clock: Clock, max_rate_per_s: float | None = None, share: float = 1.0, start_per_s: float = START_PER_S
+        self, clock: Clock, ceiling: Ceiling | None = None, share: float = 1.0, start_per_s: float = START_PER_S
     ) -> None:
         self.in_flight = 0
         self._clock = clock
+        self._ceiling = ceiling
         self._share = share
         self._start_per_s = start_per_s
-        ceiling = math.inf if max_rate_per_s is None else max_rate_per_s
+        max_rate_per_s = ceiling.max_rate_per_s if ceiling else None
         # What is caught up comes on top of the rate, so that the rate must leave room for it.
-        self._ceiling_per_s = ceiling * (1 - _SLACK_S)
+        self._ceiling_per_s = math.inf if max_rate_per_s is None else max_rate_per_s * (1 - _SLACK_S)
         self._rate = self._make_rate(None)
-        # A bucket of seconds that leaks a second a second: a request at r/s costs 1/r of them.
-        self._capacity_s = max(_LEAST_CAPACITY_S, 2 / self._ceiling_per_s)
-        self._limiter = AsyncLimiter(self._capacity_s, self._capacity_s)
+        self._spacing = _Spacing(self._ceiling_per_s)
         self._turn = asyncio.Lock()
         self._resume_at_s = -math.inf
+
+    def beside(self) -> "Pace":
+        """A pace for another organization, below the same ceiling."""
+        return Pace(self._clock, self._ceiling, self._share, self._start_per_s)
 
     def start_from(self, remembered_per_s: float) -> None:
         """Start at the rate that an earlier run settled at, unless this one has already been throttled."""
@@ -73,16 +131,20 @@ class Pace:
             while True:
                 while (pause_s := self.pause_s) > 0:
                     await self._clock.sleep(pause_s)
-                cost_s = min(1 / self.rate_per_s, self._capacity_s)
-                await self._forget_idle_time(cost_s)
-                await self._limiter.acquire(cost_s)
+                await self._spacing.wait(self.rate_per_s)
+                if self._ceiling:
+                    await self._ceiling.enter()
                 if self.pause_s <= 0:
                     self.in_flight += 1
                     return self._clock.monotonic_s()
+                if self._ceiling:
+                    self._ceiling.leave()
 
     def leave(self) -> None:
         """A request that had entered is over."""
         self.in_flight -= 1
+        if self._ceiling:
+            self._ceiling.leave()
 
     def on_success(self) -> None:
         """An answer came that the limit let through."""
@@ -96,16 +158,6 @@ class Pace:
         """A request sent at that time was throttled: pause, and slow down."""
         self.pause(retry_after_s)
         self._rate.on_throttled(self._clock.monotonic_s(), sent_at_s, retry_after_s)
-
-    async def _forget_idle_time(self, cost_s: float) -> None:
-        """Time in which nothing was sent is no credit: use up what has leaked, but for the slack."""
-        spare_s = cost_s + 0.9 * _SLACK_S
-        unused_s = self._capacity_s / 2
-        while unused_s > _SLACK_S / 20:
-            if self._limiter.has_capacity(unused_s + spare_s):
-                await self._limiter.acquire(unused_s)
-            else:
-                unused_s /= 2
 
     def _make_rate(self, remembered_per_s: float | None) -> AdaptiveRate:
         return AdaptiveRate(

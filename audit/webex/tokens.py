@@ -166,6 +166,48 @@ class CommandTokens:
         return checked_token(output.decode("utf-8", "replace").strip(), title)
 
 
+class SharedToken:
+    """The access token of all clients of a run, renewed once for all requests that it was refused for.
+
+    Args:
+        tokens: where it comes from.
+    """
+
+    def __init__(self, tokens: TokenSource) -> None:
+        self._tokens = tokens
+        self._renewal = asyncio.Lock()
+        self._token: Token | None = None
+
+    async def get(self) -> Token:
+        """The token to send now.
+
+        Raises:
+            UsageError: there is none.
+        """
+        self._token = await self._tokens.get()
+        return self._token
+
+    async def renew(self, refused: Token, *, is_renewed: bool) -> None:
+        """Renew a refused token.
+
+        Args:
+            refused: the token.
+            is_renewed: it came from a renewal, for the same request.
+
+        Raises:
+            TokenRefusedError: there is no other, or the new one is refused as well.
+        """
+        if is_renewed:
+            raise refusal("the one that came instead is refused as well")
+        async with self._renewal:
+            if await self.get() == refused:
+                self._token = await self._tokens.renew(refused)
+
+    def redact(self, message: str) -> str:
+        """The text without the token."""
+        return self._token.redact(message) if self._token else message
+
+
 def refusal(remedy: str) -> TokenRefusedError:
     """The error that a refused token ends a run with."""
     return TokenRefusedError(

@@ -49,8 +49,15 @@ class BadLinkError(ValueError):
     """A next link that is no URL."""
 
 
-def judge(status: int, headers: Mapping[str, str], body: bytes) -> Verdict:
-    """The meaning of an answer to a read, by its status, headers (any case) and body."""
+def judge(status: int, headers: Mapping[str, str], body: bytes, *, has_pins: bool = False) -> Verdict:
+    """The meaning of an answer to a read.
+
+    Args:
+        status: the HTTP status.
+        headers: the headers, in any case.
+        body: the body.
+        has_pins: it may hold a PIN: the message is given without its numbers.
+    """
     tracking_id = clean(headers.get("trackingid"))
     if status == 200:
         try:
@@ -58,12 +65,18 @@ def judge(status: int, headers: Mapping[str, str], body: bytes) -> Verdict:
         except ValueError as defect:
             return Verdict(Outcome.INVALID_RESPONSE, True, str(defect), tracking_id)
     error = read_error(body)
+    message = without_numbers(error.message) if error.message and has_pins else error.message
     return Verdict(
         _outcome_of(status, error.codes),
         status in _RETRYABLE,
-        error.message or f"HTTP {status} without a message",
+        message or f"HTTP {status} without a message",
         tracking_id or error.tracking_id,
     )
+
+
+def without_numbers(text: str) -> str:
+    """A text without the numbers in it, any of which could be a PIN that an error quotes."""
+    return re.sub("[0-9]+", "…", text)
 
 
 def clean(text: str | None) -> str | None:
@@ -96,12 +109,12 @@ def read_body(body: bytes) -> bytes:
         ValueError: it is none; the text says why.
     """
     try:
-        text = body.decode("utf-8")
+        decoded = body.decode("utf-8")
         try:
             found = bytes(msgspec.json.decode(body, type=msgspec.Raw))
         except msgspec.DecodeError:
             # msgspec refuses unpaired surrogates, which JSON allows: the standard library decides.
-            content = json.loads(text, parse_constant=_refuse_constant)
+            content = json.loads(decoded, parse_constant=_refuse_constant)
             found = (clean(json.dumps(content, ensure_ascii=False, allow_nan=False)) or "").encode()
     except UnicodeDecodeError:
         raise ValueError("the answer is not UTF-8") from None
@@ -258,3 +271,13 @@ def page_items(body: bytes, key: str) -> list[Any] | None:
     """The items of a listing's page; None where there is no list, which is not the same as an empty one."""
     items = body_object(body).get(key)
     return items if isinstance(items, list) else None
+
+
+def objects(items: list[Any]) -> list[dict[str, Any]]:
+    """The objects of a list; whatever else it holds is passed over."""
+    return [item for item in items if isinstance(item, dict)]
+
+
+def text(value: object) -> str | None:
+    """A value that is a text, else None."""
+    return value if isinstance(value, str) else None

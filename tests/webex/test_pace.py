@@ -7,7 +7,7 @@ import pytest
 from conftest import run_virtually
 
 from audit.clock import Clock
-from audit.webex.pace import Pace
+from audit.webex.pace import Ceiling, Pace
 
 
 async def starts(pace: Pace, count: int, on_start: Any = None) -> list[float]:
@@ -33,7 +33,7 @@ def test_no_second_sees_more_requests_than_the_ceiling(rate_per_s: float) -> Non
     count = 3 * window + 1
 
     async def main() -> list[float]:
-        return await starts(Pace(Clock(), rate_per_s, start_per_s=rate_per_s), count)
+        return await starts(Pace(Clock(), Ceiling(1000, rate_per_s), start_per_s=rate_per_s), count)
 
     begun = run_virtually(main())
     gaps = [later - earlier for earlier, later in zip(begun, begun[window:], strict=False)]
@@ -43,7 +43,7 @@ def test_no_second_sees_more_requests_than_the_ceiling(rate_per_s: float) -> Non
 
 def test_time_in_which_nothing_was_sent_is_no_credit() -> None:
     async def main() -> list[float]:
-        pace = Pace(Clock(), 20, start_per_s=20)
+        pace = Pace(Clock(), Ceiling(1000, 20), start_per_s=20)
         await starts(pace, 5)
         await asyncio.sleep(60)
         return await starts(pace, 21)
@@ -54,7 +54,7 @@ def test_time_in_which_nothing_was_sent_is_no_credit() -> None:
 
 def test_late_timers_do_not_slow_a_fast_pace() -> None:
     async def main() -> float:
-        pace = Pace(Clock(), 500, start_per_s=500)
+        pace = Pace(Clock(), Ceiling(1000, 500), start_per_s=500)
         loop: Any = asyncio.get_running_loop()
         began_s = loop.time()
 
@@ -69,7 +69,7 @@ def test_late_timers_do_not_slow_a_fast_pace() -> None:
 
 def test_a_throttled_request_pauses_all() -> None:
     async def main() -> list[float]:
-        pace = Pace(Clock(), 10, start_per_s=10)
+        pace = Pace(Clock(), Ceiling(1000, 10), start_per_s=10)
         now_s = asyncio.get_running_loop().time
         return await starts(pace, 20, lambda nth: pace.on_throttled(now_s(), 194) if nth == 5 else None)
 
@@ -79,7 +79,7 @@ def test_a_throttled_request_pauses_all() -> None:
 
 def test_a_shorter_wait_never_shortens_a_pause() -> None:
     async def main() -> None:
-        pace = Pace(Clock(), 10)
+        pace = Pace(Clock(), Ceiling(1000, 10))
         now_s = asyncio.get_running_loop().time()
         pace.on_throttled(now_s, 60)
         pace.on_throttled(now_s, 1)

@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip --disable-pip-version-check --quiet
 
-.PHONY: demo test check format bench-pace lock clean
+.PHONY: demo test check format docs bench-pace lock clean
 
 demo: $(VENV)/run
 	$(BIN)/webex-audit demo
@@ -22,6 +22,10 @@ check: $(VENV)/dev
 format: $(VENV)/dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+# The tables of docs/datasets.md, from the schemas.
+docs: $(VENV)/dev
+	$(BIN)/python docs/datasets.py
 
 # Real time over real HTTP: 32 minutes; docs/pace.md has the figures.
 bench-pace: $(VENV)/dev

@@ -1,8 +1,14 @@
-"""The datasets: one module each, and one line in `DATASETS`. They know nothing of HTTP or files."""
+"""The datasets: one module each, and one line in `_ALL`. They know nothing of HTTP or files."""
 
-from audit.datasets.dataset import IDENTITY_SCHEMA, Dataset
+from audit.datasets.audio_options import AUDIO_OPTIONS
+from audit.datasets.dataset import SUBJECT_SCHEMA, Dataset, Request
 from audit.datasets.push_to_talk import PUSH_TO_TALK
 
-DATASETS: dict[str, Dataset] = {dataset.name: dataset for dataset in (PUSH_TO_TALK,)}
+_ALL = (
+    PUSH_TO_TALK,
+    AUDIO_OPTIONS,
+)
 
-__all__ = ["DATASETS", "IDENTITY_SCHEMA", "Dataset"]
+DATASETS: dict[str, Dataset] = {dataset.name: dataset for dataset in _ALL}
+
+__all__ = ["DATASETS", "SUBJECT_SCHEMA", "Dataset", "Request"]

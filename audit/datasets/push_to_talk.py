@@ -1,20 +1,20 @@
 """Push-to-Talk: who may open the microphone of a device that answers by itself.
 
-Sources: "Read Push-to-Talk Settings for a Workspace" of the Webex API reference, and the schemas
-`PushToTalkInfo`, `MonitoredPersonObject` and `PushToTalkNumberObject` of the official OpenAPI
-document; `location` of a member is in its examples only.
+Sources: "Read Push-to-Talk Settings for a Workspace" (for a Person, for a Virtual Line) of the Webex
+API reference, and the schemas `PushToTalkInfo`, `MonitoredPersonObject` and `PushToTalkNumberObject` of
+the official OpenAPI document; `location` of a member is in its examples only.
 """
 
 import re
 from functools import lru_cache
-from urllib.parse import quote
 
 import phonenumbers
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from audit.datasets.dataset import IDENTITY_SCHEMA, Dataset
-from audit.entity import Entity, EntityType
+from audit.columns import IDENTITY_SCHEMA, column
+from audit.datasets.dataset import Dataset, Request, path_of
+from audit.entity import EntityType
 
 #: `phonenumbers` alone also takes words around a number, letters for digits, and extensions.
 _INTERNATIONAL = re.compile(r"\+[0-9][0-9 ().-]*")
@@ -49,38 +49,50 @@ _ANSWER = pa.schema(
     ]
 )
 
-_SETTINGS = [("allow_auto_answer", pa.bool_()), ("connection_type", pa.string()), ("access_type", pa.string())]
-_SETTINGS_SCHEMA = pa.schema([*IDENTITY_SCHEMA, *_SETTINGS, ("member_count", pa.int32())])
+_SETTINGS = [
+    column("allow_auto_answer", pa.bool_(), "`allowAutoAnswer`: whether Push-to-Talk is on"),
+    column("connection_type", pa.string(), "`connectionType`: `ONE_WAY`, `TWO_WAY`, or as it came"),
+    column("access_type", pa.string(), "`accessType`: `ALLOW_MEMBERS`, `BLOCK_MEMBERS`, or as it came"),
+]
+_SETTINGS_SCHEMA = pa.schema(
+    [*IDENTITY_SCHEMA, *_SETTINGS, column("member_count", pa.int32(), "how many `members` there are")]
+)
+_ABSENT = "absent in the answer"
+_NO_NUMBER = "the member has no numbers"
+_ABSENT_NUMBER = f"{_ABSENT}, or {_NO_NUMBER}"
 _MEMBERS_SCHEMA = pa.schema(
     [
         *IDENTITY_SCHEMA,
         *_SETTINGS,
-        ("member_position", pa.int32()),
-        ("member_id", pa.string()),
-        ("member_type", pa.string()),
-        ("member_first_name", pa.string()),
-        ("member_last_name", pa.string()),
-        ("member_display_name", pa.string()),
-        ("member_email", pa.string()),
-        ("member_location_id", pa.string()),
-        ("member_location_name", pa.string()),
-        ("number_position", pa.int32()),
-        ("number_external", pa.string()),
-        ("number_extension", pa.string()),
-        ("number_routing_prefix", pa.string()),
-        ("number_esn", pa.string()),
-        ("number_primary", pa.bool_()),
-        ("number_valid", pa.bool_()),
+        column("member_position", pa.int32(), "place in `members`, from 0"),
+        column("member_id", pa.string(), "`members[].id`", _ABSENT),
+        column("member_type", pa.string(), "`members[].type`: `PEOPLE`, or as it came", _ABSENT),
+        column("member_first_name", pa.string(), "`members[].firstName`", _ABSENT),
+        column("member_last_name", pa.string(), "`members[].lastName`", _ABSENT),
+        column("member_display_name", pa.string(), "`members[].displayName`", _ABSENT),
+        column("member_email", pa.string(), "`members[].email`", _ABSENT),
+        column("member_location_id", pa.string(), "`members[].location.id`", _ABSENT),
+        column("member_location_name", pa.string(), "`members[].location.name`, or `location` as a text", _ABSENT),
+        column("number_position", pa.int32(), "place in `members[].numbers`, from 0", _NO_NUMBER),
+        column("number_external", pa.string(), "`members[].numbers[].external`, as it came", _ABSENT_NUMBER),
+        column("number_extension", pa.string(), "`members[].numbers[].extension`", _ABSENT_NUMBER),
+        column("number_routing_prefix", pa.string(), "`members[].numbers[].routingPrefix`", _ABSENT_NUMBER),
+        column("number_esn", pa.string(), "`members[].numbers[].esn`", _ABSENT_NUMBER),
+        column("number_primary", pa.bool_(), "`members[].numbers[].primary`", _ABSENT_NUMBER),
+        column("number_valid", pa.bool_(), "whether `number_external` is a valid E.164 number, by `phonenumbers`",
+               "there is no `number_external`"),
     ]
-)
+)  # fmt: skip
+
+_PATHS = {
+    EntityType.WORKSPACE: "/telephony/config/workspaces/{}/pushToTalk",
+    EntityType.PERSON: "/people/{}/features/pushToTalk",
+    EntityType.VIRTUAL_LINE: "/telephony/config/virtualLines/{}/pushToTalk",
+}
 
 
-def _path(entity: Entity) -> str:
-    entity_id = quote(entity.entity_id, safe="").replace(".", "%2E")
-    return f"/telephony/config/workspaces/{entity_id}/pushToTalk"
-
-
-def _flatten(identity: pa.Table, answers: pa.Table) -> dict[str, pa.Table]:
+def _flatten(subject: pa.Table, answers: pa.Table) -> dict[str, pa.Table]:
+    identity = subject.select(IDENTITY_SCHEMA.names)
     settings = [*identity.columns, *(answers[name] for name in ("allowAutoAnswer", "connectionType", "accessType"))]
     member_lists = _as_array(answers["members"])
     counts = pc.fill_null(pc.list_value_length(member_lists), 0)
@@ -162,8 +174,12 @@ def _is_valid(number: str) -> bool:
 
 PUSH_TO_TALK = Dataset(
     name="push_to_talk",
-    scopes={EntityType.WORKSPACE: "spark-admin:workspaces_read"},
-    path=_path,
+    scopes={
+        EntityType.WORKSPACE: "spark-admin:workspaces_read",
+        EntityType.PERSON: "spark-admin:people_read",
+        EntityType.VIRTUAL_LINE: "spark-admin:telephony_config_read",
+    },
+    request=lambda entity, _: Request(path_of(_PATHS[entity.entity_type], entity)),
     answer=_ANSWER,
     required=("allowAutoAnswer", "connectionType", "accessType"),
     tables={"push_to_talk": _SETTINGS_SCHEMA, "push_to_talk_members": _MEMBERS_SCHEMA},

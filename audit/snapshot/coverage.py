@@ -2,26 +2,31 @@
 
 import pyarrow as pa
 
+from audit.columns import IDENTITY_SCHEMA, column
+
 COVERAGE = "coverage"
+
+_UNASKED = "it was not asked"
+
+_ORG_ID, *_OF_ENTITY = IDENTITY_SCHEMA
 
 COVERAGE_SCHEMA = pa.schema(
     [
-        ("org_id", pa.string()),
-        ("dataset", pa.string()),
-        ("entity_type", pa.string()),
-        ("entity_id", pa.string()),
-        ("entity_name", pa.string()),
-        ("location_id", pa.string()),
-        ("location_name", pa.string()),
-        ("site_url", pa.string()),
-        ("outcome", pa.string()),
-        ("http_status", pa.int32()),
-        ("error_message", pa.string()),
-        ("tracking_id", pa.string()),
-        ("attempts", pa.int32()),
-        ("fetched_at", pa.timestamp("us", "UTC")),
+        _ORG_ID,
+        column("dataset", pa.string(), "what was asked for"),
+        *_OF_ENTITY,
+        column("site_url", pa.string(), "the meeting site that was asked for",
+               "settings are not of a site, or the user's sites could not be read"),
+        column("outcome", pa.string(), "what became of it: see the outcomes in the README"),
+        column("http_status", pa.int32(), "status of the last answer", f"{_UNASKED}, or nothing came"),
+        column("error_message", pa.string(), "what the API or the network said, or why it was not asked",
+               "the outcome is `ok`"),
+        column("tracking_id", pa.string(), "the API's name for the last answer (header `TrackingID`)",
+               f"{_UNASKED}, or none was sent"),
+        column("attempts", pa.int32(), "requests made for the last answer; 0 where it was not asked"),
+        column("fetched_at", pa.timestamp("us", "UTC"), "when the last answer came", _UNASKED),
     ]
-)
+)  # fmt: skip
 
 #: Columns that tell how a run went and not what it found: two runs over an unchanged organization
 #: differ in them, so the digest leaves them out (the files' SHA-256 covers them).

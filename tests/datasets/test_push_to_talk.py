@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audit.datasets import DATASETS, IDENTITY_SCHEMA
+from audit.columns import IDENTITY_SCHEMA
+from audit.datasets import DATASETS, SUBJECT_SCHEMA
 from audit.datasets.answers import read_answers
 from audit.entity import Entity, EntityType
 
@@ -19,11 +20,11 @@ SETTINGS = {"allowAutoAnswer": True, "connectionType": "ONE_WAY", "accessType": 
 def flatten(*answers: Any) -> dict[str, list[dict[str, Any]]]:
     bodies = [json.dumps(answer).encode() for answer in answers]
     read = read_answers(bodies, PUSH_TO_TALK.answer, PUSH_TO_TALK.required)
-    identity = pa.table(
-        [[f"{name} {position}" for position in read.positions] for name in IDENTITY_SCHEMA.names],
-        schema=IDENTITY_SCHEMA,
+    subject = pa.table(
+        [[f"{name} {position}" for position in read.positions] for name in SUBJECT_SCHEMA.names],
+        schema=SUBJECT_SCHEMA,
     )
-    tables = PUSH_TO_TALK.flatten(identity, read.table)
+    tables = PUSH_TO_TALK.flatten(subject, read.table)
     assert {name: table.schema for name, table in tables.items()} == PUSH_TO_TALK.tables
     return {name: table.to_pylist() for name, table in tables.items()}
 
@@ -34,7 +35,7 @@ def members(*answers: Any) -> list[dict[str, Any]]:
 
 def test_the_path_names_the_workspace_percent_encoded() -> None:
     entity = Entity(EntityType.WORKSPACE, "Y2/+=")
-    assert PUSH_TO_TALK.path(entity) == "/telephony/config/workspaces/Y2%2F%2B%3D/pushToTalk"
+    assert PUSH_TO_TALK.request(entity, None).path == "/telephony/config/workspaces/Y2%2F%2B%3D/pushToTalk"
 
 
 def test_the_documented_example_gives_its_two_members() -> None:

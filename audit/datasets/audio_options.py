@@ -1,0 +1,132 @@
+"""Audio options of users: how they join the audio of meetings, by which numbers, and whether by a sound PIN.
+
+Sources: "Get Audio Options" of the Webex API reference, and the schemas `AudioObject` and
+`SitesObject` of the official OpenAPI document. The PIN itself is a credential: `censor` puts its
+status in its place before anything else sees an answer.
+"""
+
+import re
+from itertools import pairwise
+
+import msgspec
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from audit.columns import column
+from audit.datasets.dataset import SUBJECT_SCHEMA, ByUser, Dataset, Request
+from audit.entity import Entity, EntityType
+
+_PATH = "/meetingPreferences/audio"
+_SITES_PATH = "/meetingPreferences/sites"
+_PIN_STATUS = "audioPinStatus"
+
+_NUMBER = pa.struct(
+    [
+        ("countryCode", pa.string()),
+        ("number", pa.string()),
+        ("enabledCallInAuthentication", pa.bool_()),
+        ("enabledCallMe", pa.bool_()),
+    ]
+)
+_ANSWER = pa.schema(
+    [
+        ("defaultAudioType", pa.string()),
+        ("otherTeleconferenceDescription", pa.string()),
+        ("enabledGlobalCallIn", pa.bool_()),
+        ("enabledTollFree", pa.bool_()),
+        ("enabledAutoConnection", pa.bool_()),
+        (_PIN_STATUS, pa.string()),
+        ("officeNumber", _NUMBER),
+        ("mobileNumber", _NUMBER),
+    ]
+)
+
+_SUBJECT = [SUBJECT_SCHEMA.field(name) for name in SUBJECT_SCHEMA.names if not name.startswith("location_")]
+_ABSENT = "absent in the answer"
+
+
+def _number_columns(name: str) -> list[pa.Field]:
+    return [
+        column(f"{name}_country_code", pa.string(), f"`{name}Number.countryCode`", _ABSENT),
+        column(f"{name}_number", pa.string(), f"`{name}Number.number`", _ABSENT),
+        column(f"{name}_call_in_authentication", pa.bool_(), f"`{name}Number.enabledCallInAuthentication`", _ABSENT),
+        column(f"{name}_call_me", pa.bool_(), f"`{name}Number.enabledCallMe`", _ABSENT),
+    ]
+
+
+_SCHEMA = pa.schema(
+    [
+        *_SUBJECT,
+        column("default_audio_type", pa.string(), "`defaultAudioType`"),
+        column("other_teleconference_description", pa.string(), "`otherTeleconferenceDescription`", _ABSENT),
+        column("enabled_global_call_in", pa.bool_(), "`enabledGlobalCallIn`", _ABSENT),
+        column("enabled_toll_free", pa.bool_(), "`enabledTollFree`", _ABSENT),
+        column("enabled_auto_connection", pa.bool_(), "`enabledAutoConnection`", _ABSENT),
+        column("audio_pin_status", pa.string(), "what `audioPin` is: `unset`, `ok`, `sequential` (such as 1234 or "
+               "4321), `repeated` (such as 1111), `malformed` (not 4 digits); the PIN itself is not kept"),
+        *_number_columns("office"),
+        *_number_columns("mobile"),
+    ]
+)  # fmt: skip
+
+
+def pin_status(pin: object) -> str:
+    """What the API's own rules say of a PIN: `unset`, `ok`, `sequential`, `repeated` or `malformed`."""
+    if pin is None or pin == "":
+        return "unset"
+    text = str(pin)
+    if isinstance(pin, bool) or not re.fullmatch("[0-9]{4}", text):
+        return "malformed"
+    if len(set(text)) == 1:
+        return "repeated"
+    steps = {int(later) - int(earlier) for earlier, later in pairwise(text)}
+    return "sequential" if steps in ({1}, {-1}) else "ok"
+
+
+def _censor(body: bytes) -> bytes:
+    fields = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
+    pin = fields.pop("audioPin", msgspec.Raw(b"null"))
+    fields[_PIN_STATUS] = msgspec.Raw(msgspec.json.encode(pin_status(msgspec.json.decode(pin))))
+    return msgspec.json.encode(fields)
+
+
+def _query(entity: Entity, site_url: str | None) -> dict[str, str]:
+    user = {"userEmail": entity.email} if entity.email else {}
+    return user | ({"siteUrl": site_url} if site_url else {})
+
+
+def _read_sites(body: bytes) -> list[str]:
+    sites = msgspec.json.decode(body, type=dict[str, msgspec.Raw]).get("sites")
+    try:
+        items = msgspec.json.decode(sites or b"null", type=list[dict[str, msgspec.Raw]])
+        return sorted({msgspec.json.decode(item["siteUrl"], type=str) for item in items})
+    except (msgspec.DecodeError, KeyError):
+        raise ValueError("the answer is no list of sites") from None
+
+
+def _flatten(subject: pa.Table, answers: pa.Table) -> dict[str, pa.Table]:
+    numbers = [
+        pc.struct_field(answers[name], index)
+        for name in ("officeNumber", "mobileNumber")
+        for index in range(_NUMBER.num_fields)
+    ]
+    plain = [answers[name] for name in _ANSWER.names if name not in ("officeNumber", "mobileNumber")]
+    of_user = [subject[field.name] for field in _SUBJECT]
+    return {"audio_options": pa.table([*of_user, *plain, *numbers], schema=_SCHEMA)}
+
+
+AUDIO_OPTIONS = Dataset(
+    name="audio_options",
+    scopes={EntityType.PERSON: "meeting:admin_preferences_read"},
+    request=lambda entity, site_url: Request(_PATH, _query(entity, site_url)),
+    answer=_ANSWER,
+    required=("defaultAudioType",),
+    tables={"audio_options": _SCHEMA},
+    flatten=_flatten,
+    by_user=ByUser(
+        own_scope="meeting:preferences_read",
+        sites=lambda entity, site_url: Request(_SITES_PATH, _query(entity, site_url)),
+        read_sites=_read_sites,
+    ),
+    censor=_censor,
+)

@@ -1,0 +1,77 @@
+"""docs/datasets.md is held to the schemas, and its example works."""
+
+import re
+import runpy
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pyarrow.dataset as ds
+import pytest
+from aiohttp import web
+
+from audit.columns import null_of, source_of
+from audit.datasets import DATASETS
+from audit.simulator import answers
+from audit.simulator.app import Simulation
+from audit.simulator.faults import Faults
+from audit.simulator.organization import Organization
+from audit.snapshot.coverage import COVERAGE_SCHEMA
+from audit.snapshot.reader import Snapshot
+
+DOCS = Path(__file__).parents[1] / "docs"
+PAGE = (DOCS / "datasets.md").read_text()
+SCHEMAS = {"coverage": COVERAGE_SCHEMA} | {
+    name: schema for dataset in DATASETS.values() for name, schema in dataset.tables.items()
+}
+
+
+def test_the_page_is_what_the_schemas_say() -> None:
+    assert runpy.run_path(str(DOCS / "datasets.py"))["with_tables"](PAGE) == PAGE, "run: make docs"
+
+
+def test_every_column_tells_its_type_its_null_and_its_source() -> None:
+    for name, schema in SCHEMAS.items():
+        for field in schema:
+            assert f"| `{field.name}` | {field.type} | {null_of(field)} | {source_of(field)} |" in PAGE, name
+
+
+def test_columns_that_are_never_null_are_not(audit: Callable[..., Snapshot]) -> None:
+    entities = {"scope__entities": ["workspace", "person", "virtual-line"], "scope__all_users": True}
+    snapshot = audit(
+        Simulation(Organization(150, people=150)), scope__datasets=["push-to-talk", "audio-options"], **entities
+    )
+    for name, schema in SCHEMAS.items():
+        table = ds.dataset(snapshot.path / name, partitioning="hive").to_table()
+        assert table.num_rows > 50
+        nulls = {field.name: table[field.name].null_count for field in schema}
+        assert {
+            column for column, count in nulls.items() if count and null_of(schema.field(column)) == "never"
+        } == set()
+
+
+def test_the_dataset_of_the_example_works_as_it_stands(
+    audit: Callable[..., Snapshot], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (source,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    module = ModuleType("do_not_disturb")
+    monkeypatch.setitem(sys.modules, "do_not_disturb", module)
+    exec(source, module.__dict__)
+    monkeypatch.setitem(DATASETS, "do_not_disturb", module.DO_NOT_DISTURB)
+    monkeypatch.setitem(
+        answers.FAULTY_ANSWERS,
+        "do-not-disturb",
+        lambda: web.json_response({"enabled": True, "ringSplashEnabled": None}),
+    )
+
+    class Answering(Faults):
+        def next(self, url: str) -> str | None:
+            return "do-not-disturb" if "doNotDisturb" in url else None
+
+    options: dict[str, Any] = {"scope__datasets": ["do-not-disturb"], "scope__entities": ["person"]}
+    snapshot = audit(Simulation(Organization(5, people=40), Answering()), **options)
+    rows = ds.dataset(snapshot.path / "do_not_disturb", partitioning="hive").to_table().to_pylist()
+    assert len(rows) == snapshot.manifest.outcomes["do_not_disturb"]["ok"] > 25
+    assert {(row["enabled"], row["ring_splash_enabled"]) for row in rows} == {(True, None)}

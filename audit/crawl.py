@@ -16,14 +16,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from audit.clock import Clock
-from audit.datasets import IDENTITY_SCHEMA, Dataset
+from audit.datasets import SUBJECT_SCHEMA, Dataset
 from audit.datasets.answers import read_answers
 from audit.earlier import Earlier
-from audit.entity import Entity, entities_of
-from audit.inventory import Organization
+from audit.entity import Entity, EntityType, entities_of
 from audit.outcome import Outcome
 from audit.progress import Progress
+from audit.reading import Reader, Reading, unasked
 from audit.snapshot.coverage import COVERAGE, COVERAGE_SCHEMA
+from audit.watch import Watch
 from audit.webex.client import Answer, Client
 from audit.webex.errors import ScopeError, UnansweredError
 
@@ -31,10 +32,6 @@ log = logging.getLogger(__name__)
 
 #: Entities of one batch, and so of one part.
 BATCH_SIZE = 500
-#: So many first answers that are all 403 are a missing scope, and so many in a row that never came
-#: are an API that is gone: neither is a matter of single entities any more.
-VERDICT_AFTER = 20
-_NO_ANSWER = frozenset({Outcome.TIMEOUT, Outcome.SERVER_ERROR, Outcome.THROTTLED})
 
 #: Given a batch's index, its tables (the dataset's and `coverage`), and how often each unknown field occurred.
 WritePart = Callable[[int, dict[str, pa.Table], dict[str, int]], None]
@@ -42,69 +39,27 @@ WritePart = Callable[[int, dict[str, pa.Table], dict[str, int]], None]
 
 @dataclass
 class _Batch:
-    """A slice of the inventory, the answers to it so far, and the rows that an earlier snapshot had of it."""
+    """A slice of the inventory, the readings of it so far, and the rows that an earlier snapshot had of it."""
 
     index: int
     inventory: pa.Table
     entities: list[Entity]
     earlier: dict[str, pa.Table]
-    answers: list[Answer | None] = field(init=False)
+    readings: list[list[Reading]] = field(init=False)
     waiting: int = field(init=False)
 
     def __post_init__(self) -> None:
         kept = set(self.earlier[COVERAGE]["entity_id"].to_pylist()) if self.earlier else set()
         self.kept = [entity.entity_id in kept for entity in self.entities]
         self.waiting = len(self.entities)
-        self.answers = [None] * self.waiting
-
-
-class _Watch:
-    """Tells a fault of single entities from one that ends the run."""
-
-    def __init__(self, dataset: Dataset, client: Client) -> None:
-        self._dataset = dataset
-        self._client = client
-        #: Answers are known from before, so that the scope is not in doubt.
-        self.has_answers = False
-        self._answers = self._forbidden = self._unanswered = 0
-
-    def on_answer(self, entity: Entity, answer: Answer, asked_at_s: float) -> None:
-        """Take note of an answer to what was first asked at that time, on the clock.
-
-        Raises:
-            ScopeError: the first answers were all 403.
-            UnansweredError: too many in a row were no answer at all, while nothing else was answered either.
-        """
-        self._answers += 1
-        self._forbidden += answer.outcome is Outcome.FORBIDDEN
-        is_alone = answer.outcome not in _NO_ANSWER or self._client.last_success_at_s >= asked_at_s
-        self._unanswered = 0 if is_alone else self._unanswered + 1
-        if self._answers == VERDICT_AFTER:
-            self.on_end(entity, answer)
-        if self._unanswered >= VERDICT_AFTER:
-            raise UnansweredError(
-                f"{self._client.base_url} stopped answering: {self._unanswered} reads in a row failed, the last with: "
-                f"{answer.message}"
-            )
-
-    def on_end(self, entity: Entity, answer: Answer) -> None:
-        """Judge the answers so far, the given one being the last.
-
-        Raises:
-            ScopeError: they were all 403.
-        """
-        if self._forbidden == self._answers and not self.has_answers:
-            raise ScopeError(
-                f"the token may not read {self._dataset.name} of any {entity.entity_type} (403, "
-                f"{self._answers} of {self._answers} answers): it needs the scope "
-                f"{self._dataset.scopes[entity.entity_type]} and an administrator role; the API says: {answer.message}"
-            )
+        self.readings = [[] for _ in self.entities]
 
 
 async def crawl(
     client: Client,
     dataset: Dataset,
-    organization: Organization,
+    org_id: str,
+    reader: Reader,
     inventory: pa.Table,
     write_part: WritePart,
     *,
@@ -114,13 +69,14 @@ async def crawl(
     earlier: Earlier | None = None,
     stall_s: float = math.inf,
     clock: Clock,
-) -> None:
-    """Ask for each entity of an inventory once, and hand on each batch as its tables.
+) -> dict[EntityType, ScopeError]:
+    """Ask for each entity of an inventory, and hand on each batch as its tables.
 
     Args:
         client: the API.
         dataset: what to ask for.
-        organization: whose entities they are.
+        org_id: UUID of the organization whose entities they are.
+        reader: reads an entity.
         inventory: the entities (`audit.entity.INVENTORY_SCHEMA`).
         write_part: is given each batch, in a thread.
         concurrency: requests at once.
@@ -130,15 +86,16 @@ async def crawl(
         stall_s: stop when nothing was answered, and nothing paused, for so many seconds.
         clock: the time.
 
+    Returns:
+        The kinds of entity whose first answers were all 403, with the error that tells the scope; the
+        rest of such a kind was not asked, and is `forbidden` too.
+
     Raises:
         TokenRefusedError: the token is refused.
-        ScopeError: the first answers were all 403.
         UnansweredError: the API is gone.
         OSError: a part can't be written.
     """
-    watch = _Watch(dataset, client)
-    watch.has_answers = earlier is not None or is_done(0)
-    last: list[tuple[Entity, Answer]] = []
+    watch = Watch(dataset, client, is_asking_again=earlier is not None)
     work = _work(inventory, is_done, earlier, progress)
 
     async def crawl_next(executor: Executor) -> None:
@@ -146,31 +103,20 @@ async def crawl(
             entity = batch.entities[position]
             if batch.kept[position]:
                 progress.on_answer(Outcome.OK)
-            elif entity.not_licensed_reason is None:
-                asked_at_s = clock.monotonic_s()
-                answer = await client.get(dataset.path(entity), organization.params)
-                batch.answers[position] = answer
-                watch.on_answer(entity, answer, asked_at_s)
-                if not answer.outcome.is_complete:
-                    log.info(
-                        "%s %s (%s): %s: %s",
-                        entity.entity_type,
-                        entity.entity_id,
-                        entity.entity_name,
-                        answer.outcome,
-                        answer.message,
-                        extra={"entity_id": entity.entity_id, "tracking_id": answer.tracking_id},
-                    )
-                last[:] = [(entity, answer)]
-                progress.on_answer(answer.outcome)
-                progress.on_requests(client.count.total, client.count.throttled)
             else:
-                progress.on_answer(Outcome.NOT_LICENSED)
+                asked_at_s = clock.monotonic_s()
+                refusal = watch.refused.get(entity.entity_type)
+                readings = _unread(entity, Outcome.FORBIDDEN, refusal) if refusal else await reader.read(entity)
+                batch.readings[position] = readings
+                for reading in readings:
+                    if reading.answer.attempts:
+                        watch.on_answer(entity, reading.answer, asked_at_s)
+                        _log(entity, reading)
+                progress.on_answer(_least(readings))
+                progress.on_requests(client.count.total, client.count.throttled)
             batch.waiting -= 1
             if not batch.waiting:
-                await asyncio.get_running_loop().run_in_executor(
-                    executor, _finish, dataset, organization.org_id, batch, write_part
-                )
+                await asyncio.get_running_loop().run_in_executor(executor, _finish, dataset, org_id, batch, write_part)
 
     with ThreadPoolExecutor(1, thread_name_prefix="parts") as executor:
         try:
@@ -182,8 +128,53 @@ async def crawl(
                 watchdog.cancel()
         except BaseExceptionGroup as failures:
             raise _first(failures) from None
-    for entity, answer in last:
-        watch.on_end(entity, answer)
+    watch.on_end()
+    return watch.refused
+
+
+def give_up(
+    dataset: Dataset,
+    org_id: str,
+    inventory: pa.Table,
+    write_part: WritePart,
+    outcome: Outcome,
+    reason: Exception,
+    is_done: Callable[[int], bool],
+) -> None:
+    """Hand on each batch that is not done with this outcome for all its entities that are not known before."""
+    for index, start in enumerate(range(0, inventory.num_rows, BATCH_SIZE)):
+        if not is_done(index):
+            rows = inventory.slice(start, BATCH_SIZE)
+            batch = _Batch(index, rows, entities_of(rows), {})
+            batch.readings = [_unread(entity, outcome, reason) for entity in batch.entities]
+            _finish(dataset, org_id, batch, write_part)
+
+
+def _unread(entity: Entity, outcome: Outcome, reason: Exception) -> list[Reading]:
+    if entity.known_outcome:
+        return [Reading(None, unasked(entity.known_outcome, entity.known_reason))]
+    return [Reading(None, unasked(outcome, f"not asked: {reason}"))]
+
+
+def _log(entity: Entity, reading: Reading) -> None:
+    site_url, answer = reading
+    if not answer.outcome.is_complete:
+        log.info(
+            "%s %s (%s)%s: %s: %s",
+            entity.entity_type,
+            entity.entity_id,
+            entity.entity_name,
+            f" on {site_url}" if site_url else "",
+            answer.outcome,
+            answer.message,
+            extra={"entity_id": entity.entity_id, "tracking_id": answer.tracking_id},
+        )
+
+
+def _least(readings: list[Reading]) -> Outcome:
+    """The outcome to count an entity by: one that is not complete, if there is one."""
+    outcomes = [reading.answer.outcome for reading in readings]
+    return next((outcome for outcome in outcomes if not outcome.is_complete), outcomes[0])
 
 
 def _first(failures: BaseExceptionGroup[BaseException]) -> BaseException:
@@ -213,20 +204,30 @@ def _work(
 
 
 def _finish(dataset: Dataset, org_id: str, batch: _Batch, write_part: WritePart) -> None:
-    answered = [
-        (position, answer.body)
-        for position, answer in enumerate(batch.answers)
-        if answer and answer.outcome is Outcome.OK
-    ]
-    answers = read_answers([body for _, body in answered], dataset.answer, dataset.required)
-    defects = {answered[position][0]: defect for position, defect in answers.defects.items()}
-    identity = batch.inventory.add_column(0, "org_id", pa.repeat(pa.scalar(org_id), batch.inventory.num_rows))
-    rows = pa.array([answered[position][0] for position in answers.positions], pa.int64())
-    tables = dataset.flatten(identity.select(IDENTITY_SCHEMA.names).take(rows), answers.table)
-    tables[COVERAGE] = _coverage(dataset, org_id, batch, defects)
+    """Flatten a batch and hand it on."""
+    places = [(position, reading) for position, readings in enumerate(batch.readings) for reading in readings]
+    answered = [index for index, (_, reading) in enumerate(places) if reading.answer.outcome is Outcome.OK]
+    answers = read_answers([places[index][1].answer.body for index in answered], dataset.answer, dataset.required)
+    defects = {answered[position]: defect for position, defect in answers.defects.items()}
+    kept = [places[answered[position]] for position in answers.positions]
+    tables = dataset.flatten(_subject(org_id, batch.inventory, kept), answers.table)
+    rows = [_coverage_row(dataset.name, org_id, batch.entities[position], reading) for position, reading in places]
+    for index, defect in defects.items():
+        rows[index] |= {"outcome": Outcome.INVALID_RESPONSE, "error_message": defect}
+    tables[COVERAGE] = pa.Table.from_pylist(rows, schema=COVERAGE_SCHEMA)
     if batch.earlier:
         tables = {name: _merged(table, batch.earlier[name]) for name, table in tables.items()}
     write_part(batch.index, tables, dict(answers.unknown_fields))
+
+
+def _subject(org_id: str, inventory: pa.Table, places: list[tuple[int, Reading]]) -> pa.Table:
+    """Whose answers they are, a row each (`SUBJECT_SCHEMA`)."""
+    rows = inventory.take(pa.array([position for position, _ in places], pa.int64()))
+    site_urls = pa.array([reading.site_url for _, reading in places], pa.string())
+    subject = rows.append_column("site_url", site_urls).append_column(
+        "org_id", pa.repeat(pa.scalar(org_id), rows.num_rows)
+    )
+    return subject.select(SUBJECT_SCHEMA.names).cast(SUBJECT_SCHEMA)
 
 
 def _merged(asked: pa.Table, kept: pa.Table) -> pa.Table:
@@ -235,31 +236,21 @@ def _merged(asked: pa.Table, kept: pa.Table) -> pa.Table:
     return both.take(pc.sort_indices(both["entity_id"]))
 
 
-def _coverage(dataset: Dataset, org_id: str, batch: _Batch, defects: dict[int, str]) -> pa.Table:
-    rows = []
-    for position, (entity, answer) in enumerate(zip(batch.entities, batch.answers, strict=True)):
-        if batch.kept[position]:
-            continue
-        row: dict[str, object] = {
-            "org_id": org_id,
-            "dataset": dataset.name,
-            "entity_type": entity.entity_type,
-            "entity_id": entity.entity_id,
-            "entity_name": entity.entity_name,
-            "location_id": entity.location_id,
-            "location_name": entity.location_name,
-        }
-        if answer is None:
-            row |= {"outcome": Outcome.NOT_LICENSED, "error_message": entity.not_licensed_reason, "attempts": 0}
-        else:
-            defect = defects.get(position)
-            row |= {
-                "outcome": Outcome.INVALID_RESPONSE if defect else answer.outcome,
-                "http_status": answer.status,
-                "error_message": defect or answer.message,
-                "tracking_id": answer.tracking_id,
-                "attempts": answer.attempts,
-                "fetched_at": answer.fetched_at,
-            }
-        rows.append(row)
-    return pa.Table.from_pylist(rows, schema=COVERAGE_SCHEMA)
+def _coverage_row(dataset: str, org_id: str, entity: Entity, reading: Reading) -> dict[str, object]:
+    answer: Answer = reading.answer
+    return {
+        "org_id": org_id,
+        "dataset": dataset,
+        "entity_type": entity.entity_type,
+        "entity_id": entity.entity_id,
+        "entity_name": entity.entity_name,
+        "location_id": entity.location_id,
+        "location_name": entity.location_name,
+        "site_url": reading.site_url,
+        "outcome": answer.outcome,
+        "http_status": answer.status,
+        "error_message": answer.message,
+        "tracking_id": answer.tracking_id,
+        "attempts": answer.attempts,
+        "fetched_at": answer.fetched_at,
+    }

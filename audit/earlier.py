@@ -2,12 +2,14 @@
 
 from typing import Any
 
+import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
+from audit.columns import IDENTITY_SCHEMA
 from audit.datasets import Dataset
-from audit.entity import INVENTORY_SCHEMA
+from audit.entity import Entity
 from audit.errors import UsageError
 from audit.outcome import Outcome
 from audit.snapshot.coverage import COVERAGE, COVERAGE_SCHEMA
@@ -23,12 +25,16 @@ class Earlier:
         snapshot: the snapshot, with Parquet files.
         org_id: UUID of the organization.
         dataset: the dataset.
+        unlisted: kinds of entity that could not be listed then, each with the reason.
 
     Raises:
         UsageError: the snapshot does not hold them.
     """
 
-    def __init__(self, snapshot: Snapshot, org_id: str, dataset: Dataset) -> None:
+    def __init__(
+        self, snapshot: Snapshot, org_id: str, dataset: Dataset, unlisted: dict[str, str] | None = None
+    ) -> None:
+        self.unlisted = unlisted or {}
         self._org_id = org_id
         self._tables = {
             name: (_open(snapshot, name, org_id), schema)
@@ -36,17 +42,19 @@ class Earlier:
         }
         self._is_ours = pc.field("dataset") == dataset.name
 
-    def inventory(self) -> pa.Table:
-        """All its entities, as an inventory (`audit.entity.INVENTORY_SCHEMA`)."""
-        names = [name for name in INVENTORY_SCHEMA.names if name != "not_licensed_reason"]
-        table = self._read(COVERAGE, names, self._is_ours)
-        reasons = pa.nulls(table.num_rows, pa.string())
-        return table.append_column("not_licensed_reason", reasons).cast(INVENTORY_SCHEMA)
+    def entities(self) -> list[Entity]:
+        """All its entities, by what the coverage tells of them."""
+        names = [field.name for field in IDENTITY_SCHEMA if field.name != "org_id"]
+        rows = self._read(COVERAGE, names, self._is_ours).to_pylist()
+        return list({row["entity_id"]: msgspec.convert(row, Entity) for row in rows}.values())
 
     def rows_of(self, inventory: pa.Table) -> dict[str, pa.Table]:
-        """The rows of those entities of an inventory that have a complete answer, by table."""
+        """The rows of those entities of an inventory that have complete answers only, by table."""
         ids = inventory["entity_id"].combine_chunks()
-        coverage = self._rows(COVERAGE, ids, self._is_ours & pc.field("outcome").isin(_COMPLETE))
+        coverage = self._rows(COVERAGE, ids, self._is_ours)
+        is_complete = pc.is_in(coverage["outcome"], pa.array(_COMPLETE))
+        incomplete = coverage.filter(pc.invert(is_complete))["entity_id"].combine_chunks()
+        coverage = coverage.filter(pc.invert(pc.is_in(coverage["entity_id"], incomplete)))
         complete = coverage["entity_id"].combine_chunks()
         others = {name: self._rows(name, complete) for name in self._tables if name != COVERAGE}
         return {COVERAGE: coverage} | others

@@ -1,13 +1,17 @@
-"""Which workspaces are asked for by id: `--workspace-id` and `--ids-from`."""
+"""What is asked for one by one: `--workspace-id` and `--ids-from`, `--user` and `--users-from`."""
 
-from collections.abc import Iterable
+import re
+from collections.abc import Callable, Iterable
 from typing import TextIO
 
 from audit.errors import UsageError
 from audit.files import expand
+from audit.inventory import Users
 from audit.webex import ids
 
 _STDIN = "-"
+#: Enough to tell a mail address from something else; whose it is, the API says.
+_EMAIL = re.compile(r"[^\s@,;<>\"]+@[^\s@,;<>\"]+")
 
 
 def select(workspace_ids: Iterable[str], ids_from: str | None, stdin: TextIO | None) -> list[str] | None:
@@ -22,28 +26,54 @@ def select(workspace_ids: Iterable[str], ids_from: str | None, stdin: TextIO | N
     Raises:
         UsageError: the file can't be read or names nothing, or a text is no id.
     """
-    selected = dict.fromkeys((text.strip().rstrip("=") for text in workspace_ids), "--workspace-id")
-    if ids_from is not None:
-        lines = _read(ids_from, stdin)
+    return _select(workspace_ids, "--workspace-id", ids_from, stdin, "workspace", _check_id) or None
+
+
+def select_users(emails: Iterable[str], users_from: str | None, stdin: TextIO | None) -> Users | None:
+    """The users that were asked for, each once; None where none were.
+
+    Args:
+        emails: values of `--user`.
+        users_from: path of a file with one mail address a line, as `ids_from` of `select`.
+        stdin: standard input.
+
+    Raises:
+        UsageError: the file can't be read or names nobody, or a text is no mail address.
+    """
+    selected = _select(emails, "--user", users_from, stdin, "user", _check_email)
+    once = {email.lower(): email for email in reversed(selected)}
+    return Users("named", tuple(reversed(once.values()))) if once else None
+
+
+def _select(
+    texts: Iterable[str],
+    flag: str,
+    file: str | None,
+    stdin: TextIO | None,
+    noun: str,
+    check: Callable[[str, str], None],
+) -> list[str]:
+    selected = dict.fromkeys((text.strip().rstrip("=") for text in texts), flag)
+    if file is not None:
+        lines = _read(file, stdin)
         if not lines:
-            raise UsageError(f"{_title(ids_from)} names no workspace: expected one id a line")
+            raise UsageError(f"{_title(file)} names no {noun}: expected one a line")
         selected |= lines
     for text, place in selected.items():
-        _check(text, place)
-    return list(selected) or None
+        check(text, place)
+    return list(selected)
 
 
-def _read(ids_from: str, stdin: TextIO | None) -> dict[str, str]:
+def _read(file: str, stdin: TextIO | None) -> dict[str, str]:
     try:
-        data = _read_stdin(stdin) if ids_from == _STDIN else expand(ids_from).read_bytes()
+        data = _read_stdin(stdin) if file == _STDIN else expand(file).read_bytes()
         text = data.decode("utf-8-sig")
     except OSError as error:
-        raise UsageError(f"{_title(ids_from)}: {error.strerror}") from None
+        raise UsageError(f"{_title(file)}: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise UsageError(f"{_title(ids_from)} is not a text file: expected one id a line") from None
+        raise UsageError(f"{_title(file)} is not a text file: expected one a line") from None
     lines = {
-        line.strip().rstrip("="): f"{_title(ids_from)}, line {number}"
-        for number, line in enumerate(text.split("\n"), 1)
+        line.strip().rstrip("="): f"{_title(file)}, line {number}" for number, line in enumerate(text.split("\n"), 1)
     }
     return {line: place for line, place in lines.items() if line and not line.startswith("#")}
 
@@ -52,12 +82,21 @@ def _read_stdin(stdin: TextIO | None) -> bytes:
     return stdin.buffer.read() if stdin else b""
 
 
-def _title(ids_from: str) -> str:
-    return "standard input" if ids_from == _STDIN else ids_from
+def _title(file: str) -> str:
+    return "standard input" if file == _STDIN else file
 
 
-def _check(text: str, place: str) -> None:
-    shown = text if len(text) <= 60 else f"{text[:60]}…"
+def _shown(text: str) -> str:
+    return text if len(text) <= 60 else f"{text[:60]}…"
+
+
+def _check_email(text: str, place: str) -> None:
+    if not _EMAIL.fullmatch(text) or not text.isprintable():
+        raise UsageError(f"{place}: {_shown(text)!r} is no mail address: expected one such as alice@example.com")
+
+
+def _check_id(text: str, place: str) -> None:
+    shown = _shown(text)
     if ids.is_uuid(text):
         raise UsageError(
             f"{place}: {shown} is a bare UUID, which does not tell the region: give the id as the API lists it "

@@ -8,9 +8,12 @@ from conftest import VirtualClock, run_virtually
 from audit import crawl as crawl_module
 from audit.crawl import crawl
 from audit.datasets import DATASETS
-from audit.inventory import find_organization, take_inventory
+from audit.entity import EntityType
+from audit.inventory import take_inventory
+from audit.organizations import own_organization
 from audit.outcome import Outcome
 from audit.progress import Progress
+from audit.reading import Reader
 from audit.simulator.app import ADMIN_TOKEN, Simulation, serve
 from audit.simulator.faults import parse
 from audit.simulator.organization import Organization
@@ -38,37 +41,43 @@ class Recorder(Progress):
         self.requests = total
 
 
-def crawled(
-    simulation: Simulation, *, faults: str = "", concurrency: int = 5, revoke: bool = False
-) -> tuple[dict[int, dict[str, pa.Table]], Recorder]:
+def crawled(simulation: Simulation, **options: Any) -> tuple[dict[int, dict[str, pa.Table]], Recorder]:
     """The parts of a crawl whose faults begin behind the inventory."""
+    return crawled_with_refusals(simulation, **options)[:2]
+
+
+def crawled_with_refusals(
+    simulation: Simulation, *, faults: str = "", concurrency: int = 5, revoke: bool = False
+) -> tuple[dict[int, dict[str, pa.Table]], Recorder, dict[EntityType, ScopeError]]:
+    """The same, with the kinds of entity that were refused."""
     clock = VirtualClock()
     parts: dict[int, dict[str, pa.Table]] = {}
     progress = Recorder()
 
-    async def main() -> None:
+    async def main() -> dict[EntityType, ScopeError]:
         async with (
             serve(simulation) as url,
             connect(url, TOKENS, Pace(clock), **OPTIONS, clock=clock) as client,
         ):
-            organization = await find_organization(client, None)
-            inventory = await take_inventory(client, organization, None)
+            organization = await own_organization(client)
+            inventory = await take_inventory(client, organization, [EntityType.WORKSPACE])
             simulation.faults = parse(faults)
             if revoke:
                 simulation.tokens.clear()
-            await crawl(
+            return await crawl(
                 client,
                 PUSH_TO_TALK,
-                organization,
-                inventory,
+                organization.org_id,
+                Reader(client, PUSH_TO_TALK, organization),
+                inventory.entities,
                 lambda index, tables, _: parts.__setitem__(index, tables),
                 concurrency=concurrency,
                 progress=progress,
                 clock=clock,
             )
 
-    run_virtually(main())
-    return parts, progress
+    refused = run_virtually(main())
+    return parts, progress, refused
 
 
 def outcomes(parts: dict[int, dict[str, pa.Table]]) -> Counter[str]:
@@ -129,14 +138,20 @@ def test_a_fault_of_some_entities_leaves_the_others_unharmed(faults: str, outcom
 
 def test_twenty_first_answers_that_are_all_403_are_a_missing_scope() -> None:
     simulation = Simulation(Organization(300))
-    with pytest.raises(ScopeError, match=r"20 of 20 answers.*needs the scope spark-admin:workspaces_read"):
-        crawled(simulation, faults="403=1!")
+    parts, _, refused = crawled_with_refusals(simulation, faults="403=1!")
+    error = str(refused[EntityType.WORKSPACE])
+    assert "20 of 20 answers" in error
+    assert "needs the scope spark-admin:workspaces_read" in error
     assert len(simulation.log) < 40
+    assert set(outcomes(parts)) == {"forbidden", "not_licensed"}
+    unasked = [row for row in parts[0]["coverage"].to_pylist() if row["outcome"] == "forbidden" and not row["attempts"]]
+    assert len(unasked) > 200
+    assert all(row["error_message"].startswith("not asked: the token may not read") for row in unasked)
 
 
 def test_fewer_answers_that_are_all_403_are_a_missing_scope_too() -> None:
-    with pytest.raises(ScopeError, match="3 of 3 answers"):
-        crawled(Simulation(Organization(3, seed=3)), faults="403=1!")
+    _, _, refused = crawled_with_refusals(Simulation(Organization(3, seed=3)), faults="403=1!")
+    assert "3 of 3 answers" in str(refused[EntityType.WORKSPACE])
 
 
 def test_a_token_revoked_amid_the_crawl_ends_it() -> None:

@@ -4,8 +4,10 @@ import pyarrow as pa
 import pytest
 from conftest import VirtualClock, run_virtually
 
+from audit.entity import EntityType
 from audit.errors import AuditError, RefusedError, StoppedError, UsageError
-from audit.inventory import find_organization, take_inventory
+from audit.inventory import take_inventory
+from audit.organizations import check_org_ids, named_organizations, own_organization
 from audit.simulator.app import ADMIN_TOKEN, Simulation, serve
 from audit.simulator.faults import parse
 from audit.simulator.organization import Organization, webex_id
@@ -32,8 +34,10 @@ def take(
             serve(simulation) as url,
             connect(url, TOKENS, Pace(clock), **OPTIONS, clock=clock) as client,
         ):
-            organization = await find_organization(client, org_id)
-            return organization.org_id, organization.name, await take_inventory(client, organization, wanted)
+            named = await named_organizations(client, check_org_ids([org_id])) if org_id else []
+            organization = named[0] if named else await own_organization(client)
+            inventory = await take_inventory(client, organization, [EntityType.WORKSPACE], wanted)
+            return organization.org_id, organization.name, inventory.entities
 
     return run_virtually(main())
 
@@ -53,9 +57,8 @@ def test_an_inventory_is_sorted_whole_and_named() -> None:
         assert row["location_id"] == item.get("locationId")
         assert row["location_name"] == location_names.get(row["location_id"])
         calling = item.get("calling", {}).get("type", "webexCalling")
-        assert row["not_licensed_reason"] == (
-            None if calling == "webexCalling" else f"the inventory says calling type {calling}"
-        )
+        reason = None if calling == "webexCalling" else f"the inventory says calling type {calling}"
+        assert (row["known_outcome"], row["known_reason"]) == ("not_licensed" if reason else None, reason)
 
 
 def test_names_that_may_not_be_read_are_null_and_no_failure() -> None:
@@ -99,7 +102,7 @@ def test_workspaces_of_another_organization_than_asked_for_are_refused() -> None
         def workspace(self, index: int) -> Any:
             return super().workspace(index) | {"orgId": webex_id("ORGANIZATION", OTHER_UUID)}
 
-    with pytest.raises(RefusedError, match=f"the API lists workspaces of {OTHER_UUID}"):
+    with pytest.raises(RefusedError, match=f"the API lists entities of {OTHER_UUID}"):
         take(Simulation(Mixed(3)))
 
 

@@ -1,0 +1,148 @@
+"""The entities of an organization, by kind: all, or those wanted by id."""
+
+import logging
+from collections.abc import AsyncIterator, Collection
+
+import msgspec
+
+from audit.entity import Entity, EntityType, Inventory, inventory_table
+from audit.errors import RefusedError
+from audit.inventory.kind import PAGE_SIZE, Json, Kind
+from audit.inventory.people import CALLING_PEOPLE
+from audit.inventory.virtual_lines import VIRTUAL_LINES
+from audit.inventory.workspaces import WORKSPACES
+from audit.organizations import Organization
+from audit.webex import ids, wire
+from audit.webex.client import Client
+from audit.webex.errors import NotListedError, ScopeError, UnansweredError
+from audit.webex.listing import pages
+
+log = logging.getLogger(__name__)
+
+KINDS = {
+    EntityType.WORKSPACE: WORKSPACES,
+    EntityType.PERSON: CALLING_PEOPLE,
+    EntityType.VIRTUAL_LINE: VIRTUAL_LINES,
+}
+
+
+async def take_inventory(
+    client: Client, organization: Organization, kinds: Collection[EntityType], wanted: Collection[str] | None = None
+) -> Inventory:
+    """The entities of an organization.
+
+    Args:
+        client: the API.
+        organization: whose.
+        kinds: of which kinds. One that the token may not list is told in the inventory; the others go on.
+        wanted: take exactly the workspaces of these ids instead of all; the listing is then read only until it
+            has named each of them.
+
+    Raises:
+        RefusedError: the token may list none of them, or the API lists another organization's.
+        StoppedError: a listing could not be finished.
+    """
+    found: dict[str, Entity] = {}
+    unlisted: dict[str, str] = {}
+    errors: list[ScopeError | NotListedError] = []
+    for kind in kinds:
+        try:
+            found |= await _take(client, organization, KINDS[kind], wanted)
+        except (ScopeError, NotListedError) as error:
+            errors.append(error)
+            unlisted[kind] = str(error)
+    if errors and len(errors) == len(kinds):
+        raise _refusal(organization, errors[0])
+    for name, reason in unlisted.items():
+        log.warning("%s can't be audited: %s", name, reason)
+    entities = await with_location_names(client, organization, list(found.values()))
+    return Inventory(inventory_table(entities), unlisted)
+
+
+def _refusal(organization: Organization, error: ScopeError | NotListedError) -> Exception:
+    """An organization that the token does not manage is answered with 404 or 400 as well as with 403."""
+    if organization.is_own or isinstance(error, ScopeError):
+        return error
+    return RefusedError(f"the token does not seem to manage organization {organization.org_id}: {error}")
+
+
+async def _take(
+    client: Client, organization: Organization, kind: Kind, wanted: Collection[str] | None
+) -> dict[str, Entity]:
+    found: dict[str, Entity] = {}
+    missing = set(wanted) if wanted is not None else None
+    licences = await _calling_licences(client, organization) if kind.needs_licences else None
+    async for items in list_items(client, organization, kind):
+        for item in items:
+            if item["id"] not in found and (wanted is None or item["id"] in wanted):
+                found[item["id"]] = kind.read(item, licences)
+        if missing is not None and not (missing := missing - found.keys()):
+            break
+    return found | {entity_id: Entity(EntityType.WORKSPACE, entity_id) for entity_id in missing or ()}
+
+
+async def list_items(
+    client: Client, organization: Organization, kind: Kind, params: Json | None = None
+) -> AsyncIterator[list[Json]]:
+    """The pages of a kind's listing: their items that have an id.
+
+    Raises:
+        RefusedError: the token may not list them (403), or the API lists another organization's.
+        StoppedError: the listing could not be finished.
+    """
+    query = {**organization.params, **kind.params, **(params or {})}
+    async for page in pages(client, kind.path, query, kind.key, scope=kind.scope, probe=kind.probe):
+        items = []
+        for item in wire.objects(page):
+            _refuse_other_organization(item, organization)
+            if wire.text(item.get("id")):
+                items.append(item)
+            else:
+                log.warning("an item without an id is in the listing %s: it can't be asked for", kind.path)
+        yield items
+
+
+def _refuse_other_organization(item: Json, organization: Organization) -> None:
+    told = ids.uuid_of(wire.text(item.get("orgId")) or "")
+    if told and told != organization.org_id:
+        raise RefusedError(
+            f"asked for organization {organization.org_id}, the API lists entities of {told}: the token may not act "
+            "on the one asked for"
+        )
+
+
+async def _calling_licences(client: Client, organization: Organization) -> frozenset[str] | None:
+    """The ids of the licences for Webex Calling; None where the token may not read them."""
+    found: set[str] = set()
+    try:
+        async for page in pages(client, "/licenses", organization.params, "items", scope="spark-admin:licenses_read"):
+            found |= {
+                licence_id
+                for item in wire.objects(page)
+                if (wire.text(item.get("name")) or "").startswith("Webex Calling")
+                and (licence_id := wire.text(item.get("id")))
+            }
+    except (ScopeError, UnansweredError) as error:
+        log.info("licences can't be read (%s): people are asked for who may have none", error)
+        return None
+    return frozenset(found)
+
+
+async def with_location_names(client: Client, organization: Organization, entities: list[Entity]) -> list[Entity]:
+    """The same entities with the names of their locations, where the token may read them."""
+    if not any(entity.location_id and not entity.location_name for entity in entities):
+        return entities
+    names: dict[str, str] = {}
+    params = {**organization.params, "max": PAGE_SIZE}
+    try:
+        async for page in pages(client, "/locations", params, "items", scope="spark-admin:locations_read"):
+            for item in wire.objects(page):
+                location_id, name = wire.text(item.get("id")), wire.text(item.get("name"))
+                if location_id and name:
+                    names[location_id] = name
+    except (ScopeError, NotListedError) as error:
+        log.info("location names can't be read (%s): going on without", error)
+    return [
+        msgspec.structs.replace(entity, location_name=entity.location_name or names.get(entity.location_id or ""))
+        for entity in entities
+    ]

@@ -1,0 +1,70 @@
+"""People: `GET /people`, with calling data where a calling licence matters."""
+
+from audit.entity import Entity, EntityType
+from audit.inventory.kind import PAGE_SIZE, Json, Kind
+from audit.outcome import Outcome
+from audit.webex import wire
+
+SCOPE = "spark-admin:people_read"
+
+
+def read_person(item: Json) -> Entity:
+    """An item of `GET /people` as an entity."""
+    emails = item.get("emails")
+    sites = item.get("siteUrls")
+    return Entity(
+        EntityType.PERSON,
+        item["id"],
+        wire.text(item.get("displayName")),
+        wire.text(item.get("locationId")),
+        email=next((email for email in map(wire.text, emails if isinstance(emails, list) else []) if email), None),
+        # such as "mysite.webex.com#attendee"
+        site_urls=sorted({text.partition("#")[0] for text in map(wire.text, sites) if text})
+        if isinstance(sites, list)
+        else [],
+        known_outcome=None if is_human(item) else Outcome.NOT_LICENSED,
+        known_reason=None if is_human(item) else f"the inventory says type {item['type']}",
+    )
+
+
+def is_human(item: Json) -> bool:
+    """Whether an item is a user: a listing holds bots and apps as well."""
+    return item.get("type") not in ("bot", "appuser")
+
+
+def _read_calling(item: Json, calling_licences: frozenset[str] | None) -> Entity:
+    person = read_person(item)
+    if person.known_outcome or _may_call(item, calling_licences):
+        return person
+    return Entity(
+        person.entity_type,
+        person.entity_id,
+        person.entity_name,
+        person.location_id,
+        known_outcome=Outcome.NOT_LICENSED,
+        known_reason="the inventory names no licence for Webex Calling",
+    )
+
+
+def _may_call(item: Json, calling_licences: frozenset[str] | None) -> bool:
+    """Whether somebody may have Webex Calling: only who surely has not is left out.
+
+    With `callingData`, only a person of Webex Calling has a `locationId`. Licences are ids, which
+    `GET /licenses` tells the names of; they also came as one text with commas.
+    """
+    if item.get("locationId") or not isinstance(item.get("licenses"), list):
+        return True
+    licences = {each.strip() for text in map(wire.text, item["licenses"]) if text for each in text.split(",")}
+    return bool(licences if calling_licences is None else licences & calling_licences)
+
+
+#: With calling data, a page has 100 at most, whatever is asked for.
+CALLING_PEOPLE = Kind(
+    "/people",
+    "items",
+    SCOPE,
+    _read_calling,
+    {"callingData": "true", "excludeStatus": "true", "max": "100"},
+    needs_licences=True,
+)
+PEOPLE = Kind("/people", "items", SCOPE, lambda item, _: read_person(item), {"excludeStatus": "true", "max": PAGE_SIZE})

@@ -1,0 +1,28 @@
+"""Virtual lines: `GET /telephony/config/virtualLines`, whose items have no display name."""
+
+from audit.entity import Entity, EntityType
+from audit.inventory.kind import PAGE_SIZE, Json, Kind
+from audit.webex import wire
+
+
+def _read(item: Json, _: frozenset[str] | None) -> Entity:
+    names = [name for key in ("firstName", "lastName") if (name := wire.text(item.get(key)))]
+    place = item.get("location")
+    location = place if isinstance(place, dict) else {"name": place}
+    return Entity(
+        EntityType.VIRTUAL_LINE,
+        item["id"],
+        " ".join(names) or None,
+        wire.text(location.get("id")),
+        wire.text(location.get("name")),
+    )
+
+
+VIRTUAL_LINES = Kind(
+    "/telephony/config/virtualLines",
+    "virtualLines",
+    "spark-admin:telephony_config_read",
+    _read,
+    {"max": PAGE_SIZE},
+    probe=True,
+)

@@ -1,0 +1,134 @@
+"""Which organizations are audited: the token's own, those named, or all that it manages."""
+
+import logging
+from collections.abc import Collection, Iterable
+
+from audit.errors import RefusedError, StoppedError, UsageError
+from audit.outcome import Outcome
+from audit.webex import ids, wire
+from audit.webex.client import Client
+from audit.webex.listing import pages
+
+log = logging.getLogger(__name__)
+
+_SCOPE = "spark-admin:organizations_read"
+
+
+class Organization:
+    """An organization that is audited.
+
+    Attributes:
+        org_id: its UUID, as the tables have it.
+        webex_id: its id, as the API takes it.
+        is_own: it is addressed as the token's own, so that requests need no `orgId`.
+        name: its display name; None where the token may not read it.
+    """
+
+    def __init__(self, webex_id: str, *, is_own: bool, name: str | None = None) -> None:
+        uuid = ids.uuid_of(webex_id)
+        if uuid is None:
+            raise StoppedError(f"the API names an organization by {webex_id!r}, which holds no UUID")
+        self.org_id = uuid
+        self.webex_id = webex_id
+        self.is_own = is_own
+        self.name = name
+
+    @property
+    def params(self) -> dict[str, str]:
+        """The query that addresses it."""
+        return {} if self.is_own else {"orgId": self.webex_id}
+
+
+def check_org_ids(org_ids: Iterable[str], flag: str = "--org-id") -> list[str]:
+    """Ids or bare UUIDs of organizations as ids, each once.
+
+    Raises:
+        UsageError: one is neither.
+    """
+    checked: dict[str, str] = {}
+    for text in org_ids:
+        webex_id = ids.organization_id(text.strip())
+        if webex_id is None:
+            raise UsageError(
+                f"{flag}: organization {text!r}: expected its id as GET /organizations gives it (Y2lzY29…), or its UUID"
+            )
+        checked.setdefault(ids.uuid_of(webex_id) or "", webex_id)
+    return list(checked.values())
+
+
+async def own_organization(client: Client) -> Organization:
+    """The token's own organization, with its name where the token may read it.
+
+    Raises:
+        RefusedError: the token is refused, or has no scope that tells its organization.
+        StoppedError: it can't be found out.
+    """
+    organization = Organization(await _own_id(client), is_own=True)
+    organization.name = (await _names(client)).get(organization.org_id)
+    return organization
+
+
+async def named_organizations(client: Client, org_ids: Collection[str]) -> list[Organization]:
+    """The organizations of these ids (`check_org_ids`), with their names where the token may read them."""
+    organizations = [Organization(webex_id, is_own=False) for webex_id in org_ids]
+    names = await _names(client)
+    for organization in organizations:
+        organization.name = names.get(organization.org_id)
+    return organizations
+
+
+async def all_organizations(client: Client, excluded: Collection[str]) -> list[Organization]:
+    """All organizations that the token manages, but the excluded ones (`check_org_ids`).
+
+    Raises:
+        RefusedError: the token may not list them, or manages none.
+        UsageError: all of them are excluded.
+        StoppedError: they can't be listed.
+    """
+    listed: dict[str, Organization] = {}
+    async for page in pages(client, "/organizations", {}, "items", scope=_SCOPE):
+        for item in wire.objects(page):
+            if webex_id := wire.text(item.get("id")):
+                organization = Organization(webex_id, is_own=False, name=wire.text(item.get("displayName")))
+                listed.setdefault(organization.org_id, organization)
+    if not listed:
+        raise RefusedError(
+            "the token manages no organization (GET /organizations lists none): use a partner administrator's token, "
+            "or leave out --all-orgs to audit the token's own"
+        )
+    left_out = {ids.uuid_of(webex_id) or "" for webex_id in excluded}
+    for org_id in sorted(left_out - listed.keys()):
+        log.warning("--exclude-org %s: no such organization is listed", org_id)
+    kept = [organization for org_id, organization in listed.items() if org_id not in left_out]
+    if not kept:
+        raise UsageError(f"--exclude-org leaves out all {len(listed)} organizations that the token manages")
+    return kept
+
+
+async def _own_id(client: Client) -> str:
+    answer = await client.get("/people/me")
+    if answer.outcome in (Outcome.TIMEOUT, Outcome.SERVER_ERROR, Outcome.THROTTLED, Outcome.INVALID_RESPONSE):
+        raise client.unanswered("/people/me", answer, "spark:people_read")
+    found = wire.text(wire.body_object(answer.body).get("orgId")) if answer.outcome is Outcome.OK else None
+    if not found and answer.outcome is Outcome.FORBIDDEN:
+        # A service app may lack spark:people_read; its workspaces name the organization as well.
+        scope = "spark-admin:workspaces_read (or spark:people_read)"
+        async for page in pages(client, "/workspaces", {"max": "1"}, "items", scope=scope):
+            found = next((text for item in wire.objects(page) if (text := wire.text(item.get("orgId")))), None)
+            break
+    if not found:
+        raise StoppedError(
+            f"the token's own organization could not be found out (GET /people/me: HTTP {answer.status}, "
+            f"{answer.message or 'no orgId'}): check webex.base_url, or name the organization with --org-id"
+        )
+    return found
+
+
+async def _names(client: Client) -> dict[str, str]:
+    answer = await client.get("/organizations")
+    if answer.outcome is not Outcome.OK:
+        log.info("organization names can't be read (%s): going on without", answer.message)
+        return {}
+    items = wire.objects(wire.page_items(answer.body, "items") or [])
+    named = ((ids.uuid_of(wire.text(item.get("id")) or ""), wire.text(item.get("displayName"))) for item in items)
+    return {org_id: name for org_id, name in named if org_id and name}

@@ -1,0 +1,114 @@
+"""The reads of one entity: one for its settings, or one for each of its meeting sites."""
+
+from collections.abc import Collection
+from typing import NamedTuple
+
+import msgspec
+
+from audit.datasets import Dataset, Request
+from audit.datasets.dataset import ByUser
+from audit.entity import Entity
+from audit.organizations import Organization
+from audit.outcome import Outcome
+from audit.own_data import OwnDataGuard
+from audit.webex.client import Answer, Client
+
+
+class Reading(NamedTuple):
+    """What became of an entity, at one meeting site where its settings are of a site."""
+
+    site_url: str | None
+    answer: Answer
+
+
+def unasked(outcome: Outcome, reason: str | None) -> Answer:
+    """The answer to what is not asked, as it is known before."""
+    return Answer(outcome, None, b"", reason, None, 0, None)
+
+
+class Reader:
+    """Reads the settings of entities.
+
+    Args:
+        client: the API.
+        dataset: what to read.
+        organization: whose entities they are.
+        sites: read these meeting sites only, instead of all that a user has.
+        guard: told of each answer for a user; None where the caller is the only one.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        dataset: Dataset,
+        organization: Organization,
+        sites: Collection[str] = (),
+        guard: OwnDataGuard | None = None,
+    ) -> None:
+        self._client = client
+        self._dataset = dataset
+        self._params = {} if dataset.by_user else organization.params
+        self._sites = sites
+        self._guard = guard
+
+    async def read(self, entity: Entity) -> list[Reading]:
+        """Read one entity: a reading, or one for each site.
+
+        Raises:
+            AuditError: what ends the run (`audit.webex.client.Client.get`, `OwnDataGuard.on_answer`).
+        """
+        if entity.known_outcome:
+            return [Reading(None, unasked(entity.known_outcome, entity.known_reason))]
+        if self._dataset.by_user is None:
+            return [Reading(None, await self._get(self._dataset.request(entity, None)))]
+        # Without admin scope, a mail address is not looked at, not even the caller's own.
+        asked = entity if self._guard else msgspec.structs.replace(entity, email=None)
+        if self._sites:
+            return [await self._read_chosen(self._dataset.by_user, asked, site_url) for site_url in self._sites]
+        return await self._read_all_sites(self._dataset.by_user, asked)
+
+    async def _read_all_sites(self, by_user: ByUser, entity: Entity) -> list[Reading]:
+        answer, site_urls = await self._sites_of(by_user, entity, None)
+        for site_url in entity.site_urls:
+            # Only the default site knows whom it does not know: the directory may tell another one.
+            if answer.outcome is not Outcome.NOT_FOUND:
+                break
+            answer, site_urls = await self._sites_of(by_user, entity, site_url)
+        if not site_urls:
+            return [Reading(None, answer)]
+        return [await self._read_site(entity, site_url) for site_url in site_urls]
+
+    async def _read_chosen(self, by_user: ByUser, entity: Entity, site_url: str) -> Reading:
+        answer, site_urls = await self._sites_of(by_user, entity, site_url)
+        if site_urls and site_url not in site_urls:
+            reason = f"the user is not on this site, but on {', '.join(site_urls)}"
+            return Reading(site_url, _as(answer, Outcome.NOT_FOUND, reason))
+        return await self._read_site(entity, site_url) if site_urls else Reading(site_url, answer)
+
+    async def _read_site(self, entity: Entity, site_url: str) -> Reading:
+        answer = await self._get(self._dataset.request(entity, site_url))
+        if self._guard and answer.outcome is Outcome.OK and not entity.is_caller:
+            self._guard.on_answer(site_url, answer.body)
+        if self._dataset.censor and answer.outcome is Outcome.OK:
+            answer = msgspec.structs.replace(answer, body=self._dataset.censor(answer.body))
+        return Reading(site_url, answer)
+
+    async def _sites_of(self, by_user: ByUser, entity: Entity, site_url: str | None) -> tuple[Answer, list[str]]:
+        """The answer, and the URLs in it; where there are none, the answer says why."""
+        answer = await self._get(by_user.sites(entity, site_url))
+        if answer.outcome is not Outcome.OK:
+            hint = "" if site_url or answer.outcome is not Outcome.NOT_FOUND else "; --site asks another meeting site"
+            return _as(answer, answer.outcome, f"sites: {answer.message}{hint}"), []
+        try:
+            site_urls = by_user.read_sites(answer.body)
+        except ValueError as error:
+            return _as(answer, Outcome.INVALID_RESPONSE, f"sites: {error}"), []
+        return answer if site_urls else _as(answer, Outcome.NOT_FOUND, "the user has no meeting site"), site_urls
+
+    async def _get(self, request: Request) -> Answer:
+        has_pins = self._dataset.censor is not None
+        return await self._client.get(request.path, {**self._params, **request.params}, has_pins=has_pins)
+
+
+def _as(answer: Answer, outcome: Outcome, message: str) -> Answer:
+    return msgspec.structs.replace(answer, outcome=outcome, message=message, body=b"")

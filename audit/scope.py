@@ -1,0 +1,180 @@
+"""What a run sets out to audit: datasets, kinds of entity, organizations, users."""
+
+import hashlib
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import Any, Literal
+
+from audit import __version__
+from audit.config import Settings
+from audit.datasets import DATASETS, Dataset
+from audit.entity import EntityType
+from audit.errors import UsageError
+from audit.inventory import Users
+from audit.organizations import check_org_ids
+from audit.snapshot.manifest import Scope
+from audit.snapshot.reader import Snapshot
+from audit.webex import ids
+
+
+@dataclass(frozen=True)
+class RunScope:
+    """The scope of a run. Made by `scope_of`.
+
+    Attributes:
+        datasets: what is asked for.
+        kinds: kinds of entity, of datasets that are not addressed by user.
+        organizations: the token's own, those of `org_ids`, or all that it manages but `excluded`.
+        org_ids: ids of organizations, or those that a repeated run is bound to.
+        excluded: ids of organizations.
+        wanted: ids of workspaces; None for all.
+        users: of datasets that are addressed by user.
+        sites: meeting sites; none for all that a user has.
+        retry_failed: a snapshot whose complete answers are kept.
+    """
+
+    datasets: tuple[Dataset, ...]
+    kinds: tuple[EntityType, ...] = (EntityType.WORKSPACE,)
+    organizations: Literal["own", "named", "all"] = "own"
+    org_ids: tuple[str, ...] = ()
+    excluded: tuple[str, ...] = ()
+    wanted: Collection[str] | None = None
+    users: Users = field(default_factory=Users)
+    sites: tuple[str, ...] = ()
+    retry_failed: Snapshot | None = None
+
+    def kinds_of(self, dataset: Dataset) -> tuple[EntityType, ...]:
+        """The kinds of entity that a dataset is asked of."""
+        return tuple(kind for kind in dataset.scopes if dataset.by_user or kind in self.kinds)
+
+    @property
+    def is_by_user(self) -> bool:
+        """Whether a dataset is addressed by user, and so of the token's own organization only."""
+        return any(dataset.by_user for dataset in self.datasets)
+
+    def token_scopes(self) -> list[str]:
+        """The scopes that the token must have."""
+        own = self.is_by_user and self.users.which == "self"
+        scopes = {
+            dataset.by_user.own_scope if own and dataset.by_user else dataset.scopes[kind]
+            for dataset in self.datasets
+            for kind in self.kinds_of(dataset)
+        }
+        return sorted(scopes | ({"spark-admin:organizations_read"} if self.organizations == "all" else set()))
+
+    def journal(self, base_url: str) -> dict[str, Any]:
+        """What must be the same for a run and the one that resumes it."""
+        return {
+            "webex.base_url": base_url,
+            "organizations": [self.organizations, *self.org_ids],
+            "scope.exclude_orgs": list(self.excluded),
+            "scope.datasets": [dataset.name for dataset in self.datasets],
+            "scope.entities": list(self.kinds),
+            "workspace ids (SHA-256)": _digest(self.wanted),
+            "users": self.users.which,
+            "mail addresses (SHA-256)": _digest(self.users.emails),
+            "scope.sites": list(self.sites),
+            "--retry-failed": self.retry_failed.manifest.snapshot_id if self.retry_failed else None,
+            "version": __version__,
+        }
+
+    def for_manifest(self) -> Scope:
+        """What the manifest says of it."""
+        if self.retry_failed:
+            return self.retry_failed.manifest.scope
+        kinds = [kind for dataset in self.datasets for kind in self.kinds_of(dataset)]
+        return Scope(
+            [dataset.name for dataset in self.datasets],
+            list(dict.fromkeys(kinds)),
+            None if self.wanted is None else len(set(self.wanted)),
+            self.organizations,
+            [ids.uuid_of(each) or each for each in self.excluded],
+            self.users.which if self.is_by_user else None,
+            len(self.users.emails) if self.is_by_user and self.users.which == "named" else None,
+            list(self.sites) if self.is_by_user else [],
+        )
+
+
+def scope_of(settings: Settings, wanted: Collection[str] | None = None, users: Users | None = None) -> RunScope:
+    """The scope that settings and selections ask for.
+
+    Args:
+        settings: the configuration.
+        wanted: ids of workspaces.
+        users: users that were named.
+
+    Raises:
+        UsageError: it contradicts itself.
+    """
+    given = settings.scope
+    if users and given.all_users:
+        raise UsageError("--all-users audits all people: leave out --user and --users-from")
+    scope = RunScope(
+        tuple(_dataset(name) for name in dict.fromkeys(given.datasets)),
+        tuple(EntityType(name.replace("-", "_").upper()) for name in dict.fromkeys(given.entities)),
+        "all" if given.all_orgs else "named" if given.org_ids else "own",
+        tuple(check_org_ids(given.org_ids)),
+        tuple(check_org_ids(given.exclude_orgs, "--exclude-org")),
+        wanted,
+        users or Users("all" if given.all_users else "self"),
+        tuple(dict.fromkeys(_site_url(site) for site in given.sites)),
+    )
+    _check(scope, users)
+    return scope
+
+
+def retried_scope(snapshot: Snapshot) -> RunScope:
+    """The scope of a snapshot, to ask again for what has no complete answer.
+
+    Raises:
+        UsageError: this version does not know a dataset of it.
+    """
+    told = snapshot.manifest.scope
+    return RunScope(
+        tuple(_dataset(name) for name in told.datasets),
+        tuple(EntityType(kind) for kind in told.entities),
+        told.organizations,
+        () if told.organizations == "own" else tuple(check_org_ids(org.org_id for org in snapshot.manifest.orgs)),
+        users=Users(told.users or "self"),
+        sites=tuple(told.sites),
+        retry_failed=snapshot,
+    )
+
+
+def _dataset(name: str) -> Dataset:
+    known = DATASETS.get(name.replace("-", "_"))
+    if known is None:
+        names = [each.replace("_", "-") for each in DATASETS]
+        nearest = get_close_matches(name, names, n=1)
+        hint = f"did you mean {nearest[0]}?" if nearest else f"expected one of {', '.join(names)}"
+        raise UsageError(f"unknown dataset {name!r}: {hint}")
+    return known
+
+
+def _site_url(text: str) -> str:
+    return text.strip().lower().removeprefix("https://").rstrip("/")
+
+
+def _check(scope: RunScope, users: Users | None) -> None:
+    if scope.organizations == "all" and scope.org_ids:
+        raise UsageError(
+            "--all-orgs audits all organizations that the token manages: leave out --org-id (scope.org_ids)"
+        )
+    if scope.excluded and scope.organizations != "all":
+        raise UsageError("--exclude-org leaves out of --all-orgs: give that too")
+    if users and not scope.is_by_user:
+        raise UsageError("--user and --users-from name whose audio options to read: add --dataset audio-options")
+    if scope.is_by_user and (scope.organizations == "all" or len(scope.org_ids) > 1):
+        raise UsageError(
+            "audio-options can be read of the token's own organization only, as the API takes no orgId there: audit "
+            "each organization with a token of its own, or leave out --dataset audio-options"
+        )
+    if scope.wanted is not None and (scope.organizations == "all" or len(scope.org_ids) > 1):
+        raise UsageError("--workspace-id and --ids-from name workspaces of one organization: name it alone")
+    if scope.wanted is not None and set(scope.kinds) != {EntityType.WORKSPACE}:
+        raise UsageError("--workspace-id and --ids-from name workspaces: leave out --entity")
+
+
+def _digest(texts: Collection[str] | None) -> str | None:
+    return hashlib.sha256("\n".join(sorted(texts)).encode()).hexdigest() if texts else None

@@ -1,0 +1,79 @@
+"""Tells a fault of single entities from one that ends the crawl, or that of a kind of entity."""
+
+import logging
+from typing import NamedTuple
+
+from audit.datasets import Dataset
+from audit.entity import Entity, EntityType
+from audit.outcome import Outcome
+from audit.webex.client import Answer, Client
+from audit.webex.errors import ScopeError, UnansweredError
+
+log = logging.getLogger(__name__)
+
+#: So many first answers of a kind that are all 403 are a missing scope, and so many in a row that never
+#: came are an API that is gone: neither is a matter of single entities any more.
+VERDICT_AFTER = 20
+_NO_ANSWER = frozenset({Outcome.TIMEOUT, Outcome.SERVER_ERROR, Outcome.THROTTLED})
+
+
+class _Count(NamedTuple):
+    answers: int
+    forbidden: int
+    last: Answer
+
+
+class Watch:
+    """Watches the answers of a crawl.
+
+    Args:
+        dataset: what is asked for.
+        client: the API.
+        is_asking_again: those are asked that had no answer before, so that 403s are expected.
+
+    Attributes:
+        refused: kinds of entity whose answers were all 403, each with the error that tells the scope.
+    """
+
+    def __init__(self, dataset: Dataset, client: Client, *, is_asking_again: bool = False) -> None:
+        self.refused: dict[EntityType, ScopeError] = {}
+        self._dataset = dataset
+        self._client = client
+        self._is_asking_again = is_asking_again
+        self._counts: dict[EntityType, _Count] = {}
+        self._unanswered = 0
+
+    def on_answer(self, entity: Entity, answer: Answer, asked_at_s: float) -> None:
+        """Take note of an answer to what was first asked at that time, on the clock.
+
+        Raises:
+            UnansweredError: too many in a row were no answer at all, while nothing else was answered either.
+        """
+        kind = entity.entity_type
+        answers, forbidden, _ = self._counts.get(kind, (0, 0, answer))
+        is_forbidden = answer.outcome is Outcome.FORBIDDEN
+        self._counts[kind] = _Count(answers + 1, forbidden + is_forbidden, answer)
+        if answers + 1 == VERDICT_AFTER:
+            self._judge(kind)
+        is_alone = answer.outcome not in _NO_ANSWER or self._client.last_success_at_s >= asked_at_s
+        self._unanswered = 0 if is_alone else self._unanswered + 1
+        if self._unanswered >= VERDICT_AFTER:
+            raise UnansweredError(
+                f"{self._client.base_url} stopped answering: {self._unanswered} reads in a row failed, the last with: "
+                f"{answer.message}"
+            )
+
+    def on_end(self) -> None:
+        """Judge the kinds that had few answers."""
+        for kind in self._counts:
+            self._judge(kind)
+
+    def _judge(self, kind: EntityType) -> None:
+        answers, forbidden, last = self._counts[kind]
+        if forbidden < answers or self._is_asking_again or kind in self.refused:
+            return
+        self.refused[kind] = ScopeError(
+            f"the token may not read {self._dataset.name} of any {kind} (403, {answers} of {answers} answers): it "
+            f"needs the scope {self._dataset.scopes[kind]} and an administrator role; the API says: {last.message}"
+        )
+        log.debug("%s", self.refused[kind])

@@ -33,19 +33,23 @@ FLAGS = {
     "webex.token_file": "token-file",
     "scope.datasets": "dataset",
     "scope.entities": "entity",
-    "scope.org_id": "org-id",
+    "scope.org_ids": "org-id",
+    "scope.all_orgs": "all-orgs",
+    "scope.exclude_orgs": "exclude-org",
+    "scope.all_users": "all-users",
+    "scope.sites": "site",
     "pace.max_rate": "max-rate",
     "pace.concurrency": "concurrency",
     "output.path": "output",
     "output.formats": "format",
+    "output.csv_per_org": "csv-per-org",
     "output.allow_partial": "allow-partial",
     "run.deadline": "deadline",
     "run.metrics_file": "metrics-file",
     "log.format": "log-format",
 }
 
-DatasetName = Literal["push-to-talk"]
-EntityName = Literal["workspace"]
+EntityName = Literal["workspace", "person", "virtual-line"]
 FormatName = Literal["parquet", "csv"]
 LogFormat = Literal["text", "json"]
 
@@ -66,9 +70,13 @@ class WebexSettings(msgspec.Struct, frozen=True):
 class ScopeSettings(msgspec.Struct, frozen=True):
     """`[scope]`: what is audited."""
 
-    datasets: Annotated[list[DatasetName], Meta(min_length=1)] = msgspec.field(default_factory=lambda: ["push-to-talk"])
+    datasets: Annotated[list[str], Meta(min_length=1)] = msgspec.field(default_factory=lambda: ["push-to-talk"])
     entities: Annotated[list[EntityName], Meta(min_length=1)] = msgspec.field(default_factory=lambda: ["workspace"])
-    org_id: str | None = None
+    org_ids: list[str] = []
+    all_orgs: bool = False
+    exclude_orgs: list[str] = []
+    all_users: bool = False
+    sites: list[str] = []
 
 
 class PaceSettings(msgspec.Struct, frozen=True):
@@ -93,6 +101,7 @@ class OutputSettings(msgspec.Struct, frozen=True):
 
     path: str = "snapshots"
     formats: Annotated[list[FormatName], Meta(min_length=1)] = msgspec.field(default_factory=lambda: ["parquet", "csv"])
+    csv_per_org: bool = False
     allow_partial: bool = False
 
     @property

@@ -115,8 +115,8 @@ class ProgressLines(Progress):
         self._told_pause_to_s = 0.0
 
     def on_inventory(self, entities: int) -> None:
-        """Tell the size of the inventory."""
-        self._total = entities
+        """Tell the size of an inventory."""
+        self._total += entities
         log.info("inventory: %d entities", entities)
 
     def on_answer(self, outcome: Outcome) -> None:
@@ -147,6 +147,7 @@ class ProgressBar(Progress):
 
     def __init__(self, console: Console) -> None:
         self._resume_at_s = 0.0
+        self._total = 0
         self._bar = Bar(
             TextColumn("{task.description}"),
             BarColumn(bar_width=None),
@@ -174,8 +175,9 @@ class ProgressBar(Progress):
         return max(0.0, self._resume_at_s - time.monotonic())
 
     def on_inventory(self, entities: int) -> None:
-        """Show the size of the inventory."""
-        self._bar.reset(self._task, description="asking", total=entities, throttled=0)
+        """Show the size of an inventory, beside those before."""
+        self._total += entities
+        self._bar.update(self._task, description="asking", total=self._total)
 
     def on_resumed(self, entities: int) -> None:
         """Move the bar by what need not be asked again."""

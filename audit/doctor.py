@@ -10,18 +10,27 @@ import msgspec
 from audit.clock import Clock
 from audit.config import Settings
 from audit.credentials import find_tokens
-from audit.datasets import DATASETS
+from audit.datasets import Dataset, Request
+from audit.datasets.dataset import ByUser
+from audit.entity import Entity, EntityType
 from audit.errors import AuditError, LockedError
 from audit.files import make_dir
-from audit.inventory import find_organization
-from audit.job import connect_as
+from audit.inventory.listed import KINDS
+from audit.inventory.people import PEOPLE
+from audit.job import clients_of, connect_as, find_organizations
 from audit.lock import lock
+from audit.organizations import Organization
 from audit.outcome import Outcome
+from audit.own_data import OwnDataGuard
+from audit.scope import RunScope, scope_of
 from audit.webex.client import Client
 
 _LITTLE_SPACE = 1024**3
 #: A `Retry-After` beyond this is told, and not waited for.
 _PATIENCE_S = 60.0
+#: What a run exits with when it leaves a partial snapshot.
+_PARTIAL = 3
+_NAMES = {EntityType.WORKSPACE: "workspaces", EntityType.PERSON: "people", EntityType.VIRTUAL_LINE: "virtual-lines"}
 
 
 class Check(msgspec.Struct, frozen=True):
@@ -43,7 +52,7 @@ class Check(msgspec.Struct, frozen=True):
 async def examine(
     settings: Settings, environment: Mapping[str, str], clock: Clock, *, file_is_flag: bool
 ) -> list[Check]:
-    """Check token, API, scopes, organization and output.
+    """Check token, API, scopes, organizations and output.
 
     Args:
         settings: the configuration, which is known to load.
@@ -53,6 +62,10 @@ async def examine(
     """
     checks = [Check("configuration", "ok", f"base_url {settings.webex.base_url}"), _output(settings)]
     try:
+        scope = scope_of(settings)
+    except AuditError as error:
+        return [*checks, _failed("scope", error)]
+    try:
         tokens = find_tokens(settings.webex, environment, clock, file_is_flag=file_is_flag)
     except AuditError as error:
         return [*checks, _failed("token", error)]
@@ -61,7 +74,7 @@ async def examine(
             client.deadline_at_s = clock.monotonic_s() + _PATIENCE_S
             checks.append(await _token(client))
             if checks[-1].status == "ok":
-                checks += await _api(settings, client)
+                checks += await _api(client, scope)
     except AuditError as error:
         checks.append(_failed("api", error))
     return checks
@@ -97,27 +110,66 @@ async def _token(client: Client) -> Check:
     return Check("token", "ok", f"taken by the API, but may not tell whose it is ({answer.message})")
 
 
-async def _api(settings: Settings, client: Client) -> list[Check]:
+async def _api(client: Client, scope: RunScope) -> list[Check]:
     try:
-        organization = await find_organization(client, settings.scope.org_id)
+        organizations = await find_organizations(client, scope)
     except AuditError as error:
         return [_failed("organization", error)]
-    name = organization.name or "its name can't be read: spark-admin:organizations_read would add it"
-    checks = [Check("organization", "ok", f"{organization.org_id} ({name})")]
-    page = {**organization.params, "max": "1"}
-    answer = await client.get("/locations", page)
-    if answer.outcome is Outcome.OK:
-        checks.append(Check("locations", "ok", "names can be read"))
-    else:
-        message = f"names can't be read ({answer.message}): spark-admin:locations_read would add them"
-        checks.append(Check("locations", "warning", message))
-    scope = next(iter(DATASETS["push_to_talk"].scopes.values()))
-    answer = await client.get("/workspaces", page)
-    if answer.outcome is Outcome.OK:
-        checks.append(Check("workspaces", "ok", f"can be listed (scope {scope})"))
-    else:
-        checks.append(_failed("workspaces", client.unanswered("/workspaces", answer, scope)))
+    checks: list[Check] = []
+    for organization, own in zip(organizations, clients_of(client, organizations), strict=True):
+        name = organization.name or "its name can't be read: spark-admin:organizations_read would add it"
+        checks.append(Check("organization", "ok", f"{organization.org_id} ({name})"))
+        checks += await _reach(own, organization, scope)
+    failed = [check for check in checks if check.status == "failed"]
+    if len(failed) < len(organizations) * sum(len(scope.kinds_of(dataset)) for dataset in scope.datasets):
+        # Something could be audited, so that a run would commit a partial snapshot.
+        checks = [msgspec.structs.replace(each, exit_code=_PARTIAL) if each in failed else each for each in checks]
     return checks
+
+
+async def _reach(client: Client, organization: Organization, scope: RunScope) -> list[Check]:
+    checks: list[Check] = []
+    for dataset in scope.datasets:
+        if dataset.by_user:
+            checks.append(await _users(client, organization, scope, dataset, dataset.by_user))
+            continue
+        answer = await client.get("/locations", {**organization.params, "max": "1"})
+        if answer.outcome is Outcome.OK:
+            checks.append(Check("locations", "ok", "names can be read"))
+        else:
+            message = f"names can't be read ({answer.message}): spark-admin:locations_read would add them"
+            checks.append(Check("locations", "warning", message))
+        checks += [await _kind(client, organization, kind) for kind in scope.kinds_of(dataset)]
+    return checks
+
+
+async def _kind(client: Client, organization: Organization, entity_type: EntityType) -> Check:
+    kind, name = KINDS[entity_type], _NAMES[entity_type]
+    answer = await client.get(kind.path, {**organization.params, **kind.params, "max": "1"})
+    if answer.outcome is Outcome.OK:
+        return Check(name, "ok", f"can be listed (scope {kind.scope})")
+    return _failed(name, client.unanswered(kind.path, answer, kind.scope))
+
+
+async def _users(
+    client: Client, organization: Organization, scope: RunScope, dataset: Dataset, by_user: ByUser
+) -> Check:
+    """Whether the caller's own, or other users', settings can be read."""
+    name = dataset.name.replace("_", "-")
+    try:
+        if scope.users.which == "self":
+            request, needed = by_user.sites(Entity(EntityType.PERSON, ""), None), by_user.own_scope
+        else:
+            await OwnDataGuard.begin(client, dataset, by_user)
+            if scope.users.which == "named":
+                return Check(name, "ok", "other users' are not mistaken for the caller's own")
+            request, needed = Request(PEOPLE.path, {**organization.params, "max": "1"}), PEOPLE.scope
+        answer = await client.get(request.path, request.params, has_pins=True)
+        if answer.outcome is not Outcome.OK:
+            raise client.unanswered(request.path, answer, needed)
+    except AuditError as error:
+        return _failed(name, error)
+    return Check(name, "ok", f"can be read (scope {scope.token_scopes()[0]})")
 
 
 def exit_code(checks: list[Check]) -> int:

@@ -1,90 +1,58 @@
-"""A run from lock to commit: scope, deadline, resume."""
+"""A run from lock to commit: organizations side by side, deadline, resume."""
 
 import asyncio
 import hashlib
+import logging
 import math
-from collections.abc import AsyncIterator, Collection
+from collections import deque
+from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
-import msgspec
-import pyarrow as pa
-
-from audit import __version__, memory
 from audit.clock import Clock
 from audit.config import Settings
-from audit.crawl import crawl
-from audit.datasets import DATASETS, Dataset
-from audit.earlier import Earlier
-from audit.errors import AuditError, StoppedError, UsageError
+from audit.errors import AuditError, DeadlineError, RefusedError, StoppedError, UsageError
 from audit.files import make_dir
-from audit.inventory import Organization, find_organization, take_inventory
 from audit.lock import lock
+from audit.organization_run import OrganizationRun, requests_of
+from audit.organizations import Organization, all_organizations, named_organizations, own_organization
 from audit.progress import Progress
+from audit.scope import RunScope
 from audit.snapshot import draft as drafts
-from audit.snapshot.commit import OrgParts, RunFacts, commit
-from audit.snapshot.draft import Draft, PartFacts
-from audit.snapshot.manifest import Requests, Scope
+from audit.snapshot.commit import RunFacts, commit
+from audit.snapshot.draft import Draft
 from audit.snapshot.reader import Snapshot
 from audit.webex.client import Client, RequestCount
 from audit.webex.connection import connect
-from audit.webex.pace import Pace
+from audit.webex.errors import TokenRefusedError
+from audit.webex.pace import Ceiling, Pace
 from audit.webex.retry import RetryPolicy
 from audit.webex.tokens import TokenSource
 
+log = logging.getLogger(__name__)
 
-@dataclass(frozen=True)
-class Order:
-    """What a run is asked for, beside the settings.
-
-    Attributes:
-        wanted: ids of the workspaces to audit; None for all.
-        is_resuming: go on with the newest unfinished run, if there is one.
-        retry_failed: a snapshot whose complete answers are kept; the others are asked for again.
-    """
-
-    wanted: Collection[str] | None = None
-    is_resuming: bool = False
-    retry_failed: Snapshot | None = None
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What a run would do (`--dry-run`).
-
-    Attributes:
-        organization: its UUID and name.
-        entities: the size of the inventory.
-        requests: reads that the crawl would make; the inventory's own are made already.
-        rate_per_s: the rate that is expected: the remembered one, bounded by the ceiling; None where none is known.
-        duration_s: seconds at that rate.
-        scopes: what the token must have.
-    """
-
-    organization: tuple[str, str | None]
-    entities: int
-    requests: int
-    rate_per_s: float | None
-    duration_s: float | None
-    scopes: list[str]
+#: Organizations at once; each has an inventory and some batches in memory.
+_AT_ONCE = 20
+#: Seconds between the first starts, so that not all begin in the same moment.
+_SPREAD_S = 1.0
 
 
 async def run(
     settings: Settings,
     tokens: TokenSource,
-    order: Order,
+    scope: RunScope,
     *,
+    is_resuming: bool = False,
     progress: Progress,
     clock: Clock,
 ) -> Snapshot:
-    """Crawl what the settings name, and commit it.
+    """Crawl a scope, and commit it.
 
     Args:
         settings: the configuration.
         tokens: where the access token comes from.
-        order: what is asked for beside the settings.
+        scope: what is asked for.
+        is_resuming: go on with the newest unfinished run, if there is one.
         progress: is told of each step.
         clock: the time.
 
@@ -92,8 +60,8 @@ async def run(
         The committed snapshot, complete or partial.
 
     Raises:
-        UsageError: the output can't be written (before the first request), the organization's id is none, or an
-            unfinished run to resume had another scope.
+        UsageError: the output can't be written (before the first request), or an unfinished run to resume had
+            another scope.
         LockedError: another run holds the lock on the output.
         RefusedError: the token is refused or lacks a scope.
         StoppedError: the API can't be reached, the deadline is over, or the disk is full. Nothing is committed;
@@ -103,26 +71,32 @@ async def run(
     try:
         make_dir(output)
         with lock(output):
-            return await _run_alone(settings, tokens, order, progress, clock)
+            return await _run_alone(settings, tokens, scope, progress, clock, is_resuming=is_resuming)
     except OSError as error:
         raise drafts.unwritable(output, error) from None
 
 
 async def _run_alone(
-    settings: Settings, tokens: TokenSource, order: Order, progress: Progress, clock: Clock
+    settings: Settings, tokens: TokenSource, scope: RunScope, progress: Progress, clock: Clock, *, is_resuming: bool
 ) -> Snapshot:
     output = settings.output.folder
-    scope = _scope(settings, order)
-    draft = drafts.find_unfinished(output, scope) if order.is_resuming else None
-    draft = draft or drafts.create(output, clock.now(), scope)
+    journal = scope.journal(settings.webex.base_url)
+    draft = drafts.find_unfinished(output, journal) if is_resuming else None
+    draft = draft or drafts.create(output, clock.now(), journal)
     try:
         async with connect_as(settings, tokens, clock) as client:
             so_far = draft.requests_so_far()
             client.count = RequestCount(so_far.total, so_far.retried, so_far.throttled)
             client.on_pause = partial(_tell_pause, client, progress)
-            async with _deadline(settings, client, clock):
-                org = await _crawl(settings, client, draft, order, progress, clock)
-            return await _commit(settings, client, draft, order, org, progress, clock)
+            async with deadline(settings, client, clock):
+                organizations = await find_organizations(client, scope)
+                _check_resumed(draft, scope, organizations)
+                runs = [
+                    OrganizationRun(each, own, draft, settings, scope, progress=progress, clock=clock)
+                    for each, own in zip(organizations, clients_of(client, organizations), strict=True)
+                ]
+                await _audit(runs, clock)
+            return await _commit(settings, client, draft, scope, runs, progress, clock)
     except OSError as error:
         _leave(draft)
         place = f" at {error.filename}" if error.filename else f" below {draft.output}"
@@ -144,8 +118,12 @@ async def _run_alone(
 
 
 @asynccontextmanager
-async def _deadline(settings: Settings, client: Client, clock: Clock) -> AsyncIterator[None]:
-    """Stop what is in the block at the deadline, or at once when a wait would end behind it."""
+async def deadline(settings: Settings, client: Client, clock: Clock) -> AsyncIterator[None]:
+    """Stop what is in the block at the deadline, or at once when a wait would end behind it.
+
+    Raises:
+        DeadlineError: it is over.
+    """
     deadline_s = settings.run.deadline_s
     client.deadline_at_s = clock.monotonic_s() + deadline_s
     try:
@@ -154,7 +132,7 @@ async def _deadline(settings: Settings, client: Client, clock: Clock) -> AsyncIt
     except TimeoutError:
         if not within.expired():
             raise
-        raise StoppedError(f"the deadline of {settings.run.deadline} is over") from None
+        raise DeadlineError(f"the deadline of {settings.run.deadline} is over") from None
 
 
 def _tell_pause(client: Client, progress: Progress, pause_s: float) -> None:
@@ -169,8 +147,9 @@ def _leave(draft: Draft) -> None:
 
 
 def connect_as(settings: Settings, tokens: TokenSource, clock: Clock) -> AbstractAsyncContextManager[Client]:
-    """A client as the settings want it (`audit.webex.client.connect`)."""
-    pace = Pace(clock, settings.pace.max_rate, settings.pace.share, settings.pace.start_rate)
+    """A client as the settings want it (`audit.webex.connection.connect`)."""
+    ceiling = Ceiling(settings.pace.concurrency, settings.pace.max_rate)
+    pace = Pace(clock, ceiling, settings.pace.share, settings.pace.start_rate)
     retry = RetryPolicy(settings.retry.attempts, settings.retry.throttled_attempts, settings.retry.budget)
     return connect(
         settings.webex.base_url,
@@ -184,110 +163,120 @@ def connect_as(settings: Settings, tokens: TokenSource, clock: Clock) -> Abstrac
     )
 
 
-def _datasets(settings: Settings) -> list[Dataset]:
-    return [DATASETS[name.replace("-", "_")] for name in dict.fromkeys(settings.scope.datasets)]
+async def find_organizations(client: Client, scope: RunScope) -> list[Organization]:
+    """The organizations of a scope.
+
+    Raises:
+        UsageError: a dataset of it can't be read of an organization that is not the token's own.
+        RefusedError: the token is refused, or lacks the scope to tell them.
+        StoppedError: they can't be found out.
+    """
+    if scope.is_by_user:
+        own = await own_organization(client)
+        if others := [each for each in await named_organizations(client, scope.org_ids) if each.org_id != own.org_id]:
+            raise UsageError(
+                f"audio-options of organization {others[0].org_id} can't be read: the API takes no orgId there, and "
+                f"this token is of organization {own.org_id}: use a token of that organization"
+            )
+        return [own]
+    if scope.organizations == "own":
+        return [await own_organization(client)]
+    if scope.organizations == "named":
+        return await named_organizations(client, scope.org_ids)
+    listed = await all_organizations(client, scope.excluded)
+    if scope.retry_failed:
+        known = {org.org_id for org in scope.retry_failed.manifest.orgs}
+        listed = [each for each in listed if each.org_id in known]
+    return listed
 
 
-def _entities(settings: Settings) -> list[str]:
-    return [name.replace("-", "_").upper() for name in dict.fromkeys(settings.scope.entities)]
+def clients_of(client: Client, organizations: list[Organization]) -> list[Client]:
+    """A client for each organization, with a pace of its own where there are several."""
+    if len(organizations) == 1:
+        return [client]
+    clients = [client.beside(client.pace.beside()) for _ in organizations]
+    for each in clients:
+        each.on_pause = lambda _: None  # that one organization pauses, holds no other back
+    return clients
 
 
-def _scope(settings: Settings, order: Order) -> dict[str, Any]:
-    """What must be the same for a run and the one that resumes it."""
-    ids = None if order.wanted is None else hashlib.sha256("\n".join(sorted(order.wanted)).encode()).hexdigest()
-    return {
-        "webex.base_url": settings.webex.base_url,
-        "scope.org_id": settings.scope.org_id,
-        "scope.datasets": [dataset.name for dataset in _datasets(settings)],
-        "scope.entities": _entities(settings),
-        "workspace ids (SHA-256)": ids,
-        "--retry-failed": order.retry_failed.manifest.snapshot_id if order.retry_failed else None,
-        "version": __version__,
-    }
-
-
-async def _crawl(
-    settings: Settings, client: Client, draft: Draft, order: Order, progress: Progress, clock: Clock
-) -> OrgParts:
-    organization = await find_organization(client, settings.scope.org_id)
-    if others := draft.organizations() - {organization.org_id}:
+def _check_resumed(draft: Draft, scope: RunScope, organizations: list[Organization]) -> None:
+    others = draft.organizations() - {each.org_id for each in organizations}
+    if others and scope.organizations != "all":
         raise UsageError(
             f"the unfinished run {draft.journal.snapshot_id} is of organization {', '.join(sorted(others))}, and this "
-            f"token's is {organization.org_id}: resume it with its own token, or run without --resume"
+            f"token's is {organizations[0].org_id}: resume it with its own token, or run without --resume"
         )
-    if rate_per_s := memory.recall_rate(client.base_url, organization.org_id):
-        client.pace.start_from(rate_per_s)
-    datasets = _datasets(settings)
-    earlier = {each.name: _earlier(order, organization, each) for each in datasets}
-    inventory = draft.load_inventory(organization.org_id)
-    if inventory is None:
-        first = earlier[datasets[0].name]
-        inventory = first.inventory() if first else await take_inventory(client, organization, order.wanted)
-        draft.save_inventory(organization.org_id, inventory)
-    progress.on_inventory(inventory.num_rows * len(datasets))
+
+
+async def _audit(runs: list[OrganizationRun], clock: Clock) -> None:
+    """Audit all organizations; one that fails is told in its run, unless nothing else is left.
+
+    Raises:
+        AuditError: no organization could be audited, or one can't be within the deadline.
+    """
+    if len(runs) == 1:
+        await runs[0].run()
+        return
+    await _side_by_side(runs, clock)
+    errors = [each.error for each in runs if each.error]
+    if late := [error for error in errors if isinstance(error, DeadlineError)]:
+        raise late[0]
+    if len(errors) == len(runs):
+        # What can be resumed goes first: then it should be.
+        first = min(errors, key=lambda error: isinstance(error, RefusedError))
+        first.args = (f"none of {len(runs)} organizations could be audited; the first: {first}",)
+        raise first
+    for each in runs:
+        if each.error:
+            await asyncio.to_thread(each.give_up)
+
+
+async def _side_by_side(runs: list[OrganizationRun], clock: Clock) -> None:
+    # The same order every night, which follows from nothing that clients have in common: the vendor
+    # advises to spread organizations by a hash ("Rate Limiting", developer.webex.com).
+    waiting = deque(sorted(runs, key=lambda each: hashlib.sha256(each.organization.org_id.encode()).digest()))
+
+    async def work(index: int) -> None:
+        await clock.sleep(index * _SPREAD_S)
+        while waiting:
+            one = waiting.popleft()
+            try:
+                await one.run()
+            except TokenRefusedError:
+                raise
+            except (RefusedError, StoppedError) as error:
+                one.error = error
+                log.error("organization %s (%s): %s", one.organization.org_id, one.organization.name, error)
+
     try:
-        for dataset in datasets:
-            await crawl(
-                client,
-                dataset,
-                organization,
-                inventory,
-                partial(_write_part, draft, client, organization.org_id, dataset.name),
-                concurrency=settings.pace.concurrency,
-                progress=progress,
-                is_done=partial(draft.has_part, organization.org_id, dataset.name),
-                earlier=earlier[dataset.name],
-                stall_s=settings.run.stall_s,
-                clock=clock,
-            )
-    finally:
-        if rate_per_s := client.pace.settled_per_s:
-            memory.remember_rate(client.base_url, organization.org_id, rate_per_s)
-    return OrgParts(organization.org_id, organization.name, inventory)
-
-
-def _earlier(order: Order, organization: Organization, dataset: Dataset) -> Earlier | None:
-    if order.retry_failed is None:
-        return None
-    if organization.org_id not in {org.org_id for org in order.retry_failed.manifest.orgs}:
-        raise UsageError(
-            f"snapshot {order.retry_failed.manifest.snapshot_id} is not of organization {organization.org_id}: retry "
-            "it with its own token or --org-id"
-        )
-    return Earlier(order.retry_failed, organization.org_id, dataset)
-
-
-def _write_part(
-    draft: Draft,
-    client: Client,
-    org_id: str,
-    dataset: str,
-    index: int,
-    tables: dict[str, pa.Table],
-    unknown_fields: dict[str, int],
-) -> None:
-    draft.write_part(org_id, dataset, index, tables, PartFacts(unknown_fields, _requests(client)))
-
-
-def _requests(client: Client) -> Requests:
-    return msgspec.convert(client.count, Requests, from_attributes=True)
+        async with asyncio.TaskGroup() as group:
+            for index in range(min(_AT_ONCE, len(runs))):
+                group.create_task(work(index))
+    except BaseExceptionGroup as failures:
+        raise failures.exceptions[0] from None
 
 
 async def _commit(
-    settings: Settings, client: Client, draft: Draft, order: Order, org: OrgParts, progress: Progress, clock: Clock
+    settings: Settings,
+    client: Client,
+    draft: Draft,
+    scope: RunScope,
+    runs: list[OrganizationRun],
+    progress: Progress,
+    clock: Clock,
 ) -> Snapshot:
     progress.on_commit()
-    wanted = order.retry_failed.manifest.scope.entity_ids if order.retry_failed else order.wanted
-    count = wanted if isinstance(wanted, int | None) else len(set(wanted))
-    datasets = _datasets(settings)
     facts = RunFacts(
         finished_at=clock.now(),
         base_url=client.base_url,
-        scope=Scope([dataset.name for dataset in datasets], _entities(settings), count),
-        requests=_requests(client),
+        scope=scope.for_manifest(),
+        requests=requests_of(client),
     )
-    tables = {dataset.name: dataset.tables for dataset in datasets}
-    return await _to_the_end(partial(commit, draft, facts, [org], tables, settings.output.formats))
+    tables = {dataset.name: dataset.tables for dataset in scope.datasets}
+    orgs = [each.parts() for each in runs]
+    work = partial(commit, draft, facts, orgs, tables, settings.output.formats, csv_per_org=settings.output.csv_per_org)
+    return await _to_the_end(work)
 
 
 async def _to_the_end(work: partial[Snapshot]) -> Snapshot:
@@ -300,27 +289,3 @@ async def _to_the_end(work: partial[Snapshot]) -> Snapshot:
             if task.cancelled():
                 raise
     return task.result()
-
-
-async def plan(settings: Settings, tokens: TokenSource, order: Order, *, clock: Clock) -> Plan:
-    """What a run would do: takes the inventory, and crawls nothing.
-
-    Raises:
-        AuditError: as `run`, where the inventory can't be taken.
-    """
-    async with connect_as(settings, tokens, clock) as client, _deadline(settings, client, clock):
-        organization = await find_organization(client, settings.scope.org_id)
-        datasets = _datasets(settings)
-        inventory = await take_inventory(client, organization, order.wanted)
-        rate_per_s = memory.recall_rate(client.base_url, organization.org_id)
-    asked = inventory["not_licensed_reason"].null_count * len(datasets)
-    rates = [rate for rate in (rate_per_s, settings.pace.max_rate) if rate]
-    scopes = {scope for dataset in datasets for scope in dataset.scopes.values()}
-    return Plan(
-        (organization.org_id, organization.name),
-        inventory.num_rows,
-        asked,
-        min(rates) if rates else None,
-        asked / min(rates) if rates else None,
-        sorted(scopes),
-    )

@@ -15,7 +15,7 @@ class Progress:
         """The run is over."""
 
     def on_inventory(self, entities: int) -> None:
-        """The inventory is taken: so many entities are to be crawled."""
+        """An inventory is taken: so many further entities are to be crawled."""
 
     def on_resumed(self, entities: int) -> None:
         """So many entities were answered by the run that this one resumes."""

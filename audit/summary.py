@@ -7,9 +7,13 @@ import msgspec
 
 from audit.console import printable
 from audit.doctor import Check
-from audit.job import Plan
 from audit.outcome import Outcome
+from audit.plan import OrgPlan, Plan
+from audit.snapshot.manifest import Org, Scope
 from audit.snapshot.reader import Snapshot
+
+#: Organizations that a line of the list names.
+_NAMED = 3
 
 
 def as_json(value: Any) -> str:
@@ -38,16 +42,21 @@ def render(snapshot: Snapshot) -> str:
     return "\n".join(_lines(snapshot))
 
 
+def unfinished(snapshot: Snapshot) -> list[Org]:
+    """The organizations that are not complete."""
+    return [org for org in snapshot.manifest.orgs if org.status != "complete"]
+
+
 def _lines(snapshot: Snapshot) -> Iterator[str]:
     manifest = snapshot.manifest
-    scope, requests = manifest.scope, manifest.requests
-    entities = "all" if scope.entity_ids is None else f"{scope.entity_ids} by id"
+    requests = manifest.requests
     duration_s = (manifest.finished_at - manifest.started_at).total_seconds()
     yield f"snapshot {manifest.snapshot_id}  {manifest.status}"
     yield f"  path       {printable(str(snapshot.path))}"
-    for org in manifest.orgs:
-        yield f"  org        {printable(org.name or '(name not readable)')}  {org.org_id}  {org.status}"
-    yield f"  scope      {', '.join(scope.datasets)} of {', '.join(scope.entities)}: {entities}"
+    if len(manifest.orgs) > 1:
+        yield f"  orgs       {len(manifest.orgs)}, of which {len(unfinished(snapshot))} are not complete"
+    yield from _organizations(manifest.orgs)
+    yield f"  scope      {_scope(manifest.scope)}"
     yield f"  started    {manifest.started_at:%Y-%m-%d %H:%M:%S} UTC, took {duration_s:.1f} s"
     yield f"  requests   {requests.total} ({requests.retried} repeated, {requests.throttled} throttled)"
     for dataset, counts in manifest.outcomes.items():
@@ -61,12 +70,36 @@ def _lines(snapshot: Snapshot) -> Iterator[str]:
             yield f"  unknown    {dataset}: fields that are in no table: {names}"
 
 
+def _organizations(orgs: list[Org]) -> Iterator[str]:
+    """A table of organizations: id, status, entities, name, and what went wrong."""
+    width = max((len(str(org.entities)) for org in orgs), default=0)
+    for org in orgs:
+        name = printable(org.name or "(name not readable)")
+        yield f"  org        {org.org_id}  {org.status:<10}  {org.entities:>{width}} entities  {name}"
+        if org.message:
+            yield f"             {printable(org.message)}"
+        for dataset, kinds in org.unlisted.items():
+            for kind, reason in kinds.items():
+                if reason != org.message:
+                    yield f"             {dataset} of {kind}: {printable(reason)}"
+
+
+def _scope(scope: Scope) -> str:
+    entities = "all" if scope.entity_ids is None else f"{scope.entity_ids} by id"
+    users = {"self": "the token's own user", "all": "all people", "named": f"{scope.user_count} named users"}
+    whose = f"; users: {users[scope.users]}" if scope.users else ""
+    where = f" on {', '.join(scope.sites)}" if scope.sites else ""
+    which = "" if scope.users and scope.entities == ["PERSON"] else f": {entities}"
+    return f"{', '.join(scope.datasets)} of {', '.join(scope.entities)}{which}{whose}{where}"
+
+
 def render_list(snapshots: list[Snapshot]) -> str:
     """Snapshots, a line each, the oldest first."""
     lines = [f"{'SNAPSHOT':<23} {'STATUS':<8} {'ENTITIES':>8} {'NO ANSWER':>9}  ORGANIZATION"]
     for snapshot in snapshots:
         manifest = snapshot.manifest
-        names = ", ".join(printable(org.name or org.org_id) for org in manifest.orgs)
+        names = ", ".join(printable(org.name or org.org_id) for org in manifest.orgs[:_NAMED])
+        names += f" and {len(manifest.orgs) - _NAMED} more" if len(manifest.orgs) > _NAMED else ""
         entities = sum(sum(counts.values()) for counts in manifest.outcomes.values())
         lines.append(
             f"{manifest.snapshot_id:<23} {manifest.status:<8} {entities:>8} {unanswered(snapshot):>9}  {names}"
@@ -76,19 +109,23 @@ def render_list(snapshots: list[Snapshot]) -> str:
 
 def render_plan(plan: Plan) -> str:
     """What a run would do."""
-    org_id, name = plan.organization
     rate = "not known yet: it is found by starting gently" if plan.rate_per_s is None else f"{plan.rate_per_s:g}/s"
     duration = "" if plan.duration_s is None else f", about {plan.duration_s:.0f} s"
     return "\n".join(
         [
             "a run would audit",
-            f"  org        {printable(name or '(name not readable)')}  {org_id}",
+            *map(_planned, plan.organizations),
             f"  entities   {plan.entities}",
             f"  requests   {plan.requests}",
             f"  rate       {rate}{duration}",
             f"  scopes     {', '.join(plan.scopes)}",
         ]
     )
+
+
+def _planned(org: OrgPlan) -> str:
+    told = f"{org.entities} entities" if org.message is None else f"can't be audited: {printable(org.message)}"
+    return f"  org        {org.org_id}  {printable(org.name or '(name not readable)')}: {told}"
 
 
 def render_checks(checks: list[Check]) -> str:

@@ -19,8 +19,10 @@ from audit.cli import cli
 from audit.clock import Clock
 from audit.config import FLAGS, Settings, load
 from audit.console import set_up_logging
-from audit.job import Order, run
+from audit.inventory import Users
+from audit.job import run
 from audit.progress import Progress
+from audit.scope import retried_scope, scope_of
 from audit.simulator.app import ADMIN_TOKEN, Simulation, serve
 from audit.snapshot.reader import Snapshot
 from audit.webex.tokens import StaticTokens, Token
@@ -111,15 +113,18 @@ def audit(settings: Callable[..., Settings], clock: VirtualClock) -> Callable[..
         wanted: list[str] | None = None,
         is_resuming: bool = False,
         retry_failed: Snapshot | None = None,
+        users: Users | None = None,
+        token: str = ADMIN_TOKEN,
         **flags: object,
     ) -> Snapshot:
         async def main() -> Snapshot:
             simulation.now_s = asyncio.get_running_loop().time
             async with serve(simulation, port=ports[0] if ports else 0) as base_url:
                 ports.append(int(base_url.rpartition(":")[2].partition("/")[0]))
-                order = Order(wanted, is_resuming, retry_failed)
-                tokens = StaticTokens(Token(ADMIN_TOKEN))
-                return await run(settings(base_url, **flags), tokens, order, progress=Progress(), clock=clock)
+                given = settings(base_url, **flags)
+                scope = retried_scope(retry_failed) if retry_failed else scope_of(given, wanted, users)
+                tokens = StaticTokens(Token(token))
+                return await run(given, tokens, scope, is_resuming=is_resuming, progress=Progress(), clock=clock)
 
         return run_virtually(main())
 

@@ -238,7 +238,12 @@ def test_the_demo_needs_nothing_and_leaves_a_snapshot(
     assert result.code == 0
     (path,) = re.findall(r"open (\S+): who may open a microphone", result.out)
     assert (tmp_path / path).read_text().startswith('"org_id","entity_type"')
-    assert webex_audit("demo", "--workspaces", 5, "--faults", "", "--json").out.startswith("{")
+    (path,) = re.findall(r"open (\S+): how users join the audio", result.out)
+    assert (tmp_path / path).read_text().startswith('"org_id","entity_type"')
+    small = ["--workspaces", 5, "--people", 5, "--faults", "", "--json"]
+    first, second = json.loads(webex_audit("demo", *small).out)
+    assert [len(first["orgs"]), len(second["orgs"])] == [2, 1]
+    assert second["tables"].keys() == {"coverage", "audio_options"}
     assert webex_audit("demo", "--faults", "nonsense").code == 2
 
 

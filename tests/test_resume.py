@@ -152,8 +152,10 @@ def test_resume_with_another_scope_is_refused_with_the_difference(audit: Audit, 
     organization = Organization(WORKSPACES)
     with pytest.raises(StoppedError):
         audit(Simulation(organization, parse(DYING)), retry__budget=5)
-    with pytest.raises(UsageError, match=r"had another scope \(.*scope\.org_id was None and is 'Y2l.*without --resume"):
-        audit(Simulation(organization), is_resuming=True, scope__org_id=organization.org_id)
+    with pytest.raises(
+        UsageError, match=r"had another scope \(.*organizations was \['own'\] and is \['named', 'Y2l.*without --resume"
+    ):
+        audit(Simulation(organization), is_resuming=True, scope__org_ids=[organization.org_id])
     with pytest.raises(UsageError, match="workspace ids"):
         audit(Simulation(organization), is_resuming=True, wanted=[organization.workspace(1)["id"]])
 

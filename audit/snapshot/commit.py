@@ -9,11 +9,14 @@ from itertools import chain
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as pcsv
 import pyarrow.parquet as pq
 
 from audit import __version__
+from audit.columns import without_docs
 from audit.config import FormatName
+from audit.entity import Inventory
 from audit.errors import AuditError
 from audit.files import make_dir, private_file, sha256_of, sync_dir
 from audit.outcome import Outcome
@@ -27,10 +30,10 @@ from audit.snapshot.manifest import (
     FileEntry,
     Manifest,
     Org,
+    OrgStatus,
     Previous,
     Requests,
     Scope,
-    Status,
     TableEntry,
     Tool,
     write_manifest,
@@ -45,17 +48,30 @@ ROW_GROUP_ROWS = 100_000
 
 @dataclass(frozen=True)
 class OrgParts:
-    """An organization whose parts are all written.
+    """An organization of a run; all parts of its inventories are written.
 
     Attributes:
         org_id: its UUID.
         name: its display name, if known.
-        inventory: its entities, a table with the column `entity_id`; each dataset has a part for each slice.
+        inventories: by dataset; each slice of one has a part. Of what is refused as a whole, there is none.
+        is_refused: nothing could be audited of it, since the token may not.
+        message: what stopped it, if something did.
     """
 
     org_id: str
     name: str | None
-    inventory: pa.Table
+    inventories: Mapping[str, Inventory]
+    is_refused: bool = False
+    message: str | None = None
+
+    def entry(self, outcomes: Iterable[Counter[str]]) -> Org:
+        """What the manifest says of it, given its outcomes in each dataset."""
+        ids = {each for inventory in self.inventories.values() for each in inventory.entities["entity_id"].to_pylist()}
+        unlisted = {name: inventory.unlisted for name, inventory in self.inventories.items() if inventory.unlisted}
+        is_whole = not self.message and not unlisted and all(_is_complete(count) for count in outcomes)
+        nothing: OrgStatus = "refused" if self.is_refused else "unanswered"
+        status = ("complete" if is_whole else "partial") if self.inventories else nothing
+        return Org(self.org_id, self.name, status, len(ids), unlisted, self.message)
 
 
 @dataclass(frozen=True)
@@ -74,6 +90,8 @@ def commit(
     orgs: list[OrgParts],
     datasets: Mapping[str, Mapping[str, pa.Schema]],
     formats: Iterable[FormatName],
+    *,
+    csv_per_org: bool = False,
 ) -> Snapshot:
     """Make a draft a snapshot.
 
@@ -83,24 +101,28 @@ def commit(
         orgs: the organizations of its scope.
         datasets: the tables of each dataset, with their schemas.
         formats: which files to write.
+        csv_per_org: write CSV for each organization, instead of one for all.
 
     Raises:
         AuditError: an entity of an inventory has not exactly one outcome in each dataset.
         OSError: the disk refuses.
     """
     outcomes = {
-        dataset: {org.org_id: _count_outcomes(draft, org, dataset) for org in orgs} for dataset in sorted(datasets)
+        dataset: {org.org_id: _count_outcomes(draft, org, dataset) for org in orgs if dataset in org.inventories}
+        for dataset in sorted(datasets)
     }
     schemas = {COVERAGE: COVERAGE_SCHEMA} | {
         name: schema for tables in datasets.values() for name, schema in tables.items()
     }
     tables = {
-        name: write_table(draft.folder, name, schema, _rows(draft, name, orgs, datasets), set(formats))
+        name: write_table(
+            draft.folder, name, schema, _rows(draft, name, orgs, datasets), set(formats), csv_per_org=csv_per_org
+        )
         for name, schema in schemas.items()
     }
     entries = [
-        Org(org.org_id, org.name, _status(counts[org.org_id] for counts in outcomes.values()), org.inventory.num_rows)
-        for org in orgs
+        org.entry(counts[org.org_id] for counts in outcomes.values() if org.org_id in counts)
+        for org in sorted(orgs, key=lambda each: each.org_id)
     ]
     manifest = Manifest(
         format_version=FORMAT_VERSION,
@@ -125,16 +147,19 @@ def commit(
 
 
 def _count_outcomes(draft: Draft, org: OrgParts, dataset: str) -> Counter[str]:
+    """The outcomes of an organization in a dataset, if each entity has one (or one for each site)."""
     counts: Counter[str] = Counter()
+    inventory = org.inventories[dataset].entities["entity_id"]
     answered = 0
     for part in draft.read_parts(org.org_id, dataset, COVERAGE):
-        asked = org.inventory["entity_id"].slice(answered, part.num_rows)
-        if not asked.equals(part["entity_id"]):
+        entity_ids = pc.unique(part["entity_id"])
+        is_doubled = part.group_by(["entity_id", "site_url"]).aggregate([]).num_rows != part.num_rows
+        if is_doubled or not inventory.slice(answered, len(entity_ids)).combine_chunks().equals(entity_ids):
             raise AuditError(f"{dataset} of {org.org_id}: the coverage is not that of the inventory at row {answered}")
-        answered += part.num_rows
+        answered += len(entity_ids)
         counts.update(part["outcome"].to_pylist())
-    if answered != org.inventory.num_rows:
-        raise AuditError(f"{dataset} of {org.org_id}: {answered} outcomes for {org.inventory.num_rows} entities")
+    if answered != len(inventory):
+        raise AuditError(f"{dataset} of {org.org_id}: {answered} outcomes for {len(inventory)} entities")
     return counts
 
 
@@ -142,8 +167,8 @@ def _count_unknown(draft: Draft, orgs: list[OrgParts], dataset: str) -> dict[str
     return _total(Counter(each.unknown_fields) for org in orgs for each in draft.read_facts(org.org_id, dataset))
 
 
-def _status(counts: Iterable[Counter[str]]) -> Status:
-    return "complete" if all(Outcome(word).is_complete for count in counts for word in count) else "partial"
+def _is_complete(outcomes: Counter[str]) -> bool:
+    return all(Outcome(word).is_complete for word in outcomes)
 
 
 def _total(counts: Iterable[Counter[str]]) -> dict[str, int]:
@@ -151,13 +176,14 @@ def _total(counts: Iterable[Counter[str]]) -> dict[str, int]:
 
 
 def _rows(
-    draft: Draft, table: str, orgs: list[OrgParts], datasets: Mapping[str, object]
+    draft: Draft, table: str, orgs: list[OrgParts], datasets: Mapping[str, Mapping[str, object]]
 ) -> Iterator[tuple[str, Iterable[pa.Table]]]:
+    """The rows of a table, organization by organization; one without an inventory of it has none."""
     for org in sorted(orgs, key=lambda each: each.org_id):
-        yield (
-            org.org_id,
-            chain.from_iterable(draft.read_parts(org.org_id, dataset, table) for dataset in sorted(datasets)),
-        )
+        names = [name for name in sorted(org.inventories) if table == COVERAGE or table in datasets[name]]
+        if names:
+            parts = (draft.read_parts(org.org_id, name, table) for name in names)
+            yield org.org_id, chain.from_iterable(parts)
 
 
 def _previous(output: Path) -> Previous | None:
@@ -169,12 +195,19 @@ def _previous(output: Path) -> Previous | None:
 
 
 def write_table(
-    folder: Path, name: str, schema: pa.Schema, orgs: Iterable[tuple[str, Iterable[pa.Table]]], formats: set[FormatName]
+    folder: Path,
+    name: str,
+    schema: pa.Schema,
+    orgs: Iterable[tuple[str, Iterable[pa.Table]]],
+    formats: set[FormatName],
+    *,
+    csv_per_org: bool = False,
 ) -> TableEntry:
     """Write the files of one table and flush them to the disk.
 
     Parquet goes to ``<name>/org_id=<UUID>/``; as Hive partitions want it, the column `org_id`
-    stands in the folder's name alone. CSV is one file, ``<name>.csv``, with all columns.
+    stands in the folder's name alone. CSV has all columns: ``<name>.csv``, or
+    ``org_id=<UUID>/<name>.csv`` for each organization.
 
     Args:
         folder: the snapshot's folder.
@@ -182,6 +215,7 @@ def write_table(
         schema: its columns.
         orgs: each organization's UUID and rows, in order.
         formats: which files to write.
+        csv_per_org: write CSV for each organization.
 
     Raises:
         OSError: the disk refuses.
@@ -189,23 +223,24 @@ def write_table(
     digest = ContentDigest(pa.schema([field for field in schema if field.name not in VOLATILE_COLUMNS]))
     rows = 0
     files: list[FileEntry] = []
+    is_one_csv = "csv" in formats and not csv_per_org
     csv_path = folder / f"{name}.csv"
     with ExitStack() as of_table:
-        writes_all = [of_table.enter_context(_csv(csv_path, schema))] if "csv" in formats else []
+        writes_all = [of_table.enter_context(_csv(csv_path, schema))] if is_one_csv else []
         for org_id, tables in orgs:
-            path = folder / name / f"org_id={org_id}" / "00000.parquet"
+            paths = {"parquet": folder / name / f"org_id={org_id}" / "00000.parquet"} if "parquet" in formats else {}
+            paths |= {"csv": folder / f"org_id={org_id}" / f"{name}.csv"} if "csv" in formats and csv_per_org else {}
             org_rows = 0
             with ExitStack() as of_org:
-                writes = [of_org.enter_context(_parquet(path, schema))] if "parquet" in formats else []
+                writes = [of_org.enter_context(_WRITERS[kind](path, schema)) for kind, path in paths.items()]
                 for group in _regroup(tables, schema):
                     digest.update(group)
                     org_rows += group.num_rows
                     for write in [*writes, *writes_all]:
                         write(group)
             rows += org_rows
-            if "parquet" in formats:
-                files.append(_entry(folder, path, org_rows))
-    if "csv" in formats:
+            files += [_entry(folder, path, org_rows) for path in paths.values()]
+    if is_one_csv:
         files.append(_entry(folder, csv_path, rows))
     sync_dir(folder)
     return TableEntry(rows, digest.hexdigest(), files)
@@ -214,7 +249,7 @@ def write_table(
 @contextmanager
 def _parquet(path: Path, schema: pa.Schema) -> Iterator[_Write]:
     make_dir(path.parent)
-    stored = pa.schema([field for field in schema if field.name != "org_id"])
+    stored = without_docs(pa.schema([field for field in schema if field.name != "org_id"]))
     with private_file(path) as file, pq.ParquetWriter(file, stored, compression="zstd") as writer:
         yield lambda table: writer.write_table(table.select(stored.names), row_group_size=ROW_GROUP_ROWS)
     sync_dir(path.parent)
@@ -222,8 +257,13 @@ def _parquet(path: Path, schema: pa.Schema) -> Iterator[_Write]:
 
 @contextmanager
 def _csv(path: Path, schema: pa.Schema) -> Iterator[_Write]:
+    make_dir(path.parent)
     with private_file(path) as file, pcsv.CSVWriter(file, schema, write_options=CSV_OPTIONS) as writer:
         yield lambda table: writer.write_table(without_formulas(table))
+    sync_dir(path.parent)
+
+
+_WRITERS = {"parquet": _parquet, "csv": _csv}
 
 
 def _regroup(tables: Iterable[pa.Table], schema: pa.Schema) -> Iterator[pa.Table]:

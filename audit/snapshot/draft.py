@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 
+from audit.entity import Inventory
 from audit.errors import AuditError, StoppedError, UsageError
 from audit.files import atomic_file, make_dir
 from audit.snapshot.coverage import COVERAGE
@@ -62,27 +63,35 @@ class Draft:
     @property
     def is_worth_resuming(self) -> bool:
         """Whether an inventory was taken, so that a resumed run has something to go on from."""
-        return any(self._parts.glob(f"*/{_INVENTORY}"))
+        return any(self._parts.glob(f"*/*/{_INVENTORY}"))
 
     def organizations(self) -> set[str]:
-        """UUIDs of the organizations whose inventory was taken."""
-        return {path.parent.name for path in self._parts.glob(f"*/{_INVENTORY}")}
+        """UUIDs of the organizations that an inventory was taken of."""
+        return {path.parent.parent.name for path in self._parts.glob(f"*/*/{_INVENTORY}")}
 
-    def save_inventory(self, org_id: str, inventory: pa.Table) -> None:
-        """Keep the inventory of an organization, for a run that resumes this one."""
-        make_dir(self._parts / org_id)
-        _write(self._parts / org_id / _INVENTORY, inventory)
+    def save_inventory(self, org_id: str, dataset: str, inventory: Inventory) -> None:
+        """Keep an inventory, for a run that resumes this one."""
+        folder = self._parts / org_id / dataset
+        make_dir(folder)
+        unlisted = {_METADATA: msgspec.json.encode(inventory.unlisted)}
+        _write(folder / _INVENTORY, inventory.entities.replace_schema_metadata(unlisted))
 
-    def load_inventory(self, org_id: str) -> pa.Table | None:
+    def load_inventory(self, org_id: str, dataset: str) -> Inventory | None:
         """The inventory that was saved, if it was."""
-        path = self._parts / org_id / _INVENTORY
+        path = self._parts / org_id / dataset / _INVENTORY
         try:
-            return _read(path)
+            table = _read(path)
+            unlisted = msgspec.json.decode(table.schema.metadata[_METADATA], type=dict[str, str])
+            return Inventory(table.replace_schema_metadata(None), unlisted)
         except FileNotFoundError:
             return None
-        except pa.ArrowInvalid:
+        except (pa.ArrowInvalid, msgspec.DecodeError, KeyError, TypeError):
             self.discard()
             raise StoppedError(f"{path} was damaged, so the unfinished run was removed: run again") from None
+
+    def forget(self, org_id: str, dataset: str = "") -> None:
+        """Drop what there is of an organization, or of one dataset of it."""
+        shutil.rmtree(self._parts / org_id / dataset, ignore_errors=True)
 
     def write_part(self, org_id: str, dataset: str, index: int, tables: dict[str, pa.Table], facts: PartFacts) -> None:
         """Write the part of a batch: the dataset's tables, then `coverage`.

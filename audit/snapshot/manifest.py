@@ -16,6 +16,7 @@ MANIFEST = "manifest.json"
 FORMAT_VERSION = 1
 
 Status = Literal["complete", "partial"]
+OrgStatus = Literal["complete", "partial", "refused", "unanswered"]
 
 
 class Tool(msgspec.Struct, frozen=True):
@@ -30,13 +31,23 @@ class Scope(msgspec.Struct, frozen=True):
 
     Attributes:
         datasets: names of datasets.
-        entities: kinds of entity (`WORKSPACE`).
-        entity_ids: how many entities were asked for by id; None for all that the organization has.
+        entities: kinds of entity (`WORKSPACE`, `PERSON`, `VIRTUAL_LINE`).
+        entity_ids: how many workspaces were asked for by id; None for all that the organization has.
+        organizations: the token's own, some that were named, or all that it manages.
+        excluded: UUIDs of organizations that were left out.
+        users: of datasets by user: the token's own, some that were named, or all people.
+        user_count: how many users were named.
+        sites: meeting sites that were chosen; none for all that a user has.
     """
 
     datasets: list[str]
     entities: list[str]
     entity_ids: int | None = None
+    organizations: Literal["own", "named", "all"] = "own"
+    excluded: list[str] = []
+    users: Literal["self", "named", "all"] | None = None
+    user_count: int | None = None
+    sites: list[str] = []
 
 
 class Org(msgspec.Struct, frozen=True):
@@ -45,14 +56,19 @@ class Org(msgspec.Struct, frozen=True):
     Attributes:
         org_id: its UUID, as in the tables.
         name: its display name; None where the token may not read it.
-        status: `complete` where every entity has a complete answer.
-        entities: the size of its inventory.
+        status: `complete` where every entity has a complete answer, `refused` or `unanswered` where nothing
+            of it could be audited.
+        entities: how many it has, of all inventories; each counts once.
+        unlisted: by dataset, the kinds of entity that the token may not list, each with the reason.
+        message: what stopped it, if something did.
     """
 
     org_id: str
     name: str | None
-    status: Status
+    status: OrgStatus
     entities: int
+    unlisted: dict[str, dict[str, str]] = {}
+    message: str | None = None
 
 
 class FileEntry(msgspec.Struct, frozen=True):

@@ -6,6 +6,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from audit.entity import Inventory
 from audit.errors import AuditError, UsageError
 from audit.snapshot.commit import OrgParts, RunFacts, commit
 from audit.snapshot.coverage import COVERAGE_SCHEMA
@@ -27,7 +28,7 @@ def commit_parts(output: Path, inventory: list[str], parts: list[pa.Table], star
     for index, part in reversed(list(enumerate(parts))):
         draft.write_part(ORG, "d", index, {"coverage": part}, PartFacts({"new": 1}, Requests(index, 0, 0)))
     facts = RunFacts(NOW, "https://h/v1", Scope(["d"], ["WORKSPACE"]), Requests(0, 0, 0))
-    org = OrgParts(ORG, None, pa.table({"entity_id": pa.array(inventory, pa.string())}))
+    org = OrgParts(ORG, None, {"d": Inventory(pa.table({"entity_id": pa.array(inventory, pa.string())}))})
     return commit(draft, facts, [org], {"d": {}}, ["csv"])
 
 

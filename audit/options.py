@@ -1,0 +1,106 @@
+"""The options of the commands, in groups; those that a key of the configuration has too take its default."""
+
+from collections.abc import Callable
+from typing import Any, get_args
+
+import click
+
+from audit import config
+from audit.config import Settings
+from audit.datasets import DATASETS
+
+Command = Callable[..., Any]
+
+_DEFAULTS = Settings()
+_DATASETS = click.Choice([name.replace("_", "-") for name in DATASETS])
+
+
+def flag(key: str, **attributes: Any) -> Callable[[Command], Command]:
+    """An option that overrides a key of the configuration, which gives its default."""
+    section, _, name = key.partition(".")
+    value = getattr(getattr(_DEFAULTS, section), name)
+    if value not in (None, False, []) and "[default" not in attributes["help"]:
+        attributes["help"] += f" [default: {', '.join(value) if isinstance(value, list) else value}]"
+    return click.option(f"--{config.FLAGS[key]}", key.replace(".", "__"), default=None, **attributes)
+
+
+def choice(name: Any) -> click.Choice[str]:
+    """The words of a `Literal` as choices."""
+    return click.Choice(get_args(name))
+
+
+def logging_options(command: Command) -> Command:
+    """What every command takes."""
+    for option in (
+        flag("log.format", type=choice(config.LogFormat), help="Form of the log lines on standard error."),
+        click.option("--verbose", is_flag=True, help="Log each retry, and what lies behind an error."),
+        click.option("--quiet", is_flag=True, help="Log errors only."),
+    ):
+        command = option(command)
+    return command
+
+
+def config_options(command: Command) -> Command:
+    """Configuration file and output folder."""
+    command = flag("output.path", metavar="DIR", help="Folder of all snapshots.")(command)
+    return click.option(
+        "--config",
+        "config_file",
+        metavar="FILE",
+        help="Configuration file. [default: $WEBEX_AUDIT_CONFIG, else config.toml in the user's configuration folder]",
+    )(command)
+
+
+def api_options(command: Command) -> Command:
+    """Token and API."""
+    for option in (
+        flag("webex.token_file", metavar="FILE", help="File of the access token. [default: $WEBEX_ACCESS_TOKEN]"),
+        flag("webex.base_url", metavar="URL", help="The API."),
+    ):
+        command = option(command)
+    return command
+
+
+def scope_options(command: Command) -> Command:
+    """What is audited."""
+    for option in reversed(
+        (
+            flag("scope.datasets", multiple=True, type=_DATASETS, help="What to audit; may be repeated."),
+            flag("scope.entities", multiple=True, type=choice(config.EntityName), help="Of what; may be repeated."),
+            flag(
+                "scope.org_ids",
+                multiple=True,
+                metavar="ID",
+                help="Organization (id or UUID); may be repeated. [default: the token's own]",
+            ),
+            flag("scope.all_orgs", is_flag=True, help="All organizations that the token manages."),
+            flag("scope.exclude_orgs", multiple=True, metavar="ID", help="Not this one; may be repeated."),
+            flag("scope.all_users", is_flag=True, help="Audio options of all people. [default: the token's own]"),
+            flag("scope.sites", multiple=True, metavar="URL", help="Only this meeting site; may be repeated."),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+#: For every command that prints a result.
+json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+
+
+def simulation_options(command: Command) -> Command:
+    """What is simulated."""
+    for option in reversed(
+        (
+            _size("--workspaces", 300, "Workspaces of the organization."),
+            _size("--people", 100, "People of it."),
+            _size("--virtual-lines", 12, "Virtual lines of it."),
+            _size("--customers", 1, "Further organizations that the token manages, a fifth of that size."),
+            click.option("--seed", default=1, show_default=True, help="What all of them follow from."),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+def _size(flag: str, default: int, text: str) -> Callable[[Command], Command]:
+    return click.option(flag, default=default, show_default=True, type=click.IntRange(0), help=text)

@@ -1,0 +1,101 @@
+"""What a run would do (`--dry-run`): takes the inventories, and crawls nothing."""
+
+from dataclasses import dataclass
+
+from audit import memory
+from audit.clock import Clock
+from audit.config import Settings
+from audit.errors import RefusedError, StoppedError
+from audit.job import clients_of, connect_as, deadline, find_organizations
+from audit.organization_run import take
+from audit.organizations import Organization
+from audit.scope import RunScope
+from audit.webex.client import Client
+from audit.webex.errors import TokenRefusedError
+from audit.webex.tokens import TokenSource
+
+
+@dataclass(frozen=True)
+class OrgPlan:
+    """What a run would do in an organization.
+
+    Attributes:
+        org_id: its UUID.
+        name: its display name, if known.
+        entities: the size of its inventories.
+        requests: reads that the crawl would make, at the least: meeting sites are not counted before.
+        rate_per_s: the rate that is expected: the remembered one, bounded by the ceiling; None where none is known.
+        message: why it could not be audited.
+    """
+
+    org_id: str
+    name: str | None
+    entities: int = 0
+    requests: int = 0
+    rate_per_s: float | None = None
+    message: str | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run would do.
+
+    Attributes:
+        organizations: each organization.
+        entities: of all of them.
+        requests: of all of them; the inventories' own are made already.
+        rate_per_s: of all of them together; None where one is not known.
+        duration_s: seconds that the slowest takes, or all below the ceiling; None where a rate is not known.
+        scopes: what the token must have.
+    """
+
+    organizations: list[OrgPlan]
+    entities: int
+    requests: int
+    rate_per_s: float | None
+    duration_s: float | None
+    scopes: list[str]
+
+
+async def plan(settings: Settings, tokens: TokenSource, scope: RunScope, *, clock: Clock) -> Plan:
+    """What a run over a scope would do.
+
+    Raises:
+        AuditError: as `audit.job.run`, where no inventory can be taken.
+    """
+    orgs: list[OrgPlan] = []
+    async with connect_as(settings, tokens, clock) as client, deadline(settings, client, clock):
+        organizations = await find_organizations(client, scope)
+        for organization, own in zip(organizations, clients_of(client, organizations), strict=True):
+            try:
+                orgs.append(await _plan_one(own, scope, organization, settings.pace.max_rate))
+            except TokenRefusedError:
+                raise
+            except (RefusedError, StoppedError) as error:
+                if len(organizations) == 1:
+                    raise
+                orgs.append(OrgPlan(organization.org_id, organization.name, message=str(error)))
+    rates = [org.rate_per_s for org in orgs if org.requests]
+    rate_per_s = None if None in rates or not rates else sum(rate for rate in rates if rate)
+    rate_per_s = min(rate_per_s, settings.pace.max_rate or rate_per_s) if rate_per_s else None
+    requests = sum(org.requests for org in orgs)
+    slowest_s = max((org.requests / org.rate_per_s for org in orgs if org.rate_per_s), default=0.0)
+    return Plan(
+        orgs,
+        sum(org.entities for org in orgs),
+        requests,
+        rate_per_s,
+        max(slowest_s, requests / rate_per_s) if rate_per_s else None,
+        scope.token_scopes(),
+    )
+
+
+async def _plan_one(client: Client, scope: RunScope, organization: Organization, max_rate: float | None) -> OrgPlan:
+    entities = requests = 0
+    for dataset in scope.datasets:
+        inventory = await take(client, organization, scope, dataset)
+        entities += inventory.entities.num_rows
+        # A user's sites are listed, and there is one at the least.
+        requests += inventory.entities["known_outcome"].null_count * (2 if dataset.by_user else 1)
+    rates = [rate for rate in (memory.recall_rate(client.base_url, organization.org_id), max_rate) if rate]
+    return OrgPlan(organization.org_id, organization.name, entities, requests, min(rates, default=None))

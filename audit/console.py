@@ -114,10 +114,10 @@ class ProgressLines(Progress):
         self._told_at_s = time.monotonic()
         self._told_pause_to_s = 0.0
 
-    def on_inventory(self, entities: int) -> None:
+    def on_inventory(self, entities: int, of: str) -> None:
         """Tell the size of an inventory."""
         self._total += entities
-        log.info("inventory: %d entities", entities)
+        log.info("inventory of %s: %d entities", of, entities)
 
     def on_answer(self, outcome: Outcome) -> None:
         """Tell how far the crawl is, every 30 seconds."""
@@ -174,7 +174,7 @@ class ProgressBar(Progress):
         """Seconds that a pause still takes; 0 where there is none."""
         return max(0.0, self._resume_at_s - time.monotonic())
 
-    def on_inventory(self, entities: int) -> None:
+    def on_inventory(self, entities: int, of: str) -> None:
         """Show the size of an inventory, beside those before."""
         self._total += entities
         self._bar.update(self._task, description="asking", total=self._total)

@@ -91,7 +91,9 @@ def _write(path: Path, committed: list[Snapshot], output: Path, duration_s: floa
             for outcome, count in counts.items():
                 gauge("outcomes", "Entities by outcome.", count, dataset=dataset, outcome=outcome)
         for org in manifest.orgs:
-            gauge("entities", "Entities of the inventory.", org.entities, org_id=org.org_id)
+            gauge("entities", "Entities of its inventories.", org.entities, org_id=org.org_id)
+            is_complete = org.status == "complete"
+            gauge("organization_complete", "Whether all of it has complete answers.", is_complete, org_id=org.org_id)
         for name, table in manifest.tables.items():
             gauge("table_rows", "Rows of each table.", table.rows, table=name)
     with atomic_file(path) as file:

@@ -125,7 +125,7 @@ class OrganizationRun:
         self._inventories[dataset.name] = inventory
         for kind, reason in inventory.unlisted.items():
             self._refused.setdefault((dataset.name, EntityType(kind)), ScopeError(reason))
-        self._progress.on_inventory(inventory.entities.num_rows)
+        self._progress.on_inventory(inventory.entities.num_rows, self.organization.name or self._org_id)
         try:
             refused = await self._crawl(dataset, inventory.entities, earlier)
         except ScopeError as error:
@@ -197,7 +197,7 @@ class OrganizationRun:
             clock=self._clock,
         )
         if guard:
-            guard.on_end()
+            await guard.confirm(self._client)
         return refused
 
     async def _guard(self, dataset: Dataset, inventory: pa.Table) -> OwnDataGuard | None:

@@ -6,6 +6,8 @@ another's name. So the caller's own are read first, then those of somebody who c
 """
 
 import hashlib
+from collections.abc import Collection
+from contextlib import suppress
 
 import msgspec
 
@@ -26,8 +28,9 @@ _TRANSIENT = frozenset({Outcome.TIMEOUT, Outcome.SERVER_ERROR, Outcome.THROTTLED
 class OwnDataGuard:
     """Compares answers for other users with the caller's own. Made by `begin`."""
 
-    def __init__(self, dataset: Dataset, own: dict[str, bytes]) -> None:
+    def __init__(self, dataset: Dataset, digests: Collection[bytes], own: dict[str, bytes]) -> None:
         self._dataset = dataset
+        self._digests = digests
         self._own = own
         self._others = self._alike = 0
 
@@ -41,22 +44,39 @@ class OwnDataGuard:
         """
         caller = Entity(EntityType.PERSON, "")
         sites = await _get(client, by_user.sites(caller, None))
-        site_urls = by_user.read_sites(sites.body) if sites.outcome is Outcome.OK else []
+        site_urls: list[str] = []
+        if sites.outcome is Outcome.OK:
+            with suppress(ValueError):
+                site_urls = by_user.read_sites(sites.body)
         own = {site_url: await _get(client, dataset.request(caller, site_url)) for site_url in (None, *site_urls)}
         bodies = {site_url: answer.body for site_url, answer in own.items() if answer.outcome is Outcome.OK}
-        digests = {site_url: _digest(body) for site_url, body in bodies.items()}
-        telling = {site_url: digests[site_url] for site_url, body in bodies.items() if site_url and _is_telling(body)}
-        guard = cls(dataset, telling)
-        nobody = dataset.request(Entity(EntityType.PERSON, "", email=_NOBODY), None)
-        answer = await _get(client, nobody)
-        if answer.outcome is Outcome.OK and _digest(answer.body) in digests.values():
-            raise guard.error()
-        unsure = [each for each in (answer, *own.values()) if each.outcome in _TRANSIENT]
-        if answer.outcome in _TRANSIENT or (answer.outcome is Outcome.OK and not digests and unsure):
-            raise client.unanswered(nobody.path, unsure[0], dataset.scopes[EntityType.PERSON])
-        if answer.outcome is Outcome.OK and not digests:
-            raise guard.error()
+        digests = {_digest(body) for body in bodies.values()}
+        telling = {site_url: _digest(body) for site_url, body in bodies.items() if site_url and _is_telling(body)}
+        guard = cls(dataset, digests, telling)
+        unsure = [answer for answer in own.values() if answer.outcome in _TRANSIENT]
+        if unsure and not digests:
+            raise client.unanswered(_nobody(dataset).path, unsure[0], by_user.own_scope)
+        await guard._ask_for_nobody(client)
         return guard
+
+    async def _ask_for_nobody(self, client: Client) -> None:
+        request = _nobody(self._dataset)
+        answer = await _get(client, request)
+        if answer.outcome in _TRANSIENT:
+            raise client.unanswered(request.path, answer, self._dataset.scopes[EntityType.PERSON])
+        # An answer for nobody to one who may not read the caller's own is nobody knows whose.
+        if answer.outcome is Outcome.OK and (not self._digests or _digest(answer.body) in self._digests):
+            raise self.error()
+
+    async def confirm(self, client: Client) -> None:
+        """Judge the answers so far, and ask for nobody again: a token may be renewed with fewer scopes.
+
+        Raises:
+            ScopeError: the API answers with the caller's own.
+            UnansweredError: it does not answer.
+        """
+        self._judge()
+        await self._ask_for_nobody(client)
 
     def on_answer(self, site_url: str, body: bytes) -> None:
         """Take note of another user's settings on a site.
@@ -68,14 +88,9 @@ class OwnDataGuard:
             self._others += 1
             self._alike += _digest(body) == self._own[site_url]
             if self._others == _ALIKE:
-                self.on_end()
+                self._judge()
 
-    def on_end(self) -> None:
-        """Judge the answers so far.
-
-        Raises:
-            ScopeError: they are all the caller's own.
-        """
+    def _judge(self) -> None:
         if 0 < self._others <= _ALIKE and self._alike == self._others:
             raise self.error()
 
@@ -87,6 +102,10 @@ class OwnDataGuard:
             f"scope {self._dataset.scopes[EntityType.PERSON]} and an administrator role; nothing was written under "
             "another's name"
         )
+
+
+def _nobody(dataset: Dataset) -> Request:
+    return dataset.request(Entity(EntityType.PERSON, "", email=_NOBODY), None)
 
 
 async def _get(client: Client, request: Request) -> Answer:

@@ -14,8 +14,8 @@ class Progress:
     def __exit__(self, *_: object) -> None:
         """The run is over."""
 
-    def on_inventory(self, entities: int) -> None:
-        """An inventory is taken: so many further entities are to be crawled."""
+    def on_inventory(self, entities: int, of: str) -> None:
+        """The inventory of something is taken: so many further entities are to be crawled."""
 
     def on_resumed(self, entities: int) -> None:
         """So many entities were answered by the run that this one resumes."""

@@ -43,11 +43,11 @@ def test_a_job_without_a_terminal_gets_a_line_now_and_then(
     monkeypatch.setattr(console, "_LINE_EVERY_S", 0.0)
     set_up_logging("text", "normal")
     progress = ProgressLines()
-    progress.on_inventory(2)
+    progress.on_inventory(2, "Northwind")
     progress.on_answer(Outcome.OK)
     progress.on_commit()
     assert capfd.readouterr().err.splitlines() == [
-        "webex-audit: inventory: 2 entities",
+        "webex-audit: inventory of Northwind: 2 entities",
         "webex-audit: 1 of 2 entities",
         "webex-audit: 1 of 2 entities, writing the snapshot",
     ]

@@ -69,6 +69,7 @@ class _Try(msgspec.Struct, frozen=True):
     link: str | None = None
     retry_after_s: float | None = None
     sent_at_s: float = 0.0
+    token: Token | None = None
 
 
 class Client:
@@ -123,9 +124,9 @@ class Client:
     def unanswered(self, path: str, answer: Answer, scope: str) -> ScopeError | UnansweredError:
         """The error to stop with where a run can't do without this answer, which needs that scope."""
         if answer.outcome is Outcome.FORBIDDEN:
+            role = " and an administrator role" if "admin" in scope else ""
             return ScopeError(
-                f"the token may not read {path} (403): it needs the scope {scope} and an administrator role; "
-                f"the API says: {answer.message}"
+                f"the token may not read {path} (403): it needs the scope {scope}{role}; the API says: {answer.message}"
             )
         if answer.status is None:
             return UnansweredError(
@@ -154,14 +155,11 @@ class Client:
                 f"(it goes to {urlsplit(self.base_url).hostname} only)"
             )
         failures = throttles = 0
-        is_renewed = False
         while True:
-            token = await self._token.get()
+            tried = await self._try(url, has_pins=has_pins)
             self.count.total += 1
-            tried = await self._try(url, token, has_pins=has_pins)
-            if tried.status == 401:
-                await self._token.renew(token, is_renewed=is_renewed)
-                is_renewed = True
+            if tried.status == 401 and tried.token:
+                await self._token.renew(tried.token)
                 continue
             if tried.verdict.outcome is Outcome.THROTTLED:
                 self.count.throttled += 1
@@ -205,10 +203,12 @@ class Client:
         if self.clock.monotonic_s() + wait_s > self.deadline_at_s:
             raise DeadlineError(f"the API asks to wait {wait_s:.0f} s (Retry-After), which is beyond the deadline")
 
-    async def _try(self, url: str, token: Token, *, has_pins: bool) -> _Try:
-        headers = {"Authorization": token.authorization()}
+    async def _try(self, url: str, *, has_pins: bool) -> _Try:
         sent_at_s = await self.pace.enter()
         try:
+            # Not before the wait, which may outlive a token.
+            token = await self._token.get()
+            headers = {"Authorization": token.authorization()}
             async with self._session.get(URL(url, encoded=True), headers=headers, allow_redirects=False) as response:
                 body = token.redact_bytes(await _read(response))
         except TimeoutError:
@@ -222,6 +222,7 @@ class Client:
             self.last_answer_at_s = self.clock.monotonic_s()
         if response.status < 500 and response.status != 429:
             self.pace.on_success()
+            self._token.on_answer(token, response.status)
             self._budget.earn()
             self.last_success_at_s = self.last_answer_at_s
         now = wire.answer_time(response.headers, self.clock.now())
@@ -232,6 +233,7 @@ class Client:
             ", ".join(response.headers.getall("Link", [])) or None,
             wire.retry_after_s(response.headers.get("Retry-After"), now),
             sent_at_s,
+            token,
         )
 
     def _answer(self, tried: _Try, attempts: int) -> Answer:

@@ -87,5 +87,5 @@ def _following(path: str, answer: Answer, url: str, params: Mapping[str, str]) -
 def _has_news(items: list[Any], known: set[object]) -> bool:
     """Whether a page names an id that none before did: a listing that ignores `start` does not."""
     before = len(known)
-    known.update(item.get("id") for item in items if isinstance(item, dict))
+    known.update(wire.text(item.get("id")) for item in wire.objects(items))
     return len(known) > before

@@ -6,6 +6,8 @@ API asks for a pause. What several paces have in common, requests at once and a 
 
 import asyncio
 import math
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 from aiolimiter import AsyncLimiter
 
@@ -51,10 +53,26 @@ class Ceiling:
 
     def __init__(self, concurrency: int, max_rate_per_s: float | None = None) -> None:
         self.max_rate_per_s = max_rate_per_s
+        self._concurrency = concurrency
+        self._at_work = 0
         self._slots = asyncio.Semaphore(concurrency)
         self._turn = asyncio.Lock()
         self._rate_per_s = math.inf if max_rate_per_s is None else max_rate_per_s * (1 - _SLACK_S)
         self._spacing = _Spacing(self._rate_per_s)
+
+    @property
+    def share(self) -> int:
+        """Requests at once for each pace that is at work, so that one whose answers hang leaves room for the others."""
+        return max(1, self._concurrency // max(1, self._at_work))
+
+    @contextmanager
+    def at_work(self) -> Iterator[None]:
+        """A pace takes part while the block runs."""
+        self._at_work += 1
+        try:
+            yield
+        finally:
+            self._at_work -= 1
 
     async def enter(self) -> None:
         """Wait until a request may start; each call is followed by one of `leave`."""
@@ -96,7 +114,13 @@ class Pace:
         self._rate = self._make_rate(None)
         self._spacing = _Spacing(self._ceiling_per_s)
         self._turn = asyncio.Lock()
-        self._resume_at_s = -math.inf
+        self._left = asyncio.Event()
+        #: On the clock: when the last pause ends.
+        self.resume_at_s = -math.inf
+
+    def at_work(self) -> AbstractContextManager[None]:
+        """It takes part in what it shares with others while the block runs."""
+        return self._ceiling.at_work() if self._ceiling else nullcontext()
 
     def beside(self) -> "Pace":
         """A pace for another organization, below the same ceiling."""
@@ -120,7 +144,7 @@ class Pace:
     @property
     def pause_s(self) -> float:
         """Seconds until requests may start again; 0 where there is no pause."""
-        return max(0.0, self._resume_at_s - self._clock.monotonic_s())
+        return max(0.0, self.resume_at_s - self._clock.monotonic_s())
 
     async def enter(self) -> float:
         """Wait until a request may start; returns the time on the clock, for `on_throttled`.
@@ -133,6 +157,9 @@ class Pace:
                     await self._clock.sleep(pause_s)
                 await self._spacing.wait(self.rate_per_s)
                 if self._ceiling:
+                    while self.in_flight >= self._ceiling.share:
+                        self._left.clear()
+                        await self._left.wait()
                     await self._ceiling.enter()
                 if self.pause_s <= 0:
                     self.in_flight += 1
@@ -143,6 +170,7 @@ class Pace:
     def leave(self) -> None:
         """A request that had entered is over."""
         self.in_flight -= 1
+        self._left.set()
         if self._ceiling:
             self._ceiling.leave()
 
@@ -152,7 +180,7 @@ class Pace:
 
     def pause(self, pause_s: float) -> None:
         """Pause all who share this pace; a shorter wait never shortens a pause that runs."""
-        self._resume_at_s = max(self._resume_at_s, self._clock.monotonic_s() + pause_s)
+        self.resume_at_s = max(self.resume_at_s, self._clock.monotonic_s() + pause_s)
 
     def on_throttled(self, sent_at_s: float, retry_after_s: float) -> None:
         """A request sent at that time was throttled: pause, and slow down."""

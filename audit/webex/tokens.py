@@ -177,6 +177,8 @@ class SharedToken:
         self._tokens = tokens
         self._renewal = asyncio.Lock()
         self._token: Token | None = None
+        #: Came from a renewal, and was not answered yet.
+        self._unproven: Token | None = None
 
     async def get(self) -> Token:
         """The token to send now.
@@ -187,21 +189,23 @@ class SharedToken:
         self._token = await self._tokens.get()
         return self._token
 
-    async def renew(self, refused: Token, *, is_renewed: bool) -> None:
-        """Renew a refused token.
+    def on_answer(self, token: Token, status: int) -> None:
+        """Take note that a token was answered otherwise than with 401."""
+        if status != 401 and token == self._unproven:
+            self._unproven = None
 
-        Args:
-            refused: the token.
-            is_renewed: it came from a renewal, for the same request.
+    async def renew(self, refused: Token) -> None:
+        """Renew a refused token, if that has not been done.
 
         Raises:
             TokenRefusedError: there is no other, or the new one is refused as well.
         """
-        if is_renewed:
-            raise refusal("the one that came instead is refused as well")
         async with self._renewal:
-            if await self.get() == refused:
-                self._token = await self._tokens.renew(refused)
+            if await self.get() != refused:
+                return
+            if refused == self._unproven:
+                raise refusal("the one that came instead is refused as well")
+            self._token = self._unproven = await self._tokens.renew(refused)
 
     def redact(self, message: str) -> str:
         """The text without the token."""

@@ -29,6 +29,8 @@ _NOT_A_CALLING_USER = 4008
 _NOT_A_PROFESSIONAL_PLACE = 25409
 _MAX_MESSAGE = 500
 _MAX_LINK = 16_384
+#: Such as ``ROUTERGW_<uuid>`` and ``<32 hexadecimal digits>_<milliseconds>``, with suffixes.
+_TRACKING_ID = re.compile(r"[A-Za-z_-]*[0-9a-fA-F]{8}(-?[0-9a-fA-F]{4}){3}-?[0-9a-fA-F]{12}(_[0-9]+)*")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _CODE = re.compile(r"[0-9]{1,9}")
 #: How errors of an upstream service are quoted, such as ``[Error 4008] User not found``.
@@ -58,7 +60,7 @@ def judge(status: int, headers: Mapping[str, str], body: bytes, *, has_pins: boo
         body: the body.
         has_pins: it may hold a PIN: the message is given without its numbers.
     """
-    tracking_id = clean(headers.get("trackingid"))
+    tracking_id = _checked_id(headers.get("trackingid"), has_pins=has_pins)
     if status == 200:
         try:
             return Verdict(Outcome.OK, tracking_id=tracking_id, body=read_body(body))
@@ -70,13 +72,18 @@ def judge(status: int, headers: Mapping[str, str], body: bytes, *, has_pins: boo
         _outcome_of(status, error.codes),
         status in _RETRYABLE,
         message or f"HTTP {status} without a message",
-        tracking_id or error.tracking_id,
+        tracking_id or _checked_id(error.tracking_id, has_pins=has_pins),
     )
+
+
+def _checked_id(text: str | None, *, has_pins: bool) -> str | None:
+    """A tracking id; where a PIN could stand in its place, only one of the known forms."""
+    return clean(text) if text and (not has_pins or _TRACKING_ID.fullmatch(text)) else None
 
 
 def without_numbers(text: str) -> str:
     """A text without the numbers in it, any of which could be a PIN that an error quotes."""
-    return re.sub("[0-9]+", "…", text)
+    return re.sub(r"\d+", "…", text)
 
 
 def clean(text: str | None) -> str | None:

@@ -169,6 +169,31 @@ def test_a_renewed_token_that_is_refused_as_well_ends_it(clock: VirtualClock) ->
     assert tokens.renewals == 1
 
 
+def test_requests_that_wait_at_the_pace_take_the_token_of_the_day(clock: VirtualClock) -> None:
+    tokens = TokensOf("first", "second", ADMIN_TOKEN)
+    simulation = Simulation()
+    scopes = simulation.tokens[ADMIN_TOKEN]
+    simulation.tokens = {"first": scopes}
+
+    class ShortLived(Organization):
+        """Each token lives for 40 requests."""
+
+        def person(self, index: int, *, calling_data: bool = False) -> Any:
+            simulation.tokens = {["first", "second", ADMIN_TOKEN][min(len(simulation.log) // 40, 2)]: scopes}
+            return super().person(index, calling_data=calling_data)
+
+    simulation.organization = ShortLived()
+
+    async def main() -> list[Answer]:
+        async with serve(simulation) as url, connect(url, tokens, Pace(clock), **OPTIONS, clock=clock) as client:
+            return await asyncio.gather(*(client.get("/people/me") for _ in range(150)))
+
+    answers = run_virtually(main())
+    assert {answer.outcome for answer in answers} == {Outcome.OK}
+    assert tokens.renewals == 2
+    assert len(simulation.log) < 150 + 30
+
+
 def test_a_token_that_a_server_echoes_is_kept_nowhere(clock: VirtualClock) -> None:
     class Echo(Organization):
         def workspace(self, index: int) -> dict[str, Any]:

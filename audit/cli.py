@@ -22,7 +22,7 @@ from audit.config import Settings
 from audit.console import Verbosity, printable, set_up_logging, show_progress
 from audit.credentials import find_tokens
 from audit.demo import demonstrate
-from audit.errors import AuditError, UsageError
+from audit.errors import PARTIAL_EXIT_CODE, AuditError, UsageError
 from audit.plan import plan
 from audit.scope import retried_scope, scope_of
 from audit.selection import select, select_users
@@ -33,9 +33,6 @@ from audit.simulator.organization import Organization
 from audit.snapshot.reader import Snapshot, find_snapshot, list_snapshots
 
 log = logging.getLogger(__name__)
-
-#: Exit code of a committed snapshot that is partial.
-_PARTIAL = 3
 
 
 def _settings(given: dict[str, Any]) -> tuple[Settings, Console, Verbosity]:
@@ -68,7 +65,7 @@ def _print(text: str) -> None:
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="webex-audit")
 def cli() -> None:
-    """Audit the Push-to-Talk settings of every workspace of a Webex organization.
+    """Audit Push-to-Talk settings and audio options of Webex organizations.
 
     Data goes to standard output, all else to standard error. 'webex-audit demo' shows the whole
     chain on a simulated organization, without an account.
@@ -121,6 +118,7 @@ def run(
         raise UsageError("--retry-failed has its own scope: leave out what selects entities, and --dry-run")
     if ids_from == users_from == "-":
         raise UsageError("--ids-from and --users-from can't both read standard input")
+    stdin = " (and the same lines on standard input)" if "-" in (ids_from, users_from) else ""
     clock = Clock()
     with metrics.recorded(settings.run.metrics_file, settings.output.folder) as record:
         tokens = find_tokens(settings.webex, os.environ, clock, file_is_flag=given["webex__token_file"] is not None)
@@ -134,7 +132,7 @@ def run(
             found = process.run_until_signal(plan(settings, tokens, scope, clock=clock))
             _print(summary.as_json(asdict(found)) if as_json else summary.render_plan(found))
             return 0
-        with show_progress(console, settings.log.format, verbosity) as progress, _resume_hint(earlier):
+        with show_progress(console, settings.log.format, verbosity) as progress, _resume_hint(earlier, stdin):
             work = job.run(settings, tokens, scope, is_resuming=resume, progress=progress, clock=clock)
             snapshot = process.run_until_signal(work)
         record(snapshot)
@@ -144,7 +142,7 @@ def run(
 
 
 @contextmanager
-def _resume_hint(earlier: Snapshot | None) -> Iterator[None]:
+def _resume_hint(earlier: Snapshot | None, stdin: str) -> Iterator[None]:
     """Tell the exact command that goes on with a run that stopped."""
     try:
         yield
@@ -155,7 +153,6 @@ def _resume_hint(earlier: Snapshot | None) -> Iterator[None]:
                 # By then, `latest` may be another one.
                 arguments[arguments.index("--retry-failed") + 1] = earlier.manifest.snapshot_id
             command = shlex.join(["webex-audit", *arguments, *([] if "--resume" in arguments else ["--resume"])])
-            stdin = " (and the same ids on standard input)" if "-" in arguments else ""
             error.args = (f"{error}; go on with: {command}{stdin}",)
         raise
 
@@ -170,14 +167,8 @@ def _print_snapshot(snapshot: Snapshot, *, as_json: bool, is_quiet: bool) -> Non
 def _exit_code(snapshot: Snapshot, *, allow_partial: bool) -> int:
     if snapshot.manifest.status == "complete":
         return 0
-    log.warning(
-        "the snapshot is partial: %d entities have no complete answer (column outcome of coverage)%s",
-        summary.unanswered(snapshot),
-        "".join(f"; organization {org.org_id} is {org.status}" for org in summary.unfinished(snapshot)[:3])
-        if len(snapshot.manifest.orgs) > 1
-        else "",
-    )
-    return 0 if allow_partial else _PARTIAL
+    log.warning("the snapshot is partial: %s", summary.shortcomings(snapshot))
+    return 0 if allow_partial else PARTIAL_EXIT_CODE
 
 
 @cli.command()

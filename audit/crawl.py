@@ -8,10 +8,11 @@ for it, no more batches are in memory than there are workers.
 import asyncio
 import logging
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
+import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -54,6 +55,12 @@ class _Batch:
         self.waiting = len(self.entities)
         self.readings = [[] for _ in self.entities]
 
+    def even_out(self, reasons: Mapping[EntityType, str]) -> None:
+        """Tell the same of every entity of a refused kind: which of them was still asked, is chance."""
+        for position, entity in enumerate(self.entities):
+            if reason := reasons.get(entity.entity_type):
+                self.readings[position] = [_refused(reading, reason) for reading in self.readings[position]]
+
 
 async def crawl(
     client: Client,
@@ -95,7 +102,7 @@ async def crawl(
         UnansweredError: the API is gone.
         OSError: a part can't be written.
     """
-    watch = Watch(dataset, client, is_asking_again=earlier is not None)
+    watch = Watch(dataset.name, client, reader.scope_of, is_asking_again=earlier is not None)
     work = _work(inventory, is_done, earlier, progress)
 
     async def crawl_next(executor: Executor) -> None:
@@ -106,7 +113,7 @@ async def crawl(
             else:
                 asked_at_s = clock.monotonic_s()
                 refusal = watch.refused.get(entity.entity_type)
-                readings = _unread(entity, Outcome.FORBIDDEN, refusal) if refusal else await reader.read(entity)
+                readings = _unread(entity, Outcome.FORBIDDEN, str(refusal)) if refusal else await reader.read(entity)
                 batch.readings[position] = readings
                 for reading in readings:
                     if reading.answer.attempts:
@@ -116,6 +123,7 @@ async def crawl(
                 progress.on_requests(client.count.total, client.count.throttled)
             batch.waiting -= 1
             if not batch.waiting:
+                batch.even_out(watch.reasons)
                 await asyncio.get_running_loop().run_in_executor(executor, _finish, dataset, org_id, batch, write_part)
 
     with ThreadPoolExecutor(1, thread_name_prefix="parts") as executor:
@@ -140,17 +148,24 @@ def give_up(
     outcome: Outcome,
     reason: Exception,
     is_done: Callable[[int], bool],
+    earlier: Earlier | None = None,
 ) -> None:
     """Hand on each batch that is not done with this outcome for all its entities that are not known before."""
-    for index, start in enumerate(range(0, inventory.num_rows, BATCH_SIZE)):
-        if not is_done(index):
-            rows = inventory.slice(start, BATCH_SIZE)
-            batch = _Batch(index, rows, entities_of(rows), {})
-            batch.readings = [_unread(entity, outcome, reason) for entity in batch.entities]
+    for batch, position in _work(inventory, is_done, earlier, Progress()):
+        if not batch.kept[position]:
+            batch.readings[position] = _unread(batch.entities[position], outcome, str(reason))
+        batch.waiting -= 1
+        if not batch.waiting:
             _finish(dataset, org_id, batch, write_part)
 
 
-def _unread(entity: Entity, outcome: Outcome, reason: Exception) -> list[Reading]:
+def _refused(reading: Reading, reason: str) -> Reading:
+    if reading.answer.outcome is not Outcome.FORBIDDEN:
+        return reading
+    return Reading(None, msgspec.structs.replace(reading.answer, status=403, message=reason))
+
+
+def _unread(entity: Entity, outcome: Outcome, reason: str) -> list[Reading]:
     if entity.known_outcome:
         return [Reading(None, unasked(entity.known_outcome, entity.known_reason))]
     return [Reading(None, unasked(outcome, f"not asked: {reason}"))]
@@ -185,7 +200,7 @@ def _first(failures: BaseExceptionGroup[BaseException]) -> BaseException:
 async def _watch_for_stall(client: Client, stall_s: float, clock: Clock) -> None:
     while math.isfinite(stall_s):
         await clock.sleep(stall_s / 4)
-        idle_s = clock.monotonic_s() - client.last_answer_at_s
+        idle_s = clock.monotonic_s() - max(client.last_answer_at_s, client.pace.resume_at_s)
         if idle_s >= stall_s and client.pace.pause_s <= 0:
             raise UnansweredError(f"nothing was answered for {idle_s:.0f} s (run.stall_s): network or disk hangs")
 

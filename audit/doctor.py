@@ -13,23 +13,22 @@ from audit.credentials import find_tokens
 from audit.datasets import Dataset, Request
 from audit.datasets.dataset import ByUser
 from audit.entity import Entity, EntityType
-from audit.errors import AuditError, LockedError
+from audit.errors import PARTIAL_EXIT_CODE, AuditError, LockedError
 from audit.files import make_dir
 from audit.inventory.listed import KINDS
 from audit.inventory.people import PEOPLE
-from audit.job import clients_of, connect_as, find_organizations
 from audit.lock import lock
 from audit.organizations import Organization
 from audit.outcome import Outcome
 from audit.own_data import OwnDataGuard
 from audit.scope import RunScope, scope_of
+from audit.session import clients_of, connect_as, find_organizations
 from audit.webex.client import Client
+from audit.webex.errors import TokenRefusedError
 
 _LITTLE_SPACE = 1024**3
 #: A `Retry-After` beyond this is told, and not waited for.
 _PATIENCE_S = 60.0
-#: What a run exits with when it leaves a partial snapshot.
-_PARTIAL = 3
 _NAMES = {EntityType.WORKSPACE: "workspaces", EntityType.PERSON: "people", EntityType.VIRTUAL_LINE: "virtual-lines"}
 
 
@@ -119,11 +118,18 @@ async def _api(client: Client, scope: RunScope) -> list[Check]:
     for organization, own in zip(organizations, clients_of(client, organizations), strict=True):
         name = organization.name or "its name can't be read: spark-admin:organizations_read would add it"
         checks.append(Check("organization", "ok", f"{organization.org_id} ({name})"))
-        checks += await _reach(own, organization, scope)
+        try:
+            checks += await _reach(own, organization, scope)
+        except TokenRefusedError:
+            raise
+        except AuditError as error:
+            checks.append(_failed("organization", error))
     failed = [check for check in checks if check.status == "failed"]
     if len(failed) < len(organizations) * sum(len(scope.kinds_of(dataset)) for dataset in scope.datasets):
         # Something could be audited, so that a run would commit a partial snapshot.
-        checks = [msgspec.structs.replace(each, exit_code=_PARTIAL) if each in failed else each for each in checks]
+        checks = [
+            msgspec.structs.replace(each, exit_code=PARTIAL_EXIT_CODE) if each in failed else each for each in checks
+        ]
     return checks
 
 
@@ -169,7 +175,7 @@ async def _users(
             raise client.unanswered(request.path, answer, needed)
     except AuditError as error:
         return _failed(name, error)
-    return Check(name, "ok", f"can be read (scope {scope.token_scopes()[0]})")
+    return Check(name, "ok", f"can be read (scope {needed})")
 
 
 def exit_code(checks: list[Check]) -> int:

@@ -4,6 +4,9 @@ An error here is a sentence for the user: what is wrong, where, and what to do. 
 escapes is a bug of ours and exits with 70.
 """
 
+#: Of a command that left a snapshot which is partial: no error, and not complete either.
+PARTIAL_EXIT_CODE = 3
+
 
 class AuditError(Exception):
     """Stops a command; the text is the one line that the user reads.

@@ -3,30 +3,26 @@
 import asyncio
 import hashlib
 import logging
-import math
 from collections import deque
-from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Callable
 from functools import partial
 
 from audit.clock import Clock
 from audit.config import Settings
-from audit.errors import AuditError, DeadlineError, RefusedError, StoppedError, UsageError
+from audit.errors import AuditError, RefusedError, StoppedError, UsageError
 from audit.files import make_dir
 from audit.lock import lock
 from audit.organization_run import OrganizationRun, requests_of
-from audit.organizations import Organization, all_organizations, named_organizations, own_organization
+from audit.organizations import Organization
 from audit.progress import Progress
 from audit.scope import RunScope
+from audit.session import clients_of, connect_as, deadline, find_organizations
 from audit.snapshot import draft as drafts
 from audit.snapshot.commit import RunFacts, commit
 from audit.snapshot.draft import Draft
 from audit.snapshot.reader import Snapshot
 from audit.webex.client import Client, RequestCount
-from audit.webex.connection import connect
 from audit.webex.errors import TokenRefusedError
-from audit.webex.pace import Ceiling, Pace
-from audit.webex.retry import RetryPolicy
 from audit.webex.tokens import TokenSource
 
 log = logging.getLogger(__name__)
@@ -117,24 +113,6 @@ async def _run_alone(
         raise
 
 
-@asynccontextmanager
-async def deadline(settings: Settings, client: Client, clock: Clock) -> AsyncIterator[None]:
-    """Stop what is in the block at the deadline, or at once when a wait would end behind it.
-
-    Raises:
-        DeadlineError: it is over.
-    """
-    deadline_s = settings.run.deadline_s
-    client.deadline_at_s = clock.monotonic_s() + deadline_s
-    try:
-        async with asyncio.timeout(deadline_s if math.isfinite(deadline_s) else None) as within:
-            yield
-    except TimeoutError:
-        if not within.expired():
-            raise
-        raise DeadlineError(f"the deadline of {settings.run.deadline} is over") from None
-
-
 def _tell_pause(client: Client, progress: Progress, pause_s: float) -> None:
     progress.on_requests(client.count.total, client.count.throttled)
     progress.on_pause(pause_s)
@@ -146,66 +124,14 @@ def _leave(draft: Draft) -> None:
         draft.discard()
 
 
-def connect_as(settings: Settings, tokens: TokenSource, clock: Clock) -> AbstractAsyncContextManager[Client]:
-    """A client as the settings want it (`audit.webex.connection.connect`)."""
-    ceiling = Ceiling(settings.pace.concurrency, settings.pace.max_rate)
-    pace = Pace(clock, ceiling, settings.pace.share, settings.pace.start_rate)
-    retry = RetryPolicy(settings.retry.attempts, settings.retry.throttled_attempts, settings.retry.budget)
-    return connect(
-        settings.webex.base_url,
-        tokens,
-        pace,
-        concurrency=settings.pace.concurrency,
-        timeout_s=settings.webex.timeout_s,
-        ca_file=settings.webex.ca_file,
-        retry=retry,
-        clock=clock,
-    )
-
-
-async def find_organizations(client: Client, scope: RunScope) -> list[Organization]:
-    """The organizations of a scope.
-
-    Raises:
-        UsageError: a dataset of it can't be read of an organization that is not the token's own.
-        RefusedError: the token is refused, or lacks the scope to tell them.
-        StoppedError: they can't be found out.
-    """
-    if scope.is_by_user:
-        own = await own_organization(client)
-        if others := [each for each in await named_organizations(client, scope.org_ids) if each.org_id != own.org_id]:
-            raise UsageError(
-                f"audio-options of organization {others[0].org_id} can't be read: the API takes no orgId there, and "
-                f"this token is of organization {own.org_id}: use a token of that organization"
-            )
-        return [own]
-    if scope.organizations == "own":
-        return [await own_organization(client)]
-    if scope.organizations == "named":
-        return await named_organizations(client, scope.org_ids)
-    listed = await all_organizations(client, scope.excluded)
-    if scope.retry_failed:
-        known = {org.org_id for org in scope.retry_failed.manifest.orgs}
-        listed = [each for each in listed if each.org_id in known]
-    return listed
-
-
-def clients_of(client: Client, organizations: list[Organization]) -> list[Client]:
-    """A client for each organization, with a pace of its own where there are several."""
-    if len(organizations) == 1:
-        return [client]
-    clients = [client.beside(client.pace.beside()) for _ in organizations]
-    for each in clients:
-        each.on_pause = lambda _: None  # that one organization pauses, holds no other back
-    return clients
-
-
 def _check_resumed(draft: Draft, scope: RunScope, organizations: list[Organization]) -> None:
     others = draft.organizations() - {each.org_id for each in organizations}
-    if others and scope.organizations != "all":
+    if others and scope.organizations == "all" and len(others) < len(draft.organizations()):
+        log.warning("no longer managed by the token, and so not in the snapshot: %s", ", ".join(sorted(others)))
+    elif others:
         raise UsageError(
             f"the unfinished run {draft.journal.snapshot_id} is of organization {', '.join(sorted(others))}, and this "
-            f"token's is {organizations[0].org_id}: resume it with its own token, or run without --resume"
+            f"token is for {organizations[0].org_id}: resume it with its own token, or run without --resume"
         )
 
 
@@ -213,23 +139,18 @@ async def _audit(runs: list[OrganizationRun], clock: Clock) -> None:
     """Audit all organizations; one that fails is told in its run, unless nothing else is left.
 
     Raises:
-        AuditError: no organization could be audited, or one can't be within the deadline.
+        AuditError: no organization could be audited.
     """
     if len(runs) == 1:
         await runs[0].run()
         return
     await _side_by_side(runs, clock)
     errors = [each.error for each in runs if each.error]
-    if late := [error for error in errors if isinstance(error, DeadlineError)]:
-        raise late[0]
     if len(errors) == len(runs):
         # What can be resumed goes first: then it should be.
         first = min(errors, key=lambda error: isinstance(error, RefusedError))
         first.args = (f"none of {len(runs)} organizations could be audited; the first: {first}",)
         raise first
-    for each in runs:
-        if each.error:
-            await asyncio.to_thread(each.give_up)
 
 
 async def _side_by_side(runs: list[OrganizationRun], clock: Clock) -> None:
@@ -238,7 +159,9 @@ async def _side_by_side(runs: list[OrganizationRun], clock: Clock) -> None:
     waiting = deque(sorted(runs, key=lambda each: hashlib.sha256(each.organization.org_id.encode()).digest()))
 
     async def work(index: int) -> None:
-        await clock.sleep(index * _SPREAD_S)
+        for _ in range(index):
+            if waiting:
+                await clock.sleep(_SPREAD_S)
         while waiting:
             one = waiting.popleft()
             try:
@@ -247,7 +170,8 @@ async def _side_by_side(runs: list[OrganizationRun], clock: Clock) -> None:
                 raise
             except (RefusedError, StoppedError) as error:
                 one.error = error
-                log.error("organization %s (%s): %s", one.organization.org_id, one.organization.name, error)
+                name = one.organization.name or "name not readable"
+                log.error("organization %s (%s): %s", one.organization.org_id, name, error)
 
     try:
         async with asyncio.TaskGroup() as group:
@@ -274,12 +198,17 @@ async def _commit(
         requests=requests_of(client),
     )
     tables = {dataset.name: dataset.tables for dataset in scope.datasets}
-    orgs = [each.parts() for each in runs]
-    work = partial(commit, draft, facts, orgs, tables, settings.output.formats, csv_per_org=settings.output.csv_per_org)
-    return await _to_the_end(work)
+
+    def give_up_and_commit() -> Snapshot:
+        for each in runs:
+            each.give_up()
+        orgs = [each.parts() for each in runs]
+        return commit(draft, facts, orgs, tables, settings.output.formats, csv_per_org=settings.output.csv_per_org)
+
+    return await _to_the_end(give_up_and_commit)
 
 
-async def _to_the_end(work: partial[Snapshot]) -> Snapshot:
+async def _to_the_end(work: Callable[[], Snapshot]) -> Snapshot:
     """Do this in a thread; a signal that comes meanwhile is too late, as the crawl is already paid for."""
     task = asyncio.create_task(asyncio.to_thread(work))
     while not task.done():

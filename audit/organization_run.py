@@ -1,11 +1,12 @@
 """One organization of a run, from its inventories to its last part: a failure domain of its own."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from functools import partial
 
 import msgspec
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from audit import memory
 from audit.clock import Clock
@@ -14,8 +15,8 @@ from audit.crawl import crawl, give_up
 from audit.datasets import Dataset
 from audit.earlier import Earlier
 from audit.entity import EntityType, Inventory, inventory_table
-from audit.errors import AuditError, RefusedError, UsageError
-from audit.inventory import take_inventory, take_users
+from audit.errors import AuditError, DeadlineError, RefusedError, StoppedError, UsageError
+from audit.inventory import renew_caller, take_inventory, take_users
 from audit.organizations import Organization
 from audit.outcome import Outcome
 from audit.own_data import OwnDataGuard
@@ -23,6 +24,7 @@ from audit.progress import Progress
 from audit.reading import Reader
 from audit.scope import RunScope
 from audit.snapshot.commit import OrgParts
+from audit.snapshot.coverage import COVERAGE
 from audit.snapshot.draft import Draft, PartFacts
 from audit.snapshot.manifest import Requests
 from audit.webex.client import Client
@@ -80,23 +82,25 @@ class OrganizationRun:
             UsageError: the snapshot to retry does not hold it.
             OSError: a part can't be written.
         """
-        is_resumed = self._org_id in self._draft.organizations()
         if rate_per_s := memory.recall_rate(self._client.base_url, self._org_id):
             self._client.pace.start_from(rate_per_s)
         try:
-            for dataset in self._scope.datasets:
-                await self._audit(dataset)
+            with self._client.pace.at_work():
+                for dataset in self._scope.datasets:
+                    await self._audit(dataset)
         finally:
             if rate_per_s := self._client.pace.settled_per_s:
                 memory.remember_rate(self._client.base_url, self._org_id, rate_per_s)
         wanted = {(dataset.name, kind) for dataset in self._scope.datasets for kind in self._scope.kinds_of(dataset)}
-        if wanted <= self._refused.keys() and not is_resumed:
+        if wanted <= self._refused.keys() and not self._has_answers():
             self._draft.forget(self._org_id)
             self._inventories = {}
             raise next(iter(self._refused.values()))
+        for reason in dict.fromkeys(map(str, self._refused.values())):
+            log.warning("%s: %s", self.organization.name or self._org_id, reason)
 
     def give_up(self) -> None:
-        """Give each entity that has no outcome yet the one that `error` is for it."""
+        """Give each entity that has no outcome yet the one that `error` is for it; a resumed run asks for it anew."""
         for dataset in self._scope.datasets:
             if self.error and dataset.name in self._inventories:
                 self._give_up(dataset, Outcome.TIMEOUT, self.error)
@@ -109,7 +113,16 @@ class OrganizationRun:
         """What is to be committed of it."""
         message = str(self.error) if self.error else None
         is_refused = isinstance(self.error, RefusedError)
-        return OrgParts(self._org_id, self.organization.name, self._inventories, is_refused, message)
+        organization = self.organization
+        return OrgParts(self._org_id, organization.name, self._inventories, is_refused, message, organization.webex_id)
+
+    def _has_answers(self) -> bool:
+        """Whether something was answered otherwise than with 403, by a run before at the least."""
+        parts = (part for name in self._inventories for part in self._draft.read_parts(self._org_id, name, COVERAGE))
+        return any(
+            pc.any(pc.and_(pc.greater(part["attempts"], 0), pc.not_equal(part["outcome"], Outcome.FORBIDDEN))).as_py()
+            for part in parts
+        )
 
     async def _audit(self, dataset: Dataset) -> None:
         earlier = self._earlier(dataset)
@@ -134,17 +147,18 @@ class OrganizationRun:
             self._draft.save_inventory(self._org_id, dataset.name, inventory)
             self._give_up(dataset, Outcome.FORBIDDEN, error)
             refused = dict.fromkeys(self._scope.kinds_of(dataset), error)
-        for kind, refusal in refused.items():
-            self._refused[dataset.name, kind] = refusal
-            log.warning("%s", refusal)
+        self._refused |= {(dataset.name, kind): refusal for kind, refusal in refused.items()}
 
     async def _inventory(self, dataset: Dataset, earlier: Earlier | None) -> Inventory:
         """That of the run that this one resumes, or that of the snapshot that is retried, or a new one."""
         inventory = self._draft.load_inventory(self._org_id, dataset.name)
+        if inventory and dataset.by_user:
+            return await renew_caller(self._client, self._scope.users, inventory)
         if inventory is None:
             if earlier:
                 inventory = await self._retried(dataset, earlier)
             else:
+                self._refuse_unknown_ids()
                 inventory = await take(self._client, self.organization, self._scope, dataset)
             self._draft.save_inventory(self._org_id, dataset.name, inventory)
         return inventory
@@ -152,18 +166,28 @@ class OrganizationRun:
     async def _retried(self, dataset: Dataset, earlier: Earlier) -> Inventory:
         """The entities of an earlier snapshot, and those of kinds that could not be listed then."""
         entities = earlier.entities()
-        if dataset.by_user:
+        if dataset.by_user and not earlier.unlisted:
             ids = [entity.entity_id for entity in entities]
             return await take_users(self._client, self.organization, self._scope.users, ids)
         if not earlier.unlisted:
             return Inventory(inventory_table(entities))
-        kinds = [EntityType(kind) for kind in earlier.unlisted]
+        self._refuse_unknown_ids()
         try:
-            now = await take_inventory(self._client, self.organization, kinds)
-        except ScopeError:
-            return Inventory(inventory_table(entities), earlier.unlisted)
+            now = await take(self._client, self.organization, self._scope, dataset, earlier.unlisted)
+        except (TokenRefusedError, DeadlineError):
+            raise
+        except (RefusedError, StoppedError) as error:
+            return Inventory(inventory_table(entities), dict.fromkeys(earlier.unlisted, str(error)))
         table = pa.concat_tables([inventory_table(entities), now.entities])
         return Inventory(table.sort_by("entity_id"), now.unlisted)
+
+    def _refuse_unknown_ids(self) -> None:
+        snapshot = self._scope.retry_failed
+        if snapshot and snapshot.manifest.scope.entity_ids is not None:
+            raise UsageError(
+                f"snapshot {snapshot.manifest.snapshot_id} is of workspaces that were named by id and could not be "
+                "listed, so that their ids are not known: run again with --workspace-id or --ids-from"
+            )
 
     def _earlier(self, dataset: Dataset) -> Earlier | None:
         snapshot = self._scope.retry_failed
@@ -182,11 +206,13 @@ class OrganizationRun:
         self, dataset: Dataset, inventory: pa.Table, earlier: Earlier | None
     ) -> dict[EntityType, ScopeError]:
         guard = await self._guard(dataset, inventory)
+        reader = Reader(self._client, dataset, self.organization, self._scope.sites, guard)
+        is_resumed = self._draft.has_part(self._org_id, dataset.name, 0)
         refused = await crawl(
             self._client,
             dataset,
             self._org_id,
-            Reader(self._client, dataset, self.organization, self._scope.sites, guard),
+            reader,
             inventory,
             partial(self._write_part, dataset.name),
             concurrency=self._settings.pace.concurrency,
@@ -198,12 +224,15 @@ class OrganizationRun:
         )
         if guard:
             await guard.confirm(self._client)
+        if dataset.by_user and not is_resumed and not earlier:
+            for site_url in set(self._scope.sites) - reader.found_sites:
+                log.warning("--site %s: no user is on this meeting site", site_url)
         return refused
 
     async def _guard(self, dataset: Dataset, inventory: pa.Table) -> OwnDataGuard | None:
         """Needed as soon as others than the caller are asked for."""
-        columns = zip(inventory["is_caller"].to_pylist(), inventory["known_outcome"].to_pylist(), strict=True)
-        if dataset.by_user is None or all(is_caller or known for is_caller, known in columns):
+        others = pc.and_(pc.invert(inventory["is_caller"]), pc.is_null(inventory["known_outcome"]))
+        if dataset.by_user is None or not pc.any(others).as_py():
             return None
         return await OwnDataGuard.begin(self._client, dataset, dataset.by_user)
 
@@ -212,21 +241,41 @@ class OrganizationRun:
             dataset,
             self._org_id,
             self._inventories[dataset.name].entities,
-            partial(self._write_part, dataset.name),
+            partial(self._write_part, dataset.name, is_given_up=outcome is Outcome.TIMEOUT),
             outcome,
             error,
             partial(self._draft.has_part, self._org_id, dataset.name),
+            self._earlier(dataset),
         )
 
     def _write_part(
-        self, dataset: str, index: int, tables: dict[str, pa.Table], unknown_fields: dict[str, int]
+        self,
+        dataset: str,
+        index: int,
+        tables: dict[str, pa.Table],
+        unknown_fields: dict[str, int],
+        *,
+        is_given_up: bool = False,
     ) -> None:
-        facts = PartFacts(unknown_fields, requests_of(self._client))
+        facts = PartFacts(unknown_fields, requests_of(self._client), is_given_up)
         self._draft.write_part(self._org_id, dataset, index, tables, facts)
 
 
-async def take(client: Client, organization: Organization, scope: RunScope, dataset: Dataset) -> Inventory:
+async def take(
+    client: Client,
+    organization: Organization,
+    scope: RunScope,
+    dataset: Dataset,
+    kinds: Collection[str] | None = None,
+) -> Inventory:
     """The inventory of an organization for a dataset.
+
+    Args:
+        client: the API.
+        organization: whose.
+        scope: of the run.
+        dataset: what is to be read.
+        kinds: of these kinds of entity only.
 
     Raises:
         RefusedError: the token may list none of the kinds of entity.
@@ -234,7 +283,8 @@ async def take(client: Client, organization: Organization, scope: RunScope, data
     """
     if dataset.by_user:
         return await take_users(client, organization, scope.users)
-    return await take_inventory(client, organization, scope.kinds_of(dataset), scope.wanted)
+    wanted = [kind for kind in scope.kinds_of(dataset) if kinds is None or kind in kinds]
+    return await take_inventory(client, organization, wanted, scope.wanted)
 
 
 def _unlisted(kinds: Iterable[EntityType], error: AuditError) -> Inventory:

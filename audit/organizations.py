@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterable
 
 from audit.errors import RefusedError, StoppedError, UsageError
 from audit.outcome import Outcome
+from audit.snapshot.manifest import Org
 from audit.webex import ids, wire
 from audit.webex.client import Client
 from audit.webex.listing import pages
@@ -88,9 +89,12 @@ async def all_organizations(client: Client, excluded: Collection[str]) -> list[O
     listed: dict[str, Organization] = {}
     async for page in pages(client, "/organizations", {}, "items", scope=_SCOPE):
         for item in wire.objects(page):
-            if webex_id := wire.text(item.get("id")):
+            listed_id = wire.text(item.get("id")) or ""
+            if webex_id := ids.organization_id(listed_id):
                 organization = Organization(webex_id, is_own=False, name=wire.text(item.get("displayName")))
                 listed.setdefault(organization.org_id, organization)
+            else:
+                log.warning("an organization is listed by %r, which is no id: it can't be audited", listed_id)
     if not listed:
         raise RefusedError(
             "the token manages no organization (GET /organizations lists none): use a partner administrator's token, "
@@ -103,6 +107,22 @@ async def all_organizations(client: Client, excluded: Collection[str]) -> list[O
     if not kept:
         raise UsageError(f"--exclude-org leaves out all {len(listed)} organizations that the token manages")
     return kept
+
+
+async def retried_organizations(client: Client, orgs: Collection[Org]) -> list[Organization]:
+    """The organizations of a snapshot, also those that are no longer listed: they may need no request.
+
+    Raises:
+        RefusedError: the token may not list its organizations.
+        StoppedError: they can't be listed.
+    """
+    listed = {each.org_id: each for each in await all_organizations(client, ())}
+    return [listed.get(org.org_id) or _told_before(org) for org in orgs]
+
+
+def _told_before(org: Org) -> Organization:
+    (webex_id,) = check_org_ids([org.webex_id or org.org_id])
+    return Organization(webex_id, is_own=False, name=org.name)
 
 
 async def _own_id(client: Client) -> str:

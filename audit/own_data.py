@@ -2,11 +2,10 @@
 
 Without the admin scope, `userEmail` of `/meetingPreferences` is not looked at, and an answer names
 no user ("Get Audio Options" of the Webex API reference): one person's options would be written under
-another's name. So the caller's own are read first, then those of somebody who can't exist.
+another's name. So the caller's own are read first, then those of somebody who can't exist; and
+answers for others that are the caller's own, one after the other, are no chance.
 """
 
-import hashlib
-from collections.abc import Collection
 from contextlib import suppress
 
 import msgspec
@@ -20,17 +19,30 @@ from audit.webex.errors import ScopeError
 
 #: A domain that never exists (RFC 2606).
 _NOBODY = "webex-audit-asks-whether-this-parameter-counts@nobody.invalid"
-#: So many first answers for others that are the caller's own are no chance.
+#: So many answers in a row for others that are the caller's own are no chance; fewer, where there are no more.
 _ALIKE = 3
-_TRANSIENT = frozenset({Outcome.TIMEOUT, Outcome.SERVER_ERROR, Outcome.THROTTLED})
+_UNSURE = frozenset({Outcome.TIMEOUT, Outcome.SERVER_ERROR, Outcome.THROTTLED, Outcome.INVALID_RESPONSE})
+_CALLER = Entity(EntityType.PERSON, "")
+
+
+class _Settings(msgspec.Struct, frozen=True):
+    """Settings to compare: the declared fields as text, and what hardly two users have in common."""
+
+    fields: str
+    pin: str
+    mobile: str
+
+    def is_alike(self, own: "_Settings") -> bool:
+        # Many users have all settings as they were provisioned: only these tell whose they are.
+        is_telling = bool(own.mobile or (own.pin and self.pin == own.pin))
+        return is_telling and self.fields == own.fields
 
 
 class OwnDataGuard:
     """Compares answers for other users with the caller's own. Made by `begin`."""
 
-    def __init__(self, dataset: Dataset, digests: Collection[bytes], own: dict[str, bytes]) -> None:
+    def __init__(self, dataset: Dataset, own: list[_Settings]) -> None:
         self._dataset = dataset
-        self._digests = digests
         self._own = own
         self._others = self._alike = 0
 
@@ -42,60 +54,53 @@ class OwnDataGuard:
             ScopeError: the API answers with the caller's own.
             UnansweredError: it does not answer.
         """
-        caller = Entity(EntityType.PERSON, "")
-        sites = await _get(client, by_user.sites(caller, None))
+        sites = await _get(client, by_user.sites(_CALLER, None), by_user.own_scope)
         site_urls: list[str] = []
         if sites.outcome is Outcome.OK:
             with suppress(ValueError):
                 site_urls = by_user.read_sites(sites.body)
-        own = {site_url: await _get(client, dataset.request(caller, site_url)) for site_url in (None, *site_urls)}
-        bodies = {site_url: answer.body for site_url, answer in own.items() if answer.outcome is Outcome.OK}
-        digests = {_digest(body) for body in bodies.values()}
-        telling = {site_url: _digest(body) for site_url, body in bodies.items() if site_url and _is_telling(body)}
-        guard = cls(dataset, digests, telling)
-        unsure = [answer for answer in own.values() if answer.outcome in _TRANSIENT]
-        if unsure and not digests:
-            raise client.unanswered(_nobody(dataset).path, unsure[0], by_user.own_scope)
+        own = [await _get(client, dataset.request(_CALLER, None), by_user.own_scope)]
+        # A single site may be dead.
+        own += [await _ask(client, dataset.request(_CALLER, site_url)) for site_url in site_urls]
+        read = [_read(dataset, answer.body) for answer in own if answer.outcome is Outcome.OK]
+        guard = cls(dataset, [settings for settings in read if settings])
         await guard._ask_for_nobody(client)
         return guard
 
-    async def _ask_for_nobody(self, client: Client) -> None:
-        request = _nobody(self._dataset)
-        answer = await _get(client, request)
-        if answer.outcome in _TRANSIENT:
-            raise client.unanswered(request.path, answer, self._dataset.scopes[EntityType.PERSON])
-        # An answer for nobody to one who may not read the caller's own is nobody knows whose.
-        if answer.outcome is Outcome.OK and (not self._digests or _digest(answer.body) in self._digests):
-            raise self.error()
+    def on_answer(self, body: bytes) -> None:
+        """Take note of another user's settings.
+
+        Raises:
+            ScopeError: they, and those before them, are the caller's own.
+        """
+        settings = _read(self._dataset, body)
+        if settings:
+            self._others += 1
+            is_alike = any(settings.is_alike(own) for own in self._own)
+            self._alike = self._alike + 1 if is_alike else 0
+            if self._alike >= _ALIKE:
+                raise self._error()
 
     async def confirm(self, client: Client) -> None:
-        """Judge the answers so far, and ask for nobody again: a token may be renewed with fewer scopes.
+        """Judge few answers, and ask for nobody again: a token may be renewed with fewer scopes.
 
         Raises:
             ScopeError: the API answers with the caller's own.
             UnansweredError: it does not answer.
         """
-        self._judge()
+        if 0 < self._others == self._alike:
+            raise self._error()
         await self._ask_for_nobody(client)
 
-    def on_answer(self, site_url: str, body: bytes) -> None:
-        """Take note of another user's settings on a site.
+    async def _ask_for_nobody(self, client: Client) -> None:
+        request = self._dataset.request(Entity(EntityType.PERSON, "", email=_NOBODY), None)
+        answer = await _get(client, request, self._dataset.scopes[EntityType.PERSON])
+        settings = _read(self._dataset, answer.body) if answer.outcome is Outcome.OK else None
+        # An answer for nobody, to one who may not read the caller's own, is of nobody knows whom.
+        if settings and (not self._own or settings.fields in {own.fields for own in self._own}):
+            raise self._error()
 
-        Raises:
-            ScopeError: they, and all before them, are the caller's own.
-        """
-        if site_url in self._own:
-            self._others += 1
-            self._alike += _digest(body) == self._own[site_url]
-            if self._others == _ALIKE:
-                self._judge()
-
-    def _judge(self) -> None:
-        if 0 < self._others <= _ALIKE and self._alike == self._others:
-            raise self.error()
-
-    def error(self) -> ScopeError:
-        """The error that tells the missing scope."""
+    def _error(self) -> ScopeError:
         name = self._dataset.name
         return ScopeError(
             f"the API answers with the caller's own {name} where another user's are asked for: the token needs the "
@@ -104,25 +109,31 @@ class OwnDataGuard:
         )
 
 
-def _nobody(dataset: Dataset) -> Request:
-    return dataset.request(Entity(EntityType.PERSON, "", email=_NOBODY), None)
-
-
-async def _get(client: Client, request: Request) -> Answer:
+async def _ask(client: Client, request: Request) -> Answer:
     return await client.get(request.path, request.params, has_pins=True)
 
 
-def _digest(body: bytes) -> bytes:
-    content = msgspec.json.encode(msgspec.json.decode(body), order="sorted")
-    return hashlib.sha256(content).digest()
+async def _get(client: Client, request: Request, scope: str) -> Answer:
+    answer = await _ask(client, request)
+    if answer.outcome in _UNSURE:
+        raise client.unanswered(request.path, answer, scope)
+    return answer
 
 
-def _is_telling(body: bytes) -> bool:
-    """Whether settings are hardly another user's too: they hold a PIN, or a number."""
-    return any(_holds_digits(value) for value in msgspec.json.decode(body, type=dict[str, object]).values())
+def _read(dataset: Dataset, body: bytes) -> _Settings | None:
+    """The settings in an answer; None where it can't be read."""
+    try:
+        content = msgspec.json.decode(body, type=dict[str, object])
+        fields = {name: _texts(content.get(name)) for name in dataset.answer.names}
+        mobile = content.get("mobileNumber")
+        number = str(mobile.get("number") or "") if isinstance(mobile, dict) else ""
+        return _Settings(msgspec.json.encode(fields).decode(), str(content.get("audioPin") or ""), number)
+    except ValueError:
+        return None
 
 
-def _holds_digits(value: object) -> bool:
+def _texts(value: object) -> object:
+    """A value with texts for numbers: the API sends either."""
     if isinstance(value, dict):
-        return any(_holds_digits(each) for each in value.values())
-    return isinstance(value, str) and any(map(str.isdigit, value))
+        return {key: _texts(value[key]) for key in sorted(value)}
+    return value if value is None or isinstance(value, bool) else str(value)

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from audit import memory
 from audit.clock import Clock
 from audit.config import Settings
-from audit.errors import RefusedError, StoppedError
-from audit.job import clients_of, connect_as, deadline, find_organizations
+from audit.errors import AuditError, DeadlineError, RefusedError, StoppedError
 from audit.organization_run import take
 from audit.organizations import Organization
 from audit.scope import RunScope
+from audit.session import clients_of, connect_as, deadline, find_organizations
 from audit.webex.client import Client
 from audit.webex.errors import TokenRefusedError
 from audit.webex.tokens import TokenSource
@@ -25,7 +25,7 @@ class OrgPlan:
         entities: the size of its inventories.
         requests: reads that the crawl would make, at the least: meeting sites are not counted before.
         rate_per_s: the rate that is expected: the remembered one, bounded by the ceiling; None where none is known.
-        message: why it could not be audited.
+        message: why it, or a dataset of it, could not be audited.
     """
 
     org_id: str
@@ -64,17 +64,19 @@ async def plan(settings: Settings, tokens: TokenSource, scope: RunScope, *, cloc
         AuditError: as `audit.job.run`, where no inventory can be taken.
     """
     orgs: list[OrgPlan] = []
+    errors: list[AuditError] = []
     async with connect_as(settings, tokens, clock) as client, deadline(settings, client, clock):
         organizations = await find_organizations(client, scope)
         for organization, own in zip(organizations, clients_of(client, organizations), strict=True):
             try:
                 orgs.append(await _plan_one(own, scope, organization, settings.pace.max_rate))
-            except TokenRefusedError:
+            except (TokenRefusedError, DeadlineError):
                 raise
             except (RefusedError, StoppedError) as error:
-                if len(organizations) == 1:
-                    raise
+                errors.append(error)
                 orgs.append(OrgPlan(organization.org_id, organization.name, message=str(error)))
+    if len(errors) == len(orgs):
+        raise errors[0]
     rates = [org.rate_per_s for org in orgs if org.requests]
     rate_per_s = None if None in rates or not rates else sum(rate for rate in rates if rate)
     rate_per_s = min(rate_per_s, settings.pace.max_rate or rate_per_s) if rate_per_s else None
@@ -92,10 +94,22 @@ async def plan(settings: Settings, tokens: TokenSource, scope: RunScope, *, cloc
 
 async def _plan_one(client: Client, scope: RunScope, organization: Organization, max_rate: float | None) -> OrgPlan:
     entities = requests = 0
+    refusals: list[RefusedError] = []
+    reasons: list[str] = []
     for dataset in scope.datasets:
-        inventory = await take(client, organization, scope, dataset)
+        try:
+            inventory = await take(client, organization, scope, dataset)
+        except TokenRefusedError:
+            raise
+        except RefusedError as error:
+            refusals.append(error)
+            continue
+        reasons += inventory.unlisted.values()
         entities += inventory.entities.num_rows
         # A user's sites are listed, and there is one at the least.
         requests += inventory.entities["known_outcome"].null_count * (2 if dataset.by_user else 1)
+    if len(refusals) == len(scope.datasets):
+        raise refusals[0]
     rates = [rate for rate in (memory.recall_rate(client.base_url, organization.org_id), max_rate) if rate]
-    return OrgPlan(organization.org_id, organization.name, entities, requests, min(rates, default=None))
+    message = "; ".join(dict.fromkeys([*map(str, refusals), *reasons])) or None
+    return OrgPlan(organization.org_id, organization.name, entities, requests, min(rates, default=None), message)

@@ -7,7 +7,7 @@ import msgspec
 
 from audit.datasets import Dataset, Request
 from audit.datasets.dataset import ByUser
-from audit.entity import Entity
+from audit.entity import Entity, EntityType
 from audit.organizations import Organization
 from audit.outcome import Outcome
 from audit.own_data import OwnDataGuard
@@ -50,6 +50,13 @@ class Reader:
         self._params = {} if dataset.by_user else organization.params
         self._sites = sites
         self._guard = guard
+        #: Chosen meeting sites that a user was found on.
+        self.found_sites: set[str] = set()
+
+    def scope_of(self, kind: EntityType) -> str:
+        """The scope that the reads of a kind of entity need."""
+        by_user = self._dataset.by_user
+        return by_user.own_scope if by_user and not self._guard else self._dataset.scopes[kind]
 
     async def read(self, entity: Entity) -> list[Reading]:
         """Read one entity: a reading, or one for each site.
@@ -83,14 +90,20 @@ class Reader:
         if site_urls and site_url not in site_urls:
             reason = f"the user is not on this site, but on {', '.join(site_urls)}"
             return Reading(site_url, _as(answer, Outcome.NOT_FOUND, reason))
-        return await self._read_site(entity, site_url) if site_urls else Reading(site_url, answer)
+        if not site_urls:
+            return Reading(site_url, answer)
+        self.found_sites.add(site_url)
+        return await self._read_site(entity, site_url)
 
     async def _read_site(self, entity: Entity, site_url: str) -> Reading:
         answer = await self._get(self._dataset.request(entity, site_url))
         if self._guard and answer.outcome is Outcome.OK and not entity.is_caller:
-            self._guard.on_answer(site_url, answer.body)
+            self._guard.on_answer(answer.body)
         if self._dataset.censor and answer.outcome is Outcome.OK:
-            answer = msgspec.structs.replace(answer, body=self._dataset.censor(answer.body))
+            try:
+                answer = msgspec.structs.replace(answer, body=self._dataset.censor(answer.body))
+            except ValueError:
+                answer = _as(answer, Outcome.INVALID_RESPONSE, "a value in the answer can't be read")
         return Reading(site_url, answer)
 
     async def _sites_of(self, by_user: ByUser, entity: Entity, site_url: str | None) -> tuple[Answer, list[str]]:

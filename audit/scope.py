@@ -1,6 +1,7 @@
 """What a run sets out to audit: datasets, kinds of entity, organizations, users."""
 
 import hashlib
+import logging
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -9,6 +10,7 @@ from typing import Any, Literal
 from audit import __version__
 from audit.config import Settings
 from audit.datasets import DATASETS, Dataset
+from audit.datasets.dataset import site_of
 from audit.entity import EntityType
 from audit.errors import UsageError
 from audit.inventory import Users
@@ -16,6 +18,8 @@ from audit.organizations import check_org_ids
 from audit.snapshot.manifest import Scope
 from audit.snapshot.reader import Snapshot
 from audit.webex import ids
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -55,13 +59,15 @@ class RunScope:
 
     def token_scopes(self) -> list[str]:
         """The scopes that the token must have."""
-        own = self.is_by_user and self.users.which == "self"
-        scopes = {
-            dataset.by_user.own_scope if own and dataset.by_user else dataset.scopes[kind]
-            for dataset in self.datasets
-            for kind in self.kinds_of(dataset)
-        }
-        return sorted(scopes | ({"spark-admin:organizations_read"} if self.organizations == "all" else set()))
+        scopes = {"spark-admin:organizations_read"} if self.organizations == "all" else set()
+        for dataset in self.datasets:
+            if dataset.by_user and self.users.which == "self":
+                scopes |= {dataset.by_user.own_scope, "spark:people_read"}
+            else:
+                scopes |= {dataset.scopes[kind] for kind in self.kinds_of(dataset)}
+            if dataset.by_user and self.users.which == "all":
+                scopes.add("spark-admin:people_read")
+        return sorted(scopes)
 
     def journal(self, base_url: str) -> dict[str, Any]:
         """What must be the same for a run and the one that resumes it."""
@@ -118,7 +124,7 @@ def scope_of(settings: Settings, wanted: Collection[str] | None = None, users: U
         tuple(check_org_ids(given.exclude_orgs, "--exclude-org")),
         wanted,
         users or Users("all" if given.all_users else "self"),
-        tuple(dict.fromkeys(_site_url(site) for site in given.sites)),
+        tuple(dict.fromkeys(_site(site) for site in given.sites)),
     )
     _check(scope, users)
     return scope
@@ -130,12 +136,12 @@ def retried_scope(snapshot: Snapshot) -> RunScope:
     Raises:
         UsageError: this version does not know a dataset of it.
     """
-    told = snapshot.manifest.scope
+    told, orgs = snapshot.manifest.scope, snapshot.manifest.orgs
     return RunScope(
         tuple(_dataset(name) for name in told.datasets),
         tuple(EntityType(kind) for kind in told.entities),
         told.organizations,
-        () if told.organizations == "own" else tuple(check_org_ids(org.org_id for org in snapshot.manifest.orgs)),
+        () if told.organizations == "own" else tuple(check_org_ids(org.webex_id or org.org_id for org in orgs)),
         users=Users(told.users or "self"),
         sites=tuple(told.sites),
         retry_failed=snapshot,
@@ -152,8 +158,11 @@ def _dataset(name: str) -> Dataset:
     return known
 
 
-def _site_url(text: str) -> str:
-    return text.strip().lower().removeprefix("https://").rstrip("/")
+def _site(text: str) -> str:
+    try:
+        return site_of(text)
+    except ValueError as error:
+        raise UsageError(f"--site: {error}") from None
 
 
 def _check(scope: RunScope, users: Users | None) -> None:
@@ -165,6 +174,10 @@ def _check(scope: RunScope, users: Users | None) -> None:
         raise UsageError("--exclude-org leaves out of --all-orgs: give that too")
     if users and not scope.is_by_user:
         raise UsageError("--user and --users-from name whose audio options to read: add --dataset audio-options")
+    if not scope.is_by_user and (scope.users.which == "all" or scope.sites):
+        log.warning("--all-users and --site (scope.all_users, scope.sites) say nothing without audio-options")
+    if scope.wanted is not None and all(dataset.by_user for dataset in scope.datasets):
+        raise UsageError("--workspace-id and --ids-from name workspaces: add --dataset push-to-talk")
     if scope.is_by_user and (scope.organizations == "all" or len(scope.org_ids) > 1):
         raise UsageError(
             "audio-options can be read of the token's own organization only, as the API takes no orgId there: audit "

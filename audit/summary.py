@@ -28,7 +28,7 @@ def describe(snapshot: Snapshot) -> dict[str, Any]:
 
 
 def unanswered(snapshot: Snapshot) -> int:
-    """How many entities have no complete answer."""
+    """How many reads (of an entity, of a user on a site) have no complete answer."""
     return sum(
         count
         for counts in snapshot.manifest.outcomes.values()
@@ -45,6 +45,19 @@ def render(snapshot: Snapshot) -> str:
 def unfinished(snapshot: Snapshot) -> list[Org]:
     """The organizations that are not complete."""
     return [org for org in snapshot.manifest.orgs if org.status != "complete"]
+
+
+def shortcomings(snapshot: Snapshot) -> str:
+    """Why a snapshot is partial, in a line."""
+    orgs = unfinished(snapshot)
+    count = unanswered(snapshot)
+    parts = [f"{count} reads have no complete answer (column outcome of coverage)"] if count else []
+    kinds = sorted({kind for org in orgs for reasons in org.unlisted.values() for kind in reasons})
+    parts += [f"{', '.join(kinds)} could not be listed"] if kinds else []
+    failed = [org for org in orgs if org.message]
+    parts += [f"organization {org.org_id} is {org.status}" for org in failed[:_NAMED]]
+    parts += [f"and {len(failed) - _NAMED} more are not complete"] if len(failed) > _NAMED else []
+    return "; ".join(parts)
 
 
 def _lines(snapshot: Snapshot) -> Iterator[str]:
@@ -100,7 +113,7 @@ def render_list(snapshots: list[Snapshot]) -> str:
         manifest = snapshot.manifest
         names = ", ".join(printable(org.name or org.org_id) for org in manifest.orgs[:_NAMED])
         names += f" and {len(manifest.orgs) - _NAMED} more" if len(manifest.orgs) > _NAMED else ""
-        entities = sum(sum(counts.values()) for counts in manifest.outcomes.values())
+        entities = sum(org.entities for org in manifest.orgs)
         lines.append(
             f"{manifest.snapshot_id:<23} {manifest.status:<8} {entities:>8} {unanswered(snapshot):>9}  {names}"
         )
@@ -124,7 +137,7 @@ def render_plan(plan: Plan) -> str:
 
 
 def _planned(org: OrgPlan) -> str:
-    told = f"{org.entities} entities" if org.message is None else f"can't be audited: {printable(org.message)}"
+    told = f"{org.entities} entities" + ("" if org.message is None else f"; not all of it: {printable(org.message)}")
     return f"  org        {org.org_id}  {printable(org.name or '(name not readable)')}: {told}"
 
 

@@ -1,15 +1,12 @@
 """Tells a fault of single entities from one that ends the crawl, or that of a kind of entity."""
 
-import logging
+from collections.abc import Callable
 from typing import NamedTuple
 
-from audit.datasets import Dataset
 from audit.entity import Entity, EntityType
 from audit.outcome import Outcome
 from audit.webex.client import Answer, Client
 from audit.webex.errors import ScopeError, UnansweredError
-
-log = logging.getLogger(__name__)
 
 #: So many first answers of a kind that are all 403 are a missing scope, and so many in a row that never
 #: came are an API that is gone: neither is a matter of single entities any more.
@@ -27,18 +24,24 @@ class Watch:
     """Watches the answers of a crawl.
 
     Args:
-        dataset: what is asked for.
+        dataset: the name of what is asked for.
         client: the API.
+        scope_of: the scope that a kind of entity needs.
         is_asking_again: those are asked that had no answer before, so that 403s are expected.
 
     Attributes:
         refused: kinds of entity whose answers were all 403, each with the error that tells the scope.
+        reasons: the same, each with a text that is the same in every run.
     """
 
-    def __init__(self, dataset: Dataset, client: Client, *, is_asking_again: bool = False) -> None:
+    def __init__(
+        self, dataset: str, client: Client, scope_of: Callable[[EntityType], str], *, is_asking_again: bool = False
+    ) -> None:
         self.refused: dict[EntityType, ScopeError] = {}
+        self.reasons: dict[EntityType, str] = {}
         self._dataset = dataset
         self._client = client
+        self._scope_of = scope_of
         self._is_asking_again = is_asking_again
         self._counts: dict[EntityType, _Count] = {}
         self._unanswered = 0
@@ -72,8 +75,9 @@ class Watch:
         answers, forbidden, last = self._counts[kind]
         if forbidden < answers or self._is_asking_again or kind in self.refused:
             return
+        role = " and an administrator role" if "admin" in self._scope_of(kind) else ""
         self.refused[kind] = ScopeError(
-            f"the token may not read {self._dataset.name} of any {kind} (403, {answers} of {answers} answers): it "
-            f"needs the scope {self._dataset.scopes[kind]} and an administrator role; the API says: {last.message}"
+            f"the token may not read {self._dataset} of any {kind} (403, {answers} of {answers} answers): it "
+            f"needs the scope {self._scope_of(kind)}{role}; the API says: {last.message}"
         )
-        log.debug("%s", self.refused[kind])
+        self.reasons[kind] = f"{self._dataset} of every {kind} is refused: the token needs {self._scope_of(kind)}"

@@ -4,6 +4,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -183,6 +184,18 @@ def test_the_caller_needs_no_admin_scope_to_be_named(audit: Audit) -> None:
     assert rows(snapshot, "audio_options") == rows(audit(Simulation(ORGANIZATION), **AUDIO), "audio_options")
 
 
+class Where(Faults):
+    """One kind of fault, wherever the URL holds a text."""
+
+    def __init__(self, kind: str, text: str) -> None:
+        super().__init__()
+        self._fault = (kind, text)
+
+    def next(self, url: str) -> str | None:
+        kind, text = self._fault
+        return kind if text.lower() in url.lower() else None
+
+
 class Mirror(Organization):
     """It knows its users, and still answers for each of them with the caller's own."""
 
@@ -213,6 +226,79 @@ def test_a_token_that_loses_its_scope_amid_the_run_is_noticed(audit: Audit, tmp_
     with pytest.raises(RefusedError, match="answers with the caller's own"):
         audit(simulation, **ALL)
     assert visible(tmp_path / "out") == []
+
+
+def test_users_with_equal_defaults_are_not_taken_for_the_caller(audit: Audit) -> None:
+    class Provisioned(Organization):
+        def audio(self, index: int, site_url: str) -> Any:
+            number = {"countryCode": "1", "number": "", "enabledCallMe": False}
+            told = {"otherTeleconferenceDescription": "Acme bridge +1-800-555-0000", "officeNumber": number}
+            return {"defaultAudioType": "webexAudio", "mobileNumber": number, **told}
+
+    for options in (ALL, named(email(3))):
+        assert audit(Simulation(Provisioned(5, people=30)), **options).manifest.status == "complete"
+
+
+class SomebodyElses(Organization):
+    """Whoever asks, is person 1."""
+
+    def person(self, index: int, *, calling_data: bool = False) -> Any:
+        return super().person(index or 1, calling_data=calling_data)
+
+
+def test_a_run_is_not_resumed_with_the_token_of_another_user(audit: Audit) -> None:
+    dying = parse(",".join(f"reset@{number}" for number in range(5, 90)))
+    with pytest.raises(StoppedError):
+        audit(Simulation(ORGANIZATION, dying), token=USER_TOKEN, retry__budget=0, **AUDIO)
+    theirs = Simulation(SomebodyElses(5, people=90))
+    with pytest.raises(UsageError, match="begun with the token of another user than"):
+        audit(theirs, token=USER_TOKEN, is_resuming=True, **AUDIO)
+    assert audit(Simulation(ORGANIZATION), token=USER_TOKEN, is_resuming=True, **AUDIO).manifest.status == "complete"
+
+
+@pytest.mark.parametrize("pin", ["1e999", "[1]", '{"a": 1}', "12345678901234567890123", "true"])
+def test_a_pin_of_any_form_ends_no_run(pin: str, audit: Audit, monkeypatch: pytest.MonkeyPatch) -> None:
+    body = f'{{"defaultAudioType": "none", "audioPin": {pin}}}'
+    answer = partial(web.Response, text=body, content_type="application/json")
+    monkeypatch.setitem(answers.FAULTY_ANSWERS, "pin", answer)
+    faults = Where("pin", email(4).lower().replace("@", "%40") + "&siteUrl")
+    snapshot = audit(Simulation(ORGANIZATION, faults), **named(email(3), email(4)))
+    statuses = {row["entity_id"]: row["audio_pin_status"] for row in rows(snapshot, "audio_options")}
+    assert statuses[ORGANIZATION.person(4)["id"]] == "malformed"
+
+
+def test_sites_are_the_same_however_they_are_written(audit: Audit, monkeypatch: pytest.MonkeyPatch) -> None:
+    body = {"sites": [{"siteUrl": f"HTTPS://{DEFAULT.title()}/meet"}, {"siteUrl": DEFAULT}]}
+    monkeypatch.setitem(answers.FAULTY_ANSWERS, "sites", lambda: web.json_response(body))
+    simulation = Simulation(ORGANIZATION, Where("sites", "/sites"))
+    snapshot = audit(simulation, scope__sites=[f"http://{DEFAULT}/x"], **named(email(3)))
+    assert [row["site_url"] for row in rows(snapshot, "audio_options")] == [DEFAULT]
+    with pytest.raises(UsageError, match="--site: 'nowhere' is no meeting site"):
+        audit(simulation, scope__sites=["nowhere"], **AUDIO)
+
+
+def test_a_site_that_nobody_is_on_is_told(audit: Audit, caplog: pytest.LogCaptureFixture) -> None:
+    audit(Simulation(ORGANIZATION), scope__sites=["typo.webex.com"], **named(email(3)))
+    assert "--site typo.webex.com: no user is on this meeting site" in caplog.text
+
+
+def test_a_retry_lists_the_people_that_could_not_be_listed(audit: Audit) -> None:
+    both = {"scope__datasets": ["push-to-talk", "audio-options"], "scope__all_users": True}
+    tokens = {ADMIN_TOKEN: ADMIN_SCOPES - {"spark-admin:people_read"}}
+    partial_snapshot = audit(Simulation(ORGANIZATION, tokens=tokens), **both)
+    assert partial_snapshot.manifest.orgs[0].unlisted.keys() == {"audio_options"}
+    again = audit(Simulation(ORGANIZATION), retry_failed=partial_snapshot)
+    assert rows(again, "audio_options") == rows(audit(Simulation(ORGANIZATION), **both), "audio_options")
+
+
+def test_one_odd_address_costs_no_other_user_its_name(audit: Audit) -> None:
+    for kind in ("400", "403", "500"):
+        simulation = Simulation(ORGANIZATION, Where(kind, "email=" + email(4).replace("@", "%40")))
+        snapshot = audit(simulation, retry__attempts=1, **named(email(3), email(4)))
+        assert {row["entity_id"] for row in rows(snapshot, "coverage")} == {
+            ORGANIZATION.person(3)["id"],
+            email(4),
+        }
 
 
 def test_own_data_refuse_one_dataset_and_leave_the_other(audit: Audit) -> None:
@@ -393,10 +479,10 @@ def test_the_command_reads_users_from_a_file(
     result = webex_audit(*base, "--users-from", "users", "--user", email(5), "--json")
     assert (result.code, json.loads(result.out)["scope"]["user_count"]) == (0, 3)
     plan = json.loads(webex_audit(*base, "--all-users", "--dry-run", "--json").out)
-    assert (plan["entities"], plan["scopes"]) == (90, [ADMIN_SCOPE])
+    assert (plan["entities"], plan["scopes"]) == (90, [ADMIN_SCOPE, "spark-admin:people_read"])
     assert 170 < plan["requests"] <= 180
     own = json.loads(webex_audit(*base, "--dry-run", "--json").out)
-    assert (own["entities"], own["scopes"]) == (1, ["meeting:preferences_read"])
+    assert (own["entities"], own["scopes"]) == (1, ["meeting:preferences_read", "spark:people_read"])
     for arguments, complaint in (
         (["run", "--user", "a@b.c"], "add --dataset audio-options"),
         ([*base, "--user", "a@b.c", "--all-users"], "leave out --user"),

@@ -66,7 +66,7 @@ def test_an_administrator_audits_an_organization_and_looks_at_it(
     run = webex_audit("run", "--base-url", url, "--output", "out")
     assert run.code == 0
     assert re.search(r"snapshot \d{8}T\d{6}Z-[0-9a-f]{6}  complete", run.out)
-    assert "inventory: 60 entities" in run.err
+    assert "inventory of Northwind Medical Group: 60 entities" in run.err
     assert ADMIN_TOKEN not in run.out + run.err
     (name,) = visible(tmp_path / "out")
     folder = tmp_path / "out" / name
@@ -117,7 +117,7 @@ def test_a_partial_snapshot_is_committed_and_told_by_its_exit_code(api: Api, web
     run = webex_audit("run", "--base-url", url)
     assert run.code == 3
     assert re.search(r"bad_request \d", run.out)
-    assert re.search(r"warning: the snapshot is partial: \d+ entities have no complete answer", run.err)
+    assert re.search(r"warning: the snapshot is partial: \d+ reads have no complete answer", run.err)
     assert webex_audit("run", "--base-url", url, "--allow-partial").code == 0
 
 

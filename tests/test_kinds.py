@@ -12,6 +12,7 @@ from conftest import Result, visible
 
 from audit import crawl as crawl_module
 from audit.errors import RefusedError, StoppedError
+from audit.inventory.people import CALLING_PEOPLE
 from audit.simulator.app import ADMIN_TOKEN, Simulation
 from audit.simulator.faults import Faults, parse
 from audit.simulator.organization import Organization
@@ -166,6 +167,26 @@ def test_a_token_that_is_refused_for_every_kind_audits_nothing(audit: Audit) -> 
 def test_a_list_that_is_not_answered_stops_the_run(audit: Audit) -> None:
     with pytest.raises(StoppedError, match="/people can't be read: HTTP 500"):
         audit(Simulation(ORGANIZATION, Where("500", "/people?")), scope__entities=ALL, retry__attempts=1)
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_asked"),
+    [
+        ({"licenses": []}, False),
+        ({"licenses": ["MEETINGS"]}, False),
+        ({"licenses": ["MEETINGS,CALLING"]}, True),
+        ({"licenses": ["CALLING=="]}, True),
+        ({"licenses": ["UNLISTED"]}, True),
+        ({"licenses": [None]}, True),
+        ({"licenses": None}, True),
+        ({"licenses": [], "errors": {"locationId": {"code": "x"}}}, True),
+        ({"licenses": [], "locationId": "somewhere"}, True),
+    ],
+)
+def test_only_who_surely_has_no_calling_licence_is_left_out(changes: dict[str, Any], *, is_asked: bool) -> None:
+    licences = {"MEETINGS": "Webex Meetings Suite", "CALLING": "Cisco Webex Calling - Standard"}
+    entity = CALLING_PEOPLE.read({"id": "P", "type": "person"} | changes, licences)
+    assert (entity.known_outcome is None) == is_asked
 
 
 def test_licences_that_can_not_be_read_stop_nothing(audit: Audit) -> None:

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from audit.columns import column
-from audit.datasets.dataset import SUBJECT_SCHEMA, ByUser, Dataset, Request
+from audit.datasets.dataset import SUBJECT_SCHEMA, ByUser, Dataset, Request, site_of
 from audit.entity import Entity, EntityType
 
 _PATH = "/meetingPreferences/audio"
@@ -86,7 +86,11 @@ def pin_status(pin: object) -> str:
 def _censor(body: bytes) -> bytes:
     fields = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
     pin = fields.pop("audioPin", msgspec.Raw(b"null"))
-    fields[_PIN_STATUS] = msgspec.Raw(msgspec.json.encode(pin_status(msgspec.json.decode(pin))))
+    try:
+        status = pin_status(msgspec.json.decode(pin))
+    except ValueError:
+        status = "malformed"  # such as 1e999
+    fields[_PIN_STATUS] = msgspec.Raw(msgspec.json.encode(status))
     return msgspec.json.encode(fields)
 
 
@@ -99,8 +103,8 @@ def _read_sites(body: bytes) -> list[str]:
     sites = msgspec.json.decode(body, type=dict[str, msgspec.Raw]).get("sites")
     try:
         items = msgspec.json.decode(sites or b"null", type=list[dict[str, msgspec.Raw]])
-        return sorted({msgspec.json.decode(item["siteUrl"], type=str) for item in items})
-    except (msgspec.DecodeError, KeyError):
+        return sorted({site_of(msgspec.json.decode(item["siteUrl"], type=str)) for item in items})
+    except (ValueError, KeyError):
         raise ValueError("the answer is no list of sites") from None
 
 

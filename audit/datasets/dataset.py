@@ -1,5 +1,6 @@
 """What a dataset is: data and a few functions, in one file of its own."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import quote
@@ -67,6 +68,19 @@ class Dataset:
     flatten: Callable[[pa.Table, pa.Table], dict[str, pa.Table]]
     by_user: ByUser | None = None
     censor: Callable[[bytes], bytes] | None = None
+
+
+def site_of(text: str) -> str:
+    """The name of a meeting site, however it is written.
+
+    Raises:
+        ValueError: there is none.
+    """
+    name = re.sub(r"^https?://", "", text.strip().lower())
+    name = re.split(r"[/#?]", name)[0]
+    if "." not in name:
+        raise ValueError(f"{text!r} is no meeting site: expected one such as example.webex.com")
+    return name
 
 
 def path_of(template: str, entity: Entity) -> str:

@@ -1,6 +1,6 @@
 """Which entities an organization has: listed kind by kind, deduplicated, sorted by id."""
 
 from audit.inventory.listed import take_inventory
-from audit.inventory.users import Users, take_users
+from audit.inventory.users import Users, renew_caller, take_users
 
-__all__ = ["Users", "take_inventory", "take_users"]
+__all__ = ["Users", "renew_caller", "take_inventory", "take_users"]

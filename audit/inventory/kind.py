@@ -20,8 +20,8 @@ class Kind:
         path: of the listing.
         key: of the list in a page.
         scope: what the token needs.
-        read: an item with an id, and the ids of the licences for Webex Calling (None where they are not known)
-            → the entity.
+        read: an item with an id, and the names of the organization's licences by id (none where they are not
+            known) → the entity.
         params: its query.
         probe: it takes `start`, and may page without `Link`.
         needs_licences: `read` wants to know the licences.
@@ -30,7 +30,7 @@ class Kind:
     path: str
     key: str
     scope: str
-    read: Callable[[Json, frozenset[str] | None], Entity]
+    read: Callable[[Json, Mapping[str, str]], Entity]
     params: Mapping[str, str] = field(default_factory=dict)
     probe: bool = False
     needs_licences: bool = False

@@ -53,17 +53,15 @@ async def take_inventory(
             unlisted[kind] = str(error)
     if errors and len(errors) == len(kinds):
         raise _refusal(organization, errors[0])
-    for name, reason in unlisted.items():
-        log.warning("%s can't be audited: %s", name, reason)
     entities = await with_location_names(client, organization, list(found.values()))
     return Inventory(inventory_table(entities), unlisted)
 
 
 def _refusal(organization: Organization, error: ScopeError | NotListedError) -> Exception:
-    """An organization that the token does not manage is answered with 404 or 400 as well as with 403."""
-    if organization.is_own or isinstance(error, ScopeError):
+    """An organization that the token does not manage is answered with 403, 404 or 400."""
+    if organization.is_own:
         return error
-    return RefusedError(f"the token does not seem to manage organization {organization.org_id}: {error}")
+    return RefusedError(f"{error}; or the token does not manage organization {organization.org_id}")
 
 
 async def _take(
@@ -71,7 +69,7 @@ async def _take(
 ) -> dict[str, Entity]:
     found: dict[str, Entity] = {}
     missing = set(wanted) if wanted is not None else None
-    licences = await _calling_licences(client, organization) if kind.needs_licences else None
+    licences = await _licences(client, organization) if kind.needs_licences else {}
     async for items in list_items(client, organization, kind):
         for item in items:
             if item["id"] not in found and (wanted is None or item["id"] in wanted):
@@ -111,21 +109,18 @@ def _refuse_other_organization(item: Json, organization: Organization) -> None:
         )
 
 
-async def _calling_licences(client: Client, organization: Organization) -> frozenset[str] | None:
-    """The ids of the licences for Webex Calling; None where the token may not read them."""
-    found: set[str] = set()
+async def _licences(client: Client, organization: Organization) -> dict[str, str]:
+    """The names of the licences by id, without padding; none where the token may not read them."""
+    names: dict[str, str] = {}
     try:
         async for page in pages(client, "/licenses", organization.params, "items", scope="spark-admin:licenses_read"):
-            found |= {
-                licence_id
-                for item in wire.objects(page)
-                if (wire.text(item.get("name")) or "").startswith("Webex Calling")
-                and (licence_id := wire.text(item.get("id")))
-            }
+            for item in wire.objects(page):
+                licence_id, name = wire.text(item.get("id")), wire.text(item.get("name"))
+                if licence_id and name:
+                    names[licence_id.rstrip("=")] = name
     except (ScopeError, UnansweredError) as error:
         log.info("licences can't be read (%s): people are asked for who may have none", error)
-        return None
-    return frozenset(found)
+    return names
 
 
 async def with_location_names(client: Client, organization: Organization, entities: list[Entity]) -> list[Entity]:

@@ -1,5 +1,7 @@
 """People: `GET /people`, with calling data where a calling licence matters."""
 
+from collections.abc import Mapping
+
 from audit.entity import Entity, EntityType
 from audit.inventory.kind import PAGE_SIZE, Json, Kind
 from audit.outcome import Outcome
@@ -32,9 +34,9 @@ def is_human(item: Json) -> bool:
     return item.get("type") not in ("bot", "appuser")
 
 
-def _read_calling(item: Json, calling_licences: frozenset[str] | None) -> Entity:
+def _read_calling(item: Json, licences: Mapping[str, str]) -> Entity:
     person = read_person(item)
-    if person.known_outcome or _may_call(item, calling_licences):
+    if person.known_outcome or _may_call(item, licences):
         return person
     return Entity(
         person.entity_type,
@@ -46,16 +48,19 @@ def _read_calling(item: Json, calling_licences: frozenset[str] | None) -> Entity
     )
 
 
-def _may_call(item: Json, calling_licences: frozenset[str] | None) -> bool:
+def _may_call(item: Json, licences: Mapping[str, str]) -> bool:
     """Whether somebody may have Webex Calling: only who surely has not is left out.
 
-    With `callingData`, only a person of Webex Calling has a `locationId`. Licences are ids, which
-    `GET /licenses` tells the names of; they also came as one text with commas.
+    With `callingData`, only a person of Webex Calling has a `locationId`, and `errors` tell that a part could
+    not be read. Licences are ids, which `GET /licenses` tells the names of; they also came as one text with commas.
     """
-    if item.get("locationId") or not isinstance(item.get("licenses"), list):
+    own = item.get("licenses")
+    if item.get("locationId") or item.get("errors") or not isinstance(own, list):
         return True
-    licences = {each.strip() for text in map(wire.text, item["licenses"]) if text for each in text.split(",")}
-    return bool(licences if calling_licences is None else licences & calling_licences)
+    if not all(isinstance(each, str) for each in own):
+        return True
+    named = [licences.get(each.strip().rstrip("=")) for text in own for each in text.split(",") if each.strip()]
+    return any(name is None or "calling" in name.lower() for name in named)
 
 
 #: With calling data, a page has 100 at most, whatever is asked for.

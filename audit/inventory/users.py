@@ -8,7 +8,8 @@ from typing import Literal
 
 import msgspec
 
-from audit.entity import Entity, EntityType, Inventory, inventory_table
+from audit.entity import Entity, EntityType, Inventory, entities_of, inventory_table
+from audit.errors import DeadlineError, RefusedError, UsageError
 from audit.inventory.kind import Json
 from audit.inventory.listed import list_items, with_location_names
 from audit.inventory.people import PEOPLE, read_person
@@ -16,12 +17,14 @@ from audit.organizations import Organization
 from audit.outcome import Outcome
 from audit.webex import wire
 from audit.webex.client import Client
-from audit.webex.errors import NotListedError, ScopeError
+from audit.webex.errors import NotListedError, ScopeError, TokenRefusedError, UnansweredError
 
 log = logging.getLogger(__name__)
 
 #: So many users are looked up one by one; for more of them, the directory is read.
 MAX_LOOKUPS = 100
+#: The API takes 85 (`GET /people`, parameter `id`).
+_IDS_AT_ONCE = 50
 _ME = "/people/me"
 _ME_SCOPE = "spark:people_read"
 
@@ -51,23 +54,47 @@ async def take_users(
         ids: take exactly the users of these ids instead, as an earlier inventory had them.
 
     Raises:
+        UsageError: the token's own user is another one than that of `ids`.
         RefusedError: the token may not tell its own user, or not list people where all are wanted.
         StoppedError: the directory can't be read.
     """
     me = await _me(client, is_needed=users.which == "self")
     if users.which == "self" and me:
+        _refuse_another(me, ids)
         found = {me.entity_id: me}
     elif ids is not None:
-        found = _known_before(ids, await _all(client, organization))
+        found = await _known_before(client, organization, ids)
     elif users.which == "all":
         found = await _all(client, organization)
     else:
         found = await _named(client, organization, users.emails)
-    if me:
-        own = {each.entity_id for each in found.values() if _is_same(each, me)}
-        found |= {each: msgspec.structs.replace(found[each], is_caller=True) for each in own}
-    entities = [_without_email(each) if each.email is None else each for each in found.values()]
+    found = {key: msgspec.structs.replace(each, is_caller=_is_same(each, me)) for key, each in found.items()}
+    entities = [each if each.email or each.is_caller else _without_email(each) for each in found.values()]
     return Inventory(inventory_table(await with_location_names(client, organization, entities)))
+
+
+async def renew_caller(client: Client, users: Users, inventory: Inventory) -> Inventory:
+    """The same inventory for a run that resumes another one: the token may be somebody else's by now.
+
+    Raises:
+        UsageError: the token's own user is wanted, and is another one.
+        RefusedError: the token may not tell its own user, where that one is wanted.
+        StoppedError: the token's own user can't be read.
+    """
+    me = await _me(client, is_needed=users.which == "self")
+    entities = entities_of(inventory.entities)
+    if users.which == "self" and me:
+        _refuse_another(me, [each.entity_id for each in entities])
+    marked = [msgspec.structs.replace(each, is_caller=_is_same(each, me)) for each in entities]
+    return Inventory(inventory_table(marked), inventory.unlisted)
+
+
+def _refuse_another(me: Entity, ids: Collection[str] | None) -> None:
+    if ids is not None and me.entity_id not in ids:
+        raise UsageError(
+            f"this was begun with the token of another user than {me.entity_name or me.entity_id}: go on with that "
+            "one's token, or run anew"
+        )
 
 
 async def _me(client: Client, *, is_needed: bool) -> Entity | None:
@@ -81,8 +108,10 @@ async def _me(client: Client, *, is_needed: bool) -> Entity | None:
     return None
 
 
-def _is_same(one: Entity, other: Entity) -> bool:
-    return one.entity_id == other.entity_id or (one.email or "").lower() == (other.email or " ").lower()
+def _is_same(one: Entity, me: Entity | None) -> bool:
+    if me is None:
+        return False
+    return one.entity_id == me.entity_id or (one.email or "").lower() == (me.email or " ").lower()
 
 
 def _without_email(entity: Entity) -> Entity:
@@ -100,7 +129,14 @@ async def _all(client: Client, organization: Organization) -> dict[str, Entity]:
     }
 
 
-def _known_before(ids: Collection[str], listed: dict[str, Entity]) -> dict[str, Entity]:
+async def _known_before(client: Client, organization: Organization, ids: Collection[str]) -> dict[str, Entity]:
+    """Users by the ids of an earlier inventory."""
+    in_directory = [each for each in ids if "@" not in each]
+    listed: dict[str, Entity] = {}
+    for start in range(0, len(in_directory), _IDS_AT_ONCE):
+        params = {"id": ",".join(in_directory[start : start + _IDS_AT_ONCE])}
+        async for items in list_items(client, organization, PEOPLE, params):
+            listed |= {item["id"]: read_person(item) for item in items}
     return {each: listed.get(each) or _unlisted(each) for each in ids}
 
 
@@ -116,14 +152,10 @@ def _unknown(email: str) -> Entity:
 
 
 async def _named(client: Client, organization: Organization, emails: tuple[str, ...]) -> dict[str, Entity]:
-    try:
-        if len(emails) > MAX_LOOKUPS:
-            items = await _read_until_found(client, organization, emails)
-        else:
-            items = await _look_up(client, organization, emails)
-    except (ScopeError, NotListedError) as error:
-        log.warning("users are told by mail address alone, as the directory can't be read: %s", error)
-        items = {}
+    read = _read_until_found if len(emails) > MAX_LOOKUPS else _look_up
+    items, reason = await read(client, organization, emails)
+    if reason:
+        log.warning("some users are told by mail address alone, as the directory does not tell them: %s", reason)
     entities = [
         msgspec.structs.replace(read_person(items[email.lower()]), known_outcome=None, known_reason=None)
         if email.lower() in items
@@ -133,33 +165,48 @@ async def _named(client: Client, organization: Organization, emails: tuple[str, 
     return {entity.entity_id: entity for entity in entities}
 
 
-async def _look_up(client: Client, organization: Organization, emails: tuple[str, ...]) -> dict[str, Json]:
+_Found = tuple[dict[str, Json], str | None]
+
+
+async def _look_up(client: Client, organization: Organization, emails: tuple[str, ...]) -> _Found:
+    reasons: list[str] = []
+
     async def look_up(email: str) -> dict[str, Json]:
         params = {"email": email, "max": "10"}
-        return {
-            own: item
-            async for items in list_items(client, organization, PEOPLE, params)
-            for item in items
-            for own in _emails(item)
-            if own == email.lower()
-        }
+        try:
+            return {
+                own: item
+                async for items in list_items(client, organization, PEOPLE, params)
+                for item in items
+                for own in _emails(item)
+                if own == email.lower()
+            }
+        except (TokenRefusedError, DeadlineError):
+            raise
+        except (RefusedError, UnansweredError) as error:
+            reasons.append(f"{email}: {error}")
+            return {}
 
     try:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(look_up(email)) for email in emails]
     except BaseExceptionGroup as failures:
         raise failures.exceptions[0] from None
-    return {email: item for task in tasks for email, item in task.result().items()}
+    found = {email: item for task in tasks for email, item in task.result().items()}
+    return found, reasons[0] if reasons else None
 
 
-async def _read_until_found(client: Client, organization: Organization, emails: tuple[str, ...]) -> dict[str, Json]:
+async def _read_until_found(client: Client, organization: Organization, emails: tuple[str, ...]) -> _Found:
     missing = {email.lower() for email in emails}
     found: dict[str, Json] = {}
-    async for items in list_items(client, organization, PEOPLE):
-        found |= {email: item for item in items for email in _emails(item) if email in missing}
-        if found.keys() >= missing:
-            break
-    return found
+    try:
+        async for items in list_items(client, organization, PEOPLE):
+            found |= {email: item for item in items for email in _emails(item) if email in missing}
+            if found.keys() >= missing:
+                break
+    except (ScopeError, NotListedError) as error:
+        return found, str(error)
+    return found, None
 
 
 def _emails(item: Json) -> set[str]:

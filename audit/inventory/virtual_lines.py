@@ -1,11 +1,13 @@
 """Virtual lines: `GET /telephony/config/virtualLines`, whose items have no display name."""
 
+from collections.abc import Mapping
+
 from audit.entity import Entity, EntityType
 from audit.inventory.kind import PAGE_SIZE, Json, Kind
 from audit.webex import wire
 
 
-def _read(item: Json, _: frozenset[str] | None) -> Entity:
+def _read(item: Json, _: Mapping[str, str]) -> Entity:
     names = [name for key in ("firstName", "lastName") if (name := wire.text(item.get(key)))]
     place = item.get("location")
     location = place if isinstance(place, dict) else {"name": place}

@@ -1,5 +1,7 @@
 """Workspaces: `GET /workspaces`, which says of many that they have no Webex Calling."""
 
+from collections.abc import Mapping
+
 from audit.entity import Entity, EntityType
 from audit.inventory.kind import PAGE_SIZE, Json, Kind
 from audit.outcome import Outcome
@@ -12,7 +14,7 @@ _WITHOUT_WEBEX_CALLING = frozenset(
 )
 
 
-def _read(item: Json, _: frozenset[str] | None) -> Entity:
+def _read(item: Json, _: Mapping[str, str]) -> Entity:
     calling = item.get("calling")
     calling_type = wire.text(calling.get("type")) if isinstance(calling, dict) else None
     is_without = calling_type in _WITHOUT_WEBEX_CALLING

@@ -56,6 +56,7 @@ class OrgParts:
         inventories: by dataset; each slice of one has a part. Of what is refused as a whole, there is none.
         is_refused: nothing could be audited of it, since the token may not.
         message: what stopped it, if something did.
+        webex_id: its id, as the API takes it.
     """
 
     org_id: str
@@ -63,15 +64,17 @@ class OrgParts:
     inventories: Mapping[str, Inventory]
     is_refused: bool = False
     message: str | None = None
+    webex_id: str | None = None
 
     def entry(self, outcomes: Iterable[Counter[str]]) -> Org:
         """What the manifest says of it, given its outcomes in each dataset."""
-        ids = {each for inventory in self.inventories.values() for each in inventory.entities["entity_id"].to_pylist()}
+        chunks = [chunk for each in self.inventories.values() for chunk in each.entities["entity_id"].chunks]
+        entities = len(pc.unique(pa.chunked_array(chunks, pa.string())))
         unlisted = {name: inventory.unlisted for name, inventory in self.inventories.items() if inventory.unlisted}
         is_whole = not self.message and not unlisted and all(_is_complete(count) for count in outcomes)
         nothing: OrgStatus = "refused" if self.is_refused else "unanswered"
         status = ("complete" if is_whole else "partial") if self.inventories else nothing
-        return Org(self.org_id, self.name, status, len(ids), unlisted, self.message)
+        return Org(self.org_id, self.name, status, entities, unlisted, self.message, self.webex_id)
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import logging
 import secrets
 import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -45,10 +46,12 @@ class PartFacts(msgspec.Struct, frozen=True):
     Attributes:
         unknown_fields: how often each field occurred in the batch that is in no table.
         requests: those of the whole run, up to this part.
+        is_given_up: its entities were not asked, as their organization had failed; a resumed run asks.
     """
 
     unknown_fields: dict[str, int]
     requests: Requests
+    is_given_up: bool = False
 
 
 class Draft:
@@ -86,8 +89,9 @@ class Draft:
         except FileNotFoundError:
             return None
         except (pa.ArrowInvalid, msgspec.DecodeError, KeyError, TypeError):
-            self.discard()
-            raise StoppedError(f"{path} was damaged, so the unfinished run was removed: run again") from None
+            log.warning("%s was damaged: what was read of it is asked for again", path)
+            self.forget(org_id, dataset)
+            return None
 
     def forget(self, org_id: str, dataset: str = "") -> None:
         """Drop what there is of an organization, or of one dataset of it."""
@@ -124,6 +128,15 @@ class Draft:
             except (pa.ArrowInvalid, FileNotFoundError):
                 raise _damaged(path, coverage) from None
 
+    def forget_given_up(self) -> None:
+        """Drop the parts whose entities were not asked."""
+        for folder in self._parts.glob("*/*"):
+            for path in self._coverage_files(folder.parent.name, folder.name):
+                # A damaged one is gone by then, and is asked for again as well.
+                with suppress(StoppedError):
+                    if _read_facts(path).is_given_up:
+                        path.unlink()
+
     def read_facts(self, org_id: str, dataset: str) -> Iterator[PartFacts]:
         """What each part carries beside its rows.
 
@@ -131,11 +144,7 @@ class Draft:
             StoppedError: a part is damaged; a resumed run asks for its batch again.
         """
         for path in self._coverage_files(org_id, dataset):
-            try:
-                with pa.ipc.open_file(path) as reader:
-                    yield msgspec.json.decode(reader.schema.metadata[_METADATA], type=PartFacts)
-            except (pa.ArrowInvalid, msgspec.DecodeError, KeyError, TypeError):
-                raise _damaged(path, path) from None
+            yield _read_facts(path)
 
     def _coverage_files(self, org_id: str, dataset: str) -> list[Path]:
         return sorted((self._parts / org_id / dataset).glob(f"[0-9]*.{COVERAGE}.arrow"))
@@ -204,6 +213,7 @@ def find_unfinished(output: Path, scope: dict[str, Any]) -> Draft | None:
         if draft.journal.scope == scope:
             for leftover in draft.folder.rglob(".*.tmp"):
                 leftover.unlink()
+            draft.forget_given_up()
             return draft
     if drafts:
         _refuse_other_scope(drafts[-1], scope)
@@ -231,6 +241,14 @@ def _open(folder: Path) -> Draft | None:
     except (OSError, msgspec.DecodeError):
         return None
     return None if is_committed(folder) or journal.snapshot_id != folder.name else Draft(folder.parent, journal)
+
+
+def _read_facts(path: Path) -> PartFacts:
+    try:
+        with pa.ipc.open_file(path) as reader:
+            return msgspec.json.decode(reader.schema.metadata[_METADATA], type=PartFacts)
+    except (pa.ArrowInvalid, msgspec.DecodeError, KeyError, TypeError):
+        raise _damaged(path, path) from None
 
 
 def _damaged(path: Path, coverage: Path) -> StoppedError:

@@ -61,6 +61,7 @@ class Org(msgspec.Struct, frozen=True):
         entities: how many it has, of all inventories; each counts once.
         unlisted: by dataset, the kinds of entity that the token may not list, each with the reason.
         message: what stopped it, if something did.
+        webex_id: its id, as the API takes it.
     """
 
     org_id: str
@@ -69,6 +70,7 @@ class Org(msgspec.Struct, frozen=True):
     entities: int
     unlisted: dict[str, dict[str, str]] = {}
     message: str | None = None
+    webex_id: str | None = None
 
 
 class FileEntry(msgspec.Struct, frozen=True):

@@ -214,7 +214,7 @@ def test_starts_are_spread_in_the_order_of_a_hash(audit: Audit) -> None:
     assert list(began) == sorted(hashes, key=lambda each: hashes[each])
     began.clear()
     audit(Simulation(OWN, Begun(), customers=(ONE, TWO)), **ALL)
-    assert min(later - earlier for earlier, later in pairwise(began.values())) >= 0.9
+    assert min(later - earlier for earlier, later in pairwise(began.values())) >= 0.5
 
 
 class Timed(Faults):

@@ -23,9 +23,10 @@ format: $(VENV)/dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-# The tables of docs/datasets.md, from the schemas.
+# The tables of docs/datasets.md, from the schemas, and the rules of docs/checks.md, from their files.
 docs: $(VENV)/dev
 	$(BIN)/python docs/datasets.py
+	$(BIN)/python docs/checks.py
 
 # Real time over real HTTP: 32 minutes; docs/pace.md has the figures.
 bench-pace: $(VENV)/dev
@@ -35,9 +36,9 @@ bench-pace: $(VENV)/dev
 lock: $(VENV)/run
 	$(PIP) install uv
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
-	  --group dev -o requirements/dev.txt pyproject.toml
+	  --extra review --group dev -o requirements/dev.txt pyproject.toml
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
-	  --constraint requirements/dev.txt --group build -o requirements/run.txt pyproject.toml
+	  --constraint requirements/dev.txt --extra review --group build -o requirements/run.txt pyproject.toml
 
 clean:
 	rm -rf $(VENV) webex-audit-demo .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -7,7 +7,7 @@ from pathlib import Path
 from audit.clock import Clock
 from audit.config import WebexSettings
 from audit.errors import UsageError
-from audit.files import expand
+from audit.files import expand, is_readable_by_others
 from audit.webex.oauth import OAuthTokens
 from audit.webex.tokens import (
     TOKEN_VARIABLE,
@@ -16,7 +16,6 @@ from audit.webex.tokens import (
     StaticTokens,
     TokenSource,
     environment_token,
-    is_readable_by_others,
     read_secret,
     read_token,
 )

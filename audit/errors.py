@@ -4,6 +4,10 @@ An error here is a sentence for the user: what is wrong, where, and what to do. 
 escapes is a bug of ours and exits with 70.
 """
 
+from pathlib import Path
+
+#: Of a review that found something: no error.
+FOUND_EXIT_CODE = 1
 #: Of a command that left a snapshot which is partial: no error, and not complete either.
 PARTIAL_EXIT_CODE = 3
 
@@ -24,6 +28,20 @@ class UsageError(AuditError):
     """Wrong usage or configuration: nothing was asked of the API."""
 
     exit_code = 2
+
+
+class DamagedError(UsageError):
+    """A file is not what was written there.
+
+    Args:
+        path: the file.
+        reason: what is wrong with it.
+    """
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(f"{path} is damaged: {reason}")
+        self.path = path
+        self.reason = reason
 
 
 class RefusedError(AuditError):

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -58,6 +59,11 @@ def sync_dir(path: Path) -> None:
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+def is_readable_by_others(path: Path) -> bool:
+    """Whether a secret's file is open to other users of this machine."""
+    return os.name == "posix" and bool(path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO))
 
 
 def sha256_of(path: Path) -> str:

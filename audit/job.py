@@ -20,6 +20,7 @@ from audit.session import clients_of, connect_as, deadline, find_organizations
 from audit.snapshot import draft as drafts
 from audit.snapshot.commit import RunFacts, commit
 from audit.snapshot.draft import Draft
+from audit.snapshot.manifest import Seal
 from audit.snapshot.reader import Snapshot
 from audit.webex.client import Client, RequestCount
 from audit.webex.errors import TokenRefusedError
@@ -41,6 +42,7 @@ async def run(
     is_resuming: bool = False,
     progress: Progress,
     clock: Clock,
+    seal: Seal | None = None,
 ) -> Snapshot:
     """Crawl a scope, and commit it.
 
@@ -51,6 +53,7 @@ async def run(
         is_resuming: go on with the newest unfinished run, if there is one.
         progress: is told of each step.
         clock: the time.
+        seal: signs the snapshot, if it is to be signed.
 
     Returns:
         The committed snapshot, complete or partial.
@@ -67,13 +70,20 @@ async def run(
     try:
         make_dir(output)
         with lock(output):
-            return await _run_alone(settings, tokens, scope, progress, clock, is_resuming=is_resuming)
+            return await _run_alone(settings, tokens, scope, progress, clock, is_resuming=is_resuming, seal=seal)
     except OSError as error:
         raise drafts.unwritable(output, error) from None
 
 
 async def _run_alone(
-    settings: Settings, tokens: TokenSource, scope: RunScope, progress: Progress, clock: Clock, *, is_resuming: bool
+    settings: Settings,
+    tokens: TokenSource,
+    scope: RunScope,
+    progress: Progress,
+    clock: Clock,
+    *,
+    is_resuming: bool,
+    seal: Seal | None,
 ) -> Snapshot:
     output = settings.output.folder
     journal = scope.journal(settings.webex.base_url)
@@ -92,7 +102,7 @@ async def _run_alone(
                     for each, own in zip(organizations, clients_of(client, organizations), strict=True)
                 ]
                 await _audit(runs, clock)
-            return await _commit(settings, client, draft, scope, runs, progress, clock)
+            return await _commit(settings, client, draft, scope, runs, progress, clock, seal)
     except OSError as error:
         _leave(draft)
         place = f" at {error.filename}" if error.filename else f" below {draft.output}"
@@ -189,6 +199,7 @@ async def _commit(
     runs: list[OrganizationRun],
     progress: Progress,
     clock: Clock,
+    seal: Seal | None,
 ) -> Snapshot:
     progress.on_commit()
     facts = RunFacts(
@@ -203,7 +214,8 @@ async def _commit(
         for each in runs:
             each.give_up()
         orgs = [each.parts() for each in runs]
-        return commit(draft, facts, orgs, tables, settings.output.formats, csv_per_org=settings.output.csv_per_org)
+        given = settings.output
+        return commit(draft, facts, orgs, tables, given.formats, csv_per_org=given.csv_per_org, seal=seal)
 
     return await _to_the_end(give_up_and_commit)
 

@@ -34,6 +34,7 @@ from audit.snapshot.manifest import (
     Previous,
     Requests,
     Scope,
+    Seal,
     TableEntry,
     Tool,
     write_manifest,
@@ -95,6 +96,7 @@ def commit(
     formats: Iterable[FormatName],
     *,
     csv_per_org: bool = False,
+    seal: Seal | None = None,
 ) -> Snapshot:
     """Make a draft a snapshot.
 
@@ -105,6 +107,7 @@ def commit(
         datasets: the tables of each dataset, with their schemas.
         formats: which files to write.
         csv_per_org: write CSV for each organization, instead of one for all.
+        seal: signs it, before the manifest stands: no snapshot is ever without a signature that was asked for.
 
     Raises:
         AuditError: an entity of an inventory has not exactly one outcome in each dataset.
@@ -114,6 +117,7 @@ def commit(
         dataset: {org.org_id: _count_outcomes(draft, org, dataset) for org in orgs if dataset in org.inventories}
         for dataset in sorted(datasets)
     }
+    draft.remove_files()
     schemas = {COVERAGE: COVERAGE_SCHEMA} | {
         name: schema for tables in datasets.values() for name, schema in tables.items()
     }
@@ -143,6 +147,8 @@ def commit(
         unknown_fields={dataset: _count_unknown(draft, orgs, dataset) for dataset in sorted(datasets)},
         previous=_previous(draft.output),
     )
+    if seal:
+        seal(draft.folder, manifest)
     write_manifest(draft.folder, manifest)
     sync_dir(draft.output)
     draft.remove_parts()

@@ -26,7 +26,8 @@ from audit.snapshot.reader import is_committed, list_snapshots
 
 log = logging.getLogger(__name__)
 
-_JOURNAL = "run.json"
+#: What a run set out to do; a folder with it and no manifest is a draft.
+JOURNAL = "run.json"
 _PARTS = "parts"
 _INVENTORY = "inventory.arrow"
 _METADATA = b"webex-audit"
@@ -159,10 +160,18 @@ class Draft:
         ]
         return max((each.requests for each in facts), key=lambda each: each.total, default=Requests(0, 0, 0))
 
+    def remove_files(self) -> None:
+        """Drop what a commit that was cut off has written: this one may write other files."""
+        for path in self.folder.iterdir():
+            if path.is_dir() and path != self._parts:
+                shutil.rmtree(path)
+            elif path.is_file() and path.name != JOURNAL:
+                path.unlink()
+
     def remove_parts(self) -> None:
         """Drop what only a resumed run needs, once the manifest stands."""
         shutil.rmtree(self._parts, ignore_errors=True)
-        (self.folder / _JOURNAL).unlink(missing_ok=True)
+        (self.folder / JOURNAL).unlink(missing_ok=True)
 
     def discard(self) -> None:
         """Remove all of it."""
@@ -184,7 +193,7 @@ def create(output: Path, started_at: datetime, scope: dict[str, Any]) -> Draft:
     draft = Draft(output, journal)
     try:
         make_dir(draft.folder)
-        with atomic_file(draft.folder / _JOURNAL) as file:
+        with atomic_file(draft.folder / JOURNAL) as file:
             file.write(msgspec.json.encode(journal))
     except OSError as error:
         draft.discard()
@@ -207,7 +216,7 @@ def find_unfinished(output: Path, scope: dict[str, Any]) -> Draft | None:
     Raises:
         UsageError: it was started with another scope; the text tells the difference.
     """
-    drafts = [draft for folder in output.iterdir() if (draft := _open(folder)) and draft.is_worth_resuming]
+    drafts = [draft for folder in output.iterdir() if (draft := open_draft(folder)) and draft.is_worth_resuming]
     drafts.sort(key=lambda each: each.journal.started_at)
     for draft in reversed(drafts):
         if draft.journal.scope == scope:
@@ -235,9 +244,10 @@ def _refuse_other_scope(draft: Draft, scope: dict[str, Any]) -> None:
     )
 
 
-def _open(folder: Path) -> Draft | None:
+def open_draft(folder: Path) -> Draft | None:
+    """The draft of a folder, if it is one."""
     try:
-        journal = msgspec.json.decode((folder / _JOURNAL).read_bytes(), type=Journal)
+        journal = msgspec.json.decode((folder / JOURNAL).read_bytes(), type=Journal)
     except (OSError, msgspec.DecodeError):
         return None
     return None if is_committed(folder) or journal.snapshot_id != folder.name else Draft(folder.parent, journal)

@@ -3,13 +3,14 @@
 A snapshot exists when, and only when, its `manifest.json` does.
 """
 
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
 import msgspec
 
-from audit.errors import UsageError
+from audit.errors import DamagedError, UsageError
 from audit.files import atomic_file
 
 MANIFEST = "manifest.json"
@@ -124,6 +125,10 @@ class Manifest(msgspec.Struct, frozen=True):
     previous: Previous | None
 
 
+#: Signs a snapshot: is given its folder and the manifest that is about to be written there.
+Seal = Callable[[Path, Manifest], None]
+
+
 class _Version(msgspec.Struct):
     format_version: int
 
@@ -143,7 +148,8 @@ def read_manifest(folder: Path) -> Manifest:
     """Read the manifest of a snapshot.
 
     Raises:
-        UsageError: there is none, it is damaged, or it is of a newer format.
+        DamagedError: it is no manifest.
+        UsageError: there is none, or it is of a newer format.
     """
     path = folder / MANIFEST
     try:
@@ -160,4 +166,4 @@ def read_manifest(folder: Path) -> Manifest:
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}") from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise UsageError(f"{path} is damaged: {error}") from None
+        raise DamagedError(path, str(error)) from None

@@ -1,10 +1,8 @@
 """Where access tokens come from, how they are renewed, and what keeps them from being seen."""
 
 import asyncio
-import os
 import re
 import shlex
-import stat
 from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import Mapping
 from pathlib import Path
@@ -266,8 +264,3 @@ def checked_token(text: str, source: str) -> Token:
     if not text or not text.isascii() or not text.isprintable() or " " in text:
         raise UsageError(f"{source} holds no access token: expected one word without blanks, and nothing else")
     return Token(text)
-
-
-def is_readable_by_others(path: Path) -> bool:
-    """Whether a secret's file is open to other users of this machine."""
-    return os.name == "posix" and bool(path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO))

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from audit.errors import UsageError
+from audit.files import is_readable_by_others
 from audit.webex.errors import TokenRefusedError
 from audit.webex.tokens import (
     CommandTokens,
@@ -14,7 +15,6 @@ from audit.webex.tokens import (
     Token,
     TokenSource,
     environment_token,
-    is_readable_by_others,
     read_token,
 )
 

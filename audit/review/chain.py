@@ -1,0 +1,67 @@
+"""The chain of snapshots: each manifest names the SHA-256 of the one before it."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from audit.errors import UsageError
+from audit.files import sha256_of
+from audit.review.fault import Fault, Note
+from audit.snapshot.manifest import MANIFEST, Manifest, read_manifest
+from audit.snapshot.reader import list_snapshots
+
+_SNAPSHOT_ID = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{6}")
+
+
+def check_chain(folder: Path, manifest: Manifest, manifest_sha256: str) -> tuple[list[str], list[Fault | Note]]:
+    """Check the manifests before and behind a snapshot, as far as its output folder still has them.
+
+    Args:
+        folder: the snapshot's folder.
+        manifest: its manifest.
+        manifest_sha256: SHA-256 of the manifest as it lies there.
+
+    Returns:
+        The ids of the snapshots before it, the newest first, and what is to be told.
+    """
+    output, name = folder.resolve().parent, folder.resolve().name
+    told: list[Fault | Note] = []
+    if _SNAPSHOT_ID.fullmatch(name) and name != manifest.snapshot_id:
+        told.append(Fault(MANIFEST, f"is of snapshot {manifest.snapshot_id}, and its folder is {name}"))
+    told += _behind(output, manifest.snapshot_id, manifest_sha256)
+    chain: list[str] = []
+    told += _before(output, manifest, chain)
+    return chain, told
+
+
+def _behind(output: Path, snapshot_id: str, manifest_sha256: str) -> Iterator[Fault]:
+    """What later snapshots say of this one: nothing else vouches for a manifest that is not signed."""
+    for later in list_snapshots(output):
+        named = later.manifest.previous
+        if named and named.snapshot_id == snapshot_id and named.manifest_sha256 != manifest_sha256:
+            told = f"SHA-256 {manifest_sha256}, and {later.manifest.snapshot_id} names {named.manifest_sha256}"
+            yield Fault(MANIFEST, f"has {told}")
+
+
+def _before(output: Path, manifest: Manifest, chain: list[str]) -> Iterator[Fault | Note]:
+    while previous := manifest.previous:
+        one, before = manifest.snapshot_id, previous.snapshot_id
+        path = f"{before}/{MANIFEST}"
+        if not _SNAPSHOT_ID.fullmatch(before) or before in {*chain, one}:
+            yield Fault(MANIFEST, f"of {one} names {before} as the snapshot before it, which can't be")
+            return
+        try:
+            found = sha256_of(output / path)
+            chain.append(before)
+            if found != previous.manifest_sha256:
+                yield Fault(path, f"has SHA-256 {found}, and {one} names {previous.manifest_sha256}")
+            manifest = read_manifest(output / before)
+        except FileNotFoundError:
+            yield Note(f"{before}, the snapshot before {one}, is no longer here: the chain is checked no further")
+            return
+        except OSError as error:
+            yield Fault(path, f"can't be read: {error.strerror}")
+            return
+        except UsageError as error:
+            yield Note(f"the chain is checked no further: {error}")
+            return

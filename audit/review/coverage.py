@@ -1,0 +1,120 @@
+"""Coverage against inventory: every entity has its outcome, once, and the manifest counts them right."""
+
+from collections import Counter
+from collections.abc import Iterator
+from heapq import merge
+from itertools import groupby
+from pathlib import Path
+
+import pyarrow.compute as pc
+
+from audit.outcome import Outcome
+from audit.review.contents import UNREADABLE, files_of, read_parquet
+from audit.review.fault import Fault, Note
+from audit.snapshot.coverage import COVERAGE
+from audit.snapshot.manifest import MANIFEST, Manifest, Org
+
+#: Outcomes by dataset.
+_Outcomes = dict[str, Counter[str]]
+
+
+def check_coverage(folder: Path, manifest: Manifest) -> Iterator[Fault | Note]:
+    """Check coverage row by row: it is in the order of the inventories, so that nothing of it is kept in memory.
+
+    Args:
+        folder: the snapshot's folder.
+        manifest: its manifest; the files of coverage are as it says.
+    """
+    try:
+        yield from _check(folder, manifest)
+    except (*UNREADABLE, TypeError) as error:  # a TypeError is a null where there should be none
+        yield Fault(COVERAGE, f"is not as webex-audit writes it: {error}")
+
+
+def _check(folder: Path, manifest: Manifest) -> Iterator[Fault | Note]:
+    files: dict[str, list[Path]] = {}
+    for org_id, file in files_of(COVERAGE, manifest.tables[COVERAGE]).parquet:
+        files.setdefault(org_id, []).append(folder / file.path)
+    if not files and manifest.tables[COVERAGE].rows:
+        yield Note("coverage is not compared with the inventory, as there is no Parquet of it")
+        return
+    total: _Outcomes = {}
+    for org_id in sorted(files.keys() - {org.org_id for org in manifest.orgs}):
+        yield Fault(MANIFEST, f"does not name organization {org_id}, which coverage has")
+    for org in manifest.orgs:
+        outcomes: _Outcomes = {}
+        yield from _check_rows(files.get(org.org_id, []), org.org_id, outcomes)
+        yield from _check_org(org, outcomes, _count_entities(files.get(org.org_id, []), org.org_id, outcomes))
+        for dataset, counts in outcomes.items():
+            total.setdefault(dataset, Counter()).update(counts)
+    yield from _check_manifest(manifest, total)
+
+
+def _check_rows(paths: list[Path], org_id: str, outcomes: _Outcomes) -> Iterator[Fault]:
+    """Count the outcomes of an organization, and tell the first entity (or site of it) that has not exactly one."""
+    last = ("", "")
+    sites: set[str | None] = set()
+    counts: Counter[tuple[str, str]] = Counter()
+    faults: dict[str, str] = {}
+    for dataset, entity_id, site_url, outcome in _rows(paths, org_id, "dataset", "entity_id", "site_url", "outcome"):
+        if (dataset, entity_id) < last:
+            faults.setdefault("is not in the order of the inventory", f"{dataset} of {entity_id}")
+        if (dataset, entity_id) != last:
+            sites.clear()
+        elif site_url in sites:
+            faults.setdefault("has two outcomes", f"{dataset} of {entity_id}")
+        last = (dataset, entity_id)
+        sites.add(site_url)
+        counts[dataset, outcome] += 1
+    for (dataset, outcome), number in counts.items():
+        outcomes.setdefault(dataset, Counter())[outcome] = number
+    for what, where in faults.items():
+        yield Fault(COVERAGE, f"{where} in organization {org_id} {what}")
+
+
+def _count_entities(paths: list[Path], org_id: str, outcomes: _Outcomes) -> int:
+    """How many entities there are in all datasets; each counts once. Those of a dataset are in order."""
+    return sum(1 for _ in groupby(merge(*(_entities(paths, org_id, dataset) for dataset in outcomes))))
+
+
+def _entities(paths: list[Path], org_id: str, dataset: str) -> Iterator[str]:
+    for path in paths:
+        for table in read_parquet(path, org_id, ["dataset", "entity_id"]):
+            yield from table.filter(pc.equal(table["dataset"], dataset))["entity_id"].to_pylist()
+
+
+def _rows(paths: list[Path], org_id: str, *columns: str) -> Iterator[tuple[str, ...]]:
+    for path in paths:
+        for table in read_parquet(path, org_id, list(columns)):
+            yield from zip(*(table[name].to_pylist() for name in columns), strict=True)
+
+
+def _check_org(org: Org, outcomes: _Outcomes, entities: int) -> Iterator[Fault]:
+    if entities != org.entities:
+        yield Fault(MANIFEST, f"organization {org.org_id} has {org.entities} entities, and coverage {entities}")
+    if org.status in ("refused", "unanswered"):
+        if outcomes:
+            yield Fault(MANIFEST, f"organization {org.org_id} is {org.status}, and coverage has outcomes of it")
+        return
+    is_whole = not org.message and not org.unlisted and all(map(_is_complete, outcomes.values()))
+    expected = "complete" if is_whole else "partial"
+    if org.status != expected:
+        yield Fault(MANIFEST, f"organization {org.org_id} is {org.status}, and by its outcomes {expected}")
+
+
+def _check_manifest(manifest: Manifest, total: _Outcomes) -> Iterator[Fault]:
+    for dataset in sorted(total.keys() | manifest.outcomes.keys()):
+        told, found = manifest.outcomes.get(dataset, {}), dict(sorted(total.get(dataset, Counter()).items()))
+        if told != found:
+            yield Fault(MANIFEST, f"outcomes of {dataset} are {_listed(told)}, and in coverage {_listed(found)}")
+    expected = "complete" if all(org.status == "complete" for org in manifest.orgs) else "partial"
+    if manifest.status != expected:
+        yield Fault(MANIFEST, f"the snapshot is {manifest.status}, and by its organizations {expected}")
+
+
+def _is_complete(outcomes: Counter[str]) -> bool:
+    return all(word in set(Outcome) and Outcome(word).is_complete for word in outcomes)
+
+
+def _listed(counts: dict[str, int]) -> str:
+    return ", ".join(f"{word} {count}" for word, count in counts.items()) or "none"

@@ -1,0 +1,219 @@
+"""Signed snapshots: a DSSE envelope with an in-toto Statement over all files, in `manifest.dsse.json`.
+
+Sources: DSSE 1.0 (secure-systems-lab/dsse, "protocol.md" and "envelope.md"), in-toto Attestation
+Framework 1 (in-toto/attestation, "spec/v1/statement.md"). The signature is Ed25519 (RFC 8032). A key's
+id is the SHA-256 of its public half in DER, which any tool can compute.
+"""
+
+import hashlib
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import msgspec
+
+from audit.errors import UsageError
+from audit.files import atomic_file, expand, is_readable_by_others
+from audit.review.fault import Fault
+from audit.snapshot.manifest import MANIFEST, Manifest, Seal, encode
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+log = logging.getLogger(__name__)
+
+SIGNATURE = "manifest.dsse.json"
+
+_PAYLOAD_TYPE: Final = "application/vnd.in-toto+json"
+_STATEMENT_TYPE: Final = "https://in-toto.io/Statement/v1"
+_PREDICATE_TYPE = "urn:webex-audit:snapshot:v1"
+#: No key is larger: what is named by mistake is not read whole.
+_KEY_BYTES = 65_536
+
+
+class _Signature(msgspec.Struct, forbid_unknown_fields=True):
+    keyid: str
+    sig: bytes
+
+
+class _Envelope(msgspec.Struct, forbid_unknown_fields=True, rename="camel"):
+    payload: bytes
+    payload_type: Literal["application/vnd.in-toto+json"]
+    signatures: list[_Signature]
+
+
+class _Subject(msgspec.Struct):
+    name: str
+    digest: dict[str, str]
+
+
+class _Statement(msgspec.Struct, rename="camel"):
+    statement_type: Literal["https://in-toto.io/Statement/v1"] = msgspec.field(name="_type")
+    subject: list[_Subject]
+    predicate_type: str
+    predicate: dict[str, Any]
+
+
+def seal_with(key_file: str | None) -> Seal | None:
+    """What signs a snapshot in its commit; None where no key is configured.
+
+    Args:
+        key_file: path of an Ed25519 private key (PEM, PKCS#8, not encrypted): `sign.key_file`.
+
+    Raises:
+        UsageError: it is no such key, or the package that signs is not installed.
+    """
+    if key_file is None:
+        return None
+    key = load_private_key(expand(key_file))
+
+    def seal(folder: Path, manifest: Manifest) -> None:
+        with atomic_file(folder / SIGNATURE) as file:
+            file.write(sign(manifest, key))
+
+    return seal
+
+
+def sign(manifest: Manifest, key: "Ed25519PrivateKey") -> bytes:
+    """The envelope of a snapshot, as it is stored."""
+    subject = [_Subject(path, {"sha256": sha256}) for path, sha256 in _subjects(manifest, _own_sha256(manifest))]
+    statement = _Statement(_STATEMENT_TYPE, subject, _PREDICATE_TYPE, {"snapshot_id": manifest.snapshot_id})
+    payload = _formatted(statement)
+    signature = _Signature(key_id(key.public_key()), key.sign(_signed_bytes(payload)))
+    return _formatted(_Envelope(payload, _PAYLOAD_TYPE, [signature]))
+
+
+def check_signature(
+    folder: Path, manifest: Manifest, manifest_sha256: str, key: "Ed25519PublicKey | None"
+) -> list[Fault]:
+    """Check the envelope of a snapshot, if it has one: what was signed, and by whom.
+
+    Args:
+        folder: the snapshot's folder.
+        manifest: its manifest.
+        manifest_sha256: SHA-256 of the manifest as it lies there.
+        key: the key that must have signed; None to compare what was signed without knowing by whom.
+    """
+    try:
+        data = (folder / SIGNATURE).read_bytes()
+        envelope = msgspec.json.decode(data, type=_Envelope)
+        statement = msgspec.json.decode(envelope.payload, type=_Statement)
+    except FileNotFoundError:
+        return [Fault(SIGNATURE, "is missing: the snapshot is not signed")] if key else []
+    except OSError as error:
+        return [Fault(SIGNATURE, f"can't be read: {error.strerror}")]
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        return [Fault(SIGNATURE, f"is damaged: {error}")]
+    faults = _check_key(data, envelope, key) if key else []
+    signed = {each.name: each.digest.get("sha256") for each in statement.subject}
+    found = dict(_subjects(manifest, manifest_sha256))
+    for path in sorted(signed.keys() | found.keys()):
+        if path not in signed:
+            faults.append(Fault(path, f"was not signed ({SIGNATURE})"))
+        elif path not in found:
+            faults.append(Fault(path, f"was signed ({SIGNATURE}), and {MANIFEST} does not name it"))
+        elif signed[path] != found[path]:
+            faults.append(Fault(path, f"has SHA-256 {found[path]}, and {signed[path]} was signed ({SIGNATURE})"))
+    return faults
+
+
+def _check_key(data: bytes, envelope: _Envelope, key: "Ed25519PublicKey") -> list[Fault]:
+    exceptions, _, _ = _cryptography()
+    wanted = key_id(key)
+    if data != _formatted(envelope) or len(envelope.signatures) != 1:
+        return [Fault(SIGNATURE, "is not as it was written")]
+    (signature,) = envelope.signatures
+    if signature.keyid != wanted:
+        return [Fault(SIGNATURE, f"is of another key: expected {wanted}, and it names {signature.keyid}")]
+    try:
+        key.verify(signature.sig, _signed_bytes(envelope.payload))
+    except exceptions.InvalidSignature:
+        return [Fault(SIGNATURE, f"the signature is not good for what it signs (key {wanted})")]
+    return []
+
+
+def key_id(key: "Ed25519PublicKey") -> str:
+    """The SHA-256 of a public key in DER (SubjectPublicKeyInfo), in hexadecimal."""
+    _, serialization, _ = _cryptography()
+    form = serialization.PublicFormat.SubjectPublicKeyInfo
+    return hashlib.sha256(key.public_bytes(serialization.Encoding.DER, form)).hexdigest()
+
+
+def load_private_key(path: Path) -> "Ed25519PrivateKey":
+    """Read the key that signs.
+
+    Raises:
+        UsageError: it is no unencrypted Ed25519 private key, or the package that signs is not installed.
+    """
+    exceptions, serialization, ed25519 = _cryptography()
+    title = f"sign.key_file {path}"
+    data = _read(path, title)
+    try:
+        key = serialization.load_pem_private_key(data, password=None)
+    except TypeError:
+        raise UsageError(f"{title} is encrypted: a run can't ask for its passphrase; use a key without one") from None
+    except (ValueError, exceptions.UnsupportedAlgorithm):
+        key = None
+    if not isinstance(key, ed25519.Ed25519PrivateKey):
+        raise UsageError(
+            f"{title} is no Ed25519 private key in PEM: make one with 'openssl genpkey -algorithm ed25519'"
+        )
+    if is_readable_by_others(path):
+        log.warning("%s can be read by other users: chmod 600 it", title)
+    return key  # type: ignore[no-any-return]
+
+
+def load_public_key(path: Path) -> "Ed25519PublicKey":
+    """Read the key that must have signed.
+
+    Raises:
+        UsageError: it is no Ed25519 public key, or the package that verifies is not installed.
+    """
+    exceptions, serialization, ed25519 = _cryptography()
+    data = _read(path, f"--public-key {path}")
+    try:
+        key = serialization.load_pem_public_key(data)
+    except (ValueError, exceptions.UnsupportedAlgorithm):
+        key = None
+    if not isinstance(key, ed25519.Ed25519PublicKey):
+        raise UsageError(
+            f"--public-key {path} is no Ed25519 public key in PEM: 'openssl pkey -pubout' makes it of the private one"
+        )
+    return key  # type: ignore[no-any-return]
+
+
+def _cryptography() -> tuple[Any, Any, Any]:
+    try:
+        from cryptography import exceptions  # noqa: PLC0415 - only who signs needs it
+        from cryptography.hazmat.primitives import serialization  # noqa: PLC0415
+        from cryptography.hazmat.primitives.asymmetric import ed25519  # noqa: PLC0415
+    except ImportError:
+        raise UsageError("signatures need the package cryptography: pip install 'webex-audit[review]'") from None
+    return exceptions, serialization, ed25519
+
+
+def _read(path: Path, title: str) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(_KEY_BYTES)
+    except OSError as error:
+        raise UsageError(f"{title}: {error.strerror}") from None
+
+
+def _subjects(manifest: Manifest, manifest_sha256: str) -> list[tuple[str, str]]:
+    files = [(file.path, file.sha256) for table in manifest.tables.values() for file in table.files]
+    return [(MANIFEST, manifest_sha256), *files]
+
+
+def _own_sha256(manifest: Manifest) -> str:
+    return hashlib.sha256(encode(manifest)).hexdigest()
+
+
+def _formatted(value: Any) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n"
+
+
+def _signed_bytes(payload: bytes) -> bytes:
+    """What is signed: the payload with its type and lengths before it (DSSE, "Pre-Authentication Encoding")."""
+    kind = _PAYLOAD_TYPE.encode()
+    return b"DSSEv1 %d %b %d %b" % (len(kind), kind, len(payload), payload)

@@ -1,0 +1,165 @@
+"""Whether a snapshot is still what was committed: files, tables, coverage, chain, signature."""
+
+import os
+import stat
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from audit.console import printable
+from audit.errors import DamagedError, UsageError
+from audit.files import sha256_of
+from audit.review.chain import check_chain
+from audit.review.contents import check_table
+from audit.review.coverage import check_coverage
+from audit.review.fault import Fault, Note, Verification
+from audit.review.signing import SIGNATURE, check_signature, key_id
+from audit.snapshot.coverage import COVERAGE
+from audit.snapshot.manifest import MANIFEST, FileEntry, Manifest, read_manifest
+from audit.snapshot.reader import Snapshot, find_snapshot, is_committed
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+
+def verify(output: Path, name: str, key: "Ed25519PublicKey | None" = None) -> Verification:
+    """Verify the snapshot that a SNAPSHOT argument names.
+
+    Args:
+        output: the folder of all snapshots.
+        name: `latest`, `previous`, an id, or a path.
+        key: the key that must have signed it; None where that is not asked.
+
+    Raises:
+        UsageError: there is no such snapshot, or it is of a newer format.
+    """
+    damaged = list(_damaged_manifests(output)) if name in ("latest", "previous") else []
+    try:
+        snapshot = find_snapshot(output, name)
+    except DamagedError as error:
+        fault = Fault(MANIFEST, f"is damaged: {error.reason}")
+        return Verification(error.path.parent.name, str(error.path.parent), faults=[fault])
+    except UsageError:
+        if not damaged:
+            raise
+        return Verification(name, str(output), faults=damaged)
+    return _verify(snapshot, damaged, key)
+
+
+def _damaged_manifests(output: Path) -> Iterator[Fault]:
+    """Manifests that can't be read: one of them may be the newest."""
+    for folder in sorted(output.iterdir()) if output.is_dir() else []:
+        try:
+            if is_committed(folder):
+                read_manifest(folder)
+        except DamagedError as error:
+            yield Fault(f"{folder.name}/{MANIFEST}", f"is damaged: {error.reason}")
+        except (UsageError, OSError):
+            continue
+
+
+def _verify(snapshot: Snapshot, damaged: list[Fault], key: "Ed25519PublicKey | None") -> Verification:
+    folder, manifest = snapshot.path, snapshot.manifest
+    sha256 = sha256_of(folder / MANIFEST)
+    files = list(_check_files(folder, manifest))
+    signature = [each for each in files if each.path == SIGNATURE]
+    signature = signature or check_signature(folder, manifest, sha256, key)
+    chain, links = check_chain(folder, manifest, sha256)
+    told = [*damaged, *files, *signature, *links, *_check_contents(folder, manifest, {each.path for each in files})]
+    if not key and (folder / SIGNATURE).exists():
+        told.append(Note("the snapshot is signed, by whom is not checked: name the key with --public-key"))
+    return Verification(
+        manifest.snapshot_id,
+        str(folder),
+        sha256,
+        sum(len(table.files) for table in manifest.tables.values()),
+        len(manifest.tables),
+        sum(table.rows for table in manifest.tables.values()),
+        chain,
+        key_id(key) if key and not signature else None,
+        list(dict.fromkeys(each for each in told if isinstance(each, Fault))),
+        [each for each in told if isinstance(each, Note)],
+    )
+
+
+def _check_contents(folder: Path, manifest: Manifest, damaged: set[str]) -> Iterator[Fault | Note]:
+    """Check what the tables hold; what lies in damaged files is not looked at."""
+    if COVERAGE not in manifest.tables:
+        yield Fault(MANIFEST, f"has no table {COVERAGE}")
+    for name, table in manifest.tables.items():
+        if damaged & {file.path for file in table.files}:
+            yield Note(f"table {name}: its content is not checked, as files of it are at fault")
+            continue
+        faults = list(check_table(folder, name, table))
+        yield from faults
+        if name == COVERAGE and not any(isinstance(each, Fault) for each in faults):
+            yield from check_coverage(folder, manifest)
+
+
+def _check_files(folder: Path, manifest: Manifest) -> Iterator[Fault]:
+    """Check that the folder holds the files of the manifest, byte by byte, and no other."""
+    found = dict(_walk(folder))
+    entries = [file for table in manifest.tables.values() for file in table.files]
+    for path, count in Counter(file.path for file in entries).items():
+        if count > 1:
+            yield Fault(MANIFEST, f"names {path} {count} times")
+    for path, is_file in found.items():
+        if not is_file:
+            yield Fault(path, "is no regular file, or can't be looked into")
+    for file in entries:
+        if file.path not in found:
+            yield Fault(file.path, "is missing")
+        elif found[file.path]:
+            yield from _check_file(folder / file.path, file)
+    for path in sorted(found.keys() - {file.path for file in entries} - {MANIFEST, SIGNATURE}):
+        if found[path]:
+            yield Fault(path, "is not named by the manifest")
+
+
+def _check_file(path: Path, file: FileEntry) -> Iterator[Fault]:
+    try:
+        size, sha256 = path.stat().st_size, sha256_of(path)
+    except OSError as error:
+        yield Fault(file.path, f"can't be read: {error.strerror}")
+        return
+    if size != file.bytes:
+        yield Fault(file.path, f"has {size} bytes, and the manifest says {file.bytes}")
+    elif sha256 != file.sha256:
+        yield Fault(file.path, f"has SHA-256 {sha256}, and the manifest says {file.sha256}")
+
+
+def _walk(folder: Path) -> Iterator[tuple[str, bool]]:
+    """What lies in a folder, links not followed: the path below it, and whether it is a regular file."""
+    errors: list[OSError] = []
+    for place, folders, names in os.walk(folder, onerror=errors.append):
+        for name in [*names, *(each for each in folders if Path(place, each).is_symlink())]:
+            path = Path(place, name)
+            yield _text(path.relative_to(folder)), stat.S_ISREG(path.lstat().st_mode)
+    for error in errors:
+        yield _text(Path(error.filename).relative_to(folder)), False
+
+
+def _text(path: Path) -> str:
+    """A path as text that can be printed: names are bytes, and may be no UTF-8."""
+    return os.fsencode(path.as_posix()).decode("utf-8", "backslashreplace")
+
+
+def as_data(found: Verification) -> dict[str, Any]:
+    """What came of it, for programs."""
+    return {"is_verified": not found.faults, **msgspec.to_builtins(found)}
+
+
+def render(found: Verification) -> str:
+    """What came of it, for people: a line for each fault, or one that says what was verified."""
+    if found.faults:
+        lines = [printable(f"{fault.path}: {fault.message}") for fault in found.faults]
+        return "\n".join([*lines, f"not verified: {printable(found.snapshot_id)}, {len(lines)} faults"])
+    signed = f", signed by key {found.signed_by}" if found.signed_by else ""
+    chain = f", {len(found.chain)} earlier snapshots" if found.chain else ""
+    return (
+        f"verified {printable(found.snapshot_id)}: {found.files} files, {found.rows} rows in {found.tables} tables"
+        f"{chain}{signed}; {MANIFEST} has SHA-256 {found.manifest_sha256}"
+    )

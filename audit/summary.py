@@ -10,6 +10,7 @@ from audit.doctor import Check
 from audit.outcome import Outcome
 from audit.plan import OrgPlan, Plan
 from audit.snapshot.manifest import Org, Scope
+from audit.snapshot.prune import Folder
 from audit.snapshot.reader import Snapshot
 
 #: Organizations that a line of the list names.
@@ -144,3 +145,9 @@ def _planned(org: OrgPlan) -> str:
 def render_checks(checks: list[Check]) -> str:
     """What was checked, a line each."""
     return "\n".join(f"{check.status:<8} {check.name:<14} {printable(check.message)}" for check in checks)
+
+
+def render_pruned(folders: list[Folder]) -> str:
+    """What became of each folder, or would, a line each."""
+    lines = [f"{each.action:<7}  {printable(each.name)}  {printable(each.reason)}" for each in folders]
+    return "\n".join(lines) or "nothing to prune"

@@ -1,0 +1,122 @@
+"""Questions of a user's own to a snapshot, in SQL; and, for whoever asks them, its tables and columns."""
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
+
+import duckdb
+import pyarrow as pa
+
+from audit.columns import null_of, source_of
+from audit.console import printable
+from audit.datasets import DATASETS
+from audit.errors import UsageError
+from audit.review.tables import CURRENT, open_tables, refuse_writing, told
+from audit.snapshot.coverage import COVERAGE, COVERAGE_SCHEMA
+from audit.snapshot.reader import Snapshot
+
+#: Rows in memory at once.
+_BATCH_ROWS = 10_000
+
+_SCHEMAS = {COVERAGE: COVERAGE_SCHEMA} | {
+    name: schema for dataset in DATASETS.values() for name, schema in dataset.tables.items()
+}
+_COLUMNS = pa.schema([(name, pa.string()) for name in ("table", "column", "type", "holds", "null_when")])
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The result of a query: its columns, and its rows as they come. They can be gone through once."""
+
+    schema: pa.Schema
+    batches: Iterator[pa.RecordBatch]
+
+
+@contextmanager
+def ask(snapshot: Snapshot, sql: str) -> Iterator[Rows]:
+    """Run a query over the tables of a snapshot.
+
+    Args:
+        snapshot: the snapshot.
+        sql: one SELECT statement (`audit.review.tables.refuse_writing`).
+
+    Raises:
+        UsageError: the SQL is wrong, also where only a later row shows it, or a table can't be read.
+    """
+    with open_tables(snapshot) as connection, _interruptible(connection):
+        refuse_writing(connection, sql, "query")
+        try:
+            reader = connection.sql(sql).to_arrow_reader(_BATCH_ROWS)
+        except duckdb.Error as error:
+            raise _refused(error) from None
+        yield Rows(reader.schema, _batches(reader))
+
+
+def list_columns(snapshot: Snapshot) -> Rows:
+    """All columns of all tables of a snapshot: table, column, type in SQL, what it holds, when it is null.
+
+    Raises:
+        UsageError: a table can't be read.
+    """
+    with open_tables(snapshot) as connection:
+        found = connection.execute(
+            "SELECT table_name, column_name, data_type FROM duckdb_columns() WHERE schema_name = ? AND NOT internal "
+            "ORDER BY table_name, column_index",
+            [CURRENT],
+        ).fetchall()
+    rows = [dict(zip(_COLUMNS.names, (*row, *_docs(*row[:2])), strict=True)) for row in found]
+    return Rows(_COLUMNS, iter(pa.Table.from_pylist(rows, _COLUMNS).to_batches()))
+
+
+def describe_tables(snapshot: Snapshot) -> Iterator[str]:
+    """The same for people, with the number of rows of each table, and a query to begin with.
+
+    Raises:
+        UsageError: a table can't be read.
+    """
+    rows = [row for batch in list_columns(snapshot).batches for row in batch.to_pylist()]
+    for table, columns in groupby(rows, itemgetter("table")):
+        yield f"{printable(table)}  {snapshot.manifest.tables[table].rows} rows\n"
+        for row in columns:
+            null = f"; null: {row['null_when']}" if row["null_when"] not in (None, "never") else ""
+            yield f"  {printable(row['column']):<33} {row['type']:<25} {row['holds'] or ''}{null}".rstrip() + "\n"
+        yield "\n"
+    yield 'ask with: webex-audit query SNAPSHOT "SELECT outcome, count(*) FROM coverage GROUP BY outcome"\n'
+
+
+def _docs(table: str, column: str) -> tuple[str | None, str | None]:
+    """What a column holds, and when it is null, where this version knows."""
+    schema = _SCHEMAS.get(table)
+    if schema is None or column not in schema.names:
+        return None, None
+    return source_of(schema.field(column)), null_of(schema.field(column))
+
+
+def _batches(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
+    try:
+        yield from reader
+    except (duckdb.Error, pa.ArrowException, OSError) as error:
+        raise _refused(error) from None
+
+
+def _refused(error: Exception) -> UsageError:
+    if isinstance(error, duckdb.InterruptException):
+        raise KeyboardInterrupt from None
+    return UsageError(f"query: {told(error)}")
+
+
+@contextmanager
+def _interruptible(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """Let Ctrl-C end a query: DuckDB would compute on, and Python wait for it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, lambda *_: connection.interrupt())
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

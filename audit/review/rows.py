@@ -1,0 +1,169 @@
+"""Rows of any query as a text table, CSV or JSON: streamed, so that a result may be larger than memory."""
+
+import io
+from collections.abc import Callable, Iterable, Iterator
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pcsv
+from rich.cells import cell_len, set_cell_size
+
+from audit.console import printable
+from audit.snapshot.csv import CSV_OPTIONS, without_formulas
+
+#: Characters of a value that a text table shows at most, and at least where the terminal is narrow.
+_WIDEST = 40
+_NARROWEST = 12
+_GAP = "  "
+_CSV_ROWS = pcsv.WriteOptions(include_header=False, quoting_style=CSV_OPTIONS.quoting_style)
+_IS_NUMBER: tuple[Callable[[pa.DataType], bool], ...] = (pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal)
+#: Types that Arrow writes into CSV, and as text, by itself.
+_IS_PLAIN = (*_IS_NUMBER, pa.types.is_boolean, pa.types.is_null, pa.types.is_timestamp, pa.types.is_date,
+             pa.types.is_time)  # fmt: skip
+
+
+def as_text(schema: pa.Schema, batches: Iterable[pa.RecordBatch], width: int | None = None) -> Iterator[str]:
+    """A table for people: aligned, wide values cut, control characters escaped, and the number of rows below it.
+
+    A null is an empty cell, an empty text `""`. The first batch decides how wide the columns are.
+
+    Args:
+        schema: the columns.
+        batches: the rows.
+        width: columns of the terminal, which narrows what is shown; None where there is none.
+    """
+    layout = None
+    rows = 0
+    for batch in batches:
+        cells = [_cells(column) for column in batch.columns]
+        layout = layout or _Layout(schema, cells, width)
+        if not rows:
+            yield layout.heading()
+        yield layout.lines(cells)
+        rows += batch.num_rows
+    layout = layout or _Layout(schema, [[] for _ in schema], width)
+    yield ("" if rows else layout.heading()) + f"({rows} row{'' if rows == 1 else 's'}{layout.told_cut()})\n"
+
+
+def as_csv(schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> Iterator[str]:
+    """CSV as that of a snapshot (`audit.snapshot.csv`), formula guard included."""
+    header = pa.table({"name": schema.names or pa.array([], pa.string())})
+    names = without_formulas(header)["name"].to_pylist()
+    yield _csv(pa.table([pa.array([], pa.string()) for _ in names], names), CSV_OPTIONS)
+    for batch in batches:
+        columns = [column if _is(column.type, _IS_PLAIN) else _texts(column) for column in batch.columns]
+        yield _csv(without_formulas(pa.table(columns, names)), _CSV_ROWS)
+
+
+def as_json(schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> Iterator[str]:
+    """A list of objects, a line each; a column whose name another one has before it gets a number."""
+    names = _distinct(schema.names)
+    encoder = msgspec.json.Encoder(enc_hook=_text, decimal_format="number")
+    before = "[\n"
+    for batch in batches:
+        # A tuple to Python, an interval would become a list.
+        columns = [_texts(column) if pa.types.is_interval(column.type) else column for column in batch.columns]
+        rows = pa.record_batch(columns, names).to_pylist()
+        if rows:
+            yield before + ",\n".join(encoder.encode(row).decode() for row in rows)
+            before = ",\n"
+    yield "[]\n" if before == "[\n" else "\n]\n"
+
+
+class _Layout:
+    """How wide the columns of a text table are.
+
+    Args:
+        schema: the columns.
+        cells: their values, as far as they are known at the beginning.
+        width: columns of the terminal, if there is one.
+    """
+
+    def __init__(self, schema: pa.Schema, cells: list[list[str]], width: int | None) -> None:
+        self._names = [printable(name) for name in schema.names]
+        self._is_number = [_is(field.type, _IS_NUMBER) for field in schema]
+        self._is_cut = False
+        needed = [max(map(_length, [name, *values])) for name, values in zip(self._names, cells, strict=True)]
+        for widest in range(_WIDEST, _NARROWEST - 1, -1):
+            self._widths = [min(each, widest) for each in needed]
+            if width is None or sum(self._widths) + len(_GAP) * (len(needed) - 1) <= width:
+                break
+
+    def heading(self) -> str:
+        """Names and a rule."""
+        return self.lines([[name, "-" * width] for name, width in zip(self._names, self._widths, strict=True)])
+
+    def lines(self, columns: list[list[str]]) -> str:
+        """Rows, given by column."""
+        fitted = (
+            [self._fit(cell, width, is_number=is_number) for cell in cells]
+            for cells, width, is_number in zip(columns, self._widths, self._is_number, strict=True)
+        )
+        return "".join(f"{_GAP.join(row).rstrip()}\n" for row in zip(*fitted, strict=True))
+
+    def told_cut(self) -> str:
+        """What to add where a value was cut."""
+        return "; what ends in … was cut: --csv and --json have it whole" if self._is_cut else ""
+
+    def _fit(self, cell: str, width: int, *, is_number: bool) -> str:
+        length = _length(cell)
+        if length > width:
+            self._is_cut = True
+            return f"{set_cell_size(cell, width - 1)}…"
+        return " " * (width - length) + cell if is_number else cell + " " * (width - length)
+
+
+def _cells(column: pa.Array) -> list[str]:
+    """A column's values for a text table, not much longer than it shows."""
+    return ["" if text is None else _cell(text[: _WIDEST + 1]) for text in _texts(column).to_pylist()]
+
+
+def _cell(text: str) -> str:
+    return (text if text.isprintable() else printable(text)) or '""'
+
+
+def _length(text: str) -> int:
+    return len(text) if text.isascii() else cell_len(text)
+
+
+def _texts(column: pa.Array) -> pa.Array:
+    """A column as text: what Arrow has no text for, as JSON or ISO 8601."""
+    if pa.types.is_string(column.type) or _is(column.type, _IS_PLAIN):
+        return pc.cast(column, pa.string())
+    return pa.array([None if value is None else _text(value) for value in column.to_pylist()], pa.string())
+
+
+def _text(value: Any) -> str:
+    match value:
+        case str():
+            return value
+        case bytes():
+            return value.hex()
+        case pa.MonthDayNano():
+            seconds = timedelta(microseconds=value.nanoseconds // 1000).total_seconds()
+            return f"P{value.months}M{value.days}DT{seconds:g}S"
+    return msgspec.json.encode(value, enc_hook=_text).decode()
+
+
+def _csv(table: pa.Table, options: pcsv.WriteOptions) -> str:
+    file = io.BytesIO()
+    pcsv.write_csv(table, file, options)
+    return file.getvalue().decode()
+
+
+def _distinct(names: list[str]) -> list[str]:
+    taken: dict[str, None] = {}
+    for name in names:
+        count, distinct = 1, name
+        while distinct in taken:
+            count += 1
+            distinct = f"{name}_{count}"
+        taken[distinct] = None
+    return list(taken)
+
+
+def _is(kind: pa.DataType, checks: tuple[Callable[[pa.DataType], bool], ...]) -> bool:
+    return any(check(kind) for check in checks)

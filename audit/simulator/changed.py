@@ -1,0 +1,172 @@
+"""An organization at a later time: the same, but for a share of its rooms and a few of its people."""
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from functools import cached_property
+from itertools import islice
+from typing import Literal, Self
+
+from audit.simulator import names
+from audit.simulator.organization import Organization
+from audit.simulator.people import People
+from audit.simulator.seed import Json
+
+Fate = Literal["same", "gone", "renamed", "set"]
+
+#: Of the rooms that changed, those that another one has taken the place of, and those that have a new name.
+_OF_CHANGED: tuple[tuple[Fate, float], ...] = (("gone", 0.2), ("renamed", 0.2), ("set", 0.6))
+#: Of all people, as a part of the share of rooms: those who left, and those who have a new number.
+_OF_PEOPLE = 0.4
+_SWITCHED = {"ONE_WAY": "TWO_WAY", "TWO_WAY": "ONE_WAY"} | {
+    "ALLOW_MEMBERS": "BLOCK_MEMBERS",
+    "BLOCK_MEMBERS": "ALLOW_MEMBERS",
+}
+#: What administrators do: the change of an answer, given whom they might add.
+_CHANGES: tuple[Callable[[Json, list[Json]], Json], ...] = (
+    lambda answer, _more: {"allowAutoAnswer": not answer["allowAutoAnswer"]},
+    lambda answer, _more: {"connectionType": _SWITCHED.get(answer["connectionType"], "ONE_WAY")},
+    lambda answer, _more: {"accessType": _SWITCHED[answer["accessType"]]},
+    lambda answer, more: {"members": [*(answer.get("members") or []), *more]},
+    lambda answer, more: {"members": (answer.get("members") or [])[1:] or more},
+)
+
+
+@dataclass(frozen=True)
+class _ChangedPeople(People):
+    """The same people, some with a new number; new people have the indexes behind them."""
+
+    share: float = 0.0
+
+    def member(self, index: int) -> Json:
+        """A person as the member of a list."""
+        item = super().member(index)
+        if self.seed.dice("later/number", index).random() < self.share:
+            item["numbers"][0]["external"] = f"+1408527{index % 10_000:04d}"
+        return item
+
+
+@dataclass(frozen=True)
+class Changed(Organization):
+    """What an organization has become: by `of`.
+
+    A room or a person that is gone has a successor in its place, so that what stands at a place still follows from
+    the seed and the place alone. Lists of members are not told that somebody left.
+
+    Attributes:
+        share: of the rooms that changed, from 0 to 1.
+    """
+
+    share: float = 0.05
+
+    @classmethod
+    def of(cls, organization: Organization, share: float = 0.05) -> Self:
+        """An organization at a later time."""
+        return cls(**{field.name: getattr(organization, field.name) for field in fields(Organization)}, share=share)
+
+    def fate(self, index: int) -> Fate:
+        """What has become of the room that once stood at a place."""
+        lot = self._seed.dice("later/room", index).random()
+        for fate, part in _OF_CHANGED:
+            lot -= part * self.share
+            if lot < 0:
+                return fate
+        return "same"
+
+    def has_left(self, index: int) -> bool:
+        """Whether a person is gone; the caller stays."""
+        return index > 0 and self._seed.dice("later/person", index).random() < self.share * _OF_PEOPLE
+
+    def workspace(self, index: int) -> Json:
+        """An item of `GET /workspaces`."""
+        item = super().workspace(self._room(index))
+        if self.fate(index) == "renamed":
+            item["displayName"] = f"{self._dice(index).choice(names.PLACES)} {index:05d} (new)"
+        return item
+
+    def index_of(self, workspace_id: str) -> int | None:
+        """Which workspace an id names, if any."""
+        found = self._seed.index_of("PLACE", "workspace", workspace_id, 2 * self.workspaces)
+        return _place(found, self.workspaces, self._room)
+
+    def refusal(self, index: int) -> int | None:
+        """The HTTP status that a workspace without the right licence is answered with."""
+        return super().refusal(self._room(index))
+
+    def push_to_talk(self, index: int) -> Json:
+        """The answer to the pushToTalk read of a workspace that has it."""
+        answer = super().push_to_talk(self._room(index))
+        if self.fate(index) == "set":
+            dice = self._dice(index)
+            answer |= dice.choice(_CHANGES)(answer, self._addable(dice, answer))
+        return answer
+
+    def person(self, index: int, *, calling_data: bool = False) -> Json:
+        """An item of `GET /people`."""
+        return super().person(self._person(index), calling_data=calling_data)
+
+    def person_index_of(self, person_id: str) -> int | None:
+        """Which person an id names, if any."""
+        return _place(super().person_index_of(person_id), self.people, self._person)
+
+    def person_index_of_email(self, email: str) -> int | None:
+        """Which person an address belongs to, if any."""
+        return _place(super().person_index_of_email(email), self.people, self._person)
+
+    def person_location_id(self, index: int) -> str | None:
+        """The location that a person's calling data names, if any."""
+        return super().person_location_id(self._person(index))
+
+    def person_refusal(self, index: int) -> int | None:
+        """The HTTP status that a person without Push-to-Talk is answered with."""
+        return super().person_refusal(self._person(index))
+
+    def person_push_to_talk(self, index: int) -> Json:
+        """The answer to the pushToTalk read of a person that has it."""
+        return super().person_push_to_talk(self._person(index))
+
+    def sites(self, index: int) -> list[Json]:
+        """The meeting sites of a person."""
+        return super().sites(self._person(index))
+
+    def audio(self, index: int, site_url: str) -> Json:
+        """The answer to the audio read of a person on a site."""
+        return super().audio(self._person(index), site_url)
+
+    @cached_property
+    def _people(self) -> People:
+        return _ChangedPeople(
+            self._seed,
+            self.odd,
+            2 * self.people,
+            self.org_id,
+            self.locations,
+            self._meetings,
+            self._licences,
+            self.share * _OF_PEOPLE,
+        )
+
+    def _room(self, index: int) -> int:
+        """What stands at a place: the room of before, or its successor."""
+        return index + self.workspaces if self.fate(index) == "gone" else index
+
+    def _person(self, index: int) -> int:
+        return index + self.people if self.has_left(index) else index
+
+    def _addable(self, dice: random.Random, answer: Json) -> list[Json]:
+        """Somebody who is no member yet, if there is anybody."""
+        members = {each.get("id") for each in answer.get("members") or []}
+        first = dice.randrange(max(1, self.people))
+        people = (self.member(self._person((first + step) % self.people)) for step in range(self.people))
+        return list(islice((each for each in people if each["id"] not in members), 1))
+
+    def _dice(self, index: int) -> random.Random:
+        return self._seed.dice("later/change", index)
+
+
+def _place(found: int | None, count: int, at: Callable[[int], int]) -> int | None:
+    """The place of one that was found, if it still, or already, stands there."""
+    if found is None:
+        return None
+    place = found % count
+    return place if at(place) == found else None

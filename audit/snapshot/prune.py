@@ -1,0 +1,195 @@
+"""Removing old snapshots, and what interrupted runs left: first a plan, then the removal.
+
+A folder is removed in an order that leaves no half of a snapshot behind: its manifest (or the journal of a draft)
+is renamed first, so that it is a snapshot no more, and the renamed file goes last, so that a later prune knows what
+it finds and goes on. Who calls `carry_out` holds the lock of the output: no run is at work in it then.
+"""
+
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from audit.errors import UsageError
+from audit.files import sync_dir
+from audit.snapshot.draft import JOURNAL, Draft, open_draft
+from audit.snapshot.manifest import MANIFEST, read_manifest
+from audit.snapshot.reader import Snapshot
+
+Action = Literal["keep", "remove", "removed", "failed", "left"]
+
+#: What a manifest or a journal is called while its folder is being removed.
+_MARK = ".removing"
+_SNAPSHOT_ID = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{6}")
+_UNWRITTEN = f".{JOURNAL}.tmp"
+
+
+@dataclass(frozen=True)
+class Keep:
+    """What is kept: whatever one of these keeps.
+
+    Attributes:
+        last: the newest so many; None for none by number.
+        within_s: those begun in the last so many seconds; None for none by age.
+
+    Raises:
+        UsageError: neither is set.
+    """
+
+    last: int | None = None
+    within_s: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.last is None and self.within_s is None:
+            raise UsageError("say what to keep: --keep-last N, --keep-within TIME (such as 400d), or both")
+
+
+class Folder(msgspec.Struct, frozen=True):
+    """A folder of an output that is ours, or may be.
+
+    Attributes:
+        name: its name; of a snapshot or a draft, its id.
+        action: `keep`, `remove` (planned), `removed`, `failed`, or `left` where it can't be told what it is.
+        reason: why.
+    """
+
+    name: str
+    action: Action
+    reason: str
+
+
+class _Id(msgspec.Struct):
+    snapshot_id: str
+
+
+def plan(output: Path, keep: Keep, now: datetime) -> list[Folder]:
+    """What is to become of each snapshot and each leftover, by name. Nothing is written.
+
+    Links, files and folders of others are not in it.
+
+    Args:
+        output: the folder of all snapshots.
+        keep: what is kept.
+        now: the time that ages are counted to.
+
+    Raises:
+        OSError: the output may not be looked into.
+    """
+    with os.scandir(output) as entries:
+        folders = sorted(Path(entry.path) for entry in entries if entry.is_dir(follow_symlinks=False))
+    found: list[Folder] = []
+    snapshots: list[Snapshot] = []
+    drafts: list[Draft] = []
+    for folder in folders:
+        match _look_into(folder):
+            case Snapshot() as snapshot:
+                snapshots.append(snapshot)
+            case Draft() as draft:
+                drafts.append(draft)
+            case Folder() as other:
+                found.append(other)
+    snapshots.sort(key=lambda each: (each.manifest.started_at, each.manifest.snapshot_id))
+    newest = snapshots[-1] if snapshots else None
+    found += _of_snapshots(snapshots, keep, now)
+    found += [_of_draft(draft, newest) for draft in drafts]
+    return sorted(found, key=lambda each: each.name)
+
+
+def carry_out(output: Path, folders: list[Folder]) -> list[Folder]:
+    """Remove what is to be removed; what can't be is told (`failed`), and holds nothing else back."""
+    done = [_remove(output, each) if each.action == "remove" else each for each in folders]
+    sync_dir(output)
+    return done
+
+
+def _look_into(folder: Path) -> Snapshot | Draft | Folder | None:
+    """What a folder is; None where it is none of ours."""
+    try:
+        if (folder / MANIFEST).exists():
+            return _committed(folder)
+        if draft := open_draft(folder):
+            return draft
+        if _is_half_removed(folder):
+            return Folder(folder.name, "remove", "its removal was interrupted")
+        if _SNAPSHOT_ID.fullmatch(folder.name) and {each.name for each in folder.iterdir()} <= {_UNWRITTEN}:
+            return Folder(folder.name, "remove", "a run was interrupted before it began")
+    except OSError as error:
+        return Folder(folder.name, "left", f"can't be looked into: {error.strerror}")
+    return None
+
+
+def _committed(folder: Path) -> Snapshot | Folder:
+    try:
+        snapshot = Snapshot(folder, read_manifest(folder))
+    except UsageError as error:
+        return Folder(folder.name, "left", str(error))
+    if snapshot.manifest.snapshot_id != folder.name:
+        return Folder(folder.name, "left", f"holds snapshot {snapshot.manifest.snapshot_id} under another name")
+    if snapshot.manifest.started_at.tzinfo is None:
+        return Folder(folder.name, "left", "its manifest tells no time zone")
+    return snapshot
+
+
+def _is_half_removed(folder: Path) -> bool:
+    try:
+        return msgspec.json.decode((folder / _MARK).read_bytes(), type=_Id).snapshot_id == folder.name
+    except (FileNotFoundError, msgspec.DecodeError):
+        return False
+
+
+def _of_snapshots(snapshots: list[Snapshot], keep: Keep, now: datetime) -> Iterator[Folder]:
+    complete = [each for each in snapshots if each.manifest.status == "complete"]
+    for age, snapshot in enumerate(reversed(snapshots)):
+        manifest = snapshot.manifest
+        reasons = {
+            "the newest": age == 0,
+            "the newest that is complete": snapshot in complete[-1:],
+            f"of the last {keep.last}": keep.last is not None and age < keep.last,
+            "young enough": keep.within_s is not None and (now - manifest.started_at).total_seconds() <= keep.within_s,
+        }
+        why = next((reason for reason, holds in reasons.items() if holds), None)
+        yield Folder(manifest.snapshot_id, "keep" if why else "remove", why or f"{manifest.status}, and old")
+
+
+def _of_draft(draft: Draft, newest: Snapshot | None) -> Folder:
+    name = draft.journal.snapshot_id
+    if not draft.is_worth_resuming:
+        return Folder(name, "remove", "an interrupted run that has nothing to resume")
+    if newest and draft.journal.started_at <= newest.manifest.started_at:
+        return Folder(name, "remove", f"an interrupted run, older than snapshot {newest.manifest.snapshot_id}")
+    return Folder(name, "keep", "an interrupted run that can be resumed")
+
+
+def _remove(output: Path, folder: Folder) -> Folder:
+    try:
+        _take_away(output / folder.name)
+    except OSError as error:
+        return Folder(folder.name, "failed", f"can't be removed: {error.strerror}: {error.filename or folder.name}")
+    return Folder(folder.name, "removed", folder.reason)
+
+
+def _take_away(folder: Path) -> None:
+    marked = folder / _MARK
+    if (folder / MANIFEST).exists():
+        # A commit that was cut off leaves the journal, too: without the manifest, it would be a run to resume.
+        (folder / JOURNAL).unlink(missing_ok=True)
+    for first in (MANIFEST, JOURNAL):
+        if (folder / first).exists():
+            (folder / first).replace(marked)
+            sync_dir(folder)
+    for entry in list(os.scandir(folder)):
+        if entry.name == _MARK:
+            continue
+        if entry.is_dir(follow_symlinks=False):
+            shutil.rmtree(entry.path)
+        else:
+            Path(entry.path).unlink()
+    sync_dir(folder)
+    marked.unlink(missing_ok=True)
+    folder.rmdir()

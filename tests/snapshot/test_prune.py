@@ -1,0 +1,280 @@
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import msgspec
+import pytest
+from conftest import Result, visible
+
+from audit.entity import INVENTORY_SCHEMA, Inventory
+from audit.errors import UsageError
+from audit.lock import lock
+from audit.simulator.app import Simulation
+from audit.simulator.organization import Organization
+from audit.snapshot.commit import OrgParts, RunFacts, commit
+from audit.snapshot.draft import Draft, create, find_unfinished
+from audit.snapshot.manifest import MANIFEST, Requests, Scope, Status, write_manifest
+from audit.snapshot.prune import Folder, Keep, carry_out, plan
+from audit.snapshot.reader import Snapshot, list_snapshots
+
+NOW = datetime(2026, 11, 21, 19, 9, tzinfo=UTC)
+ORG = "8c9fd285-6500-4518-856e-eb836c6761d8"
+
+
+def draft_of(output: Path, days: float, *, has_inventory: bool = True) -> Draft:
+    """A run that was interrupted some days ago."""
+    draft = create(output, NOW - timedelta(days=days), {"a": 1})
+    if has_inventory:
+        draft.save_inventory(ORG, "d", Inventory(INVENTORY_SCHEMA.empty_table()))
+    return draft
+
+
+def taken(output: Path, days: float, status: Status = "complete") -> str:
+    """The id of a snapshot that was taken some days ago."""
+    facts = RunFacts(NOW, "https://h/v1", Scope(["d"], ["WORKSPACE"]), Requests(0, 0, 0))
+    org = OrgParts(ORG, None, {"d": Inventory(INVENTORY_SCHEMA.empty_table())})
+    snapshot = commit(draft_of(output, days), facts, [org], {"d": {}}, ["csv", "parquet"])
+    write_manifest(snapshot.path, msgspec.structs.replace(snapshot.manifest, status=status))
+    return snapshot.path.name
+
+
+@pytest.fixture
+def output(tmp_path: Path) -> Path:
+    folder = tmp_path / "out"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def prune(output: Path) -> Callable[..., dict[str, str]]:
+    """Removes; returns what became of each folder."""
+
+    def prune(last: int | None = None, within_days: float | None = None) -> dict[str, str]:
+        keep = Keep(last, None if within_days is None else within_days * 86_400)
+        return {each.name: each.action for each in carry_out(output, plan(output, keep, NOW))}
+
+    return prune
+
+
+def test_the_newest_are_kept_and_the_others_removed(output: Path, prune: Callable[..., dict[str, str]]) -> None:
+    old, middle, new = (taken(output, days) for days in (30, 20, 10))
+    assert prune(last=2) == {old: "removed", middle: "keep", new: "keep"}
+    assert visible(output) == [middle, new]
+
+
+def test_what_either_option_keeps_is_kept(output: Path, prune: Callable[..., dict[str, str]]) -> None:
+    oldest, old, middle, new = (taken(output, days) for days in (40, 30, 20, 10))
+    assert prune(last=1, within_days=30) == {oldest: "removed", old: "keep", middle: "keep", new: "keep"}
+    assert prune(last=2, within_days=1) == {old: "removed", middle: "keep", new: "keep"}
+
+
+def test_the_newest_and_the_newest_complete_one_stay_whatever_is_asked(
+    output: Path, prune: Callable[..., dict[str, str]]
+) -> None:
+    old, complete = taken(output, 50), taken(output, 40)
+    partial, newest = taken(output, 30, "partial"), taken(output, 20, "partial")
+    assert prune(within_days=1) == {old: "removed", complete: "keep", partial: "removed", newest: "keep"}
+    assert [each.path.name for each in list_snapshots(output)] == [complete, newest]
+
+
+def test_interrupted_runs_older_than_the_newest_snapshot_are_removed(
+    output: Path, prune: Callable[..., dict[str, str]]
+) -> None:
+    old, new = draft_of(output, 20), draft_of(output, 5)
+    useless = draft_of(output, 4, has_inventory=False)
+    snapshot = taken(output, 10)
+    before_it_began = output / "20261121T190900Z-0a1b2c"
+    before_it_began.mkdir()
+    (before_it_began / ".run.json.tmp").touch()
+    assert prune(last=1) == {
+        old.folder.name: "removed",
+        new.folder.name: "keep",
+        useless.folder.name: "removed",
+        snapshot: "keep",
+        before_it_began.name: "removed",
+    }
+    assert visible(output) == sorted([new.folder.name, snapshot])
+    found = find_unfinished(output, {"a": 1})
+    assert found
+    assert found.folder == new.folder
+
+
+def test_without_a_snapshot_what_can_be_resumed_stays(output: Path, prune: Callable[..., dict[str, str]]) -> None:
+    draft = draft_of(output, 100)
+    assert prune(last=1) == {draft.folder.name: "keep"}
+
+
+def test_what_is_not_ours_is_never_touched(output: Path, tmp_path: Path, prune: Callable[..., dict[str, str]]) -> None:
+    elsewhere = taken(tmp_path, 90)
+    (output / elsewhere).symlink_to(tmp_path / elsewhere)
+    renamed = (output / taken(output, 80)).rename(output / "before the migration")
+    damaged = taken(output, 70)
+    (output / damaged / MANIFEST).write_text("{")
+    newer = taken(output, 60)
+    (output / newer / MANIFEST).write_text('{"format_version": 99}')
+    others = output / "photos"
+    others.mkdir()
+    (others / ".removing").write_text('{"snapshot_id": "another"}')
+    (output / "20260101T000000Z-ffffff").mkdir()
+    (output / "20260101T000000Z-ffffff" / "notes.txt").touch()
+    (output / "list.txt").touch()
+    before = visible(output)
+    old, new = taken(output, 50), taken(output, 10)
+    (output / old / "linked").symlink_to(tmp_path / elsewhere)
+    assert prune(last=1) == {renamed.name: "left", damaged: "left", newer: "left", old: "removed", new: "keep"}
+    assert visible(output) == sorted([*before, new])
+    assert (tmp_path / elsewhere / "coverage.csv").exists()
+
+
+def test_a_reason_is_told_for_each(output: Path) -> None:
+    damaged = taken(output, 70)
+    (output / damaged / MANIFEST).write_text("{")
+    snapshot, draft = taken(output, 10), draft_of(output, 20)
+    reasons = {each.name: each.reason for each in plan(output, Keep(1), NOW)}
+    assert reasons[damaged].startswith(f"{output}/{damaged}/manifest.json is damaged")
+    assert reasons[draft.folder.name] == f"an interrupted run, older than snapshot {snapshot}"
+    assert reasons[snapshot] == "the newest"
+
+
+class KilledError(Exception):
+    """The process ends here."""
+
+
+@pytest.fixture
+def kill_at(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int], None]]:
+    """Lets so many changes of the disk through, and no further."""
+    left = [0]
+
+    def counted(change: Callable[..., object]) -> Callable[..., object]:
+        def counting(*arguments: object, **options: object) -> object:
+            if not left[0]:
+                raise KilledError
+            left[0] -= 1
+            return change(*arguments, **options)
+
+        return counting
+
+    def kill_at(count: int) -> None:
+        left[0] = count
+
+    with monkeypatch.context() as patch:
+        for name in ("unlink", "rmdir", "rename", "replace"):
+            patch.setattr(os, name, counted(getattr(os, name)))
+        yield kill_at
+
+
+def test_a_kill_at_any_moment_leaves_no_half_and_a_later_prune_finishes(
+    output: Path, tmp_path: Path, kill_at: Callable[[int], None]
+) -> None:
+    kill_at(10_000)
+    old, new = taken(output, 30), taken(output, 10)
+    whole = sorted(path.name for path in (output / old).rglob("*"))
+    # A commit that was cut off before it dropped the journal.
+    (output / old / "run.json").write_bytes(
+        msgspec.json.encode({"snapshot_id": old, "started_at": NOW - timedelta(days=30), "scope": {"a": 1}})
+    )
+    draft = draft_of(output, 20)
+    backup = tmp_path / "backup"
+    shutil.copytree(output, backup)
+    for count in range(100):
+        shutil.rmtree(output)
+        shutil.copytree(backup, output)
+        kill_at(count)
+        try:
+            carry_out(output, plan(output, Keep(1), NOW))
+            break
+        except KilledError:
+            kill_at(10_000)
+        for each in list_snapshots(output):
+            assert each.path.name == new or set(whole) <= {path.name for path in each.path.rglob("*")}
+        resumable = find_unfinished(output, {"a": 1})
+        assert resumable is None or resumable.folder == draft.folder
+        carry_out(output, plan(output, Keep(1), NOW))
+        assert visible(output) == [new], count
+    assert count > 8
+    assert visible(output) == [new]
+
+
+def test_what_cannot_be_removed_is_told_and_holds_nothing_back(
+    output: Path, prune: Callable[..., dict[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stuck, old, new = taken(output, 30), taken(output, 20), taken(output, 10)
+    rmtree = shutil.rmtree
+
+    def refuse(path: str) -> None:
+        if stuck in path:
+            raise PermissionError(13, "Permission denied", path)
+        rmtree(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "rmtree", refuse)
+        assert prune(last=1) == {stuck: "failed", old: "removed", new: "keep"}
+    assert [each.path.name for each in list_snapshots(output)] == [new]
+    assert prune(last=1) == {stuck: "removed", new: "keep"}
+
+
+def test_the_command_tells_removes_and_needs_to_know_what_to_keep(
+    output: Path, webex_audit: Callable[..., Result]
+) -> None:
+    old, new = taken(output, 900), taken(output, 800)
+    place = ("--output", output)
+    refused = webex_audit("prune", *place)
+    assert (refused.code, refused.out) == (2, "")
+    assert "--keep-last N, --keep-within TIME" in refused.err
+    dry = webex_audit("prune", *place, "--keep-within", "400d", "--dry-run")
+    assert (dry.code, dry.out.splitlines()) == (
+        0,
+        [f"remove   {old}  complete, and old", f"keep     {new}  the newest"],
+    )
+    assert visible(output) == [old, new]
+    done = webex_audit("prune", *place, "--keep-last", 1, "--json")
+    assert [each["action"] for each in json.loads(done.out)] == ["removed", "keep"]
+    assert webex_audit("prune", *place, "--keep-last", 1).out == f"keep     {new}  the newest\n"
+    assert visible(output) == [new]
+
+
+@pytest.mark.parametrize("flags", [["--keep-last", "0"], ["--keep-within", "soon"], ["--keep-within", ""]])
+def test_nonsense_is_refused(output: Path, webex_audit: Callable[..., Result], flags: list[str]) -> None:
+    name = taken(output, 900)
+    assert webex_audit("prune", "--output", output, *flags).code == 2
+    assert visible(output) == [name]
+
+
+def test_a_very_long_time_keeps_everything(output: Path, webex_audit: Callable[..., Result]) -> None:
+    old, new = taken(output, 900), taken(output, 800)
+    assert webex_audit("prune", "--output", output, "--keep-within", f"{'9' * 30}d").code == 0
+    assert visible(output) == [old, new]
+
+
+def test_nothing_is_removed_while_a_run_is_at_work(output: Path, webex_audit: Callable[..., Result]) -> None:
+    old, new = taken(output, 20), taken(output, 10)
+    with lock(output):
+        result = webex_audit("prune", "--output", output, "--keep-last", 1)
+    assert (result.code, result.out) == (6, "")
+    assert visible(output) == [old, new]
+
+
+def test_an_output_that_is_not_there_is_told(tmp_path: Path, webex_audit: Callable[..., Result]) -> None:
+    result = webex_audit("prune", "--output", tmp_path / "absent", "--keep-last", 1)
+    assert result.code == 2
+    assert "No such file or directory" in result.err
+
+
+def test_a_plan_needs_something_to_keep() -> None:
+    with pytest.raises(UsageError, match="say what to keep"):
+        Keep()
+
+
+def test_a_pruned_output_goes_on_as_before(audit: Callable[..., Snapshot]) -> None:
+    simulation = Simulation(Organization(5, people=5))
+    audit(simulation)
+    output = audit(simulation).path.parent
+    first, second = list_snapshots(output)
+    done = carry_out(output, plan(output, Keep(1), datetime.now(UTC)))
+    assert Folder(first.path.name, "removed", "complete, and old") in done
+    third = audit(simulation)
+    assert third.manifest.previous
+    assert third.manifest.previous.snapshot_id == second.path.name

@@ -1,0 +1,142 @@
+"""The differences between two snapshots, by SQL over their Parquet files, so that size is no matter.
+
+What was not answered on either side, or not asked for, is `unknown` and never `removed`.
+"""
+
+import logging
+from collections.abc import Iterator
+from importlib.resources import files
+
+import duckdb
+import msgspec
+
+from audit.errors import UsageError
+from audit.review.absence import gaps, reason_of_absence
+from audit.review.change import Change
+from audit.review.diff_settings import settings_sql
+from audit.review.tables import CURRENT, PREVIOUS, open_tables, table_names
+from audit.snapshot.coverage import COVERAGE, COVERAGE_SCHEMA
+from audit.snapshot.manifest import Manifest
+from audit.snapshot.reader import Snapshot
+
+log = logging.getLogger(__name__)
+
+MEMBERS = "push_to_talk_members"
+
+#: Differences in memory at once.
+_FETCHED = 1000
+_REMOVED = {
+    "not_licensed": "it has no Webex Calling licence of the right kind any more",
+    "not_found": "it can't be found any more",
+    "not listed": "it is not in the listing any more",
+}
+_ADDED = {
+    "not_licensed": "it has a Webex Calling licence of the right kind now",
+    "not_found": "it can be found now",
+    "not listed": "it is in the listing now",
+}
+
+
+def compare(old: Snapshot, new: Snapshot) -> Iterator[Change]:
+    """What differs, ordered by organization, location, name and id of the entity, then table, key and column.
+
+    Members are compared by entity and id, one without an id by its names; the order of members and of numbers is
+    nothing that changes. The whole is computed before the first difference is handed out, and spilled to the
+    disk where it does not fit into memory.
+
+    Args:
+        old: the snapshot before.
+        new: the snapshot after.
+
+    Raises:
+        UsageError: a snapshot has no Parquet, lacks a table, or is damaged.
+    """
+    if old.manifest.base_url != new.manifest.base_url:
+        log.warning("the snapshots are of different APIs: %s and %s", old.manifest.base_url, new.manifest.base_url)
+    try:
+        with open_tables(new, old) as connection:
+            _prepare(connection, old, new)
+            found = connection.execute(_changes(connection))
+            while rows := found.fetchmany(_FETCHED):
+                yield from map(_change, rows)
+    except duckdb.Error as error:
+        ids = f"{old.manifest.snapshot_id} and {new.manifest.snapshot_id}"
+        first, *_ = str(error).splitlines()
+        raise UsageError(f"snapshots {ids} can't be compared: {first}; 'webex-audit verify' tells more") from error
+
+
+def _change(row: tuple[str | None, ...]) -> Change:
+    names = Change.__struct_fields__[:-1]
+    fields = dict(zip(names, row[:-2], strict=True))
+    return msgspec.convert({**fields, "reason": _reason(str(row[0]), *row[-2:])}, Change)
+
+
+def _reason(kind: str, old_state: str | None, new_state: str | None) -> str | None:
+    """In words, what both sides say of an entity or a site; None where they need not be told."""
+    if old_state is None or new_state is None:
+        return None
+    why = {"removed": _REMOVED.get(new_state), "added": _ADDED.get(old_state)}.get(kind)
+    return f"old: {old_state}; new: {new_state}" + (f": {why}" if why else "")
+
+
+def _prepare(connection: duckdb.DuckDBPyConnection, old: Snapshot, new: Snapshot) -> None:
+    """Create what the differences are read from."""
+    for schema, name, snapshot in ((PREVIOUS, "old_coverage", old), (CURRENT, "new_coverage", new)):
+        _refuse_without_tables(snapshot)
+        if COVERAGE in table_names(connection, schema):
+            connection.execute(f"CREATE TEMP VIEW {name} AS FROM {schema}.{COVERAGE}")
+        else:
+            connection.register(name, COVERAGE_SCHEMA.empty_table())
+    _tell_scopes(connection, old.manifest, new.manifest)
+    _run(connection, "diff.sql")
+    if MEMBERS in _in_both(connection):
+        _run(connection, "diff_members.sql")
+
+
+def _refuse_without_tables(snapshot: Snapshot) -> None:
+    """A table that is lost would make all its rows seem removed."""
+    manifest = snapshot.manifest
+    names = {COVERAGE, *manifest.scope.datasets, *([MEMBERS] if "push_to_talk" in manifest.scope.datasets else [])}
+    for name in sorted(names - manifest.tables.keys()):
+        raise UsageError(f"snapshot {manifest.snapshot_id} lacks the table {name}, which its scope promises")
+
+
+def _tell_scopes(connection: duckdb.DuckDBPyConnection, old: Manifest, new: Manifest) -> None:
+    """Tell the SQL what the manifests know: what was not asked for, and what could not be listed."""
+    kinds = [_kinds(connection, "old_coverage"), _kinds(connection, "new_coverage")]
+    unlisted = {gap[:3] for manifest in (old, new) for gap in gaps(manifest)} - kinds[0] - kinds[1]
+    reasons = {
+        place: [
+            reason_of_absence(manifest, *place, {each[1:] for each in listed})
+            for manifest, listed in zip((old, new), kinds, strict=True)
+        ]
+        for place in sorted(kinds[0] | kinds[1] | unlisted)
+    }
+    columns = "org_id VARCHAR, dataset VARCHAR, entity_type VARCHAR, old_reason VARCHAR, new_reason VARCHAR"
+    for name, is_gap in (("absence", False), ("gaps", True)):
+        connection.execute(f"CREATE TEMP TABLE {name} ({columns})")
+        if rows := [[*place, *each] for place, each in reasons.items() if (place in unlisted) is is_gap]:
+            connection.executemany(f"INSERT INTO {name} VALUES (?, ?, ?, ?, ?)", rows)  # noqa: S608
+    connection.execute("CREATE TEMP TABLE chosen_sites (old_sites VARCHAR[], new_sites VARCHAR[])")
+    connection.execute("INSERT INTO chosen_sites VALUES (?, ?)", [old.scope.sites, new.scope.sites])
+
+
+def _kinds(connection: duckdb.DuckDBPyConnection, coverage: str) -> set[tuple[str, str, str]]:
+    return set(connection.execute(f"SELECT DISTINCT org_id, dataset, entity_type FROM {coverage}").fetchall())  # noqa: S608
+
+
+def _run(connection: duckdb.DuckDBPyConnection, name: str) -> None:
+    connection.execute((files("audit.review") / name).read_text("utf-8"))
+
+
+def _in_both(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    return sorted({*table_names(connection, CURRENT)} & {*table_names(connection, PREVIOUS)})
+
+
+def _changes(connection: duckdb.DuckDBPyConnection) -> str:
+    """The query of all differences, in order."""
+    names = _in_both(connection)
+    parts = ["FROM coverage_changes", *(["FROM member_changes"] if MEMBERS in names else [])]
+    for (dataset,) in connection.execute("SELECT DISTINCT dataset FROM coverage_of_both ORDER BY ALL").fetchall():
+        parts += settings_sql(connection, dataset) if dataset in names else []
+    return (files("audit.review") / "diff_order.sql").read_text("utf-8").replace("@parts", " UNION ALL ".join(parts))

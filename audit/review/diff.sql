@@ -1,0 +1,133 @@
+-- What differs between two snapshots: `previous` is the old one, `main` the new one. Everything is done by grouping
+-- both sides, so that a null is a key like any other, and what does not fit into memory is spilled.
+-- Before it runs, there are: old_coverage, new_coverage, and from the manifests absence, gaps and chosen_sites.
+
+CREATE TEMP VIEW coverage_of_both AS
+SELECT false AS is_new, org_id, dataset, entity_type, entity_id, entity_name, location_id, location_name, site_url, outcome
+FROM old_coverage
+UNION ALL
+SELECT true, org_id, dataset, entity_type, entity_id, entity_name, location_id, location_name, site_url, outcome
+FROM new_coverage;
+
+-- A cell is an entity in a dataset, on a site where there are sites. Those that were answered alike are left out.
+CREATE TEMP TABLE cells AS
+SELECT org_id, dataset, entity_type, entity_id, site_url,
+       any_value(outcome) FILTER (NOT is_new) AS old_word,
+       any_value(outcome) FILTER (is_new) AS new_word
+FROM coverage_of_both
+GROUP BY ALL
+HAVING old_word IS DISTINCT FROM new_word OR old_word NOT IN ('ok', 'not_licensed', 'not_found');
+
+-- What a side has of an entity of which it lacks a cell. An outcome without a site stands for each of its sites.
+CREATE TEMP TABLE present AS
+SELECT is_new, org_id, dataset, entity_id, any_value(outcome) FILTER (site_url IS NULL) AS whole
+FROM coverage_of_both
+SEMI JOIN (FROM cells WHERE old_word IS NULL OR new_word IS NULL) USING (org_id, dataset, entity_id)
+GROUP BY ALL;
+
+CREATE TEMP TABLE judged AS
+WITH stated AS (
+  SELECT c.org_id, c.dataset, c.entity_type, c.entity_id, c.site_url,
+         coalesce(c.old_word, o.whole) AS old_outcome,
+         coalesce(c.new_word, n.whole) AS new_outcome,
+         c.old_word IS NULL AND o.org_id IS NULL AS is_new_entity,
+         c.new_word IS NULL AND n.org_id IS NULL AS is_lost_entity,
+         CASE WHEN old_outcome IS NULL THEN coalesce(
+           CASE WHEN is_new_entity THEN a.old_reason END,
+           CASE WHEN s.old_sites <> [] AND NOT list_contains(s.old_sites, c.site_url) THEN 'the site was not asked for' END
+         ) END AS old_reason,
+         CASE WHEN new_outcome IS NULL THEN coalesce(
+           CASE WHEN is_lost_entity THEN a.new_reason END,
+           CASE WHEN s.new_sites <> [] AND NOT list_contains(s.new_sites, c.site_url) THEN 'the site was not asked for' END
+         ) END AS new_reason
+  FROM cells AS c
+  CROSS JOIN chosen_sites AS s
+  LEFT JOIN present AS o
+    ON NOT o.is_new AND o.org_id = c.org_id AND o.dataset = c.dataset AND o.entity_id = c.entity_id
+  LEFT JOIN present AS n
+    ON n.is_new AND n.org_id = c.org_id AND n.dataset = c.dataset AND n.entity_id = c.entity_id
+  LEFT JOIN absence AS a
+    ON a.org_id = c.org_id AND a.dataset = c.dataset AND a.entity_type = c.entity_type
+  -- The rows of the sites, on the other side, tell it already.
+  WHERE NOT (
+    c.site_url IS NULL
+    AND ((c.old_word IS NULL AND o.org_id IS NOT NULL) OR (c.new_word IS NULL AND n.org_id IS NOT NULL))
+  )
+)
+SELECT *, coalesce(old_outcome, old_reason, 'not listed') AS old_state,
+       coalesce(new_outcome, new_reason, 'not listed') AS new_state,
+       CASE
+         WHEN old_reason IS NOT NULL OR new_reason IS NOT NULL THEN 'unknown'
+         WHEN old_outcome NOT IN ('ok', 'not_licensed', 'not_found') THEN 'unknown'
+         WHEN new_outcome NOT IN ('ok', 'not_licensed', 'not_found') THEN 'unknown'
+         WHEN old_outcome = 'ok' OR new_outcome IS NULL THEN 'removed'
+         WHEN new_outcome = 'ok' OR old_outcome IS NULL THEN 'added'
+         ELSE 'changed'
+       END AS kind
+FROM stated
+WHERE old_state <> new_state OR kind = 'unknown';
+
+-- Entities that only one side lists, in any dataset.
+CREATE TEMP TABLE entity_rows AS
+SELECT j.kind, j.org_id, j.entity_id, arg_max(j.old_outcome, j.dataset) AS old_value,
+       arg_max(j.new_outcome, j.dataset) AS new_value, arg_max(j.old_state, j.dataset) AS old_state,
+       arg_max(j.new_state, j.dataset) AS new_state
+FROM judged AS j
+WHERE ((j.kind = 'added' AND j.is_new_entity) OR (j.kind = 'removed' AND j.is_lost_entity))
+  AND NOT EXISTS (
+    FROM coverage_of_both AS b
+    WHERE b.org_id = j.org_id AND b.entity_id = j.entity_id AND b.is_new = (j.kind = 'removed')
+  )
+GROUP BY ALL;
+
+-- Names and places of entities that both sides list. What was not told (a name of one that is gone, the name of a
+-- location that may not be read) is no change.
+CREATE TEMP VIEW identity_changes AS
+WITH pairs AS (
+  SELECT org_id, dataset, entity_id,
+         any_value({'name': entity_name, 'location_id': location_id, 'location': location_name}) FILTER (NOT is_new) AS o,
+         any_value({'name': entity_name, 'location_id': location_id, 'location': location_name}) FILTER (is_new) AS n
+  FROM coverage_of_both
+  WHERE entity_name IS NOT NULL OR outcome = 'ok'
+  GROUP BY ALL
+  HAVING o IS NOT NULL AND n IS NOT NULL AND o IS DISTINCT FROM n
+),
+latest AS (
+  SELECT org_id, entity_id, arg_max(o, dataset) AS o, arg_max(n, dataset) AS n FROM pairs GROUP BY ALL
+),
+told AS (
+  SELECT *, o.location IS DISTINCT FROM n.location
+            AND (o.location IS NOT NULL OR o.location_id IS NULL)
+            AND (n.location IS NOT NULL OR n.location_id IS NULL) AS is_named
+  FROM latest
+)
+SELECT org_id, entity_id, unnest([
+  {'name': 'entity_name', 'old': o.name, 'new': n.name},
+  CASE WHEN is_named THEN {'name': 'location_name', 'old': o.location, 'new': n.location}
+       ELSE {'name': 'location_id', 'old': o.location_id, 'new': n.location_id} END
+]) AS d
+FROM told;
+
+-- All but settings and members: what became of entities as a whole, and of datasets and sites of them.
+CREATE TEMP VIEW coverage_changes AS
+SELECT kind, 'coverage' AS tbl, org_id, NULL AS entity_type, entity_id, NULL AS key, NULL AS key_name, NULL AS col,
+       old_value AS old, new_value AS new, old_state, new_state
+FROM entity_rows
+UNION ALL
+SELECT 'changed', 'coverage', org_id, NULL, entity_id, NULL, NULL, d.name, d.old, d.new, NULL, NULL
+FROM identity_changes
+WHERE d.old IS DISTINCT FROM d.new
+UNION ALL
+SELECT kind, dataset, org_id, NULL, entity_id, site_url, NULL, NULL, NULL, NULL, old_state, new_state
+FROM judged
+WHERE kind = 'unknown'
+UNION ALL
+-- Neither side has settings, and no line tells it of the entity as a whole.
+SELECT kind, dataset, org_id, NULL, entity_id, site_url, NULL, 'outcome', old_outcome, new_outcome, NULL, NULL
+FROM judged
+ANTI JOIN entity_rows USING (kind, org_id, entity_id)
+WHERE kind <> 'unknown' AND coalesce(old_outcome, '') <> 'ok' AND coalesce(new_outcome, '') <> 'ok'
+UNION ALL
+SELECT 'unknown', dataset, org_id, entity_type, '', NULL, NULL, NULL, NULL, NULL,
+       coalesce(old_reason, 'nothing listed'), coalesce(new_reason, 'nothing listed')
+FROM gaps;

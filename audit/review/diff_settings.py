@@ -1,0 +1,82 @@
+"""The differences of settings: one row for each entity, or for each of its meeting sites, whatever the dataset."""
+
+from collections.abc import Iterable
+
+import duckdb
+
+from audit.columns import IDENTITY_SCHEMA
+from audit.review.tables import CURRENT, PREVIOUS
+
+_SITE = "site_url"
+#: What a row of settings is of, and what other tables tell better.
+_NOT_SETTINGS = frozenset({*IDENTITY_SCHEMA.names, _SITE, "member_count"})
+#: Null too where the token may not read it: then it is no change.
+_MAYBE_UNTOLD = "email"
+
+
+def settings_sql(connection: duckdb.DuckDBPyConnection, dataset: str) -> list[str]:
+    """Queries of what changed, was added and was removed in a dataset's settings, for `diff_order.sql`.
+
+    Args:
+        connection: with the views of both snapshots, and what `diff.sql` creates.
+        dataset: one whose table both of them have.
+    """
+    old, new = _columns(connection, PREVIOUS, dataset), _columns(connection, CURRENT, dataset)
+    site = _SITE if _SITE in old and _SITE in new else "NULL"
+    return [
+        _changed(dataset, [name for name in new if name in old and name not in _NOT_SETTINGS], site),
+        _whole(dataset, "added", CURRENT, site, new),
+        _whole(dataset, "removed", PREVIOUS, site, old),
+    ]
+
+
+def _columns(connection: duckdb.DuckDBPyConnection, schema: str, table: str) -> list[str]:
+    found = connection.execute(f"SELECT * FROM {schema}.{_quoted(table)} LIMIT 0").description  # noqa: S608
+    return [column[0] for column in found]
+
+
+def _changed(dataset: str, columns: Iterable[str], site: str) -> str:
+    """Settings that both sides have: each column that differs."""
+    of_site = "" if site == "NULL" else "AND o.site_url IS NOT DISTINCT FROM n.site_url"
+    key = site if site == "NULL" else f"n.{site}"
+    pairs = ", ".join(
+        f"{{'name': {_text(name)}, 'old': {_value(name, 'o', 'n')}, 'new': {_value(name, 'n', 'o')}}}"
+        for name in columns
+    )
+    differ = " OR ".join(f"o.{_quoted(name)} IS DISTINCT FROM n.{_quoted(name)}" for name in columns)
+    return f"""SELECT 'changed', {_text(dataset)}, org_id, NULL, entity_id, key, NULL, d.name, d.old, d.new, NULL, NULL
+        FROM (
+          SELECT n.org_id, n.entity_id, {key} AS key,
+                 unnest(list_filter([{pairs}], lambda d: d.old IS DISTINCT FROM d.new)) AS d
+          FROM {PREVIOUS}.{_quoted(dataset)} AS o
+          JOIN {CURRENT}.{_quoted(dataset)} AS n ON o.org_id = n.org_id AND o.entity_id = n.entity_id {of_site}
+          WHERE {differ}
+        )"""  # noqa: S608
+
+
+def _value(name: str, side: str, other: str) -> str:
+    text = f"CAST({side}.{_quoted(name)} AS VARCHAR)"
+    return f"CASE WHEN {other}.{name} IS NOT NULL THEN {text} END" if name == _MAYBE_UNTOLD else text
+
+
+def _whole(dataset: str, kind: str, schema: str, site: str, columns: Iterable[str]) -> str:
+    """Settings that one side has, and the other says that there are none: all columns as one text."""
+    told = ", ".join(
+        f"{_text(name + '=')} || CAST(s.{_quoted(name)} AS VARCHAR)" for name in columns if name not in _NOT_SETTINGS
+    )
+    text = f"concat_ws(', ', {told})"
+    of_site = "" if site == "NULL" else "AND s.site_url IS NOT DISTINCT FROM j.site_url"
+    values = f"NULL, {text}" if kind == "added" else f"{text}, NULL"
+    return f"""SELECT kind, dataset, j.org_id, NULL, j.entity_id, j.site_url, NULL, NULL, {values}, old_state, new_state
+        FROM judged AS j
+        LEFT JOIN {schema}.{_quoted(dataset)} AS s ON s.org_id = j.org_id AND s.entity_id = j.entity_id {of_site}
+        WHERE kind = '{kind}' AND dataset = {_text(dataset)}
+          AND {"new" if kind == "added" else "old"}_outcome = 'ok'"""  # noqa: S608
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _text(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

@@ -1,0 +1,208 @@
+"""Differences for people, and as JSON and CSV for programs: one result, three views, each written as it comes."""
+
+import io
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import groupby, islice
+
+import msgspec
+import pyarrow as pa
+import pyarrow.csv as pcsv
+
+from audit.console import printable
+from audit.datasets import DATASETS
+from audit.review.change import Change
+from audit.snapshot.coverage import COVERAGE
+from audit.snapshot.csv import CSV_OPTIONS, without_formulas
+from audit.snapshot.reader import Snapshot
+
+_MEMBERS = "push_to_talk_members"
+_CSV_SCHEMA = pa.schema([pa.field(name, pa.string()) for name in Change.__struct_fields__])
+_CSV_ROWS = 1000
+
+_YES_NO = {
+    field.name
+    for dataset in DATASETS.values()
+    for schema in dataset.tables.values()
+    for field in schema
+    if pa.types.is_boolean(field.type)
+}
+_COLUMNS = {
+    "allow_auto_answer": "answers by itself",
+    "connection_type": "connection",
+    "access_type": "who may call in",
+    "entity_name": "name",
+    "location_name": "location",
+    "times_listed": "times in the list",
+}
+_WORDS: Mapping[str, Mapping[str, str]] = {
+    "connection_type": {"ONE_WAY": "one-way", "TWO_WAY": "two-way"},
+    "access_type": {"ALLOW_MEMBERS": "the members only", "BLOCK_MEMBERS": "all but the members"},
+}
+_TITLES = {COVERAGE: "the entity", "push_to_talk": "push-to-talk settings", "audio_options": "audio options"}
+_KINDS = {"WORKSPACE": "room", "PERSON": "person", "VIRTUAL_LINE": "virtual line"}
+
+
+class Tally:
+    """Counts differences as they pass by.
+
+    Attributes:
+        differences: all of them, unknown ones included.
+        entities: how many entities were `added`, `removed`, `changed`; `unknown` counts beside these.
+        members: how many lines say so of a member; one with several columns changed counts once.
+    """
+
+    def __init__(self) -> None:
+        self.differences = 0
+        self.entities: Counter[str] = Counter()
+        self.members: Counter[str] = Counter()
+
+    def count(self, changes: Iterable[Change]) -> Iterator[Change]:
+        """The same differences, in their order."""
+        for _, group in groupby(changes, key=_entity_of):
+            kinds: set[str] = set()
+            members: set[tuple[str, str | None, str | None]] = set()
+            for change in group:
+                self.differences += 1
+                is_whole = change.table == COVERAGE and change.column is None
+                kinds.add(change.kind if is_whole or change.kind == "unknown" else "changed")
+                if change.table == _MEMBERS:
+                    members.add((change.kind, change.key, change.key_name))
+                yield change
+            self.members.update(kind for kind, _, _ in members)
+            if kinds & {"added", "removed"}:
+                kinds.discard("changed")
+            self.entities.update(kinds)
+
+    def summary(self) -> dict[str, int | dict[str, int]]:
+        """The counts as data."""
+        words = ("added", "removed", "changed", "unknown")
+        return {
+            "differences": self.differences,
+            "entities": {word: self.entities[word] for word in words},
+            "members": {word: self.members[word] for word in words[:3]},
+        }
+
+
+def as_text(old: Snapshot, new: Snapshot, changes: Iterable[Change], tally: Tally) -> Iterator[str]:
+    """Differences for people, line by line: a heading for each room, a line for each change, the counts at the end.
+
+    Args:
+        old: the snapshot before.
+        new: the snapshot after.
+        changes: the differences.
+        tally: counts them, and is told at the end.
+    """
+    names = {org.org_id: org.name or org.org_id for each in (old, new) for org in each.manifest.orgs}
+    yield f"from {_titled(old)}"
+    yield f"to   {_titled(new)}"
+    entity = None
+    for change in tally.count(changes):
+        if entity != (entity := _entity_of(change)):
+            where = f" of {printable(names[change.org_id])}" if len(names) > 1 else ""
+            yield f"\n{_heading(change)}{where}"
+        yield f"  {_line(change)}"
+    yield ""
+    yield _total(tally)
+
+
+def as_json(old: Snapshot, new: Snapshot, changes: Iterable[Change], tally: Tally) -> Iterator[str]:
+    """Differences as one JSON object, a line for each change: `old`, `new`, `changes`, `summary` (as `as_text`)."""
+    ids = (_encoded(each.manifest.snapshot_id) for each in (old, new))
+    yield '{{"old": {}, "new": {}, "changes": ['.format(*ids)
+    waiting = None
+    for change in tally.count(changes):
+        if waiting:
+            yield f"{waiting},"
+        waiting = _encoded(change)
+    if waiting:
+        yield waiting
+    yield f'], "summary": {_encoded(tally.summary())}}}'
+
+
+def as_csv(changes: Iterable[Change], tally: Tally) -> Iterator[str]:
+    """Differences as CSV with a header, in blocks of lines; formulas are guarded as in the tables (as `as_text`)."""
+    rest = tally.count(changes)
+    sink = io.BytesIO()
+    with pcsv.CSVWriter(sink, _CSV_SCHEMA, write_options=CSV_OPTIONS) as writer:
+        while rows := [msgspec.to_builtins(change) for change in islice(rest, _CSV_ROWS)]:
+            writer.write_table(without_formulas(pa.Table.from_pylist(rows, schema=_CSV_SCHEMA)))
+            yield _drained(sink)
+    if block := _drained(sink):
+        yield block
+
+
+def _drained(sink: io.BytesIO) -> str:
+    block = sink.getvalue().decode().removesuffix("\n")
+    sink.seek(0)
+    sink.truncate()
+    return block
+
+
+def _encoded(value: object) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+def _entity_of(change: Change) -> tuple[str, str, str]:
+    return change.org_id, change.entity_type, change.entity_id
+
+
+def _titled(snapshot: Snapshot) -> str:
+    manifest = snapshot.manifest
+    return f"{printable(manifest.snapshot_id)}  {manifest.started_at:%Y-%m-%d %H:%M} UTC, {manifest.status}"
+
+
+def _heading(change: Change) -> str:
+    kind = _KINDS.get(change.entity_type, printable(change.entity_type))
+    if not change.entity_id:
+        return f"every {kind}"
+    place = f", {printable(change.location_name)}" if change.location_name else ""
+    return f"{printable(change.entity_name or change.entity_id)}{place} ({kind})"
+
+
+def _line(change: Change) -> str:
+    """A change in words."""
+    subject = _subject(change)
+    if change.kind == "unknown":
+        return f"{subject}: unknown ({printable(change.reason or '')})"
+    if change.column:
+        column = change.column
+        title = _COLUMNS.get(column, printable(column).removeprefix("member_").replace("_", " "))
+        told = f"{title}: {_value(column, change.old)} → {_value(column, change.new)}"
+        return f"{subject}: {told}" if change.key or change.table == _MEMBERS else told
+    why = f" ({printable(change.reason)})" if change.reason else ""
+    values = printable(change.new or change.old or "")
+    what = f": {values}" if values and change.table != COVERAGE else ""
+    return f"{subject} {change.kind}{why}{what}"
+
+
+def _subject(change: Change) -> str:
+    if change.table == _MEMBERS:
+        return f"member {printable(change.key_name or change.key or 'without id and name')}"
+    if change.table == COVERAGE:
+        return _KINDS.get(change.entity_type, _TITLES[COVERAGE])
+    site = f" on {printable(change.key)}" if change.key else ""
+    return f"{_TITLES.get(change.table, printable(change.table))}{site}"
+
+
+def _value(column: str, value: str | None) -> str:
+    if value is None:
+        return "none"
+    if column in _YES_NO:
+        return {"true": "yes", "false": "no"}.get(value, value)
+    return printable(_WORDS.get(column, {}).get(value, value)) or '""'
+
+
+def _total(tally: Tally) -> str:
+    if not tally.differences:
+        return "no differences"
+    entities, members = tally.entities, tally.members
+    return (
+        f"{_counted(entities['changed'], 'room')} changed, {entities['added']} added, {entities['removed']} removed; "
+        f"{_counted(members['added'], 'member')} added, {members['removed']} removed, {members['changed']} changed; "
+        f"{entities['unknown']} unknown"
+    )
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

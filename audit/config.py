@@ -46,6 +46,8 @@ FLAGS = {
     "output.allow_partial": "allow-partial",
     "run.deadline": "deadline",
     "run.metrics_file": "metrics-file",
+    "check.rules_dir": "rules",
+    "check.exceptions_file": "exceptions",
     "log.format": "log-format",
 }
 
@@ -120,8 +122,23 @@ class RunSettings(msgspec.Struct, frozen=True):
     @property
     def deadline_s(self) -> float:
         """The deadline in seconds; infinity where there is none."""
-        parts = re.findall(r"([0-9.]+)([dhms])", self.deadline or "")
-        return sum(float(number) * _UNIT_S[unit] for number, unit in parts) if parts else math.inf
+        return seconds_of(self.deadline) if self.deadline else math.inf
+
+
+class CheckSettings(msgspec.Struct, frozen=True):
+    """`[check]`: what the rules of `check` go by. SQL reads each key but the paths as a variable of its name."""
+
+    allowed_domains: list[str] = []
+    forbid_toll_free: bool = False
+    forbid_global_call_in: bool = False
+    rules_dir: str | None = None
+    exceptions_file: str | None = None
+
+
+class SignSettings(msgspec.Struct, frozen=True):
+    """`[sign]`: who vouches for a snapshot."""
+
+    key_file: str | None = None
 
 
 class LogSettings(msgspec.Struct, frozen=True):
@@ -139,7 +156,20 @@ class Settings(msgspec.Struct, frozen=True):
     retry: RetrySettings = RetrySettings()
     output: OutputSettings = msgspec.field(default_factory=OutputSettings)
     run: RunSettings = RunSettings()
+    check: CheckSettings = msgspec.field(default_factory=CheckSettings)
+    sign: SignSettings = SignSettings()
     log: LogSettings = LogSettings()
+
+
+def seconds_of(duration: str) -> float:
+    """The seconds of a duration such as `45m`, `1h30m` or `400d`.
+
+    Raises:
+        UsageError: it is none.
+    """
+    if not re.fullmatch(_DURATION, duration):
+        raise UsageError(f"{duration!r} is no duration: expected one such as 45m, 1h30m or 400d")
+    return sum(float(number) * _UNIT_S[unit] for number, unit in re.findall(r"([0-9.]+)([dhms])", duration))
 
 
 def keys() -> dict[str, Any]:

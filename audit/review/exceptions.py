@@ -1,0 +1,133 @@
+"""Exceptions: findings that somebody accepts, and answers for, until a day."""
+
+import tomllib
+from collections import defaultdict
+from collections.abc import Collection, Iterable
+from datetime import date
+from difflib import get_close_matches
+from typing import Any
+
+import msgspec
+
+from audit.errors import UsageError
+from audit.files import expand
+from audit.review.finding import Finding
+
+_SECTION = "exception"
+
+
+class Acceptance(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An entry of the file.
+
+    Attributes:
+        rule: id of the rule whose findings are accepted.
+        reason: why.
+        owner: who answers for it.
+        expires: the last day on which it holds (UTC).
+        org_id: of this organization only.
+        entity_id: of this entity only.
+        detail: the finding of exactly this text only, so that one member of a room is accepted and no other.
+    """
+
+    rule: str
+    reason: str
+    owner: str
+    expires: date
+    org_id: str | None = None
+    entity_id: str | None = None
+    detail: str | None = None
+
+    def is_of(self, finding: Finding) -> bool:
+        """Whether it speaks of a finding of its rule, expired or not."""
+        return (
+            self.org_id in (None, finding.org_id)
+            and self.entity_id in (None, finding.entity_id)
+            and self.detail in (None, finding.detail)
+        )
+
+
+class Exceptions:
+    """The entries of a file.
+
+    Args:
+        entries: those that there are.
+        today: the day on which they hold, or no longer do.
+    """
+
+    def __init__(self, entries: Iterable[Acceptance], today: date) -> None:
+        self._today = today
+        self._entries: dict[tuple[str, str | None], list[Acceptance]] = defaultdict(list)
+        for entry in sorted(entries, key=lambda each: each.expires, reverse=True):
+            self._entries[entry.rule, entry.entity_id].append(entry)
+
+    def split(self, found: Iterable[Finding]) -> tuple[list[Finding], list[Finding]]:
+        """The findings that are left, and those that are accepted; each tells the exception that speaks of it.
+
+        An exception that has expired accepts nothing: its finding is left, and says so.
+        """
+        left: list[Finding] = []
+        accepted: list[Finding] = []
+        for finding in found:
+            entry = self._of(finding)
+            is_expired = entry is not None and entry.expires < self._today
+            told = msgspec.structs.replace(finding, exception=_told(entry, is_expired=is_expired)) if entry else finding
+            (accepted if entry and not is_expired else left).append(told)
+        return left, accepted
+
+    def _of(self, finding: Finding) -> Acceptance | None:
+        """The exception that speaks of a finding and holds the longest."""
+        entries = [
+            entry
+            for entity_id in {finding.entity_id, None}
+            for entry in self._entries.get((finding.rule_id, entity_id), ())
+            if entry.is_of(finding)
+        ]
+        return max(entries, key=lambda each: each.expires, default=None)
+
+
+def load_exceptions(path: str | None, rule_ids: Collection[str], today: date) -> Exceptions:
+    """Read a file of exceptions.
+
+    Args:
+        path: a TOML file; None for no exceptions.
+        rule_ids: the rules that there are.
+        today: the day on which they hold, or no longer do.
+
+    Raises:
+        UsageError: the file can't be read, or an entry of it is wrong.
+    """
+    if path is None:
+        return Exceptions([], today)
+    try:
+        content = tomllib.loads(expand(path).read_bytes().decode())
+    except OSError as error:
+        raise UsageError(f"exceptions {path}: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"exceptions {path} is not TOML: {error}") from None
+    entries = content.pop(_SECTION, [])
+    if content or not isinstance(entries, list):
+        raise UsageError(f"exceptions {path}: expected [[{_SECTION}]] and nothing else")
+    return Exceptions([_entry(path, number, each, rule_ids) for number, each in enumerate(entries, 1)], today)
+
+
+def _entry(path: str, number: int, fields: Any, rule_ids: Collection[str]) -> Acceptance:
+    place = f"exceptions {path}: {_SECTION} {number}"
+    try:
+        entry = msgspec.convert(fields, Acceptance)
+    except msgspec.ValidationError as error:
+        raise UsageError(f"{place}: {error}") from None
+    if entry.rule not in rule_ids:
+        nearest = get_close_matches(entry.rule, rule_ids, n=1)
+        hint = f"; did you mean {nearest[0]}?" if nearest else ""
+        raise UsageError(f"{place}: unknown rule {entry.rule!r}{hint}")
+    for name in ("reason", "owner"):
+        if not getattr(entry, name).strip():
+            raise UsageError(f"{place}: {name} is empty")
+    if not entry.org_id and not entry.entity_id:
+        raise UsageError(f"{place}: name an org_id or an entity_id: a rule as a whole can't be accepted")
+    return entry
+
+
+def _told(entry: Acceptance, *, is_expired: bool) -> str:
+    state = "expired after" if is_expired else "accepted until"
+    return f"{state} {entry.expires}: {entry.reason} ({entry.owner})"

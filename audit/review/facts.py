@@ -1,0 +1,108 @@
+"""What a manifest says, as tables for SQL: the schema `manifest`, beside those of the snapshots.
+
+==========================  ==========================================================================
+`manifest.organizations`    `org_id, name, status, message`: the organizations of the snapshot
+`manifest.unlisted`         `org_id, dataset, entity_type, reason`: what the token may not list
+`manifest.people`           `org_id, person_id`: the people of each organization where all were listed
+==========================  ==========================================================================
+"""
+
+from dataclasses import dataclass, field
+
+import duckdb
+
+from audit.datasets import DATASETS
+from audit.entity import EntityType
+from audit.review.tables import table_names
+from audit.snapshot.coverage import COVERAGE
+from audit.snapshot.manifest import Manifest, Org
+
+PEOPLE = "manifest.people"
+_NOT_LISTED = "people were not in scope, or could not be listed"
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Which of the tables there are.
+
+    Attributes:
+        tables: those that there are.
+        missing: those that there are not, each with the reason.
+        partial: those that say nothing of some organizations, each with the reason.
+    """
+
+    tables: frozenset[str]
+    missing: dict[str, str] = field(default_factory=dict)
+    partial: dict[str, str] = field(default_factory=dict)
+
+
+def add_facts(connection: duckdb.DuckDBPyConnection, manifest: Manifest) -> Facts:
+    """Add the tables of the schema `manifest`.
+
+    Args:
+        connection: the tables of a snapshot (`audit.review.tables.open_tables`).
+        manifest: the snapshot's.
+    """
+    connection.execute("CREATE SCHEMA manifest")
+    connection.execute(
+        "CREATE TABLE manifest.organizations (org_id VARCHAR, name VARCHAR, status VARCHAR, message VARCHAR)"
+    )
+    connection.execute(
+        "CREATE TABLE manifest.unlisted (org_id VARCHAR, dataset VARCHAR, entity_type VARCHAR, reason VARCHAR)"
+    )
+    orgs = [[org.org_id, org.name, org.status, org.message] for org in manifest.orgs]
+    _insert(connection, "INSERT INTO manifest.organizations VALUES (?, ?, ?, ?)", orgs)
+    _insert(connection, "INSERT INTO manifest.unlisted VALUES (?, ?, ?, ?)", _unlisted(manifest))
+    tables = frozenset({"manifest.organizations", "manifest.unlisted"})
+    listed = _add_people(connection, manifest)
+    total = len(manifest.orgs)
+    if not listed:
+        return Facts(tables, missing={PEOPLE: _NOT_LISTED})
+    told = f"people of {total - listed} of {total} organizations were not in scope, or could not be listed"
+    return Facts(tables | {PEOPLE}, partial={PEOPLE: told} if listed < total else {})
+
+
+def _unlisted(manifest: Manifest) -> list[list[str | None]]:
+    return [
+        [org.org_id, dataset, kind, reason]
+        for org in manifest.orgs
+        for dataset, kinds in org.unlisted.items()
+        for kind, reason in kinds.items()
+    ]
+
+
+def _insert(connection: duckdb.DuckDBPyConnection, sql: str, rows: list[list[str | None]]) -> None:
+    # None at all is an error of executemany.
+    if rows:
+        connection.executemany(sql, rows)
+
+
+def _add_people(connection: duckdb.DuckDBPyConnection, manifest: Manifest) -> int:
+    """Add the table of people; returns of how many organizations it is."""
+    if COVERAGE not in table_names(connection):
+        return 0
+    connection.execute("CREATE TABLE manifest.listing (org_id VARCHAR, dataset VARCHAR)")
+    pairs: list[list[str | None]] = [
+        [org.org_id, dataset] for org in manifest.orgs for dataset in _listing(manifest, org)
+    ]
+    _insert(connection, "INSERT INTO manifest.listing VALUES (?, ?)", pairs)
+    connection.execute(
+        "CREATE VIEW manifest.people AS SELECT DISTINCT org_id, entity_id AS person_id "
+        "FROM coverage SEMI JOIN manifest.listing USING (org_id, dataset) WHERE entity_type = 'PERSON'"
+    )
+    (found,) = connection.execute("SELECT count(DISTINCT org_id) FROM manifest.people").fetchall()
+    return int(found[0])
+
+
+def _listing(manifest: Manifest, org: Org) -> list[str]:
+    """The datasets whose coverage holds all people of an organization, if any of them."""
+    if org.message is not None:
+        return []
+    wants_all = manifest.scope.users == "all"
+    return [
+        name
+        for name in manifest.scope.datasets
+        if name in DATASETS
+        and (wants_all or not DATASETS[name].by_user)
+        and EntityType.PERSON not in org.unlisted.get(name, {})
+    ]

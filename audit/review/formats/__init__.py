@@ -1,0 +1,29 @@
+"""What a check says, in the forms that people and programs read."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Literal
+
+import msgspec
+
+from audit.review.finding import CheckResult
+from audit.review.formats.csv import as_csv
+from audit.review.formats.junit import as_junit
+from audit.review.formats.ocsf import as_ocsf
+from audit.review.formats.text import as_text
+
+FormatName = Literal["text", "json", "csv", "ocsf", "junit"]
+
+
+def _as_json(result: CheckResult, _: datetime) -> str:
+    return msgspec.json.format(msgspec.json.encode(result), indent=2).decode()
+
+
+#: Each takes what the check said, and when that was (UTC).
+FORMATS: dict[FormatName, Callable[[CheckResult, datetime], str]] = {
+    "text": as_text,
+    "json": _as_json,
+    "csv": as_csv,
+    "ocsf": as_ocsf,
+    "junit": as_junit,
+}

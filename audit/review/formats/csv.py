@@ -1,0 +1,44 @@
+"""Findings as CSV, for spreadsheets: one row a finding, accepted ones included, and one a rule that was skipped."""
+
+import io
+from collections.abc import Iterator
+from datetime import datetime
+
+import pyarrow as pa
+import pyarrow.csv as pcsv
+
+from audit.console import printable
+from audit.review.finding import CheckResult, Finding, RuleResult
+from audit.snapshot.csv import CSV_OPTIONS, without_formulas
+
+_COLUMNS = (
+    "rule_id", "severity", "status", "org_id", "entity_type", "entity_id", "entity_name", "location_name", "detail",
+    "exception", "title", "remedy",
+)  # fmt: skip
+_SCHEMA = pa.schema([(name, pa.string()) for name in _COLUMNS])
+
+
+def as_csv(result: CheckResult, _: datetime) -> str:
+    """Findings as CSV: control characters are escaped, and what a spreadsheet would run is guarded."""
+    rows = [row for each in result.results for row in _rows(each)]
+    table = without_formulas(pa.Table.from_pylist(rows, schema=_SCHEMA))
+    file = io.BytesIO()
+    pcsv.write_csv(table, file, CSV_OPTIONS)
+    return file.getvalue().decode().rstrip("\n")
+
+
+def _rows(result: RuleResult) -> Iterator[dict[str, str | None]]:
+    for finding in result.findings:
+        yield _row(result, "failed", finding)
+    for finding in result.excepted:
+        yield _row(result, "accepted", finding)
+    if result.reason:
+        rule = result.rule
+        finding = Finding(rule.rule_id, rule.severity, None, None, None, None, None, result.reason)
+        yield _row(result, "skipped", finding)
+
+
+def _row(result: RuleResult, status: str, finding: Finding) -> dict[str, str | None]:
+    values = {name: getattr(finding, name, None) for name in _COLUMNS}
+    values |= {"status": status, "title": result.rule.title, "remedy": result.rule.remedy}
+    return {name: value if value is None else printable(str(value)) for name, value in values.items()}

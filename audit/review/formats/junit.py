@@ -1,0 +1,63 @@
+"""A check as JUnit XML, for what shows the results of tests: one test case a rule."""
+
+import re
+from datetime import datetime
+from xml.etree import ElementTree as ET
+
+from audit.console import printable
+from audit.review.finding import CheckResult, Finding, RuleResult
+
+#: What XML 1.0 does not allow, and `printable` leaves.
+_FORBIDDEN = re.compile("[\ufffe\uffff]")
+_CLASS = "webex-audit.check"
+
+
+def as_junit(result: CheckResult, at: datetime) -> str:
+    """A check as JUnit XML: a rule that found something is a failure, one that could not run is skipped."""
+    statuses = [each.status for each in result.results]
+    counts = {
+        "tests": str(len(statuses)),
+        "failures": str(statuses.count("failed")),
+        "errors": "0",
+        "skipped": str(statuses.count("skipped")),
+    }
+    root = ET.Element("testsuites", {"name": "webex-audit", **counts})
+    named = {"name": f"check of {result.snapshot_id}", "timestamp": f"{at:%Y-%m-%dT%H:%M:%S}", "time": "0"}
+    suite = ET.SubElement(root, "testsuite", _clean(named | counts))
+    for each in result.results:
+        _add_case(suite, each)
+    ET.indent(root)
+    return ET.tostring(root, encoding="unicode", xml_declaration=False)
+
+
+def _add_case(suite: ET.Element, result: RuleResult) -> None:
+    rule = result.rule
+    case = ET.SubElement(suite, "testcase", {"classname": _CLASS, "name": rule.rule_id, "time": "0"})
+    if result.status == "skipped":
+        ET.SubElement(case, "skipped", _clean({"message": result.reason or ""}))
+    elif result.status == "failed":
+        message = f"{rule.severity}: {rule.title} ({len(result.findings)})"
+        failure = ET.SubElement(case, "failure", _clean({"message": message, "type": str(rule.severity)}))
+        failure.text = _lines([*map(_told, result.findings), f"why: {rule.rationale}", f"do: {rule.remedy}"])
+    told = [f"accepted: {_told(each)}" for each in result.excepted]
+    told += [f"not judged: {result.reason}"] if result.reason and result.status == "failed" else []
+    if told:
+        ET.SubElement(case, "system-out").text = _lines(told)
+
+
+def _told(finding: Finding) -> str:
+    whom = [finding.org_id, finding.entity_type, finding.entity_id, finding.entity_name, finding.location_name]
+    exception = f" — {finding.exception}" if finding.exception else ""
+    return f"{' / '.join(each for each in whom if each)}: {finding.detail}{exception}"
+
+
+def _lines(lines: list[str]) -> str:
+    return "\n".join(map(_safe, lines))
+
+
+def _clean(attributes: dict[str, str]) -> dict[str, str]:
+    return {name: _safe(value) for name, value in attributes.items()}
+
+
+def _safe(text: str) -> str:
+    return _FORBIDDEN.sub("\ufffd", printable(text))

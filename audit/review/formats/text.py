@@ -1,0 +1,73 @@
+"""A check as text, for a terminal: the worst first, and at the end the sum."""
+
+from collections import Counter
+from collections.abc import Iterator
+from datetime import datetime
+
+from audit.console import printable
+from audit.review.finding import CheckResult, Finding, RuleResult
+
+#: Findings of one rule that are named; the other formats name all.
+_NAMED = 20
+
+
+def as_text(result: CheckResult, _: datetime) -> str:
+    """A check as lines; control characters of names are escaped."""
+    return "\n".join(map(printable, _lines(result)))
+
+
+def _lines(result: CheckResult) -> Iterator[str]:
+    compared = f", compared with {result.previous_id}" if result.previous_id else ""
+    yield f"check of snapshot {result.snapshot_id}{compared}"
+    has_orgs = len({each.org_id for rule in result.results for each in (*rule.findings, *rule.excepted)}) > 1
+    ordered = sorted(result.results, key=lambda each: (each.rule.severity.rank, each.rule.rule_id))
+    for each in ordered:
+        if each.findings or each.excepted:
+            yield from ["", *_of_rule(each, has_orgs=has_orgs)]
+    skipped = [each for each in ordered if each.reason]
+    if skipped:
+        yield ""
+        width = max(len(each.rule.rule_id) for each in skipped)
+        for each in skipped:
+            yield f"skipped   {each.rule.rule_id:<{width}}  {each.reason}"
+    yield ""
+    yield _sum(result)
+
+
+def _of_rule(result: RuleResult, *, has_orgs: bool) -> Iterator[str]:
+    rule = result.rule
+    counted = _count(len(result.findings), "finding") if result.findings else "accepted"
+    yield f"{rule.severity.upper():<9} {rule.rule_id}: {rule.title} ({counted})"
+    for marker, findings in (("-", result.findings), ("accepted", result.excepted)):
+        for finding in findings[:_NAMED]:
+            yield f"  {marker} {_told(finding, has_orgs=has_orgs)}"
+        if len(findings) > _NAMED:
+            yield f"  {marker} … and {len(findings) - _NAMED} more: --format csv, or json, names all"
+    yield f"  why: {rule.rationale}"
+    yield f"  do:  {rule.remedy}"
+
+
+def _told(finding: Finding, *, has_orgs: bool) -> str:
+    place = f" in {finding.location_name}" if finding.location_name else ""
+    org = f" [{finding.org_id}]" if has_orgs and finding.org_id else ""
+    name = finding.entity_name or finding.entity_id
+    kind = (finding.entity_type or "").lower().replace("_", " ")
+    whom = f"{name} ({kind}{place}){org}: " if name else f"{org.strip()}: " if org else ""
+    exception = f" — {finding.exception}" if finding.exception else ""
+    return f"{whom}{finding.detail}{exception}"
+
+
+def _sum(result: CheckResult) -> str:
+    severities = Counter(finding.severity for finding in result.findings)
+    words = ", ".join(f"{severities[each]} {each}" for each in sorted(severities, key=lambda each: each.rank))
+    statuses = Counter(each.status for each in result.results)
+    accepted = sum(len(each.excepted) for each in result.results)
+    found = _count(len(result.findings), "finding") + (f" ({words})" if words else "")
+    return (
+        f"{found}, {accepted} accepted; of {len(result.results)} rules, {statuses['failed']} found something, "
+        f"{statuses['passed']} passed, {statuses['skipped']} skipped"
+    )
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -1,0 +1,18 @@
+-- title: A number may call into meetings without PIN authentication
+-- severity: medium
+-- rationale: Calling numbers can be forged. Without authentication, whoever calls with this number is taken for the
+--   user.
+-- remedy: Turn call-in authentication on for the number, in the user's audio preferences on the meeting site.
+-- tables: audio_options
+WITH numbers AS (
+    SELECT *, 'office' AS kind, office_number AS number, office_call_in_authentication AS authentication
+    FROM audio_options
+    UNION ALL
+    SELECT *, 'mobile', mobile_number, mobile_call_in_authentication
+    FROM audio_options
+)
+SELECT
+    org_id, entity_type, entity_id, entity_name, NULL AS location_name,
+    concat_ws(' ', 'the', kind, 'number calls in without authentication', 'on ' || site_url) AS detail
+FROM numbers
+WHERE number <> '' AND NOT authentication

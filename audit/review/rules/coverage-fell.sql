@@ -1,0 +1,38 @@
+-- title: Less was read than by the snapshot before
+-- severity: high
+-- rationale: A token that lost a right, a licence that ran out or a listing that broke off makes rooms vanish from the
+--   review, and a review of fewer rooms looks cleaner than it is.
+-- remedy: Find out what is missing ('webex-audit diff' names it) before believing that it is gone.
+-- tables: coverage, previous.coverage
+WITH
+    now AS (
+        SELECT
+            org_id, dataset, entity_type,
+            count(*) AS asked,
+            count(*) FILTER (list_contains(getvariable('complete_outcomes'), outcome)) AS answered,
+            count(*) FILTER (outcome = 'ok') AS read
+        FROM coverage
+        GROUP BY ALL
+    ),
+    before AS (
+        SELECT
+            org_id, dataset, entity_type,
+            count(*) AS asked,
+            count(*) FILTER (list_contains(getvariable('complete_outcomes'), outcome)) AS answered,
+            count(*) FILTER (outcome = 'ok') AS read
+        FROM previous.coverage
+        GROUP BY ALL
+    )
+-- A share that falls at all, or a tenth fewer with settings: single rooms come and go.
+SELECT
+    org_id, entity_type, NULL AS entity_id, NULL AS entity_name, NULL AS location_name,
+    format(
+        '{} of {}: {} listed, {} answered, {} with settings; before: {}, {} and {}',
+        dataset, entity_type, coalesce(now.asked, 0), coalesce(now.answered, 0), coalesce(now.read, 0),
+        before.asked, before.answered, before.read
+    ) AS detail
+FROM before LEFT JOIN now USING (org_id, dataset, entity_type)
+WHERE
+    coalesce(now.answered, 0) * before.asked < before.answered * coalesce(now.asked, 0)
+    OR coalesce(now.read, 0) < 0.9 * before.read
+    OR now.asked IS NULL

@@ -1,0 +1,12 @@
+-- title: Global call-in is on, and the policy forbids it
+-- severity: low
+-- rationale: Numbers in many countries lead into the user's meetings, and check.forbid_global_call_in says that none
+--   shall.
+-- remedy: Turn global call-in off in the user's audio preferences, or on the meeting site for all.
+-- tables: audio_options
+-- settings: check.forbid_global_call_in
+SELECT
+    org_id, entity_type, entity_id, entity_name, NULL AS location_name,
+    'global call-in is on' || coalesce(', on ' || site_url, '') AS detail
+FROM audio_options
+WHERE enabled_global_call_in

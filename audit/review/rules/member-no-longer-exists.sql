@@ -1,0 +1,21 @@
+-- title: A member is no longer among the people of the organization
+-- severity: high
+-- rationale: Somebody left, or was never of this organization, and the list still names the account. A list that
+--   nobody keeps up is one that nobody reviews.
+-- remedy: Remove the member from the list.
+-- tables: push_to_talk_members, manifest.people
+SELECT
+    org_id, entity_type, entity_id, entity_name, location_name,
+    concat_ws(
+        ' ', 'member', member_display_name, '(' || coalesce(member_email, member_id) || ')', 'is no longer listed'
+    ) AS detail
+FROM push_to_talk_members
+WHERE
+    coalesce(member_type, 'PEOPLE') = 'PEOPLE'
+    AND coalesce(number_position, 0) = 0
+    AND org_id IN (SELECT org_id FROM manifest.people)
+    AND NOT EXISTS (
+        SELECT 1 FROM manifest.people
+        WHERE people.org_id = push_to_talk_members.org_id AND person_id = member_id
+    )
+    AND member_id IS NOT NULL

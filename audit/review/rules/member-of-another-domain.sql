@@ -1,0 +1,19 @@
+-- title: A member who may call has a mail domain that is not allowed
+-- severity: high
+-- rationale: Mail addresses of other domains belong to guests, contractors or companies that were sold: people whom
+--   nobody meant to let into a room.
+-- remedy: Remove the member from the list, or add the domain to check.allowed_domains.
+-- tables: push_to_talk_members
+-- settings: check.allowed_domains
+SELECT
+    org_id, entity_type, entity_id, entity_name, location_name,
+    concat_ws(' ', 'member', member_display_name, 'has the mail address', member_email) AS detail
+FROM push_to_talk_members
+WHERE
+    access_type <> 'BLOCK_MEMBERS'
+    AND coalesce(number_position, 0) = 0
+    AND member_email <> ''
+    AND NOT list_contains(
+        [lower(domain) FOR domain IN getvariable('allowed_domains')],
+        lower(split_part(member_email, '@', -1))
+    )

@@ -1,0 +1,21 @@
+-- title: A member who may call is of another location than the room
+-- severity: medium
+-- rationale: Push-to-Talk is meant for those nearby. Who sits elsewhere is often somebody who moved, and kept the right
+--   to open a microphone from afar.
+-- remedy: Ask the owner of the room whether the member is still needed; else remove the member from the list.
+-- tables: push_to_talk_members
+-- Ids and names are both compared, as either may be missing.
+SELECT
+    org_id, entity_type, entity_id, entity_name, location_name,
+    concat_ws(
+        ' ', 'member', member_display_name, '(' || coalesce(member_email, member_id) || ')',
+        'is of', coalesce(member_location_name, member_location_id) || ',',
+        'not of', coalesce(location_name, location_id)
+    ) AS detail
+FROM push_to_talk_members
+WHERE
+    access_type <> 'BLOCK_MEMBERS'
+    AND coalesce(number_position, 0) = 0
+    AND (member_location_id <> location_id OR member_location_name <> location_name)
+    AND coalesce(member_location_id <> location_id, true)
+    AND coalesce(member_location_name <> location_name, true)

@@ -1,0 +1,17 @@
+-- title: A list names the same member twice
+-- severity: low
+-- rationale: Who removes one of the two believes the member is gone, and is wrong.
+-- remedy: Remove the member from the list, and add it once where it is needed.
+-- tables: push_to_talk_members
+SELECT
+    org_id, entity_type, entity_id,
+    any_value(entity_name) AS entity_name,
+    any_value(location_name) AS location_name,
+    concat_ws(
+        ' ', 'member', min(member_display_name), '(' || coalesce(min(member_email), member_id) || ')',
+        'stands in the list', count(DISTINCT member_position), 'times'
+    ) AS detail
+FROM push_to_talk_members
+WHERE member_id IS NOT NULL
+GROUP BY org_id, entity_type, entity_id, member_id
+HAVING count(DISTINCT member_position) > 1

@@ -1,0 +1,24 @@
+-- title: A member has no valid number
+-- severity: low
+-- rationale: A member is known by number when the call comes in. One without a number, or with one that can't exist,
+--   can't call; or, on a block list, is not blocked.
+-- remedy: Give the member a number in Control Hub, correct it, or remove the member from the list.
+-- tables: push_to_talk_members
+-- An extension alone is a number too: not everybody has a direct one.
+SELECT
+    org_id, entity_type, entity_id,
+    any_value(entity_name) AS entity_name,
+    any_value(location_name) AS location_name,
+    concat_ws(
+        ' ', 'member', any_value(member_display_name),
+        '(' || coalesce(any_value(member_email), any_value(member_id)) || ')',
+        coalesce('has only the invalid number ' || string_agg(nullif(number_external, ''), ', '), 'has no number')
+    ) AS detail
+FROM push_to_talk_members
+GROUP BY org_id, entity_type, entity_id, member_position
+HAVING
+    NOT coalesce(bool_or(number_valid), false)
+    AND (
+        count(nullif(number_external, '')) > 0
+        OR count(coalesce(nullif(number_extension, ''), nullif(number_esn, ''))) = 0
+    )

@@ -1,0 +1,26 @@
+-- title: A third of the members, or more, are gone since the snapshot before
+-- severity: medium
+-- rationale: So many leave a list by a mistake, or by an answer that was cut, more often than on purpose.
+-- remedy: Ask the owner of the room; 'webex-audit diff' names who is gone.
+-- tables: push_to_talk, push_to_talk_members, previous.push_to_talk_members
+WITH
+    before AS (
+        SELECT DISTINCT org_id, entity_type, entity_id, member_id
+        FROM previous.push_to_talk_members
+        WHERE member_id IS NOT NULL
+    ),
+    now AS (SELECT DISTINCT org_id, entity_type, entity_id, member_id FROM push_to_talk_members),
+    lost AS (
+        SELECT
+            before.org_id, before.entity_type, before.entity_id,
+            count(*) AS members,
+            count(*) FILTER (now.member_id IS NULL) AS gone
+        FROM before LEFT JOIN now USING (org_id, entity_type, entity_id, member_id)
+        GROUP BY ALL
+    )
+-- Only where both snapshots have the settings: an entity that was not read has lost nobody.
+SELECT
+    org_id, entity_type, entity_id, entity_name, location_name,
+    format('{} of {} members are gone', gone, members) AS detail
+FROM lost JOIN push_to_talk USING (org_id, entity_type, entity_id)
+WHERE gone * 3 >= members AND gone > 0

@@ -1,0 +1,16 @@
+-- title: An organization, or a kind of entity of it, could not be listed
+-- severity: high
+-- rationale: What was not listed was not reviewed: no other rule says anything of it.
+-- remedy: Give the token the scope or the role that the message names, and run again with --retry-failed and this
+--   snapshot.
+-- tables: manifest.organizations, manifest.unlisted
+SELECT
+    org_id, NULL AS entity_type, NULL AS entity_id, NULL AS entity_name, NULL AS location_name,
+    concat_ws(' ', 'organization', name, 'is ' || status || ':', coalesce(message, 'nothing could be read')) AS detail
+FROM manifest.organizations
+WHERE status IN ('refused', 'unanswered') OR message IS NOT NULL
+UNION ALL
+SELECT
+    org_id, entity_type, NULL, NULL, NULL,
+    concat_ws(' ', dataset, 'of', entity_type, 'was not read:', reason)
+FROM manifest.unlisted

@@ -1,0 +1,12 @@
+-- title: Toll-free call-in is on, and the policy forbids it
+-- severity: low
+-- rationale: The organization pays for each minute of a toll-free call, and check.forbid_toll_free says that it does
+--   not want to.
+-- remedy: Turn toll-free call-in off in the user's audio preferences, or on the meeting site for all.
+-- tables: audio_options
+-- settings: check.forbid_toll_free
+SELECT
+    org_id, entity_type, entity_id, entity_name, NULL AS location_name,
+    'toll-free call-in is on' || coalesce(', on ' || site_url, '') AS detail
+FROM audio_options
+WHERE enabled_toll_free

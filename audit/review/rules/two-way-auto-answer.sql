@@ -1,0 +1,16 @@
+-- title: A device answers by itself and lets callers listen
+-- severity: high
+-- rationale: Whoever may call opens the microphone of the room unasked: with a two-way connection, the caller hears
+--   all that is said there, and nobody has to pick up.
+-- remedy: Set the connection to one-way, or turn auto answer off, in Control Hub under Push-to-Talk of the room. Where
+--   it is wanted, accept it with an exception that names who answers for it.
+-- tables: push_to_talk
+SELECT
+    org_id, entity_type, entity_id, entity_name, location_name,
+    'answers by itself and lets callers listen and speak; ' || CASE access_type
+        WHEN 'ALLOW_MEMBERS' THEN member_count || ' on its list may call'
+        WHEN 'BLOCK_MEMBERS' THEN 'all but ' || member_count || ' on its list may call'
+        ELSE 'access type ' || access_type
+    END AS detail
+FROM push_to_talk
+WHERE allow_auto_answer AND connection_type = 'TWO_WAY'

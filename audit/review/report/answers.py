@@ -1,0 +1,148 @@
+"""What was asked and what was not answered, and how users join the audio of meetings."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import duckdb
+
+from audit.outcome import Outcome
+from audit.review.report.rows import count, fetch, fetch_dicts
+from audit.review.tables import table_names
+
+#: What the report lists; the rest is in the CSV.
+MAX_UNANSWERED = 300
+#: Of what is free text in principle; the API has a handful of words.
+_MAX_WORDS = 12
+
+_COMPLETE = [str(outcome) for outcome in Outcome if outcome.is_complete]
+
+
+@dataclass(frozen=True)
+class Unanswered:
+    """An entity of which nothing is known; the fields are columns of `coverage`."""
+
+    org_id: str
+    dataset: str
+    entity_type: str
+    entity_id: str
+    entity_name: str | None
+    location_name: str | None
+    site_url: str | None
+    outcome: str
+    error_message: str | None
+
+
+@dataclass(frozen=True)
+class OutcomeCount:
+    """How many entities of a kind ended with an outcome in a dataset."""
+
+    dataset: str
+    entity_type: str
+    outcome: str
+    entities: int
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What was answered.
+
+    Attributes:
+        counts: by dataset, kind and outcome.
+        total: rows of coverage.
+        unanswered_total, unanswered: those without a complete answer, all and the ones that are listed.
+        first, last: when the answers came; None where nothing was asked.
+    """
+
+    counts: list[OutcomeCount]
+    total: int
+    unanswered_total: int
+    unanswered: list[Unanswered]
+    first: datetime | None
+    last: datetime | None
+
+
+@dataclass(frozen=True)
+class WordCount:
+    """How many rows hold a word."""
+
+    word: str
+    rows: int
+
+
+@dataclass(frozen=True)
+class Audio:
+    """Audio options in numbers.
+
+    Attributes:
+        rows: (user, site) pairs.
+        users: different users.
+        pins: by `audio_pin_status`.
+        kinds: by `default_audio_type`.
+        toll_free, global_call_in: pairs where it is on.
+        unauthenticated: pairs with a phone number whose call-in authentication is off.
+    """
+
+    rows: int
+    users: int
+    toll_free: int
+    global_call_in: int
+    unauthenticated: int
+    pins: list[WordCount]
+    kinds: list[WordCount]
+
+
+_COUNTS = """
+SELECT dataset, entity_type, outcome, count(*) AS entities FROM coverage
+GROUP BY ALL ORDER BY dataset, entity_type DESC, outcome
+"""
+_UNANSWERED = """
+SELECT org_id, dataset, entity_type, entity_id, entity_name, location_name, site_url, outcome, error_message
+FROM coverage WHERE NOT list_contains(?, outcome)
+ORDER BY dataset, entity_type DESC, entity_name, org_id, entity_id, site_url LIMIT ?
+"""
+_AUDIO = """
+SELECT count(*) AS rows, count(DISTINCT (org_id, entity_id)) AS users,
+       count(*) FILTER (enabled_toll_free) AS toll_free,
+       count(*) FILTER (enabled_global_call_in) AS global_call_in,
+       count(*) FILTER ((office_number <> '' AND NOT office_call_in_authentication)
+                        OR (mobile_number <> '' AND NOT mobile_call_in_authentication)) AS unauthenticated
+FROM audio_options
+"""
+_WORDS = (
+    "SELECT {column} AS word, count(*) AS rows FROM audio_options GROUP BY ALL ORDER BY rows DESC, word LIMIT {limit}"
+)
+
+
+def find_answers(connection: duckdb.DuckDBPyConnection) -> Answers:
+    """What was answered, from `coverage`."""
+    if "coverage" not in table_names(connection):
+        return Answers([], 0, 0, [], None, None)
+    counts = fetch(connection, OutcomeCount, _COUNTS)
+    (times,) = fetch_dicts(
+        connection, "SELECT min(epoch_ms(fetched_at)) AS first, max(epoch_ms(fetched_at)) AS last FROM coverage"
+    )
+    return Answers(
+        counts=counts,
+        total=sum(each.entities for each in counts),
+        unanswered_total=sum(each.entities for each in counts if each.outcome not in _COMPLETE),
+        unanswered=fetch(connection, Unanswered, _UNANSWERED, [_COMPLETE, MAX_UNANSWERED]),
+        first=_time(times["first"]),
+        last=_time(times["last"]),
+    )
+
+
+def _time(milliseconds: int | None) -> datetime | None:
+    # DuckDB hands out times with a zone only where pytz is installed.
+    return None if milliseconds is None else datetime.fromtimestamp(milliseconds / 1000, UTC)
+
+
+def find_audio(connection: duckdb.DuckDBPyConnection) -> Audio | None:
+    """Audio options in numbers; None where the snapshot has none."""
+    if "audio_options" not in table_names(connection) or not count(connection, "SELECT count(*) FROM audio_options"):
+        return None
+    (numbers,) = fetch_dicts(connection, _AUDIO)
+    return Audio(
+        **numbers,
+        pins=fetch(connection, WordCount, _WORDS.format(column="audio_pin_status", limit=_MAX_WORDS)),
+        kinds=fetch(connection, WordCount, _WORDS.format(column="default_audio_type", limit=_MAX_WORDS)),
+    )

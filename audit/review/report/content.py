@@ -1,0 +1,124 @@
+"""What the report says: bounded data, however large the snapshot is."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from audit.files import sha256_of
+from audit.review.change import Change
+from audit.review.finding import CheckResult, Finding, Rule, RuleResult, Severity
+from audit.review.report.answers import Answers, Audio, find_answers, find_audio
+from audit.review.report.changed import Changes, fold
+from audit.review.report.reach import Reach, find_reach
+from audit.review.tables import open_tables
+from audit.snapshot.manifest import MANIFEST, Manifest, Org
+from audit.snapshot.reader import Snapshot
+
+#: Findings of a rule, and organizations, that the report lists.
+MAX_FINDINGS = 100
+MAX_ORGS = 200
+
+
+@dataclass(frozen=True)
+class Failed:
+    """A rule that found something: how much, and the first findings."""
+
+    rule: Rule
+    total: int
+    findings: list[Finding]
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What the checks said.
+
+    Attributes:
+        counts: open findings by severity, every severity, the worst first.
+        failed: rules with open findings, the worst first.
+        excepted_total, excepted: findings that are accepted, all and the ones that are listed.
+        skipped: rules that could not run.
+        passed: titles of rules that found nothing.
+    """
+
+    counts: dict[Severity, int]
+    failed: list[Failed]
+    excepted_total: int
+    excepted: list[tuple[Rule, Finding]]
+    skipped: list[RuleResult]
+    passed: list[Rule]
+
+    @property
+    def total(self) -> int:
+        """Open findings."""
+        return sum(self.counts.values())
+
+
+@dataclass(frozen=True)
+class Content:
+    """All that the report says.
+
+    Attributes:
+        manifest: of the snapshot.
+        manifest_sha256: SHA-256 of its `manifest.json`.
+        against: the manifest of the snapshot that it is compared with.
+        answers, reach, audio, checked, changes: None where there is nothing to say.
+    """
+
+    manifest: Manifest
+    manifest_sha256: str
+    against: Manifest | None
+    answers: Answers
+    reach: Reach | None
+    audio: Audio | None
+    checked: Checked | None
+    changes: Changes | None
+
+    @property
+    def orgs(self) -> list[Org]:
+        """The organizations that are listed, those that are not complete first."""
+        return sorted(self.manifest.orgs, key=lambda org: org.status == "complete")[:MAX_ORGS]
+
+
+def collect(
+    snapshot: Snapshot, checks: CheckResult | None, changes: Iterable[Change] | None, against: Snapshot | None
+) -> Content:
+    """What the report says of a snapshot.
+
+    Args:
+        snapshot: the snapshot.
+        checks: what the rules said of it, if they were run.
+        changes: the differences to `against`; read once.
+        against: an earlier snapshot.
+
+    Raises:
+        UsageError: a table has no Parquet, or a file of it is missing.
+    """
+    with open_tables(snapshot, against) as connection:
+        return Content(
+            manifest=snapshot.manifest,
+            manifest_sha256=sha256_of(snapshot.path / MANIFEST),
+            against=against.manifest if against else None,
+            answers=find_answers(connection),
+            reach=find_reach(connection),
+            audio=find_audio(connection),
+            checked=_checked(checks) if checks else None,
+            changes=None if changes is None else fold(changes),
+        )
+
+
+def _checked(checks: CheckResult) -> Checked:
+    results = sorted(checks.results, key=lambda each: (each.rule.severity.rank, each.rule.rule_id))
+    counts = dict.fromkeys(Severity, 0)
+    for result in results:
+        for finding in result.findings:
+            counts[finding.severity] += 1
+    excepted = [(result.rule, finding) for result in results for finding in result.excepted]
+    return Checked(
+        counts=counts,
+        failed=[
+            Failed(each.rule, len(each.findings), each.findings[:MAX_FINDINGS]) for each in results if each.findings
+        ],
+        excepted_total=len(excepted),
+        excepted=excepted[:MAX_FINDINGS],
+        skipped=[each for each in results if each.status == "skipped"],
+        passed=[each.rule for each in results if each.status == "passed"],
+    )

@@ -1,0 +1,106 @@
+"""The report as one HTML file that asks for nothing and runs only its own script."""
+
+import base64
+import hashlib
+from collections.abc import Iterable
+from functools import cache
+from importlib import resources
+
+from jinja2 import Environment, StrictUndefined, Template
+from markupsafe import Markup, escape
+
+from audit import __version__
+from audit.console import printable
+from audit.review.change import Change
+from audit.review.finding import CheckResult
+from audit.review.report import charts, wording
+from audit.review.report.content import Content, collect
+from audit.snapshot.reader import Snapshot
+
+
+def write_report(
+    snapshot: Snapshot, checks: CheckResult | None, changes: Iterable[Change] | None, against: Snapshot | None
+) -> str:
+    """A snapshot as one self-contained HTML document.
+
+    Args:
+        snapshot: the snapshot.
+        checks: what the rules said of it, if they were run.
+        changes: the differences to `against`; read once.
+        against: an earlier snapshot.
+
+    Raises:
+        UsageError: a table has no Parquet, or a file of it is missing.
+    """
+    return render(collect(snapshot, checks, changes, against))
+
+
+def render(found: Content) -> str:
+    """The document that says it."""
+    style, script = _source("report.css"), _source("report.js")
+    read = found.answers.last or found.manifest.finished_at
+    before = found.against.started_at if found.against else read
+    date = wording.minute if before.date() == read.date() else wording.day
+    return _template().render(
+        found=found,
+        manifest=found.manifest,
+        org_names={org.org_id: org.name for org in found.manifest.orgs},
+        read=read,
+        before=date(before),
+        now=date(read),
+        is_many=len(found.manifest.orgs) > 1,
+        policy=f"default-src 'none'; img-src data:; style-src {_hash(style)}; script-src {_hash(script)}; "
+        "base-uri 'none'; form-action 'none'",
+        style=Markup(style),  # noqa: S704 - a file of this package
+        script=Markup(script),  # noqa: S704 - likewise
+        exposure_chart=charts.exposure_chart(found.reach) if found.reach else "",
+        location_chart=charts.location_chart(found.reach) if found.reach else "",
+        coverage_chart=charts.coverage_chart(found.answers),
+        version=__version__,
+    )
+
+
+def visible(text: object) -> object:
+    """Text with its control and bidirectional characters shown as escapes; all else as it is."""
+    return text if not isinstance(text, str) or hasattr(text, "__html__") else printable(text)
+
+
+def name(text: str | None, absent: str = "(no name)") -> Markup:
+    """A name from outside: escaped, apart from the text around it, its hidden characters marked."""
+    if text is None or not text.strip():
+        return Markup('<i class="absent">{}</i>').format(absent if text is None else f"{absent[:-1]}: blank)")
+    marked = Markup().join(_marked(char) for char in text)
+    return Markup("<bdi>{}</bdi>").format(marked)
+
+
+def _marked(char: str) -> Markup:
+    shown = printable(char)
+    return escape(char) if shown == char else Markup('<span class="hidden-character">{}</span>').format(shown)
+
+
+def _hash(source: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()}'"
+
+
+def _source(file: str) -> str:
+    return resources.files("audit.review.report").joinpath(file).read_text(encoding="utf-8")
+
+
+@cache
+def _template() -> Template:
+    environment = Environment(
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=visible,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "name": name,
+        "day": wording.day,
+        "minute": wording.minute,
+        "counted": wording.counted,
+        "grouped": lambda number: f"{number:,}",
+    }
+    environment.globals["words"] = wording
+    return environment.from_string(_source("template.html.j2"))

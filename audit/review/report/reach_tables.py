@@ -1,0 +1,108 @@
+"""Whom each room answers, as tables of DuckDB: what has millions of rows stays there."""
+
+import duckdb
+
+from audit.review.tables import CURRENT, PREVIOUS, table_names
+
+_MEMBERS = """
+CREATE TEMP TABLE {schema}_member AS
+SELECT org_id, entity_type, entity_id,
+       coalesce(member_id, member_email, member_display_name, '') AS member_key,
+       arg_min(coalesce(nullif(trim(member_display_name), ''),
+                        nullif(trim(concat_ws(' ', member_first_name, member_last_name)), ''),
+                        member_email, member_id), member_position) AS name,
+       min(member_email) AS email, min(member_type) AS member_type, min(member_position) AS position
+FROM {schema}.push_to_talk_members GROUP BY ALL
+"""
+_NO_MEMBERS = """
+CREATE TEMP TABLE {schema}_member (org_id VARCHAR, entity_type VARCHAR, entity_id VARCHAR, member_key VARCHAR,
+                                   name VARCHAR, email VARCHAR, member_type VARCHAR, position INTEGER)
+"""
+_LISTS = """
+CREATE TEMP TABLE {schema}_list AS
+SELECT org_id, entity_type, entity_id, count(*) AS member_total, list(member_key ORDER BY member_key) AS member_keys
+FROM {schema}_member GROUP BY ALL
+"""
+_ROOMS = """
+CREATE TEMP TABLE room AS
+SELECT org_id, entity_type, entity_id, entity_name, location_name, connection_type, access_type,
+       coalesce(member_total, 0) AS member_total,
+       count(*) OVER (PARTITION BY org_id, entity_name) > 1 AS is_twin,
+       CASE WHEN NOT allow_auto_answer THEN 'off'
+            WHEN access_type = 'BLOCK_MEMBERS' THEN 'everybody'
+            WHEN access_type <> 'ALLOW_MEMBERS' THEN 'unclear'
+            WHEN member_total IS NULL THEN 'nobody'
+            ELSE 'members' END AS reach,
+       {since} AS since
+FROM main.push_to_talk LEFT JOIN main_list USING (org_id, entity_type, entity_id) {previous}
+"""
+_SINCE = """
+CASE WHEN was_access IS NULL THEN CASE WHEN was_listed THEN 'not_answered' ELSE 'not_listed' END
+     WHEN (was_on, was_connection, was_access, old_keys)
+          IS NOT DISTINCT FROM (allow_auto_answer, connection_type, access_type, member_keys)
+     THEN 'unchanged' ELSE 'changed' END
+"""
+_BEFORE = """
+LEFT JOIN (SELECT org_id, entity_type, entity_id, allow_auto_answer AS was_on, connection_type AS was_connection,
+                  access_type AS was_access FROM previous.push_to_talk) USING (org_id, entity_type, entity_id)
+LEFT JOIN (SELECT org_id, entity_type, entity_id, member_keys AS old_keys FROM previous_list)
+          USING (org_id, entity_type, entity_id)
+LEFT JOIN (SELECT DISTINCT org_id, entity_type, entity_id, true AS was_listed FROM previous.coverage
+           WHERE dataset = 'push_to_talk') USING (org_id, entity_type, entity_id)
+"""
+_SHOWN = """
+CREATE TEMP TABLE shown AS
+SELECT row_number() OVER (ORDER BY list_position(['everybody', 'unclear', 'members', 'nobody', 'off'], reach),
+                          connection_type = 'ONE_WAY',
+                          CASE reach WHEN 'everybody' THEN member_total ELSE -member_total END,
+                          entity_name, org_id, entity_id) AS place, *
+FROM room QUALIFY place <= ?
+"""
+SHOWN_MEMBERS = """
+SELECT place, name, email FROM shown JOIN main_member USING (org_id, entity_type, entity_id)
+QUALIFY row_number() OVER (PARTITION BY place ORDER BY position) <= ? ORDER BY place, position
+"""
+_PEOPLE = """
+CREATE TEMP TABLE person AS
+SELECT org_id, member_key, min(name) AS name, min(email) AS email, min(main_member.member_type) AS member_type,
+       count(*) AS room_total, count(*) FILTER (connection_type = 'TWO_WAY') AS heard,
+       list(coalesce(entity_name, entity_id) ORDER BY connection_type DESC, entity_name)[1:?] AS rooms
+FROM main_member JOIN room USING (org_id, entity_type, entity_id) WHERE reach = 'members' GROUP BY org_id, member_key
+"""
+SHOWN_PEOPLE = """
+SELECT org_id, name, email, member_type, room_total, heard, rooms
+FROM person ORDER BY heard DESC, room_total DESC, name, email, member_key LIMIT ?
+"""
+EXPOSURE = """
+SELECT reach, count(*) AS rooms, count(*) FILTER (connection_type = 'TWO_WAY') AS heard,
+       count(*) FILTER (connection_type = 'ONE_WAY') AS spoken FROM room GROUP BY reach
+"""
+LOCATIONS = """
+SELECT location_name, count(*) AS rooms, count(*) FILTER (connection_type = 'TWO_WAY') AS heard,
+       count(*) FILTER (connection_type = 'ONE_WAY') AS spoken FROM room WHERE reach NOT IN ('nobody', 'off')
+GROUP BY location_name ORDER BY rooms DESC, location_name LIMIT ?
+"""
+LOCATION_TOTAL = """
+SELECT count(*) FROM (SELECT DISTINCT location_name FROM room WHERE reach NOT IN ('nobody', 'off'))
+"""
+
+
+def create_tables(
+    connection: duckdb.DuckDBPyConnection, *, is_compared: bool, max_rooms: int, max_rooms_of_person: int
+) -> None:
+    """Make the tables `room` (whom each answers), `shown` (the most exposed) and `person` (who is let in by name).
+
+    Args:
+        connection: of `audit.review.tables.open_tables`.
+        is_compared: settings of an earlier snapshot are there.
+        max_rooms: rows of `shown`.
+        max_rooms_of_person: rooms that a person is listed with.
+    """
+    for schema in (CURRENT, PREVIOUS) if is_compared else (CURRENT,):
+        has_members = "push_to_talk_members" in table_names(connection, schema)
+        connection.execute((_MEMBERS if has_members else _NO_MEMBERS).format(schema=schema))
+        connection.execute(_LISTS.format(schema=schema))
+    since, previous = (_SINCE, _BEFORE) if is_compared else ("'alone'", "")
+    connection.execute(_ROOMS.format(since=since, previous=previous))
+    connection.execute(_SHOWN, [max_rooms])
+    connection.execute(_PEOPLE, [max_rooms_of_person])

@@ -1,0 +1,35 @@
+"""Rows of DuckDB as the report's own types."""
+
+from collections.abc import Iterable
+from typing import Any, TypeVar
+
+import duckdb
+
+T = TypeVar("T")
+
+
+def fetch(connection: duckdb.DuckDBPyConnection, kind: type[T], sql: str, parameters: Iterable[object] = ()) -> list[T]:
+    """The rows of a bounded query, each as a `kind` whose fields are the columns.
+
+    Args:
+        connection: where the tables are.
+        kind: a dataclass.
+        sql: a query that has a limit, or as many rows as there are words.
+        parameters: values for its question marks.
+    """
+    return [kind(**row) for row in fetch_dicts(connection, sql, parameters)]
+
+
+def fetch_dicts(
+    connection: duckdb.DuckDBPyConnection, sql: str, parameters: Iterable[object] = ()
+) -> list[dict[str, Any]]:
+    """The rows of a bounded query by column."""
+    cursor = connection.execute(sql, list(parameters))
+    names = [column[0] for column in cursor.description or ()]
+    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+
+def count(connection: duckdb.DuckDBPyConnection, sql: str) -> int:
+    """The one number that a query returns."""
+    row = connection.execute(sql).fetchone()
+    return int(row[0]) if row else 0

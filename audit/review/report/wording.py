@@ -1,0 +1,113 @@
+"""The words of the API and of the tables in plain English."""
+
+from datetime import datetime
+
+from audit.review.report.reach import ReachKind
+from audit.snapshot.manifest import Manifest
+
+REACH_LABELS: dict[ReachKind, str] = {
+    "everybody": "Everybody but a list",
+    "members": "The members of a list",
+    "unclear": "Unclear",
+    "nobody": "An empty list",
+    "off": "Off: nobody",
+}
+KINDS = {"WORKSPACE": "Workspace", "PERSON": "Person", "VIRTUAL_LINE": "Virtual line"}
+DATASETS = {"push_to_talk": "Push-to-Talk", "audio_options": "Audio options"}
+OUTCOMES = {
+    "ok": "answered",
+    "not_licensed": "no licence for it, so nothing to read",
+    "not_found": "deleted meanwhile, or never there",
+    "forbidden": "refused: the token may not read it",
+    "bad_request": "refused in another way",
+    "throttled": "no answer: too many requests, retries spent",
+    "server_error": "no answer: server error, retries spent",
+    "timeout": "no answer in time, retries spent",
+    "invalid_response": "an answer that is not what is documented",
+}
+PINS = {
+    "ok": "sound",
+    "unset": "not set",
+    "sequential": "sequential, such as 1234",
+    "repeated": "repeated, such as 1111",
+    "malformed": "not four digits",
+}
+AUDIO_KINDS = {
+    "webexAudio": "Webex audio",
+    "voipOnly": "computer only",
+    "otherTeleconferenceService": "another teleconference service",
+    "none": "none",
+}
+COLUMNS = {
+    "allow_auto_answer": "answers by itself",
+    "connection_type": "direction",
+    "access_type": "who may call in",
+    "member_count": "number of members",
+    "entity_name": "name",
+    "location_name": "location",
+    "outcome": "outcome",
+}
+VALUES = {
+    "TWO_WAY": "two-way (the caller hears the room)",
+    "ONE_WAY": "one-way (the caller only speaks)",
+    "ALLOW_MEMBERS": "the members alone",
+    "BLOCK_MEMBERS": "everybody but the members",
+    "true": "yes",
+    "false": "no",
+}
+TABLES = {
+    "coverage": "whole",
+    "push_to_talk": "settings",
+    "push_to_talk_members": "member",
+    "audio_options": "audio options",
+}
+
+
+def day(time: datetime) -> str:
+    """A date as people write it."""
+    return f"{time.day} {time:%B %Y}"
+
+
+def minute(time: datetime) -> str:
+    """A date and time in UTC as people write it."""
+    return f"{day(time)}, {time:%H:%M} UTC"
+
+
+def period(first: datetime, last: datetime) -> str:
+    """Two times as people write what lies between."""
+    return f"on {minute(first)}" if minute(first) == minute(last) else f"between {minute(first)} and {minute(last)}"
+
+
+def counted(number: int, one: str, many: str | None = None) -> str:
+    """A number with its noun: `1 room`, `2,000 rooms`."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def subject(manifest: Manifest) -> str:
+    """Whose report it is."""
+    if len(manifest.orgs) == 1:
+        return manifest.orgs[0].name or manifest.orgs[0].org_id
+    return counted(len(manifest.orgs), "organization")
+
+
+def list_of(words: list[str]) -> str:
+    """Words as a sentence lists them."""
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}" if words else ""
+
+
+def scope(manifest: Manifest) -> str:
+    """What the run was asked to audit."""
+    asked = manifest.scope
+    kinds = list_of([KINDS.get(kind, kind).lower() for kind in asked.entities])
+    if asked.entity_ids is not None:
+        kinds = f"{counted(asked.entity_ids, 'workspace')} by id"
+    elif asked.entities:
+        kinds = f"every {kinds}"
+    users = {"self": "the token's own user alone", "all": "all people", "named": f"{asked.user_count} named users"}
+    where = f" on {list_of(asked.sites)}" if asked.sites else ""
+    whom = {"audio_options": f"{users[asked.users or 'self']}{where}"}
+    what = list_of([f"{DATASETS.get(name, name)} of {whom.get(name, kinds)}" for name in asked.datasets])
+    organizations = {"own": "the token's own organization", "named": "named organizations",
+                     "all": "all organizations that the token manages"}  # fmt: skip
+    without = f" but {counted(len(asked.excluded), 'of them', 'of them')}" if asked.excluded else ""
+    return f"{what}, in {organizations[asked.organizations]}{without}"

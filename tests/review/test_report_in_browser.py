@@ -1,0 +1,262 @@
+"""The report in a real browser: it runs its own script, nothing else, and asks for nothing."""
+
+import asyncio
+import shutil
+import subprocess
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from audit.review.change import Change
+from audit.review.finding import CheckResult, Finding, Rule, RuleResult, Severity
+from audit.review.report import write_report
+from audit.simulator.app import Simulation
+from audit.simulator.organization import Organization
+from audit.snapshot.reader import Snapshot
+
+_BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
+_HOSTILE = "<img src=x onerror=alert(1)><script>document.title='run'</script>\u202e"
+_FLAGS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--remote-debugging-port=0")
+
+pytestmark = pytest.mark.skipif(_BROWSER is None, reason="no Chromium is installed")
+
+
+class Page:
+    """A page of a browser, by the DevTools protocol."""
+
+    def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        self._socket = socket
+        self._calls = 0
+        self.requests: list[str] = []
+        self.errors: list[dict[str, Any]] = []
+
+    async def call(self, method: str, **parameters: Any) -> Any:
+        """Call a method; what the page reports meanwhile is kept."""
+        self._calls += 1
+        await self._socket.send_json({"id": self._calls, "method": method, "params": parameters})
+        while (message := await self._socket.receive_json()).get("id") != self._calls:
+            self._note(message)
+        assert "result" in message, message
+        return message["result"]
+
+    async def run(self, expression: str) -> Any:
+        """The value of an expression, which may be a promise."""
+        told = await self.call("Runtime.evaluate", expression=expression, awaitPromise=True, returnByValue=True)
+        assert "exceptionDetails" not in told, told
+        return told["result"].get("value")
+
+    def _note(self, message: dict[str, Any]) -> None:
+        if message["method"] == "Network.requestWillBeSent":
+            self.requests.append(message["params"]["request"]["url"])
+        if message["method"] in {"Runtime.exceptionThrown", "Runtime.consoleAPICalled", "Log.entryAdded"}:
+            self.errors.append(message["params"])
+        if message["method"] == "Page.javascriptDialogOpening":
+            self.errors.append(message["params"])
+
+
+Look = Callable[[Callable[[Page], Awaitable[None]]], None]
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A browser; the address of its DevTools."""
+    folder = tmp_path_factory.mktemp("chromium")
+    command = [str(_BROWSER), *_FLAGS, f"--user-data-dir={folder}", "about:blank"]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    port = folder / "DevToolsActivePort"
+    deadline_s = time.monotonic() + 60
+    while not (port.exists() and port.read_text().count("\n")):
+        assert process.poll() is None
+        assert time.monotonic() < deadline_s
+        time.sleep(0.05)
+    yield f"http://127.0.0.1:{port.read_text().splitlines()[0]}"
+    process.terminate()
+    process.wait(30)
+
+
+@pytest.fixture
+def look(browser: str, audit: Callable[..., Snapshot], tmp_path: Path) -> Look:
+    """Opens the report of a simulated organization and looks at it."""
+    snapshot = audit(Simulation(Organization(workspaces=90, people=20, virtual_lines=3)))
+    file = tmp_path / "report.html"
+    file.write_text(write_report(snapshot, _checks(), _changes(), snapshot), encoding="utf-8")
+
+    async def open_page(scenario: Callable[[Page], Awaitable[None]]) -> None:
+        async with (
+            aiohttp.ClientSession() as session,
+            session.put(f"{browser}/json/new?about:blank") as answer,
+            session.ws_connect((await answer.json())["webSocketDebuggerUrl"], max_msg_size=0) as socket,
+        ):
+            page = Page(socket)
+            for domain in ("Page", "Runtime", "Log", "Network"):
+                await page.call(f"{domain}.enable")
+            await page.call("Page.navigate", url=file.as_uri())
+            while await page.run("document.readyState + location.protocol") != "completefile:":  # noqa: ASYNC110 - the page's state, not ours
+                await asyncio.sleep(0.02)
+            await scenario(page)
+            assert page.errors == []
+            assert page.requests == [file.as_uri()]
+            await page.call("Page.close")
+
+    return lambda scenario: asyncio.run(open_page(scenario))
+
+
+def _checks() -> CheckResult:
+    rule = Rule("two-way", _HOSTILE, Severity.HIGH, _HOSTILE, _HOSTILE, (), "SELECT 1", "two-way.sql")
+    found = [Finding("two-way", Severity.HIGH, "o", "WORKSPACE", "w", _HOSTILE, _HOSTILE, _HOSTILE, _HOSTILE)] * 20
+    return CheckResult("now", None, [RuleResult(rule, "failed", found, found)])
+
+
+def _changes() -> list[Change]:
+    row = ("o", "WORKSPACE", "w", _HOSTILE, _HOSTILE, "m", _HOSTILE)
+    return [
+        Change("changed", "push_to_talk", *row, _HOSTILE, _HOSTILE, _HOSTILE),
+        Change("unknown", "coverage", *row, reason=_HOSTILE),
+    ]
+
+
+_SHOWN = "[...document.querySelectorAll('#room-table tbody tr')].filter((row) => row.offsetParent !== null)"
+_TYPE = """(() => {{
+  const box = document.querySelector('[data-search=room-table]');
+  const input = box.querySelector('input');
+  input.value = {word!r};
+  input.dispatchEvent(new Event('input'));
+  return box.querySelector('[role=status]').textContent;
+}})()"""
+
+
+def test_hostile_names_run_nothing_and_nothing_is_asked_for(look: Look) -> None:
+    async def scenario(page: Page) -> None:
+        assert "Push-to-Talk review" in await page.run("document.title")
+        assert await page.run("document.images.length") == 0
+        assert await page.run("document.scripts.length") == 1
+        assert _HOSTILE[:-1] in await page.run("document.body.textContent")
+
+    look(scenario)
+
+
+def test_the_policy_refuses_whatever_is_put_in(look: Look) -> None:
+    async def scenario(page: Page) -> None:
+        await page.run(
+            "(async () => { const script = document.createElement('script'); script.textContent = 'window.bad = 1';"
+            "document.body.append(script);"
+            "await fetch('https://example.com/').catch(() => { window.refused = 1 }) })()"
+        )
+        assert await page.run("[window.bad, window.refused].join()") == ",1"
+        told = {each["entry"]["text"] for each in page.errors}
+        assert len(told) >= 2
+        assert all("Content Security Policy" in each for each in told)
+        page.errors.clear()
+        page.requests[1:] = [each for each in page.requests[1:] if each != "https://example.com/"]
+
+    look(scenario)
+
+
+def test_search_shows_the_rooms_that_match_and_tells_how_many(look: Look) -> None:
+    async def scenario(page: Page) -> None:
+        total = await page.run(f"{_SHOWN}.length")
+        told = await page.run(_TYPE.format(word="NORTHWIND reception"))
+        assert told == f"0 of {total}"
+        told = await page.run(_TYPE.format(word="WORKSPACE hears"))
+        shown = await page.run(f"{_SHOWN}.map((row) => row.textContent)")
+        assert 0 < len(shown) < total
+        assert told == f"{len(shown)} of {total}"
+        assert all("hears" in row and "Workspace" in row for row in shown)
+        assert await page.run(_TYPE.format(word="")) == ""
+        assert await page.run(f"{_SHOWN}.length") == total
+
+    look(scenario)
+
+
+def test_sorting_orders_rows_both_ways_and_says_so(look: Look) -> None:
+    async def scenario(page: Page) -> None:
+        column = "[...document.querySelectorAll('#person-table tbody tr')].map((row) => +row.cells[1].textContent)"
+        button = "document.querySelectorAll('#person-table thead button')[1]"
+        before = await page.run(column)
+        await page.run(f"{button}.click()")
+        assert await page.run(column) == sorted(before)
+        assert await page.run(f"{button}.parentElement.ariaSort") == "ascending"
+        await page.run(f"{button}.click()")
+        assert await page.run(column) == sorted(before, reverse=True)
+        assert await page.run(f"{button}.parentElement.ariaSort") == "descending"
+
+    look(scenario)
+
+
+@pytest.mark.parametrize("width", [320, 390, 1280])
+def test_nothing_scrolls_sideways(look: Look, width: int) -> None:
+    async def scenario(page: Page) -> None:
+        await page.call(
+            "Emulation.setDeviceMetricsOverride", width=width, height=800, deviceScaleFactor=1, mobile=width < 500
+        )
+        await page.run("document.querySelectorAll('details').forEach((each) => { each.open = true })")
+        assert await page.run("document.documentElement.scrollWidth") <= width
+
+    look(scenario)
+
+
+def test_the_verdict_stands_in_the_first_screen_of_a_phone(look: Look) -> None:
+    async def scenario(page: Page) -> None:
+        await page.call("Emulation.setDeviceMetricsOverride", width=390, height=844, deviceScaleFactor=1, mobile=True)
+        assert await page.run("document.querySelector('.as-of').getBoundingClientRect().bottom") < 844
+
+    look(scenario)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_stands_out_from_what_is_behind_it(look: Look, scheme: str) -> None:
+    """A ratio of 4.5 (WCAG 2.2, 1.4.3)."""
+
+    async def scenario(page: Page) -> None:
+        await page.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+        assert await page.run(_WORST_CONTRAST) >= 4.5
+
+    look(scenario)
+
+
+_WORST_CONTRAST = """(() => {
+  const light = (color) => {
+    const [r, g, b] = color.match(/[\\d.]+/g).map((part) => part / 255)
+      .map((part) => part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4);
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const behind = (element) => {
+    for (let each = element; each; each = each.parentElement) {
+      const color = getComputedStyle(each).backgroundColor;
+      if (!/, 0\\)$/.test(color)) return color;
+    }
+  };
+  const selector = "p, a, h1, h2, h3, th, td, dt, dd, b, summary, code, .badge, .place, .hears, .status, .absent, i";
+  return Math.min(...[...document.querySelectorAll(selector)].map((each) => {
+    const [one, two] = [light(getComputedStyle(each).color), light(behind(each))].sort((a, b) => b - a);
+    return (one + 0.05) / (two + 0.05);
+  }));
+})()"""
+
+
+def test_without_scripts_it_is_a_plain_document(look: Look) -> None:
+    async def scenario(page: Page) -> None:
+        await page.call("Emulation.setScriptExecutionDisabled", value=True)
+        await page.call("Page.reload")
+        await asyncio.sleep(0.3)
+        assert await page.run("document.querySelectorAll('button').length") == 0
+        assert await page.run("document.querySelector('.search').offsetParent === null")
+        assert await page.run(f"{_SHOWN}.length") > 30
+        page.requests[1:] = []
+
+    look(scenario)
+
+
+def test_on_paper_members_are_not_folded_away(look: Look) -> None:
+    async def scenario(page: Page) -> None:
+        assert await page.run("document.querySelectorAll('details:not([open])').length") > 0
+        await page.run("dispatchEvent(new Event('beforeprint'))")
+        assert await page.run("document.querySelectorAll('details:not([open])').length") == 0
+        await page.run("dispatchEvent(new Event('afterprint'))")
+        assert await page.run("document.querySelectorAll('details:not([open])').length") > 0
+
+    look(scenario)

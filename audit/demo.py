@@ -1,28 +1,34 @@
-"""The whole chain against the simulator, without an account: two organizations, both datasets."""
+"""The whole chain against the simulator, without an account: two organizations, both datasets, before and after."""
 
 import os
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 from audit import config, job
 from audit.clock import Clock
+from audit.config import Settings
+from audit.files import atomic_file
 from audit.progress import Progress
 from audit.scope import scope_of
 from audit.simulator import app as simulator
 from audit.simulator.app import Simulation
+from audit.simulator.changed import Changed
 from audit.snapshot.reader import Snapshot
 from audit.webex.tokens import StaticTokens, Token
 
-#: What is audited, one run each: who may open a microphone, in all organizations that the token manages, and
-#: how the users of its own join the audio of meetings.
-_RUNS: tuple[dict[str, Any], ...] = (
-    {"scope.all_orgs": True, "scope.entities": ["workspace", "person", "virtual-line"]},
-    {"scope.datasets": ["audio-options"], "scope.all_users": True},
-)
+#: How users join the audio of meetings, and who may open a microphone, in all organizations that the token manages.
+_AUDIO: dict[str, Any] = {"scope.datasets": ["audio-options"], "scope.all_users": True}
+_PUSH_TO_TALK: dict[str, Any] = {"scope.all_orgs": True, "scope.entities": ["workspace", "person", "virtual-line"]}
+
+
+#: Parts of a diff that are shown: rooms, with what changed in each.
+_BLOCKS = 9
 
 
 async def demonstrate(simulation: Simulation, output: str, show: Callable[[], Progress]) -> list[Snapshot]:
-    """Audit a simulation.
+    """Audit a simulation: audio options once, and Push-to-Talk before and after something changed.
 
     Args:
         simulation: what there is to audit.
@@ -33,12 +39,45 @@ async def demonstrate(simulation: Simulation, output: str, show: Callable[[], Pr
         AuditError: as `audit.job.run`.
     """
     tokens = StaticTokens(Token(simulator.ADMIN_TOKEN))
+    snapshots: list[Snapshot] = []
     async with simulator.serve(simulation) as base_url:
-        snapshots = []
-        for scope in _RUNS:
+        for scope in (_AUDIO, _PUSH_TO_TALK, _PUSH_TO_TALK):
+            if len(snapshots) == 2:
+                simulation.organization = Changed.of(simulation.organization)
+                simulation.customers = tuple(map(Changed.of, simulation.customers))
             flags = {"webex.base_url": base_url, "output.path": output, **scope}
             settings = config.load(os.devnull, {"WEBEX_AUDIT_PACE_START_RATE": "200"}, flags)
             with show() as progress:
                 work = job.run(settings, tokens, scope_of(settings), progress=progress, clock=Clock())
                 snapshots.append(await work)
-        return snapshots
+    return snapshots
+
+
+def review(old: Snapshot, new: Snapshot, path: Path) -> Iterator[str]:
+    """What changed between two snapshots, what the rules say of the new one, and a report.
+
+    Args:
+        old: the earlier snapshot.
+        new: the later one.
+        path: where the report goes.
+
+    Raises:
+        ModuleNotFoundError: the extra `review` is not installed.
+        OSError: the report can't be written.
+    """
+    from audit.review import diff_views  # noqa: PLC0415 - needs the extra
+    from audit.review.check import check  # noqa: PLC0415
+    from audit.review.diff import compare  # noqa: PLC0415
+    from audit.review.report import write_report  # noqa: PLC0415
+
+    blocks = deque(diff_views.as_text(old, new, compare(old, new), diff_views.Tally()))
+    yield from (blocks.popleft() for _ in range(min(_BLOCKS, len(blocks))))
+    if blocks:
+        yield f"… and so on: webex-audit diff previous latest\n\n{blocks[-1]}"
+    checks = check(new, old, Settings().check, today=Clock().now().date())
+    yield ""
+    for result in sorted(checks.results, key=lambda each: (each.rule.severity.rank, each.rule.rule_id)):
+        told = f"{len(result.findings)} findings" if result.status == "failed" else result.reason or result.status
+        yield f"{result.rule.severity:<9} {result.rule.rule_id:<30} {told}"
+    with atomic_file(path) as file:
+        file.write(write_report(new, checks, compare(old, new), old).encode())

@@ -238,12 +238,16 @@ def test_the_demo_needs_nothing_and_leaves_a_snapshot(
     assert result.code == 0
     (path,) = re.findall(r"open (\S+): who may open a microphone", result.out)
     assert (tmp_path / path).read_text().startswith('"org_id","entity_type"')
-    (path,) = re.findall(r"open (\S+): how users join the audio", result.out)
+    (path,) = re.findall(r"open (\S+): how users join meetings", result.out)
     assert (tmp_path / path).read_text().startswith('"org_id","entity_type"')
     small = ["--workspaces", 5, "--people", 5, "--faults", "", "--json"]
-    first, second = json.loads(webex_audit("demo", *small).out)
-    assert [len(first["orgs"]), len(second["orgs"])] == [2, 1]
-    assert second["tables"].keys() == {"coverage", "audio_options"}
+    found = json.loads(webex_audit("demo", *small).out)
+    assert [len(snapshot["orgs"]) for snapshot in found] == [1, 2, 2]
+    assert found[0]["tables"].keys() == {"coverage", "audio_options"}
+    (report,) = re.findall(r"open (\S+): the report", result.out)
+    assert (tmp_path / report).read_text().startswith("<!doctype html>")
+    assert re.search(r"\d+ rooms changed.*\d+ members added", result.out)
+    assert re.search(r"high +two-way-auto-answer +\d+ findings", result.out)
     assert webex_audit("demo", "--faults", "nonsense").code == 2
 
 

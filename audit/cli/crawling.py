@@ -1,0 +1,126 @@
+"""The commands that ask the API: `run` and `doctor`."""
+
+import os
+import shlex
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import Any
+
+import click
+
+from audit import config, job, metrics, process, summary
+from audit import doctor as diagnosis
+from audit.cli import options
+from audit.cli.group import cli, exit_code, print_result, print_snapshot, settings_of
+from audit.clock import Clock
+from audit.console import show_progress
+from audit.credentials import find_tokens
+from audit.errors import AuditError, UsageError
+from audit.plan import plan
+from audit.review import signing
+from audit.scope import retried_scope, scope_of
+from audit.selection import select, select_users
+from audit.snapshot.reader import Snapshot, find_snapshot
+
+
+@cli.command()
+@options.scope_options
+@click.option("--workspace-id", "workspace_ids", multiple=True, metavar="ID", help="Only this one; may be repeated.")
+@click.option("--ids-from", metavar="FILE", help="Only the ids in this file, one a line; - is standard input.")
+@click.option("--user", "emails", multiple=True, metavar="EMAIL", help="Audio options of this user; may be repeated.")
+@click.option("--users-from", metavar="FILE", help="Of the mail addresses in this file, one a line; - as above.")
+@options.flag("output.formats", multiple=True, type=options.choice(config.FormatName), help="May be repeated.")
+@options.flag("output.csv_per_org", is_flag=True, help="CSV for each organization, not one for all.")
+@options.flag("output.allow_partial", is_flag=True, help="Exit with 0 where the snapshot is partial.")
+@options.flag("pace.max_rate", type=float, metavar="N", help="Requests a second, never exceeded. [default: no ceiling]")
+@options.flag("pace.concurrency", type=int, metavar="N", help="Requests at once.")
+@options.flag(
+    "run.deadline", metavar="TIME", help="Stop in order, resumable, after a time such as 45m. [default: none]"
+)
+@click.option("--resume", is_flag=True, help="Go on with the newest unfinished run, if there is one.")
+@click.option("--retry-failed", metavar="SNAPSHOT", help="Keep its complete answers, and ask for the others again.")
+@click.option("--dry-run", is_flag=True, help="Take the inventory; tell requests, time and scopes; crawl nothing.")
+@options.flag(
+    "run.metrics_file", metavar="FILE", help="Write metrics for Prometheus' textfile collector. [default: none]"
+)
+@options.api_options
+@options.config_options
+@options.json_option
+@options.logging_options
+def run(
+    workspace_ids: tuple[str, ...],
+    ids_from: str | None,
+    emails: tuple[str, ...],
+    users_from: str | None,
+    retry_failed: str | None,
+    *,
+    resume: bool,
+    dry_run: bool,
+    as_json: bool,
+    **given: Any,
+) -> int:
+    """Crawl one or many organizations and commit a snapshot.
+
+    The access token is read from WEBEX_ACCESS_TOKEN, or from a file (--token-file).
+    """
+    settings, console, verbosity = settings_of(given)
+    selections = (*workspace_ids, ids_from, *emails, users_from)
+    if retry_failed and (any(selections) or dry_run):
+        raise UsageError("--retry-failed has its own scope: leave out what selects entities, and --dry-run")
+    if ids_from == users_from == "-":
+        raise UsageError("--ids-from and --users-from can't both read standard input")
+    stdin = " (and the same lines on standard input)" if "-" in (ids_from, users_from) else ""
+    clock = Clock()
+    with metrics.recorded(settings.run.metrics_file, settings.output.folder) as record:
+        seal = signing.seal_with(settings.sign.key_file)
+        tokens = find_tokens(settings.webex, os.environ, clock, file_is_flag=given["webex__token_file"] is not None)
+        earlier = find_snapshot(settings.output.folder, retry_failed) if retry_failed else None
+        if earlier:
+            scope = retried_scope(earlier)
+        else:
+            wanted = select(workspace_ids, ids_from, sys.stdin)
+            scope = scope_of(settings, wanted, select_users(emails, users_from, sys.stdin))
+        if dry_run:
+            found = process.run_until_signal(plan(settings, tokens, scope, clock=clock))
+            print_result(summary.as_json(asdict(found)) if as_json else summary.render_plan(found))
+            return 0
+        with show_progress(console, settings.log.format, verbosity) as progress, _resume_hint(earlier, stdin):
+            work = job.run(settings, tokens, scope, is_resuming=resume, progress=progress, clock=clock, seal=seal)
+            snapshot = process.run_until_signal(work)
+        record(snapshot)
+    code = exit_code(snapshot, allow_partial=settings.output.allow_partial)
+    print_snapshot(snapshot, as_json=as_json, is_quiet=verbosity == "quiet")
+    return code
+
+
+@contextmanager
+def _resume_hint(earlier: Snapshot | None, stdin: str) -> Iterator[None]:
+    """Tell the exact command that goes on with a run that stopped."""
+    try:
+        yield
+    except AuditError as error:
+        if error.is_resumable:
+            arguments = [*click.get_current_context().obj]
+            if earlier and "--retry-failed" in arguments:
+                # By then, `latest` may be another one.
+                arguments[arguments.index("--retry-failed") + 1] = earlier.manifest.snapshot_id
+            command = shlex.join(["webex-audit", *arguments, *([] if "--resume" in arguments else ["--resume"])])
+            error.args = (f"{error}; go on with: {command}{stdin}",)
+        raise
+
+
+@cli.command()
+@options.scope_options
+@options.api_options
+@options.config_options
+@options.json_option
+@options.logging_options
+def doctor(*, as_json: bool, **given: Any) -> int:
+    """Check configuration, token, scopes, organizations and output, and say what to do about each fault."""
+    settings, _, _ = settings_of(given)
+    file_is_flag = given["webex__token_file"] is not None
+    checks = process.run_until_signal(diagnosis.examine(settings, os.environ, Clock(), file_is_flag=file_is_flag))
+    print_result(summary.as_json(diagnosis.as_data(checks)) if as_json else summary.render_checks(checks))
+    return diagnosis.exit_code(checks)

@@ -1,0 +1,164 @@
+"""The commands of the review: `check`, `diff`, `query`, `report`. What they need comes with the extra `review`."""
+
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import nullcontext
+from typing import Any
+
+import click
+
+from audit import summary
+from audit.cli import options
+from audit.cli.group import cli, print_all, print_result, settings_of
+from audit.clock import Clock
+from audit.console import printable
+from audit.errors import FOUND_EXIT_CODE, UsageError
+from audit.files import atomic_file, expand
+from audit.review import needs_extra
+from audit.review.finding import Severity
+from audit.snapshot.reader import find_snapshot
+
+
+@cli.command()
+@click.argument("snapshot", default="latest")
+@options.flag("check.rules_dir", metavar="DIR", help="Folder of your own rules, *.sql.")
+@options.flag("check.exceptions_file", metavar="FILE", help="TOML file of findings that are accepted for a time.")
+@click.option(
+    "--against", metavar="SNAPSHOT", help="The snapshot to compare with. [default: the one before, of the same scope]"
+)
+@click.option(
+    "--fail-on",
+    default="low",
+    show_default=True,
+    type=click.Choice([str(each) for each in Severity]),
+    help="Exit with 1 where a finding of this severity, or a worse one, is left.",
+)
+@click.option(
+    "--format",
+    "form",
+    default="text",
+    show_default=True,
+    type=click.Choice(["text", "json", "csv", "ocsf", "junit"]),
+    help="Form of the result.",
+)
+@options.config_options
+@options.json_option
+@options.logging_options
+def check(snapshot: str, against: str | None, fail_on: str, form: Any, *, as_json: bool, **given: Any) -> int:
+    """Check a snapshot by rules: SNAPSHOT is a path, an id, 'latest' (the default) or 'previous'."""
+    settings, _, _ = settings_of(given)
+    with needs_extra():
+        from audit.review.check import check as apply_rules  # noqa: PLC0415 - needs the extra
+        from audit.review.comparable import find_before  # noqa: PLC0415
+        from audit.review.formats import FORMATS  # noqa: PLC0415
+    found = find_snapshot(settings.output.folder, snapshot)
+    previous = find_snapshot(settings.output.folder, against) if against else find_before(found)
+    now = Clock().now()
+    result = apply_rules(found, previous, settings.check, today=now.date())
+    print_result(FORMATS["json" if as_json else form](result, now))
+    is_found = any(each.severity.rank <= Severity(fail_on).rank for each in result.findings)
+    return FOUND_EXIT_CODE if is_found else 0
+
+
+@cli.command()
+@click.argument("snapshot", default="latest")
+@options.flag("check.rules_dir", metavar="DIR", help="Folder of your own rules, *.sql.")
+@options.flag("check.exceptions_file", metavar="FILE", help="TOML file of findings that are accepted for a time.")
+@click.option(
+    "--against",
+    metavar="SNAPSHOT",
+    help="Tell what changed since this one. [default: the one before, of the same scope]",
+)
+@click.option(
+    "--format", "kind", type=click.Choice(["html", "xlsx"]), default="html", show_default=True, help="Of the file."
+)
+@click.option("--file", metavar="FILE", help="Where to. [default: <snapshot id>.html or .xlsx in this folder]")
+@options.config_options
+@options.json_option
+@options.logging_options
+def report(snapshot: str, against: str | None, kind: str, file: str | None, *, as_json: bool, **given: Any) -> int:
+    """Write a snapshot as one HTML file that reviewers read, or as a workbook."""
+    settings, _, _ = settings_of(given)
+    with needs_extra():
+        from audit.review.check import check as apply_rules  # noqa: PLC0415 - needs the extra
+        from audit.review.comparable import find_before  # noqa: PLC0415
+        from audit.review.diff import compare  # noqa: PLC0415
+        from audit.review.report import write_report, write_workbook  # noqa: PLC0415
+    found = find_snapshot(settings.output.folder, snapshot)
+    earlier = find_snapshot(settings.output.folder, against) if against else find_before(found)
+    checks = apply_rules(found, earlier, settings.check, today=Clock().now().date())
+    changes = compare(earlier, found) if earlier else None
+    path = expand(file or f"{found.manifest.snapshot_id}.{kind}")
+    try:
+        if kind == "xlsx":
+            write_workbook(found, checks, changes, earlier, path)
+        else:
+            with atomic_file(path) as stream:
+                stream.write(write_report(found, checks, changes, earlier).encode())
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}: name another place with --file") from None
+    print_result(summary.as_json({"path": str(path)}) if as_json else printable(str(path)))
+    return 0
+
+
+@cli.command()
+@click.argument("old")
+@click.argument("new")
+@click.option("--csv", "as_csv", is_flag=True, help="Print the differences as CSV.")
+@click.option("--exit-code", is_flag=True, help="Exit with 1 where there are differences; an unknown one counts.")
+@options.config_options
+@options.json_option
+@options.logging_options
+def diff(old: str, new: str, *, as_csv: bool, exit_code: bool, as_json: bool, **given: Any) -> int:
+    """Tell what changed between two snapshots: each is a path, an id, 'latest' or 'previous'.
+
+    What was not answered, or not asked for, is unknown and never removed.
+    """
+    settings, _, _ = settings_of(given)
+    if as_csv and as_json:
+        raise UsageError("--csv and --json can't both be printed")
+    with needs_extra():
+        from audit.review import diff_views  # noqa: PLC0415 - needs the extra
+        from audit.review.diff import compare  # noqa: PLC0415
+    before, after = (find_snapshot(settings.output.folder, name) for name in (old, new))
+    tally = diff_views.Tally()
+    changes = compare(before, after)
+    if as_csv:
+        blocks = diff_views.as_csv(changes, tally)
+    else:
+        view = diff_views.as_json if as_json else diff_views.as_text
+        blocks = view(before, after, changes, tally)
+    print_all(f"{block}\n" for block in blocks)
+    return FOUND_EXIT_CODE if exit_code and tally.differences else 0
+
+
+@cli.command()
+@click.argument("snapshot", default="latest")
+@click.argument("sql", required=False)
+@click.option("--csv", "as_csv", is_flag=True, help="Print the result as CSV.")
+@options.config_options
+@options.json_option
+@options.logging_options
+def query(snapshot: str, sql: str | None, *, as_csv: bool, as_json: bool, **given: Any) -> None:
+    """Ask a snapshot in SQL (DuckDB): one SELECT statement over its tables; without SQL, list these.
+
+    SNAPSHOT is a path, an id, 'latest' or 'previous'. SQL can read the tables and nothing else.
+    """
+    if as_csv and as_json:
+        raise UsageError("--csv and --json can't both be printed")
+    settings, _, _ = settings_of(given)
+    with needs_extra():
+        from audit.review import query as queries  # noqa: PLC0415 - needs the extra
+        from audit.review import rows  # noqa: PLC0415
+    found = find_snapshot(settings.output.folder, snapshot)
+
+    def as_table(schema: Any, batches: Any) -> Iterator[str]:
+        width = shutil.get_terminal_size().columns if sys.stdout and sys.stdout.isatty() else None
+        return rows.as_text(schema, batches, width)
+
+    render = rows.as_csv if as_csv else rows.as_json if as_json else as_table
+    with queries.ask(found, sql) if sql is not None else nullcontext(queries.list_columns(found)) as result:
+        encoding = "utf-8" if as_csv or as_json else None
+        is_list = sql is None and not (as_csv or as_json)
+        print_all(queries.describe_tables(found) if is_list else render(result.schema, result.batches), encoding)

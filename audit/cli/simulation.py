@@ -1,0 +1,140 @@
+"""The commands that need no account: `demo` and `simulate`."""
+
+import asyncio
+import math
+import os
+import shlex
+from functools import partial
+from typing import Any
+
+import click
+
+from audit import process, summary
+from audit.cli import options
+from audit.cli.group import cli, exit_code, print_all, print_result, settings_of
+from audit.console import printable, show_progress
+from audit.demo import demonstrate, review
+from audit.errors import UsageError
+from audit.review import needs_extra
+from audit.simulator import app as simulator
+from audit.simulator import faults
+from audit.simulator.limit import LimitKind
+from audit.simulator.organization import Organization
+from audit.snapshot.reader import Snapshot
+
+
+@cli.command()
+@click.option(
+    "--output", default="webex-audit-demo", show_default=True, metavar="DIR", help="Folder for the snapshots."
+)
+@options.simulation_options
+@click.option("--faults", "fault_spec", default="all=0.005,quirks", show_default=True, help="As in 'simulate'.")
+@options.json_option
+@options.logging_options
+def demo(output: str, fault_spec: str, *, as_json: bool, **given: Any) -> int:
+    """Audit simulated organizations: the whole chain, without an account."""
+    own, customers = _organizations(given)
+    settings, console, verbosity = settings_of({**given, "config_file": os.devnull})
+    simulation = simulator.Simulation(own, _faults(fault_spec, given["seed"]), customers=customers)
+    show = partial(show_progress, console, settings.log.format, verbosity)
+    found = process.run_until_signal(demonstrate(simulation, output, show))
+    code = max(exit_code(snapshot, allow_partial=False) for snapshot in found)
+    if as_json:
+        print_result(summary.as_json([summary.describe(snapshot) for snapshot in found]))
+    elif verbosity != "quiet":
+        _tell(found, output)
+    return code
+
+
+def _tell(found: list[Snapshot], output: str) -> None:
+    audio, old, new = found
+    print_result("\n\n".join(map(summary.render, found)))
+    report = new.path.parent / f"{new.path.name}.html"
+    with needs_extra():
+        print_result("\nwhat changed between the last two:\n")
+        print_all(f"{line}\n" for line in review(old, new, report))
+    first, second, third = (
+        shlex.quote(printable(str(path)))
+        for path in (new.path / "push_to_talk_members.csv", audio.path / "audio_options.csv", report)
+    )
+    print_result(f"\nopen {third}: the report, for whoever reviews")
+    print_result(f"open {first}: who may open a microphone in which room")
+    print_result(f"open {second}: how users join meetings, and whether by a sound PIN")
+    print_result(f"look again with: webex-audit check --output {shlex.quote(printable(output))}")
+
+
+@cli.command()
+@click.option(
+    "--port", default=0, type=click.IntRange(0, 65_535), help="Port on 127.0.0.1. [default: any that is free]"
+)
+@options.simulation_options
+@click.option("--plain", is_flag=True, help="Documented answers only: no odd members, no hostile names.")
+@click.option("--rate-limit", type=click.FloatRange(0, 1e6, min_open=True), metavar="N", help="Requests a second.")
+@click.option(
+    "--limit-kind",
+    type=options.choice(LimitKind),
+    default="bucket",
+    show_default=True,
+    help="Of --rate-limit: one that refills steadily, or a count for each second.",
+)
+@click.option("--max-page", default=1000, show_default=True, type=click.IntRange(1), help="Items of a page at most.")
+@click.option("--faults", "fault_spec", default="", metavar="SPEC", help="What goes wrong, such as all=0.1,quirks.")
+@click.option("--list-faults", is_flag=True, help="Explain --faults, and stop.")
+@options.logging_options
+def simulate(
+    port: int,
+    rate_limit: float | None,
+    limit_kind: Any,
+    max_page: int,
+    fault_spec: str,
+    *,
+    plain: bool,
+    list_faults: bool,
+    **given: Any,
+) -> int:
+    """Serve simulated organizations on this machine until stopped."""
+    if list_faults:
+        print_result(faults.explain())
+        return 0
+    own, customers = _organizations(given, odd=not plain)
+    settings_of({**given, "config_file": os.devnull})
+    if rate_limit is not None and math.isnan(rate_limit):
+        raise UsageError("--rate-limit nan is no rate")
+    simulation = simulator.Simulation(
+        own,
+        _faults(fault_spec, given["seed"]),
+        rate_limit_per_s=rate_limit,
+        limit_kind=limit_kind,
+        max_page=max_page,
+        customers=customers,
+    )
+
+    async def serve() -> None:
+        async with simulator.serve(simulation, port=port) as base_url:
+            print_result(f"export WEBEX_ACCESS_TOKEN={simulator.ADMIN_TOKEN}\nwebex-audit run --base-url {base_url}")
+            await asyncio.Event().wait()
+
+    try:
+        process.serve_until_signal(serve())
+    except OSError as error:
+        raise UsageError(f"port {port} of 127.0.0.1 can't be served: {error.strerror}") from None
+    return 0
+
+
+def _organizations(given: dict[str, Any], *, odd: bool = True) -> tuple[Organization, tuple[Organization, ...]]:
+    """The simulated organization that the token is of, and its customers."""
+    workspaces, people, lines, customers = (
+        given.pop(name) for name in ("workspaces", "people", "virtual_lines", "customers")
+    )
+    seed = given["seed"]
+    others = (
+        Organization(workspaces // 5, seed + each, odd, people // 5, lines // 5) for each in range(1, customers + 1)
+    )
+    return Organization(workspaces, seed, odd, people, lines), tuple(others)
+
+
+def _faults(spec: str, seed: int) -> faults.Faults:
+    try:
+        return faults.parse(spec, seed)
+    except ValueError as error:
+        raise UsageError(f"--faults {spec}: {error}; 'webex-audit simulate --list-faults' explains them") from None

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 import pyarrow as pa
@@ -37,7 +37,7 @@ class Journal(msgspec.Struct, frozen=True):
     """What a run set out to do: `scope` must be the same for a run that resumes it."""
 
     snapshot_id: str
-    started_at: datetime
+    started_at: Annotated[datetime, msgspec.Meta(tz=True)]
     scope: dict[str, Any]
 
 

@@ -6,7 +6,7 @@ A snapshot exists when, and only when, its `manifest.json` does.
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -113,8 +113,8 @@ class Manifest(msgspec.Struct, frozen=True):
     snapshot_id: str
     tool: Tool
     status: Status
-    started_at: datetime
-    finished_at: datetime
+    started_at: Annotated[datetime, msgspec.Meta(tz=True)]
+    finished_at: Annotated[datetime, msgspec.Meta(tz=True)]
     base_url: str
     scope: Scope
     orgs: list[Org]

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
+import hypothesis
 import pytest
 
 from audit import process
@@ -28,6 +29,10 @@ from audit.snapshot.reader import Snapshot
 from audit.webex.tokens import StaticTokens, Token
 
 T = TypeVar("T")
+
+# A busy machine is slow, and no fault of a test.
+hypothesis.settings.register_profile("patient", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("patient")
 
 #: How long the virtual loop waits in real time for what is under way (a socket, a thread) before it
 #: moves its clock to the next timer.

@@ -95,7 +95,7 @@ class Lasting(Where):
     """One kind of fault, for good, for a third of the URLs of settings."""
 
     def __init__(self, kind: str, seed: int) -> None:
-        super().__init__(kind, "/features/pushToTalk", "/pushToTalk", "/meetingPreferences/audio")
+        super().__init__(kind, "/features/pushToTalk", "/pushToTalk", "/meetingPreferences/audio?userEmail=user")
         self._share = parse(f"{kind}=0.33!", seed)
 
     def next(self, url: str) -> str | None:

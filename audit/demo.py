@@ -53,13 +53,14 @@ async def demonstrate(simulation: Simulation, output: str, show: Callable[[], Pr
     return snapshots
 
 
-def review(old: Snapshot, new: Snapshot, path: Path) -> Iterator[str]:
+def review(old: Snapshot, new: Snapshot, path: Path, hint: str) -> Iterator[str]:
     """What changed between two snapshots, what the rules say of the new one, and a report.
 
     Args:
         old: the earlier snapshot.
         new: the later one.
         path: where the report goes.
+        hint: the command that tells all that changed.
 
     Raises:
         ModuleNotFoundError: the extra `review` is not installed.
@@ -73,7 +74,7 @@ def review(old: Snapshot, new: Snapshot, path: Path) -> Iterator[str]:
     blocks = deque(diff_views.as_text(old, new, compare(old, new), diff_views.Tally()))
     yield from (blocks.popleft() for _ in range(min(_BLOCKS, len(blocks))))
     if blocks:
-        yield f"… and so on: webex-audit diff previous latest\n\n{blocks[-1]}"
+        yield f"… and so on: {hint}\n\n{blocks[-1]}"
     checks = check(new, old, Settings().check, today=Clock().now().date())
     yield ""
     for result in sorted(checks.results, key=lambda each: (each.rule.severity.rank, each.rule.rule_id)):

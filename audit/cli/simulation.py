@@ -11,7 +11,7 @@ import click
 
 from audit import process, summary
 from audit.cli import options
-from audit.cli.group import cli, exit_code, print_all, print_result, settings_of
+from audit.cli.group import cli, exit_code, print_result, settings_of
 from audit.console import printable, show_progress
 from audit.demo import demonstrate, review
 from audit.errors import UsageError
@@ -20,7 +20,6 @@ from audit.simulator import app as simulator
 from audit.simulator import faults
 from audit.simulator.limit import LimitKind
 from audit.simulator.organization import Organization
-from audit.snapshot.reader import Snapshot
 
 
 @cli.command()
@@ -39,28 +38,23 @@ def demo(output: str, fault_spec: str, *, as_json: bool, **given: Any) -> int:
     show = partial(show_progress, console, settings.log.format, verbosity)
     found = process.run_until_signal(demonstrate(simulation, output, show))
     code = max(exit_code(snapshot, allow_partial=False) for snapshot in found)
+    audio, old, new = found
+    report = new.path.parent / f"{new.path.name}.html"
+    place = shlex.quote(printable(output))
+    with needs_extra():
+        reviewed = list(review(old, new, report, f"webex-audit diff previous latest --output {place}"))
     if as_json:
         print_result(summary.as_json([summary.describe(snapshot) for snapshot in found]))
     elif verbosity != "quiet":
-        _tell(found, output)
+        print_result("\n\n".join(map(summary.render, found)))
+        print_result("\n".join(["\nwhat changed between the last two:\n", *reviewed]))
+        paths = (report, new.path / "push_to_talk_members.csv", audio.path / "audio_options.csv")
+        first, second, third = (shlex.quote(printable(str(path))) for path in paths)
+        print_result(f"\nopen {first}: the report, for whoever reviews")
+        print_result(f"open {second}: who may open a microphone in which room")
+        print_result(f"open {third}: how users join meetings, and whether by a sound PIN")
+        print_result(f"look again with: webex-audit check --output {place}")
     return code
-
-
-def _tell(found: list[Snapshot], output: str) -> None:
-    audio, old, new = found
-    print_result("\n\n".join(map(summary.render, found)))
-    report = new.path.parent / f"{new.path.name}.html"
-    with needs_extra():
-        print_result("\nwhat changed between the last two:\n")
-        print_all(f"{line}\n" for line in review(old, new, report))
-    first, second, third = (
-        shlex.quote(printable(str(path)))
-        for path in (new.path / "push_to_talk_members.csv", audio.path / "audio_options.csv", report)
-    )
-    print_result(f"\nopen {third}: the report, for whoever reviews")
-    print_result(f"open {first}: who may open a microphone in which room")
-    print_result(f"open {second}: how users join meetings, and whether by a sound PIN")
-    print_result(f"look again with: webex-audit check --output {shlex.quote(printable(output))}")
 
 
 @cli.command()

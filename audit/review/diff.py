@@ -81,8 +81,7 @@ def _reason(kind: str, old_state: str | None, new_state: str | None) -> str | No
 
 def _prepare(connection: duckdb.DuckDBPyConnection, old: Snapshot, new: Snapshot) -> None:
     """Create what the differences are read from."""
-    for schema, name, snapshot in ((PREVIOUS, "old_coverage", old), (CURRENT, "new_coverage", new)):
-        _refuse_without_tables(snapshot)
+    for schema, name in ((PREVIOUS, "old_coverage"), (CURRENT, "new_coverage")):
         if COVERAGE in table_names(connection, schema):
             connection.execute(f"CREATE TEMP VIEW {name} AS FROM {schema}.{COVERAGE}")
         else:
@@ -91,14 +90,6 @@ def _prepare(connection: duckdb.DuckDBPyConnection, old: Snapshot, new: Snapshot
     _run(connection, "diff.sql")
     if MEMBERS in _in_both(connection):
         _run(connection, "diff_members.sql")
-
-
-def _refuse_without_tables(snapshot: Snapshot) -> None:
-    """A table that is lost would make all its rows seem removed."""
-    manifest = snapshot.manifest
-    names = {COVERAGE, *manifest.scope.datasets, *([MEMBERS] if "push_to_talk" in manifest.scope.datasets else [])}
-    for name in sorted(names - manifest.tables.keys()):
-        raise UsageError(f"snapshot {manifest.snapshot_id} lacks the table {name}, which its scope promises")
 
 
 def _tell_scopes(connection: duckdb.DuckDBPyConnection, old: Manifest, new: Manifest) -> None:

@@ -10,7 +10,9 @@ from typing import Any
 
 import duckdb
 
+from audit.datasets import DATASETS
 from audit.errors import UsageError
+from audit.snapshot.coverage import COVERAGE
 from audit.snapshot.reader import Snapshot
 
 #: The schema of the snapshot under review, and that of the one it is compared with.
@@ -34,17 +36,17 @@ _TABLE_FUNCTIONS = frozenset({"generate_series", "json_each", "json_tree", "rang
 def open_tables(snapshot: Snapshot, previous: Snapshot | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
     """A DuckDB connection with a view for each table of a snapshot, all columns, `org_id` included.
 
-    Views of `previous` stand in the schema `previous`, and `coverage` of it at the least is there. What does not fit
-    into memory is spilled to a temporary folder. SQL can open the snapshots' Parquet files and nothing else: no other
-    file, no network, no extension, and the settings are locked. Times are in UTC. What could write to those files is
-    kept out by `refuse_writing`: SQL that comes from elsewhere must pass it.
+    Views of `previous` stand in the schema `previous`. What does not fit into memory is spilled to a temporary
+    folder. SQL can open the snapshots' Parquet files and nothing else: no other file, no network, no extension, and
+    the settings are locked. Times are in UTC. What could write to those files is kept out by `refuse_writing`: SQL
+    that comes from elsewhere must pass it.
 
     Args:
         snapshot: the snapshot; its tables are unqualified.
         previous: another one to compare with.
 
     Raises:
-        UsageError: a table has no Parquet, or a file of it is missing or lies elsewhere.
+        UsageError: a table is missing or has no Parquet, or a file of it is missing or lies elsewhere.
     """
     with tempfile.TemporaryDirectory(prefix="webex-audit-") as spill:
         connection = duckdb.connect(config=_CONFIG | {"temp_directory": spill})
@@ -56,6 +58,7 @@ def open_tables(snapshot: Snapshot, previous: Snapshot | None = None) -> Iterato
             paths = []
             for schema, each in ((CURRENT, snapshot), (PREVIOUS, previous)):
                 if each:
+                    _refuse_without_tables(each)
                     paths += _create_views(connection, schema, each)
             connection.execute(f"SET allowed_paths = {_list(paths)}")
             connection.execute("SET enable_external_access = false")
@@ -136,6 +139,17 @@ def table_names(connection: duckdb.DuckDBPyConnection, schema: str = CURRENT) ->
         "SELECT view_name FROM duckdb_views() WHERE schema_name = ? AND NOT internal ORDER BY view_name", [schema]
     ).fetchall()
     return [name for (name,) in rows]
+
+
+def _refuse_without_tables(snapshot: Snapshot) -> None:
+    """Refuse a snapshot that lost a table: its rows would seem not to be."""
+    manifest = snapshot.manifest
+    promised = {
+        COVERAGE,
+        *(table for name in manifest.scope.datasets if name in DATASETS for table in DATASETS[name].tables),
+    }
+    if lost := sorted(promised - manifest.tables.keys()):
+        raise UsageError(f"snapshot {manifest.snapshot_id} lacks the table {lost[0]}, which its scope promises")
 
 
 def _create_views(connection: duckdb.DuckDBPyConnection, schema: str, snapshot: Snapshot) -> list[str]:

@@ -13,4 +13,4 @@ SELECT
         ELSE 'access type ' || access_type
     END AS detail
 FROM push_to_talk
-WHERE allow_auto_answer AND connection_type = 'TWO_WAY'
+WHERE allow_auto_answer AND connection_type = 'TWO_WAY' AND NOT (access_type = 'ALLOW_MEMBERS' AND member_count = 0)

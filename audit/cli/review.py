@@ -56,7 +56,7 @@ def check(snapshot: str, against: str | None, fail_on: str, form: Any, *, as_jso
     previous = find_snapshot(settings.output.folder, against) if against else find_before(found)
     now = Clock().now()
     result = apply_rules(found, previous, settings.check, today=now.date())
-    print_result(FORMATS["json" if as_json else form](result, now))
+    print_all([FORMATS["json" if as_json else form](result, now), "\n"])
     is_found = any(each.severity.rank <= Severity(fail_on).rank for each in result.findings)
     return FOUND_EXIT_CODE if is_found else 0
 

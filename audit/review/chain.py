@@ -7,10 +7,21 @@ from pathlib import Path
 from audit.errors import UsageError
 from audit.files import sha256_of
 from audit.review.fault import Fault, Note
+from audit.snapshot.draft import JOURNAL
 from audit.snapshot.manifest import MANIFEST, Manifest, read_manifest
+from audit.snapshot.prune import REMOVING
 from audit.snapshot.reader import list_snapshots
 
 _SNAPSHOT_ID = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{6}")
+
+
+def lost_manifest(folder: Path) -> Fault | None:
+    """What to tell of the folder of a snapshot whose manifest is gone, and neither unwritten nor being pruned."""
+    marks = (JOURNAL, f"{MANIFEST}{REMOVING}", f"{JOURNAL}{REMOVING}", MANIFEST)
+    is_one = _SNAPSHOT_ID.fullmatch(folder.name) and folder.is_dir() and any(folder.iterdir())
+    if is_one and not any((folder / name).exists() for name in marks):
+        return Fault(f"{folder.name}/{MANIFEST}", "is missing, and other files of the snapshot are still here")
+    return None
 
 
 def check_chain(folder: Path, manifest: Manifest, manifest_sha256: str) -> tuple[list[str], list[Fault | Note]]:
@@ -57,6 +68,9 @@ def _before(output: Path, manifest: Manifest, chain: list[str]) -> Iterator[Faul
                 yield Fault(path, f"has SHA-256 {found}, and {one} names {previous.manifest_sha256}")
             manifest = read_manifest(output / before)
         except FileNotFoundError:
+            if lost := lost_manifest(output / before):
+                yield lost
+                return
             yield Note(f"{before}, the snapshot before {one}, is no longer here: the chain is checked no further")
             return
         except OSError as error:

@@ -1,5 +1,6 @@
 """Checks a snapshot by rules: each runs, or says why it can't."""
 
+import logging
 import re
 import sys
 from datetime import date
@@ -25,6 +26,9 @@ _ROWS = 10_000
 _NOTHING_BEFORE = "there is no earlier snapshot of the same scope to compare with"
 
 
+log = logging.getLogger(__name__)
+
+
 def check(snapshot: Snapshot, previous: Snapshot | None, settings: CheckSettings, *, today: date) -> CheckResult:
     """What the rules say of a snapshot.
 
@@ -47,6 +51,9 @@ def check(snapshot: Snapshot, previous: Snapshot | None, settings: CheckSettings
         facts = _facts(connection, snapshot, why_not)
         _set_variables(connection, settings)
         results = [_run(connection, rule, facts, settings, exceptions) for rule in rules]
+    for entry in exceptions.unused({each.rule.rule_id for each in results if each.status != "skipped"}):
+        whose = entry.entity_id or entry.org_id
+        log.warning("the exception for %s of %s (%s) speaks of no finding", entry.rule, whose, entry.owner)
     return CheckResult(snapshot.manifest.snapshot_id, compared.manifest.snapshot_id if compared else None, results)
 
 

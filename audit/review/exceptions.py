@@ -56,6 +56,7 @@ class Exceptions:
 
     def __init__(self, entries: Iterable[Acceptance], today: date) -> None:
         self._today = today
+        self._used: set[Acceptance] = set()
         self._entries: dict[tuple[str, str | None], list[Acceptance]] = defaultdict(list)
         for entry in sorted(entries, key=lambda each: each.expires, reverse=True):
             self._entries[entry.rule, entry.entity_id].append(entry)
@@ -69,10 +70,16 @@ class Exceptions:
         accepted: list[Finding] = []
         for finding in found:
             entry = self._of(finding)
+            self._used |= {entry} if entry else set()
             is_expired = entry is not None and entry.expires < self._today
             told = msgspec.structs.replace(finding, exception=_told(entry, is_expired=is_expired)) if entry else finding
             (accepted if entry and not is_expired else left).append(told)
         return left, accepted
+
+    def unused(self, rule_ids: Collection[str]) -> list[Acceptance]:
+        """The entries of these rules that speak of no finding."""
+        entries = [entry for each in self._entries.values() for entry in each]
+        return [entry for entry in entries if entry.rule in rule_ids and entry not in self._used]
 
     def _of(self, finding: Finding) -> Acceptance | None:
         """The exception that speaks of a finding and holds the longest."""

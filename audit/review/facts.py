@@ -56,10 +56,18 @@ def add_facts(connection: duckdb.DuckDBPyConnection, manifest: Manifest) -> Fact
     tables = frozenset({"manifest.organizations", "manifest.unlisted"})
     listed = _add_people(connection, manifest)
     total = len(manifest.orgs)
+    partial = _unread(connection, manifest)
     if not listed:
-        return Facts(tables, missing={PEOPLE: _NOT_LISTED})
+        return Facts(tables, {PEOPLE: _NOT_LISTED}, partial)
     told = f"people of {total - listed} of {total} organizations were not in scope, or could not be listed"
-    return Facts(tables | {PEOPLE}, partial={PEOPLE: told} if listed < total else {})
+    return Facts(tables | {PEOPLE}, partial=partial | ({PEOPLE: told} if listed < total else {}))
+
+
+def _unread(connection: duckdb.DuckDBPyConnection, manifest: Manifest) -> dict[str, str]:
+    """The tables that say nothing of an organization, or of a kind of its entities, each with the reason."""
+    unread = [org for org in manifest.orgs if org.status in ("refused", "unanswered") or org.unlisted]
+    reason = f"{len(unread)} of {len(manifest.orgs)} organizations could not be read, or not all of them"
+    return dict.fromkeys(table_names(connection), reason) if unread else {}
 
 
 def _unlisted(manifest: Manifest) -> list[list[str | None]]:

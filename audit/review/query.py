@@ -1,7 +1,5 @@
 """Questions of a user's own to a snapshot, in SQL; and, for whoever asks them, its tables and columns."""
 
-import signal
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -47,7 +45,7 @@ def ask(snapshot: Snapshot, sql: str) -> Iterator[Rows]:
     Raises:
         UsageError: the SQL is wrong, also where only a later row shows it, or a table can't be read.
     """
-    with open_tables(snapshot) as connection, _interruptible(connection):
+    with open_tables(snapshot) as connection:
         refuse_writing(connection, sql, "query")
         try:
             reader = connection.sql(sql).to_arrow_reader(_BATCH_ROWS)
@@ -104,19 +102,4 @@ def _batches(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
 
 
 def _refused(error: Exception) -> UsageError:
-    if isinstance(error, duckdb.InterruptException):
-        raise KeyboardInterrupt from None
     return UsageError(f"query: {told(error)}")
-
-
-@contextmanager
-def _interruptible(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
-    """Let Ctrl-C end a query: DuckDB would compute on, and Python wait for it."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGINT, lambda *_: connection.interrupt())
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)

@@ -66,7 +66,10 @@ def as_json(schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> Iterator[st
     for batch in batches:
         # A tuple to Python, an interval would become a list.
         columns = [_texts(column) if pa.types.is_interval(column.type) else column for column in batch.columns]
-        rows = pa.record_batch(columns, names).to_pylist()
+        try:
+            rows = pa.record_batch(columns, names).to_pylist()
+        except (OverflowError, ValueError):  # a time that Python has none for, such as infinity
+            rows = pa.record_batch([_timeless(column) for column in columns], names).to_pylist()
         if rows:
             yield before + ",\n".join(encoder.encode(row).decode() for row in rows)
             before = ",\n"
@@ -127,6 +130,10 @@ def _cell(text: str) -> str:
 
 def _length(text: str) -> int:
     return len(text) if text.isascii() else cell_len(text)
+
+
+def _timeless(column: pa.Array) -> pa.Array:
+    return pc.cast(column, pa.string()) if pa.types.is_temporal(column.type) else column
 
 
 def _texts(column: pa.Array) -> pa.Array:

@@ -2,7 +2,9 @@
 
 import json
 import re
+import signal
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -48,8 +50,10 @@ def open_tables(snapshot: Snapshot, previous: Snapshot | None = None) -> Iterato
     Raises:
         UsageError: a table is missing or has no Parquet, or a file of it is missing or lies elsewhere.
     """
-    with tempfile.TemporaryDirectory(prefix="webex-audit-") as spill:
+    running: list[duckdb.DuckDBPyConnection] = []
+    with _interruptible(running), tempfile.TemporaryDirectory(prefix="webex-audit-") as spill:
         connection = duckdb.connect(config=_CONFIG | {"temp_directory": spill})
+        running.append(connection)
         try:
             connection.execute("SET TimeZone = 'UTC'")
             # Data goes to standard output, and a bar would stand amid it.
@@ -152,6 +156,33 @@ def _refuse_without_tables(snapshot: Snapshot) -> None:
         raise UsageError(f"snapshot {manifest.snapshot_id} lacks the table {lost[0]}, which its scope promises")
 
 
+@contextmanager
+def _interruptible(running: list[duckdb.DuckDBPyConnection]) -> Iterator[None]:
+    """Let a signal end a query, and what it has spilled be removed: DuckDB would compute on, or all be killed."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    received: list[int] = []
+
+    def stop(number: int, _: object) -> None:
+        received.append(number)
+        for connection in running:
+            connection.interrupt()
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    except Exception:
+        # What DuckDB makes of it is an error of its own.
+        if received:
+            raise KeyboardInterrupt from None
+        raise
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 def _create_views(connection: duckdb.DuckDBPyConnection, schema: str, snapshot: Snapshot) -> list[str]:
     """Make the views of a snapshot; returns the files that they read."""
     found = []
@@ -165,11 +196,15 @@ def _create_views(connection: duckdb.DuckDBPyConnection, schema: str, snapshot: 
             raise UsageError(f"{missing[0]} is missing: 'webex-audit verify' tells what else is")
         if paths:
             files = [str(path) for path in paths]
-            source = f"read_parquet({_list(files)}, hive_partitioning = true, hive_types = {{'org_id': VARCHAR}})"
+            # By the file's own folder: DuckDB's partitioning would read the folders above the snapshot, too.
+            source = f"read_parquet({_list(files)}, hive_partitioning = false, filename = true)"
+            org_id = "regexp_extract(filename, '/org_id=([^/]+)/[^/]+$', 1) AS org_id"
             view = '"' + name.replace('"', '""') + '"'
             try:
-                connection.execute(f"CREATE VIEW {schema}.{view} AS FROM {source} SELECT org_id, * EXCLUDE (org_id)")
-            except duckdb.Error as error:
+                connection.execute(
+                    f"CREATE VIEW {schema}.{view} AS FROM {source} SELECT {org_id}, * EXCLUDE (filename)"
+                )
+            except (duckdb.Error, RuntimeError) as error:  # the latter of a path that is not UTF-8
                 raise UsageError(f"table {name} of snapshot {snapshot.manifest.snapshot_id}: {told(error)}") from None
             found += files
     return found

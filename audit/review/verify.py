@@ -12,7 +12,7 @@ import msgspec
 from audit.console import printable
 from audit.errors import DamagedError, UsageError
 from audit.files import sha256_of
-from audit.review.chain import check_chain
+from audit.review.chain import check_chain, lost_manifest
 from audit.review.contents import check_table
 from audit.review.coverage import check_coverage
 from audit.review.fault import Fault, Note, Verification
@@ -41,7 +41,7 @@ def verify(output: Path, name: str, key: "Ed25519PublicKey | None" = None) -> Ve
         snapshot = find_snapshot(output, name)
     except DamagedError as error:
         fault = Fault(MANIFEST, f"is damaged: {error.reason}")
-        return Verification(error.path.parent.name, str(error.path.parent), faults=[fault])
+        return Verification(error.path.resolve().parent.name, str(error.path.parent), faults=[fault])
     except UsageError:
         if not damaged:
             raise
@@ -55,6 +55,8 @@ def _damaged_manifests(output: Path) -> Iterator[Fault]:
         try:
             if is_committed(folder):
                 read_manifest(folder)
+            elif lost := lost_manifest(folder):
+                yield lost
         except DamagedError as error:
             yield Fault(f"{folder.name}/{MANIFEST}", f"is damaged: {error.reason}")
         except (UsageError, OSError):
@@ -156,7 +158,8 @@ def render(found: Verification) -> str:
     """What came of it, for people: a line for each fault, or one that says what was verified."""
     if found.faults:
         lines = [printable(f"{fault.path}: {fault.message}") for fault in found.faults]
-        return "\n".join([*lines, f"not verified: {printable(found.snapshot_id)}, {len(lines)} faults"])
+        count = "1 fault" if len(lines) == 1 else f"{len(lines)} faults"
+        return "\n".join([*lines, f"not verified: {printable(found.snapshot_id)}, {count}"])
     signed = f", signed by key {found.signed_by}" if found.signed_by else ""
     chain = f", {len(found.chain)} earlier snapshots" if found.chain else ""
     return (

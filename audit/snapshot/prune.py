@@ -25,7 +25,7 @@ from audit.snapshot.reader import Snapshot
 Action = Literal["keep", "remove", "removed", "failed", "left"]
 
 #: What a manifest or a journal is called while its folder is being removed.
-_MARK = ".removing"
+REMOVING = ".removing"
 _SNAPSHOT_ID = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{6}")
 _UNWRITTEN = f".{JOURNAL}.tmp"
 
@@ -138,7 +138,7 @@ def _committed(folder: Path) -> Snapshot | Folder:
 
 def _is_half_removed(folder: Path) -> bool:
     try:
-        return msgspec.json.decode((folder / _MARK).read_bytes(), type=_Id).snapshot_id == folder.name
+        return msgspec.json.decode((folder / REMOVING).read_bytes(), type=_Id).snapshot_id == folder.name
     except (FileNotFoundError, msgspec.DecodeError):
         return False
 
@@ -175,7 +175,7 @@ def _remove(output: Path, folder: Folder) -> Folder:
 
 
 def _take_away(folder: Path) -> None:
-    marked = folder / _MARK
+    marked = folder / REMOVING
     if (folder / MANIFEST).exists():
         # A commit that was cut off leaves the journal, too: without the manifest, it would be a run to resume.
         (folder / JOURNAL).unlink(missing_ok=True)
@@ -184,7 +184,7 @@ def _take_away(folder: Path) -> None:
             (folder / first).replace(marked)
             sync_dir(folder)
     for entry in list(os.scandir(folder)):
-        if entry.name == _MARK:
+        if entry.name == REMOVING:
             continue
         if entry.is_dir(follow_symlinks=False):
             shutil.rmtree(entry.path)

@@ -27,14 +27,21 @@ def list_snapshots(output: Path) -> list[Snapshot]:
     Raises:
         UsageError: the folder may not be looked into.
     """
-    found = []
+    return _scan(output)[0]
+
+
+def _scan(output: Path) -> tuple[list[Snapshot], dict[str, str]]:
+    """The snapshots, the oldest first, and the folders that hold one which can't be read, each with the reason."""
+    found: list[Snapshot] = []
+    unreadable: dict[str, str] = {}
     for folder in _folders(output):
         try:
             if is_committed(folder):
                 found.append(Snapshot(folder, read_manifest(folder)))
         except (UsageError, OSError) as error:
             log.warning("left out: %s", error)
-    return sorted(found, key=lambda each: (each.manifest.started_at, each.manifest.snapshot_id))
+            unreadable[folder.name] = str(error)
+    return sorted(found, key=lambda each: (each.manifest.started_at, each.manifest.snapshot_id)), unreadable
 
 
 def is_committed(folder: Path) -> bool:
@@ -67,7 +74,10 @@ def find_snapshot(output: Path, name: str) -> Snapshot:
     """
     if name in ("latest", "previous"):
         age = 1 if name == "latest" else 2
-        snapshots = list_snapshots(output)
+        snapshots, unreadable = _scan(output)
+        newest = max(unreadable, default="")
+        if newest and (not snapshots or newest > snapshots[-1].path.name):
+            raise UsageError(f"the newest snapshot can't be read: {unreadable[newest]}; name another one by its id")
         if len(snapshots) < age:
             raise UsageError(f"no {name} snapshot: {output} holds {len(snapshots)}; name the folder with --output")
         return snapshots[-age]

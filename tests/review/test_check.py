@@ -260,8 +260,8 @@ def test_where_people_of_one_organization_only_were_listed_nobody_passes(audit: 
         "member-no-longer-exists",
     )
     reason = "people of 1 of 2 organizations were not in scope, or could not be listed"
-    assert (found.status, len(found.findings), found.reason) == ("failed", 1, reason)
-    assert (clean.status, clean.reason) == ("skipped", reason)
+    assert (found.status, len(found.findings), (found.reason or "").endswith(reason)) == ("failed", 1, True)
+    assert (clean.status, (clean.reason or "").endswith(reason)) == ("skipped", True)
 
 
 def test_only_a_snapshot_of_the_same_scope_is_compared_with(audit: Audit) -> None:

@@ -23,6 +23,7 @@ from audit.review.rows import as_csv, as_json, as_text
 from audit.review.tables import open_tables, refuse_writing, table_names
 from audit.simulator.app import Simulation
 from audit.simulator.organization import Organization
+from audit.snapshot.coverage import COVERAGE_SCHEMA
 from audit.snapshot.manifest import FileEntry, write_manifest
 from audit.snapshot.reader import Snapshot, find_snapshot
 
@@ -337,3 +338,42 @@ def test_ctrl_c_ends_a_long_query(snapshot: Snapshot) -> None:
 
     with pytest.raises(KeyboardInterrupt):
         next(interrupt())
+
+
+def test_folders_above_a_snapshot_add_nothing_to_its_tables(snapshot: Snapshot, tmp_path: Path) -> None:
+    with ask(snapshot, "SELECT org_id, outcome FROM coverage ORDER BY ALL") as rows:
+        expected = "".join(as_csv(rows.schema, rows.batches))
+    folder = tmp_path / "env=prod" / "outcome=ok" / "org_id=abc"
+    folder.mkdir(parents=True)
+    moved = Snapshot(snapshot.path.rename(folder / snapshot.path.name), snapshot.manifest)
+    with ask(moved, "SELECT org_id, outcome FROM coverage ORDER BY ALL") as rows:
+        assert "".join(as_csv(rows.schema, rows.batches)) == expected
+    with ask(moved, "SELECT * FROM coverage") as rows:
+        assert rows.schema.names == COVERAGE_SCHEMA.names
+
+
+@pytest.mark.parametrize("value", ["timestamp 'infinity'", "date '20000-01-01'", "date '0044-01-01 (BC)'"])
+def test_times_that_python_has_none_for_are_texts_in_json(value: str, snapshot: Snapshot) -> None:
+    with ask(snapshot, f"SELECT {value} AS t, 1 AS n") as rows:
+        (row,) = json.loads("".join(as_json(rows.schema, rows.batches)))
+    assert isinstance(row["t"], str)
+
+
+def test_a_signal_ends_a_query_and_leaves_nothing_behind(snapshot: Snapshot, tmp_path: Path) -> None:
+    (tmp_path / "spill").mkdir()
+    environment = os.environ | {"TMPDIR": str(tmp_path / "spill")}
+    command = [
+        sys.executable,
+        "-m",
+        "audit",
+        "query",
+        str(snapshot.path),
+        "SELECT count(*) FROM range(100000000000000)",
+    ]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment) as running:
+        while not list((tmp_path / "spill").glob("webex-audit-*")):
+            assert running.poll() is None
+        running.send_signal(signal.SIGTERM)
+        _, err = running.communicate(timeout=60)
+    assert (running.returncode, b"interrupted" in err) == (5, True)
+    assert list((tmp_path / "spill").iterdir()) == []

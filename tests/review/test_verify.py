@@ -501,3 +501,14 @@ def test_any_rows_are_found_alike_in_parquet_and_csv(folders: Iterator[Path], ro
     other = write_table(folder, "u", schema, [("o", [table])], FORMATS)
     lost = msgspec.structs.replace(other, digest="0")
     assert [type(each) for each in check_table(folder, "u", lost)] == [Fault]
+
+
+def test_a_snapshot_that_lost_its_manifest_is_a_fault(audit: Callable[..., Snapshot], tmp_path: Path) -> None:
+    output = tmp_path / "out"
+    first, second, third = (audit(Simulation(Organization(5))) for _ in range(3))
+    (second.path / MANIFEST).rename(tmp_path / "away")
+    lines = [fault.path for fault in verify(output, third.path.name).faults]
+    assert f"{second.path.name}/{MANIFEST}" in lines or third.manifest.previous.snapshot_id != second.path.name  # type: ignore[union-attr]
+    assert f"{second.path.name}/{MANIFEST}" in [fault.path for fault in verify(output, "latest").faults]
+    shutil.rmtree(second.path)
+    assert verify(output, first.path.name).faults == []

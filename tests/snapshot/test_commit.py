@@ -76,3 +76,14 @@ def test_what_may_not_be_looked_into_is_told(tmp_path: Path) -> None:
 )
 def test_a_full_disk_is_no_wrong_configuration(tmp_path: Path, code: int, exit_code: int) -> None:
     assert unwritable(tmp_path, OSError(code, os.strerror(code))).exit_code == exit_code
+
+
+def test_the_latest_is_not_an_older_one_where_the_newest_can_not_be_read(tmp_path: Path) -> None:
+    for hour in (1, 2):
+        commit_parts(tmp_path, [], [], NOW.replace(hour=hour))
+    newest = max(tmp_path.glob(f"*/{MANIFEST}"))
+    newest.write_text(newest.read_text().replace('"format_version": 1', '"format_version": 99'))
+    for name in ("latest", "previous"):
+        with pytest.raises(UsageError, match=r"the newest snapshot can't be read: .*name another one by its id"):
+            find_snapshot(tmp_path, name)
+    assert len(list_snapshots(tmp_path)) == 1

@@ -3,7 +3,9 @@
 import base64
 import hashlib
 import re
+import sys
 from collections.abc import Callable, Iterable
+from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
@@ -17,18 +19,23 @@ import pyarrow.csv as pcsv
 import pyarrow.parquet as pq
 import pytest
 
+from audit.console import printable
 from audit.errors import UsageError
 from audit.files import sha256_of
 from audit.review.change import Change
+from audit.review.diff import compare
+from audit.review.diff_views import Tally, as_text
 from audit.review.finding import CheckResult, Finding, Rule, RuleResult, Severity
 from audit.review.report import write_report, write_workbook
 from audit.review.report.charts import Bar, stacked_bars
 from audit.review.report.html import name
+from audit.review.report.wording import day, minute
 from audit.review.tables import open_tables
 from audit.simulator import names
-from audit.simulator.app import Simulation
+from audit.simulator.app import ADMIN_TOKEN, Simulation
 from audit.simulator.faults import parse
 from audit.simulator.organization import Organization
+from audit.simulator.simulation import ADMIN_SCOPES
 from audit.snapshot.reader import Snapshot
 
 Audit = Callable[..., Snapshot]
@@ -61,6 +68,10 @@ def _seen(html: str) -> str:
     body = re.sub(r"<(style|script).*?</\1>", "", html, flags=re.DOTALL)
     body = re.sub(r"</(td|th|li|p|dt|dd|div|h[1-6])>", " ", body)
     return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", "", body))
+
+
+def _without(*scopes: str) -> dict[str, frozenset[str]]:
+    return {ADMIN_TOKEN: ADMIN_SCOPES - set(scopes)}
 
 
 def _organization(**sizes: int) -> Organization:
@@ -265,6 +276,77 @@ def test_a_room_says_since_when_as_far_as_two_snapshots_can(audit: Audit) -> Non
     assert len({each.split(" ")[0] for each in told}) >= 2
 
 
+def _since(new: Snapshot, old: Snapshot) -> set[str]:
+    """What the report says of rooms of which it does not know since when."""
+    table = re.findall('data-label="Since">(.*?)</td>', write_report(new, None, None, old), flags=re.DOTALL)
+    return {_seen(each) for each in table if "or earlier" not in each and "changed" not in each}
+
+
+def test_a_room_of_an_organization_that_was_refused_is_not_called_unlisted(audit: Audit) -> None:
+    own, customer = _organization(workspaces=4), Organization(workspaces=4, seed=2)
+    refused = frozenset({customer.org_id})
+    old = audit(Simulation(own, customers=(customer,), refused_organizations=refused), **{"scope.all_orgs": True})
+    new = audit(Simulation(own, customers=(customer,)), **{"scope.all_orgs": True})
+    (told,) = _since(new, old)
+    assert told.startswith("not known on ")
+    assert told.endswith(": the organization was refused")
+    assert "not known on " not in str(_since(new, new))
+
+
+def test_a_room_of_a_kind_that_was_not_asked_for_is_not_called_unlisted(audit: Audit) -> None:
+    old = audit(Simulation(_organization()), **{"scope.entities": ["workspace"]})
+    told = _since(audit(Simulation(_organization()), **_KINDS), old)
+    assert {each.partition(": ")[2] for each in told} == {
+        "Person was not asked for",
+        "Virtual line was not asked for",
+    }
+
+
+def test_a_kind_that_could_not_be_listed_is_told_in_the_verdict_and_of_its_rooms(audit: Audit) -> None:
+    tokens = _without("spark-admin:people_read")
+    old = audit(Simulation(_organization(), tokens=tokens), **_KINDS)
+    verdict, _, rest = write_report(old, None, None, None).partition("<nav")
+    assert "Partial person of 1 organization could not be listed" in _seen(verdict)
+    assert "All that could be listed was answered, but person of 1 organization could not be listed." in _seen(rest)
+    (told,) = _since(audit(Simulation(_organization()), **_KINDS), old)
+    assert told.endswith(": Person could not be listed")
+
+
+@pytest.mark.parametrize(("outcome", "told"), [("not_licensed", "no licence on"), ("not_found", "not found on")])
+def test_a_complete_answer_without_settings_is_told_as_what_it_was(audit: Audit, outcome: str, told: str) -> None:
+    simulation = Simulation(_organization(workspaces=3))
+    old, new = audit(simulation), audit(simulation)
+    _rewrite(old, "push_to_talk", lambda table: table.slice(0, 0))
+    _rewrite(old, "coverage", _set("outcome", [outcome] * 3))
+    (since,) = _since(new, old)
+    assert since.startswith(told)
+
+
+def test_a_retried_snapshot_is_told_from_its_first_answer(audit: Audit) -> None:
+    snapshot, old = (audit(Simulation(_organization(workspaces=3))) for _ in range(2))
+    week = timedelta(days=7)
+    kept = old.manifest.started_at - week
+    _rewrite(old, "coverage", _set("fetched_at", [kept]))
+    seen = _seen(write_report(snapshot, None, [], old))
+    assert f"Compared with {minute(kept)}" in seen
+    assert f"between {minute(kept)} and" in seen
+    assert f"{day(kept)} or earlier" in seen
+    alone = _seen(write_report(old, None, None, None))
+    assert f"State of {minute(kept)} to " in alone
+    assert f"This is one state, that of {minute(kept)} to " in alone
+
+
+def test_times_of_the_same_minute_show_seconds(audit: Audit) -> None:
+    old, new = (audit(Simulation(_organization(workspaces=3))) for _ in range(2))
+    start = datetime(2026, 3, 3, 10, 0, 5, tzinfo=UTC)
+    manifest = msgspec.structs.replace(old.manifest, started_at=start)
+    _rewrite(old, "coverage", _set("fetched_at", [start] * 3))
+    _rewrite(new, "coverage", _set("fetched_at", [start + timedelta(seconds=30)] * 3))
+    seen = _seen(write_report(new, None, [], Snapshot(old.path, manifest)))
+    assert "Compared with 3 March 2026, 10:00:05 UTC" in seen
+    assert "between 3 March 2026, 10:00:05 UTC and 3 March 2026, 10:00:35 UTC" in seen
+
+
 def test_findings_stand_by_severity_with_what_to_do_and_skipped_rules_are_not_passed(audit: Audit) -> None:
     low, critical, skipped = _rule("low-one", Severity.LOW), _rule("bad-one", Severity.CRITICAL), _rule("skipped-one")
     checks = _checked(
@@ -286,15 +368,51 @@ def test_changes_are_told_by_room_and_what_is_unknown_is_not_called_removed(audi
     changes = (
         _change(column="connection_type", old="ONE_WAY", new="TWO_WAY"),
         _change(kind="added", table="push_to_talk_members", key="m", key_name="Ingrid Sato"),
-        _change(kind="unknown", table="coverage", entity_id="x", entity_name="Lab", reason="ok, then server_error"),
+        _change(kind="unknown", entity_id="x", entity_name="Lab", reason="ok, then server_error"),
     )
     snapshot = audit(Simulation(_organization(workspaces=3)))
     seen = _seen(write_report(snapshot, None, iter(changes), snapshot))
-    assert "1 room differs: 1 added, 0 removed, 1 changed." in seen
+    assert "1 room changed, 0 added, 0 removed; 1 member added, 0 removed, 0 changed; 1 unknown." in seen
+    assert "1 room changed, 1 not known." in seen
     assert "direction: one-way (the caller only speaks) → two-way (the caller hears the room)" in seen
     assert "member added: Ingrid Sato" in seen
     assert "They may have changed or not; they were not removed." in seen
-    assert "Lab Workspace ok, then server_error" in seen
+    assert "Lab Workspace Push-to-Talk ok, then server_error" in seen
+
+
+def test_changes_are_counted_as_diff_counts_them(audit: Audit) -> None:
+    old = audit(Simulation(_organization(workspaces=60, seed=3), parse("500=0.1!", 2)), **_KINDS)
+    new = audit(Simulation(_organization(workspaces=62, seed=3)), **{"scope.entities": ["workspace"]})
+    _rewrite(new, "push_to_talk", _set("connection_type", ["OTHER", "OTHER"]))
+    *_, total = as_text(old, new, compare(old, new), Tally())
+    assert total != "no differences"
+    assert f"{total}." in _seen(write_report(new, None, compare(old, new), old))
+
+
+def test_a_list_that_could_not_be_read_is_named_by_its_kind(audit: Audit) -> None:
+    unread = _change(kind="unknown", table="audio_options", entity_type="PERSON", entity_id="", entity_name=None)
+    snapshot = audit(Simulation(_organization(workspaces=3)))
+    seen = _seen(write_report(snapshot, None, [msgspec.structs.replace(unread, reason="403")], snapshot))
+    assert "0 rooms changed, 1 not known." in seen
+    assert "every person Person Audio options 403" in seen
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (_change(table="coverage", column="entity_name", old="true", new="ONE_WAY"), "name: true → ONE_WAY"),
+        (_change(column="allow_auto_answer", old="true", new="false"), "answers by itself: yes → no"),
+        (_change(column="access_type", old="ALLOW_MEMBERS", new="X"), "who may call in: the members alone → X"),
+        (_change(table="push_to_talk_members", key="m", column="member_last_name", old="a", new=None),
+         "member m, last name: a → (none)"),
+        (_change(kind="removed", reason="old: ok; new: not_found"), "settings removed (old: ok; new: not_found)"),
+        (_change(kind="added", table="coverage", reason="old: not listed; new: ok"),
+         "now audited; it was not before (old: not listed; new: ok)"),
+    ],
+)  # fmt: skip
+def test_a_change_is_told_in_words_and_names_are_left_alone(audit: Audit, change: Change, told: str) -> None:
+    snapshot = audit(Simulation(_organization(workspaces=3)))
+    assert told in _seen(write_report(snapshot, None, [change], snapshot))
 
 
 def test_many_changes_are_counted_and_the_rest_is_left_to_the_diff(audit: Audit) -> None:
@@ -363,7 +481,9 @@ def test_audio_options_are_summed_up_and_a_snapshot_of_them_alone_has_a_report(a
         (unset, users) = connection.execute(
             "SELECT count(*) FILTER (audio_pin_status = 'unset'), count(DISTINCT entity_id) FROM audio_options"
         ).fetchone() or (0, 0)
-    seen = _seen(write_report(snapshot, None, None, None))
+    html = write_report(snapshot, None, None, None)
+    seen = _seen(html)
+    assert "<title>Audio options review: " in html
     assert f"Audio options of {users} users. This snapshot holds no Push-to-Talk settings." in seen
     assert f"not set {unset} " in seen
     assert "it cannot say who may call into a room" in seen
@@ -379,7 +499,8 @@ def test_an_organization_that_was_refused_is_told_with_the_reason(audit: Audit) 
     assert "2 organizations" in seen
     assert "refused" in seen
     assert snapshot.manifest.orgs[0].message or snapshot.manifest.orgs[1].message
-    assert "Partial" in seen
+    assert "Partial 1 of 2 organizations refused or unanswered: nothing is known of it" in seen
+    assert "All that could be listed was answered, but 1 of 2 organizations refused or unanswered" in seen
 
 
 def test_the_evidence_names_every_digest_and_how_to_check_it(audit: Audit) -> None:
@@ -494,6 +615,18 @@ def test_the_workbook_has_findings_exceptions_skipped_rules_and_changes(
     assert rows[2]["reason"] == "no such table"
     (header, change) = book["Changes"].iter_rows(values_only=True)
     assert dict(zip(header, change, strict=True))["reason"] == "ok, then timeout"
+
+
+def test_the_workbook_tells_what_could_not_be_listed(audit: Audit, workbook: Callable[..., Any]) -> None:
+    tokens = _without("spark-admin:people_read")
+    snapshot = audit(Simulation(_organization(workspaces=3), tokens=tokens), **_KINDS)
+    summary = dict(workbook(snapshot, None, None, None)["Summary"].iter_rows(values_only=True))
+    (told,) = (value for key, value in summary.items() if key.endswith(": push_to_talk of PERSON"))
+    assert told.startswith("could not be listed: ")
+
+
+def test_no_character_that_is_escaped_counts_as_printable() -> None:
+    assert all(printable(char) == char for char in map(chr, range(sys.maxunicode + 1)) if char.isprintable())
 
 
 def test_what_does_not_fit_into_a_sheet_is_told(audit: Audit, workbook: Callable[..., Any]) -> None:

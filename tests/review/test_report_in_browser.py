@@ -187,6 +187,17 @@ def test_sorting_orders_rows_both_ways_and_says_so(look: Look) -> None:
     look(scenario)
 
 
+def test_numbers_of_a_thousand_and_more_sort_as_numbers(look: Look) -> None:
+    async def scenario(page: Page) -> None:
+        cells = "[...document.querySelectorAll('#person-table tbody tr')].map((row) => row.cells[1])"
+        assert await page.run(f"{cells}.every((cell) => cell.dataset.key === cell.textContent.replaceAll(',', ''))")
+        await page.run(f"(([first]) => {{ first.dataset.key = '1234'; first.textContent = '1,234' }})({cells})")
+        await page.run("document.querySelectorAll('#person-table thead button')[1].click()")
+        assert await page.run(f"{cells}.at(-1).textContent") == "1,234"
+
+    look(scenario)
+
+
 @pytest.mark.parametrize("width", [320, 390, 1280])
 def test_nothing_scrolls_sideways(look: Look, width: int) -> None:
     async def scenario(page: Page) -> None:

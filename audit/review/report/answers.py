@@ -1,13 +1,13 @@
 """What was asked and what was not answered, and how users join the audio of meetings."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 import duckdb
 
 from audit.outcome import Outcome
-from audit.review.report.rows import count, fetch, fetch_dicts
-from audit.review.tables import table_names
+from audit.review.report.rows import count, fetch, fetch_dicts, time_of
+from audit.review.tables import PREVIOUS, table_names
 
 #: What the report lists; the rest is in the CSV.
 MAX_UNANSWERED = 300
@@ -126,14 +126,17 @@ def find_answers(connection: duckdb.DuckDBPyConnection) -> Answers:
         total=sum(each.entities for each in counts),
         unanswered_total=sum(each.entities for each in counts if each.outcome not in _COMPLETE),
         unanswered=fetch(connection, Unanswered, _UNANSWERED, [_COMPLETE, MAX_UNANSWERED]),
-        first=_time(times["first"]),
-        last=_time(times["last"]),
+        first=time_of(times["first"]),
+        last=time_of(times["last"]),
     )
 
 
-def _time(milliseconds: int | None) -> datetime | None:
-    # DuckDB hands out times with a zone only where pytz is installed.
-    return None if milliseconds is None else datetime.fromtimestamp(milliseconds / 1000, UTC)
+def find_first_before(connection: duckdb.DuckDBPyConnection) -> datetime | None:
+    """When the first answer of the snapshot before came: a retried one keeps answers that are older than its run."""
+    if "coverage" not in table_names(connection, PREVIOUS):
+        return None
+    ((first,),) = connection.execute(f"SELECT min(epoch_ms(fetched_at)) FROM {PREVIOUS}.coverage").fetchall()  # noqa: S608
+    return time_of(first)
 
 
 def find_audio(connection: duckdb.DuckDBPyConnection) -> Audio | None:

@@ -1,10 +1,10 @@
 """The differences to an earlier snapshot, room by room."""
 
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from audit.review.change import Change, ChangeKind
+from audit.review.change import Change
+from audit.review.diff_views import Tally
 
 #: What the report lists; `diff` has the rest.
 MAX_CHANGED_ROOMS = 300
@@ -26,35 +26,39 @@ class Changes:
     """What changed.
 
     Attributes:
-        counts: differences by kind.
-        room_total: rooms that differ, those that are unknown apart.
+        tally: the counts, as `diff` has them.
+        unknown_total: differences of which nothing can be said.
         rooms: the first of them.
-        unknown: the first differences of which nothing can be said.
+        unknown: the first of those of which nothing can be said.
     """
 
-    counts: dict[ChangeKind, int]
-    room_total: int
+    tally: Tally
+    unknown_total: int
     rooms: list[ChangedRoom]
     unknown: list[Change]
+
+    @property
+    def room_total(self) -> int:
+        """Rooms that differ, those that are unknown apart."""
+        return sum(self.tally.entities[kind] for kind in ("added", "removed", "changed"))
 
 
 def fold(changes: Iterable[Change]) -> Changes:
     """Changes by room, read once; what is kept of them is bounded."""
-    counts: Counter[ChangeKind] = Counter()
+    tally = Tally()
     rooms: dict[tuple[str, str, str], ChangedRoom] = {}
-    seen: set[int] = set()
     unknown: list[Change] = []
-    for change in changes:
-        counts[change.kind] += 1
+    unknown_total = 0
+    for change in tally.count(changes):
         if change.kind == "unknown":
+            unknown_total += 1
             if len(unknown) < MAX_UNKNOWN:
                 unknown.append(change)
             continue
         whose = (change.org_id, change.entity_type, change.entity_id)
-        seen.add(hash(whose))
         if whose in rooms or len(rooms) < MAX_CHANGED_ROOMS:
             _add(rooms.setdefault(whose, ChangedRoom(change)), change)
-    return Changes(dict(counts), len(seen), list(rooms.values()), unknown)
+    return Changes(tally, unknown_total, list(rooms.values()), unknown)
 
 
 def _add(room: ChangedRoom, change: Change) -> None:

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 
 from audit.files import sha256_of
 from audit.review.change import Change
 from audit.review.finding import CheckResult, Finding, Rule, RuleResult, Severity
-from audit.review.report.answers import Answers, Audio, find_answers, find_audio
+from audit.review.report.answers import Answers, Audio, find_answers, find_audio, find_first_before
 from audit.review.report.changed import Changes, fold
 from audit.review.report.reach import Reach, find_reach
 from audit.review.tables import open_tables
@@ -60,12 +61,14 @@ class Content:
         manifest: of the snapshot.
         manifest_sha256: SHA-256 of its `manifest.json`.
         against: the manifest of the snapshot that it is compared with.
+        before: since when that one tells: when its run began, or its first answer came if that was earlier.
         answers, reach, audio, checked, changes: None where there is nothing to say.
     """
 
     manifest: Manifest
     manifest_sha256: str
     against: Manifest | None
+    before: datetime | None
     answers: Answers
     reach: Reach | None
     audio: Audio | None
@@ -93,12 +96,15 @@ def collect(
         UsageError: a table has no Parquet, or a file of it is missing.
     """
     with open_tables(snapshot, against) as connection:
+        first = find_first_before(connection)
+        started = against.manifest.started_at if against else None
         return Content(
             manifest=snapshot.manifest,
             manifest_sha256=sha256_of(snapshot.path / MANIFEST),
             against=against.manifest if against else None,
+            before=min(filter(None, (first, started)), default=None),
             answers=find_answers(connection),
-            reach=find_reach(connection),
+            reach=find_reach(connection, against.manifest if against else None),
             audio=find_audio(connection),
             checked=_checked(checks) if checks else None,
             changes=None if changes is None else fold(changes),

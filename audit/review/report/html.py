@@ -39,8 +39,10 @@ def render(found: Content) -> str:
     """The document that says it."""
     style, script = _source("report.css"), _source("report.js")
     read = found.answers.last or found.manifest.finished_at
-    before = found.against.started_at if found.against else read
-    date = wording.minute if before.date() == read.date() else wording.day
+    first = found.answers.first or read
+    before = found.before or read
+    minute = wording.second if found.against and wording.minute(before) == wording.minute(read) else wording.minute
+    date = minute if before.date() == read.date() else wording.day
     return _template().render(
         found=found,
         manifest=found.manifest,
@@ -48,6 +50,10 @@ def render(found: Content) -> str:
         read=read,
         before=date(before),
         now=date(read),
+        date=date,
+        minute=minute,
+        first=first if first < found.manifest.started_at else read,
+        gaps=wording.gaps(found.manifest),
         is_many=len(found.manifest.orgs) > 1,
         policy=f"default-src 'none'; img-src data:; style-src {_hash(style)}; script-src {_hash(script)}; "
         "base-uri 'none'; form-action 'none'",

@@ -6,6 +6,7 @@ so that the caller hears it, with `ONE_WAY` it cannot.
 """
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Literal
 
 import duckdb
@@ -18,8 +19,9 @@ from audit.review.report.reach_tables import (
     SHOWN_PEOPLE,
     create_tables,
 )
-from audit.review.report.rows import count, fetch, fetch_dicts
-from audit.review.tables import PREVIOUS, table_names
+from audit.review.report.rows import count, fetch, fetch_dicts, time_of
+from audit.review.tables import table_names
+from audit.snapshot.manifest import Manifest
 
 #: What the report lists; the rest is in the CSV. The most exposed come first.
 MAX_ROOMS = 1_500
@@ -33,8 +35,10 @@ ReachKind = Literal["everybody", "members", "unclear", "nobody", "off"]
 REACH_KINDS: tuple[ReachKind, ...] = ("everybody", "members", "unclear", "nobody", "off")
 #: Those that answer somebody.
 AUTOMATIC: tuple[ReachKind, ...] = ("everybody", "members", "unclear")
-#: How a room's settings stand to the snapshot before.
-SinceKind = Literal["unchanged", "changed", "not_listed", "not_answered", "alone"]
+#: How a room's settings stand to the snapshot before: `not_audited` where its absence there says nothing.
+SinceKind = Literal[
+    "unchanged", "changed", "not_listed", "not_licensed", "not_found", "not_answered", "not_audited", "alone"
+]
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,8 @@ class Room:
         member_total: different members in its list.
         is_twin: another room of that organization has the same name.
         since: how its settings stand to the snapshot before.
+        since_reason: why a room of its kind may be absent there; None where absence is a fact.
+        since_at: when that snapshot was answered about it; None where it was not asked.
         members: the first of its list.
     """
 
@@ -70,6 +76,8 @@ class Room:
     member_total: int
     is_twin: bool
     since: SinceKind
+    since_reason: str | None
+    since_at: datetime | None
     members: list[Member] = field(default_factory=list)
 
 
@@ -153,19 +161,19 @@ class Reach:
         return self.automatic - sum(each.heard + each.spoken for each in self.exposure if each.reach in AUTOMATIC)
 
 
-def find_reach(connection: duckdb.DuckDBPyConnection) -> Reach | None:
+def find_reach(connection: duckdb.DuckDBPyConnection, against: Manifest | None) -> Reach | None:
     """Who can reach which room.
 
     Args:
         connection: of `audit.review.tables.open_tables`.
+        against: of the snapshot that it was opened with to compare.
 
     Returns:
         None where the snapshot has no settings of Push-to-Talk.
     """
     if "push_to_talk" not in table_names(connection):
         return None
-    is_compared = "push_to_talk" in table_names(connection, PREVIOUS)
-    create_tables(connection, is_compared=is_compared, max_rooms=MAX_ROOMS, max_rooms_of_person=MAX_ROOMS_OF_PERSON)
+    create_tables(connection, against, max_rooms=MAX_ROOMS, max_rooms_of_person=MAX_ROOMS_OF_PERSON)
     found = {each.reach: each for each in fetch(connection, Exposure, EXPOSURE)}
     return Reach(
         room_total=count(connection, "SELECT count(*) FROM room"),
@@ -183,7 +191,7 @@ def _rooms(connection: duckdb.DuckDBPyConnection) -> list[Room]:
     rows: dict[int, dict[str, Any]] = {
         row.pop("place"): row for row in fetch_dicts(connection, "SELECT * FROM shown ORDER BY place")
     }
-    rooms = {place: Room(**row) for place, row in rows.items()}
+    rooms = {place: Room(since_at=time_of(row.pop("since_ms")), **row) for place, row in rows.items()}
     for member in fetch_dicts(connection, SHOWN_MEMBERS, [MAX_MEMBERS]):
         rooms[member["place"]].members.append(Member(member["name"], member["email"]))
     return list(rooms.values())

@@ -2,7 +2,11 @@
 
 import duckdb
 
+from audit.review.absence import reason_of_absence
 from audit.review.tables import CURRENT, PREVIOUS, table_names
+from audit.snapshot.manifest import Manifest
+
+_DATASET = "push_to_talk"
 
 _MEMBERS = """
 CREATE TEMP TABLE {schema}_member AS
@@ -33,23 +37,40 @@ SELECT org_id, entity_type, entity_id, entity_name, location_name, connection_ty
             WHEN access_type <> 'ALLOW_MEMBERS' THEN 'unclear'
             WHEN member_total IS NULL THEN 'nobody'
             ELSE 'members' END AS reach,
-       {since} AS since
+       {since}
 FROM main.push_to_talk LEFT JOIN main_list USING (org_id, entity_type, entity_id) {previous}
 """
+_ALONE = "'alone' AS since, NULL AS since_reason, NULL AS since_ms"
 _SINCE = """
-CASE WHEN was_access IS NULL THEN CASE WHEN was_listed THEN 'not_answered' ELSE 'not_listed' END
+CASE WHEN was_access IS NULL AND was_outcome IN ('not_licensed', 'not_found') THEN was_outcome
+     WHEN was_access IS NULL AND was_outcome IS NOT NULL THEN 'not_answered'
+     WHEN was_access IS NULL AND why_absent IS NOT NULL THEN 'not_audited'
+     WHEN was_access IS NULL THEN 'not_listed'
      WHEN (was_on, was_connection, was_access, old_keys)
           IS NOT DISTINCT FROM (allow_auto_answer, connection_type, access_type, member_keys)
-     THEN 'unchanged' ELSE 'changed' END
+     THEN 'unchanged' ELSE 'changed' END AS since,
+why_absent AS since_reason, was_ms AS since_ms
 """
 _BEFORE = """
 LEFT JOIN (SELECT org_id, entity_type, entity_id, allow_auto_answer AS was_on, connection_type AS was_connection,
-                  access_type AS was_access FROM previous.push_to_talk) USING (org_id, entity_type, entity_id)
+                  access_type AS was_access FROM previous_settings) USING (org_id, entity_type, entity_id)
 LEFT JOIN (SELECT org_id, entity_type, entity_id, member_keys AS old_keys FROM previous_list)
           USING (org_id, entity_type, entity_id)
-LEFT JOIN (SELECT DISTINCT org_id, entity_type, entity_id, true AS was_listed FROM previous.coverage
-           WHERE dataset = 'push_to_talk') USING (org_id, entity_type, entity_id)
+LEFT JOIN previous_outcome USING (org_id, entity_type, entity_id)
+LEFT JOIN absence USING (org_id, entity_type)
 """
+# What nothing was found for has a table without rows, or no file and so no table.
+_SETTINGS = """
+CREATE TEMP VIEW previous_settings AS
+SELECT org_id, entity_type, entity_id, allow_auto_answer, connection_type, access_type FROM {source}
+"""
+_OUTCOMES = """
+CREATE TEMP TABLE previous_outcome AS
+SELECT org_id, entity_type, entity_id, min(outcome) AS was_outcome, min(epoch_ms(fetched_at)) AS was_ms
+FROM {source} WHERE dataset = 'push_to_talk' GROUP BY ALL
+"""
+_NO_COVERAGE = """(SELECT NULL::VARCHAR AS org_id, NULL::VARCHAR AS dataset, NULL::VARCHAR AS entity_type,
+NULL::VARCHAR AS entity_id, NULL::VARCHAR AS outcome, NULL::TIMESTAMPTZ AS fetched_at LIMIT 0)"""
 _SHOWN = """
 CREATE TEMP TABLE shown AS
 SELECT row_number() OVER (ORDER BY list_position(['everybody', 'unclear', 'members', 'nobody', 'off'], reach),
@@ -88,21 +109,38 @@ SELECT count(*) FROM (SELECT DISTINCT location_name FROM room WHERE reach NOT IN
 
 
 def create_tables(
-    connection: duckdb.DuckDBPyConnection, *, is_compared: bool, max_rooms: int, max_rooms_of_person: int
+    connection: duckdb.DuckDBPyConnection, against: Manifest | None, *, max_rooms: int, max_rooms_of_person: int
 ) -> None:
     """Make the tables `room` (whom each answers), `shown` (the most exposed) and `person` (who is let in by name).
 
     Args:
         connection: of `audit.review.tables.open_tables`.
-        is_compared: settings of an earlier snapshot are there.
+        against: of the earlier snapshot, if there is one to compare with.
         max_rooms: rows of `shown`.
         max_rooms_of_person: rooms that a person is listed with.
     """
-    for schema in (CURRENT, PREVIOUS) if is_compared else (CURRENT,):
+    for schema in (CURRENT, PREVIOUS) if against else (CURRENT,):
         has_members = "push_to_talk_members" in table_names(connection, schema)
         connection.execute((_MEMBERS if has_members else _NO_MEMBERS).format(schema=schema))
         connection.execute(_LISTS.format(schema=schema))
-    since, previous = (_SINCE, _BEFORE) if is_compared else ("'alone'", "")
+    if against:
+        _create_previous(connection, against)
+    since, previous = (_SINCE, _BEFORE) if against else (_ALONE, "")
     connection.execute(_ROOMS.format(since=since, previous=previous))
     connection.execute(_SHOWN, [max_rooms])
     connection.execute(_PEOPLE, [max_rooms_of_person])
+
+
+def _create_previous(connection: duckdb.DuckDBPyConnection, against: Manifest) -> None:
+    """Make what the snapshot before says of each room, and of each kind why a room of it may be absent there."""
+    names = table_names(connection, PREVIOUS)
+    # The columns are the same, and a snapshot that found no room has none.
+    settings = f"{PREVIOUS}.{_DATASET}" if _DATASET in names else f"{CURRENT}.{_DATASET} LIMIT 0"
+    connection.execute(_SETTINGS.format(source=settings))
+    connection.execute(_OUTCOMES.format(source=f"{PREVIOUS}.coverage" if "coverage" in names else _NO_COVERAGE))
+    kinds = connection.execute("SELECT DISTINCT entity_type FROM previous_outcome").fetchall()
+    listed = {(_DATASET, kind) for (kind,) in kinds}
+    connection.execute("CREATE TEMP TABLE absence (org_id VARCHAR, entity_type VARCHAR, why_absent VARCHAR)")
+    for org_id, kind in connection.execute(f"SELECT DISTINCT org_id, entity_type FROM {_DATASET}").fetchall():  # noqa: S608
+        why = reason_of_absence(against, org_id, _DATASET, kind, listed)
+        connection.execute("INSERT INTO absence VALUES (?, ?, ?)", [org_id, kind, why])

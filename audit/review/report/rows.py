@@ -1,6 +1,7 @@
 """Rows of DuckDB as the report's own types."""
 
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import duckdb
@@ -33,3 +34,8 @@ def count(connection: duckdb.DuckDBPyConnection, sql: str) -> int:
     """The one number that a query returns."""
     row = connection.execute(sql).fetchone()
     return int(row[0]) if row else 0
+
+
+def time_of(milliseconds: int | None) -> datetime | None:
+    """The time in UTC of what `epoch_ms` returns: DuckDB hands out times with a zone only where pytz is installed."""
+    return None if milliseconds is None else datetime.fromtimestamp(milliseconds / 1000, UTC)

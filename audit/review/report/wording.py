@@ -1,7 +1,12 @@
 """The words of the API and of the tables in plain English."""
 
+from collections import Counter
 from datetime import datetime
 
+import pyarrow as pa
+
+from audit import datasets
+from audit.review.diff_views import Tally
 from audit.review.report.reach import ReachKind
 from audit.snapshot.manifest import Manifest
 
@@ -42,18 +47,23 @@ COLUMNS = {
     "allow_auto_answer": "answers by itself",
     "connection_type": "direction",
     "access_type": "who may call in",
-    "member_count": "number of members",
     "entity_name": "name",
     "location_name": "location",
-    "outcome": "outcome",
+    "times_listed": "times in the list",
 }
+#: By column: other columns hold names, which may be any word.
 VALUES = {
-    "TWO_WAY": "two-way (the caller hears the room)",
-    "ONE_WAY": "one-way (the caller only speaks)",
-    "ALLOW_MEMBERS": "the members alone",
-    "BLOCK_MEMBERS": "everybody but the members",
-    "true": "yes",
-    "false": "no",
+    "connection_type": {
+        "TWO_WAY": "two-way (the caller hears the room)",
+        "ONE_WAY": "one-way (the caller only speaks)",
+    },
+    "access_type": {"ALLOW_MEMBERS": "the members alone", "BLOCK_MEMBERS": "everybody but the members"},
+} | {
+    field.name: {"true": "yes", "false": "no"}
+    for dataset in datasets.DATASETS.values()
+    for schema in dataset.tables.values()
+    for field in schema
+    if pa.types.is_boolean(field.type)
 }
 TABLES = {
     "coverage": "whole",
@@ -71,6 +81,11 @@ def day(time: datetime) -> str:
 def minute(time: datetime) -> str:
     """A date and time in UTC as people write it."""
     return f"{day(time)}, {time:%H:%M} UTC"
+
+
+def second(time: datetime) -> str:
+    """A time in UTC for what is less than a minute apart."""
+    return f"{day(time)}, {time:%H:%M:%S} UTC"
 
 
 def period(first: datetime, last: datetime) -> str:
@@ -111,3 +126,70 @@ def scope(manifest: Manifest) -> str:
                      "all": "all organizations that the token manages"}  # fmt: skip
     without = f" but {counted(len(asked.excluded), 'of them', 'of them')}" if asked.excluded else ""
     return f"{what}, in {organizations[asked.organizations]}{without}"
+
+
+def column(name: str) -> str:
+    """What a column of a change is of."""
+    return COLUMNS.get(name, name.removeprefix("member_").replace("_", " "))
+
+
+def value(column: str, text: str | None) -> str | None:
+    """A value of a change: the words of the API are put in plain English, names are left alone."""
+    return None if text is None else VALUES.get(column, {}).get(text, text)
+
+
+def absence(reason: str) -> str:
+    """Why nothing is known of a room in a snapshot before, short, as it stands in many rows.
+
+    Args:
+        reason: of `audit.review.absence`, with what the API said in parentheses at its end.
+    """
+    short, _, _ = reason.partition(" (")
+    first, _, rest = short.partition(" ")
+    if short.startswith("the organization is "):
+        return short.replace(" is ", " was ", 1)
+    return f"{KINDS.get(first, DATASETS.get(first, first))} {rest}"
+
+
+def gaps(manifest: Manifest) -> list[str]:
+    """What could not be audited at all, a line for each: organizations, and kinds of entity."""
+    unknown = [org for org in manifest.orgs if org.status in ("refused", "unanswered")]
+    unlisted = Counter(
+        (dataset, kind)
+        for org in manifest.orgs
+        if org not in unknown
+        for dataset, kinds in org.unlisted.items()
+        for kind in kinds
+    )
+    is_one = len(manifest.scope.datasets) == 1
+    lines = [
+        f"{KINDS.get(kind, kind).lower()}{'' if is_one else f' ({DATASETS.get(dataset, dataset)})'} "
+        f"of {counted(number, 'organization')} could not be listed"
+        for (dataset, kind), number in sorted(unlisted.items())
+    ]
+    if unknown:
+        share = f"{len(unknown):,} of {counted(len(manifest.orgs), 'organization')}"
+        whom = "it" if len(unknown) == 1 else "them"
+        lines.insert(0, f"{share} refused or unanswered: nothing is known of {whom}")
+    return lines
+
+
+def differences(tally: Tally) -> str:
+    """The counts of a comparison, in the words of `diff`."""
+    entities, members = tally.entities, tally.members
+    return (
+        f"{_plain(entities['changed'], 'room')} changed, {entities['added']} added, {entities['removed']} removed; "
+        f"{_plain(members['added'], 'member')} added, {members['removed']} removed, {members['changed']} changed; "
+        f"{entities['unknown']} unknown"
+    )
+
+
+def _plain(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def title(manifest: Manifest) -> str:
+    """What the report is of: Push-to-Talk, unless it was not asked for."""
+    asked = manifest.scope.datasets
+    name = "push_to_talk" if "push_to_talk" in asked or not asked else asked[0]
+    return DATASETS.get(name, name)

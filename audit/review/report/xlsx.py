@@ -128,7 +128,9 @@ def _write_row(sheet: Worksheet, place: int, row: _Row) -> None:
 
 
 def _text(value: object) -> str:
-    text = str(value).lower() if isinstance(value, bool) else printable(str(value))
+    text = str(value).lower() if isinstance(value, bool) else str(value)
+    # `str.isprintable` is false for whatever `printable` escapes, and far faster.
+    text = text if text.isprintable() else printable(text)
     return text if len(text) <= MAX_CELL else text[: MAX_CELL - len(_CUT)] + _CUT
 
 
@@ -184,8 +186,10 @@ def _summary(
     yield "asked for", wording.scope(manifest)
     yield "compared with", against.manifest.snapshot_id if against else "no earlier snapshot"
     for org in manifest.orgs:
-        name = f" ({org.name})" if org.name else ""
-        yield f"organization {org.org_id}{name}", f"{org.status}, {org.entities} entities {org.message or ''}".strip()
+        who = f"organization {org.org_id}" + (f" ({org.name})" if org.name else "")
+        yield who, f"{org.status}, {org.entities} entities {org.message or ''}".strip()
+        for dataset, kinds in org.unlisted.items():
+            yield from ((f"{who}: {dataset} of {kind}", f"could not be listed: {why}") for kind, why in kinds.items())
     for dataset, outcomes in manifest.outcomes.items():
         yield from ((f"{dataset}: {outcome}", number) for outcome, number in outcomes.items())
     yield "checks", "were run" if checks else "were not run"

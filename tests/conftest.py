@@ -25,6 +25,7 @@ from audit.job import run
 from audit.progress import Progress
 from audit.scope import retried_scope, scope_of
 from audit.simulator.app import ADMIN_TOKEN, Simulation, serve
+from audit.simulator.faults import Faults
 from audit.snapshot.reader import Snapshot
 from audit.webex.tokens import StaticTokens, Token
 
@@ -160,6 +161,18 @@ def api(_background: asyncio.AbstractEventLoop) -> Iterator[Callable[[Simulation
 
     yield start
     call(asyncio.run_coroutine_threadsafe(stack.aclose(), _background))
+
+
+class Where(Faults):
+    """One kind of fault, wherever the URL holds one of the texts."""
+
+    def __init__(self, kind: str, *texts: str) -> None:
+        super().__init__()
+        self._fault = (kind, [text.lower() for text in texts])
+
+    def next(self, url: str) -> str | None:
+        kind, texts = self._fault
+        return kind if any(text in url.lower() for text in texts) else None
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
 from aiohttp import web
-from conftest import Result, visible
+from conftest import Result, Where, visible
 
 from audit import crawl as crawl_module
 from audit.datasets.audio_options import pin_status
@@ -182,18 +182,6 @@ def test_the_caller_needs_no_admin_scope_to_be_named(audit: Audit) -> None:
     simulation = Simulation(ORGANIZATION)
     snapshot = audit(simulation, token=USER_TOKEN, **named(email(0)))
     assert rows(snapshot, "audio_options") == rows(audit(Simulation(ORGANIZATION), **AUDIO), "audio_options")
-
-
-class Where(Faults):
-    """One kind of fault, wherever the URL holds a text."""
-
-    def __init__(self, kind: str, text: str) -> None:
-        super().__init__()
-        self._fault = (kind, text)
-
-    def next(self, url: str) -> str | None:
-        kind, text = self._fault
-        return kind if text.lower() in url.lower() else None
 
 
 class Mirror(Organization):

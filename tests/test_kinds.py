@@ -8,13 +8,13 @@ from typing import Any
 
 import pyarrow.dataset as ds
 import pytest
-from conftest import Result, visible
+from conftest import Result, Where, visible
 
 from audit import crawl as crawl_module
 from audit.errors import RefusedError, StoppedError
 from audit.inventory.people import CALLING_PEOPLE
 from audit.simulator.app import ADMIN_TOKEN, Simulation
-from audit.simulator.faults import Faults, parse
+from audit.simulator.faults import parse
 from audit.simulator.organization import Organization
 from audit.simulator.simulation import ADMIN_SCOPES
 from audit.snapshot.reader import Snapshot
@@ -122,18 +122,6 @@ def test_a_kind_that_may_not_be_listed_stops_only_itself(scope: str, kind: str, 
     assert {word for counts in found.values() for word in counts} == {"ok", "not_licensed"} - (
         {"not_licensed"} if found.keys() == {"VIRTUAL_LINE"} else set()
     )
-
-
-class Where(Faults):
-    """One kind of fault, wherever the URL holds a text."""
-
-    def __init__(self, kind: str, text: str) -> None:
-        super().__init__()
-        self._fault = (kind, text)
-
-    def next(self, url: str) -> str | None:
-        kind, text = self._fault
-        return kind if text in url else None
 
 
 def test_a_kind_whose_settings_are_refused_is_forbidden_as_a_whole_and_the_others_go_on(audit: Audit) -> None:

@@ -103,7 +103,7 @@ def as_text(old: Snapshot, new: Snapshot, changes: Iterable[Change], tally: Tall
             yield f"\n{_heading(change)}{where}"
         yield f"  {_line(change)}"
     yield ""
-    yield _total(tally)
+    yield total(tally)
 
 
 def as_json(old: Snapshot, new: Snapshot, changes: Iterable[Change], tally: Tally) -> Iterator[str]:
@@ -193,7 +193,8 @@ def _value(column: str, value: str | None) -> str:
     return printable(_WORDS.get(column, {}).get(value, value)) or '""'
 
 
-def _total(tally: Tally) -> str:
+def total(tally: Tally) -> str:
+    """The counts of a comparison, in a line."""
     if not tally.differences:
         return "no differences"
     entities, members = tally.entities, tally.members

@@ -4,6 +4,7 @@ import dataclasses
 from typing import Any
 
 import pytest
+from conftest import Where
 from crafted import EVERYTHING, POLICY, TODAY, Audit, Change, TickingClock, checked, crafted, result_of, statuses
 
 from audit.config import CheckSettings
@@ -12,7 +13,6 @@ from audit.review.check import check
 from audit.review.finding import Severity
 from audit.review.rules import load_rules
 from audit.simulator.app import ADMIN_TOKEN, Simulation
-from audit.simulator.faults import Faults
 from audit.simulator.organization import Json, Organization
 from audit.simulator.simulation import ADMIN_SCOPES
 
@@ -133,18 +133,6 @@ def test_what_is_in_order_is_not_found(audit: Audit) -> None:
     without_number = setting(officeNumber=NUMBER | {"number": ""}, mobileNumber=None)
     snapshot = audit(Simulation(crafted(*changes, audio=[without_number])), **EVERYTHING)
     assert checked(snapshot).findings == []
-
-
-class Where(Faults):
-    """One kind of fault, wherever the URL holds a text."""
-
-    def __init__(self, kind: str, text: str) -> None:
-        super().__init__()
-        self._fault = (kind, text)
-
-    def next(self, url: str) -> str | None:
-        kind, text = self._fault
-        return kind if text in url else None
 
 
 def test_a_room_that_could_not_be_read_is_found(audit: Audit) -> None:

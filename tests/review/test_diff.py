@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 import pyarrow.dataset as ds
 import pytest
-from conftest import Result
+from conftest import Result, Where
 
 from audit.errors import UsageError
 from audit.inventory import Users
@@ -21,7 +21,7 @@ from audit.review.change import Change
 from audit.review.diff import compare
 from audit.review.diff_views import Tally, as_csv, as_json, as_text
 from audit.simulator.app import ADMIN_TOKEN, Simulation
-from audit.simulator.faults import Faults, parse
+from audit.simulator.faults import parse
 from audit.simulator.organization import Json, Organization
 from audit.simulator.simulation import ADMIN_SCOPES
 from audit.snapshot.manifest import write_manifest
@@ -77,18 +77,6 @@ def room(index: int, of: Organization = PLAIN) -> str:
 def with_members(count: int = 1) -> int:
     """A room with at least so many members."""
     return next(index for index in ANSWERED if len(PLAIN.push_to_talk(index)["members"]) >= count)
-
-
-class Where(Faults):
-    """One kind of fault, wherever the URL holds one of the texts."""
-
-    def __init__(self, kind: str, *texts: str) -> None:
-        super().__init__()
-        self._fault = (kind, texts)
-
-    def next(self, url: str) -> str | None:
-        kind, texts = self._fault
-        return kind if any(text in url for text in texts) else None
 
 
 class Lasting(Where):

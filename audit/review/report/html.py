@@ -12,6 +12,7 @@ from markupsafe import Markup, escape
 from audit import __version__
 from audit.console import printable
 from audit.review.change import Change
+from audit.review.diff_views import total
 from audit.review.finding import CheckResult
 from audit.review.report import charts, wording
 from audit.review.report.content import Content, collect
@@ -109,4 +110,5 @@ def _template() -> Template:
         "grouped": lambda number: f"{number:,}",
     }
     environment.globals["words"] = wording
+    environment.globals["total"] = total
     return environment.from_string(_source("template.html.j2"))

@@ -6,7 +6,6 @@ from datetime import datetime
 import pyarrow as pa
 
 from audit import datasets
-from audit.review.diff_views import Tally
 from audit.review.report.reach import ReachKind
 from audit.snapshot.manifest import Manifest
 
@@ -172,20 +171,6 @@ def gaps(manifest: Manifest) -> list[str]:
         whom = "it" if len(unknown) == 1 else "them"
         lines.insert(0, f"{share} refused or unanswered: nothing is known of {whom}")
     return lines
-
-
-def differences(tally: Tally) -> str:
-    """The counts of a comparison, in the words of `diff`."""
-    entities, members = tally.entities, tally.members
-    return (
-        f"{_plain(entities['changed'], 'room')} changed, {entities['added']} added, {entities['removed']} removed; "
-        f"{_plain(members['added'], 'member')} added, {members['removed']} removed, {members['changed']} changed; "
-        f"{entities['unknown']} unknown"
-    )
-
-
-def _plain(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def title(manifest: Manifest) -> str:

@@ -51,10 +51,12 @@ def open_tables(snapshot: Snapshot, previous: Snapshot | None = None) -> Iterato
         UsageError: a table is missing or has no Parquet, or a file of it is missing or lies elsewhere.
     """
     running: list[duckdb.DuckDBPyConnection] = []
-    with _interruptible(running), tempfile.TemporaryDirectory(prefix="webex-audit-") as spill:
+    with _interruptible(running) as received, tempfile.TemporaryDirectory(prefix="webex-audit-") as spill:
         connection = duckdb.connect(config=_CONFIG | {"temp_directory": spill})
         running.append(connection)
         try:
+            if received:
+                raise KeyboardInterrupt
             connection.execute("SET TimeZone = 'UTC'")
             # Data goes to standard output, and a bar would stand amid it.
             connection.execute("SET enable_progress_bar = false")
@@ -69,6 +71,7 @@ def open_tables(snapshot: Snapshot, previous: Snapshot | None = None) -> Iterato
             connection.execute("SET lock_configuration = true")
             yield connection
         finally:
+            running.clear()
             connection.close()
 
 
@@ -157,22 +160,35 @@ def _refuse_without_tables(snapshot: Snapshot) -> None:
 
 
 @contextmanager
-def _interruptible(running: list[duckdb.DuckDBPyConnection]) -> Iterator[None]:
-    """Let a signal end a query, and what it has spilled be removed: DuckDB would compute on, or all be killed."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
+def _interruptible(running: list[duckdb.DuckDBPyConnection]) -> Iterator[list[int]]:
+    """Let a signal end a query, and what it has spilled be removed: DuckDB would compute on, or all be killed.
+
+    While nothing runs, a signal waits: what is being made or removed then would be left behind.
+
+    Args:
+        running: connections that may be at work.
+
+    Yields:
+        The signals that came.
+
+    Raises:
+        KeyboardInterrupt: one came.
+    """
     received: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield received
+        return
 
     def stop(number: int, _: object) -> None:
         received.append(number)
         for connection in running:
             connection.interrupt()
-        raise KeyboardInterrupt
+        if running:
+            raise KeyboardInterrupt
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield
+        yield received
     except Exception:
         # What DuckDB makes of it is an error of its own.
         if received:
@@ -181,6 +197,8 @@ def _interruptible(running: list[duckdb.DuckDBPyConnection]) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+    if received:
+        raise KeyboardInterrupt
 
 
 def _create_views(connection: duckdb.DuckDBPyConnection, schema: str, snapshot: Snapshot) -> list[str]:

@@ -59,7 +59,7 @@ class _Batch:
         """Tell the same of every entity of a refused kind: which of them was still asked, is chance."""
         for position, entity in enumerate(self.entities):
             if reason := reasons.get(entity.entity_type):
-                self.readings[position] = [_refused(reading, reason) for reading in self.readings[position]]
+                self.readings[position] = _refused(self.readings[position], reason)
 
 
 async def crawl(
@@ -159,10 +159,11 @@ def give_up(
             _finish(dataset, org_id, batch, write_part)
 
 
-def _refused(reading: Reading, reason: str) -> Reading:
-    if reading.answer.outcome is not Outcome.FORBIDDEN:
-        return reading
-    return Reading(None, msgspec.structs.replace(reading.answer, status=403, message=reason))
+def _refused(readings: list[Reading], reason: str) -> list[Reading]:
+    """The same readings with one that is refused for this reason, however many sites were."""
+    others = [reading for reading in readings if reading.answer.outcome is not Outcome.FORBIDDEN]
+    forbidden = [reading.answer for reading in readings if reading.answer.outcome is Outcome.FORBIDDEN]
+    return others + [Reading(None, msgspec.structs.replace(each, status=403, message=reason)) for each in forbidden[:1]]
 
 
 def _unread(entity: Entity, outcome: Outcome, reason: str) -> list[Reading]:

@@ -299,6 +299,16 @@ def test_own_data_refuse_one_dataset_and_leave_the_other(audit: Audit) -> None:
     assert rows(snapshot, "audio_options") == []
 
 
+def test_users_of_two_sites_are_forbidden_once_where_all_are_refused(audit: Audit) -> None:
+    both = {"scope__datasets": ["push-to-talk", "audio-options"], "scope__all_users": True}
+    refused = Where("403", "/meetingPreferences/audio?userEmail=user")
+    snapshot = audit(Simulation(ORGANIZATION, refused), pace__concurrency=1, **both)
+    assert snapshot.manifest.status == "partial"
+    assert set(snapshot.manifest.outcomes["audio_options"]) == {"forbidden", "not_licensed"}
+    found = Counter(row["entity_id"] for row in rows(snapshot, "coverage") if row["dataset"] == "audio_options")
+    assert (len(found), set(found.values())) == (90, {1})
+
+
 def test_a_token_without_any_meeting_scope_is_refused(audit: Audit) -> None:
     scopes = {ADMIN_TOKEN: ADMIN_SCOPES - {ADMIN_SCOPE, "meeting:preferences_read"}}
     with pytest.raises(RefusedError, match=r"may not read audio_options of any PERSON \(403"):

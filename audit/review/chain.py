@@ -17,7 +17,7 @@ _SNAPSHOT_ID = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{6}")
 
 def lost_manifest(folder: Path) -> Fault | None:
     """What to tell of the folder of a snapshot whose manifest is gone, and neither unwritten nor being pruned."""
-    marks = (JOURNAL, f"{MANIFEST}{REMOVING}", f"{JOURNAL}{REMOVING}", MANIFEST)
+    marks = (JOURNAL, REMOVING, MANIFEST)
     is_one = _SNAPSHOT_ID.fullmatch(folder.name) and folder.is_dir() and any(folder.iterdir())
     if is_one and not any((folder / name).exists() for name in marks):
         return Fault(f"{folder.name}/{MANIFEST}", "is missing, and other files of the snapshot are still here")

@@ -30,6 +30,7 @@ from audit.simulator.organization import Organization
 from audit.snapshot.commit import write_table
 from audit.snapshot.coverage import COVERAGE_SCHEMA
 from audit.snapshot.manifest import MANIFEST, FileEntry, Manifest, TableEntry, read_manifest, write_manifest
+from audit.snapshot.prune import REMOVING
 from audit.snapshot.reader import Snapshot, list_snapshots
 
 SCHEMAS = {"coverage": COVERAGE_SCHEMA} | {
@@ -512,3 +513,10 @@ def test_a_snapshot_that_lost_its_manifest_is_a_fault(audit: Callable[..., Snaps
     assert f"{second.path.name}/{MANIFEST}" in [fault.path for fault in verify(output, "latest").faults]
     shutil.rmtree(second.path)
     assert verify(output, first.path.name).faults == []
+
+
+def test_a_snapshot_that_is_being_removed_lost_no_manifest(audit: Callable[..., Snapshot], tmp_path: Path) -> None:
+    old, new = (audit(Simulation(Organization(5))) for _ in range(2))
+    half = max((old, new), key=lambda each: each.manifest.previous is None)
+    (half.path / MANIFEST).rename(half.path / REMOVING)
+    assert verify(tmp_path / "out", "latest").faults == []

@@ -112,8 +112,8 @@ async def crawl(
                 progress.on_answer(Outcome.OK)
             else:
                 asked_at_s = clock.monotonic_s()
-                refusal = watch.refused.get(entity.entity_type)
-                readings = _unread(entity, Outcome.FORBIDDEN, str(refusal)) if refusal else await reader.read(entity)
+                reason = watch.reasons.get(entity.entity_type)
+                readings = _unread(entity, Outcome.FORBIDDEN, reason) if reason else await reader.read(entity)
                 batch.readings[position] = readings
                 for reading in readings:
                     if reading.answer.attempts:

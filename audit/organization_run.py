@@ -199,8 +199,7 @@ class OrganizationRun:
                 f"snapshot {snapshot.manifest.snapshot_id} is not of organization {self._org_id}: retry it with its "
                 "own token or --org-id"
             )
-        is_audited = entry.status in ("complete", "partial")
-        return Earlier(snapshot, self._org_id, dataset, entry.unlisted.get(dataset.name)) if is_audited else None
+        return Earlier(snapshot, self._org_id, dataset, entry.unlisted.get(dataset.name)) if entry.is_audited else None
 
     async def _crawl(
         self, dataset: Dataset, inventory: pa.Table, earlier: Earlier | None

@@ -127,7 +127,7 @@ def _told_before(org: Org) -> Organization:
 
 async def _own_id(client: Client) -> str:
     answer = await client.get("/people/me")
-    if answer.outcome in (Outcome.TIMEOUT, Outcome.SERVER_ERROR, Outcome.THROTTLED, Outcome.INVALID_RESPONSE):
+    if answer.outcome.is_unanswered or answer.outcome is Outcome.INVALID_RESPONSE:
         raise client.unanswered("/people/me", answer, "spark:people_read")
     found = wire.text(wire.body_object(answer.body).get("orgId")) if answer.outcome is Outcome.OK else None
     if not found and answer.outcome is Outcome.FORBIDDEN:

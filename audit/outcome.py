@@ -21,5 +21,11 @@ class Outcome(StrEnum):
         """Whether asking again would tell nothing new; any other makes a snapshot partial."""
         return self in _COMPLETE
 
+    @property
+    def is_unanswered(self) -> bool:
+        """Whether nothing was said of what was asked, retries included: another time, it may be."""
+        return self in _UNANSWERED
+
 
 _COMPLETE = frozenset({Outcome.OK, Outcome.NOT_LICENSED, Outcome.NOT_FOUND})
+_UNANSWERED = frozenset({Outcome.THROTTLED, Outcome.SERVER_ERROR, Outcome.TIMEOUT})

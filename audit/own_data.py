@@ -21,7 +21,6 @@ from audit.webex.errors import ScopeError
 _NOBODY = "webex-audit-asks-whether-this-parameter-counts@nobody.invalid"
 #: So many answers in a row for others that are the caller's own are no chance; fewer, where there are no more.
 _ALIKE = 3
-_UNSURE = frozenset({Outcome.TIMEOUT, Outcome.SERVER_ERROR, Outcome.THROTTLED, Outcome.INVALID_RESPONSE})
 _CALLER = Entity(EntityType.PERSON, "")
 
 
@@ -115,7 +114,7 @@ async def _ask(client: Client, request: Request) -> Answer:
 
 async def _get(client: Client, request: Request, scope: str) -> Answer:
     answer = await _ask(client, request)
-    if answer.outcome in _UNSURE:
+    if answer.outcome.is_unanswered or answer.outcome is Outcome.INVALID_RESPONSE:
         raise client.unanswered(request.path, answer, scope)
     return answer
 

@@ -6,12 +6,11 @@ from typing import NamedTuple
 from audit.entity import Entity, EntityType
 from audit.outcome import Outcome
 from audit.webex.client import Answer, Client
-from audit.webex.errors import ScopeError, UnansweredError
+from audit.webex.errors import ScopeError, UnansweredError, needed
 
 #: So many first answers of a kind that are all 403 are a missing scope, and so many in a row that never
 #: came are an API that is gone: neither is a matter of single entities any more.
 VERDICT_AFTER = 20
-_NO_ANSWER = frozenset({Outcome.TIMEOUT, Outcome.SERVER_ERROR, Outcome.THROTTLED})
 
 
 class _Count(NamedTuple):
@@ -58,7 +57,7 @@ class Watch:
         self._counts[kind] = _Count(answers + 1, forbidden + is_forbidden, answer)
         if answers + 1 == VERDICT_AFTER:
             self._judge(kind)
-        is_alone = answer.outcome not in _NO_ANSWER or self._client.last_success_at_s >= asked_at_s
+        is_alone = not answer.outcome.is_unanswered or self._client.last_success_at_s >= asked_at_s
         self._unanswered = 0 if is_alone else self._unanswered + 1
         if self._unanswered >= VERDICT_AFTER:
             raise UnansweredError(
@@ -75,9 +74,9 @@ class Watch:
         answers, forbidden, last = self._counts[kind]
         if forbidden < answers or self._is_asking_again or kind in self.refused:
             return
-        role = " and an administrator role" if "admin" in self._scope_of(kind) else ""
+        scope = self._scope_of(kind)
         self.refused[kind] = ScopeError(
-            f"the token may not read {self._dataset} of any {kind} (403, {answers} of {answers} answers): it "
-            f"needs the scope {self._scope_of(kind)}{role}; the API says: {last.message}"
+            f"the token may not read {self._dataset} of any {kind} (403, {answers} of {answers} answers): "
+            f"{needed(scope)}; the API says: {last.message}"
         )
-        self.reasons[kind] = f"{self._dataset} of every {kind} is refused: the token needs {self._scope_of(kind)}"
+        self.reasons[kind] = f"{self._dataset} of every {kind} is refused: the token needs {scope}"

@@ -7,31 +7,29 @@ from audit.inventory.kind import PAGE_SIZE, Json, Kind
 from audit.outcome import Outcome
 from audit.webex import wire
 
-SCOPE = "spark-admin:people_read"
+_SCOPE = "spark-admin:people_read"
 
 
 def read_person(item: Json) -> Entity:
     """An item of `GET /people` as an entity."""
-    emails = item.get("emails")
-    sites = item.get("siteUrls")
+    is_human = item.get("type") not in ("bot", "appuser")
     return Entity(
         EntityType.PERSON,
         item["id"],
         wire.text(item.get("displayName")),
         wire.text(item.get("locationId")),
-        email=next((email for email in map(wire.text, emails if isinstance(emails, list) else []) if email), None),
+        email=next(iter(texts_of(item, "emails")), None),
         # such as "mysite.webex.com#attendee"
-        site_urls=sorted({text.partition("#")[0] for text in map(wire.text, sites) if text})
-        if isinstance(sites, list)
-        else [],
-        known_outcome=None if is_human(item) else Outcome.NOT_LICENSED,
-        known_reason=None if is_human(item) else f"the inventory says type {item['type']}",
+        site_urls=sorted({text.partition("#")[0] for text in texts_of(item, "siteUrls")}),
+        known_outcome=None if is_human else Outcome.NOT_LICENSED,
+        known_reason=None if is_human else f"the inventory says type {item['type']}",
     )
 
 
-def is_human(item: Json) -> bool:
-    """Whether an item is a user: a listing holds bots and apps as well."""
-    return item.get("type") not in ("bot", "appuser")
+def texts_of(item: Json, key: str) -> list[str]:
+    """The texts of a list in an item, none where there is no such list."""
+    found = item.get(key)
+    return [text for text in map(wire.text, found) if text] if isinstance(found, list) else []
 
 
 def _read_calling(item: Json, licences: Mapping[str, str]) -> Entity:
@@ -67,9 +65,11 @@ def _may_call(item: Json, licences: Mapping[str, str]) -> bool:
 CALLING_PEOPLE = Kind(
     "/people",
     "items",
-    SCOPE,
+    _SCOPE,
     _read_calling,
     {"callingData": "true", "excludeStatus": "true", "max": "100"},
     needs_licences=True,
 )
-PEOPLE = Kind("/people", "items", SCOPE, lambda item, _: read_person(item), {"excludeStatus": "true", "max": PAGE_SIZE})
+PEOPLE = Kind(
+    "/people", "items", _SCOPE, lambda item, _: read_person(item), {"excludeStatus": "true", "max": PAGE_SIZE}
+)

@@ -12,7 +12,7 @@ from audit.entity import Entity, EntityType, Inventory, entities_of, inventory_t
 from audit.errors import DeadlineError, RefusedError, UsageError
 from audit.inventory.kind import Json
 from audit.inventory.listed import list_items, with_location_names
-from audit.inventory.people import PEOPLE, read_person
+from audit.inventory.people import PEOPLE, read_person, texts_of
 from audit.organizations import Organization
 from audit.outcome import Outcome
 from audit.webex import wire
@@ -210,5 +210,4 @@ async def _read_until_found(client: Client, organization: Organization, emails: 
 
 
 def _emails(item: Json) -> set[str]:
-    emails = item.get("emails")
-    return {email.lower() for email in map(wire.text, emails if isinstance(emails, list) else []) if email}
+    return {email.lower() for email in texts_of(item, "emails")}

@@ -9,8 +9,6 @@ from collections.abc import Collection, Iterator
 from audit.datasets import DATASETS
 from audit.snapshot.manifest import Manifest, Org
 
-_NOT_AUDITED = ("refused", "unanswered")
-
 
 def reason_of_absence(
     manifest: Manifest, org_id: str, dataset: str, kind: str, listed: Collection[tuple[str, str]]
@@ -47,7 +45,7 @@ def gaps(manifest: Manifest) -> Iterator[tuple[str, str, str, str]]:
 
 
 def _gaps_of(manifest: Manifest, org: Org) -> dict[tuple[str, str], str]:
-    if org.status in _NOT_AUDITED:
+    if not org.is_audited:
         reason = f"the organization is {org.status}" + (f" ({org.message})" if org.message else "")
         return {
             (dataset, kind): reason

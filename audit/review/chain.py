@@ -1,6 +1,5 @@
 """The chain of snapshots: each manifest names the SHA-256 of the one before it."""
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,17 +7,15 @@ from audit.errors import UsageError
 from audit.files import sha256_of
 from audit.review.fault import Fault, Note
 from audit.snapshot.draft import JOURNAL
-from audit.snapshot.manifest import MANIFEST, Manifest, read_manifest
+from audit.snapshot.manifest import MANIFEST, SNAPSHOT_ID, Manifest, read_manifest
 from audit.snapshot.prune import REMOVING
 from audit.snapshot.reader import list_snapshots
-
-_SNAPSHOT_ID = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{6}")
 
 
 def lost_manifest(folder: Path) -> Fault | None:
     """What to tell of the folder of a snapshot whose manifest is gone, and neither unwritten nor being pruned."""
     marks = (JOURNAL, REMOVING, MANIFEST)
-    is_one = _SNAPSHOT_ID.fullmatch(folder.name) and folder.is_dir() and any(folder.iterdir())
+    is_one = SNAPSHOT_ID.fullmatch(folder.name) and folder.is_dir() and any(folder.iterdir())
     if is_one and not any((folder / name).exists() for name in marks):
         return Fault(f"{folder.name}/{MANIFEST}", "is missing, and other files of the snapshot are still here")
     return None
@@ -37,7 +34,7 @@ def check_chain(folder: Path, manifest: Manifest, manifest_sha256: str) -> tuple
     """
     output, name = folder.resolve().parent, folder.resolve().name
     told: list[Fault | Note] = []
-    if _SNAPSHOT_ID.fullmatch(name) and name != manifest.snapshot_id:
+    if SNAPSHOT_ID.fullmatch(name) and name != manifest.snapshot_id:
         told.append(Fault(MANIFEST, f"is of snapshot {manifest.snapshot_id}, and its folder is {name}"))
     told += _behind(output, manifest.snapshot_id, manifest_sha256)
     chain: list[str] = []
@@ -58,7 +55,7 @@ def _before(output: Path, manifest: Manifest, chain: list[str]) -> Iterator[Faul
     while previous := manifest.previous:
         one, before = manifest.snapshot_id, previous.snapshot_id
         path = f"{before}/{MANIFEST}"
-        if not _SNAPSHOT_ID.fullmatch(before) or before in {*chain, one}:
+        if not SNAPSHOT_ID.fullmatch(before) or before in {*chain, one}:
             yield Fault(MANIFEST, f"of {one} names {before} as the snapshot before it, which can't be")
             return
         try:

@@ -19,14 +19,13 @@ from audit.review.rules import SETTINGS, load_rules
 from audit.review.tables import PREVIOUS, open_tables, refuse_writing, table_names, told
 from audit.snapshot.reader import Snapshot
 
+log = logging.getLogger(__name__)
+
 #: What each row of a rule must have.
 COLUMNS = ("org_id", "entity_type", "entity_id", "entity_name", "location_name", "detail")
 _REPEATED = ("org_id", "entity_type", "location_name", "detail")
 _ROWS = 10_000
 _NOTHING_BEFORE = "there is no earlier snapshot of the same scope to compare with"
-
-
-log = logging.getLogger(__name__)
 
 
 def check(snapshot: Snapshot, previous: Snapshot | None, settings: CheckSettings, *, today: date) -> CheckResult:

@@ -92,7 +92,7 @@ def _rows(paths: list[Path], org_id: str, *columns: str) -> Iterator[tuple[str, 
 def _check_org(org: Org, outcomes: _Outcomes, entities: int) -> Iterator[Fault]:
     if entities != org.entities:
         yield Fault(MANIFEST, f"organization {org.org_id} has {org.entities} entities, and coverage {entities}")
-    if org.status in ("refused", "unanswered"):
+    if not org.is_audited:
         if outcomes:
             yield Fault(MANIFEST, f"organization {org.org_id} is {org.status}, and coverage has outcomes of it")
         return

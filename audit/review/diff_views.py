@@ -20,7 +20,8 @@ _MEMBERS = "push_to_talk_members"
 _CSV_SCHEMA = pa.schema([pa.field(name, pa.string()) for name in Change.__struct_fields__])
 _CSV_ROWS = 1000
 
-_YES_NO = {
+#: Columns whose values are yes or no.
+YES_NO = {
     field.name
     for dataset in DATASETS.values()
     for schema in dataset.tables.values()
@@ -188,7 +189,7 @@ def _subject(change: Change) -> str:
 def _value(column: str, value: str | None) -> str:
     if value is None:
         return "none"
-    if column in _YES_NO:
+    if column in YES_NO:
         return {"true": "yes", "false": "no"}.get(value, value)
     return printable(_WORDS.get(column, {}).get(value, value)) or '""'
 

@@ -65,7 +65,7 @@ def add_facts(connection: duckdb.DuckDBPyConnection, manifest: Manifest) -> Fact
 
 def _unread(connection: duckdb.DuckDBPyConnection, manifest: Manifest) -> dict[str, str]:
     """The tables that say nothing of an organization, or of a kind of its entities, each with the reason."""
-    unread = [org for org in manifest.orgs if org.status in ("refused", "unanswered") or org.unlisted]
+    unread = [org for org in manifest.orgs if not org.is_audited or org.unlisted]
     reason = f"{len(unread)} of {len(manifest.orgs)} organizations could not be read, or not all of them"
     return dict.fromkeys(table_names(connection), reason) if unread else {}
 

@@ -92,10 +92,8 @@ def refuse_writing(connection: duckdb.DuckDBPyConnection, sql: str, place: str) 
         tree = _parsed(connection, sql) if kinds == [duckdb.StatementType.SELECT] else None
     except duckdb.Error as error:
         raise UsageError(f"{place}: {told(error)}") from None
-    except (
-        TypeError,
-        ValueError,
-    ):  # of a text that is not UTF-8, or a statement that DuckDB for Python has no word for
+    except (TypeError, ValueError):
+        # A text that is not UTF-8, or a statement that DuckDB for Python has no word for.
         tree = None
     if tree is None or _queries(tree) - _READING:
         raise UsageError(f"{place}: expected one SELECT statement, as a snapshot is only read")

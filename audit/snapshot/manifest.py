@@ -3,6 +3,7 @@
 A snapshot exists when, and only when, its `manifest.json` does.
 """
 
+import re
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -15,6 +16,8 @@ from audit.files import atomic_file
 
 MANIFEST = "manifest.json"
 FORMAT_VERSION = 1
+#: The name of a snapshot's folder: when it was begun, and what tells it from others of that second.
+SNAPSHOT_ID = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{6}")
 
 Status = Literal["complete", "partial"]
 OrgStatus = Literal["complete", "partial", "refused", "unanswered"]
@@ -72,6 +75,11 @@ class Org(msgspec.Struct, frozen=True):
     unlisted: dict[str, dict[str, str]] = {}
     message: str | None = None
     webex_id: str | None = None
+
+    @property
+    def is_audited(self) -> bool:
+        """Whether anything of it could be audited."""
+        return self.status in ("complete", "partial")
 
 
 class FileEntry(msgspec.Struct, frozen=True):

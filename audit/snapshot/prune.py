@@ -6,7 +6,6 @@ it finds and goes on. Who calls `carry_out` holds the lock of the output: no run
 """
 
 import os
-import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,14 +18,13 @@ import msgspec
 from audit.errors import UsageError
 from audit.files import sync_dir
 from audit.snapshot.draft import JOURNAL, Draft, open_draft
-from audit.snapshot.manifest import MANIFEST, read_manifest
+from audit.snapshot.manifest import MANIFEST, SNAPSHOT_ID, read_manifest
 from audit.snapshot.reader import Snapshot
 
 Action = Literal["keep", "remove", "removed", "failed", "left"]
 
 #: What a manifest or a journal is called while its folder is being removed.
 REMOVING = ".removing"
-_SNAPSHOT_ID = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{6}")
 _UNWRITTEN = f".{JOURNAL}.tmp"
 
 
@@ -117,7 +115,7 @@ def _look_into(folder: Path) -> Snapshot | Draft | Folder | None:
             return draft
         if _is_half_removed(folder):
             return Folder(folder.name, "remove", "its removal was interrupted")
-        if _SNAPSHOT_ID.fullmatch(folder.name) and {each.name for each in folder.iterdir()} <= {_UNWRITTEN}:
+        if SNAPSHOT_ID.fullmatch(folder.name) and {each.name for each in folder.iterdir()} <= {_UNWRITTEN}:
             return Folder(folder.name, "remove", "a run was interrupted before it began")
     except OSError as error:
         return Folder(folder.name, "left", f"can't be looked into: {error.strerror}")
@@ -131,8 +129,6 @@ def _committed(folder: Path) -> Snapshot | Folder:
         return Folder(folder.name, "left", str(error))
     if snapshot.manifest.snapshot_id != folder.name:
         return Folder(folder.name, "left", f"holds snapshot {snapshot.manifest.snapshot_id} under another name")
-    if snapshot.manifest.started_at.tzinfo is None:
-        return Folder(folder.name, "left", "its manifest tells no time zone")
     return snapshot
 
 

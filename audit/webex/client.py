@@ -15,7 +15,7 @@ from audit.clock import Clock
 from audit.errors import DeadlineError
 from audit.outcome import Outcome
 from audit.webex import wire
-from audit.webex.errors import ForeignLinkError, NotListedError, ScopeError, UnansweredError
+from audit.webex.errors import ForeignLinkError, NotListedError, ScopeError, UnansweredError, needed
 from audit.webex.pace import Pace
 from audit.webex.retry import RetryBudget, RetryPolicy
 from audit.webex.tokens import SharedToken, Token
@@ -124,10 +124,7 @@ class Client:
     def unanswered(self, path: str, answer: Answer, scope: str) -> ScopeError | UnansweredError:
         """The error to stop with where a run can't do without this answer, which needs that scope."""
         if answer.outcome is Outcome.FORBIDDEN:
-            role = " and an administrator role" if "admin" in scope else ""
-            return ScopeError(
-                f"the token may not read {path} (403): it needs the scope {scope}{role}; the API says: {answer.message}"
-            )
+            return ScopeError(f"the token may not read {path} (403): {needed(scope)}; the API says: {answer.message}")
         if answer.status is None:
             return UnansweredError(
                 f"{self.base_url} does not answer ({answer.attempts} tries): {answer.message}; check the network and "

@@ -11,6 +11,12 @@ class ScopeError(RefusedError):
     """The token is good, but may not read this (403)."""
 
 
+def needed(scope: str) -> str:
+    """The sentence that tells the scope which a token lacks."""
+    role = " and an administrator role" if "admin" in scope else ""
+    return f"it needs the scope {scope}{role}"
+
+
 class UnansweredError(StoppedError):
     """What a run can't do without was not answered, retries included."""
 

@@ -3,9 +3,7 @@
 from collections import Counter
 from datetime import datetime
 
-import pyarrow as pa
-
-from audit import datasets
+from audit.review.diff_views import YES_NO
 from audit.review.report.reach import ReachKind
 from audit.snapshot.manifest import Manifest
 
@@ -57,13 +55,7 @@ VALUES = {
         "ONE_WAY": "one-way (the caller only speaks)",
     },
     "access_type": {"ALLOW_MEMBERS": "the members alone", "BLOCK_MEMBERS": "everybody but the members"},
-} | {
-    field.name: {"true": "yes", "false": "no"}
-    for dataset in datasets.DATASETS.values()
-    for schema in dataset.tables.values()
-    for field in schema
-    if pa.types.is_boolean(field.type)
-}
+} | {key: {"true": "yes", "false": "no"} for key in YES_NO}
 TABLES = {
     "coverage": "whole",
     "push_to_talk": "settings",
@@ -152,7 +144,7 @@ def absence(reason: str) -> str:
 
 def gaps(manifest: Manifest) -> list[str]:
     """What could not be audited at all, a line for each: organizations, and kinds of entity."""
-    unknown = [org for org in manifest.orgs if org.status in ("refused", "unanswered")]
+    unknown = [org for org in manifest.orgs if not org.is_audited]
     unlisted = Counter(
         (dataset, kind)
         for org in manifest.orgs

@@ -23,10 +23,11 @@ format: $(VENV)/dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-# The tables of docs/datasets.md, from the schemas, and the rules of docs/checks.md, from their files.
+# The tables of docs/datasets.md and the SQL of docs/sql, from the schemas; the rules of docs/checks.md, from their files.
 docs: $(VENV)/dev
 	$(BIN)/python docs/datasets.py
 	$(BIN)/python docs/checks.py
+	$(BIN)/python docs/reading.py
 
 # Real time over real HTTP: 32 minutes; docs/pace.md has the figures.
 bench-pace: $(VENV)/dev

@@ -39,23 +39,24 @@ async def pages(
         ForeignLinkError: a next link leads to another origin.
     """
     url: str | None = client.url_of(path, params)
-    seen: set[str] = set()
-    ids: set[object] = set()
+    seen: set[int] = set()
+    contents: set[int] = set()
     empty = listed = 0
     while url:
-        seen.add(url)
+        seen.add(hash(url))
         answer, items = await _page(client, path, url, key, scope)
         yield items
         listed += len(items)
         empty = 0 if items else empty + 1
         following = _following(path, answer, url, params)
         probe = probe and answer.link is None
-        if probe and items and _has_news(items, ids):
+        if probe and items and _has_news(items, contents):
             following = client.url_of(path, {**params, "start": str(listed)})
-        if following in seen and not items:
+        is_known = hash(following) in seen
+        if is_known and not items:
             # Known of this API: an empty last page that still links on.
             return
-        if following in seen or empty > _MAX_EMPTY_PAGES:
+        if is_known or empty > _MAX_EMPTY_PAGES:
             raise UnansweredError(
                 f"{path}: the listing runs in circles behind {listed} items, so that its end is unknown"
             )
@@ -84,8 +85,9 @@ def _following(path: str, answer: Answer, url: str, params: Mapping[str, str]) -
         raise ForeignLinkError(f"{path}: its next link is no URL that can be followed: {error}") from None
 
 
-def _has_news(items: list[Any], known: set[object]) -> bool:
-    """Whether a page names an id that none before did: a listing that ignores `start` does not."""
+def _has_news(items: list[Any], known: set[int]) -> bool:
+    """Whether a page names other ids than each one before did: a listing that ignores `start` does not."""
     before = len(known)
-    known.update(wire.text(item.get("id")) for item in wire.objects(items))
+    # All ids of a listing would be too much to remember.
+    known.add(hash(frozenset(wire.text(item.get("id")) for item in wire.objects(items))))
     return len(known) > before

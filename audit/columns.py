@@ -1,5 +1,7 @@
 """Columns that say where they come from: `docs/datasets.md` is generated from them."""
 
+from collections.abc import Iterable, Iterator
+
 import pyarrow as pa
 
 _SOURCE = "source"
@@ -35,6 +37,19 @@ def _told(field: pa.Field, key: str) -> str:
 def without_docs(schema: pa.Schema) -> pa.Schema:
     """The same columns by name and type alone, as files store them."""
     return pa.schema([pa.field(field.name, field.type) for field in schema])
+
+
+def regroup(tables: Iterable[pa.Table], schema: pa.Schema, size: int) -> Iterator[pa.Table]:
+    """The same rows in tables of so many, the last one shorter."""
+    waiting = schema.empty_table()
+    for table in tables:
+        waiting = pa.concat_tables([waiting, table])
+        whole = waiting.num_rows - waiting.num_rows % size
+        for start in range(0, whole, size):
+            yield waiting.slice(start, size)
+        waiting = waiting.slice(whole)
+    if waiting.num_rows:
+        yield waiting
 
 
 #: The columns that say whose row it is, in every table.

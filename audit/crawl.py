@@ -1,18 +1,17 @@
 """Entities × dataset → outcomes and rows, under one pace, batch by batch.
 
 A fixed number of workers takes entities in the order of the inventory. A batch is flattened and
-written by the worker that completes it, in one thread beside the event loop; as that worker waits
-for it, no more batches are in memory than there are workers.
+written by the worker that completes it, in one thread beside the event loop, which also reads the next
+batch (`audit.feed`); so memory is bounded by the batches that are being asked for, whatever their number.
 """
 
 import asyncio
 import logging
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection
 from concurrent.futures import Executor, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from contextlib import closing
 
-import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -20,46 +19,21 @@ from audit.clock import Clock
 from audit.datasets import SUBJECT_SCHEMA, Dataset
 from audit.datasets.answers import read_answers
 from audit.earlier import Earlier
-from audit.entity import Entity, EntityType, entities_of
+from audit.entity import Entity, EntityType
+from audit.feed import Batch, Feed, read_batches
 from audit.outcome import Outcome
 from audit.progress import Progress
 from audit.reading import Reader, Reading, unasked
 from audit.snapshot.coverage import COVERAGE, COVERAGE_SCHEMA
+from audit.snapshot.inventory import Inventory
 from audit.watch import Watch
 from audit.webex.client import Answer, Client
 from audit.webex.errors import ScopeError, UnansweredError
 
 log = logging.getLogger(__name__)
 
-#: Entities of one batch, and so of one part.
-BATCH_SIZE = 500
-
 #: Given a batch's index, its tables (the dataset's and `coverage`), and how often each unknown field occurred.
 WritePart = Callable[[int, dict[str, pa.Table], dict[str, int]], None]
-
-
-@dataclass
-class _Batch:
-    """A slice of the inventory, the readings of it so far, and the rows that an earlier snapshot had of it."""
-
-    index: int
-    inventory: pa.Table
-    entities: list[Entity]
-    earlier: dict[str, pa.Table]
-    readings: list[list[Reading]] = field(init=False)
-    waiting: int = field(init=False)
-
-    def __post_init__(self) -> None:
-        kept = set(self.earlier[COVERAGE]["entity_id"].to_pylist()) if self.earlier else set()
-        self.kept = [entity.entity_id in kept for entity in self.entities]
-        self.waiting = len(self.entities)
-        self.readings = [[] for _ in self.entities]
-
-    def even_out(self, reasons: Mapping[EntityType, str]) -> None:
-        """Tell the same of every entity of a refused kind: which of them was still asked, is chance."""
-        for position, entity in enumerate(self.entities):
-            if reason := reasons.get(entity.entity_type):
-                self.readings[position] = _refused(self.readings[position], reason)
 
 
 async def crawl(
@@ -67,12 +41,12 @@ async def crawl(
     dataset: Dataset,
     org_id: str,
     reader: Reader,
-    inventory: pa.Table,
+    inventory: Inventory,
     write_part: WritePart,
     *,
     concurrency: int,
     progress: Progress,
-    is_done: Callable[[int], bool] = lambda _: False,
+    done: Collection[int] = (),
     earlier: Earlier | None = None,
     stall_s: float = math.inf,
     clock: Clock,
@@ -84,11 +58,11 @@ async def crawl(
         dataset: what to ask for.
         org_id: UUID of the organization whose entities they are.
         reader: reads an entity.
-        inventory: the entities (`audit.entity.INVENTORY_SCHEMA`).
+        inventory: the entities.
         write_part: is given each batch, in a thread.
         concurrency: requests at once.
         progress: is told of each answer.
-        is_done: whether a batch, by its index, was written by the run that this one resumes.
+        done: the batches, by index, that were written by the run that this one resumes.
         earlier: keep the complete answers of this snapshot, and ask for the others only.
         stall_s: stop when nothing was answered, and nothing paused, for so many seconds.
         clock: the time.
@@ -100,39 +74,46 @@ async def crawl(
     Raises:
         TokenRefusedError: the token is refused.
         UnansweredError: the API is gone.
+        StoppedError: the inventory is damaged.
         OSError: a part can't be written.
     """
     watch = Watch(dataset.name, client, reader.scope_of, is_asking_again=earlier is not None)
-    work = _work(inventory, is_done, earlier, progress)
+    progress.on_resumed(inventory.rows_in(done))
 
-    async def crawl_next(executor: Executor) -> None:
-        for batch, position in work:
-            entity = batch.entities[position]
-            if batch.kept[position]:
-                progress.on_answer(Outcome.OK)
-            else:
-                asked_at_s = clock.monotonic_s()
-                reason = watch.reasons.get(entity.entity_type)
-                readings = _unread(entity, Outcome.FORBIDDEN, reason) if reason else await reader.read(entity)
-                batch.readings[position] = readings
-                for reading in readings:
-                    if reading.answer.attempts:
-                        watch.on_answer(entity, reading.answer, asked_at_s)
-                        _log(entity, reading)
-                progress.on_answer(_least(readings))
-                progress.on_requests(client.count.total, client.count.throttled)
-            batch.waiting -= 1
-            if not batch.waiting:
-                batch.even_out(watch.reasons)
-                await asyncio.get_running_loop().run_in_executor(executor, _finish, dataset, org_id, batch, write_part)
+    async def crawl_next(feed: Feed, executor: Executor) -> None:
+        batch: Batch | None = None
+        while batch := await feed.behind(batch):
+            for position in batch.places:
+                entity = batch.entities[position]
+                if batch.kept[position]:
+                    progress.on_answer(Outcome.OK)
+                else:
+                    asked_at_s = clock.monotonic_s()
+                    reason = watch.reasons.get(entity.entity_type)
+                    readings = _unread(entity, Outcome.FORBIDDEN, reason) if reason else await reader.read(entity)
+                    batch.readings[position] = readings
+                    for reading in readings:
+                        if reading.answer.attempts:
+                            watch.on_answer(entity, reading.answer, asked_at_s)
+                            _log(entity, reading)
+                    progress.on_answer(_least(readings))
+                    progress.on_requests(client.count.total, client.count.throttled)
+                batch.waiting -= 1
+                if not batch.waiting:
+                    batch.even_out(watch.reasons)
+                    await asyncio.get_running_loop().run_in_executor(
+                        executor, _finish, dataset, org_id, batch, write_part
+                    )
 
-    with ThreadPoolExecutor(1, thread_name_prefix="parts") as executor:
+    batches = read_batches(inventory.batches(done), earlier)
+    with closing(batches), ThreadPoolExecutor(1, thread_name_prefix="parts") as executor:
+        feed = Feed(batches, executor)
         try:
             async with asyncio.TaskGroup() as group:
                 watchdog = group.create_task(_watch_for_stall(client, stall_s, clock))
                 async with asyncio.TaskGroup() as workers:
                     for _ in range(min(concurrency, inventory.num_rows)):
-                        workers.create_task(crawl_next(executor))
+                        workers.create_task(crawl_next(feed, executor))
                 watchdog.cancel()
         except BaseExceptionGroup as failures:
             raise _first(failures) from None
@@ -143,27 +124,19 @@ async def crawl(
 def give_up(
     dataset: Dataset,
     org_id: str,
-    inventory: pa.Table,
+    inventory: Inventory,
     write_part: WritePart,
     outcome: Outcome,
     reason: Exception,
-    is_done: Callable[[int], bool],
+    done: Collection[int],
     earlier: Earlier | None = None,
 ) -> None:
     """Hand on each batch that is not done with this outcome for all its entities that are not known before."""
-    for batch, position in _work(inventory, is_done, earlier, Progress()):
-        if not batch.kept[position]:
-            batch.readings[position] = _unread(batch.entities[position], outcome, str(reason))
-        batch.waiting -= 1
-        if not batch.waiting:
-            _finish(dataset, org_id, batch, write_part)
-
-
-def _refused(readings: list[Reading], reason: str) -> list[Reading]:
-    """The same readings with one that is refused for this reason, however many sites were."""
-    others = [reading for reading in readings if reading.answer.outcome is not Outcome.FORBIDDEN]
-    forbidden = [reading.answer for reading in readings if reading.answer.outcome is Outcome.FORBIDDEN]
-    return others + [Reading(None, msgspec.structs.replace(each, status=403, message=reason)) for each in forbidden[:1]]
+    for batch in read_batches(inventory.batches(done), earlier):
+        for position in batch.places:
+            if not batch.kept[position]:
+                batch.readings[position] = _unread(batch.entities[position], outcome, str(reason))
+        _finish(dataset, org_id, batch, write_part)
 
 
 def _unread(entity: Entity, outcome: Outcome, reason: str) -> list[Reading]:
@@ -206,20 +179,7 @@ async def _watch_for_stall(client: Client, stall_s: float, clock: Clock) -> None
             raise UnansweredError(f"nothing was answered for {idle_s:.0f} s (run.stall_s): network or disk hangs")
 
 
-def _work(
-    inventory: pa.Table, is_done: Callable[[int], bool], earlier: Earlier | None, progress: Progress
-) -> Iterator[tuple[_Batch, int]]:
-    for index, start in enumerate(range(0, inventory.num_rows, BATCH_SIZE)):
-        rows = inventory.slice(start, BATCH_SIZE)
-        if is_done(index):
-            progress.on_resumed(rows.num_rows)
-            continue
-        batch = _Batch(index, rows, entities_of(rows), earlier.rows_of(rows) if earlier else {})
-        for position in range(len(batch.entities)):
-            yield batch, position
-
-
-def _finish(dataset: Dataset, org_id: str, batch: _Batch, write_part: WritePart) -> None:
+def _finish(dataset: Dataset, org_id: str, batch: Batch, write_part: WritePart) -> None:
     """Flatten a batch and hand it on."""
     places = [(position, reading) for position, readings in enumerate(batch.readings) for reading in readings]
     answered = [index for index, (_, reading) in enumerate(places) if reading.answer.outcome is Outcome.OK]

@@ -1,5 +1,7 @@
 """The complete answers of an earlier snapshot, kept by a run that asks for the others again."""
 
+from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 
 import msgspec
@@ -9,12 +11,14 @@ import pyarrow.dataset as ds
 
 from audit.columns import IDENTITY_SCHEMA
 from audit.datasets import Dataset
-from audit.entity import Entity
+from audit.entity import Entity, entity_table
 from audit.errors import UsageError
 from audit.outcome import Outcome
 from audit.snapshot.coverage import COVERAGE, COVERAGE_SCHEMA
 from audit.snapshot.reader import Snapshot
 
+#: Read at once.
+_ROWS = 10_000
 _COMPLETE = [str(outcome) for outcome in Outcome if outcome.is_complete]
 
 
@@ -42,11 +46,16 @@ class Earlier:
         }
         self._is_ours = pc.field("dataset") == dataset.name
 
-    def entities(self) -> list[Entity]:
-        """All its entities, by what the coverage tells of them."""
+    def entities(self) -> Iterator[pa.Table]:
+        """All its entities (`audit.entity.INVENTORY_SCHEMA`), as the coverage tells of them; some twice."""
         names = [field.name for field in IDENTITY_SCHEMA if field.name != "org_id"]
-        rows = self._read(COVERAGE, names, self._is_ours).to_pylist()
-        return list({row["entity_id"]: msgspec.convert(row, Entity) for row in rows}.values())
+        for rows in self._batches(COVERAGE, names, self._is_ours):
+            yield entity_table(msgspec.convert(rows.to_pylist(), list[Entity]))
+
+    def ids(self) -> list[str]:
+        """The ids of its entities, in order, each once."""
+        ids = (rows["entity_id"].to_pylist() for rows in self._batches(COVERAGE, ["entity_id"], self._is_ours))
+        return list(dict.fromkeys(chain.from_iterable(ids)))
 
     def rows_of(self, inventory: pa.Table) -> dict[str, pa.Table]:
         """The rows of those entities of an inventory that have complete answers only, by table."""
@@ -60,14 +69,22 @@ class Earlier:
         return {COVERAGE: coverage} | others
 
     def _read(self, name: str, columns: list[str], wanted: Any) -> pa.Table:
+        schema = pa.schema([self._tables[name][0].schema.field(column) for column in columns])
+        return pa.Table.from_batches(self._batches(name, columns, wanted), schema)
+
+    def _batches(self, name: str, columns: list[str], wanted: Any) -> Iterator[pa.RecordBatch]:
+        options = {"batch_size": _ROWS, "batch_readahead": 1, "fragment_readahead": 1, "use_threads": False}
         try:
-            return self._tables[name][0].to_table(columns=columns, filter=wanted)
+            yield from self._tables[name][0].to_batches(columns=columns, filter=wanted, **options)
         except (pa.ArrowInvalid, OSError) as error:
             raise UsageError(f"the snapshot to retry is damaged at table {name}: {error}") from None
 
     def _rows(self, name: str, ids: pa.Array, extra: Any = None) -> pa.Table:
         schema = self._tables[name][1]
-        wanted = pc.field("entity_id").isin(ids)
+        ends = pc.min_max(ids)
+        entity_id = pc.field("entity_id")
+        # The ends let row groups be passed over.
+        wanted = (entity_id >= ends["min"]) & (entity_id <= ends["max"]) & entity_id.isin(ids)
         stored = [column for column in schema.names if column != "org_id"]
         table = self._read(name, stored, wanted if extra is None else wanted & extra)
         org_ids = pa.repeat(pa.scalar(self._org_id), table.num_rows)

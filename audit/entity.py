@@ -1,6 +1,6 @@
 """What has settings: the entities of an organization, as a table and one by one."""
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable
 from enum import StrEnum
 
 import msgspec
@@ -32,7 +32,7 @@ class Entity(msgspec.Struct, frozen=True):
     known_reason: str | None = None
 
 
-#: The entities of an inventory: one row an entity, sorted by `entity_id`. `known_outcome` and
+#: The entities of an inventory, one row an entity. `known_outcome` and
 #: `known_reason` are set where the listing already says what becomes of it, so that it is not asked.
 #: `site_urls` are the meeting sites that the listing names, `is_caller` marks the token's own user.
 INVENTORY_SCHEMA = pa.schema(
@@ -51,23 +51,9 @@ INVENTORY_SCHEMA = pa.schema(
 )
 
 
-@dataclass(frozen=True)
-class Inventory:
-    """The entities of an organization that a dataset is read of.
-
-    Attributes:
-        entities: a table of `INVENTORY_SCHEMA`.
-        unlisted: kinds of entity that the token may not list, each with the reason.
-    """
-
-    entities: pa.Table
-    unlisted: dict[str, str] = field(default_factory=dict)
-
-
-def inventory_table(entities: list[Entity]) -> pa.Table:
-    """Entities as a table of `INVENTORY_SCHEMA`, sorted by `entity_id`."""
-    rows = [msgspec.to_builtins(entity) for entity in sorted(entities, key=lambda each: each.entity_id)]
-    return pa.Table.from_pylist(rows, schema=INVENTORY_SCHEMA)
+def entity_table(entities: Iterable[Entity]) -> pa.Table:
+    """Entities as a table of `INVENTORY_SCHEMA`, in the same order."""
+    return pa.Table.from_pylist([msgspec.to_builtins(entity) for entity in entities], schema=INVENTORY_SCHEMA)
 
 
 def entities_of(inventory: pa.Table) -> list[Entity]:

@@ -1,7 +1,7 @@
 """One organization of a run, from its inventories to its last part: a failure domain of its own."""
 
 import logging
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterator
 from functools import partial
 
 import msgspec
@@ -14,9 +14,9 @@ from audit.config import Settings
 from audit.crawl import crawl, give_up
 from audit.datasets import Dataset
 from audit.earlier import Earlier
-from audit.entity import EntityType, Inventory, inventory_table
+from audit.entity import EntityType
 from audit.errors import AuditError, DeadlineError, RefusedError, StoppedError, UsageError
-from audit.inventory import renew_caller, take_inventory, take_users
+from audit.inventory import Found, renew_caller, take_inventory, take_users
 from audit.organizations import Organization
 from audit.outcome import Outcome
 from audit.own_data import OwnDataGuard
@@ -26,7 +26,9 @@ from audit.scope import RunScope
 from audit.snapshot.commit import OrgParts
 from audit.snapshot.coverage import COVERAGE
 from audit.snapshot.draft import Draft, PartFacts
+from audit.snapshot.inventory import Inventory
 from audit.snapshot.manifest import Requests
+from audit.threads import in_thread
 from audit.webex.client import Client
 from audit.webex.errors import ScopeError, TokenRefusedError
 
@@ -69,7 +71,6 @@ class OrganizationRun:
         self._scope = scope
         self._progress = progress
         self._clock = clock
-        self._inventories: dict[str, Inventory] = {}
         self._refused: dict[tuple[str, EntityType], RefusedError] = {}
 
     async def run(self) -> None:
@@ -92,33 +93,38 @@ class OrganizationRun:
             if rate_per_s := self._client.pace.settled_per_s:
                 memory.remember_rate(self._client.base_url, self._org_id, rate_per_s)
         wanted = {(dataset.name, kind) for dataset in self._scope.datasets for kind in self._scope.kinds_of(dataset)}
-        if wanted <= self._refused.keys() and not self._has_answers():
+        if wanted <= self._refused.keys() and not await in_thread(self._has_answers):
             self._draft.forget(self._org_id)
-            self._inventories = {}
             raise next(iter(self._refused.values()))
         for reason in dict.fromkeys(map(str, self._refused.values())):
             log.warning("%s: %s", self.organization.name or self._org_id, reason)
 
     def give_up(self) -> None:
         """Give each entity that has no outcome yet the one that `error` is for it; a resumed run asks for it anew."""
+        taken = self._draft.inventories(self._org_id, [dataset.name for dataset in self._scope.datasets])
+        if not self.error or not taken:
+            return
         for dataset in self._scope.datasets:
-            if self.error and dataset.name in self._inventories:
-                self._give_up(dataset, Outcome.TIMEOUT, self.error)
-        if self.error and self._inventories:
-            for dataset in self._scope.datasets:
-                unlisted = _unlisted(self._scope.kinds_of(dataset), self.error)
-                self._inventories.setdefault(dataset.name, unlisted)
+            if dataset.name in taken:
+                self._give_up(dataset, taken[dataset.name], Outcome.TIMEOUT, self.error)
+            else:
+                self._refuse(dataset, self.error)
 
     def parts(self) -> OrgParts:
-        """What is to be committed of it."""
+        """What is to be committed of it: all of it is in the draft."""
+        inventories = self._draft.inventories(self._org_id, [dataset.name for dataset in self._scope.datasets])
         message = str(self.error) if self.error else None
         is_refused = isinstance(self.error, RefusedError)
         organization = self.organization
-        return OrgParts(self._org_id, organization.name, self._inventories, is_refused, message, organization.webex_id)
+        return OrgParts(self._org_id, organization.name, inventories, is_refused, message, organization.webex_id)
+
+    def _refuse(self, dataset: Dataset, error: AuditError) -> None:
+        self._draft.refuse(self._org_id, dataset.name, dict.fromkeys(self._scope.kinds_of(dataset), str(error)))
 
     def _has_answers(self) -> bool:
         """Whether something was answered otherwise than with 403, by a run before at the least."""
-        parts = (part for name in self._inventories for part in self._draft.read_parts(self._org_id, name, COVERAGE))
+        names = [dataset.name for dataset in self._scope.datasets]
+        parts = (part for name in names for part in self._draft.read_parts(self._org_id, name, COVERAGE))
         return any(
             pc.any(pc.and_(pc.greater(part["attempts"], 0), pc.not_equal(part["outcome"], Outcome.FORBIDDEN))).as_py()
             for part in parts
@@ -133,53 +139,56 @@ class OrganizationRun:
         except RefusedError as error:
             kinds = self._scope.kinds_of(dataset)
             self._refused |= {(dataset.name, kind): error for kind in kinds}
-            self._inventories[dataset.name] = _unlisted(kinds, error)
+            await in_thread(self._refuse, dataset, error)
             return
-        self._inventories[dataset.name] = inventory
         for kind, reason in inventory.unlisted.items():
             self._refused.setdefault((dataset.name, EntityType(kind)), ScopeError(reason))
-        self._progress.on_inventory(inventory.entities.num_rows, self.organization.name or self._org_id)
+        self._progress.on_inventory(inventory.num_rows, self.organization.name or self._org_id)
         try:
-            refused = await self._crawl(dataset, inventory.entities, earlier)
+            refused = await self._crawl(dataset, inventory, earlier)
         except ScopeError as error:
             # One person's settings may stand under another's name: none of them is kept.
-            self._draft.forget(self._org_id, dataset.name)
-            self._draft.save_inventory(self._org_id, dataset.name, inventory)
-            self._give_up(dataset, Outcome.FORBIDDEN, error)
+            await in_thread(self._draft.forget_parts, self._org_id, dataset.name)
+            await in_thread(self._give_up, dataset, inventory, Outcome.FORBIDDEN, error)
             refused = dict.fromkeys(self._scope.kinds_of(dataset), error)
         self._refused |= {(dataset.name, kind): refusal for kind, refusal in refused.items()}
 
     async def _inventory(self, dataset: Dataset, earlier: Earlier | None) -> Inventory:
         """That of the run that this one resumes, or that of the snapshot that is retried, or a new one."""
-        inventory = self._draft.load_inventory(self._org_id, dataset.name)
+        inventory = await in_thread(self._draft.load_inventory, self._org_id, dataset.name)
         if inventory and dataset.by_user:
-            return await renew_caller(self._client, self._scope.users, inventory)
-        if inventory is None:
+            entities = await renew_caller(self._client, self._scope.users, (rows for _, rows in inventory.batches()))
+            return await self._save(dataset, entities, inventory.unlisted)
+        if inventory:
+            return inventory
+        with Found(self._client, self.organization) as found:
             if earlier:
-                inventory = await self._retried(dataset, earlier)
+                await self._take_again(found, dataset, earlier)
             else:
                 self._refuse_unknown_ids()
-                inventory = await take(self._client, self.organization, self._scope, dataset)
-            self._draft.save_inventory(self._org_id, dataset.name, inventory)
-        return inventory
+                await take(found, self._scope, dataset)
+            return await self._save(dataset, found.entities(), found.unlisted)
 
-    async def _retried(self, dataset: Dataset, earlier: Earlier) -> Inventory:
+    async def _save(self, dataset: Dataset, entities: Iterator[pa.Table], unlisted: dict[str, str]) -> Inventory:
+        return await in_thread(self._draft.save_inventory, self._org_id, dataset.name, entities, unlisted)
+
+    async def _take_again(self, found: Found, dataset: Dataset, earlier: Earlier) -> None:
         """The entities of an earlier snapshot, and those of kinds that could not be listed then."""
-        entities = earlier.entities()
         if dataset.by_user and not earlier.unlisted:
-            ids = [entity.entity_id for entity in entities]
-            return await take_users(self._client, self.organization, self._scope.users, ids)
+            ids = await in_thread(earlier.ids)
+            await take_users(found, self._scope.users, ids)
+            return
+        await in_thread(found.add_tables, earlier.entities())
         if not earlier.unlisted:
-            return Inventory(inventory_table(entities))
+            return
         self._refuse_unknown_ids()
         try:
-            now = await take(self._client, self.organization, self._scope, dataset, earlier.unlisted)
+            with found.all_or_none():
+                await take(found, self._scope, dataset, earlier.unlisted)
         except (TokenRefusedError, DeadlineError):
             raise
         except (RefusedError, StoppedError) as error:
-            return Inventory(inventory_table(entities), dict.fromkeys(earlier.unlisted, str(error)))
-        table = pa.concat_tables([inventory_table(entities), now.entities])
-        return Inventory(table.sort_by("entity_id"), now.unlisted)
+            found.unlisted = dict.fromkeys(earlier.unlisted, str(error))
 
     def _refuse_unknown_ids(self) -> None:
         snapshot = self._scope.retry_failed
@@ -202,11 +211,11 @@ class OrganizationRun:
         return Earlier(snapshot, self._org_id, dataset, entry.unlisted.get(dataset.name)) if entry.is_audited else None
 
     async def _crawl(
-        self, dataset: Dataset, inventory: pa.Table, earlier: Earlier | None
+        self, dataset: Dataset, inventory: Inventory, earlier: Earlier | None
     ) -> dict[EntityType, ScopeError]:
         guard = await self._guard(dataset, inventory)
         reader = Reader(self._client, dataset, self.organization, self._scope.sites, guard)
-        is_resumed = self._draft.has_part(self._org_id, dataset.name, 0)
+        done = await in_thread(self._draft.finished, self._org_id, dataset.name)
         refused = await crawl(
             self._client,
             dataset,
@@ -216,34 +225,33 @@ class OrganizationRun:
             partial(self._write_part, dataset.name),
             concurrency=self._settings.pace.concurrency,
             progress=self._progress,
-            is_done=partial(self._draft.has_part, self._org_id, dataset.name),
+            done=done,
             earlier=earlier,
             stall_s=self._settings.run.stall_s,
             clock=self._clock,
         )
         if guard:
             await guard.confirm(self._client)
-        if dataset.by_user and not is_resumed and not earlier:
+        if dataset.by_user and not done and not earlier:
             for site_url in set(self._scope.sites) - reader.found_sites:
                 log.warning("--site %s: no user is on this meeting site", site_url)
         return refused
 
-    async def _guard(self, dataset: Dataset, inventory: pa.Table) -> OwnDataGuard | None:
+    async def _guard(self, dataset: Dataset, inventory: Inventory) -> OwnDataGuard | None:
         """Needed as soon as others than the caller are asked for."""
-        others = pc.and_(pc.invert(inventory["is_caller"]), pc.is_null(inventory["known_outcome"]))
-        if dataset.by_user is None or not pc.any(others).as_py():
+        if dataset.by_user is None or not await in_thread(_has_others, inventory):
             return None
         return await OwnDataGuard.begin(self._client, dataset, dataset.by_user)
 
-    def _give_up(self, dataset: Dataset, outcome: Outcome, error: AuditError) -> None:
+    def _give_up(self, dataset: Dataset, inventory: Inventory, outcome: Outcome, error: AuditError) -> None:
         give_up(
             dataset,
             self._org_id,
-            self._inventories[dataset.name].entities,
+            inventory,
             partial(self._write_part, dataset.name, is_given_up=outcome is Outcome.TIMEOUT),
             outcome,
             error,
-            partial(self._draft.has_part, self._org_id, dataset.name),
+            self._draft.finished(self._org_id, dataset.name),
             self._earlier(dataset),
         )
 
@@ -260,18 +268,11 @@ class OrganizationRun:
         self._draft.write_part(self._org_id, dataset, index, tables, facts)
 
 
-async def take(
-    client: Client,
-    organization: Organization,
-    scope: RunScope,
-    dataset: Dataset,
-    kinds: Collection[str] | None = None,
-) -> Inventory:
-    """The inventory of an organization for a dataset.
+async def take(found: Found, scope: RunScope, dataset: Dataset, kinds: Collection[str] | None = None) -> None:
+    """Find the entities of an organization for a dataset.
 
     Args:
-        client: the API.
-        organization: whose.
+        found: takes them in.
         scope: of the run.
         dataset: what is to be read.
         kinds: of these kinds of entity only.
@@ -281,13 +282,17 @@ async def take(
         StoppedError: a listing could not be finished.
     """
     if dataset.by_user:
-        return await take_users(client, organization, scope.users)
-    wanted = [kind for kind in scope.kinds_of(dataset) if kinds is None or kind in kinds]
-    return await take_inventory(client, organization, wanted, scope.wanted)
+        await take_users(found, scope.users)
+    else:
+        wanted = [kind for kind in scope.kinds_of(dataset) if kinds is None or kind in kinds]
+        await take_inventory(found, wanted, scope.wanted)
 
 
-def _unlisted(kinds: Iterable[EntityType], error: AuditError) -> Inventory:
-    return Inventory(inventory_table([]), dict.fromkeys(map(str, kinds), str(error)))
+def _has_others(inventory: Inventory) -> bool:
+    return any(
+        pc.any(pc.and_(pc.invert(rows["is_caller"]), pc.is_null(rows["known_outcome"]))).as_py()
+        for _, rows in inventory.batches()
+    )
 
 
 def requests_of(client: Client) -> Requests:

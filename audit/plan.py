@@ -6,10 +6,12 @@ from audit import memory
 from audit.clock import Clock
 from audit.config import Settings
 from audit.errors import AuditError, DeadlineError, RefusedError, StoppedError
+from audit.inventory import Found
 from audit.organization_run import take
 from audit.organizations import Organization
 from audit.scope import RunScope
 from audit.session import clients_of, connect_as, deadline, find_organizations
+from audit.threads import in_thread
 from audit.webex.client import Client
 from audit.webex.errors import TokenRefusedError
 from audit.webex.tokens import TokenSource
@@ -98,18 +100,26 @@ async def _plan_one(client: Client, scope: RunScope, organization: Organization,
     reasons: list[str] = []
     for dataset in scope.datasets:
         try:
-            inventory = await take(client, organization, scope, dataset)
+            with Found(client, organization) as found:
+                await take(found, scope, dataset)
+                listed, asked = await in_thread(_count, found)
         except TokenRefusedError:
             raise
         except RefusedError as error:
             refusals.append(error)
             continue
-        reasons += inventory.unlisted.values()
-        entities += inventory.entities.num_rows
+        reasons += found.unlisted.values()
+        entities += listed
         # A user's sites are listed, and there is one at the least.
-        requests += inventory.entities["known_outcome"].null_count * (2 if dataset.by_user else 1)
+        requests += asked * (2 if dataset.by_user else 1)
     if len(refusals) == len(scope.datasets):
         raise refusals[0]
     rates = [rate for rate in (memory.recall_rate(client.base_url, organization.org_id), max_rate) if rate]
     message = "; ".join(dict.fromkeys([*map(str, refusals), *reasons])) or None
     return OrgPlan(organization.org_id, organization.name, entities, requests, min(rates, default=None), message)
+
+
+def _count(found: Found) -> tuple[int, int]:
+    """How many entities there are, and how many of them are to be asked for."""
+    counts = [(rows.num_rows, rows["known_outcome"].null_count) for rows in found.entities()]
+    return sum(listed for listed, _ in counts), sum(asked for _, asked in counts)

@@ -38,6 +38,7 @@ hypothesis.settings.load_profile("patient")
 #: How long the virtual loop waits in real time for what is under way (a socket, a thread) before it
 #: moves its clock to the next timer.
 _GRACE_S = 0.002
+_GRACE_OF_THREAD_S = 0.05
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
@@ -45,13 +46,14 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def __init__(self) -> None:
         self.now_s = 1000.0
+        self._at_work = 0
         loop = self
 
         class Selector(selectors.DefaultSelector):  # type: ignore[misc, valid-type]
             def select(self, timeout: float | None = None) -> Any:
                 if timeout is None:
                     return super().select(None)
-                if events := super().select(min(timeout, _GRACE_S)):
+                if events := super().select(min(timeout, _GRACE_OF_THREAD_S if loop._at_work else _GRACE_S)):
                     return events
                 loop.now_s += max(timeout, 1e-9)
                 return []
@@ -60,6 +62,15 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def time(self) -> float:
         return self.now_s
+
+    def run_in_executor(self, *args: Any) -> Any:
+        def leave(_: Any) -> None:
+            self._at_work -= 1
+
+        self._at_work += 1
+        future = super().run_in_executor(*args)
+        future.add_done_callback(leave)
+        return future
 
 
 def run_virtually(main: Coroutine[Any, Any, T]) -> T:

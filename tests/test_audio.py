@@ -25,6 +25,7 @@ from audit.simulator.app import ADMIN_TOKEN, Simulation
 from audit.simulator.faults import Faults, parse
 from audit.simulator.organization import Organization
 from audit.simulator.simulation import ADMIN_SCOPES, USER_TOKEN
+from audit.snapshot import inventory as inventory_file
 from audit.snapshot.reader import Snapshot
 
 Audit = Callable[..., Snapshot]
@@ -374,7 +375,7 @@ def test_odd_lists_of_sites_are_told(
 
 
 def test_a_run_that_dies_is_continued(audit: Audit, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(crawl_module, "BATCH_SIZE", 20)
+    monkeypatch.setattr(inventory_file, "BATCH_SIZE", 20)
     dying = parse(",".join(f"reset@{number}" for number in range(120, 400)))
     with pytest.raises(StoppedError):
         audit(Simulation(ORGANIZATION, dying), pace__concurrency=2, retry__budget=5, **ALL)
@@ -447,7 +448,7 @@ def test_no_pin_is_left_anywhere(
 ) -> None:
     for kind, answer in QUOTING.items():
         monkeypatch.setitem(answers.FAULTY_ANSWERS, kind, answer)
-    monkeypatch.setattr(crawl_module, "BATCH_SIZE", 10)
+    monkeypatch.setattr(inventory_file, "BATCH_SIZE", 10)
     if faults == "crash":
         monkeypatch.setattr(crawl_module, "read_answers", lambda bodies, *_: {}[tuple(bodies)])
     for name, value in {"PACE_START_RATE": "5000", "RETRY_ATTEMPTS": "2"}.items():

@@ -1,4 +1,5 @@
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -9,7 +10,7 @@ from audit import crawl as crawl_module
 from audit.crawl import crawl
 from audit.datasets import DATASETS
 from audit.entity import EntityType
-from audit.inventory import take_inventory
+from audit.inventory import Found, take_inventory
 from audit.organizations import own_organization
 from audit.outcome import Outcome
 from audit.progress import Progress
@@ -17,6 +18,7 @@ from audit.reading import Reader
 from audit.simulator.app import ADMIN_TOKEN, Simulation, serve
 from audit.simulator.faults import parse
 from audit.simulator.organization import Organization
+from audit.snapshot import inventory as inventory_file
 from audit.webex.connection import connect
 from audit.webex.errors import ScopeError, TokenRefusedError, UnansweredError
 from audit.webex.pace import Pace
@@ -26,6 +28,8 @@ from audit.webex.tokens import StaticTokens, Token
 PUSH_TO_TALK = DATASETS["push_to_talk"]
 
 TOKENS = StaticTokens(Token(ADMIN_TOKEN))
+#: Each test works in a folder of its own.
+INVENTORY = Path("inventory.arrow")
 OPTIONS: dict[str, Any] = {"concurrency": 5, "timeout_s": 5, "retry": RetryPolicy(6, 30, 300)}
 
 
@@ -60,7 +64,9 @@ def crawled_with_refusals(
             connect(url, TOKENS, Pace(clock), **OPTIONS, clock=clock) as client,
         ):
             organization = await own_organization(client)
-            inventory = await take_inventory(client, organization, [EntityType.WORKSPACE])
+            with Found(client, organization) as found:
+                await take_inventory(found, [EntityType.WORKSPACE])
+                inventory_file.write_inventory(INVENTORY, found.entities(), {})
             simulation.faults = parse(faults)
             if revoke:
                 simulation.tokens.clear()
@@ -69,7 +75,7 @@ def crawled_with_refusals(
                 PUSH_TO_TALK,
                 organization.org_id,
                 Reader(client, PUSH_TO_TALK, organization),
-                inventory.entities,
+                inventory_file.Inventory.open(INVENTORY),
                 lambda index, tables, _: parts.__setitem__(index, tables),
                 concurrency=concurrency,
                 progress=progress,
@@ -85,7 +91,7 @@ def outcomes(parts: dict[int, dict[str, pa.Table]]) -> Counter[str]:
 
 
 def test_every_entity_has_one_outcome_in_the_order_of_the_inventory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(crawl_module, "BATCH_SIZE", 30)
+    monkeypatch.setattr(inventory_file, "BATCH_SIZE", 30)
     organization = Organization(100)
     simulation = Simulation(organization)
     parts, progress = crawled(simulation)

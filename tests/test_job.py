@@ -16,7 +16,6 @@ import pyarrow.parquet as pq
 import pytest
 from conftest import visible
 
-from audit import crawl as crawl_module
 from audit import job as job_module
 from audit.datasets import DATASETS
 from audit.errors import RefusedError, StoppedError, UsageError
@@ -25,6 +24,7 @@ from audit.simulator.app import Simulation
 from audit.simulator.faults import parse
 from audit.simulator.organization import Organization
 from audit.snapshot import commit as commit_module
+from audit.snapshot import inventory as inventory_file
 from audit.snapshot.coverage import COVERAGE_SCHEMA
 from audit.snapshot.manifest import MANIFEST
 from audit.snapshot.reader import Snapshot
@@ -50,7 +50,7 @@ def digests(snapshot: Snapshot) -> dict[str, str]:
 
 @pytest.fixture(autouse=True)
 def _small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(crawl_module, "BATCH_SIZE", 20)
+    monkeypatch.setattr(inventory_file, "BATCH_SIZE", 20)
     monkeypatch.setattr(commit_module, "ROW_GROUP_ROWS", 300)
 
 

@@ -10,13 +10,13 @@ import pyarrow.dataset as ds
 import pytest
 from conftest import Result, Where, visible
 
-from audit import crawl as crawl_module
 from audit.errors import RefusedError, StoppedError
 from audit.inventory.people import CALLING_PEOPLE
 from audit.simulator.app import ADMIN_TOKEN, Simulation
 from audit.simulator.faults import parse
 from audit.simulator.organization import Organization
 from audit.simulator.simulation import ADMIN_SCOPES
+from audit.snapshot import inventory as inventory_file
 from audit.snapshot.reader import Snapshot
 
 Audit = Callable[..., Snapshot]
@@ -26,7 +26,7 @@ ORGANIZATION = Organization(60, people=150, virtual_lines=25)
 
 @pytest.fixture(autouse=True)
 def _small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(crawl_module, "BATCH_SIZE", 40)
+    monkeypatch.setattr(inventory_file, "BATCH_SIZE", 40)
 
 
 def rows(snapshot: Snapshot, table: str) -> list[dict[str, Any]]:

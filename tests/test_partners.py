@@ -13,7 +13,6 @@ import pyarrow.dataset as ds
 import pytest
 from conftest import Result, run_virtually, visible
 
-from audit import crawl as crawl_module
 from audit.clock import Clock
 from audit.errors import RefusedError, StoppedError, UsageError
 from audit.files import sha256_of
@@ -22,6 +21,7 @@ from audit.simulator.faults import Faults, parse
 from audit.simulator.organization import Organization, webex_id
 from audit.simulator.simulation import ADMIN_SCOPES
 from audit.snapshot import commit as commit_module
+from audit.snapshot import inventory as inventory_file
 from audit.snapshot.manifest import Org
 from audit.snapshot.reader import Snapshot
 from audit.webex.ids import uuid_of
@@ -38,7 +38,7 @@ BOTH: dict[str, Any] = {"scope__org_ids": [ONE.org_id, TWO.org_id]}
 
 @pytest.fixture(autouse=True)
 def _small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(crawl_module, "BATCH_SIZE", 20)
+    monkeypatch.setattr(inventory_file, "BATCH_SIZE", 20)
 
 
 def partner(faults: str = "", **options: Any) -> Simulation:
@@ -233,7 +233,7 @@ TIMES: list[float] = []
 
 def test_each_organization_has_a_pace_of_its_own(audit: Audit, monkeypatch: pytest.MonkeyPatch) -> None:
     # Virtual time passes while a batch is written: let that be at the end.
-    monkeypatch.setattr(crawl_module, "BATCH_SIZE", 1000)
+    monkeypatch.setattr(inventory_file, "BATCH_SIZE", 1000)
     big = tuple(Organization(240, seed=seed, people=30) for seed in (4, 5, 6))
     took_s = []
     for wanted in (big[:1], big):

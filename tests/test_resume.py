@@ -22,6 +22,7 @@ from audit.lock import lock
 from audit.simulator.app import ADMIN_TOKEN, Simulation
 from audit.simulator.faults import parse
 from audit.simulator.organization import Organization
+from audit.snapshot import inventory as inventory_file
 from audit.snapshot.manifest import MANIFEST
 from audit.snapshot.reader import Snapshot, list_snapshots
 
@@ -36,7 +37,7 @@ TABLES = ("push_to_talk", "push_to_talk_members")
 
 @pytest.fixture(autouse=True)
 def _small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(crawl_module, "BATCH_SIZE", BATCH_SIZE)
+    monkeypatch.setattr(inventory_file, "BATCH_SIZE", BATCH_SIZE)
 
 
 def content(snapshot: Snapshot) -> dict[str, Any]:
@@ -50,7 +51,7 @@ def _run_and_die(url: str, folder: str, die_at: int, *, is_resuming: bool) -> No
     for name in ("HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME"):
         os.environ[name] = folder
     os.environ |= {"WEBEX_ACCESS_TOKEN": ADMIN_TOKEN, "WEBEX_AUDIT_PACE_START_RATE": "5000"}
-    crawl_module.BATCH_SIZE = BATCH_SIZE
+    inventory_file.BATCH_SIZE = BATCH_SIZE
     written = 0
 
     def on_event(event: str, arguments: tuple[Any, ...]) -> None:

@@ -3,11 +3,10 @@
 import logging
 from collections.abc import AsyncIterator, Collection
 
-import msgspec
-
-from audit.entity import Entity, EntityType, Inventory, inventory_table
+from audit.entity import Entity, EntityType
 from audit.errors import RefusedError
-from audit.inventory.kind import PAGE_SIZE, Json, Kind
+from audit.inventory.found import Found
+from audit.inventory.kind import Json, Kind
 from audit.inventory.people import CALLING_PEOPLE
 from audit.inventory.virtual_lines import VIRTUAL_LINES
 from audit.inventory.workspaces import WORKSPACES
@@ -26,15 +25,12 @@ KINDS = {
 }
 
 
-async def take_inventory(
-    client: Client, organization: Organization, kinds: Collection[EntityType], wanted: Collection[str] | None = None
-) -> Inventory:
-    """The entities of an organization.
+async def take_inventory(found: Found, kinds: Collection[EntityType], wanted: Collection[str] | None = None) -> None:
+    """Find the entities of an organization.
 
     Args:
-        client: the API.
-        organization: whose.
-        kinds: of which kinds. One that the token may not list is told in the inventory; the others go on.
+        found: takes them in. A kind that the token may not list is told there; the others go on.
+        kinds: of which kinds.
         wanted: take exactly the workspaces of these ids instead of all; the listing is then read only until it
             has named each of them.
 
@@ -42,19 +38,16 @@ async def take_inventory(
         RefusedError: the token may list none of them, or the API lists another organization's.
         StoppedError: a listing could not be finished.
     """
-    found: dict[str, Entity] = {}
-    unlisted: dict[str, str] = {}
     errors: list[ScopeError | NotListedError] = []
     for kind in kinds:
         try:
-            found |= await _take(client, organization, KINDS[kind], wanted)
+            with found.all_or_none():
+                await _take(found, KINDS[kind], wanted)
         except (ScopeError, NotListedError) as error:
             errors.append(error)
-            unlisted[kind] = str(error)
+            found.unlisted[kind] = str(error)
     if errors and len(errors) == len(kinds):
-        raise _refusal(organization, errors[0])
-    entities = await with_location_names(client, organization, list(found.values()))
-    return Inventory(inventory_table(entities), unlisted)
+        raise _refusal(found.organization, errors[0])
 
 
 def _refusal(organization: Organization, error: ScopeError | NotListedError) -> Exception:
@@ -64,19 +57,17 @@ def _refusal(organization: Organization, error: ScopeError | NotListedError) -> 
     return RefusedError(f"{error}; or the token does not manage organization {organization.org_id}")
 
 
-async def _take(
-    client: Client, organization: Organization, kind: Kind, wanted: Collection[str] | None
-) -> dict[str, Entity]:
-    found: dict[str, Entity] = {}
+async def _take(found: Found, kind: Kind, wanted: Collection[str] | None) -> None:
     missing = set(wanted) if wanted is not None else None
-    licences = await _licences(client, organization) if kind.needs_licences else {}
-    async for items in list_items(client, organization, kind):
-        for item in items:
-            if item["id"] not in found and (wanted is None or item["id"] in wanted):
-                found[item["id"]] = kind.read(item, licences)
-        if missing is not None and not (missing := missing - found.keys()):
-            break
-    return found | {entity_id: Entity(EntityType.WORKSPACE, entity_id) for entity_id in missing or ()}
+    licences = await _licences(found.client, found.organization) if kind.needs_licences else {}
+    async for items in list_items(found.client, found.organization, kind):
+        named = [item for item in items if missing is None or item["id"] in missing]
+        await found.add([kind.read(item, licences) for item in named])
+        if missing is not None:
+            missing -= {item["id"] for item in named}
+            if not missing:
+                break
+    await found.add([Entity(EntityType.WORKSPACE, entity_id) for entity_id in missing or ()])
 
 
 async def list_items(
@@ -121,23 +112,3 @@ async def _licences(client: Client, organization: Organization) -> dict[str, str
     except (ScopeError, UnansweredError) as error:
         log.info("licences can't be read (%s): people are asked for who may have none", error)
     return names
-
-
-async def with_location_names(client: Client, organization: Organization, entities: list[Entity]) -> list[Entity]:
-    """The same entities with the names of their locations, where the token may read them."""
-    if not any(entity.location_id and not entity.location_name for entity in entities):
-        return entities
-    names: dict[str, str] = {}
-    params = {**organization.params, "max": PAGE_SIZE}
-    try:
-        async for page in pages(client, "/locations", params, "items", scope="spark-admin:locations_read"):
-            for item in wire.objects(page):
-                location_id, name = wire.text(item.get("id")), wire.text(item.get("name"))
-                if location_id and name:
-                    names[location_id] = name
-    except (ScopeError, NotListedError) as error:
-        log.info("location names can't be read (%s): going on without", error)
-    return [
-        msgspec.structs.replace(entity, location_name=entity.location_name or names.get(entity.location_id or ""))
-        for entity in entities
-    ]

@@ -2,16 +2,18 @@
 
 import asyncio
 import logging
-from collections.abc import Collection
+from collections.abc import AsyncIterator, Collection, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
 import msgspec
+import pyarrow as pa
 
-from audit.entity import Entity, EntityType, Inventory, entities_of, inventory_table
+from audit.entity import Entity, EntityType, entities_of, entity_table
 from audit.errors import DeadlineError, RefusedError, UsageError
+from audit.inventory.found import Found
 from audit.inventory.kind import Json
-from audit.inventory.listed import list_items, with_location_names
+from audit.inventory.listed import list_items
 from audit.inventory.people import PEOPLE, read_person, texts_of
 from audit.organizations import Organization
 from audit.outcome import Outcome
@@ -42,14 +44,11 @@ class Users:
     emails: tuple[str, ...] = ()
 
 
-async def take_users(
-    client: Client, organization: Organization, users: Users, ids: Collection[str] | None = None
-) -> Inventory:
-    """The users as an inventory; one whom the directory does not know has the mail address for its id.
+async def take_users(found: Found, users: Users, ids: Collection[str] | None = None) -> None:
+    """Find the users; one whom the directory does not know has the mail address for its id.
 
     Args:
-        client: the API.
-        organization: the token's own.
+        found: takes them in; its organization is the token's own.
         users: whose settings are wanted.
         ids: take exactly the users of these ids instead, as an earlier inventory had them.
 
@@ -58,43 +57,58 @@ async def take_users(
         RefusedError: the token may not tell its own user, or not list people where all are wanted.
         StoppedError: the directory can't be read.
     """
-    me = await _me(client, is_needed=users.which == "self")
+    me = await _me(found.client, is_needed=users.which == "self")
+    async for entities in _wanted(found, users, ids, me):
+        marked = [msgspec.structs.replace(each, is_caller=_is_same(each, me)) for each in entities]
+        await found.add([each if each.email or each.is_caller else _without_email(each) for each in marked])
+
+
+async def _wanted(
+    found: Found, users: Users, ids: Collection[str] | None, me: Entity | None
+) -> AsyncIterator[list[Entity]]:
     if users.which == "self" and me:
-        _refuse_another(me, ids)
-        found = {me.entity_id: me}
+        if ids is not None and me.entity_id not in ids:
+            raise _another(me)
+        yield [me]
     elif ids is not None:
-        found = await _known_before(client, organization, ids)
+        async for entities in _known_before(found.client, found.organization, ids):
+            yield entities
     elif users.which == "all":
-        found = await _all(client, organization)
+        async for items in list_items(found.client, found.organization, PEOPLE):
+            yield [read_person(item) for item in items]
     else:
-        found = await _named(client, organization, users.emails)
-    found = {key: msgspec.structs.replace(each, is_caller=_is_same(each, me)) for key, each in found.items()}
-    entities = [each if each.email or each.is_caller else _without_email(each) for each in found.values()]
-    return Inventory(inventory_table(await with_location_names(client, organization, entities)))
+        yield await _named(found.client, found.organization, users.emails)
 
 
-async def renew_caller(client: Client, users: Users, inventory: Inventory) -> Inventory:
+async def renew_caller(client: Client, users: Users, entities: Iterator[pa.Table]) -> Iterator[pa.Table]:
     """The same inventory for a run that resumes another one: the token may be somebody else's by now.
 
+    Args:
+        client: the API.
+        users: whose settings are wanted.
+        entities: the inventory (`audit.entity.INVENTORY_SCHEMA`).
+
     Raises:
-        UsageError: the token's own user is wanted, and is another one.
+        UsageError: the token's own user is wanted, and is another one; raised by the iterator.
         RefusedError: the token may not tell its own user, where that one is wanted.
         StoppedError: the token's own user can't be read.
     """
     me = await _me(client, is_needed=users.which == "self")
-    entities = entities_of(inventory.entities)
-    if users.which == "self" and me:
-        _refuse_another(me, [each.entity_id for each in entities])
-    marked = [msgspec.structs.replace(each, is_caller=_is_same(each, me)) for each in entities]
-    return Inventory(inventory_table(marked), inventory.unlisted)
+    return (_renewed(rows, me, is_alone=users.which == "self") for rows in entities)
 
 
-def _refuse_another(me: Entity, ids: Collection[str] | None) -> None:
-    if ids is not None and me.entity_id not in ids:
-        raise UsageError(
-            f"this was begun with the token of another user than {me.entity_name or me.entity_id}: go on with that "
-            "one's token, or run anew"
-        )
+def _renewed(rows: pa.Table, me: Entity | None, *, is_alone: bool) -> pa.Table:
+    marked = [msgspec.structs.replace(each, is_caller=_is_same(each, me)) for each in entities_of(rows)]
+    if is_alone and me and me.entity_id not in {each.entity_id for each in marked}:
+        raise _another(me)
+    return entity_table(marked)
+
+
+def _another(me: Entity) -> UsageError:
+    return UsageError(
+        f"this was begun with the token of another user than {me.entity_name or me.entity_id}: go on with that one's "
+        "token, or run anew"
+    )
 
 
 async def _me(client: Client, *, is_needed: bool) -> Entity | None:
@@ -121,28 +135,21 @@ def _without_email(entity: Entity) -> Entity:
     return msgspec.structs.replace(entity, known_outcome=Outcome.INVALID_RESPONSE, known_reason=reason)
 
 
-async def _all(client: Client, organization: Organization) -> dict[str, Entity]:
-    return {
-        item["id"]: read_person(item)
-        async for items in list_items(client, organization, PEOPLE)
-        for item in reversed(items)
-    }
-
-
-async def _known_before(client: Client, organization: Organization, ids: Collection[str]) -> dict[str, Entity]:
+async def _known_before(
+    client: Client, organization: Organization, ids: Collection[str]
+) -> AsyncIterator[list[Entity]]:
     """Users by the ids of an earlier inventory."""
     in_directory = [each for each in ids if "@" not in each]
-    listed: dict[str, Entity] = {}
     for start in range(0, len(in_directory), _IDS_AT_ONCE):
-        params = {"id": ",".join(in_directory[start : start + _IDS_AT_ONCE])}
-        async for items in list_items(client, organization, PEOPLE, params):
+        asked = in_directory[start : start + _IDS_AT_ONCE]
+        listed: dict[str, Entity] = {}
+        async for items in list_items(client, organization, PEOPLE, {"id": ",".join(asked)}):
             listed |= {item["id"]: read_person(item) for item in items}
-    return {each: listed.get(each) or _unlisted(each) for each in ids}
+        yield [listed.get(each) or _unlisted(each) for each in asked]
+    yield [_unknown(each) for each in ids if "@" in each]
 
 
 def _unlisted(entity_id: str) -> Entity:
-    if "@" in entity_id:
-        return _unknown(entity_id)
     reason = "no longer in the directory"
     return Entity(EntityType.PERSON, entity_id, known_outcome=Outcome.NOT_FOUND, known_reason=reason)
 
@@ -151,7 +158,7 @@ def _unknown(email: str) -> Entity:
     return Entity(EntityType.PERSON, email, email=email)
 
 
-async def _named(client: Client, organization: Organization, emails: tuple[str, ...]) -> dict[str, Entity]:
+async def _named(client: Client, organization: Organization, emails: tuple[str, ...]) -> list[Entity]:
     read = _read_until_found if len(emails) > MAX_LOOKUPS else _look_up
     items, reason = await read(client, organization, emails)
     if reason:
@@ -162,7 +169,8 @@ async def _named(client: Client, organization: Organization, emails: tuple[str, 
         else _unknown(email)
         for email in emails
     ]
-    return {entity.entity_id: entity for entity in entities}
+    # One user may be named by several addresses.
+    return list({entity.entity_id: entity for entity in entities}.values())
 
 
 _Found = tuple[dict[str, Json], str | None]

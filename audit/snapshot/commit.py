@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import chain
+from heapq import merge
+from itertools import chain, groupby, zip_longest
 from pathlib import Path
 
 import pyarrow as pa
@@ -16,7 +17,6 @@ import pyarrow.parquet as pq
 from audit import __version__
 from audit.columns import without_docs
 from audit.config import FormatName
-from audit.entity import Inventory
 from audit.errors import AuditError
 from audit.files import make_dir, private_file, sha256_of, sync_dir
 from audit.outcome import Outcome
@@ -24,6 +24,7 @@ from audit.snapshot.coverage import COVERAGE, COVERAGE_SCHEMA, VOLATILE_COLUMNS
 from audit.snapshot.csv import CSV_OPTIONS, without_formulas
 from audit.snapshot.digest import ContentDigest
 from audit.snapshot.draft import Draft
+from audit.snapshot.inventory import Inventory
 from audit.snapshot.manifest import (
     FORMAT_VERSION,
     MANIFEST,
@@ -69,8 +70,7 @@ class OrgParts:
 
     def entry(self, outcomes: Iterable[Counter[str]]) -> Org:
         """What the manifest says of it, given its outcomes in each dataset."""
-        chunks = [chunk for each in self.inventories.values() for chunk in each.entities["entity_id"].chunks]
-        entities = len(pc.unique(pa.chunked_array(chunks, pa.string())))
+        entities = _count_entities([each for each in self.inventories.values() if each.num_rows])
         unlisted = {name: inventory.unlisted for name, inventory in self.inventories.items() if inventory.unlisted}
         is_whole = not self.message and not unlisted and all(_is_complete(count) for count in outcomes)
         nothing: OrgStatus = "refused" if self.is_refused else "unanswered"
@@ -155,20 +155,30 @@ def commit(
     return Snapshot(draft.folder, manifest)
 
 
+def _count_entities(inventories: list[Inventory]) -> int:
+    """The entities of all inventories, each once."""
+    if len(inventories) == 1:
+        return inventories[0].num_rows
+    ids = (chain.from_iterable(rows["entity_id"].to_pylist() for _, rows in each.batches()) for each in inventories)
+    return sum(1 for _ in groupby(merge(*ids)))
+
+
 def _count_outcomes(draft: Draft, org: OrgParts, dataset: str) -> Counter[str]:
     """The outcomes of an organization in a dataset, if each entity has one (or one for each site)."""
     counts: Counter[str] = Counter()
-    inventory = org.inventories[dataset].entities["entity_id"]
+    inventory = org.inventories[dataset]
     answered = 0
-    for part in draft.read_parts(org.org_id, dataset, COVERAGE):
-        entity_ids = pc.unique(part["entity_id"])
+    batches = (rows["entity_id"].combine_chunks() for _, rows in inventory.batches())
+    for batch, part in zip_longest(batches, draft.read_parts(org.org_id, dataset, COVERAGE)):
+        if part is None:
+            break
         is_doubled = part.group_by(["entity_id", "site_url"]).aggregate([]).num_rows != part.num_rows
-        if is_doubled or not inventory.slice(answered, len(entity_ids)).combine_chunks().equals(entity_ids):
+        if is_doubled or batch is None or not pc.unique(part["entity_id"]).equals(batch):
             raise AuditError(f"{dataset} of {org.org_id}: the coverage is not that of the inventory at row {answered}")
-        answered += len(entity_ids)
+        answered += len(batch)
         counts.update(part["outcome"].to_pylist())
-    if answered != len(inventory):
-        raise AuditError(f"{dataset} of {org.org_id}: {answered} outcomes for {len(inventory)} entities")
+    if answered != inventory.num_rows:
+        raise AuditError(f"{dataset} of {org.org_id}: {answered} outcomes for {inventory.num_rows} entities")
     return counts
 
 

@@ -8,7 +8,7 @@ import errno
 import logging
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -17,10 +17,10 @@ from typing import Annotated, Any
 import msgspec
 import pyarrow as pa
 
-from audit.entity import Inventory
 from audit.errors import AuditError, StoppedError, UsageError
 from audit.files import atomic_file, make_dir
 from audit.snapshot.coverage import COVERAGE
+from audit.snapshot.inventory import Inventory, write_inventory
 from audit.snapshot.manifest import Requests
 from audit.snapshot.reader import is_committed, list_snapshots
 
@@ -30,6 +30,8 @@ log = logging.getLogger(__name__)
 JOURNAL = "run.json"
 _PARTS = "parts"
 _INVENTORY = "inventory.arrow"
+#: In its place where nothing could be listed.
+_UNLISTED = "unlisted.arrow"
 _METADATA = b"webex-audit"
 
 
@@ -73,30 +75,56 @@ class Draft:
         """UUIDs of the organizations that an inventory was taken of."""
         return {path.parent.parent.name for path in self._parts.glob(f"*/*/{_INVENTORY}")}
 
-    def save_inventory(self, org_id: str, dataset: str, inventory: Inventory) -> None:
-        """Keep an inventory, for a run that resumes this one."""
-        folder = self._parts / org_id / dataset
-        make_dir(folder)
-        unlisted = {_METADATA: msgspec.json.encode(inventory.unlisted)}
-        _write(folder / _INVENTORY, inventory.entities.replace_schema_metadata(unlisted))
+    def save_inventory(
+        self, org_id: str, dataset: str, entities: Iterable[pa.Table], unlisted: dict[str, str]
+    ) -> Inventory:
+        """Keep an inventory (`audit.snapshot.inventory.write_inventory`), for this run and one that resumes it.
+
+        Raises:
+            OSError: the disk refuses.
+        """
+        path = self._folder(org_id, dataset) / _INVENTORY
+        make_dir(path.parent)
+        write_inventory(path, entities, unlisted)
+        return Inventory.open(path)
 
     def load_inventory(self, org_id: str, dataset: str) -> Inventory | None:
-        """The inventory that was saved, if it was."""
-        path = self._parts / org_id / dataset / _INVENTORY
+        """The inventory that was saved, if it was; parts without one are dropped."""
+        path = self._folder(org_id, dataset) / _INVENTORY
         try:
-            table = _read(path)
-            unlisted = msgspec.json.decode(table.schema.metadata[_METADATA], type=dict[str, str])
-            return Inventory(table.replace_schema_metadata(None), unlisted)
+            return Inventory.open(path)
         except FileNotFoundError:
-            return None
-        except (pa.ArrowInvalid, msgspec.DecodeError, KeyError, TypeError):
+            pass
+        except ValueError:
             log.warning("%s was damaged: what was read of it is asked for again", path)
-            self.forget(org_id, dataset)
-            return None
+        self.forget(org_id, dataset)
+        return None
+
+    def refuse(self, org_id: str, dataset: str, unlisted: dict[str, str]) -> None:
+        """Drop what there is of a dataset, and keep why: these kinds could not be listed. A resumed run tries again."""
+        self.forget(org_id, dataset)
+        path = self._folder(org_id, dataset) / _UNLISTED
+        make_dir(path.parent)
+        write_inventory(path, [], unlisted)
+
+    def inventories(self, org_id: str, datasets: Iterable[str]) -> dict[str, Inventory]:
+        """What is to be committed of an organization, by dataset; an inventory that was refused has no entities."""
+        found: dict[str, Inventory] = {}
+        for dataset in datasets:
+            for name in (_INVENTORY, _UNLISTED):
+                path = self._folder(org_id, dataset) / name
+                if path.exists():
+                    found.setdefault(dataset, Inventory.open(path))
+        return found
 
     def forget(self, org_id: str, dataset: str = "") -> None:
         """Drop what there is of an organization, or of one dataset of it."""
-        shutil.rmtree(self._parts / org_id / dataset, ignore_errors=True)
+        shutil.rmtree(self._folder(org_id, dataset), ignore_errors=True)
+
+    def forget_parts(self, org_id: str, dataset: str) -> None:
+        """Drop the parts of a dataset, and keep its inventory."""
+        for path in self._coverage_files(org_id, dataset):
+            path.unlink()
 
     def write_part(self, org_id: str, dataset: str, index: int, tables: dict[str, pa.Table], facts: PartFacts) -> None:
         """Write the part of a batch: the dataset's tables, then `coverage`.
@@ -104,7 +132,7 @@ class Draft:
         Raises:
             OSError: the disk refuses.
         """
-        folder = self._parts / org_id / dataset
+        folder = self._folder(org_id, dataset)
         make_dir(folder)
         for name in sorted(tables, key=lambda name: name == COVERAGE):
             table = tables[name]
@@ -112,9 +140,9 @@ class Draft:
                 table = table.replace_schema_metadata({_METADATA: msgspec.json.encode(facts)})
             _write(folder / f"{index:08d}.{name}.arrow", table)
 
-    def has_part(self, org_id: str, dataset: str, index: int) -> bool:
-        """Whether a batch has its part."""
-        return (self._parts / org_id / dataset / f"{index:08d}.{COVERAGE}.arrow").exists()
+    def finished(self, org_id: str, dataset: str) -> set[int]:
+        """The batches that have their part."""
+        return {int(path.name.partition(".")[0]) for path in self._coverage_files(org_id, dataset)}
 
     def read_parts(self, org_id: str, dataset: str, table: str) -> Iterator[pa.Table]:
         """The rows of a table, part by part, in the order of the inventory.
@@ -130,7 +158,9 @@ class Draft:
                 raise _damaged(path, coverage) from None
 
     def forget_given_up(self) -> None:
-        """Drop the parts whose entities were not asked."""
+        """Drop the parts whose entities were not asked, and what was refused."""
+        for path in self._parts.glob(f"*/*/{_UNLISTED}"):
+            path.unlink()
         for folder in self._parts.glob("*/*"):
             for path in self._coverage_files(folder.parent.name, folder.name):
                 # A damaged one is gone by then, and is asked for again as well.
@@ -148,7 +178,10 @@ class Draft:
             yield _read_facts(path)
 
     def _coverage_files(self, org_id: str, dataset: str) -> list[Path]:
-        return sorted((self._parts / org_id / dataset).glob(f"[0-9]*.{COVERAGE}.arrow"))
+        return sorted(self._folder(org_id, dataset).glob(f"[0-9]*.{COVERAGE}.arrow"))
+
+    def _folder(self, org_id: str, dataset: str) -> Path:
+        return self._parts / org_id / dataset
 
     def requests_so_far(self) -> Requests:
         """The requests that the parts tell of: at least so many were made."""

@@ -6,8 +6,9 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from audit.entity import Inventory
+from audit.entity import Entity, EntityType, entity_table
 from audit.errors import AuditError, UsageError
+from audit.snapshot import inventory as inventory_file
 from audit.snapshot.commit import OrgParts, RunFacts, commit
 from audit.snapshot.coverage import COVERAGE_SCHEMA
 from audit.snapshot.draft import PartFacts, create, unwritable
@@ -16,6 +17,11 @@ from audit.snapshot.reader import Snapshot, find_snapshot, list_snapshots
 
 NOW = datetime(2026, 11, 21, 19, 9, tzinfo=UTC)
 ORG = "8c9fd285-6500-4518-856e-eb836c6761d8"
+
+
+@pytest.fixture(autouse=True)
+def _small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inventory_file, "BATCH_SIZE", 2)
 
 
 def coverage(*ids: str, outcome: str = "ok") -> pa.Table:
@@ -28,7 +34,8 @@ def commit_parts(output: Path, inventory: list[str], parts: list[pa.Table], star
     for index, part in reversed(list(enumerate(parts))):
         draft.write_part(ORG, "d", index, {"coverage": part}, PartFacts({"new": 1}, Requests(index, 0, 0)))
     facts = RunFacts(NOW, "https://h/v1", Scope(["d"], ["WORKSPACE"]), Requests(0, 0, 0))
-    org = OrgParts(ORG, None, {"d": Inventory(pa.table({"entity_id": pa.array(inventory, pa.string())}))})
+    entities = entity_table(Entity(EntityType.WORKSPACE, each) for each in inventory)
+    org = OrgParts(ORG, None, {"d": draft.save_inventory(ORG, "d", [entities], {})})
     return commit(draft, facts, [org], {"d": {}}, ["csv"])
 
 

@@ -9,7 +9,6 @@ import msgspec
 import pytest
 from conftest import Result, visible
 
-from audit.entity import INVENTORY_SCHEMA, Inventory
 from audit.errors import UsageError
 from audit.lock import lock
 from audit.simulator.app import Simulation
@@ -28,15 +27,16 @@ def draft_of(output: Path, days: float, *, has_inventory: bool = True) -> Draft:
     """A run that was interrupted some days ago."""
     draft = create(output, NOW - timedelta(days=days), {"a": 1})
     if has_inventory:
-        draft.save_inventory(ORG, "d", Inventory(INVENTORY_SCHEMA.empty_table()))
+        draft.save_inventory(ORG, "d", [], {})
     return draft
 
 
 def taken(output: Path, days: float, status: Status = "complete") -> str:
     """The id of a snapshot that was taken some days ago."""
     facts = RunFacts(NOW, "https://h/v1", Scope(["d"], ["WORKSPACE"]), Requests(0, 0, 0))
-    org = OrgParts(ORG, None, {"d": Inventory(INVENTORY_SCHEMA.empty_table())})
-    snapshot = commit(draft_of(output, days), facts, [org], {"d": {}}, ["csv", "parquet"])
+    draft = draft_of(output, days)
+    org = OrgParts(ORG, None, draft.inventories(ORG, ["d"]))
+    snapshot = commit(draft, facts, [org], {"d": {}}, ["csv", "parquet"])
     write_manifest(snapshot.path, msgspec.structs.replace(snapshot.manifest, status=status))
     return snapshot.path.name
 

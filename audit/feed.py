@@ -1,0 +1,91 @@
+"""Hands out the entities of an inventory to the workers of a crawl, batch by batch."""
+
+import asyncio
+from collections.abc import Generator, Iterator, Mapping
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+
+import msgspec
+import pyarrow as pa
+
+from audit.earlier import Earlier
+from audit.entity import Entity, EntityType, entities_of
+from audit.outcome import Outcome
+from audit.reading import Reading
+from audit.snapshot.coverage import COVERAGE
+
+
+@dataclass
+class Batch:
+    """A batch of the inventory, the readings of it so far, and the rows that an earlier snapshot had of it.
+
+    Attributes:
+        places: positions that no worker has taken yet; all workers take theirs from this one iterator.
+        kept: by position, whether the earlier rows hold the entity's answer.
+        readings: by position, what was read of the entity.
+        waiting: how many entities have none yet.
+    """
+
+    index: int
+    inventory: pa.Table
+    earlier: dict[str, pa.Table]
+    entities: list[Entity] = field(init=False)
+    places: Iterator[int] = field(init=False)
+    readings: list[list[Reading]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.entities = entities_of(self.inventory)
+        kept = set(self.earlier[COVERAGE]["entity_id"].to_pylist()) if self.earlier else set()
+        self.kept = [entity.entity_id in kept for entity in self.entities]
+        self.waiting = len(self.entities)
+        self.places = iter(range(self.waiting))
+        self.readings = [[] for _ in self.entities]
+
+    def even_out(self, reasons: Mapping[EntityType, str]) -> None:
+        """Tell the same of every entity of a refused kind: which of them was still asked, is chance."""
+        for position, entity in enumerate(self.entities):
+            if reason := reasons.get(entity.entity_type):
+                self.readings[position] = _refused(self.readings[position], reason)
+
+
+def _refused(readings: list[Reading], reason: str) -> list[Reading]:
+    """The same readings with one that is refused for this reason, however many sites were."""
+    others = [reading for reading in readings if reading.answer.outcome is not Outcome.FORBIDDEN]
+    forbidden = [reading.answer for reading in readings if reading.answer.outcome is Outcome.FORBIDDEN]
+    return others + [Reading(None, msgspec.structs.replace(each, status=403, message=reason)) for each in forbidden[:1]]
+
+
+def read_batches(inventory: Iterator[tuple[int, pa.Table]], earlier: Earlier | None) -> Generator[Batch, None, None]:
+    """The batches of an inventory (`audit.snapshot.inventory.Inventory.batches`), with what an earlier snapshot has."""
+    for index, rows in inventory:
+        yield Batch(index, rows, earlier.rows_of(rows) if earlier else {})
+
+
+class Feed:
+    """One batch after the other, for several workers; the next one is read while they work.
+
+    The executor has one thread, which also writes what is complete, and takes one thing after the other: so
+    reading does not run ahead of writing, and few batches are in memory whichever is the slower.
+
+    Args:
+        batches: in order.
+        executor: reads them, in one thread.
+    """
+
+    def __init__(self, batches: Iterator[Batch], executor: Executor) -> None:
+        self._batches = batches
+        self._executor = executor
+        self._turn = asyncio.Lock()
+        self._current: Batch | None = None
+        self._next = self._read()
+
+    async def behind(self, batch: Batch | None) -> Batch | None:
+        """The batch behind one whose places are taken, the first one behind None; None behind the last."""
+        async with self._turn:
+            if batch is self._current:
+                self._current = await self._next
+                self._next = self._read()
+            return self._current
+
+    def _read(self) -> "asyncio.Future[Batch | None]":
+        return asyncio.get_running_loop().run_in_executor(self._executor, next, self._batches, None)

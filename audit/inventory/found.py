@@ -1,0 +1,92 @@
+"""What the listings of an organization name, on its way to an inventory."""
+
+import logging
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
+from types import TracebackType
+from typing import Self
+
+import msgspec
+import pyarrow as pa
+
+from audit.entity import INVENTORY_SCHEMA, Entity, entity_table
+from audit.inventory.kind import PAGE_SIZE
+from audit.organizations import Organization
+from audit.sorter import ExternalSorter
+from audit.threads import in_thread
+from audit.webex import wire
+from audit.webex.client import Client
+from audit.webex.errors import NotListedError, ScopeError
+from audit.webex.listing import pages
+
+log = logging.getLogger(__name__)
+
+
+class Found:
+    """The entities that were found so far: few in memory, in the end sorted by id and each once, as it came first.
+
+    Args:
+        client: the API.
+        organization: whose they are.
+
+    Attributes:
+        unlisted: kinds of entity that the token may not list, each with the reason.
+    """
+
+    def __init__(self, client: Client, organization: Organization) -> None:
+        self.client = client
+        self.organization = organization
+        self.unlisted: dict[str, str] = {}
+        self._sorter = ExternalSorter(INVENTORY_SCHEMA, "entity_id")
+        self._location_names: dict[str, str] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._sorter.__exit__(kind, error, at)
+
+    async def add(self, entities: list[Entity]) -> None:
+        """Take in further entities, with the names of their locations, where the token may read them.
+
+        Raises:
+            StoppedError: the locations can't be read.
+            OSError: a temporary file can't be written.
+        """
+        if any(entity.location_id and not entity.location_name for entity in entities):
+            if self._location_names is None:
+                self._location_names = await _read_location_names(self.client, self.organization)
+            entities = [_located(entity, self._location_names) for entity in entities]
+        await in_thread(lambda: self._sorter.add(entity_table(entities)))
+
+    def add_tables(self, entities: Iterable[pa.Table]) -> None:
+        """Take in further entities (`INVENTORY_SCHEMA`) as they are."""
+        for each in entities:
+            self._sorter.add(each)
+
+    def all_or_none(self) -> AbstractContextManager[None]:
+        """What is added in the block stays only if it is left without an error."""
+        return self._sorter.all_or_none()
+
+    def entities(self) -> Iterator[pa.Table]:
+        """All of them (`INVENTORY_SCHEMA`), in tables of any size."""
+        return self._sorter.merged()
+
+
+def _located(entity: Entity, names: dict[str, str]) -> Entity:
+    name = entity.location_name or names.get(entity.location_id or "")
+    return msgspec.structs.replace(entity, location_name=name)
+
+
+async def _read_location_names(client: Client, organization: Organization) -> dict[str, str]:
+    names: dict[str, str] = {}
+    params = {**organization.params, "max": PAGE_SIZE}
+    try:
+        async for page in pages(client, "/locations", params, "items", scope="spark-admin:locations_read"):
+            for item in wire.objects(page):
+                location_id, name = wire.text(item.get("id")), wire.text(item.get("name"))
+                if location_id and name:
+                    names[location_id] = name
+    except (ScopeError, NotListedError) as error:
+        log.info("location names can't be read (%s): going on without", error)
+    return names

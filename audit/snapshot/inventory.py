@@ -1,0 +1,85 @@
+"""The inventory of an organization: a file of a draft, of which a batch at a time is in memory."""
+
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import msgspec
+import pyarrow as pa
+
+from audit.columns import regroup
+from audit.entity import INVENTORY_SCHEMA
+from audit.errors import StoppedError
+from audit.files import atomic_file
+
+#: Entities of one batch, and so of one part: the unit that is crawled, written and resumed.
+BATCH_SIZE = 500
+
+_METADATA = b"webex-audit"
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """The entities of an organization that a dataset is read of, sorted by `entity_id`, each once.
+
+    Attributes:
+        path: an Arrow file whose record batches are the batches.
+        num_rows: how many entities there are.
+        unlisted: kinds of entity that the token may not list, each with the reason.
+    """
+
+    path: Path
+    num_rows: int
+    unlisted: dict[str, str]
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """The inventory of a file.
+
+        Raises:
+            FileNotFoundError: there is none.
+            ValueError: it is damaged.
+        """
+        try:
+            with pa.OSFile(str(path)) as file, pa.ipc.open_file(file) as reader:
+                unlisted = msgspec.json.decode(reader.schema.metadata[_METADATA], type=dict[str, str])
+                behind = reader.num_record_batches - 1
+                # All batches are full but the last one.
+                rows = reader.get_batch(0).num_rows * behind + reader.get_batch(behind).num_rows if behind >= 0 else 0
+                return cls(path, rows, unlisted)
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"no metadata: {error}") from None
+
+    def batches(self, done: Collection[int] = ()) -> Iterator[tuple[int, pa.Table]]:
+        """The batches (`INVENTORY_SCHEMA`), in order, each with its index; not those that are done.
+
+        Raises:
+            StoppedError: the file is damaged; it is removed, so that a resumed run takes the inventory anew.
+        """
+        try:
+            with pa.OSFile(str(self.path)) as file, pa.ipc.open_file(file) as reader:
+                for index in range(reader.num_record_batches):
+                    if index not in done:
+                        rows = pa.Table.from_batches([reader.get_batch(index)])
+                        yield index, rows.replace_schema_metadata(None)
+        except (pa.ArrowInvalid, FileNotFoundError):
+            self.path.unlink(missing_ok=True)
+            raise StoppedError(f"{self.path} was damaged; a resumed run takes the inventory anew") from None
+
+    def rows_in(self, batches: Collection[int]) -> int:
+        """How many entities these batches have."""
+        return sum(min(BATCH_SIZE, self.num_rows - index * BATCH_SIZE) for index in batches)
+
+
+def write_inventory(path: Path, entities: Iterable[pa.Table], unlisted: dict[str, str]) -> None:
+    """Write entities (`INVENTORY_SCHEMA`), which are sorted by `entity_id`, as an inventory.
+
+    Raises:
+        OSError: the disk refuses.
+    """
+    schema = INVENTORY_SCHEMA.with_metadata({_METADATA: msgspec.json.encode(unlisted)})
+    options = pa.ipc.IpcWriteOptions(compression="zstd")
+    with atomic_file(path) as file, pa.ipc.new_file(file, schema, options=options) as writer:
+        for batch in regroup(entities, INVENTORY_SCHEMA, BATCH_SIZE):
+            writer.write_table(batch.combine_chunks())

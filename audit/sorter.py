@@ -10,9 +10,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 #: Rows that are sorted in memory, and make one run.
-_RUN_ROWS = 50_000
+_RUN_ROWS = 20_000
 #: Rows of a run that are in memory while the runs are merged.
-_HEAD_ROWS = 500
+_HEAD_ROWS = 200
 
 
 class ExternalSorter:

@@ -23,11 +23,12 @@ from audit.own_data import OwnDataGuard
 from audit.progress import Progress
 from audit.reading import Reader
 from audit.scope import RunScope
-from audit.snapshot.commit import OrgParts
 from audit.snapshot.coverage import COVERAGE
-from audit.snapshot.draft import Draft, PartFacts
+from audit.snapshot.draft import Draft
 from audit.snapshot.inventory import Inventory
+from audit.snapshot.journal import PartFacts
 from audit.snapshot.manifest import Requests
+from audit.snapshot.org_parts import OrgParts
 from audit.threads import in_thread
 from audit.webex.client import Client
 from audit.webex.errors import ScopeError, TokenRefusedError
@@ -170,7 +171,9 @@ class OrganizationRun:
             return await self._save(dataset, found.entities(), found.unlisted)
 
     async def _save(self, dataset: Dataset, entities: Iterator[pa.Table], unlisted: dict[str, str]) -> Inventory:
-        return await in_thread(self._draft.save_inventory, self._org_id, dataset.name, entities, unlisted)
+        inventory = await in_thread(self._draft.save_inventory, self._org_id, dataset.name, entities, unlisted)
+        pa.default_memory_pool().release_unused()
+        return inventory
 
     async def _take_again(self, found: Found, dataset: Dataset, earlier: Earlier) -> None:
         """The entities of an earlier snapshot, and those of kinds that could not be listed then."""

@@ -116,7 +116,7 @@ def test_files_are_private_and_few_and_parquet_is_as_designed(audit: Audit) -> N
     assert modes == dict.fromkeys(files, 0o600) | dict.fromkeys(folders, 0o700)
     assert stat.S_IMODE(snapshot.path.stat().st_mode) == 0o700
     metadata = pq.read_metadata(snapshot.path / f"push_to_talk_members/org_id={org.org_id}/00000.parquet")
-    assert metadata.row_group(0).num_rows == 300
+    assert 300 <= metadata.row_group(0).num_rows < 600
     assert metadata.row_group(0).column(0).compression == "ZSTD"
     assert pq.read_table(snapshot.path / "push_to_talk").num_rows == metadata_rows(snapshot, "push_to_talk")
 

@@ -5,8 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from heapq import merge
-from itertools import chain, groupby, zip_longest
+from itertools import chain, zip_longest
 from pathlib import Path
 
 import pyarrow as pa
@@ -19,19 +18,15 @@ from audit.columns import without_docs
 from audit.config import FormatName
 from audit.errors import AuditError
 from audit.files import make_dir, private_file, sha256_of, sync_dir
-from audit.outcome import Outcome
 from audit.snapshot.coverage import COVERAGE, COVERAGE_SCHEMA, VOLATILE_COLUMNS
 from audit.snapshot.csv import CSV_OPTIONS, without_formulas
 from audit.snapshot.digest import ContentDigest
 from audit.snapshot.draft import Draft
-from audit.snapshot.inventory import Inventory
 from audit.snapshot.manifest import (
     FORMAT_VERSION,
     MANIFEST,
     FileEntry,
     Manifest,
-    Org,
-    OrgStatus,
     Previous,
     Requests,
     Scope,
@@ -40,42 +35,15 @@ from audit.snapshot.manifest import (
     Tool,
     write_manifest,
 )
+from audit.snapshot.org_parts import OrgParts
 from audit.snapshot.reader import Snapshot, list_snapshots
 
 _Write = Callable[[pa.Table], None]
 
-#: Rows in memory at once, and of one Parquet row group.
+#: Rows of one Parquet row group, at the least; a part is not split.
 ROW_GROUP_ROWS = 100_000
-
-
-@dataclass(frozen=True)
-class OrgParts:
-    """An organization of a run; all parts of its inventories are written.
-
-    Attributes:
-        org_id: its UUID.
-        name: its display name, if known.
-        inventories: by dataset; each slice of one has a part. Of what is refused as a whole, there is none.
-        is_refused: nothing could be audited of it, since the token may not.
-        message: what stopped it, if something did.
-        webex_id: its id, as the API takes it.
-    """
-
-    org_id: str
-    name: str | None
-    inventories: Mapping[str, Inventory]
-    is_refused: bool = False
-    message: str | None = None
-    webex_id: str | None = None
-
-    def entry(self, outcomes: Iterable[Counter[str]]) -> Org:
-        """What the manifest says of it, given its outcomes in each dataset."""
-        entities = _count_entities([each for each in self.inventories.values() if each.num_rows])
-        unlisted = {name: inventory.unlisted for name, inventory in self.inventories.items() if inventory.unlisted}
-        is_whole = not self.message and not unlisted and all(_is_complete(count) for count in outcomes)
-        nothing: OrgStatus = "refused" if self.is_refused else "unanswered"
-        status = ("complete" if is_whole else "partial") if self.inventories else nothing
-        return Org(self.org_id, self.name, status, entities, unlisted, self.message, self.webex_id)
+#: The order of the rows of every table.
+_SORTED_BY = ("dataset", "entity_id")
 
 
 @dataclass(frozen=True)
@@ -155,14 +123,6 @@ def commit(
     return Snapshot(draft.folder, manifest)
 
 
-def _count_entities(inventories: list[Inventory]) -> int:
-    """The entities of all inventories, each once."""
-    if len(inventories) == 1:
-        return inventories[0].num_rows
-    ids = (chain.from_iterable(rows["entity_id"].to_pylist() for _, rows in each.batches()) for each in inventories)
-    return sum(1 for _ in groupby(merge(*ids)))
-
-
 def _count_outcomes(draft: Draft, org: OrgParts, dataset: str) -> Counter[str]:
     """The outcomes of an organization in a dataset, if each entity has one (or one for each site)."""
     counts: Counter[str] = Counter()
@@ -184,10 +144,6 @@ def _count_outcomes(draft: Draft, org: OrgParts, dataset: str) -> Counter[str]:
 
 def _count_unknown(draft: Draft, orgs: list[OrgParts], dataset: str) -> dict[str, int]:
     return _total(Counter(each.unknown_fields) for org in orgs for each in draft.read_facts(org.org_id, dataset))
-
-
-def _is_complete(outcomes: Counter[str]) -> bool:
-    return all(Outcome(word).is_complete for word in outcomes)
 
 
 def _total(counts: Iterable[Counter[str]]) -> dict[str, int]:
@@ -252,11 +208,11 @@ def write_table(
             org_rows = 0
             with ExitStack() as of_org:
                 writes = [of_org.enter_context(_WRITERS[kind](path, schema)) for kind, path in paths.items()]
-                for group in _regroup(tables, schema):
-                    digest.update(group)
-                    org_rows += group.num_rows
+                for rows_of_part in tables:
+                    digest.update(rows_of_part)
+                    org_rows += rows_of_part.num_rows
                     for write in [*writes, *writes_all]:
-                        write(group)
+                        write(rows_of_part)
             rows += org_rows
             files += [_entry(folder, path, org_rows) for path in paths.values()]
     if is_one_csv:
@@ -269,8 +225,34 @@ def write_table(
 def _parquet(path: Path, schema: pa.Schema) -> Iterator[_Write]:
     make_dir(path.parent)
     stored = without_docs(pa.schema([field for field in schema if field.name != "org_id"]))
-    with private_file(path) as file, pq.ParquetWriter(file, stored, compression="zstd") as writer:
-        yield lambda table: writer.write_table(table.select(stored.names), row_group_size=ROW_GROUP_ROWS)
+    order = [(name, "ascending") for name in _SORTED_BY if name in stored.names]
+    with (
+        private_file(path) as file,
+        pq.ParquetWriter(
+            file,
+            stored,
+            compression="zstd",
+            sorting_columns=pq.SortingColumn.from_ordering(stored, order),
+            write_page_index=True,
+        ) as writer,
+    ):
+        waiting = stored.empty_table()
+
+        def write(table: pa.Table) -> None:
+            nonlocal waiting
+            waiting = pa.concat_tables([waiting, table.select(stored.names)])
+            if waiting.num_rows >= ROW_GROUP_ROWS:
+                flush()
+
+        def flush() -> None:
+            nonlocal waiting
+            if waiting.num_rows:
+                writer.write_table(waiting, row_group_size=waiting.num_rows)
+            waiting = stored.empty_table()
+            pa.default_memory_pool().release_unused()
+
+        yield write
+        flush()
     sync_dir(path.parent)
 
 
@@ -283,18 +265,6 @@ def _csv(path: Path, schema: pa.Schema) -> Iterator[_Write]:
 
 
 _WRITERS = {"parquet": _parquet, "csv": _csv}
-
-
-def _regroup(tables: Iterable[pa.Table], schema: pa.Schema) -> Iterator[pa.Table]:
-    """The same rows in tables of `ROW_GROUP_ROWS`, the last one shorter."""
-    waiting = schema.empty_table()
-    for table in tables:
-        waiting = pa.concat_tables([waiting, table])
-        while waiting.num_rows >= ROW_GROUP_ROWS:
-            yield waiting.slice(0, ROW_GROUP_ROWS).combine_chunks()
-            waiting = waiting.slice(ROW_GROUP_ROWS)
-    if waiting.num_rows:
-        yield waiting.combine_chunks()
 
 
 def _entry(folder: Path, path: Path, rows: int) -> FileEntry:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
 import pyarrow as pa
@@ -21,6 +21,7 @@ from audit.errors import AuditError, StoppedError, UsageError
 from audit.files import atomic_file, make_dir
 from audit.snapshot.coverage import COVERAGE
 from audit.snapshot.inventory import Inventory, write_inventory
+from audit.snapshot.journal import Journal, PartFacts
 from audit.snapshot.manifest import Requests
 from audit.snapshot.reader import is_committed, list_snapshots
 
@@ -33,28 +34,6 @@ _INVENTORY = "inventory.arrow"
 #: In its place where nothing could be listed.
 _UNLISTED = "unlisted.arrow"
 _METADATA = b"webex-audit"
-
-
-class Journal(msgspec.Struct, frozen=True):
-    """What a run set out to do: `scope` must be the same for a run that resumes it."""
-
-    snapshot_id: str
-    started_at: Annotated[datetime, msgspec.Meta(tz=True)]
-    scope: dict[str, Any]
-
-
-class PartFacts(msgspec.Struct, frozen=True):
-    """What a part's coverage file carries beside the rows.
-
-    Attributes:
-        unknown_fields: how often each field occurred in the batch that is in no table.
-        requests: those of the whole run, up to this part.
-        is_given_up: its entities were not asked, as their organization had failed; a resumed run asks.
-    """
-
-    unknown_fields: dict[str, int]
-    requests: Requests
-    is_given_up: bool = False
 
 
 class Draft:

@@ -9,10 +9,12 @@ import pytest
 from audit.entity import Entity, EntityType, entity_table
 from audit.errors import AuditError, UsageError
 from audit.snapshot import inventory as inventory_file
-from audit.snapshot.commit import OrgParts, RunFacts, commit
+from audit.snapshot.commit import RunFacts, commit
 from audit.snapshot.coverage import COVERAGE_SCHEMA
-from audit.snapshot.draft import PartFacts, create, unwritable
+from audit.snapshot.draft import create, unwritable
+from audit.snapshot.journal import PartFacts
 from audit.snapshot.manifest import MANIFEST, Requests, Scope
+from audit.snapshot.org_parts import OrgParts
 from audit.snapshot.reader import Snapshot, find_snapshot, list_snapshots
 
 NOW = datetime(2026, 11, 21, 19, 9, tzinfo=UTC)

@@ -13,9 +13,10 @@ from audit.errors import UsageError
 from audit.lock import lock
 from audit.simulator.app import Simulation
 from audit.simulator.organization import Organization
-from audit.snapshot.commit import OrgParts, RunFacts, commit
+from audit.snapshot.commit import RunFacts, commit
 from audit.snapshot.draft import Draft, create, find_unfinished
 from audit.snapshot.manifest import MANIFEST, Requests, Scope, Status, write_manifest
+from audit.snapshot.org_parts import OrgParts
 from audit.snapshot.prune import Folder, Keep, carry_out, plan
 from audit.snapshot.reader import Snapshot, list_snapshots
 

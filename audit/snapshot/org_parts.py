@@ -1,0 +1,53 @@
+"""An organization that is to be committed: what the manifest says of it."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from heapq import merge
+from itertools import chain, groupby
+
+from audit.outcome import Outcome
+from audit.snapshot.inventory import Inventory
+from audit.snapshot.manifest import Org, OrgStatus
+
+
+@dataclass(frozen=True)
+class OrgParts:
+    """An organization of a run; all parts of its inventories are written.
+
+    Attributes:
+        org_id: its UUID.
+        name: its display name, if known.
+        inventories: by dataset; each slice of one has a part. Of what is refused as a whole, there is none.
+        is_refused: nothing could be audited of it, since the token may not.
+        message: what stopped it, if something did.
+        webex_id: its id, as the API takes it.
+    """
+
+    org_id: str
+    name: str | None
+    inventories: Mapping[str, Inventory]
+    is_refused: bool = False
+    message: str | None = None
+    webex_id: str | None = None
+
+    def entry(self, outcomes: Iterable[Counter[str]]) -> Org:
+        """What the manifest says of it, given its outcomes in each dataset."""
+        entities = _count_entities([each for each in self.inventories.values() if each.num_rows])
+        unlisted = {name: inventory.unlisted for name, inventory in self.inventories.items() if inventory.unlisted}
+        is_whole = not self.message and not unlisted and all(_is_complete(count) for count in outcomes)
+        nothing: OrgStatus = "refused" if self.is_refused else "unanswered"
+        status = ("complete" if is_whole else "partial") if self.inventories else nothing
+        return Org(self.org_id, self.name, status, entities, unlisted, self.message, self.webex_id)
+
+
+def _is_complete(outcomes: Counter[str]) -> bool:
+    return all(Outcome(word).is_complete for word in outcomes)
+
+
+def _count_entities(inventories: list[Inventory]) -> int:
+    """The entities of all inventories, each once."""
+    if len(inventories) == 1:
+        return inventories[0].num_rows
+    ids = (chain.from_iterable(rows["entity_id"].to_pylist() for _, rows in each.batches()) for each in inventories)
+    return sum(1 for _ in groupby(merge(*ids)))

@@ -91,6 +91,21 @@ class Earlier:
         return table.add_column(0, "org_id", org_ids).cast(schema)
 
 
+def earlier_of(snapshot: Snapshot, org_id: str, dataset: Dataset) -> Earlier | None:
+    """What a snapshot has of a dataset and an organization; None where nothing of it could be audited.
+
+    Raises:
+        UsageError: the snapshot is not of this organization, or does not hold it as Parquet.
+    """
+    entry = next((org for org in snapshot.manifest.orgs if org.org_id == org_id), None)
+    if entry is None:
+        raise UsageError(
+            f"snapshot {snapshot.manifest.snapshot_id} is not of organization {org_id}: retry it with its own token or "
+            "--org-id"
+        )
+    return Earlier(snapshot, org_id, dataset, entry.unlisted.get(dataset.name)) if entry.is_audited else None
+
+
 def _open(snapshot: Snapshot, table: str, org_id: str) -> Any:
     folder = snapshot.path / table / f"org_id={org_id}"
     if not any(folder.glob("*.parquet")):

@@ -13,13 +13,13 @@ from audit.clock import Clock
 from audit.config import Settings
 from audit.crawl import crawl, give_up
 from audit.datasets import Dataset
-from audit.earlier import Earlier
+from audit.earlier import Earlier, earlier_of
 from audit.entity import EntityType
 from audit.errors import AuditError, DeadlineError, RefusedError, StoppedError, UsageError
 from audit.inventory import Found, renew_caller, take_inventory, take_users
 from audit.organizations import Organization
 from audit.outcome import Outcome
-from audit.own_data import OwnDataGuard
+from audit.own_data import guard_for
 from audit.progress import Progress
 from audit.reading import Reader
 from audit.scope import RunScope
@@ -102,7 +102,7 @@ class OrganizationRun:
 
     def give_up(self) -> None:
         """Give each entity that has no outcome yet the one that `error` is for it; a resumed run asks for it anew."""
-        taken = self._draft.inventories(self._org_id, [dataset.name for dataset in self._scope.datasets])
+        taken = self.parts().inventories
         if not self.error or not taken:
             return
         for dataset in self._scope.datasets:
@@ -112,19 +112,15 @@ class OrganizationRun:
                 self._refuse(dataset, self.error)
 
     def parts(self) -> OrgParts:
-        """What is to be committed of it: all of it is in the draft."""
-        inventories = self._draft.inventories(self._org_id, [dataset.name for dataset in self._scope.datasets])
-        message = str(self.error) if self.error else None
-        is_refused = isinstance(self.error, RefusedError)
-        organization = self.organization
-        return OrgParts(self._org_id, organization.name, inventories, is_refused, message, organization.webex_id)
+        """What is to be committed of it."""
+        return parts_of(self._draft, self.organization, self._scope, self.error)
 
     def _refuse(self, dataset: Dataset, error: AuditError) -> None:
         self._draft.refuse(self._org_id, dataset.name, dict.fromkeys(self._scope.kinds_of(dataset), str(error)))
 
     def _has_answers(self) -> bool:
         """Whether something was answered otherwise than with 403, by a run before at the least."""
-        names = [dataset.name for dataset in self._scope.datasets]
+        names = (dataset.name for dataset in self._scope.datasets)
         parts = (part for name in names for part in self._draft.read_parts(self._org_id, name, COVERAGE))
         return any(
             pc.any(pc.and_(pc.greater(part["attempts"], 0), pc.not_equal(part["outcome"], Outcome.FORBIDDEN))).as_py()
@@ -138,8 +134,7 @@ class OrganizationRun:
         except TokenRefusedError:
             raise
         except RefusedError as error:
-            kinds = self._scope.kinds_of(dataset)
-            self._refused |= {(dataset.name, kind): error for kind in kinds}
+            self._refused |= {(dataset.name, kind): error for kind in self._scope.kinds_of(dataset)}
             await in_thread(self._refuse, dataset, error)
             return
         for kind, reason in inventory.unlisted.items():
@@ -203,20 +198,12 @@ class OrganizationRun:
 
     def _earlier(self, dataset: Dataset) -> Earlier | None:
         snapshot = self._scope.retry_failed
-        if snapshot is None:
-            return None
-        entry = next((org for org in snapshot.manifest.orgs if org.org_id == self._org_id), None)
-        if entry is None:
-            raise UsageError(
-                f"snapshot {snapshot.manifest.snapshot_id} is not of organization {self._org_id}: retry it with its "
-                "own token or --org-id"
-            )
-        return Earlier(snapshot, self._org_id, dataset, entry.unlisted.get(dataset.name)) if entry.is_audited else None
+        return earlier_of(snapshot, self._org_id, dataset) if snapshot else None
 
     async def _crawl(
         self, dataset: Dataset, inventory: Inventory, earlier: Earlier | None
     ) -> dict[EntityType, ScopeError]:
-        guard = await self._guard(dataset, inventory)
+        guard = await guard_for(self._client, dataset, inventory)
         reader = Reader(self._client, dataset, self.organization, self._scope.sites, guard)
         done = await in_thread(self._draft.finished, self._org_id, dataset.name)
         refused = await crawl(
@@ -239,12 +226,6 @@ class OrganizationRun:
             for site_url in set(self._scope.sites) - reader.found_sites:
                 log.warning("--site %s: no user is on this meeting site", site_url)
         return refused
-
-    async def _guard(self, dataset: Dataset, inventory: Inventory) -> OwnDataGuard | None:
-        """Needed as soon as others than the caller are asked for."""
-        if dataset.by_user is None or not await in_thread(_has_others, inventory):
-            return None
-        return await OwnDataGuard.begin(self._client, dataset, dataset.by_user)
 
     def _give_up(self, dataset: Dataset, inventory: Inventory, outcome: Outcome, error: AuditError) -> None:
         give_up(
@@ -271,6 +252,26 @@ class OrganizationRun:
         self._draft.write_part(self._org_id, dataset, index, tables, facts)
 
 
+def parts_of(draft: Draft, organization: Organization, scope: RunScope, error: AuditError | None) -> OrgParts:
+    """What is to be committed of an organization, wherever it was audited: all of it is in the draft.
+
+    Args:
+        draft: holds its inventories and parts.
+        organization: which.
+        scope: of the run.
+        error: what stopped it, if something did.
+    """
+    inventories = draft.inventories(organization.org_id, [dataset.name for dataset in scope.datasets])
+    return OrgParts(
+        organization.org_id,
+        organization.name,
+        inventories,
+        is_refused=isinstance(error, RefusedError),
+        message=str(error) if error else None,
+        webex_id=organization.webex_id,
+    )
+
+
 async def take(found: Found, scope: RunScope, dataset: Dataset, kinds: Collection[str] | None = None) -> None:
     """Find the entities of an organization for a dataset.
 
@@ -289,13 +290,6 @@ async def take(found: Found, scope: RunScope, dataset: Dataset, kinds: Collectio
     else:
         wanted = [kind for kind in scope.kinds_of(dataset) if kinds is None or kind in kinds]
         await take_inventory(found, wanted, scope.wanted)
-
-
-def _has_others(inventory: Inventory) -> bool:
-    return any(
-        pc.any(pc.and_(pc.invert(rows["is_caller"]), pc.is_null(rows["known_outcome"]))).as_py()
-        for _, rows in inventory.batches()
-    )
 
 
 def requests_of(client: Client) -> Requests:

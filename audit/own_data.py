@@ -9,11 +9,14 @@ answers for others that are the caller's own, one after the other, are no chance
 from contextlib import suppress
 
 import msgspec
+import pyarrow.compute as pc
 
 from audit.datasets import Dataset, Request
 from audit.datasets.dataset import ByUser
 from audit.entity import Entity, EntityType
 from audit.outcome import Outcome
+from audit.snapshot.inventory import Inventory
+from audit.threads import in_thread
 from audit.webex.client import Answer, Client
 from audit.webex.errors import ScopeError
 
@@ -136,3 +139,22 @@ def _texts(value: object) -> object:
     if isinstance(value, dict):
         return {key: _texts(value[key]) for key in sorted(value)}
     return value if value is None or isinstance(value, bool) else str(value)
+
+
+async def guard_for(client: Client, dataset: Dataset, inventory: Inventory) -> OwnDataGuard | None:
+    """A guard, where settings are addressed by user and others than the caller are asked for.
+
+    Raises:
+        ScopeError: the API answers with the caller's own.
+        UnansweredError: it does not answer.
+    """
+    if dataset.by_user is None or not await in_thread(_has_others, inventory):
+        return None
+    return await OwnDataGuard.begin(client, dataset, dataset.by_user)
+
+
+def _has_others(inventory: Inventory) -> bool:
+    return any(
+        pc.any(pc.and_(pc.invert(rows["is_caller"]), pc.is_null(rows["known_outcome"]))).as_py()
+        for _, rows in inventory.batches()
+    )

@@ -11,6 +11,7 @@ import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from datetime import datetime
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +75,7 @@ class Draft:
             return Inventory.open(path)
         except FileNotFoundError:
             pass
-        except ValueError:
+        except StoppedError:
             log.warning("%s was damaged: what was read of it is asked for again", path)
         self.forget(org_id, dataset)
         return None
@@ -87,13 +88,15 @@ class Draft:
         write_inventory(path, [], unlisted)
 
     def inventories(self, org_id: str, datasets: Iterable[str]) -> dict[str, Inventory]:
-        """What is to be committed of an organization, by dataset; an inventory that was refused has no entities."""
+        """What is to be committed of an organization, by dataset; one that was refused has no entities.
+
+        Raises:
+            StoppedError: one is damaged.
+        """
         found: dict[str, Inventory] = {}
-        for dataset in datasets:
-            for name in (_INVENTORY, _UNLISTED):
-                path = self._folder(org_id, dataset) / name
-                if path.exists():
-                    found.setdefault(dataset, Inventory.open(path))
+        for dataset, name in product(datasets, (_UNLISTED, _INVENTORY)):
+            with suppress(FileNotFoundError):
+                found[dataset] = Inventory.open(self._folder(org_id, dataset) / name)
         return found
 
     def forget(self, org_id: str, dataset: str = "") -> None:

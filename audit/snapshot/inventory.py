@@ -39,7 +39,7 @@ class Inventory:
 
         Raises:
             FileNotFoundError: there is none.
-            ValueError: it is damaged.
+            StoppedError: it is damaged; it is removed.
         """
         try:
             with pa.OSFile(str(path)) as file, pa.ipc.open_file(file) as reader:
@@ -48,8 +48,8 @@ class Inventory:
                 # All batches are full but the last one.
                 rows = reader.get_batch(0).num_rows * behind + reader.get_batch(behind).num_rows if behind >= 0 else 0
                 return cls(path, rows, unlisted)
-        except (KeyError, TypeError) as error:
-            raise ValueError(f"no metadata: {error}") from None
+        except (pa.ArrowInvalid, msgspec.DecodeError, KeyError, TypeError):
+            raise _damaged(path) from None
 
     def batches(self, done: Collection[int] = ()) -> Iterator[tuple[int, pa.Table]]:
         """The batches (`INVENTORY_SCHEMA`), in order, each with its index; not those that are done.
@@ -64,8 +64,7 @@ class Inventory:
                         rows = pa.Table.from_batches([reader.get_batch(index)])
                         yield index, rows.replace_schema_metadata(None)
         except (pa.ArrowInvalid, FileNotFoundError):
-            self.path.unlink(missing_ok=True)
-            raise StoppedError(f"{self.path} was damaged; a resumed run takes the inventory anew") from None
+            raise _damaged(self.path) from None
 
     def rows_in(self, batches: Collection[int]) -> int:
         """How many entities these batches have."""
@@ -83,3 +82,8 @@ def write_inventory(path: Path, entities: Iterable[pa.Table], unlisted: dict[str
     with atomic_file(path) as file, pa.ipc.new_file(file, schema, options=options) as writer:
         for batch in regroup(entities, INVENTORY_SCHEMA, BATCH_SIZE):
             writer.write_table(batch.combine_chunks())
+
+
+def _damaged(path: Path) -> StoppedError:
+    path.unlink(missing_ok=True)
+    return StoppedError(f"{path} was damaged; a resumed run takes the inventory anew")

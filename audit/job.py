@@ -28,7 +28,7 @@ from audit.webex.tokens import TokenSource
 
 log = logging.getLogger(__name__)
 
-#: Organizations at once; each has an inventory and some batches in memory.
+#: Organizations at once; each has some batches in memory.
 _AT_ONCE = 20
 #: Seconds between the first starts, so that not all begin in the same moment.
 _SPREAD_S = 1.0

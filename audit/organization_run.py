@@ -167,6 +167,7 @@ class OrganizationRun:
 
     async def _save(self, dataset: Dataset, entities: Iterator[pa.Table], unlisted: dict[str, str]) -> Inventory:
         inventory = await in_thread(self._draft.save_inventory, self._org_id, dataset.name, entities, unlisted)
+        # Sorting takes more than crawling does.
         pa.default_memory_pool().release_unused()
         return inventory
 

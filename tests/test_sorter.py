@@ -75,3 +75,19 @@ def test_nothing_is_left_in_the_folder_of_temporary_files(tmp_path: Path, monkey
         if os.name == "posix":
             assert list(tmp_path.iterdir()) == []
     assert list(tmp_path.iterdir()) == []
+
+
+def test_few_rows_are_in_memory_at_once() -> None:
+    before = pa.total_allocated_bytes()
+    peak = 0
+    with ExternalSorter(SCHEMA, "key", 1000) as sorter:
+        for number in range(60):
+            sorter.add(table([(f"{order * 7919 % 60_000:0100d}", order) for order in range(number, 60_000, 60)]))
+            peak = max(peak, pa.total_allocated_bytes() - before)
+        rows = size = 0
+        for piece in sorter.merged():
+            peak = max(peak, pa.total_allocated_bytes() - before)
+            rows += piece.num_rows
+            size += piece.nbytes
+    assert rows == 60_000
+    assert peak < size / 2

@@ -249,6 +249,7 @@ def _parquet(path: Path, schema: pa.Schema) -> Iterator[_Write]:
             if waiting.num_rows:
                 writer.write_table(waiting, row_group_size=waiting.num_rows)
             waiting = stored.empty_table()
+            # Given back at once, so that gaps between what is still in use do not add up.
             pa.default_memory_pool().release_unused()
 
         yield write

@@ -1,0 +1,89 @@
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from audit.entity import Entity, EntityType, entity_table
+from audit.errors import StoppedError
+from audit.snapshot import inventory as inventory_file
+from audit.snapshot.coverage import COVERAGE_SCHEMA
+from audit.snapshot.draft import Draft, create, find_unfinished
+from audit.snapshot.journal import PartFacts
+from audit.snapshot.manifest import Requests
+from audit.snapshot.org_parts import OrgParts
+
+NOW = datetime(2026, 11, 21, 19, 9, tzinfo=UTC)
+ORG = "8c9fd285-6500-4518-856e-eb836c6761d8"
+
+
+@pytest.fixture
+def draft(tmp_path: Path) -> Draft:
+    return create(tmp_path, NOW, {})
+
+
+def entities(*ids: str) -> list[pa.Table]:
+    return [entity_table(Entity(EntityType.PERSON, each) for each in ids)]
+
+
+def write_part(draft: Draft, index: int, *, is_given_up: bool = False) -> None:
+    facts = PartFacts({}, Requests(0, 0, 0), is_given_up)
+    draft.write_part(ORG, "d", index, {"coverage": COVERAGE_SCHEMA.empty_table()}, facts)
+
+
+def test_the_batches_that_have_their_part_are_told(draft: Draft) -> None:
+    assert draft.finished(ORG, "d") == set()
+    for index in (0, 7, 12_345):
+        write_part(draft, index)
+    assert draft.finished(ORG, "d") == {0, 7, 12_345}
+
+
+def test_parts_may_be_dropped_and_their_inventory_kept(draft: Draft) -> None:
+    draft.save_inventory(ORG, "d", entities("a", "b"), {})
+    write_part(draft, 0)
+    draft.forget_parts(ORG, "d")
+    assert draft.finished(ORG, "d") == set()
+    inventory = draft.load_inventory(ORG, "d")
+    assert inventory is not None
+    assert inventory.num_rows == 2
+
+
+def test_parts_without_their_inventory_are_dropped(draft: Draft) -> None:
+    write_part(draft, 0)
+    assert draft.load_inventory(ORG, "d") is None
+    assert draft.finished(ORG, "d") == set()
+
+
+def test_what_was_refused_is_committed_with_its_reason_and_tried_again_by_a_resumed_run(draft: Draft) -> None:
+    draft.save_inventory(ORG, "other", entities("a"), {})
+    draft.refuse(ORG, "d", {"PERSON": "no scope"})
+    found = draft.inventories(ORG, ["d", "other", "third"])
+    assert {name: (each.num_rows, each.unlisted) for name, each in found.items()} == {
+        "d": (0, {"PERSON": "no scope"}),
+        "other": (1, {}),
+    }
+    assert find_unfinished(draft.output, {}) is not None
+    assert draft.inventories(ORG, ["d", "other"]).keys() == {"other"}
+
+
+def test_a_draft_with_nothing_but_refusals_is_not_worth_resuming(draft: Draft) -> None:
+    draft.refuse(ORG, "d", {"PERSON": "no scope"})
+    assert not draft.is_worth_resuming
+
+
+def test_a_damaged_inventory_stops_a_commit_and_is_taken_anew(draft: Draft) -> None:
+    path = draft.save_inventory(ORG, "d", entities("a"), {}).path
+    write_part(draft, 0)
+    path.write_bytes(b"ARROW1 no more")
+    with pytest.raises(StoppedError, match=r"inventory\.arrow was damaged; a resumed run takes the inventory anew"):
+        draft.inventories(ORG, ["d"])
+    assert draft.load_inventory(ORG, "d") is None
+    assert draft.finished(ORG, "d") == set()
+
+
+def test_an_entity_of_several_inventories_counts_once(draft: Draft, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inventory_file, "BATCH_SIZE", 2)
+    for dataset, ids in {"one": "abcde", "two": "bdf", "three": ""}.items():
+        draft.save_inventory(ORG, dataset, entities(*ids), {})
+    for datasets, count in ((["one", "two", "three"], 6), (["two", "three"], 3), (["three"], 0)):
+        assert OrgParts(ORG, None, draft.inventories(ORG, datasets)).entry([]).entities == count

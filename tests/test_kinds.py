@@ -124,6 +124,13 @@ def test_a_kind_that_may_not_be_listed_stops_only_itself(scope: str, kind: str, 
     )
 
 
+def test_of_a_kind_that_is_refused_amid_its_listing_nothing_is_taken(audit: Audit) -> None:
+    simulation = Simulation(ORGANIZATION, Where("403", "/workspaces?start="), max_page=40)
+    snapshot = audit(simulation, scope__entities=ALL)
+    assert outcomes(snapshot).keys() == {"PERSON", "VIRTUAL_LINE"}
+    assert snapshot.manifest.orgs[0].unlisted["push_to_talk"].keys() == {"WORKSPACE"}
+
+
 def test_a_kind_whose_settings_are_refused_is_forbidden_as_a_whole_and_the_others_go_on(audit: Audit) -> None:
     snapshot = audit(
         Simulation(ORGANIZATION, Where("403", "/features/pushToTalk")), scope__entities=ALL, pace__concurrency=1

@@ -1,0 +1,167 @@
+"""A bucket of an object store: by which URI it is named, and how it is read and written.
+
+pyarrow reads, lists and streams. What must appear whole, or on a condition, is written by obstore, as
+pyarrow can't: its streams leave a half object behind where they are cut off, and know no condition.
+"""
+
+import os
+import re
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import cache
+from importlib.util import find_spec
+from typing import Any, Final
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+import pyarrow.fs as pafs
+
+from audit.errors import UsageError
+from audit.storage.faults import telling
+
+_SCHEMES: Final = {"s3": "s3://bucket/folder", "gs": "gs://bucket/folder", "abfs": "abfs://container@account/folder"}
+_OPTIONS: Final = {
+    "s3": {"endpoint_override", "force_virtual_addressing", "region", "scheme", "tls_ca_file_path"},
+    "gs": {"endpoint_override", "scheme"},
+    "abfs": {"endpoint_override", "scheme"},
+}
+_URI = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
+_ANONYMOUS = "anonymous"
+_AZURE_HOST = ".dfs.core.windows.net"
+#: A try and its repetitions end within this, so that a lock is renewed in time or known to be lost.
+_PATIENCE = timedelta(seconds=15)
+
+
+@dataclass(frozen=True, order=True)
+class Bucket:
+    """A bucket (Azure: a container).
+
+    Attributes:
+        scheme: `s3`, `gs` or `abfs`.
+        name: its name.
+        account: of Azure, the storage account; of Google, `anonymous` where no credentials are used.
+        query: options of the URI, as they were given.
+    """
+
+    scheme: str
+    name: str
+    account: str
+    query: str
+
+    @property
+    def options(self) -> dict[str, str]:
+        """The options of the URI."""
+        return dict(parse_qsl(self.query))
+
+    def uri(self, key: str) -> str:
+        """The URI of an object in it."""
+        authority = {"abfs": f"{self.name}@{self.account}", "gs": f"{self.account}@{self.name}".removeprefix("@")}
+        query = f"?{self.query}" if self.query else ""
+        return f"{self.scheme}://{authority.get(self.scheme, self.name)}/{key}{query}"
+
+    def filesystem(self) -> pafs.FileSystem:
+        """Reads, lists and streams."""
+        return _filesystem(self)
+
+    def store(self) -> Any:
+        """Writes what must appear whole, or on a condition (`obstore.store`).
+
+        Raises:
+            UsageError: obstore is not installed.
+        """
+        return _store(self)
+
+
+def is_uri(text: str) -> bool:
+    """Whether a text names an object store and not a path."""
+    return bool(_URI.match(text))
+
+
+def parse(uri: str) -> tuple[Bucket, str]:
+    """The bucket and the key that a URI names.
+
+    Raises:
+        UsageError: it is no such URI, or holds credentials.
+    """
+    scheme = uri.partition("://")[0].lower()
+    if scheme not in _SCHEMES:
+        raise UsageError(f"{scheme}:// is no place for snapshots: expected a path, or {', '.join(_SCHEMES.values())}")
+    try:
+        parts = urlsplit(uri)
+        user, host = unquote(parts.username or ""), parts.netloc.rpartition("@")[2]
+        has_secret = parts.password is not None
+    except ValueError as error:
+        raise UsageError(f"the URI can't be read: {error}; expected one such as {_SCHEMES[scheme]}") from None
+    if has_secret or (user and scheme == "s3") or (user not in ("", _ANONYMOUS) and scheme == "gs"):
+        raise UsageError(
+            f"{scheme}://…@{host} holds credentials, which would be told to whoever sees the command: leave them to "
+            "the environment, a profile or the machine's role (docs/object-stores.md)"
+        )
+    if scheme == "abfs":
+        name, account = user, host.removesuffix(_AZURE_HOST)
+    else:
+        name, account = host, user
+    if not name or not host or parts.fragment or set("%:") & set(host):
+        raise UsageError(f"{scheme}://{host} names no bucket: expected one such as {_SCHEMES[scheme]}")
+    if others := sorted({key for key, _ in parse_qsl(parts.query, keep_blank_values=True)} - _OPTIONS[scheme]):
+        known = ", ".join(sorted(_OPTIONS[scheme]))
+        raise UsageError(f"{scheme}://{host}: unknown option {others[0][:40]!r}: known are {known}")
+    return Bucket(scheme, name, account, parts.query), parts.path.strip("/")
+
+
+@cache
+def _filesystem(bucket: Bucket) -> pafs.FileSystem:
+    with telling(bucket.uri("")):
+        if bucket.scheme != "abfs":
+            return pafs.FileSystem.from_uri(bucket.uri(""))[0]
+        given = {"account_key": "AZURE_STORAGE_ACCOUNT_KEY", "sas_token": "AZURE_STORAGE_SAS_TOKEN"}
+        options: dict[str, Any] = {name: os.environ[key] for name, key in given.items() if key in os.environ}
+        for service in ("blob", "dfs"):
+            if authority := bucket.options.get("endpoint_override"):
+                options[f"{service}_storage_authority"] = authority
+            options[f"{service}_storage_scheme"] = bucket.options.get("scheme", "https")
+        return pafs.AzureFileSystem(bucket.account, **options)
+
+
+@cache
+def _store(bucket: Bucket) -> Any:
+    try:
+        from obstore import store as stores  # noqa: PLC0415 - an extra
+    except ModuleNotFoundError:
+        raise UsageError(
+            f"to write to {bucket.scheme}:// needs obstore, which is not installed: "
+            "pip install 'webex-audit[object-store]'"
+        ) from None
+    scheme = bucket.options.get("scheme", "https")
+    endpoint = bucket.options.get("endpoint_override")
+    url = f"{scheme}://{endpoint}" if endpoint else None
+    shared: dict[str, Any] = {
+        "client_options": {"allow_http": scheme == "http", "timeout": _PATIENCE},
+        "retry_config": {"max_retries": 3, "retry_timeout": _PATIENCE},
+    }
+    given: dict[str, Any]
+    kind: Any
+    match bucket.scheme:
+        case "s3":
+            given = {"endpoint": url, "region": bucket.filesystem().region} | _profile()
+            if bucket.options.get("force_virtual_addressing", "").lower() in ("1", "true"):
+                given["virtual_hosted_style_request"] = True
+            kind = stores.S3Store
+        case "gs":
+            given = {"base_url": url, "skip_signature": bucket.account == _ANONYMOUS or None}
+            kind = stores.GCSStore
+        case _:
+            given = {"account_name": bucket.account, "endpoint": url and f"{url}/{bucket.account}"}
+            kind = stores.AzureStore
+    given = {name: value for name, value in given.items() if value is not None}
+    return kind(bucket.name, **given, **shared)
+
+
+def _profile() -> dict[str, Any]:
+    """Credentials by boto3 where they are in a profile, which obstore can't read by itself."""
+    if "AWS_ACCESS_KEY_ID" in os.environ or find_spec("boto3") is None:
+        return {}
+    import boto3  # type: ignore[import-untyped, import-not-found, unused-ignore] # noqa: PLC0415 - only where somebody has installed it
+    from obstore.auth.boto3 import Boto3CredentialProvider  # noqa: PLC0415
+
+    session = boto3.Session()
+    return {"credential_provider": Boto3CredentialProvider(session)} if session.get_credentials() else {}

@@ -1,0 +1,234 @@
+"""Files and folders where snapshots lie: the same words for a path of this machine and for an object store."""
+
+import hashlib
+import io
+import os
+import shutil
+import stat
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext, suppress
+from pathlib import Path
+from typing import Any, BinaryIO, TypeAlias, TypeVar
+
+import pyarrow as pa
+
+from audit import files
+from audit.errors import UsageError
+from audit.storage import bucket
+from audit.storage.faults import telling
+from audit.storage.objects import ObjectPath
+
+#: A file or a folder.
+Place: TypeAlias = Path | ObjectPath
+
+_Found = TypeVar("_Found")
+_AT_ONCE = 16
+
+
+def place(text: str) -> Place:
+    """The place that a user names: a path, with `~`, or a URI.
+
+    Raises:
+        UsageError: it can't be one.
+    """
+    return ObjectPath.of(text) if bucket.is_uri(text) else files.expand(text)
+
+
+def make_dir(folder: Place) -> None:
+    """Make a folder, and those above it, for this user only; an object store needs none."""
+    if isinstance(folder, Path):
+        files.make_dir(folder)
+
+
+def sync_dir(folder: Place) -> None:
+    """Flush a folder's entries to the disk; an object store has done so by itself."""
+    if isinstance(folder, Path):
+        files.sync_dir(folder)
+
+
+def exists(path: Place) -> bool:
+    """Whether there is such a file or folder.
+
+    Raises:
+        OSError: it may not be looked for.
+    """
+    if isinstance(path, ObjectPath):
+        return path.exists()
+    with suppress(FileNotFoundError, NotADirectoryError):
+        return bool(path.stat())
+    return False
+
+
+def is_dir(path: Place) -> bool:
+    """Whether there is such a folder.
+
+    Raises:
+        OSError: it may not be looked for.
+    """
+    if isinstance(path, ObjectPath):
+        return path.is_dir()
+    with suppress(FileNotFoundError):
+        return stat.S_ISDIR(path.stat().st_mode)
+    return False
+
+
+def subfolders(folder: Place) -> list[Place]:
+    """The folders in a folder, links to such included; none where there is no such folder.
+
+    Raises:
+        OSError: it can't be looked into.
+    """
+    if isinstance(folder, ObjectPath):
+        return [each for each, is_dir in folder.entries() if is_dir]
+    with suppress(FileNotFoundError), os.scandir(folder) as entries:
+        return [Path(each.path) for each in entries if each.is_dir()]
+    return []
+
+
+def at_once(look: Callable[[Place], _Found], places: Iterable[Place]) -> list[_Found]:
+    """Look at many places, several at a time: each takes a round trip or more to an object store."""
+    with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="storage") as executor:
+        return list(executor.map(look, places))
+
+
+def remove(path: Place) -> None:
+    """Remove a file, or a folder with all that is in it; nothing where there is none.
+
+    Raises:
+        OSError: it can't be removed.
+    """
+    if isinstance(path, ObjectPath):
+        path.remove_tree()
+    elif path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def rename(path: Place, name: str) -> None:
+    """Give a file another name; one that has it already is replaced. On an object store, it has both for a moment.
+
+    Raises:
+        OSError: it can't be renamed.
+    """
+    if isinstance(path, ObjectPath):
+        path.with_name(name).put(path.read_bytes())
+        path.unlink()
+    else:
+        path.replace(path.with_name(name))
+
+
+def remove_unwritten(folder: Place) -> None:
+    """Remove what `atomic_file` left in a folder, at any depth, where it was cut off; an object store holds no such."""
+    if isinstance(folder, Path):
+        for leftover in folder.rglob(".*.tmp"):
+            leftover.unlink()
+
+
+@contextmanager
+def atomic_file(path: Place) -> Iterator[BinaryIO]:
+    """A small file that appears at its place, whole and stored, when the block is left without an error.
+
+    Raises:
+        OSError: it can't be written.
+    """
+    if isinstance(path, Path):
+        with files.atomic_file(path) as file:
+            yield file
+    else:
+        content = io.BytesIO()
+        yield content
+        path.put(content.getvalue())
+
+
+def write_last(path: Place, data: bytes) -> None:
+    """Write the file that makes a folder a snapshot: whole, and on an object store only where nobody else has.
+
+    Raises:
+        UsageError: somebody else has.
+        OSError: it can't be written.
+    """
+    if isinstance(path, Path):
+        with files.atomic_file(path) as file:
+            file.write(data)
+        return
+    try:
+        path.put(data, "create")
+    except FileExistsError:
+        # The answer to a try that succeeded may have been lost, and the next try have found what it left.
+        if path.read_bytes() != data:
+            raise UsageError(f"{path} was written by another run meanwhile: it stands, and this run is void") from None
+
+
+@contextmanager
+def new_file(path: Place) -> Iterator["DigestedFile"]:
+    """A large file, for this user only, stored when the block is left without an error.
+
+    Raises:
+        OSError: it can't be written.
+    """
+    if isinstance(path, Path):
+        files.make_dir(path.parent)
+        with files.private_file(path) as file:
+            yield DigestedFile(file, path)
+        files.sync_dir(path.parent)
+        return
+    stream = path.open_output_stream()
+    yield DigestedFile(stream, path)
+    with telling(path):
+        stream.close()
+
+
+class DigestedFile(io.RawIOBase):
+    """A file that is written from first to last, and digested as it is.
+
+    Attributes:
+        size: its bytes so far.
+    """
+
+    def __init__(self, stream: Any, path: Place) -> None:
+        super().__init__()
+        self.size = 0
+        self._stream = stream
+        self._path = path
+        self._sha256 = hashlib.sha256()
+
+    @property
+    def sha256(self) -> str:
+        """The SHA-256 of its bytes so far, in hexadecimal."""
+        return self._sha256.hexdigest()
+
+    def writable(self) -> bool:
+        """It is."""
+        return True
+
+    def tell(self) -> int:
+        """Where the next byte goes."""
+        return self.size
+
+    def write(self, data: Any) -> int:
+        """Write bytes."""
+        with telling(self._path) if isinstance(self._path, ObjectPath) else nullcontext():
+            self._stream.write(data)
+        self._sha256.update(data)
+        self.size += len(data)
+        return len(data)
+
+
+def sha256_of(path: Place) -> str:
+    """The SHA-256 of a file's bytes, in hexadecimal.
+
+    Raises:
+        OSError: it can't be read.
+    """
+    return files.sha256_of(path) if isinstance(path, Path) else hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def arrow_file(path: Place) -> pa.NativeFile:
+    """A file for Arrow to read in.
+
+    Raises:
+        OSError: it can't be read.
+    """
+    return pa.OSFile(str(path)) if isinstance(path, Path) else pa.BufferReader(path.read_bytes())

@@ -19,6 +19,7 @@ from msgspec import Meta
 
 from audit.errors import UsageError
 from audit.files import expand
+from audit.storage.place import Place, place
 
 #: Names the configuration file, where `--config` does not.
 CONFIG_VARIABLE = "WEBEX_AUDIT_CONFIG"
@@ -107,9 +108,9 @@ class OutputSettings(msgspec.Struct, frozen=True):
     allow_partial: bool = False
 
     @property
-    def folder(self) -> Path:
-        """The folder of all snapshots."""
-        return expand(self.path)
+    def folder(self) -> Place:
+        """The folder of all snapshots, or the prefix of an object store."""
+        return place(self.path)
 
 
 class RunSettings(msgspec.Struct, frozen=True):

@@ -3,6 +3,7 @@
 import os
 import shutil
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
@@ -14,7 +15,6 @@ from audit.datasets import Dataset, Request
 from audit.datasets.dataset import ByUser
 from audit.entity import Entity, EntityType
 from audit.errors import PARTIAL_EXIT_CODE, AuditError, LockedError
-from audit.files import make_dir
 from audit.inventory.listed import KINDS
 from audit.inventory.people import PEOPLE
 from audit.lock import lock
@@ -23,6 +23,8 @@ from audit.outcome import Outcome
 from audit.own_data import OwnDataGuard
 from audit.scope import RunScope, scope_of
 from audit.session import clients_of, connect_as, find_organizations
+from audit.snapshot.draft import unwritable
+from audit.storage.place import Place, make_dir
 from audit.webex.client import Client
 from audit.webex.errors import TokenRefusedError
 
@@ -84,20 +86,31 @@ def _failed(name: str, error: AuditError) -> Check:
 
 
 def _output(settings: Settings) -> Check:
-    output = settings.output.folder
     try:
-        make_dir(output)
-        with lock(output):
-            free = shutil.disk_usage(output).free
-            if not os.access(output, os.W_OK):
-                raise PermissionError(13, "Permission denied")
+        output = settings.output.folder
+        try:
+            make_dir(output)
+            with lock(output):
+                free = _free(output)
+        except OSError as error:
+            raise unwritable(output, error) from None
     except LockedError as error:
         return Check("output", "warning", str(error))
-    except OSError as error:
-        return Check("output", "failed", f"{output} can't be written: {error.strerror}: name another with --output", 2)
-    if free < _LITTLE_SPACE:
+    except AuditError as error:
+        return _failed("output", error)
+    if free is not None and free < _LITTLE_SPACE:
         return Check("output", "warning", f"{output} has {free // 1024**2} MiB left: make room")
-    return Check("output", "ok", f"{output} can be written, {free // 1024**3} GiB left")
+    left = "" if free is None else f", {free // 1024**3} GiB left"
+    return Check("output", "ok", f"{output} can be written{left}")
+
+
+def _free(output: Place) -> int | None:
+    """The bytes that are left in a folder; None in an object store, where the lock alone was a write."""
+    if not isinstance(output, Path):
+        return None
+    if not os.access(output, os.W_OK):
+        raise PermissionError(13, "Permission denied")
+    return shutil.disk_usage(output).free
 
 
 async def _token(client: Client) -> Check:

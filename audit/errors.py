@@ -4,7 +4,7 @@ An error here is a sentence for the user: what is wrong, where, and what to do. 
 escapes is a bug of ours and exits with 70.
 """
 
-from pathlib import Path
+from typing import Any
 
 #: Of a review that found something: no error.
 FOUND_EXIT_CODE = 1
@@ -38,7 +38,7 @@ class DamagedError(UsageError):
         reason: what is wrong with it.
     """
 
-    def __init__(self, path: Path, reason: str) -> None:
+    def __init__(self, path: Any, reason: str) -> None:
         super().__init__(f"{path} is damaged: {reason}")
         self.path = path
         self.reason = reason

@@ -10,7 +10,6 @@ from functools import partial
 from audit.clock import Clock
 from audit.config import Settings
 from audit.errors import AuditError, RefusedError, StoppedError, UsageError
-from audit.files import make_dir
 from audit.lock import lock
 from audit.organization_run import OrganizationRun, requests_of
 from audit.organizations import Organization
@@ -22,6 +21,7 @@ from audit.snapshot.commit import RunFacts, commit
 from audit.snapshot.draft import Draft
 from audit.snapshot.manifest import Seal
 from audit.snapshot.reader import Snapshot
+from audit.storage.place import make_dir
 from audit.webex.client import Client, RequestCount
 from audit.webex.errors import TokenRefusedError
 from audit.webex.tokens import TokenSource
@@ -69,10 +69,19 @@ async def run(
     output = settings.output.folder
     try:
         make_dir(output)
-        with lock(output):
-            return await _run_alone(settings, tokens, scope, progress, clock, is_resuming=is_resuming, seal=seal)
+        with lock(output) as check_lock:
+            draft = _draft(settings, scope, clock, is_resuming=is_resuming)
+            draft.check_lock = check_lock
+            return await _run_alone(settings, tokens, scope, progress, clock, draft, seal)
     except OSError as error:
         raise drafts.unwritable(output, error) from None
+
+
+def _draft(settings: Settings, scope: RunScope, clock: Clock, *, is_resuming: bool) -> Draft:
+    output = settings.output.folder
+    journal = scope.journal(settings.webex.base_url)
+    draft = drafts.find_unfinished(output, journal) if is_resuming else None
+    return draft or drafts.create(output, clock.now(), journal)
 
 
 async def _run_alone(
@@ -81,14 +90,9 @@ async def _run_alone(
     scope: RunScope,
     progress: Progress,
     clock: Clock,
-    *,
-    is_resuming: bool,
+    draft: Draft,
     seal: Seal | None,
 ) -> Snapshot:
-    output = settings.output.folder
-    journal = scope.journal(settings.webex.base_url)
-    draft = drafts.find_unfinished(output, journal) if is_resuming else None
-    draft = draft or drafts.create(output, clock.now(), journal)
     try:
         async with connect_as(settings, tokens, clock) as client:
             so_far = draft.requests_so_far()

@@ -17,12 +17,13 @@ from prometheus_client.openmetrics.exposition import generate_latest
 from audit.errors import AuditError, UsageError
 from audit.files import atomic_file, expand
 from audit.snapshot.reader import Snapshot, list_snapshots
+from audit.storage.place import Place
 
 log = logging.getLogger(__name__)
 
 
 @contextmanager
-def recorded(metrics_file: str | None, output: Path) -> Iterator[Callable[[Snapshot], None]]:
+def recorded(metrics_file: str | None, output: Place) -> Iterator[Callable[[Snapshot], None]]:
     """Write the metrics of a run when the block ends, however it ends.
 
     Args:
@@ -63,7 +64,7 @@ def _checked(metrics_file: str) -> Path:
     return path
 
 
-def _write(path: Path, committed: list[Snapshot], output: Path, duration_s: float, exit_code: int) -> None:
+def _write(path: Path, committed: list[Snapshot], output: Place, duration_s: float, exit_code: int) -> None:
     registry = CollectorRegistry()
     gauges: dict[str, Gauge] = {}
 

@@ -4,7 +4,7 @@ import os
 import shlex
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from typing import Any
 
@@ -23,6 +23,7 @@ from audit.review import signing
 from audit.scope import retried_scope, scope_of
 from audit.selection import select, select_users
 from audit.snapshot.reader import Snapshot, find_snapshot
+from audit.snapshot.staging import staged
 
 
 @cli.command()
@@ -73,18 +74,19 @@ def run(
         raise UsageError("--ids-from and --users-from can't both read standard input")
     stdin = " (and the same lines on standard input)" if "-" in (ids_from, users_from) else ""
     clock = Clock()
-    with metrics.recorded(settings.run.metrics_file, settings.output.folder) as record:
+    with metrics.recorded(settings.run.metrics_file, settings.output.folder) as record, ExitStack() as stack:
         seal = signing.seal_with(settings.sign.key_file)
         tokens = find_tokens(settings.webex, os.environ, clock, file_is_flag=given["webex__token_file"] is not None)
-        earlier = find_snapshot(settings.output.folder, retry_failed) if retry_failed else None
+        found = find_snapshot(settings.output.folder, retry_failed) if retry_failed else None
+        earlier = stack.enter_context(staged(found))
         if earlier:
             scope = retried_scope(earlier)
         else:
             wanted = select(workspace_ids, ids_from, sys.stdin)
             scope = scope_of(settings, wanted, select_users(emails, users_from, sys.stdin))
         if dry_run:
-            found = process.run_until_signal(plan(settings, tokens, scope, clock=clock))
-            print_result(summary.as_json(asdict(found)) if as_json else summary.render_plan(found))
+            planned = process.run_until_signal(plan(settings, tokens, scope, clock=clock))
+            print_result(summary.as_json(asdict(planned)) if as_json else summary.render_plan(planned))
             return 0
         with show_progress(console, settings.log.format, verbosity) as progress, _resume_hint(earlier, stdin):
             work = job.run(settings, tokens, scope, is_resuming=resume, progress=progress, clock=clock, seal=seal)

@@ -18,6 +18,7 @@ from audit.files import atomic_file, expand
 from audit.review import needs_extra
 from audit.review.finding import Severity
 from audit.snapshot.reader import find_snapshot
+from audit.snapshot.staging import staged
 
 
 @cli.command()
@@ -55,7 +56,8 @@ def check(snapshot: str, against: str | None, fail_on: str, form: Any, *, as_jso
     found = find_snapshot(settings.output.folder, snapshot)
     previous = find_snapshot(settings.output.folder, against) if against else find_before(found)
     now = Clock().now()
-    result = apply_rules(found, previous, settings.check, today=now.date())
+    with staged(found) as one, staged(previous) as other:
+        result = apply_rules(one, other, settings.check, today=now.date())
     print_all([FORMATS["json" if as_json else form](result, now), "\n"])
     is_found = any(each.severity.rank <= Severity(fail_on).rank for each in result.findings)
     return FOUND_EXIT_CODE if is_found else 0
@@ -87,17 +89,18 @@ def report(snapshot: str, against: str | None, kind: str, file: str | None, *, a
         from audit.review.report import write_report, write_workbook  # noqa: PLC0415
     found = find_snapshot(settings.output.folder, snapshot)
     earlier = find_snapshot(settings.output.folder, against) if against else find_before(found)
-    checks = apply_rules(found, earlier, settings.check, today=Clock().now().date())
-    changes = compare(earlier, found) if earlier else None
     path = expand(file or f"{found.manifest.snapshot_id}.{kind}")
-    try:
-        if kind == "xlsx":
-            write_workbook(found, checks, changes, earlier, path)
-        else:
-            with atomic_file(path) as stream:
-                stream.write(write_report(found, checks, changes, earlier).encode())
-    except OSError as error:
-        raise UsageError(f"{path}: {error.strerror}: name another place with --file") from None
+    with staged(found) as one, staged(earlier) as other:
+        checks = apply_rules(one, other, settings.check, today=Clock().now().date())
+        changes = compare(other, one) if other else None
+        try:
+            if kind == "xlsx":
+                write_workbook(one, checks, changes, other, path)
+            else:
+                with atomic_file(path) as stream:
+                    stream.write(write_report(one, checks, changes, other).encode())
+        except OSError as error:
+            raise UsageError(f"{path}: {error.strerror}: name another place with --file") from None
     print_result(summary.as_json({"path": str(path)}) if as_json else printable(str(path)))
     return 0
 
@@ -123,13 +126,14 @@ def diff(old: str, new: str, *, as_csv: bool, exit_code: bool, as_json: bool, **
         from audit.review.diff import compare  # noqa: PLC0415
     before, after = (find_snapshot(settings.output.folder, name) for name in (old, new))
     tally = diff_views.Tally()
-    changes = compare(before, after)
-    if as_csv:
-        blocks = diff_views.as_csv(changes, tally)
-    else:
-        view = diff_views.as_json if as_json else diff_views.as_text
-        blocks = view(before, after, changes, tally)
-    print_all(f"{block}\n" for block in blocks)
+    with staged(before) as one, staged(after) as other:
+        changes = compare(one, other)
+        if as_csv:
+            blocks = diff_views.as_csv(changes, tally)
+        else:
+            view = diff_views.as_json if as_json else diff_views.as_text
+            blocks = view(before, after, changes, tally)
+        print_all(f"{block}\n" for block in blocks)
     return FOUND_EXIT_CODE if exit_code and tally.differences else 0
 
 
@@ -151,14 +155,17 @@ def query(snapshot: str, sql: str | None, *, as_csv: bool, as_json: bool, **give
     with needs_extra():
         from audit.review import query as queries  # noqa: PLC0415 - needs the extra
         from audit.review import rows  # noqa: PLC0415
-    found = find_snapshot(settings.output.folder, snapshot)
+    named = find_snapshot(settings.output.folder, snapshot)
 
     def as_table(schema: Any, batches: Any) -> Iterator[str]:
         width = shutil.get_terminal_size().columns if sys.stdout and sys.stdout.isatty() else None
         return rows.as_text(schema, batches, width)
 
     render = rows.as_csv if as_csv else rows.as_json if as_json else as_table
-    with queries.ask(found, sql) if sql is not None else nullcontext(queries.list_columns(found)) as result:
+    with (
+        staged(named) as found,
+        queries.ask(found, sql) if sql is not None else nullcontext(queries.list_columns(found)) as result,
+    ):
         encoding = "utf-8" if as_csv or as_json else None
         is_list = sql is None and not (as_csv or as_json)
         print_all(queries.describe_tables(found) if is_list else render(result.schema, result.batches), encoding)

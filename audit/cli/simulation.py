@@ -15,11 +15,13 @@ from audit.cli.group import cli, exit_code, print_result, settings_of
 from audit.console import printable, show_progress
 from audit.demo import demonstrate, review
 from audit.errors import UsageError
+from audit.files import expand
 from audit.review import needs_extra
 from audit.simulator import app as simulator
 from audit.simulator import faults
 from audit.simulator.limit import LimitKind
 from audit.simulator.organization import Organization
+from audit.storage.bucket import is_uri
 
 
 @cli.command()
@@ -34,12 +36,14 @@ def demo(output: str, fault_spec: str, *, as_json: bool, **given: Any) -> int:
     """Audit simulated organizations: the whole chain, without an account."""
     own, customers = _organizations(given)
     settings, console, verbosity = settings_of({**given, "config_file": os.devnull})
+    if is_uri(output):
+        raise UsageError(f"demo leaves files to be opened: expected a folder of this machine, not {output}")
     simulation = simulator.Simulation(own, _faults(fault_spec, given["seed"]), customers=customers)
     show = partial(show_progress, console, settings.log.format, verbosity)
     found = process.run_until_signal(demonstrate(simulation, output, show))
     code = max(exit_code(snapshot, allow_partial=False) for snapshot in found)
     audio, old, new = found
-    report = new.path.parent / f"{new.path.name}.html"
+    report = expand(output) / f"{new.path.name}.html"
     place = shlex.quote(printable(output))
     with needs_extra():
         reviewed = list(review(old, new, report, f"webex-audit diff previous latest --output {place}"))

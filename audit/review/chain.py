@@ -1,18 +1,17 @@
 """The chain of snapshots: each manifest names the SHA-256 of the one before it."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 from audit.errors import UsageError
-from audit.files import sha256_of
 from audit.review.fault import Fault, Note
 from audit.snapshot.draft import JOURNAL
 from audit.snapshot.manifest import MANIFEST, SNAPSHOT_ID, Manifest, read_manifest
 from audit.snapshot.prune import REMOVING
 from audit.snapshot.reader import list_snapshots
+from audit.storage.place import Place, sha256_of
 
 
-def lost_manifest(folder: Path) -> Fault | None:
+def lost_manifest(folder: Place) -> Fault | None:
     """What to tell of the folder of a snapshot whose manifest is gone, and neither unwritten nor being pruned."""
     marks = (JOURNAL, REMOVING, MANIFEST)
     is_one = SNAPSHOT_ID.fullmatch(folder.name) and folder.is_dir() and any(folder.iterdir())
@@ -21,7 +20,7 @@ def lost_manifest(folder: Path) -> Fault | None:
     return None
 
 
-def check_chain(folder: Path, manifest: Manifest, manifest_sha256: str) -> tuple[list[str], list[Fault | Note]]:
+def check_chain(folder: Place, manifest: Manifest, manifest_sha256: str) -> tuple[list[str], list[Fault | Note]]:
     """Check the manifests before and behind a snapshot, as far as its output folder still has them.
 
     Args:
@@ -42,7 +41,7 @@ def check_chain(folder: Path, manifest: Manifest, manifest_sha256: str) -> tuple
     return chain, told
 
 
-def _behind(output: Path, snapshot_id: str, manifest_sha256: str) -> Iterator[Fault]:
+def _behind(output: Place, snapshot_id: str, manifest_sha256: str) -> Iterator[Fault]:
     """What later snapshots say of this one: nothing else vouches for a manifest that is not signed."""
     for later in list_snapshots(output):
         named = later.manifest.previous
@@ -51,7 +50,7 @@ def _behind(output: Path, snapshot_id: str, manifest_sha256: str) -> Iterator[Fa
             yield Fault(MANIFEST, f"has {told}")
 
 
-def _before(output: Path, manifest: Manifest, chain: list[str]) -> Iterator[Fault | Note]:
+def _before(output: Place, manifest: Manifest, chain: list[str]) -> Iterator[Fault | Note]:
     while previous := manifest.previous:
         one, before = manifest.snapshot_id, previous.snapshot_id
         path = f"{before}/{MANIFEST}"

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import msgspec
 
 from audit.errors import UsageError
-from audit.files import atomic_file, expand, is_readable_by_others
+from audit.files import expand, is_readable_by_others
 from audit.review.fault import Fault
 from audit.snapshot.manifest import MANIFEST, Manifest, Seal, encode
+from audit.storage.place import Place, atomic_file
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -67,7 +68,7 @@ def seal_with(key_file: str | None) -> Seal | None:
         return None
     key = load_private_key(expand(key_file))
 
-    def seal(folder: Path, manifest: Manifest) -> None:
+    def seal(folder: Place, manifest: Manifest) -> None:
         with atomic_file(folder / SIGNATURE) as file:
             file.write(sign(manifest, key))
 

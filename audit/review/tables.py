@@ -44,7 +44,7 @@ def open_tables(snapshot: Snapshot, previous: Snapshot | None = None) -> Iterato
     that comes from elsewhere must pass it.
 
     Args:
-        snapshot: the snapshot; its tables are unqualified.
+        snapshot: the snapshot, on this machine (`audit.snapshot.staging`); its tables are unqualified.
         previous: another one to compare with.
 
     Raises:
@@ -202,8 +202,11 @@ def _interruptible(running: list[duckdb.DuckDBPyConnection]) -> Iterator[list[in
 def _create_views(connection: duckdb.DuckDBPyConnection, schema: str, snapshot: Snapshot) -> list[str]:
     """Make the views of a snapshot; returns the files that they read."""
     found = []
+    folder = snapshot.path
+    if not isinstance(folder, Path):
+        raise TypeError(f"{folder} is not on this machine")
     for name, table in snapshot.manifest.tables.items():
-        paths = [_inside(snapshot.path, file.path) for file in table.files if file.path.endswith(".parquet")]
+        paths = [_inside(folder, file.path) for file in table.files if file.path.endswith(".parquet")]
         if not paths and table.rows:
             raise UsageError(
                 f"snapshot {snapshot.manifest.snapshot_id} holds no Parquet of table {name}: run with --format parquet"

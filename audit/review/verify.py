@@ -20,12 +20,14 @@ from audit.review.signing import SIGNATURE, check_signature, key_id
 from audit.snapshot.coverage import COVERAGE
 from audit.snapshot.manifest import MANIFEST, FileEntry, Manifest, read_manifest
 from audit.snapshot.reader import Snapshot, find_snapshot, is_committed
+from audit.snapshot.staging import staged_whole
+from audit.storage.place import Place, at_once, subfolders
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 
-def verify(output: Path, name: str, key: "Ed25519PublicKey | None" = None) -> Verification:
+def verify(output: Place, name: str, key: "Ed25519PublicKey | None" = None) -> Verification:
     """Verify the snapshot that a SNAPSHOT argument names.
 
     Args:
@@ -49,33 +51,43 @@ def verify(output: Path, name: str, key: "Ed25519PublicKey | None" = None) -> Ve
     return _verify(snapshot, damaged, key)
 
 
-def _damaged_manifests(output: Path) -> Iterator[Fault]:
+def _damaged_manifests(output: Place) -> Iterator[Fault]:
     """Manifests that can't be read: one of them may be the newest."""
-    for folder in sorted(output.iterdir()) if output.is_dir() else []:
-        try:
-            if is_committed(folder):
-                read_manifest(folder)
-            elif lost := lost_manifest(folder):
-                yield lost
-        except DamagedError as error:
-            yield Fault(f"{folder.name}/{MANIFEST}", f"is damaged: {error.reason}")
-        except (UsageError, OSError):
-            continue
+    yield from filter(None, at_once(_damaged_manifest, sorted(subfolders(output), key=lambda each: each.name)))
+
+
+def _damaged_manifest(folder: Place) -> Fault | None:
+    try:
+        if not is_committed(folder):
+            return lost_manifest(folder)
+        read_manifest(folder)
+    except DamagedError as error:
+        return Fault(f"{folder.name}/{MANIFEST}", f"is damaged: {error.reason}")
+    except (UsageError, OSError):
+        pass
+    return None
 
 
 def _verify(snapshot: Snapshot, damaged: list[Fault], key: "Ed25519PublicKey | None") -> Verification:
-    folder, manifest = snapshot.path, snapshot.manifest
+    with staged_whole(snapshot) as folder:
+        return _verify_files(snapshot, folder, damaged, key)
+
+
+def _verify_files(
+    snapshot: Snapshot, folder: Path, damaged: list[Fault], key: "Ed25519PublicKey | None"
+) -> Verification:
+    manifest = snapshot.manifest
     sha256 = sha256_of(folder / MANIFEST)
     files = list(_check_files(folder, manifest))
     signature = [each for each in files if each.path == SIGNATURE]
     signature = signature or check_signature(folder, manifest, sha256, key)
-    chain, links = check_chain(folder, manifest, sha256)
+    chain, links = check_chain(snapshot.path, manifest, sha256)
     told = [*damaged, *files, *signature, *links, *_check_contents(folder, manifest, {each.path for each in files})]
     if not key and (folder / SIGNATURE).exists():
         told.append(Note("the snapshot is signed, by whom is not checked: name the key with --public-key"))
     return Verification(
         manifest.snapshot_id,
-        str(folder),
+        str(snapshot.path),
         sha256,
         sum(len(table.files) for table in manifest.tables.values()),
         len(manifest.tables),

@@ -6,7 +6,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain, zip_longest
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -17,7 +16,6 @@ from audit import __version__
 from audit.columns import without_docs
 from audit.config import FormatName
 from audit.errors import AuditError
-from audit.files import make_dir, private_file, sha256_of, sync_dir
 from audit.snapshot.coverage import COVERAGE, COVERAGE_SCHEMA, VOLATILE_COLUMNS
 from audit.snapshot.csv import CSV_OPTIONS, without_formulas
 from audit.snapshot.digest import ContentDigest
@@ -37,6 +35,7 @@ from audit.snapshot.manifest import (
 )
 from audit.snapshot.org_parts import OrgParts
 from audit.snapshot.reader import Snapshot, list_snapshots
+from audit.storage.place import DigestedFile, Place, new_file, sha256_of, sync_dir
 
 _Write = Callable[[pa.Table], None]
 
@@ -79,6 +78,7 @@ def commit(
 
     Raises:
         AuditError: an entity of an inventory has not exactly one outcome in each dataset.
+        StoppedError: the lock is lost.
         OSError: the disk refuses.
     """
     outcomes = {
@@ -117,6 +117,7 @@ def commit(
     )
     if seal:
         seal(draft.folder, manifest)
+    draft.check_lock()
     write_manifest(draft.folder, manifest)
     sync_dir(draft.output)
     draft.remove_parts()
@@ -161,7 +162,7 @@ def _rows(
             yield org.org_id, chain.from_iterable(parts)
 
 
-def _previous(output: Path) -> Previous | None:
+def _previous(output: Place) -> Previous | None:
     snapshots = list_snapshots(output)
     if not snapshots:
         return None
@@ -170,7 +171,7 @@ def _previous(output: Path) -> Previous | None:
 
 
 def write_table(
-    folder: Path,
+    folder: Place,
     name: str,
     schema: pa.Schema,
     orgs: Iterable[tuple[str, Iterable[pa.Table]]],
@@ -198,44 +199,63 @@ def write_table(
     digest = ContentDigest(pa.schema([field for field in schema if field.name not in VOLATILE_COLUMNS]))
     rows = 0
     files: list[FileEntry] = []
-    is_one_csv = "csv" in formats and not csv_per_org
-    csv_path = folder / f"{name}.csv"
-    with ExitStack() as of_table:
-        writes_all = [of_table.enter_context(_csv(csv_path, schema))] if is_one_csv else []
+    of_all: dict[str, str] = {"csv": f"{name}.csv"} if "csv" in formats and not csv_per_org else {}
+    with _tables(folder, of_all, schema) as written:
         for org_id, tables in orgs:
-            paths = {"parquet": folder / name / f"org_id={org_id}" / "00000.parquet"} if "parquet" in formats else {}
-            paths |= {"csv": folder / f"org_id={org_id}" / f"{name}.csv"} if "csv" in formats and csv_per_org else {}
-            org_rows = 0
-            with ExitStack() as of_org:
-                writes = [of_org.enter_context(_WRITERS[kind](path, schema)) for kind, path in paths.items()]
+            of_org = {"parquet": f"{name}/org_id={org_id}/00000.parquet", "csv": f"org_id={org_id}/{name}.csv"}
+            wanted: dict[str, str] = {kind: path for kind, path in of_org.items() if kind in formats - of_all.keys()}
+            with _tables(folder, wanted, schema) as written_of_org:
                 for rows_of_part in tables:
                     digest.update(rows_of_part)
-                    org_rows += rows_of_part.num_rows
-                    for write in [*writes, *writes_all]:
-                        write(rows_of_part)
-            rows += org_rows
-            files += [_entry(folder, path, org_rows) for path in paths.values()]
-    if is_one_csv:
-        files.append(_entry(folder, csv_path, rows))
+                    rows += rows_of_part.num_rows
+                    for each in (*written_of_org, *written):
+                        each.write(rows_of_part)
+            files += [each.entry() for each in written_of_org]
+    files += [each.entry() for each in written]
     sync_dir(folder)
     return TableEntry(rows, digest.hexdigest(), files)
 
 
+class _TableFile:
+    """A file of a table, as it is written."""
+
+    def __init__(self, path: str, file: DigestedFile, write: _Write) -> None:
+        self._path = path
+        self._file = file
+        self._write = write
+        self._rows = 0
+
+    def write(self, table: pa.Table) -> None:
+        self._write(table)
+        self._rows += table.num_rows
+
+    def entry(self) -> FileEntry:
+        """What the manifest says of it, once it is closed."""
+        return FileEntry(self._path, self._file.size, self._rows, self._file.sha256)
+
+
 @contextmanager
-def _parquet(path: Path, schema: pa.Schema) -> Iterator[_Write]:
-    make_dir(path.parent)
+def _tables(folder: Place, paths: Mapping[str, str], schema: pa.Schema) -> Iterator[list[_TableFile]]:
+    """Files of a table, by kind."""
+    with ExitStack() as stack:
+        found = []
+        for kind, path in paths.items():
+            file = stack.enter_context(new_file(folder / path))
+            found.append(_TableFile(path, file, stack.enter_context(_WRITERS[kind](file, schema))))
+        yield found
+
+
+@contextmanager
+def _parquet(file: DigestedFile, schema: pa.Schema) -> Iterator[_Write]:
     stored = without_docs(pa.schema([field for field in schema if field.name != "org_id"]))
     order = [(name, "ascending") for name in _SORTED_BY if name in stored.names]
-    with (
-        private_file(path) as file,
-        pq.ParquetWriter(
-            file,
-            stored,
-            compression="zstd",
-            sorting_columns=pq.SortingColumn.from_ordering(stored, order),
-            write_page_index=True,
-        ) as writer,
-    ):
+    with pq.ParquetWriter(
+        file,
+        stored,
+        compression="zstd",
+        sorting_columns=pq.SortingColumn.from_ordering(stored, order),
+        write_page_index=True,
+    ) as writer:
         waiting = stored.empty_table()
 
         def write(table: pa.Table) -> None:
@@ -254,19 +274,12 @@ def _parquet(path: Path, schema: pa.Schema) -> Iterator[_Write]:
 
         yield write
         flush()
-    sync_dir(path.parent)
 
 
 @contextmanager
-def _csv(path: Path, schema: pa.Schema) -> Iterator[_Write]:
-    make_dir(path.parent)
-    with private_file(path) as file, pcsv.CSVWriter(file, schema, write_options=CSV_OPTIONS) as writer:
+def _csv(file: DigestedFile, schema: pa.Schema) -> Iterator[_Write]:
+    with pcsv.CSVWriter(file, schema, write_options=CSV_OPTIONS) as writer:
         yield lambda table: writer.write_table(without_formulas(table))
-    sync_dir(path.parent)
 
 
 _WRITERS = {"parquet": _parquet, "csv": _csv}
-
-
-def _entry(folder: Path, path: Path, rows: int) -> FileEntry:
-    return FileEntry(path.relative_to(folder).as_posix(), path.stat().st_size, rows, sha256_of(path))

@@ -7,24 +7,23 @@ only when, that file stands; that is what a resumed run goes by.
 import errno
 import logging
 import secrets
-import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from datetime import datetime
 from itertools import product
-from pathlib import Path
 from typing import Any
 
 import msgspec
 import pyarrow as pa
 
 from audit.errors import AuditError, StoppedError, UsageError
-from audit.files import atomic_file, make_dir
 from audit.snapshot.coverage import COVERAGE
 from audit.snapshot.inventory import Inventory, write_inventory
 from audit.snapshot.journal import Journal, PartFacts
 from audit.snapshot.manifest import Requests
 from audit.snapshot.reader import is_committed, list_snapshots
+from audit.storage.faults import StorageError
+from audit.storage.place import Place, atomic_file, make_dir, read_arrow, remove, remove_unwritten, subfolders
 
 log = logging.getLogger(__name__)
 
@@ -38,11 +37,16 @@ _METADATA = b"webex-audit"
 
 
 class Draft:
-    """The folder of a run that is not committed yet, `<output>/<snapshot-id>`: by `create` or `find_unfinished`."""
+    """The folder of a run that is not committed yet, `<output>/<snapshot-id>`: by `create` or `find_unfinished`.
 
-    def __init__(self, output: Path, journal: Journal) -> None:
+    Attributes:
+        check_lock: raises `StoppedError` where the run has lost the lock on its output; to be set by who holds it.
+    """
+
+    def __init__(self, output: Place, journal: Journal) -> None:
         self.output = output
         self.journal = journal
+        self.check_lock: Callable[[], None] = lambda: None
         self.folder = output / journal.snapshot_id
         self._parts = self.folder / _PARTS
 
@@ -101,7 +105,8 @@ class Draft:
 
     def forget(self, org_id: str, dataset: str = "") -> None:
         """Drop what there is of an organization, or of one dataset of it."""
-        shutil.rmtree(self._folder(org_id, dataset), ignore_errors=True)
+        with suppress(OSError):
+            remove(self._folder(org_id, dataset))
 
     def forget_parts(self, org_id: str, dataset: str) -> None:
         """Drop the parts of a dataset, and keep its inventory."""
@@ -112,8 +117,10 @@ class Draft:
         """Write the part of a batch: the dataset's tables, then `coverage`.
 
         Raises:
+            StoppedError: the lock is lost.
             OSError: the disk refuses.
         """
+        self.check_lock()
         folder = self._folder(org_id, dataset)
         make_dir(folder)
         for name in sorted(tables, key=lambda name: name == COVERAGE):
@@ -159,41 +166,38 @@ class Draft:
         for path in self._coverage_files(org_id, dataset):
             yield _read_facts(path)
 
-    def _coverage_files(self, org_id: str, dataset: str) -> list[Path]:
+    def _coverage_files(self, org_id: str, dataset: str) -> list[Place]:
         return sorted(self._folder(org_id, dataset).glob(f"[0-9]*.{COVERAGE}.arrow"))
 
-    def _folder(self, org_id: str, dataset: str) -> Path:
+    def _folder(self, org_id: str, dataset: str) -> Place:
         return self._parts / org_id / dataset
 
     def requests_so_far(self) -> Requests:
         """The requests that the parts tell of: at least so many were made."""
         facts = [
-            each
-            for folder in self._parts.glob("*/*")
-            if folder.is_dir()
-            for each in self.read_facts(folder.parent.name, folder.name)
+            each for folder in self._parts.glob("*/*") for each in self.read_facts(folder.parent.name, folder.name)
         ]
         return max((each.requests for each in facts), key=lambda each: each.total, default=Requests(0, 0, 0))
 
     def remove_files(self) -> None:
         """Drop what a commit that was cut off has written: this one may write other files."""
         for path in self.folder.iterdir():
-            if path.is_dir() and path != self._parts:
-                shutil.rmtree(path)
-            elif path.is_file() and path.name != JOURNAL:
-                path.unlink()
+            if path.name not in (_PARTS, JOURNAL):
+                remove(path)
 
     def remove_parts(self) -> None:
         """Drop what only a resumed run needs, once the manifest stands."""
-        shutil.rmtree(self._parts, ignore_errors=True)
-        (self.folder / JOURNAL).unlink(missing_ok=True)
+        with suppress(OSError):
+            remove(self._parts)
+        remove(self.folder / JOURNAL)
 
     def discard(self) -> None:
         """Remove all of it."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        with suppress(OSError):
+            remove(self.folder)
 
 
-def create(output: Path, started_at: datetime, scope: dict[str, Any]) -> Draft:
+def create(output: Place, started_at: datetime, scope: dict[str, Any]) -> Draft:
     """Begin a draft.
 
     Args:
@@ -216,14 +220,17 @@ def create(output: Path, started_at: datetime, scope: dict[str, Any]) -> Draft:
     return draft
 
 
-def unwritable(output: Path, error: OSError) -> AuditError:
+def unwritable(output: Place, error: OSError) -> AuditError:
     """The error that an output which can't be written is told with: a full disk is no wrong configuration."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return StoppedError(f"output {output} can't be written: {error.strerror}: make room and run again")
-    return UsageError(f"output {output} can't be written: {error.strerror}: name another folder with --output")
+    if error.errno == errno.EHOSTUNREACH:
+        return StoppedError(f"output {output}: {error.strerror}")
+    advice = "" if isinstance(error, StorageError) else ": name another folder with --output"
+    return UsageError(f"output {output} can't be written: {error.strerror}{advice}")
 
 
-def find_unfinished(output: Path, scope: dict[str, Any]) -> Draft | None:
+def find_unfinished(output: Place, scope: dict[str, Any]) -> Draft | None:
     """The newest run of an output that was not committed, to be resumed; None where there is none.
 
     Leftovers of a write that was cut off are removed from it.
@@ -231,12 +238,11 @@ def find_unfinished(output: Path, scope: dict[str, Any]) -> Draft | None:
     Raises:
         UsageError: it was started with another scope; the text tells the difference.
     """
-    drafts = [draft for folder in output.iterdir() if (draft := open_draft(folder)) and draft.is_worth_resuming]
+    drafts = [draft for folder in subfolders(output) if (draft := open_draft(folder)) and draft.is_worth_resuming]
     drafts.sort(key=lambda each: each.journal.started_at)
     for draft in reversed(drafts):
         if draft.journal.scope == scope:
-            for leftover in draft.folder.rglob(".*.tmp"):
-                leftover.unlink()
+            remove_unwritten(draft.folder)
             draft.forget_given_up()
             return draft
     if drafts:
@@ -259,7 +265,7 @@ def _refuse_other_scope(draft: Draft, scope: dict[str, Any]) -> None:
     )
 
 
-def open_draft(folder: Path) -> Draft | None:
+def open_draft(folder: Place) -> Draft | None:
     """The draft of a folder, if it is one."""
     try:
         journal = msgspec.json.decode((folder / JOURNAL).read_bytes(), type=Journal)
@@ -268,25 +274,25 @@ def open_draft(folder: Path) -> Draft | None:
     return None if is_committed(folder) or journal.snapshot_id != folder.name else Draft(folder.parent, journal)
 
 
-def _read_facts(path: Path) -> PartFacts:
+def _read_facts(path: Place) -> PartFacts:
     try:
-        with pa.ipc.open_file(path) as reader:
+        with pa.ipc.open_file(read_arrow(path)) as reader:
             return msgspec.json.decode(reader.schema.metadata[_METADATA], type=PartFacts)
     except (pa.ArrowInvalid, msgspec.DecodeError, KeyError, TypeError):
         raise _damaged(path, path) from None
 
 
-def _damaged(path: Path, coverage: Path) -> StoppedError:
+def _damaged(path: Place, coverage: Place) -> StoppedError:
     coverage.unlink()
     return StoppedError(f"{path} was damaged; a resumed run asks for its batch again")
 
 
-def _write(path: Path, table: pa.Table) -> None:
+def _write(path: Place, table: pa.Table) -> None:
     options = pa.ipc.IpcWriteOptions(compression="zstd")
     with atomic_file(path) as file, pa.ipc.new_file(file, table.schema, options=options) as writer:
         writer.write_table(table)
 
 
-def _read(path: Path) -> pa.Table:
-    with pa.ipc.open_file(path) as reader:
+def _read(path: Place) -> pa.Table:
+    with pa.ipc.open_file(read_arrow(path)) as reader:
         return reader.read_all()

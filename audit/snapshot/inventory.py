@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Self
 
 import msgspec
@@ -11,7 +10,7 @@ import pyarrow as pa
 from audit.columns import regroup
 from audit.entity import INVENTORY_SCHEMA
 from audit.errors import StoppedError
-from audit.files import atomic_file
+from audit.storage.place import Place, atomic_file, open_arrow
 
 #: Entities of one batch, and so of one part: the unit that is crawled, written and resumed.
 BATCH_SIZE = 500
@@ -29,12 +28,12 @@ class Inventory:
         unlisted: kinds of entity that the token may not list, each with the reason.
     """
 
-    path: Path
+    path: Place
     num_rows: int
     unlisted: dict[str, str]
 
     @classmethod
-    def open(cls, path: Path) -> Self:
+    def open(cls, path: Place) -> Self:
         """The inventory of a file.
 
         Raises:
@@ -42,7 +41,7 @@ class Inventory:
             StoppedError: it is damaged; it is removed.
         """
         try:
-            with pa.OSFile(str(path)) as file, pa.ipc.open_file(file) as reader:
+            with open_arrow(path) as file, pa.ipc.open_file(file) as reader:
                 unlisted = msgspec.json.decode(reader.schema.metadata[_METADATA], type=dict[str, str])
                 behind = reader.num_record_batches - 1
                 # All batches are full but the last one.
@@ -58,7 +57,7 @@ class Inventory:
             StoppedError: the file is damaged; it is removed, so that a resumed run takes the inventory anew.
         """
         try:
-            with pa.OSFile(str(self.path)) as file, pa.ipc.open_file(file) as reader:
+            with open_arrow(self.path) as file, pa.ipc.open_file(file) as reader:
                 for index in range(reader.num_record_batches):
                     if index not in done:
                         rows = pa.Table.from_batches([reader.get_batch(index)])
@@ -71,7 +70,7 @@ class Inventory:
         return sum(min(BATCH_SIZE, self.num_rows - index * BATCH_SIZE) for index in batches)
 
 
-def write_inventory(path: Path, entities: Iterable[pa.Table], unlisted: dict[str, str]) -> None:
+def write_inventory(path: Place, entities: Iterable[pa.Table], unlisted: dict[str, str]) -> None:
     """Write entities (`INVENTORY_SCHEMA`), which are sorted by `entity_id`, as an inventory.
 
     Raises:

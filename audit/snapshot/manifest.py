@@ -6,13 +6,12 @@ A snapshot exists when, and only when, its `manifest.json` does.
 import re
 from collections.abc import Callable
 from datetime import datetime
-from pathlib import Path
 from typing import Annotated, Literal
 
 import msgspec
 
 from audit.errors import DamagedError, UsageError
-from audit.files import atomic_file
+from audit.storage.place import Place, write_last
 
 MANIFEST = "manifest.json"
 FORMAT_VERSION = 1
@@ -134,7 +133,7 @@ class Manifest(msgspec.Struct, frozen=True):
 
 
 #: Signs a snapshot: is given its folder and the manifest that is about to be written there.
-Seal = Callable[[Path, Manifest], None]
+Seal = Callable[[Place, Manifest], None]
 
 
 class _Version(msgspec.Struct):
@@ -146,13 +145,12 @@ def encode(manifest: Manifest) -> bytes:
     return msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n"
 
 
-def write_manifest(folder: Path, manifest: Manifest) -> None:
+def write_manifest(folder: Place, manifest: Manifest) -> None:
     """Make the files of a folder a snapshot: the last step of a commit."""
-    with atomic_file(folder / MANIFEST) as file:
-        file.write(encode(manifest))
+    write_last(folder / MANIFEST, encode(manifest))
 
 
-def read_manifest(folder: Path) -> Manifest:
+def read_manifest(folder: Place) -> Manifest:
     """Read the manifest of a snapshot.
 
     Raises:

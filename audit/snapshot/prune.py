@@ -2,24 +2,22 @@
 
 A folder is removed in an order that leaves no half of a snapshot behind: its manifest (or the journal of a draft)
 is renamed first, so that it is a snapshot no more, and the renamed file goes last, so that a later prune knows what
-it finds and goes on. Who calls `carry_out` holds the lock of the output: no run is at work in it then.
+it finds and goes on. An object store renames by a copy: where both are there, the removal had begun, too. Who calls
+`carry_out` holds the lock of the output: no run is at work in it then.
 """
 
-import os
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Literal
 
 import msgspec
 
 from audit.errors import UsageError
-from audit.files import sync_dir
 from audit.snapshot.draft import JOURNAL, Draft, open_draft
 from audit.snapshot.manifest import MANIFEST, SNAPSHOT_ID, read_manifest
 from audit.snapshot.reader import Snapshot
+from audit.storage.place import Place, at_once, exists, remove, rename, subfolders, sync_dir
 
 Action = Literal["keep", "remove", "removed", "failed", "left"]
 
@@ -66,7 +64,7 @@ class _Id(msgspec.Struct):
     snapshot_id: str
 
 
-def plan(output: Path, keep: Keep, now: datetime) -> list[Folder]:
+def plan(output: Place, keep: Keep, now: datetime) -> list[Folder]:
     """What is to become of each snapshot and each leftover, by name. Nothing is written.
 
     Links, files and folders of others are not in it.
@@ -79,13 +77,12 @@ def plan(output: Path, keep: Keep, now: datetime) -> list[Folder]:
     Raises:
         OSError: the output may not be looked into.
     """
-    with os.scandir(output) as entries:
-        folders = sorted(Path(entry.path) for entry in entries if entry.is_dir(follow_symlinks=False))
+    folders = sorted((each for each in subfolders(output) if not each.is_symlink()), key=lambda each: each.name)
     found: list[Folder] = []
     snapshots: list[Snapshot] = []
     drafts: list[Draft] = []
-    for folder in folders:
-        match _look_into(folder):
+    for looked_into in at_once(_look_into, folders):
+        match looked_into:
             case Snapshot() as snapshot:
                 snapshots.append(snapshot)
             case Draft() as draft:
@@ -99,22 +96,22 @@ def plan(output: Path, keep: Keep, now: datetime) -> list[Folder]:
     return sorted(found, key=lambda each: each.name)
 
 
-def carry_out(output: Path, folders: list[Folder]) -> list[Folder]:
+def carry_out(output: Place, folders: list[Folder]) -> list[Folder]:
     """Remove what is to be removed; what can't be is told (`failed`), and holds nothing else back."""
     done = [_remove(output, each) if each.action == "remove" else each for each in folders]
     sync_dir(output)
     return done
 
 
-def _look_into(folder: Path) -> Snapshot | Draft | Folder | None:
+def _look_into(folder: Place) -> Snapshot | Draft | Folder | None:
     """What a folder is; None where it is none of ours."""
     try:
-        if (folder / MANIFEST).exists():
+        if _is_half_removed(folder):
+            return Folder(folder.name, "remove", "its removal was interrupted")
+        if exists(folder / MANIFEST):
             return _committed(folder)
         if draft := open_draft(folder):
             return draft
-        if _is_half_removed(folder):
-            return Folder(folder.name, "remove", "its removal was interrupted")
         if SNAPSHOT_ID.fullmatch(folder.name) and {each.name for each in folder.iterdir()} <= {_UNWRITTEN}:
             return Folder(folder.name, "remove", "a run was interrupted before it began")
     except OSError as error:
@@ -122,7 +119,7 @@ def _look_into(folder: Path) -> Snapshot | Draft | Folder | None:
     return None
 
 
-def _committed(folder: Path) -> Snapshot | Folder:
+def _committed(folder: Place) -> Snapshot | Folder:
     try:
         snapshot = Snapshot(folder, read_manifest(folder))
     except UsageError as error:
@@ -132,7 +129,7 @@ def _committed(folder: Path) -> Snapshot | Folder:
     return snapshot
 
 
-def _is_half_removed(folder: Path) -> bool:
+def _is_half_removed(folder: Place) -> bool:
     try:
         return msgspec.json.decode((folder / REMOVING).read_bytes(), type=_Id).snapshot_id == folder.name
     except (FileNotFoundError, msgspec.DecodeError):
@@ -162,7 +159,7 @@ def _of_draft(draft: Draft, newest: Snapshot | None) -> Folder:
     return Folder(name, "keep", "an interrupted run that can be resumed")
 
 
-def _remove(output: Path, folder: Folder) -> Folder:
+def _remove(output: Place, folder: Folder) -> Folder:
     try:
         _take_away(output / folder.name)
     except OSError as error:
@@ -170,22 +167,19 @@ def _remove(output: Path, folder: Folder) -> Folder:
     return Folder(folder.name, "removed", folder.reason)
 
 
-def _take_away(folder: Path) -> None:
+def _take_away(folder: Place) -> None:
     marked = folder / REMOVING
-    if (folder / MANIFEST).exists():
+    if exists(folder / MANIFEST):
         # A commit that was cut off leaves the journal, too: without the manifest, it would be a run to resume.
         (folder / JOURNAL).unlink(missing_ok=True)
     for first in (MANIFEST, JOURNAL):
-        if (folder / first).exists():
-            (folder / first).replace(marked)
+        if exists(folder / first):
+            rename(folder / first, REMOVING)
             sync_dir(folder)
-    for entry in list(os.scandir(folder)):
-        if entry.name == REMOVING:
-            continue
-        if entry.is_dir(follow_symlinks=False):
-            shutil.rmtree(entry.path)
-        else:
-            Path(entry.path).unlink()
+    entries: list[Place] = list(folder.iterdir())
+    for entry in entries:
+        if entry.name != REMOVING:
+            remove(entry)
     sync_dir(folder)
     marked.unlink(missing_ok=True)
-    folder.rmdir()
+    remove(folder)

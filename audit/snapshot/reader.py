@@ -1,14 +1,13 @@
 """Finding committed snapshots. A reader believes manifests only."""
 
 import logging
-import os
-import stat
 from dataclasses import dataclass
-from pathlib import Path
 
 from audit.errors import UsageError
-from audit.files import expand
 from audit.snapshot.manifest import MANIFEST, Manifest, read_manifest
+from audit.storage import bucket
+from audit.storage.faults import StorageError
+from audit.storage.place import Place, at_once, exists, is_dir, place, subfolders
 
 log = logging.getLogger(__name__)
 
@@ -17,11 +16,11 @@ log = logging.getLogger(__name__)
 class Snapshot:
     """A committed snapshot: its folder and its manifest."""
 
-    path: Path
+    path: Place
     manifest: Manifest
 
 
-def list_snapshots(output: Path) -> list[Snapshot]:
+def list_snapshots(output: Place) -> list[Snapshot]:
     """The committed snapshots of an output folder, the oldest first; unreadable ones are logged and left out.
 
     Raises:
@@ -30,44 +29,46 @@ def list_snapshots(output: Path) -> list[Snapshot]:
     return _scan(output)[0]
 
 
-def _scan(output: Path) -> tuple[list[Snapshot], dict[str, str]]:
+def _scan(output: Place) -> tuple[list[Snapshot], dict[str, str]]:
     """The snapshots, the oldest first, and the folders that hold one which can't be read, each with the reason."""
     found: list[Snapshot] = []
     unreadable: dict[str, str] = {}
-    for folder in _folders(output):
-        try:
-            if is_committed(folder):
-                found.append(Snapshot(folder, read_manifest(folder)))
-        except (UsageError, OSError) as error:
-            log.warning("left out: %s", error)
-            unreadable[folder.name] = str(error)
+    folders = _folders(output)
+    for folder, read in zip(folders, at_once(_read, folders), strict=True):
+        if isinstance(read, Exception):
+            log.warning("left out: %s", read)
+            unreadable[folder.name] = str(read)
+        elif read:
+            found.append(read)
     return sorted(found, key=lambda each: (each.manifest.started_at, each.manifest.snapshot_id)), unreadable
 
 
-def is_committed(folder: Path) -> bool:
+def _read(folder: Place) -> Snapshot | Exception | None:
+    try:
+        return Snapshot(folder, read_manifest(folder)) if is_committed(folder) else None
+    except (UsageError, OSError) as error:
+        return error
+
+
+def is_committed(folder: Place) -> bool:
     """Whether a folder is a snapshot.
 
     Raises:
         OSError: it may not be looked into.
     """
-    try:
-        (folder / MANIFEST).stat()
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-    return True
+    return exists(folder / MANIFEST)
 
 
-def _folders(output: Path) -> list[Path]:
+def _folders(output: Place) -> list[Place]:
     try:
-        return [Path(entry.path) for entry in os.scandir(output)]
-    except FileNotFoundError:
-        return []
+        return subfolders(output)
     except OSError as error:
-        raise UsageError(f"output {str(output)[:100]}: {error.strerror}: name the folder with --output") from None
+        advice = "" if isinstance(error, StorageError) else ": name the folder with --output"
+        raise UsageError(f"output {str(output)[:100]}: {error.strerror}{advice}") from None
 
 
-def find_snapshot(output: Path, name: str) -> Snapshot:
-    """The snapshot that a SNAPSHOT argument names: `latest`, `previous`, an id, or a path.
+def find_snapshot(output: Place, name: str) -> Snapshot:
+    """The snapshot that a SNAPSHOT argument names: `latest`, `previous`, an id, a path, or a URI.
 
     Raises:
         UsageError: there is no such snapshot.
@@ -81,12 +82,10 @@ def find_snapshot(output: Path, name: str) -> Snapshot:
         if len(snapshots) < age:
             raise UsageError(f"no {name} snapshot: {output} holds {len(snapshots)}; name the folder with --output")
         return snapshots[-age]
-    for path in (output / name, expand(name)):
+    for path in [place(name)] if bucket.is_uri(name) else [output / name, place(name)]:
         try:
-            if stat.S_ISDIR(path.stat().st_mode):
+            if is_dir(path):
                 return Snapshot(path, read_manifest(path))
-        except FileNotFoundError:
-            continue
         except OSError as error:
             raise UsageError(f"snapshot {str(path)[:100]}: {error.strerror}") from None
     raise UsageError(f"no snapshot {name}: neither an id in {output} nor a folder ('webex-audit snapshots' lists them)")

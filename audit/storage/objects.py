@@ -88,6 +88,12 @@ class ObjectPath:
         with telling(self):
             return filesystem.open_input_stream(path, compression=None)
 
+    def open_input_file(self) -> Any:
+        """Its content, here and there (`pyarrow.NativeFile`)."""
+        filesystem, path = self.location
+        with telling(self):
+            return filesystem.open_input_file(path)
+
     def open_output_stream(self) -> Any:
         """To be written bit by bit (`pyarrow.NativeFile`). Cut off, it may leave a half object."""
         filesystem, path = self.location
@@ -120,11 +126,11 @@ class ObjectPath:
             if len(parts) == len(wanted) and all(map(fnmatchcase, parts, wanted)):
                 yield each
 
-    def put(self, data: bytes, mode: Any = "overwrite") -> dict[str, Any]:
+    def put(self, data: Any, mode: Any = "overwrite") -> dict[str, Any]:
         """Write it whole.
 
         Args:
-            data: its content.
+            data: its content, as bytes or a file.
             mode: `overwrite`, `create`, or what `put` or `head` returned of the version to be overwritten.
 
         Returns:
@@ -138,7 +144,9 @@ class ObjectPath:
 
         with telling(self, errors.BaseError):
             try:
-                return _version(put(store, self.key, data, mode=mode, use_multipart=False))
+                return _version(
+                    put(store, self.key, data, mode=mode, use_multipart=None if mode == "overwrite" else False)
+                )
             except (errors.AlreadyExistsError, errors.PreconditionError) as error:
                 raise FileExistsError(str(self)) from error
 

@@ -5,11 +5,12 @@ import io
 import os
 import shutil
 import stat
+import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
-from typing import Any, BinaryIO, TypeAlias, TypeVar
+from typing import Any, BinaryIO, TypeAlias, TypeVar, cast
 
 import pyarrow as pa
 
@@ -24,6 +25,8 @@ Place: TypeAlias = Path | ObjectPath
 
 _Found = TypeVar("_Found")
 _AT_ONCE = 16
+#: What is to be put whole waits here; more of it on the disk, without a name.
+_IN_MEMORY_BYTES = 8 << 20
 
 
 def place(text: str) -> Place:
@@ -128,7 +131,7 @@ def remove_unwritten(folder: Place) -> None:
 
 @contextmanager
 def atomic_file(path: Place) -> Iterator[BinaryIO]:
-    """A small file that appears at its place, whole and stored, when the block is left without an error.
+    """A file that appears at its place, whole and stored, when the block is left without an error.
 
     Raises:
         OSError: it can't be written.
@@ -137,9 +140,10 @@ def atomic_file(path: Place) -> Iterator[BinaryIO]:
         with files.atomic_file(path) as file:
             yield file
     else:
-        content = io.BytesIO()
-        yield content
-        path.put(content.getvalue())
+        with tempfile.SpooledTemporaryFile(_IN_MEMORY_BYTES) as content:
+            yield cast("BinaryIO", content)
+            content.seek(0)
+            path.put(content)
 
 
 def write_last(path: Place, data: bytes) -> None:
@@ -225,8 +229,17 @@ def sha256_of(path: Place) -> str:
     return files.sha256_of(path) if isinstance(path, Path) else hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def arrow_file(path: Place) -> pa.NativeFile:
-    """A file for Arrow to read in.
+def open_arrow(path: Place) -> pa.NativeFile:
+    """A file for Arrow to read here and there.
+
+    Raises:
+        OSError: it can't be read.
+    """
+    return pa.OSFile(str(path)) if isinstance(path, Path) else path.open_input_file()
+
+
+def read_arrow(path: Place) -> pa.NativeFile:
+    """A small file for Arrow to read whole.
 
     Raises:
         OSError: it can't be read.

@@ -205,9 +205,9 @@ def test_what_cannot_be_removed_is_told_and_holds_nothing_back(
     stuck, old, new = taken(output, 30), taken(output, 20), taken(output, 10)
     rmtree = shutil.rmtree
 
-    def refuse(path: str) -> None:
-        if stuck in path:
-            raise PermissionError(13, "Permission denied", path)
+    def refuse(path: Path) -> None:
+        if stuck in path.parts:
+            raise PermissionError(13, "Permission denied", str(path))
         rmtree(path)
 
     with monkeypatch.context() as patch:

@@ -4,7 +4,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from audit.files import sha256_of
 from audit.review.change import Change
 from audit.review.finding import CheckResult, Finding, Rule, RuleResult, Severity
 from audit.review.report.answers import Answers, Audio, find_answers, find_audio, find_first_before
@@ -13,6 +12,7 @@ from audit.review.report.reach import Reach, find_reach
 from audit.review.tables import open_tables
 from audit.snapshot.manifest import MANIFEST, Manifest, Org
 from audit.snapshot.reader import Snapshot
+from audit.storage.place import sha256_of
 
 #: Findings of a rule, and organizations, that the report lists.
 MAX_FINDINGS = 100

@@ -10,13 +10,14 @@ from xlsxwriter.worksheet import Worksheet  # type: ignore[import-untyped]
 
 from audit import __version__
 from audit.console import printable
-from audit.files import atomic_file, sha256_of
+from audit.files import atomic_file
 from audit.review.change import Change
 from audit.review.finding import CheckResult, Finding, RuleResult
 from audit.review.report import wording
 from audit.review.tables import open_tables, table_names
 from audit.snapshot.manifest import MANIFEST
 from audit.snapshot.reader import Snapshot
+from audit.storage.place import sha256_of
 
 #: Of Excel ("Excel specifications and limits"): rows of a sheet, the header's included, and characters of a cell.
 MAX_ROWS = 1_048_576

@@ -1,0 +1,114 @@
+"""Snapshots of object stores, brought to this machine for as long as they are read."""
+
+import os
+import shutil
+import signal
+import tempfile
+import threading
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import NoReturn, TypeVar
+
+from audit.errors import StoppedError, UsageError
+from audit.files import make_dir, private_file
+from audit.snapshot.manifest import MANIFEST, Manifest
+from audit.snapshot.reader import Snapshot
+from audit.storage.faults import StorageError, telling
+from audit.storage.objects import ObjectPath
+
+_AnySnapshot = TypeVar("_AnySnapshot", Snapshot, Snapshot | None)
+
+#: Files fetched at once, and what of each is in memory.
+_AT_ONCE = 8
+_BLOCK_BYTES = 4 << 20
+
+
+@contextmanager
+def staged(snapshot: _AnySnapshot) -> Iterator[_AnySnapshot]:
+    """A snapshot with its manifest and Parquet files on this machine.
+
+    Those of an object store are fetched into a folder for this user only, which is removed in the end; a snapshot
+    of this machine is the same as it was, and so is none.
+
+    Raises:
+        UsageError: the object store refuses, or a file lies outside of the snapshot.
+        StoppedError: the object store can't be reached, or the disk is full.
+    """
+    if snapshot is None or isinstance(snapshot.path, Path):
+        yield snapshot
+        return
+    with _fetched(snapshot.path, [MANIFEST, *_parquet_of(snapshot.manifest)]) as folder:
+        yield replace(snapshot, path=folder)
+
+
+def _parquet_of(manifest: Manifest) -> list[str]:
+    return [file.path for table in manifest.tables.values() for file in table.files if file.path.endswith(".parquet")]
+
+
+@contextmanager
+def staged_whole(snapshot: Snapshot) -> Iterator[Path]:
+    """The folder of a snapshot with all that lies there, on this machine; as `staged`."""
+    if isinstance(snapshot.path, Path):
+        yield snapshot.path
+        return
+    place = snapshot.path
+    try:
+        entries = place.entries(is_recursive=True)
+    except OSError as error:
+        raise _unfetched(error, place) from None
+    with _fetched(place, [each.key.removeprefix(f"{place.key}/") for each, is_dir in entries if not is_dir]) as folder:
+        yield folder
+
+
+@contextmanager
+def _fetched(place: ObjectPath, paths: Iterable[str]) -> Iterator[Path]:
+    with _ended_by_sigterm(), tempfile.TemporaryDirectory(prefix="webex-audit-") as temporary:
+        folder = Path(temporary, place.name or "snapshot")
+        try:
+            make_dir(folder)
+            with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="fetch") as executor:
+                for fetched in [executor.submit(_fetch, place, folder, path) for path in paths]:
+                    fetched.result()
+        except OSError as error:
+            raise _unfetched(error, place) from None
+        yield folder
+
+
+def _fetch(place: ObjectPath, folder: Path, relative: str) -> None:
+    target = Path(os.path.normpath(folder / relative))
+    if "\0" in relative or not target.is_relative_to(folder):
+        raise UsageError(f"{place}: {relative!r} is not in this folder")
+    make_dir(target.parent)
+    try:
+        with (place / relative).open_input_stream() as source, private_file(target) as file, telling(place / relative):
+            shutil.copyfileobj(source, file, _BLOCK_BYTES)
+    except FileNotFoundError:
+        # Who reads it tells which file is missing.
+        target.unlink(missing_ok=True)
+
+
+def _unfetched(error: OSError, place: ObjectPath) -> UsageError | StoppedError:
+    if isinstance(error, StorageError):
+        return UsageError(f"{error.filename}: {error.strerror}")
+    here = tempfile.gettempdir()
+    return StoppedError(f"{place} can't be fetched to {here}: {error.strerror}: make room, or set TMPDIR")
+
+
+@contextmanager
+def _ended_by_sigterm() -> Iterator[None]:
+    """Let SIGTERM end what is in the block as SIGINT does, so that what was fetched is removed."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(*_: object) -> NoReturn:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

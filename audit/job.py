@@ -22,6 +22,7 @@ from audit.snapshot.draft import Draft
 from audit.snapshot.manifest import Seal
 from audit.snapshot.reader import Snapshot
 from audit.storage.place import make_dir
+from audit.threads import in_thread
 from audit.webex.client import Client, RequestCount
 from audit.webex.errors import TokenRefusedError
 from audit.webex.tokens import TokenSource
@@ -70,7 +71,7 @@ async def run(
     try:
         make_dir(output)
         with lock(output) as check_lock:
-            draft = _draft(settings, scope, clock, is_resuming=is_resuming)
+            draft = await in_thread(_draft, settings, scope, clock, is_resuming=is_resuming)
             draft.check_lock = check_lock
             return await _run_alone(settings, tokens, scope, progress, clock, draft, seal)
     except OSError as error:
@@ -95,7 +96,7 @@ async def _run_alone(
 ) -> Snapshot:
     try:
         async with connect_as(settings, tokens, clock) as client:
-            so_far = draft.requests_so_far()
+            so_far = await in_thread(draft.requests_so_far)
             client.count = RequestCount(so_far.total, so_far.retried, so_far.throttled)
             client.on_pause = partial(_tell_pause, client, progress)
             async with deadline(settings, client, clock):

@@ -95,7 +95,7 @@ class OrganizationRun:
                 memory.remember_rate(self._client.base_url, self._org_id, rate_per_s)
         wanted = {(dataset.name, kind) for dataset in self._scope.datasets for kind in self._scope.kinds_of(dataset)}
         if wanted <= self._refused.keys() and not await in_thread(self._has_answers):
-            self._draft.forget(self._org_id)
+            await in_thread(self._draft.forget, self._org_id)
             raise next(iter(self._refused.values()))
         for reason in dict.fromkeys(map(str, self._refused.values())):
             log.warning("%s: %s", self.organization.name or self._org_id, reason)

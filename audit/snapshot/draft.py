@@ -23,7 +23,17 @@ from audit.snapshot.journal import Journal, PartFacts
 from audit.snapshot.manifest import Requests
 from audit.snapshot.reader import is_committed, list_snapshots
 from audit.storage.faults import StorageError
-from audit.storage.place import Place, atomic_file, make_dir, read_arrow, remove, remove_unwritten, subfolders
+from audit.storage.place import (
+    Place,
+    ahead,
+    at_once,
+    atomic_file,
+    make_dir,
+    read_arrow,
+    remove,
+    remove_unwritten,
+    subfolders,
+)
 
 log = logging.getLogger(__name__)
 
@@ -139,23 +149,19 @@ class Draft:
         Raises:
             StoppedError: a part is damaged; a resumed run asks for its batch again.
         """
-        for coverage in self._coverage_files(org_id, dataset):
-            path = coverage.with_name(coverage.name.replace(f".{COVERAGE}.", f".{table}."))
-            try:
-                yield _read(path).replace_schema_metadata(None)
-            except (pa.ArrowInvalid, FileNotFoundError):
-                raise _damaged(path, coverage) from None
+        coverage = self._coverage_files(org_id, dataset)
+        paths = [each.with_name(each.name.replace(f".{COVERAGE}.", f".{table}.")) for each in coverage]
+        for index, rows in enumerate(ahead(_read, paths)):
+            if rows is None:
+                raise _damaged(paths[index], coverage[index])
+            yield rows
 
     def forget_given_up(self) -> None:
         """Drop the parts whose entities were not asked, and what was refused."""
         for path in self._parts.glob(f"*/*/{_UNLISTED}"):
             path.unlink()
         for folder in self._parts.glob("*/*"):
-            for path in self._coverage_files(folder.parent.name, folder.name):
-                # A damaged one is gone by then, and is asked for again as well.
-                with suppress(StoppedError):
-                    if _read_facts(path).is_given_up:
-                        path.unlink()
+            at_once(_forget_if_given_up, self._coverage_files(folder.parent.name, folder.name))
 
     def read_facts(self, org_id: str, dataset: str) -> Iterator[PartFacts]:
         """What each part carries beside its rows.
@@ -163,8 +169,7 @@ class Draft:
         Raises:
             StoppedError: a part is damaged; a resumed run asks for its batch again.
         """
-        for path in self._coverage_files(org_id, dataset):
-            yield _read_facts(path)
+        yield from ahead(_read_facts, self._coverage_files(org_id, dataset))
 
     def _coverage_files(self, org_id: str, dataset: str) -> list[Place]:
         return sorted(self._folder(org_id, dataset).glob(f"[0-9]*.{COVERAGE}.arrow"))
@@ -282,6 +287,13 @@ def _read_facts(path: Place) -> PartFacts:
         raise _damaged(path, path) from None
 
 
+def _forget_if_given_up(path: Place) -> None:
+    # A damaged one is gone by then, and is asked for again as well.
+    with suppress(StoppedError):
+        if _read_facts(path).is_given_up:
+            path.unlink()
+
+
 def _damaged(path: Place, coverage: Place) -> StoppedError:
     coverage.unlink()
     return StoppedError(f"{path} was damaged; a resumed run asks for its batch again")
@@ -293,6 +305,10 @@ def _write(path: Place, table: pa.Table) -> None:
         writer.write_table(table)
 
 
-def _read(path: Place) -> pa.Table:
-    with pa.ipc.open_file(read_arrow(path)) as reader:
-        return reader.read_all()
+def _read(path: Place) -> pa.Table | None:
+    """The rows of a part's file; None where it is damaged, or gone."""
+    try:
+        with pa.ipc.open_file(read_arrow(path)) as reader:
+            return reader.read_all().replace_schema_metadata(None)
+    except (pa.ArrowInvalid, FileNotFoundError):
+        return None

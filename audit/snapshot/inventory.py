@@ -83,6 +83,6 @@ def write_inventory(path: Place, entities: Iterable[pa.Table], unlisted: dict[st
             writer.write_table(batch.combine_chunks())
 
 
-def _damaged(path: Path) -> StoppedError:
+def _damaged(path: Place) -> StoppedError:
     path.unlink(missing_ok=True)
     return StoppedError(f"{path} was damaged; a resumed run takes the inventory anew")

@@ -25,7 +25,6 @@ _OPTIONS: Final = {
     "abfs": {"endpoint_override", "scheme"},
 }
 _URI = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
-_ANONYMOUS = "anonymous"
 _AZURE_HOST = ".dfs.core.windows.net"
 #: A try and its repetitions end within this, so that a lock is renewed in time or known to be lost.
 _PATIENCE = timedelta(seconds=15)
@@ -38,7 +37,7 @@ class Bucket:
     Attributes:
         scheme: `s3`, `gs` or `abfs`.
         name: its name.
-        account: of Azure, the storage account; of Google, `anonymous` where no credentials are used.
+        account: of Azure, the storage account.
         query: options of the URI, as they were given.
     """
 
@@ -54,9 +53,9 @@ class Bucket:
 
     def uri(self, key: str) -> str:
         """The URI of an object in it."""
-        authority = {"abfs": f"{self.name}@{self.account}", "gs": f"{self.account}@{self.name}".removeprefix("@")}
+        authority = f"{self.name}@{self.account}" if self.account else self.name
         query = f"?{self.query}" if self.query else ""
-        return f"{self.scheme}://{authority.get(self.scheme, self.name)}/{key}{query}"
+        return f"{self.scheme}://{authority}/{key}{query}"
 
     def filesystem(self) -> pafs.FileSystem:
         """Reads, lists and streams."""
@@ -91,7 +90,7 @@ def parse(uri: str) -> tuple[Bucket, str]:
         has_secret = parts.password is not None
     except ValueError as error:
         raise UsageError(f"the URI can't be read: {error}; expected one such as {_SCHEMES[scheme]}") from None
-    if has_secret or (user and scheme == "s3") or (user not in ("", _ANONYMOUS) and scheme == "gs"):
+    if has_secret or (user and scheme != "abfs"):
         raise UsageError(
             f"{scheme}://…@{host} holds credentials, which would be told to whoever sees the command: leave them to "
             "the environment, a profile or the machine's role (docs/object-stores.md)"
@@ -99,7 +98,7 @@ def parse(uri: str) -> tuple[Bucket, str]:
     if scheme == "abfs":
         name, account = user, host.removesuffix(_AZURE_HOST)
     else:
-        name, account = host, user
+        name, account = host, ""
     if not name or not host or parts.fragment or set("%:") & set(host):
         raise UsageError(f"{scheme}://{host} names no bucket: expected one such as {_SCHEMES[scheme]}")
     if others := sorted({key for key, _ in parse_qsl(parts.query, keep_blank_values=True)} - _OPTIONS[scheme]):
@@ -147,7 +146,7 @@ def _store(bucket: Bucket) -> Any:
                 given["virtual_hosted_style_request"] = True
             kind = stores.S3Store
         case "gs":
-            given = {"base_url": url, "skip_signature": bucket.account == _ANONYMOUS or None}
+            given = {"base_url": url}
             kind = stores.GCSStore
         case _:
             given = {"account_name": bucket.account, "endpoint": url and f"{url}/{bucket.account}"}

@@ -6,8 +6,9 @@ import os
 import shutil
 import stat
 import tempfile
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias, TypeVar, cast
@@ -24,7 +25,8 @@ from audit.storage.objects import ObjectPath
 Place: TypeAlias = Path | ObjectPath
 
 _Found = TypeVar("_Found")
-_AT_ONCE = 16
+#: Round trips at once: each takes some tens of milliseconds.
+_AT_ONCE = 8
 #: What is to be put whole waits here; more of it on the disk, without a name.
 _IN_MEMORY_BYTES = 8 << 20
 
@@ -93,6 +95,21 @@ def at_once(look: Callable[[Place], _Found], places: Iterable[Place]) -> list[_F
     """Look at many places, several at a time: each takes a round trip or more to an object store."""
     with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="storage") as executor:
         return list(executor.map(look, places))
+
+
+def ahead(read: Callable[[Place], _Found], places: Iterable[Place]) -> Iterator[_Found]:
+    """Read files one after the other; of an object store, the next few are under way meanwhile."""
+    waiting: deque[Future[_Found]] = deque()
+    with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="storage") as executor:
+        try:
+            for each in places:
+                waiting.append(executor.submit(read, each))
+                if isinstance(each, Path) or len(waiting) == _AT_ONCE:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            executor.shutdown(cancel_futures=True)
 
 
 def remove(path: Place) -> None:

@@ -23,7 +23,7 @@ from audit.outcome import Outcome
 from audit.own_data import OwnDataGuard
 from audit.scope import RunScope, scope_of
 from audit.session import clients_of, connect_as, find_organizations
-from audit.snapshot.draft import unwritable
+from audit.storage.faults import unwritable
 from audit.storage.place import Place, make_dir
 from audit.webex.client import Client
 from audit.webex.errors import TokenRefusedError

@@ -21,6 +21,7 @@ from audit.snapshot.commit import RunFacts, commit
 from audit.snapshot.draft import Draft
 from audit.snapshot.manifest import Seal
 from audit.snapshot.reader import Snapshot
+from audit.storage.faults import unwritable
 from audit.storage.place import make_dir
 from audit.threads import in_thread
 from audit.webex.client import Client, RequestCount
@@ -75,7 +76,7 @@ async def run(
             draft.check_lock = check_lock
             return await _run_alone(settings, tokens, scope, progress, clock, draft, seal)
     except OSError as error:
-        raise drafts.unwritable(output, error) from None
+        raise unwritable(output, error) from None
 
 
 def _draft(settings: Settings, scope: RunScope, clock: Clock, *, is_resuming: bool) -> Draft:

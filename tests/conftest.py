@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 import hypothesis
 import pytest
+from object_stores import S3, credentials, serve_s3
 
 from audit import process
 from audit.cli import cli
@@ -172,6 +173,20 @@ def api(_background: asyncio.AbstractEventLoop) -> Iterator[Callable[[Simulation
 
     yield start
     call(asyncio.run_coroutine_threadsafe(stack.aclose(), _background))
+
+
+@pytest.fixture(scope="session")
+def _s3_server() -> Iterator[S3]:
+    with serve_s3() as server:
+        yield server
+
+
+@pytest.fixture
+def s3(_s3_server: S3, monkeypatch: pytest.MonkeyPatch) -> S3:
+    """An S3 server with a bucket, and credentials for it in the environment."""
+    for name, value in credentials().items():
+        monkeypatch.setenv(name, value)
+    return _s3_server
 
 
 class Where(Faults):

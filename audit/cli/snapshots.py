@@ -15,8 +15,8 @@ from audit.lock import lock
 from audit.review import signing
 from audit.review import verify as verification
 from audit.snapshot import prune as pruning
-from audit.snapshot.draft import unwritable
 from audit.snapshot.reader import find_snapshot, list_snapshots
+from audit.storage.faults import unwritable
 
 log = logging.getLogger(__name__)
 

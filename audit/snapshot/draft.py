@@ -4,7 +4,6 @@ A part is the tables of one batch. Its coverage is written last, so a batch has 
 only when, that file stands; that is what a resumed run goes by.
 """
 
-import errno
 import logging
 import secrets
 from collections.abc import Callable, Iterable, Iterator
@@ -16,13 +15,13 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 
-from audit.errors import AuditError, StoppedError, UsageError
+from audit.errors import StoppedError, UsageError
 from audit.snapshot.coverage import COVERAGE
 from audit.snapshot.inventory import Inventory, write_inventory
 from audit.snapshot.journal import Journal, PartFacts
 from audit.snapshot.manifest import Requests
 from audit.snapshot.reader import is_committed, list_snapshots
-from audit.storage.faults import StorageError
+from audit.storage.faults import unwritable
 from audit.storage.place import (
     Place,
     ahead,
@@ -223,16 +222,6 @@ def create(output: Place, started_at: datetime, scope: dict[str, Any]) -> Draft:
         draft.discard()
         raise unwritable(output, error) from None
     return draft
-
-
-def unwritable(output: Place, error: OSError) -> AuditError:
-    """The error that an output which can't be written is told with: a full disk is no wrong configuration."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return StoppedError(f"output {output} can't be written: {error.strerror}: make room and run again")
-    if error.errno == errno.EHOSTUNREACH:
-        return StoppedError(f"output {output}: {error.strerror}")
-    advice = "" if isinstance(error, StorageError) else ": name another folder with --output"
-    return UsageError(f"output {output} can't be written: {error.strerror}{advice}")
 
 
 def find_unfinished(output: Place, scope: dict[str, Any]) -> Draft | None:

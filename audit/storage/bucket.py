@@ -20,7 +20,7 @@ from audit.storage.faults import telling
 
 _SCHEMES: Final = {"s3": "s3://bucket/folder", "gs": "gs://bucket/folder", "abfs": "abfs://container@account/folder"}
 _OPTIONS: Final = {
-    "s3": {"endpoint_override", "force_virtual_addressing", "region", "scheme", "tls_ca_file_path"},
+    "s3": {"endpoint_override", "region", "scheme"},
     "gs": {"endpoint_override", "scheme"},
     "abfs": {"endpoint_override", "scheme"},
 }
@@ -142,8 +142,6 @@ def _store(bucket: Bucket) -> Any:
     match bucket.scheme:
         case "s3":
             given = {"endpoint": url, "region": bucket.filesystem().region} | _profile()
-            if bucket.options.get("force_virtual_addressing", "").lower() in ("1", "true"):
-                given["virtual_hosted_style_request"] = True
             kind = stores.S3Store
         case "gs":
             given = {"base_url": url}

@@ -9,6 +9,8 @@ from typing import Final
 
 import pyarrow as pa
 
+from audit.errors import AuditError, StoppedError, UsageError
+
 
 class StorageError(OSError):
     """An object store refuses; `strerror` says what to do, `filename` is the URI."""
@@ -98,3 +100,13 @@ def telling(place: object, *others: type[BaseException]) -> Iterator[None]:
         raise
     except (OSError, pa.ArrowException, *others) as error:
         raise fault_of(error, place) from error
+
+
+def unwritable(output: object, error: OSError) -> AuditError:
+    """The error that an output which can't be written is told with: a full disk is no wrong configuration."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return StoppedError(f"output {output} can't be written: {error.strerror}: make room and run again")
+    if error.errno == errno.EHOSTUNREACH:
+        return StoppedError(f"output {output}: {error.strerror}")
+    advice = "" if isinstance(error, StorageError) else ": name another folder with --output"
+    return UsageError(f"output {output} can't be written: {error.strerror}{advice}")

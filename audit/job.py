@@ -5,6 +5,7 @@ import hashlib
 import logging
 from collections import deque
 from collections.abc import Callable
+from datetime import datetime
 from functools import partial
 
 from audit.clock import Clock
@@ -72,18 +73,18 @@ async def run(
     try:
         make_dir(output)
         with lock(output) as check_lock:
-            draft = await in_thread(_draft, settings, scope, clock, is_resuming=is_resuming)
+            draft = await in_thread(_draft, settings, scope, clock.now(), is_resuming=is_resuming)
             draft.check_lock = check_lock
             return await _run_alone(settings, tokens, scope, progress, clock, draft, seal)
     except OSError as error:
         raise unwritable(output, error) from None
 
 
-def _draft(settings: Settings, scope: RunScope, clock: Clock, *, is_resuming: bool) -> Draft:
+def _draft(settings: Settings, scope: RunScope, now: datetime, *, is_resuming: bool) -> Draft:
     output = settings.output.folder
     journal = scope.journal(settings.webex.base_url)
     draft = drafts.find_unfinished(output, journal) if is_resuming else None
-    return draft or drafts.create(output, clock.now(), journal)
+    return draft or drafts.create(output, now, journal)
 
 
 async def _run_alone(

@@ -175,7 +175,7 @@ class Lease:
 
 
 @contextmanager
-def hold(path: ObjectPath, lease_s: float = LEASE_S) -> Iterator[Lease]:
+def hold(path: ObjectPath, lease_s: float) -> Iterator[Lease]:
     """Hold the lock of an output in an object store.
 
     Args:

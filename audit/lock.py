@@ -41,7 +41,7 @@ def lock(output: Place) -> Iterator[Check]:
         OSError: it can't be made.
     """
     if isinstance(output, ObjectPath):
-        with lease.hold(output / _LOCK) as held:
+        with lease.hold(output / _LOCK, lease.LEASE_S) as held:
             yield held.check
     else:
         with _lock_folder(output):

@@ -1,5 +1,6 @@
 """Object stores on this machine for tests: real servers that speak the protocols of S3 and Azure."""
 
+import importlib
 import logging
 import os
 from collections.abc import Iterator
@@ -31,10 +32,8 @@ class S3:
         self._objects()[key].last_modified -= timedelta(seconds=seconds)
 
     def _objects(self) -> Any:
-        from moto.core import DEFAULT_ACCOUNT_ID
-        from moto.s3.models import s3_backends
-
-        return s3_backends[DEFAULT_ACCOUNT_ID]["aws"].buckets[BUCKET].keys
+        core, models = importlib.import_module("moto.core"), importlib.import_module("moto.s3.models")
+        return models.s3_backends[core.DEFAULT_ACCOUNT_ID]["aws"].buckets[BUCKET].keys
 
 
 @contextmanager
@@ -42,8 +41,7 @@ def serve_s3() -> Iterator[S3]:
     """Serve S3 in a thread of this process."""
     server_module = pytest.importorskip("moto.server")
     pytest.importorskip("obstore")
-    import boto3
-
+    boto3 = pytest.importorskip("boto3")
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     server = server_module.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()

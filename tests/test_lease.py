@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 import msgspec
 import pytest
@@ -44,7 +45,7 @@ def test_one_run_holds_it_and_leaves_nothing(path: ObjectPath, s3: S3) -> None:
 
 
 def test_it_is_renewed_for_as_long_as_it_is_held(path: ObjectPath) -> None:
-    with hold(path, lease_s=1) as lease:
+    with hold(path, 1) as lease:
         wait_until(lambda: holder(path).renewals > 2)
         lease.check()
 
@@ -53,10 +54,10 @@ def test_what_a_dead_run_left_is_taken_over_when_it_has_expired(path: ObjectPath
     dead = Holder.this(60.0)
     path.put(msgspec.json.encode(dead))
     s3.age(path.key, 55)
-    with pytest.raises(LockedError), hold(path):
+    with pytest.raises(LockedError), hold(path, 60):
         pytest.fail("it may be alive")
     s3.age(path.key, 10)
-    with hold(path) as lease:
+    with hold(path, 60) as lease:
         lease.check()
         assert holder(path).nonce != dead.nonce
     assert s3.keys(path.parent.key) == []
@@ -64,39 +65,39 @@ def test_what_a_dead_run_left_is_taken_over_when_it_has_expired(path: ObjectPath
 
 def test_a_lock_that_nobody_can_read_expires_too(path: ObjectPath, s3: S3) -> None:
     path.put(b"?")
-    with pytest.raises(LockedError, match="it has not told who it is"), hold(path):
+    with pytest.raises(LockedError, match="it has not told who it is"), hold(path, 60):
         pytest.fail("somebody holds it")
     s3.age(path.key, 100)
-    with hold(path) as lease:
+    with hold(path, 60) as lease:
         lease.check()
 
 
 def test_who_lost_it_stops_and_leaves_it_to_the_other(path: ObjectPath) -> None:
     other = msgspec.json.encode(Holder.this(60.0))
-    with hold(path, lease_s=1) as lease:
+    with hold(path, 1) as lease:
         path.put(other)
 
         def is_noticed() -> bool:
-            try:
+            with suppress(StoppedError):
                 lease.check()
-            except StoppedError as error:
-                assert "was lost" in str(error)
-                return True
-            return False
+                return False
+            return True
 
         wait_until(is_noticed)
+        with pytest.raises(StoppedError, match="was lost"):
+            lease.check()
     assert path.read_bytes() == other
 
 
 def test_a_lock_that_was_removed_counts_as_lost(path: ObjectPath) -> None:
-    with hold(path, lease_s=1) as lease:
+    with hold(path, 1) as lease:
         path.unlink()
         wait_until(lambda: lease._is_lost)
     assert not path.exists()
 
 
 def test_it_is_lost_here_before_it_is_free_there(path: ObjectPath, monkeypatch: pytest.MonkeyPatch) -> None:
-    with hold(path) as lease:
+    with hold(path, 60) as lease:
         now_s = time.monotonic()
         monkeypatch.setattr(time, "monotonic", lambda: now_s + 61)
         with pytest.raises(StoppedError):
@@ -115,7 +116,7 @@ def test_an_answer_that_was_lost_is_made_good(path: ObjectPath, monkeypatch: pyt
 
     with monkeypatch.context() as patch:
         patch.setattr(ObjectPath, "put", put_twice)
-        with hold(path, lease_s=2) as lease:
+        with hold(path, 2) as lease:
             wait_until(lambda: holder(path).renewals > 1)
             lease.check()
             assert not lease._is_lost

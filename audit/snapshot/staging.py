@@ -1,7 +1,6 @@
 """Snapshots of object stores, brought to this machine for as long as they are read."""
 
 import os
-import shutil
 import signal
 import tempfile
 import threading
@@ -16,14 +15,13 @@ from audit.errors import StoppedError, UsageError
 from audit.files import make_dir, private_file
 from audit.snapshot.manifest import MANIFEST, Manifest
 from audit.snapshot.reader import Snapshot
-from audit.storage.faults import StorageError, telling
+from audit.storage.faults import StorageError
 from audit.storage.objects import ObjectPath
 
 _AnySnapshot = TypeVar("_AnySnapshot", Snapshot, Snapshot | None)
 
-#: Files fetched at once, and what of each is in memory.
+#: Files fetched at once; a block of each is in memory.
 _AT_ONCE = 8
-_BLOCK_BYTES = 4 << 20
 
 
 @contextmanager
@@ -83,8 +81,9 @@ def _fetch(place: ObjectPath, folder: Path, relative: str) -> None:
         raise UsageError(f"{place}: {relative!r} is not in this folder")
     make_dir(target.parent)
     try:
-        with (place / relative).open_input_stream() as source, private_file(target) as file, telling(place / relative):
-            shutil.copyfileobj(source, file, _BLOCK_BYTES)
+        with private_file(target) as file:
+            for block in (place / relative).read_blocks():
+                file.write(block)
     except FileNotFoundError:
         # Who reads it tells which file is missing.
         target.unlink(missing_ok=True)

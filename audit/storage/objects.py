@@ -11,6 +11,8 @@ import pyarrow.fs as pafs
 from audit.storage.bucket import Bucket, parse
 from audit.storage.faults import fault_of, telling
 
+_BLOCK_BYTES = 4 << 20
+
 
 @dataclass(frozen=True, order=True)
 class ObjectPath:
@@ -79,14 +81,20 @@ class ObjectPath:
 
     def read_bytes(self) -> bytes:
         """Its content."""
-        with telling(self), self.open_input_stream() as stream:
-            return stream.read()  # type: ignore[no-any-return]
+        return b"".join(self.read_blocks())
 
-    def open_input_stream(self) -> Any:
-        """Its content, from first to last (`pyarrow.NativeFile`)."""
+    def read_blocks(self) -> Iterator[bytes]:
+        """Its content, from first to last."""
         filesystem, path = self.location
         with telling(self):
-            return filesystem.open_input_stream(path, compression=None)
+            stream = filesystem.open_input_stream(path, compression=None)
+        with stream:
+            while block := self._read_block(stream):
+                yield block
+
+    def _read_block(self, stream: Any) -> bytes:
+        with telling(self):
+            return stream.read(_BLOCK_BYTES)  # type: ignore[no-any-return]
 
     def open_input_file(self) -> Any:
         """Its content, here and there (`pyarrow.NativeFile`)."""

@@ -243,7 +243,12 @@ def sha256_of(path: Place) -> str:
     Raises:
         OSError: it can't be read.
     """
-    return files.sha256_of(path) if isinstance(path, Path) else hashlib.sha256(path.read_bytes()).hexdigest()
+    if isinstance(path, Path):
+        return files.sha256_of(path)
+    digest = hashlib.sha256()
+    for block in path.read_blocks():
+        digest.update(block)
+    return digest.hexdigest()
 
 
 def open_arrow(path: Place) -> pa.NativeFile:

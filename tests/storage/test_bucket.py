@@ -75,9 +75,7 @@ def test_writing_without_the_extra_says_how_to_install_it(monkeypatch: pytest.Mo
         parse("s3://b/a?region=eu-west-1")[0].store()
 
 
-def test_an_endpoint_and_a_profile_reach_the_writer(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_endpoint_and_a_profile_reach_the_writer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("obstore")
     pytest.importorskip("boto3")
     (tmp_path / "credentials").write_text("[audit]\naws_access_key_id = A\naws_secret_access_key = B\n")

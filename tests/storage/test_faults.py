@@ -11,7 +11,7 @@ PLACE = "s3://b/a"
 
 
 def fault(error: BaseException) -> OSError:
-    with pytest.raises(OSError, match=".") as caught, telling(PLACE):
+    with pytest.raises(OSError, match=r".") as caught, telling(PLACE):
         raise error
     return caught.value
 
@@ -19,7 +19,7 @@ def fault(error: BaseException) -> OSError:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("AWS Error NO_SUCH_BUCKET during ListObjectsV2 operation: The specified bucket does not exist", "no such bucket"),
+        ("AWS Error NO_SUCH_BUCKET during ListObjectsV2: The specified bucket does not exist", "no such bucket"),
         ("<Error><Code>NoSuchBucket</Code>", "no such bucket"),
         ("AWS Error INVALID_ACCESS_KEY_ID during PutObject", "credentials are refused"),
         ("<Code>SignatureDoesNotMatch</Code> 403 Forbidden", "credentials are refused"),

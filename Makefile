@@ -41,7 +41,7 @@ bench-scale: $(VENV)/dev
 lock: $(VENV)/run
 	$(PIP) install uv
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
-	  --extra review --group dev -o requirements/dev.txt pyproject.toml
+	  --extra review --extra object-store --group dev -o requirements/dev.txt pyproject.toml
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 	  --constraint requirements/dev.txt --extra review --group build -o requirements/run.txt pyproject.toml
 

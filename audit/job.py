@@ -22,7 +22,7 @@ from audit.snapshot.commit import RunFacts, commit
 from audit.snapshot.draft import Draft
 from audit.snapshot.manifest import Seal
 from audit.snapshot.reader import Snapshot
-from audit.storage.faults import unwritable
+from audit.storage.faults import StorageError, fault_of, unwritable
 from audit.storage.place import make_dir
 from audit.threads import in_thread
 from audit.webex.client import Client, RequestCount
@@ -112,8 +112,10 @@ async def _run_alone(
             return await _commit(settings, client, draft, scope, runs, progress, clock, seal)
     except OSError as error:
         _leave(draft)
-        place = f" at {error.filename}" if error.filename else f" below {draft.output}"
-        stopped = StoppedError(f"the snapshot can't be written{place}: {error.strerror or error}; make room")
+        told = error if error.strerror else fault_of(error, draft.folder)
+        place = f" at {told.filename}" if told.filename else f" below {draft.output}"
+        advice = "" if isinstance(told, StorageError) else "; make room"
+        stopped = StoppedError(f"the snapshot can't be written{place}: {told.strerror}{advice}")
         stopped.is_resumable = draft.is_worth_resuming
         raise stopped from error
     except AuditError as error:

@@ -4,6 +4,7 @@ import json
 import multiprocessing
 import os
 import signal
+import stat
 import tempfile
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -276,6 +277,22 @@ def test_what_is_fetched_stays_inside_its_folder(audit: Audit, output: str) -> N
     hostile = Snapshot(snapshot.path, msgspec.structs.replace(snapshot.manifest, tables=tables))
     with pytest.raises(UsageError, match="is not in this folder"), staged(hostile):
         pytest.fail("it was fetched")
+
+
+def test_what_was_fetched_is_removed_by_a_signal_too(audit: Audit, output: str, tmp_path: Path) -> None:
+    snapshot = audit(Simulation(Organization(5)), output__path=output)
+    before = signal.getsignal(signal.SIGTERM)
+
+    def read_until_killed() -> None:
+        with staged(snapshot) as found:
+            assert isinstance(found.path, Path)
+            assert stat.S_IMODE(found.path.parent.stat().st_mode) == 0o700
+            assert sorted(path.name for path in found.path.glob("*")) == sorted([*snapshot.manifest.tables, MANIFEST])
+            signal.raise_signal(signal.SIGTERM)
+
+    with pytest.raises(KeyboardInterrupt):
+        read_until_killed()
+    assert signal.getsignal(signal.SIGTERM) is before
 
 
 def test_a_file_that_is_missing_is_told_by_verify(audit: Audit, webex_audit: Command, output: str) -> None:

@@ -42,7 +42,7 @@ def logging_options(command: Command) -> Command:
 
 def config_options(command: Command) -> Command:
     """Configuration file and output folder."""
-    command = flag("output.path", metavar="DIR", help="Folder of all snapshots.")(command)
+    command = flag("output.path", metavar="DIR|URI", help="Folder of all snapshots.")(command)
     return click.option(
         "--config",
         "config_file",

@@ -68,6 +68,7 @@ class Lease:
         self._holder = Holder.this(lease_s)
         self._version: dict[str, Any] = {}
         self._until_s = 0.0
+        self._tried_at_s: float | None = None
         self._is_lost = False
         self._ended = threading.Event()
         self._keeping = threading.Thread(target=self._keep, name="lock", daemon=True)
@@ -79,9 +80,7 @@ class Lease:
             StoppedError: it is lost: another run may be at work.
         """
         if self._is_lost or time.monotonic() >= self._until_s:
-            raise StoppedError(
-                f"the lock {self._path} was lost, as it could not be renewed in time: another run may hold it"
-            )
+            raise StoppedError(f"the lock {self._path} was lost: it was not renewed in time, or another run took it")
 
     def take(self) -> None:
         """Take the lock.
@@ -95,7 +94,7 @@ class Lease:
                 self._write("create")
                 return
             except FileExistsError:
-                pass
+                self._tried_at_s = None
             try:
                 holder, found = self._read()
                 left_s = self._left_s(holder, found)
@@ -139,13 +138,14 @@ class Lease:
                 log.warning("the lock could not be renewed, and is tried again: %s", error)
 
     def _write(self, mode: Any) -> None:
-        began_s = time.monotonic()
+        # A try that seemed to fail may have succeeded: the lease holds from the first one on, and no longer.
+        self._tried_at_s = self._tried_at_s or time.monotonic()
         holder = msgspec.structs.replace(self._holder, renewals=self._holder.renewals + 1)
         data = msgspec.json.encode(holder)
         try:
             self._version = self._path.put(data, mode)
         except FileExistsError:
-            # The answer to a try that succeeded may have been lost, and the next try have found what it left.
+            # Such a try is known by what it left, which no other one writes.
             try:
                 if self._path.read_bytes() != data:
                     raise
@@ -153,7 +153,8 @@ class Lease:
             except FileNotFoundError:
                 raise FileExistsError(str(self._path)) from None
         self._holder = holder
-        self._until_s = began_s + self._lease_s
+        self._until_s = self._tried_at_s + self._lease_s
+        self._tried_at_s = None
 
     def _read(self) -> tuple[Holder | str, dict[str, Any]]:
         found = self._path.head()

@@ -107,6 +107,30 @@ def test_it_is_lost_here_before_it_is_free_there(path: ObjectPath, monkeypatch: 
         monkeypatch.undo()
 
 
+def test_a_renewal_that_seemed_to_fail_holds_from_when_it_was_tried_first(
+    path: ObjectPath, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put = ObjectPath.put
+
+    def put_and_lose(self: ObjectPath, data: bytes, mode: object = "overwrite") -> object:
+        put(self, data, mode)
+        raise OSError(5, "the answer was lost")
+
+    with hold(path, 60) as lease:
+        now_s = time.monotonic()
+        with monkeypatch.context() as patch:
+            patch.setattr(ObjectPath, "put", put_and_lose)
+            with pytest.raises(OSError, match="the answer was lost"):
+                lease._write(lease._version)
+        tried_at_s = lease._tried_at_s
+        assert tried_at_s is not None
+        with monkeypatch.context() as patch:
+            patch.setattr(time, "monotonic", lambda: now_s + 30)
+            lease._write(lease._version)
+        assert lease._until_s == tried_at_s + 60
+        lease.check()
+
+
 def test_an_answer_that_was_lost_is_made_good(path: ObjectPath, monkeypatch: pytest.MonkeyPatch) -> None:
     put = ObjectPath.put
 

@@ -80,9 +80,9 @@ def prune(keep_last: int | None, keep_within: str | None, *, dry_run: bool, as_j
     keep = pruning.Keep(keep_last, None if keep_within is None else config.seconds_of(keep_within))
     output = settings.output.folder
     try:
-        with lock(output):
+        with lock(output) as check_lock:
             found = pruning.plan(output, keep, Clock().now())
-            found = found if dry_run else pruning.carry_out(output, found)
+            found = found if dry_run else pruning.carry_out(output, found, check_lock)
     except OSError as error:
         raise unwritable(output, error) from None
     print_result(summary.as_json(found) if as_json else summary.render_pruned(found))

@@ -6,7 +6,7 @@ it finds and goes on. An object store renames by a copy: where both are there, t
 `carry_out` holds the lock of the output: no run is at work in it then.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -96,9 +96,16 @@ def plan(output: Place, keep: Keep, now: datetime) -> list[Folder]:
     return sorted(found, key=lambda each: each.name)
 
 
-def carry_out(output: Place, folders: list[Folder]) -> list[Folder]:
-    """Remove what is to be removed; what can't be is told (`failed`), and holds nothing else back."""
-    done = [_remove(output, each) if each.action == "remove" else each for each in folders]
+def carry_out(output: Place, folders: list[Folder], check_lock: Callable[[], None] = lambda: None) -> list[Folder]:
+    """Remove what is to be removed; what can't be is told (`failed`), and holds nothing else back.
+
+    Raises:
+        StoppedError: the lock is lost (`check_lock`).
+    """
+    done: list[Folder] = []
+    for each in folders:
+        check_lock()
+        done.append(_remove(output, each) if each.action == "remove" else each)
     sync_dir(output)
     return done
 

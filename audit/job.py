@@ -20,12 +20,12 @@ from audit.session import clients_of, connect_as, deadline, find_organizations
 from audit.snapshot import draft as drafts
 from audit.snapshot.commit import RunFacts, commit
 from audit.snapshot.draft import Draft
-from audit.snapshot.manifest import Seal
+from audit.snapshot.manifest import Requests, Seal
 from audit.snapshot.reader import Snapshot
 from audit.storage.faults import StorageError, fault_of, unwritable
 from audit.storage.place import make_dir
 from audit.threads import in_thread
-from audit.webex.client import Client, RequestCount
+from audit.webex.client import Client
 from audit.webex.errors import TokenRefusedError
 from audit.webex.tokens import TokenSource
 
@@ -98,8 +98,7 @@ async def _run_alone(
 ) -> Snapshot:
     try:
         async with connect_as(settings, tokens, clock) as client:
-            so_far = await in_thread(draft.requests_so_far)
-            client.count = RequestCount(so_far.total, so_far.retried, so_far.throttled)
+            await in_thread(draft.recall_requests)
             client.on_pause = partial(_tell_pause, client, progress)
             async with deadline(settings, client, clock):
                 organizations = await find_organizations(client, scope)
@@ -215,7 +214,7 @@ async def _commit(
         finished_at=clock.now(),
         base_url=client.base_url,
         scope=scope.for_manifest(),
-        requests=requests_of(client),
+        requests=_total(draft.requests | {draft.takes.writer: requests_of(client)}),
     )
     tables = {dataset.name: dataset.tables for dataset in scope.datasets}
 
@@ -227,6 +226,14 @@ async def _commit(
         return commit(draft, facts, orgs, tables, given.formats, csv_per_org=given.csv_per_org, seal=seal)
 
     return await _to_the_end(give_up_and_commit)
+
+
+def _total(requests: dict[str, Requests]) -> Requests:
+    """The requests of all writers together."""
+    each = requests.values()
+    return Requests(
+        sum(one.total for one in each), sum(one.retried for one in each), sum(one.throttled for one in each)
+    )
 
 
 async def _to_the_end(work: Callable[[], Snapshot]) -> Snapshot:

@@ -1,7 +1,8 @@
 """A snapshot in the making: the journal and the parts of a run, each written whole or not at all.
 
 A part is the tables of one batch. Its coverage is written last, so a batch has its part when, and
-only when, that file stands; that is what a resumed run goes by.
+only when, that file stands; that is what a resumed run goes by. Which parts count where several
+writers have been at work, is said in `takes`.
 """
 
 import logging
@@ -21,6 +22,7 @@ from audit.snapshot.inventory import Inventory, write_inventory
 from audit.snapshot.journal import Journal, PartFacts
 from audit.snapshot.manifest import Requests
 from audit.snapshot.reader import is_committed, list_snapshots
+from audit.snapshot.takes import INVENTORY, Takes
 from audit.storage.faults import unwritable
 from audit.storage.place import (
     Place,
@@ -39,8 +41,7 @@ log = logging.getLogger(__name__)
 #: What a run set out to do; a folder with it and no manifest is a draft.
 JOURNAL = "run.json"
 _PARTS = "parts"
-_INVENTORY = "inventory.arrow"
-#: In its place where nothing could be listed.
+#: In the place of an inventory where nothing could be listed.
 _UNLISTED = "unlisted.arrow"
 _METADATA = b"webex-audit"
 
@@ -49,6 +50,8 @@ class Draft:
     """The folder of a run that is not committed yet, `<output>/<snapshot-id>`: by `create` or `find_unfinished`.
 
     Attributes:
+        takes: which inventories and parts count.
+        requests: those that are known to have been made, by writer.
         check_lock: raises `StoppedError` where the run has lost the lock on its output; to be set by who holds it.
     """
 
@@ -58,15 +61,17 @@ class Draft:
         self.check_lock: Callable[[], None] = lambda: None
         self.folder = output / journal.snapshot_id
         self._parts = self.folder / _PARTS
+        self.takes = Takes(self._parts)
+        self.requests: dict[str, Requests] = {}
 
     @property
     def is_worth_resuming(self) -> bool:
         """Whether an inventory was taken, so that a resumed run has something to go on from."""
-        return any(self._parts.glob(f"*/*/{_INVENTORY}"))
+        return any(self._parts.glob(f"*/*/*/{INVENTORY}"))
 
     def organizations(self) -> set[str]:
         """UUIDs of the organizations that an inventory was taken of."""
-        return {path.parent.parent.name for path in self._parts.glob(f"*/*/{_INVENTORY}")}
+        return {path.parent.parent.parent.name for path in self._parts.glob(f"*/*/*/{INVENTORY}")}
 
     def save_inventory(
         self, org_id: str, dataset: str, entities: Iterable[pa.Table], unlisted: dict[str, str]
@@ -76,29 +81,26 @@ class Draft:
         Raises:
             OSError: the disk refuses.
         """
-        path = self._folder(org_id, dataset) / _INVENTORY
-        make_dir(path.parent)
+        path = self.takes.begin(org_id, dataset) / INVENTORY
         write_inventory(path, entities, unlisted)
         return Inventory.open(path)
 
     def load_inventory(self, org_id: str, dataset: str) -> Inventory | None:
-        """The inventory that was saved, if it was; parts without one are dropped."""
-        path = self._folder(org_id, dataset) / _INVENTORY
+        """The inventory that was saved, if it was."""
+        path = self.takes.folder(org_id, dataset) / INVENTORY
         try:
             return Inventory.open(path)
         except FileNotFoundError:
             pass
         except StoppedError:
             log.warning("%s was damaged: what was read of it is asked for again", path)
-        self.forget(org_id, dataset)
+        self.takes.drop(org_id, dataset)
         return None
 
     def refuse(self, org_id: str, dataset: str, unlisted: dict[str, str]) -> None:
         """Drop what there is of a dataset, and keep why: these kinds could not be listed. A resumed run tries again."""
-        self.forget(org_id, dataset)
-        path = self._folder(org_id, dataset) / _UNLISTED
-        make_dir(path.parent)
-        write_inventory(path, [], unlisted)
+        self.takes.drop(org_id, dataset)
+        write_inventory(self.takes.begin(org_id, dataset) / _UNLISTED, [], unlisted)
 
     def inventories(self, org_id: str, datasets: Iterable[str]) -> dict[str, Inventory]:
         """What is to be committed of an organization, by dataset; one that was refused has no entities.
@@ -107,40 +109,41 @@ class Draft:
             StoppedError: one is damaged.
         """
         found: dict[str, Inventory] = {}
-        for dataset, name in product(datasets, (_UNLISTED, _INVENTORY)):
+        for dataset, name in product(datasets, (_UNLISTED, INVENTORY)):
             with suppress(FileNotFoundError):
-                found[dataset] = Inventory.open(self._folder(org_id, dataset) / name)
+                found[dataset] = Inventory.open(self.takes.folder(org_id, dataset) / name)
         return found
 
-    def forget(self, org_id: str, dataset: str = "") -> None:
-        """Drop what there is of an organization, or of one dataset of it."""
-        with suppress(OSError):
-            remove(self._folder(org_id, dataset))
+    def forget(self, org_id: str) -> None:
+        """Drop what there is of an organization, but for what others write."""
+        for dataset in self.takes.chosen(org_id):
+            self.takes.drop(org_id, dataset)
 
     def forget_parts(self, org_id: str, dataset: str) -> None:
         """Drop the parts of a dataset, and keep its inventory."""
-        for path in self._coverage_files(org_id, dataset):
+        for path in self.takes.coverage(org_id, dataset).values():
             path.unlink()
+        self.takes.forget_coverage(org_id, dataset)
 
     def write_part(self, org_id: str, dataset: str, index: int, tables: dict[str, pa.Table], facts: PartFacts) -> None:
         """Write the part of a batch: the dataset's tables, then `coverage`.
 
         Raises:
             StoppedError: the lock is lost.
-            OSError: the disk refuses.
+            OSError: the disk refuses, or what this is a part of is gone: then the run is over.
         """
         self.check_lock()
-        folder = self._folder(org_id, dataset)
-        make_dir(folder)
         for name in sorted(tables, key=lambda name: name == COVERAGE):
             table = tables[name]
             if name == COVERAGE:
                 table = table.replace_schema_metadata({_METADATA: msgspec.json.encode(facts)})
-            _write(folder / f"{index:08d}.{name}.arrow", table)
+            path = self.takes.path_of(org_id, dataset, index, name)
+            _write(path, table)
+        self.takes.add(org_id, dataset, index, path)
 
     def finished(self, org_id: str, dataset: str) -> set[int]:
         """The batches that have their part."""
-        return {int(path.name.partition(".")[0]) for path in self._coverage_files(org_id, dataset)}
+        return set(self.takes.coverage(org_id, dataset))
 
     def read_parts(self, org_id: str, dataset: str, table: str) -> Iterator[pa.Table]:
         """The rows of a table, part by part, in the order of the inventory.
@@ -148,7 +151,7 @@ class Draft:
         Raises:
             StoppedError: a part is damaged; a resumed run asks for its batch again.
         """
-        coverage = self._coverage_files(org_id, dataset)
+        coverage = list(self.takes.coverage(org_id, dataset).values())
         paths = [each.with_name(each.name.replace(f".{COVERAGE}.", f".{table}.")) for each in coverage]
         for index, rows in enumerate(ahead(_read, paths)):
             if rows is None:
@@ -157,10 +160,9 @@ class Draft:
 
     def forget_given_up(self) -> None:
         """Drop the parts whose entities were not asked, and what was refused."""
-        for path in self._parts.glob(f"*/*/{_UNLISTED}"):
+        for path in self._parts.glob(f"*/*/*/{_UNLISTED}"):
             path.unlink()
-        for folder in self._parts.glob("*/*"):
-            at_once(_forget_if_given_up, self._coverage_files(folder.parent.name, folder.name))
+        at_once(_forget_if_given_up, self.takes.all_coverage())
 
     def read_facts(self, org_id: str, dataset: str) -> Iterator[PartFacts]:
         """What each part carries beside its rows.
@@ -168,20 +170,14 @@ class Draft:
         Raises:
             StoppedError: a part is damaged; a resumed run asks for its batch again.
         """
-        yield from ahead(_read_facts, self._coverage_files(org_id, dataset))
+        yield from ahead(_read_facts, list(self.takes.coverage(org_id, dataset).values()))
 
-    def _coverage_files(self, org_id: str, dataset: str) -> list[Place]:
-        return sorted(self._folder(org_id, dataset).glob(f"[0-9]*.{COVERAGE}.arrow"))
-
-    def _folder(self, org_id: str, dataset: str) -> Place:
-        return self._parts / org_id / dataset
-
-    def requests_so_far(self) -> Requests:
-        """The requests that the parts tell of: at least so many were made."""
-        facts = [
-            each for folder in self._parts.glob("*/*") for each in self.read_facts(folder.parent.name, folder.name)
-        ]
-        return max((each.requests for each in facts), key=lambda each: each.total, default=Requests(0, 0, 0))
+    def recall_requests(self, org_id: str = "*") -> None:
+        """Know of the requests that the parts of an organization, or of all, tell of: at least so many were made."""
+        coverage = self.takes.all_coverage(org_id)
+        for path, facts in zip(coverage, ahead(_read_facts, coverage), strict=True):
+            writer, requests = self.takes.writer_of(path), facts.requests
+            self.requests[writer] = max(requests, self.requests.get(writer, requests), key=lambda each: each.total)
 
     def remove_files(self) -> None:
         """Drop what a commit that was cut off has written: this one may write other files."""

@@ -21,7 +21,7 @@ class PartFacts(msgspec.Struct, frozen=True):
 
     Attributes:
         unknown_fields: how often each field occurred in the batch that is in no table.
-        requests: those of the whole run, up to this part.
+        requests: those that its writer had made by then.
         is_given_up: its entities were not asked, as their organization had failed; a resumed run asks.
     """
 

@@ -33,11 +33,12 @@ def coverage(*ids: str, outcome: str = "ok") -> pa.Table:
 
 def commit_parts(output: Path, inventory: list[str], parts: list[pa.Table], started_at: datetime = NOW) -> Snapshot:
     draft = create(output, started_at, {})
+    entities = entity_table(Entity(EntityType.WORKSPACE, each) for each in inventory)
+    taken = draft.save_inventory(ORG, "d", [entities], {})
     for index, part in reversed(list(enumerate(parts))):
         draft.write_part(ORG, "d", index, {"coverage": part}, PartFacts({"new": 1}, Requests(index, 0, 0)))
     facts = RunFacts(NOW, "https://h/v1", Scope(["d"], ["WORKSPACE"]), Requests(0, 0, 0))
-    entities = entity_table(Entity(EntityType.WORKSPACE, each) for each in inventory)
-    org = OrgParts(ORG, None, {"d": draft.save_inventory(ORG, "d", [entities], {})})
+    org = OrgParts(ORG, None, {"d": taken})
     return commit(draft, facts, [org], {"d": {}}, ["csv"])
 
 

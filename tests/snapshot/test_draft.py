@@ -32,6 +32,7 @@ def write_part(draft: Draft, index: int, *, is_given_up: bool = False) -> None:
 
 
 def test_the_batches_that_have_their_part_are_told(draft: Draft) -> None:
+    draft.save_inventory(ORG, "d", entities("a"), {})
     assert draft.finished(ORG, "d") == set()
     for index in (0, 7, 12_345):
         write_part(draft, index)
@@ -49,7 +50,10 @@ def test_parts_may_be_dropped_and_their_inventory_kept(draft: Draft) -> None:
 
 
 def test_parts_without_their_inventory_are_dropped(draft: Draft) -> None:
+    inventory = draft.save_inventory(ORG, "d", entities("a"), {})
     write_part(draft, 0)
+    assert isinstance(inventory.path, Path)
+    inventory.path.unlink()
     assert draft.load_inventory(ORG, "d") is None
     assert draft.finished(ORG, "d") == set()
 

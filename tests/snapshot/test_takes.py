@@ -1,0 +1,123 @@
+"""A draft takes several writers, of which one may be believed dead: nothing of one is mixed with another's."""
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import hypothesis.strategies as st
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+
+from audit.entity import Entity, EntityType, entity_table
+from audit.snapshot import inventory as inventory_module
+from audit.snapshot.coverage import COVERAGE
+from audit.snapshot.draft import Draft, PartFacts, create, open_draft
+from audit.snapshot.manifest import Requests
+
+ORG = "1aa59acb-4041-4ba8-a8cc-996100000000"
+DATASET = "push_to_talk"
+TABLES = (DATASET, "push_to_talk_members", COVERAGE)
+BATCHES = 3
+
+#: One writer's work, to be interleaved with another's: it pauses wherever it yields.
+Steps = Iterator[None]
+
+
+def work(draft: Draft, name: str, listed: int) -> Steps:
+    """What an attempt does: goes on with the inventory that is there, or lists one; writes each part that lacks."""
+    found = draft.load_inventory(ORG, DATASET)
+    yield
+    if found is None:
+        entities = entity_table(Entity(EntityType.WORKSPACE, f"{index:03d}", name) for index in range(listed))
+        yield
+        found = draft.save_inventory(ORG, DATASET, [entities], {})
+    finished = draft.finished(ORG, DATASET)
+    yield
+    for index, rows in found.batches(finished):
+        made_for = rows["entity_name"][0].as_py()
+        tables = {table: pa.table({"row": [f"{name} {made_for} {index}"]}) for table in TABLES}
+        yield
+        draft.write_part(ORG, DATASET, index, tables, PartFacts({}, Requests(index + 1, 0, 0)))
+        yield
+
+
+def rows_of(draft: Draft) -> list[list[str]]:
+    return [
+        [row for part in draft.read_parts(ORG, DATASET, table) for row in part["row"].to_pylist()] for table in TABLES
+    ]
+
+
+@pytest.fixture
+def open_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Draft]:
+    monkeypatch.setattr(inventory_module, "BATCH_SIZE", 10)
+    made = create(tmp_path, datetime(2026, 11, 22, tzinfo=UTC), {})
+
+    def open_again() -> Draft:
+        draft = open_draft(made.folder)
+        assert draft
+        return draft
+
+    return open_again
+
+
+@settings(max_examples=40)
+@given(order=st.lists(st.booleans(), max_size=30), listed=st.tuples(st.integers(21, 30), st.integers(1, 30)))
+def test_two_writers_at_once_leave_one_inventory_and_one_answer_to_each_batch(
+    order: list[bool], listed: tuple[int, int], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(inventory_module, "BATCH_SIZE", 10)
+        driver = create(tmp_path_factory.mktemp("out"), datetime(2026, 11, 22, tzinfo=UTC), {})
+        old, new = Draft(driver.output, driver.journal), Draft(driver.output, driver.journal)
+        steps = {True: work(old, "old", listed[0]), False: work(new, "new", listed[1])}
+        for is_old in order:
+            next(steps[is_old], None)
+        # The new one comes to its end, and the driver takes what it has left.
+        list(steps[False])
+        driver.takes.choose(ORG, new.takes.chosen(ORG))
+        (taken,) = driver.inventories(ORG, [DATASET]).values()
+        expected = {index for index, _ in taken.batches()}
+        assert driver.finished(ORG, DATASET) == expected
+        before = rows_of(driver)
+        # The old one, believed dead, goes on writing while the driver commits.
+        list(steps[True])
+        for rows in (before, rows_of(driver)):
+            assert rows == [before[0]] * len(TABLES)
+        made_for = {row.split()[1] for row in before[0]}
+        assert len(made_for) == 1
+        assert [int(row.split()[2]) for row in before[0]] == sorted(expected)
+
+
+def test_a_writer_that_is_believed_dead_can_not_touch_what_is_committed(open_again: Callable[[], Draft]) -> None:
+    old, driver = open_again(), open_again()
+    steps = work(old, "old", 30)
+    for _ in range(5):
+        next(steps)
+    driver.remove_parts()
+    with pytest.raises(FileNotFoundError):
+        list(steps)
+    assert list(driver.folder.iterdir()) == []
+
+
+def test_the_requests_of_all_writers_are_known(open_again: Callable[[], Draft]) -> None:
+    old, new, driver = open_again(), open_again(), open_again()
+    steps = work(old, "old", 30)
+    for _ in range(6):
+        next(steps)
+    list(work(new, "new", 30))
+    driver.recall_requests()
+    assert driver.requests == {old.takes.writer: Requests(1, 0, 0), new.takes.writer: Requests(3, 0, 0)}
+
+
+def test_of_several_takes_the_fullest_is_gone_on_with(open_again: Callable[[], Draft]) -> None:
+    old, new, later = open_again(), open_again(), open_again()
+    one, two = work(old, "old", 30), work(new, "new", 30)
+    for _ in range(3):
+        next(one)
+        next(two)
+    for _ in range(3):
+        next(two)
+    assert later.finished(ORG, DATASET) == {0}
+    list(work(later, "later", 30))
+    assert rows_of(later)[0] == ["new new 0", "later new 1", "later new 2"]

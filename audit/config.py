@@ -45,6 +45,8 @@ FLAGS = {
     "output.formats": "format",
     "output.csv_per_org": "csv-per-org",
     "output.allow_partial": "allow-partial",
+    "run.engine": "engine",
+    "run.scheduler": "scheduler",
     "run.deadline": "deadline",
     "run.metrics_file": "metrics-file",
     "check.rules_dir": "rules",
@@ -54,6 +56,7 @@ FLAGS = {
 
 EntityName = Literal["workspace", "person", "virtual-line"]
 FormatName = Literal["parquet", "csv"]
+EngineName = Literal["local", "dask"]
 LogFormat = Literal["text", "json"]
 
 
@@ -114,8 +117,10 @@ class OutputSettings(msgspec.Struct, frozen=True):
 
 
 class RunSettings(msgspec.Struct, frozen=True):
-    """`[run]`: how a run ends, and what it tells a scheduler."""
+    """`[run]`: what does the work, how a run ends, and what it tells a scheduler."""
 
+    engine: EngineName = "local"
+    scheduler: str | None = None
     deadline: Annotated[str, Meta(pattern=_DURATION)] | None = None
     stall_s: Annotated[float, Meta(gt=0)] = 600.0
     metrics_file: str | None = None

@@ -60,6 +60,10 @@ class DeadlineError(StoppedError):
     """The time that the run was given is over, or would be."""
 
 
+class EngineError(StoppedError):
+    """What organizations are audited by is gone, so that none can be audited further."""
+
+
 class LockedError(AuditError):
     """Another run holds the lock on this output."""
 

@@ -1,16 +1,17 @@
 """A run from lock to commit: organizations side by side, deadline, resume."""
 
 import asyncio
-import hashlib
 import logging
-from collections import deque
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from datetime import datetime
 from functools import partial
 
 from audit.clock import Clock
+from audit.cluster.driver import check_engine, open_cluster
 from audit.config import Settings
-from audit.errors import AuditError, RefusedError, StoppedError, UsageError
+from audit.engine import Engine, LocalEngine, audit_all
+from audit.errors import AuditError, StoppedError, UsageError
 from audit.lock import lock
 from audit.organization_run import OrganizationRun, requests_of
 from audit.organizations import Organization
@@ -26,15 +27,9 @@ from audit.storage.faults import StorageError, fault_of, unwritable
 from audit.storage.place import make_dir
 from audit.threads import in_thread
 from audit.webex.client import Client
-from audit.webex.errors import TokenRefusedError
 from audit.webex.tokens import TokenSource
 
 log = logging.getLogger(__name__)
-
-#: Organizations at once; each has some batches in memory.
-_AT_ONCE = 20
-#: Seconds between the first starts, so that not all begin in the same moment.
-_SPREAD_S = 1.0
 
 
 async def run(
@@ -69,6 +64,7 @@ async def run(
         StoppedError: the API can't be reached, the deadline is over, or the disk is full. Nothing is committed;
             with `is_resumable`, a run with `is_resuming` goes on from there.
     """
+    check_engine(settings)
     output = settings.output.folder
     try:
         make_dir(output)
@@ -107,7 +103,8 @@ async def _run_alone(
                     OrganizationRun(each, own, draft, settings, scope, progress=progress, clock=clock)
                     for each, own in zip(organizations, clients_of(client, organizations), strict=True)
                 ]
-                await _audit(runs, clock)
+                async with _engine(settings, scope, client, tokens, draft, len(runs), progress, clock) as engine:
+                    await audit_all(runs, engine, clock)
             return await _commit(settings, client, draft, scope, runs, progress, clock, seal)
     except OSError as error:
         _leave(draft)
@@ -131,6 +128,27 @@ async def _run_alone(
         raise
 
 
+@asynccontextmanager
+async def _engine(
+    settings: Settings,
+    scope: RunScope,
+    client: Client,
+    tokens: TokenSource,
+    draft: Draft,
+    organizations: int,
+    progress: Progress,
+    clock: Clock,
+) -> AsyncIterator[Engine]:
+    if settings.run.engine == "local" or scope.is_by_user:
+        # What is addressed by user is of one organization.
+        yield LocalEngine()
+    else:
+        async with open_cluster(
+            settings, scope, client, tokens, draft, organizations, progress=progress, clock=clock
+        ) as cluster:
+            yield cluster
+
+
 def _tell_pause(client: Client, progress: Progress, pause_s: float) -> None:
     progress.on_requests(client.count.total, client.count.throttled)
     progress.on_pause(pause_s)
@@ -151,52 +169,6 @@ def _check_resumed(draft: Draft, scope: RunScope, organizations: list[Organizati
             f"the unfinished run {draft.journal.snapshot_id} is of organization {', '.join(sorted(others))}, and this "
             f"token is for {organizations[0].org_id}: resume it with its own token, or run without --resume"
         )
-
-
-async def _audit(runs: list[OrganizationRun], clock: Clock) -> None:
-    """Audit all organizations; one that fails is told in its run, unless nothing else is left.
-
-    Raises:
-        AuditError: no organization could be audited.
-    """
-    if len(runs) == 1:
-        await runs[0].run()
-        return
-    await _side_by_side(runs, clock)
-    errors = [each.error for each in runs if each.error]
-    if len(errors) == len(runs):
-        # What can be resumed goes first: then it should be.
-        first = min(errors, key=lambda error: isinstance(error, RefusedError))
-        first.args = (f"none of {len(runs)} organizations could be audited; the first: {first}",)
-        raise first
-
-
-async def _side_by_side(runs: list[OrganizationRun], clock: Clock) -> None:
-    # The same order every night, which follows from nothing that clients have in common: the vendor
-    # advises to spread organizations by a hash ("Rate Limiting", developer.webex.com).
-    waiting = deque(sorted(runs, key=lambda each: hashlib.sha256(each.organization.org_id.encode()).digest()))
-
-    async def work(index: int) -> None:
-        for _ in range(index):
-            if waiting:
-                await clock.sleep(_SPREAD_S)
-        while waiting:
-            one = waiting.popleft()
-            try:
-                await one.run()
-            except TokenRefusedError:
-                raise
-            except (RefusedError, StoppedError) as error:
-                one.error = error
-                name = one.organization.name or "name not readable"
-                log.error("organization %s (%s): %s", one.organization.org_id, name, error)
-
-    try:
-        async with asyncio.TaskGroup() as group:
-            for index in range(min(_AT_ONCE, len(runs))):
-                group.create_task(work(index))
-    except BaseExceptionGroup as failures:
-        raise failures.exceptions[0] from None
 
 
 async def _commit(

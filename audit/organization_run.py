@@ -8,7 +8,6 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from audit import memory
 from audit.clock import Clock
 from audit.config import Settings
 from audit.crawl import crawl, give_up
@@ -66,7 +65,7 @@ class OrganizationRun:
         self.organization = organization
         self.error: AuditError | None = None
         self._org_id = organization.org_id
-        self._client = client
+        self.client = client
         self._draft = draft
         self._settings = settings
         self._scope = scope
@@ -84,15 +83,9 @@ class OrganizationRun:
             UsageError: the snapshot to retry does not hold it.
             OSError: a part can't be written.
         """
-        if rate_per_s := memory.recall_rate(self._client.base_url, self._org_id):
-            self._client.pace.start_from(rate_per_s)
-        try:
-            with self._client.pace.at_work():
-                for dataset in self._scope.datasets:
-                    await self._audit(dataset)
-        finally:
-            if rate_per_s := self._client.pace.settled_per_s:
-                memory.remember_rate(self._client.base_url, self._org_id, rate_per_s)
+        with self.client.pace.at_work():
+            for dataset in self._scope.datasets:
+                await self._audit(dataset)
         wanted = {(dataset.name, kind) for dataset in self._scope.datasets for kind in self._scope.kinds_of(dataset)}
         if wanted <= self._refused.keys() and not await in_thread(self._has_answers):
             await in_thread(self._draft.forget, self._org_id)
@@ -153,11 +146,11 @@ class OrganizationRun:
         """That of the run that this one resumes, or that of the snapshot that is retried, or a new one."""
         inventory = await in_thread(self._draft.load_inventory, self._org_id, dataset.name)
         if inventory and dataset.by_user:
-            entities = await renew_caller(self._client, self._scope.users, (rows for _, rows in inventory.batches()))
+            entities = await renew_caller(self.client, self._scope.users, (rows for _, rows in inventory.batches()))
             return await self._save(dataset, entities, inventory.unlisted)
         if inventory:
             return inventory
-        with Found(self._client, self.organization) as found:
+        with Found(self.client, self.organization) as found:
             if earlier:
                 await self._take_again(found, dataset, earlier)
             else:
@@ -204,11 +197,11 @@ class OrganizationRun:
     async def _crawl(
         self, dataset: Dataset, inventory: Inventory, earlier: Earlier | None
     ) -> dict[EntityType, ScopeError]:
-        guard = await guard_for(self._client, dataset, inventory)
-        reader = Reader(self._client, dataset, self.organization, self._scope.sites, guard)
+        guard = await guard_for(self.client, dataset, inventory)
+        reader = Reader(self.client, dataset, self.organization, self._scope.sites, guard)
         done = await in_thread(self._draft.finished, self._org_id, dataset.name)
         refused = await crawl(
-            self._client,
+            self.client,
             dataset,
             self._org_id,
             reader,
@@ -222,7 +215,7 @@ class OrganizationRun:
             clock=self._clock,
         )
         if guard:
-            await guard.confirm(self._client)
+            await guard.confirm(self.client)
         if dataset.by_user and not done and not earlier:
             for site_url in set(self._scope.sites) - reader.found_sites:
                 log.warning("--site %s: no user is on this meeting site", site_url)
@@ -249,7 +242,7 @@ class OrganizationRun:
         *,
         is_given_up: bool = False,
     ) -> None:
-        facts = PartFacts(unknown_fields, requests_of(self._client), is_given_up)
+        facts = PartFacts(unknown_fields, requests_of(self.client), is_given_up)
         self._draft.write_part(self._org_id, dataset, index, tables, facts)
 
 

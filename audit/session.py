@@ -95,11 +95,11 @@ def clients_of(client: Client, organizations: list[Organization]) -> list[Client
         return [client]
     clients = [client.beside(client.pace.beside()) for _ in organizations]
     for each, organization in zip(clients, organizations, strict=True):
-        each.on_pause = partial(_tell_pause, organization)
+        each.on_pause = partial(tell_pause, organization)
     return clients
 
 
-def _tell_pause(organization: Organization, pause_s: float) -> None:
+def tell_pause(organization: Organization, pause_s: float) -> None:
     """Tell of a pause that one would wonder about; it holds no other organization back."""
     if pause_s >= _LONG_PAUSE_S:
         name = organization.name or organization.org_id

@@ -40,6 +40,10 @@ from audit.snapshot.staging import staged
 @options.flag(
     "run.deadline", metavar="TIME", help="Stop in order, resumable, after a time such as 45m. [default: none]"
 )
+@options.flag(
+    "run.engine", type=options.choice(config.EngineName), help="Audit organizations in this process, or by Dask."
+)
+@options.flag("run.scheduler", metavar="ADDRESS", help="Of an existing Dask cluster. [default: one on this machine]")
 @click.option("--resume", is_flag=True, help="Go on with the newest unfinished run, if there is one.")
 @click.option("--retry-failed", metavar="SNAPSHOT", help="Keep its complete answers, and ask for the others again.")
 @click.option("--dry-run", is_flag=True, help="Take the inventory; tell requests, time and scopes; crawl nothing.")

@@ -37,7 +37,7 @@ async def serve(simulation: Simulation, host: str = "127.0.0.1", port: int = 0) 
     Raises:
         OSError: the port is taken.
     """
-    runner = web.AppRunner(_Api(simulation).app(), access_log=None, shutdown_timeout=0.1)
+    runner = web.AppRunner(_Api(simulation).app(), access_log=None, shutdown_timeout=0.1, handler_cancellation=True)
     await runner.setup()
     try:
         site = web.TCPSite(runner, host, port)

@@ -1,0 +1,144 @@
+"""A client of a Dask cluster: of the one at an address, or of one on this machine for the time being."""
+
+import logging
+import math
+import tempfile
+import warnings
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import lru_cache
+from typing import Any
+
+from audit.errors import EngineError, UsageError
+
+#: `distributed.Client`, asynchronous, whose types are those of one that blocks.
+DaskClient = Any
+
+#: Organizations at once in a worker process of this machine: while one waits for the API, another is read.
+THREADS = 4
+#: Seconds to reach a scheduler, and for its first worker to be there.
+_CONNECT_S = 10.0
+_FIRST_WORKER_S = 60.0
+#: Dask's HTTP servers of a cluster on this machine, which other users could ask, tell nothing.
+_SERVE_NOTHING: dict[str, list[str]] = {"distributed.scheduler.http.routes": [], "distributed.worker.http.routes": []}
+#: Dask's own log, which is not the user's; `DASK_LOGGING__DISTRIBUTED=info` shows it.
+_LOGGERS = ("distributed", "distributed.client", "distributed.gc")
+
+
+@lru_cache
+def import_dask() -> Any:
+    """The module `distributed`, told to keep its log to itself.
+
+    Raises:
+        UsageError: the extra is not installed.
+    """
+    try:
+        import cryptography  # noqa: F401, PLC0415 - for the TLS of a cluster on this machine
+        import dask.config  # noqa: PLC0415
+
+        dask.config.update_defaults({"logging": dict.fromkeys(_LOGGERS, "critical")})
+        import distributed  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        raise UsageError(f"{error.name} is not installed: pip install 'webex-audit[dask]'") from None
+    for name, level in dask.config.get("logging").items():
+        logging.getLogger(name).setLevel(level.upper())
+    return distributed
+
+
+@asynccontextmanager
+async def connect(scheduler: str | None, organizations: int) -> AsyncIterator[DaskClient]:
+    """A client of a cluster that has workers, all with this version of the program.
+
+    Args:
+        scheduler: its address; None for a cluster on this machine, which ends with the block.
+        organizations: how many there are to audit.
+
+    Raises:
+        UsageError: the address is none, or a worker has another version.
+        EngineError: the scheduler does not answer, or has no workers.
+    """
+    async with AsyncExitStack() as stack:
+        cluster = None if scheduler else await stack.enter_async_context(_local_cluster(organizations))
+        try:
+            client = await stack.enter_async_context(_client(scheduler or cluster))
+        except (ValueError, TypeError) as error:
+            raise UsageError(f"--scheduler {scheduler}: {error}: expected an address such as tcp://host:8786") from None
+        except OSError as error:
+            told = str(error).partition("\n")[0]
+            raise EngineError(
+                f"the Dask scheduler {scheduler} does not answer for {_CONNECT_S:.0f} s: {told}"
+            ) from None
+        await _wait_for_workers(client, scheduler or "of this machine")
+        await _check_versions(client)
+        yield client
+
+
+@asynccontextmanager
+async def _local_cluster(organizations: int) -> AsyncIterator[Any]:
+    """A cluster that listens to this machine, and there to this process and its workers only, by TLS."""
+    distributed = import_dask()
+    import dask.config  # noqa: PLC0415
+    from dask.system import CPU_COUNT  # noqa: PLC0415
+
+    processes = min(CPU_COUNT, organizations)
+    with tempfile.TemporaryDirectory(prefix="webex-audit-") as folder, dask.config.set(_SERVE_NOTHING):
+        async with distributed.LocalCluster(
+            n_workers=processes,
+            threads_per_worker=min(THREADS, math.ceil(organizations / processes)),
+            host="127.0.0.1",
+            security=True,
+            dashboard_address=None,
+            scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
+            silence_logs=logging.CRITICAL,
+            # What an organization takes is bounded already.
+            memory_limit=0,
+            local_directory=folder,
+            preload=["audit.cluster.preload"],
+            asynchronous=True,
+        ) as cluster:
+            yield cluster
+
+
+@asynccontextmanager
+async def _client(target: Any) -> AsyncIterator[DaskClient]:
+    distributed = import_dask()
+    client = distributed.Client(target, timeout=_CONNECT_S, asynchronous=True, set_as_default=False)
+    try:
+        with warnings.catch_warnings():
+            # Of other versions of libraries at the workers: ours is compared, and pins them.
+            warnings.simplefilter("ignore")
+            await client
+        yield client
+    finally:
+        await client.close()
+
+
+async def _wait_for_workers(client: DaskClient, place: str) -> None:
+    try:
+        await client.wait_for_workers(1, timeout=_FIRST_WORKER_S)
+    except TimeoutError:
+        raise EngineError(f"the Dask scheduler {place} has no workers after {_FIRST_WORKER_S:.0f} s") from None
+
+
+async def _check_versions(client: DaskClient) -> None:
+    versions = await client.get_versions(packages=["webex-audit"])
+    ours = versions["client"]["packages"]["webex-audit"]
+    for address, told in sorted(versions["workers"].items()):
+        theirs = told["packages"]["webex-audit"]
+        if theirs != ours:
+            raise UsageError(
+                f"worker {address} has {f'webex-audit {theirs}' if theirs else 'no webex-audit'}, and this is {ours}: "
+                "install the same version there"
+            )
+
+
+async def threads_of(client: DaskClient) -> int:
+    """Tasks that a cluster can do at once.
+
+    Raises:
+        EngineError: it is gone.
+    """
+    try:
+        return sum((await client.nthreads()).values())
+    except OSError:
+        raise EngineError("the Dask scheduler is gone") from None

@@ -1,0 +1,203 @@
+"""Hands the organizations of a run to a Dask cluster, and gathers what becomes of them."""
+
+import asyncio
+import logging
+import math
+import secrets
+from collections.abc import AsyncIterator
+from concurrent.futures import CancelledError
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import cast
+
+from audit import memory
+from audit.clock import Clock
+from audit.cluster.connection import DaskClient, connect, import_dask, threads_of
+from audit.cluster.order import Order, Result, absolute, travelling
+from audit.cluster.report import Gathering, topic_of
+from audit.cluster.worker import audit_organization, settle
+from audit.config import Settings
+from audit.errors import EngineError, StoppedError, UsageError
+from audit.organization_run import OrganizationRun
+from audit.organizations import Organization
+from audit.progress import Progress
+from audit.scope import RunScope
+from audit.snapshot.draft import Draft
+from audit.snapshot.reader import Snapshot, is_committed
+from audit.storage.place import Place
+from audit.threads import in_thread
+from audit.webex.client import Client
+from audit.webex.tokens import CommandTokens, FileTokens, TokenSource
+
+log = logging.getLogger(__name__)
+
+#: Seconds between two looks at whether a cluster still has workers.
+_LOOK_EVERY_S = 5.0
+#: Seconds for attempts that nobody waits for any more to end.
+_SETTLE_S = 5.0
+
+
+def check_engine(settings: Settings) -> None:
+    """Check that what is configured can do the work.
+
+    Raises:
+        UsageError: it can't.
+    """
+    if settings.run.engine == "dask":
+        import_dask()
+    elif settings.run.scheduler:
+        raise UsageError("--scheduler (run.scheduler) is that of a Dask cluster: give --engine dask too")
+
+
+class Cluster:
+    """Audits organizations as tasks of a Dask cluster. Made by `open_cluster`.
+
+    Attributes:
+        places: organizations at once.
+    """
+
+    def __init__(self, client: DaskClient, order: Order, draft: Draft, places: int, clock: Clock) -> None:
+        self._shares = shares(order.settings.pace.max_rate, places)
+        self.places = len(self._shares)
+        self._client = client
+        self._order = order
+        self._draft = draft
+        self._clock = clock
+        # Another run over the same organizations may be on the same cluster.
+        self._name = f"webex-audit-{secrets.token_hex(4)}"
+
+    async def audit(self, one: OrganizationRun, place: int) -> None:
+        """Audit an organization on some worker.
+
+        Raises:
+            EngineError: the cluster is gone.
+            StoppedError: its workers died, one after the other, or as `OrganizationRun.run`.
+            RefusedError, UsageError, OSError: as `OrganizationRun.run`.
+        """
+        org_id = one.organization.org_id
+        base_url = self._order.settings.webex.base_url
+        result = await self._result(one.organization, self._shares[place], memory.recall_rate(base_url, org_id))
+        self._draft.takes.choose(org_id, result.takes)
+        self._draft.requests |= result.requests
+        if result.rate_per_s:
+            memory.remember_rate(base_url, org_id, result.rate_per_s)
+        if result.error:
+            raise result.error
+
+    async def _result(self, organization: Organization, ceiling: float | None, rate_per_s: float | None) -> Result:
+        killed = import_dask().KilledWorker
+        stall_s = self._order.settings.run.stall_s
+        key = f"{self._name}-{organization.org_id}"
+        future = self._client.submit(audit_organization, self._order, organization, ceiling, rate_per_s, key=key)
+        waiting = asyncio.ensure_future(future.result())
+        seen_at_s = self._clock.monotonic_s()
+        try:
+            while not (await asyncio.wait({waiting}, timeout=_LOOK_EVERY_S))[0]:
+                if await threads_of(self._client):
+                    seen_at_s = self._clock.monotonic_s()
+                elif self._clock.monotonic_s() - seen_at_s >= stall_s:
+                    raise EngineError(f"the Dask cluster has had no workers for {stall_s:.0f} s")
+            return cast(Result, await waiting)
+        except CancelledError:
+            raise EngineError("the Dask scheduler is gone") from None
+        except killed as error:
+            await in_thread(self._draft.recall_requests, organization.org_id)
+            times, last = error.allowed_failures + 1, error.last_worker.address
+            message = f"its worker died {times} times, the last one at {last}: is its memory too little?"
+            return Result(error=StoppedError(message))
+        finally:
+            waiting.cancel()
+            future.release()
+
+
+def shares(max_rate: float | None, places: int) -> list[float | None]:
+    """A ceiling split into whole requests a second, which stay below it together whenever each one starts.
+
+    Args:
+        max_rate: requests a second, of all together; None for no ceiling.
+        places: organizations at once, if the ceiling lets them.
+
+    Returns:
+        The ceiling of each place; fewer than wanted where there is less than a request a second for each.
+    """
+    if max_rate is None:
+        return [None] * places
+    places = min(places, max(1, math.floor(max_rate)))
+    if places == 1:
+        return [max_rate]
+    base, more = divmod(math.floor(max_rate), places)
+    return [float(base + (place < more)) for place in range(places)]
+
+
+@asynccontextmanager
+async def open_cluster(
+    settings: Settings,
+    scope: RunScope,
+    client: Client,
+    tokens: TokenSource,
+    draft: Draft,
+    organizations: int,
+    *,
+    progress: Progress,
+    clock: Clock,
+) -> AsyncIterator[Cluster]:
+    """A cluster to audit organizations on; at the end of the block, nothing of the run is at work there.
+
+    Args:
+        settings: the configuration.
+        scope: what is asked for.
+        client: the driver's own, with the deadline.
+        tokens: where its token comes from; the workers have their own from the like.
+        draft: where parts go.
+        organizations: how many there are to audit.
+        progress: is told what the workers tell.
+        clock: the time.
+
+    Raises:
+        UsageError: the extra is not installed, or a worker has another version.
+        EngineError: the cluster can't be reached.
+    """
+    order = _order(settings, scope, tokens, draft, _deadline_at(client, clock))
+    async with connect(settings.run.scheduler, organizations) as dask:
+        topic = topic_of(draft.journal.snapshot_id)
+        dask.subscribe_topic(topic, Gathering(progress).on_event)
+        threads = await threads_of(dask)
+        cluster = Cluster(dask, order, draft, min(threads, organizations), clock)
+        log.info("%d organizations as tasks of a Dask cluster, %d at once", organizations, cluster.places)
+        try:
+            yield cluster
+        except EngineError:
+            raise
+        except BaseException:
+            with suppress(OSError, TimeoutError, CancelledError):
+                async with asyncio.timeout(_SETTLE_S + 1):
+                    await dask.run(settle, draft.journal.snapshot_id, _SETTLE_S, on_error="ignore")
+            raise
+
+
+def _deadline_at(client: Client, clock: Clock) -> datetime | None:
+    left_s = client.deadline_at_s - clock.monotonic_s()
+    return clock.now() + timedelta(seconds=left_s) if math.isfinite(left_s) else None
+
+
+def _named(snapshot: Snapshot, output: Place) -> str:
+    """A snapshot as a worker finds it: the copy of one in an object store is on this machine alone."""
+    snapshot_id = snapshot.manifest.snapshot_id
+    return snapshot_id if is_committed(output / snapshot_id) else absolute(snapshot.path)
+
+
+def _order(
+    settings: Settings, scope: RunScope, tokens: TokenSource, draft: Draft, deadline_at: datetime | None
+) -> Order:
+    return Order(
+        journal=draft.journal,
+        settings=travelling(settings),
+        scope=replace(scope, datasets=(), retry_failed=None),
+        datasets=tuple(dataset.name for dataset in scope.datasets),
+        retry_failed=_named(scope.retry_failed, settings.output.folder) if scope.retry_failed else None,
+        has_token_command=isinstance(tokens, CommandTokens),
+        token_file_is_flag=isinstance(tokens, FileTokens),
+        deadline_at=deadline_at,
+        log_level=logging.getLogger("audit").getEffectiveLevel(),
+    )

@@ -1,0 +1,171 @@
+"""What a worker does: audits one organization, for as long as somebody waits for it."""
+
+import asyncio
+import os
+import socket
+from collections.abc import Callable, Coroutine
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from audit import __version__
+from audit.clock import Clock
+from audit.cluster.order import Order, Result
+from audit.cluster.report import Reporter, forwarding, topic_of
+from audit.config import Settings, load
+from audit.credentials import find_tokens
+from audit.errors import AuditError, UsageError
+from audit.organization_run import OrganizationRun, requests_of
+from audit.organizations import Organization
+from audit.session import connect_as, tell_pause
+from audit.snapshot.draft import Draft, open_draft
+from audit.snapshot.staging import staged
+from audit.threads import in_thread
+from audit.webex.client import Client
+from audit.webex.tokens import TokenSource
+
+if TYPE_CHECKING:
+    from distributed import Worker
+
+#: Seconds between two reports, and between two looks at whether the attempt is still wanted.
+_REPORT_EVERY_S = 0.5
+#: Seconds that an attempt rests below a ceiling, so that it and the one before it share no second.
+_REST_S = 1.0
+#: Attempts at work in this process, by run.
+_AT_WORK: list[str] = []
+
+
+def audit_organization(
+    order: Order, organization: Organization, ceiling: float | None, rate_per_s: float | None
+) -> Result:
+    """Audit an organization into the draft of a run: the task that Dask is given.
+
+    Args:
+        order: what all tasks of the run have in common.
+        organization: which.
+        ceiling: requests a second that are never exceeded.
+        rate_per_s: the rate that an earlier run settled at.
+
+    Returns:
+        What became of it, and of what stopped it, as Dask would log an error that is raised.
+    """
+    from distributed import get_worker  # noqa: PLC0415 - needs the extra
+
+    worker = get_worker()
+    key = worker.get_current_task()
+    snapshot_id = order.journal.snapshot_id
+    reporter = Reporter(organization.org_id, partial(worker.log_event, topic_of(snapshot_id)))
+    place = f"worker {worker.address} ({socket.gethostname()})"
+    settings = order.settings_for(ceiling, worker.state.nthreads)
+    attempt = _Attempt(order, organization, settings, rate_per_s, reporter, place)
+    _AT_WORK.append(snapshot_id)
+    try:
+        with forwarding(reporter, order.log_level):
+            return asyncio.run(_while_wanted(attempt.make(), reporter.flush, partial(_is_wanted, worker, key)))
+    finally:
+        _AT_WORK.remove(snapshot_id)
+
+
+async def settle(snapshot_id: str, within_s: float) -> None:
+    """Wait until no attempt of a run is at work in this process, but not for long."""
+    for _ in range(int(within_s / 0.05)):
+        if snapshot_id not in _AT_WORK:
+            return
+        await asyncio.sleep(0.05)
+
+
+def _is_wanted(worker: "Worker", key: Any) -> bool:
+    """Whether the scheduler still waits for a task: it may have given it to another, or nobody waits any more.
+
+    Dask can't stop a thread, and so forgets it instead (`distributed.worker_state_machine`, state `cancelled`).
+    """
+    known = worker.state.tasks.get(key)
+    return worker.status.name in ("running", "paused") and known is not None and known.state != "cancelled"
+
+
+async def _while_wanted(
+    work: Coroutine[Any, Any, Result], flush: Callable[[], None], is_wanted: Callable[[], bool]
+) -> Result:
+    attempt = asyncio.create_task(work)
+    while not attempt.done():
+        await asyncio.wait({attempt}, timeout=_REPORT_EVERY_S)
+        flush()
+        if not is_wanted():
+            attempt.cancel()
+    return attempt.result()
+
+
+@dataclass(frozen=True)
+class _Attempt:
+    """One attempt at an organization; another one may be under way elsewhere."""
+
+    order: Order
+    organization: Organization
+    settings: Settings
+    rate_per_s: float | None
+    reporter: Reporter
+    place: str
+
+    async def make(self) -> Result:
+        with ExitStack() as stack:
+            return await self._make(stack)
+
+    async def _make(self, stack: ExitStack) -> Result:
+        clock = Clock()
+        try:
+            draft = self._open()
+            tokens = self._tokens(clock)
+            scope = self.order.scope_here()
+            scope = replace(scope, retry_failed=stack.enter_context(staged(scope.retry_failed)))
+            await in_thread(draft.recall_requests, self.organization.org_id)
+        except (AuditError, OSError) as unable:
+            return Result(error=unable)
+        async with connect_as(self.settings, tokens, clock) as client:
+            self._prepare(client, clock)
+            if self.settings.pace.max_rate:
+                await clock.sleep(_REST_S)
+            one = OrganizationRun(
+                self.organization, client, draft, self.settings, scope, progress=self.reporter, clock=clock
+            )
+            error: AuditError | OSError | None = None
+            try:
+                await one.run()
+            except (AuditError, OSError) as stopped:
+                error = stopped
+            takes = draft.takes.chosen(self.organization.org_id)
+            counts = draft.requests | {draft.takes.writer: requests_of(client)}
+            return Result(takes, counts, client.pace.settled_per_s, error)
+
+    def _open(self) -> Draft:
+        output = self.settings.output.folder
+        if self.order.version != __version__:
+            raise UsageError(
+                f"{self.place} has webex-audit {__version__}, and the driver {self.order.version}: install the same"
+            )
+        draft = open_draft(output / self.order.journal.snapshot_id)
+        if draft is None or draft.journal != self.order.journal:
+            raise UsageError(
+                f"{self.place} does not see the run in {output}: use a shared folder or an object store as output"
+            )
+        return draft
+
+    def _tokens(self, clock: Clock) -> TokenSource:
+        """The tokens of this machine: a command comes from its own configuration, all else as the driver has it."""
+        settings = self.settings.webex
+        try:
+            if self.order.has_token_command:
+                command = load(None, os.environ, {}).webex.token_command
+                settings = msgspec.structs.replace(settings, token_command=command)
+            return find_tokens(settings, os.environ, clock, file_is_flag=self.order.token_file_is_flag)
+        except UsageError as error:
+            raise UsageError(f"{self.place}: {error} (each worker reads the token itself: docs/cluster.md)") from None
+
+    def _prepare(self, client: Client, clock: Clock) -> None:
+        client.on_pause = partial(tell_pause, self.organization)
+        if self.order.deadline_at:
+            client.deadline_at_s = clock.monotonic_s() + (self.order.deadline_at - clock.now()).total_seconds()
+        if self.rate_per_s:
+            client.pace.start_from(self.rate_per_s)

@@ -1,0 +1,89 @@
+"""A worker that can't do its part says so, and what to do; nothing that travels to it is secret."""
+
+import asyncio
+import pickle
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from audit.cluster.order import Order, Result, travelling
+from audit.cluster.report import Reporter
+from audit.cluster.worker import _Attempt, _while_wanted
+from audit.config import Settings
+from audit.organizations import Organization
+from audit.scope import scope_of
+from audit.simulator.app import ADMIN_TOKEN
+from audit.simulator.organization import Organization as Simulated
+from audit.snapshot.draft import create
+
+MakeSettings = Callable[..., Settings]
+ONE = Organization(Simulated(1).org_id, is_own=False)
+
+
+@pytest.fixture
+def order(settings: MakeSettings, tmp_path: Path) -> Order:
+    given = settings("http://127.0.0.1:1/v1", webex__token_command=f"echo {ADMIN_TOKEN}", output__path=str(tmp_path))
+    draft = create(tmp_path, datetime(2026, 11, 22, tzinfo=UTC), {})
+    scope = replace(scope_of(given), datasets=())
+    return Order(draft.journal, travelling(given), scope, ("push_to_talk",), None, True, False, None, 20)
+
+
+def attempt(order: Order) -> Result:
+    reporter = Reporter(ONE.org_id, lambda _: None)
+    made = _Attempt(order, ONE, order.settings_for(None, 1), None, reporter, "worker tcp://host:1 (host)")
+    return asyncio.run(made.make())
+
+
+def test_a_worker_that_does_not_see_the_output_says_so(order: Order, tmp_path: Path) -> None:
+    (tmp_path / order.journal.snapshot_id / "run.json").unlink()
+    told = f"worker tcp://host:1 (host) does not see the run in {tmp_path}: use a shared folder or an object store"
+    assert str(attempt(order).error).startswith(told)
+
+
+def test_a_worker_that_sees_another_run_at_this_place_says_so(order: Order) -> None:
+    other = replace(order, journal=type(order.journal)(order.journal.snapshot_id, order.journal.started_at, {"x": 1}))
+    assert "does not see the run" in str(attempt(other).error)
+
+
+def test_a_worker_of_another_version_says_so(order: Order) -> None:
+    assert "and the driver 0.0.1: install the same" in str(attempt(replace(order, version="0.0.1")).error)
+
+
+def test_a_worker_without_the_command_that_gives_tokens_says_so(order: Order) -> None:
+    told = str(attempt(order).error)
+    assert told.startswith("worker tcp://host:1 (host): no access token: set WEBEX_ACCESS_TOKEN")
+
+
+def test_a_worker_has_a_command_of_its_own(order: Order, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WEBEX_AUDIT_WEBEX_TOKEN_COMMAND", "echo token")
+    monkeypatch.setenv("WEBEX_AUDIT_RETRY_ATTEMPTS", "1")
+    order = replace(order, settings=replace_retry(order.settings))
+    # It comes as far as the API, which is not there.
+    assert "does not answer" in str(attempt(order).error)
+
+
+def replace_retry(settings: Settings) -> Settings:
+    return Settings(webex=settings.webex, output=settings.output, retry=type(settings.retry)(attempts=1))
+
+
+def test_what_travels_holds_no_secret(order: Order) -> None:
+    travelled = pickle.dumps(order)
+    assert ADMIN_TOKEN.encode() not in travelled
+    assert pickle.loads(travelled) == order
+
+
+def test_an_attempt_that_nobody_waits_for_ends_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("audit.cluster.worker._REPORT_EVERY_S", 0.01)
+    flushed: list[Any] = []
+
+    async def forever() -> Result:
+        await asyncio.Event().wait()
+        return Result()
+
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(_while_wanted(forever(), lambda: flushed.append(1), lambda: len(flushed) < 3))
+    assert len(flushed) >= 3

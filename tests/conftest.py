@@ -219,6 +219,8 @@ def webex_audit(capfd: pytest.CaptureFixture[str]) -> Callable[..., Result]:
         set_up_logging("text", "normal")
         code = process.execute(cli, [str(argument) for argument in arguments])
         captured = capfd.readouterr()
+        # What --quiet silenced, a later test may want to see.
+        set_up_logging("text", "normal")
         return Result(code, captured.out, captured.err)
 
     return webex_audit

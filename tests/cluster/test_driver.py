@@ -377,7 +377,8 @@ def driver(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
             *arguments,
         ]
         pipes: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        environment = os.environ | {"WEBEX_ACCESS_TOKEN": ADMIN_TOKEN}
+        # What a killed one leaves behind goes with the test.
+        environment = os.environ | {"WEBEX_ACCESS_TOKEN": ADMIN_TOKEN, "TMPDIR": str(tmp_path)}
         started.append(
             subprocess.Popen(command, text=True, cwd=tmp_path, env=environment, start_new_session=True, **pipes)
         )

@@ -1,46 +1,33 @@
 """When a request may start: the gate that all requests of a (token, organization) pass.
 
-`rate` decides how many a second; the gate spaces them by aiolimiter, and closes for all while the
-API asks for a pause. What several paces have in common, requests at once and a second, is a `Ceiling`.
+`rate` decides how many a second; the gate spaces them, and closes for all while the API asks
+for a pause. What several paces have in common, requests at once and a second, is a `Ceiling`.
 """
 
 import asyncio
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-
-from aiolimiter import AsyncLimiter
 
 from audit.clock import Clock
 from audit.webex.rate import START_PER_S, AdaptiveRate
 
 #: A timer wakes up to a millisecond late: so much lateness may be caught up, and no more.
 _SLACK_S = 0.01
-_LEAST_CAPACITY_S = 10.0
 
 
 class _Spacing:
     """Lets one after the other pass, at a rate that may change; time in which nobody came is no credit."""
 
-    def __init__(self, ceiling_per_s: float) -> None:
-        # A bucket of seconds that leaks a second a second: a request at r/s costs 1/r of them.
-        self._capacity_s = max(_LEAST_CAPACITY_S, 2 / ceiling_per_s)
-        self._limiter = AsyncLimiter(self._capacity_s, self._capacity_s)
+    def __init__(self) -> None:
+        self._last_s = -math.inf
 
-    async def wait(self, rate_per_s: float) -> None:
-        cost_s = min(1 / rate_per_s, self._capacity_s)
-        await self._forget_idle_time(cost_s)
-        await self._limiter.acquire(cost_s)
-
-    async def _forget_idle_time(self, cost_s: float) -> None:
-        """Use up what has leaked while nothing was sent, but for the slack."""
-        spare_s = cost_s + 0.9 * _SLACK_S
-        unused_s = self._capacity_s / 2
-        while unused_s > _SLACK_S / 20:
-            if self._limiter.has_capacity(unused_s + spare_s):
-                await self._limiter.acquire(unused_s)
-            else:
-                unused_s /= 2
+    async def wait(self, clock: Clock, rate_of: Callable[[float], float]) -> float:
+        """Wait for one's turn, at the rate that is told for each time; returns the time on the clock."""
+        while (wait_s := self._last_s + 1 / rate_of(now_s := clock.monotonic_s()) - now_s) > 0:
+            await clock.sleep(wait_s)
+        self._last_s = max(now_s + wait_s, now_s - _SLACK_S)
+        return now_s
 
 
 class Ceiling:
@@ -58,7 +45,8 @@ class Ceiling:
         self._slots = asyncio.Semaphore(concurrency)
         self._turn = asyncio.Lock()
         self._rate_per_s = math.inf if max_rate_per_s is None else max_rate_per_s * (1 - _SLACK_S)
-        self._spacing = _Spacing(self._rate_per_s)
+        self._clock = Clock()
+        self._spacing = _Spacing()
 
     @property
     def share(self) -> int:
@@ -80,7 +68,7 @@ class Ceiling:
         try:
             if self.max_rate_per_s is not None:
                 async with self._turn:
-                    await self._spacing.wait(self._rate_per_s)
+                    await self._spacing.wait(self._clock, lambda _: self._rate_per_s)
         except BaseException:
             self._slots.release()
             raise
@@ -112,7 +100,7 @@ class Pace:
         # What is caught up comes on top of the rate, so that the rate must leave room for it.
         self._ceiling_per_s = math.inf if max_rate_per_s is None else max_rate_per_s * (1 - _SLACK_S)
         self._rate = self._make_rate(None)
-        self._spacing = _Spacing(self._ceiling_per_s)
+        self._spacing = _Spacing()
         self._turn = asyncio.Lock()
         self._left = asyncio.Event()
         #: On the clock: when the last pause ends.
@@ -155,15 +143,16 @@ class Pace:
             while True:
                 while (pause_s := self.pause_s) > 0:
                     await self._clock.sleep(pause_s)
-                await self._spacing.wait(self.rate_per_s)
+                await self._spacing.wait(self._clock, self._rate.rate_per_s)
                 if self._ceiling:
                     while self.in_flight >= self._ceiling.share:
                         self._left.clear()
                         await self._left.wait()
                     await self._ceiling.enter()
-                if self.pause_s <= 0:
+                now_s = self._clock.monotonic_s()
+                if self.resume_at_s <= now_s:
                     self.in_flight += 1
-                    return self._clock.monotonic_s()
+                    return now_s
                 if self._ceiling:
                     self._ceiling.leave()
 

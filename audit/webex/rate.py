@@ -14,7 +14,7 @@ is known, a window bears it. `benchmarks/pace.py` measures it against both kinds
 """
 
 import math
-from collections import deque
+from bisect import bisect_right
 from enum import StrEnum
 
 #: Doubling time of the start, and the rate that it starts from where none is remembered.
@@ -77,7 +77,8 @@ class AdaptiveRate:
         self._ceiling_per_s = ceiling_per_s
         self._share = share
         self._start_per_s = start_per_s
-        self._successes: deque[float] = deque()
+        #: Times of the latest, and of some that are too old to count.
+        self._successes: list[float] = []
         self._measured_since_s = self._began_s = now_s
         self._measured_successes = 0
         self._cut_at_s = -math.inf
@@ -107,8 +108,9 @@ class AdaptiveRate:
         """Count a request that the limit let through."""
         self._successes.append(now_s)
         self._measured_successes += 1
-        while self._successes[0] < now_s - 2 * _RECENT_S:
-            self._successes.popleft()
+        half = len(self._successes) // 2
+        if self._successes[half] < now_s - 2 * _RECENT_S:
+            del self._successes[:half]
 
     def on_throttled(self, now_s: float, sent_at_s: float, retry_after_s: float) -> None:
         """Cut the rate, once for each episode: throttles of requests sent before the cut do not count.
@@ -166,11 +168,7 @@ class AdaptiveRate:
             self._began_s, self._hold_s, self._flat_s = now_s - _RECOVERY_S, 0.0, 0.0
 
     def _recent_per_s(self, now_s: float, window_s: float) -> float:
-        count = 0
-        for at_s in reversed(self._successes):
-            if at_s <= now_s - window_s:
-                break
-            count += 1
+        count = len(self._successes) - bisect_right(self._successes, now_s - window_s)
         return max(count / window_s, 0.5)
 
     def _measure(self, now_s: float, sent_at_s: float, average_per_s: float, retry_after_s: float) -> None:

@@ -27,7 +27,7 @@ from audit.reading import Reader, Reading, unasked
 from audit.snapshot.coverage import COVERAGE, COVERAGE_SCHEMA
 from audit.snapshot.inventory import Inventory
 from audit.watch import Watch
-from audit.webex.client import Answer, Client
+from audit.webex.client import Client
 from audit.webex.errors import ScopeError, UnansweredError
 
 log = logging.getLogger(__name__)
@@ -187,10 +187,7 @@ def _finish(dataset: Dataset, org_id: str, batch: Batch, write_part: WritePart) 
     defects = {answered[position]: defect for position, defect in answers.defects.items()}
     kept = [places[answered[position]] for position in answers.positions]
     tables = dataset.flatten(_subject(org_id, batch.inventory, kept), answers.table)
-    rows = [_coverage_row(dataset.name, org_id, batch.entities[position], reading) for position, reading in places]
-    for index, defect in defects.items():
-        rows[index] |= {"outcome": Outcome.INVALID_RESPONSE, "error_message": defect}
-    tables[COVERAGE] = pa.Table.from_pylist(rows, schema=COVERAGE_SCHEMA)
+    tables[COVERAGE] = _coverage(dataset.name, _subject(org_id, batch.inventory, places), places, defects)
     if batch.earlier:
         tables = {name: _merged(table, batch.earlier[name]) for name, table in tables.items()}
     write_part(batch.index, tables, dict(answers.unknown_fields))
@@ -212,21 +209,21 @@ def _merged(asked: pa.Table, kept: pa.Table) -> pa.Table:
     return both.take(pc.sort_indices(both["entity_id"]))
 
 
-def _coverage_row(dataset: str, org_id: str, entity: Entity, reading: Reading) -> dict[str, object]:
-    answer: Answer = reading.answer
-    return {
-        "org_id": org_id,
-        "dataset": dataset,
-        "entity_type": entity.entity_type,
-        "entity_id": entity.entity_id,
-        "entity_name": entity.entity_name,
-        "location_id": entity.location_id,
-        "location_name": entity.location_name,
-        "site_url": reading.site_url,
-        "outcome": answer.outcome,
-        "http_status": answer.status,
-        "error_message": answer.message,
-        "tracking_id": answer.tracking_id,
-        "attempts": answer.attempts,
-        "fetched_at": answer.fetched_at,
+def _coverage(dataset: str, subject: pa.Table, places: list[tuple[int, Reading]], defects: dict[int, str]) -> pa.Table:
+    """What became of each reading; an answer with a defect, by its place, is `invalid_response`."""
+    answers = [reading.answer for _, reading in places]
+    outcomes = [Outcome.INVALID_RESPONSE if place in defects else each.outcome for place, each in enumerate(answers)]
+    told = {
+        "dataset": [dataset] * len(answers),
+        "outcome": [outcome.value for outcome in outcomes],
+        "http_status": [answer.status for answer in answers],
+        "error_message": [defects.get(place, answer.message) for place, answer in enumerate(answers)],
+        "tracking_id": [answer.tracking_id for answer in answers],
+        "attempts": [answer.attempts for answer in answers],
+        "fetched_at": [answer.fetched_at for answer in answers],
     }
+    columns = [
+        pa.array(told[field.name], field.type) if field.name in told else subject[field.name]
+        for field in COVERAGE_SCHEMA
+    ]
+    return pa.table(columns, schema=COVERAGE_SCHEMA)

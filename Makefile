@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip --disable-pip-version-check --quiet
 
-.PHONY: demo test check format docs bench-pace bench-scale lock clean
+.PHONY: demo test check format docs bench bench-pace bench-scale lock clean
 
 demo: $(VENV)/run
 	$(BIN)/webex-audit demo
@@ -29,6 +29,10 @@ docs: $(VENV)/dev
 	$(BIN)/python docs/checks.py
 	$(BIN)/python docs/reading.py
 
+# A whole run beside what one would use instead; benchmarks/results.md has the figures. Uses nginx where it is.
+bench: $(VENV)-bench/run
+	$(VENV)-bench/bin/python benchmarks/speed.py
+
 # Real time over real HTTP: 32 minutes; docs/pace.md has the figures.
 bench-pace: $(VENV)/dev
 	$(BIN)/python benchmarks/pace.py
@@ -46,7 +50,7 @@ lock: $(VENV)/run
 	  --constraint requirements/dev.txt --extra review --group build -o requirements/run.txt pyproject.toml
 
 clean:
-	rm -rf $(VENV) webex-audit-demo .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(VENV)-bench webex-audit-demo .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 
 $(VENV)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -61,4 +65,11 @@ $(VENV)/run: requirements/run.txt pyproject.toml | $(VENV)/python
 
 $(VENV)/dev: requirements/dev.txt $(VENV)/run
 	$(PIP) install --require-hashes -r requirements/dev.txt
+	@touch $@
+
+$(VENV)-bench/run: benchmarks/requirements.txt requirements/run.txt pyproject.toml | $(VENV)/python
+	$(PYTHON) -m venv $(VENV)-bench
+	$(VENV)-bench/bin/pip --disable-pip-version-check --quiet install --require-hashes -r requirements/run.txt
+	$(VENV)-bench/bin/pip --disable-pip-version-check --quiet install --no-deps --no-build-isolation --editable .
+	$(VENV)-bench/bin/pip --disable-pip-version-check --quiet install -r benchmarks/requirements.txt
 	@touch $@

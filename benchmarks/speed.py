@@ -1,0 +1,191 @@
+"""How fast a whole audit is, beside what one would use instead, on the same served organization.
+
+    python benchmarks/speed.py [--workspaces 20000] [--slow-workspaces 2000] [--rounds 3] [--own-server]
+
+Each contestant is a process of its own, measured from its start to its end: wall time, reads of settings a
+second, peak memory and CPU seconds. Rounds are interleaved, so that a busy machine is busy for all of
+them; shown are medians. dlt reads fewer workspaces, as its rate hardly depends on how many. The result
+is printed and written to `benchmarks/results.md`.
+"""
+
+import argparse
+import importlib.metadata
+import importlib.util
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from time import perf_counter
+
+import served
+
+HERE = Path(__file__).parent
+PACKAGES = ("aiohttp", "dlt", "msgspec", "pyarrow", "uvloop", "wxc-sdk")
+#: Reads of settings a second, as a share of another contestant's.
+GOALS = {"bare": 0.75, "wxc": 4.0, "dlt": 25.0}
+
+
+@dataclass
+class Contestant:
+    """A program, and what its runs took.
+
+    Attributes:
+        title: what it is.
+        needs: the package without which it is left out.
+        command: what follows `python`, given the base URL, the file of ids and an empty folder.
+        is_slow: it reads fewer workspaces.
+    """
+
+    title: str
+    needs: str
+    command: Callable[[str, str, str], list[str]]
+    is_slow: bool = False
+    walls_s: list[float] = field(default_factory=list)
+    cpus_s: list[float] = field(default_factory=list)
+    peaks_mib: list[float] = field(default_factory=list)
+    loops_s: list[float] = field(default_factory=list)
+
+    def run(self, base_url: str, ids_file: Path) -> None:
+        """Run it once, and keep what it took."""
+        with tempfile.TemporaryDirectory() as output, tempfile.TemporaryFile() as said:
+            command = [sys.executable, *self.command(base_url, str(ids_file), output)]
+            began_s = perf_counter()
+            process = subprocess.Popen(command, stdout=said, stderr=subprocess.DEVNULL, env=_environment(output))
+            _, status, usage = os.wait4(process.pid, 0)
+            self.walls_s.append(perf_counter() - began_s)
+            process.returncode = os.waitstatus_to_exitcode(status)
+            if process.returncode:
+                raise RuntimeError(f"{self.title} ended with {process.returncode}")
+            said.seek(0)
+            if self.title.startswith("bare"):
+                self.loops_s.append(float(said.read()))
+        self.cpus_s.append(usage.ru_utime + usage.ru_stime)
+        self.peaks_mib.append(usage.ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10))
+
+
+def _environment(home: str) -> dict[str, str]:
+    """Nothing of whoever runs this, and a pace that begins where an API without a limit would lead it."""
+    kept = {name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR") if name in os.environ}
+    own = {"WEBEX_ACCESS_TOKEN": "bench-token-bench-token", "WEBEX_AUDIT_PACE_START_RATE": "10000"}
+    return kept | own | {"HOME": home, "RUNTIME__DLTHUB_TELEMETRY": "false"}
+
+
+def _script(name: str) -> str:
+    return str(HERE / "contestants" / name)
+
+
+def contestants() -> dict[str, Contestant]:
+    """All of them, by a short name."""
+    return {
+        "bare": Contestant(
+            "bare aiohttp loop", "aiohttp", lambda url, ids, _: [_script("bare.py"), url, ids, "asyncio"]
+        ),
+        "uvloop": Contestant(
+            "bare aiohttp loop on uvloop", "uvloop", lambda url, ids, _: [_script("bare.py"), url, ids, "uvloop"]
+        ),
+        "ours": Contestant(
+            "**webex-audit run**, Parquet and CSV",
+            "audit",
+            lambda url, _, output: ["-m", "audit", "run", "--base-url", url, "--output", f"{output}/out", "--quiet"],
+        ),
+        "wxc": Contestant(
+            "wxc-sdk, asyncio, and pyarrow",
+            "wxc_sdk",
+            lambda url, _, output: [_script("with_wxc_sdk.py"), url, output],
+        ),
+        "dlt": Contestant(
+            "dlt, rest_api to Parquet",
+            "dlt",
+            lambda url, _, output: [_script("with_dlt.py"), url, output],
+            is_slow=True,
+        ),
+    }
+
+
+def table(found: dict[str, Contestant], counts: dict[bool, int]) -> list[str]:
+    """What was measured, as lines of Markdown."""
+    median = statistics.median
+    rates = {name: counts[each.is_slow] / median(each.walls_s) for name, each in found.items()}
+    lines = [
+        "| contestant | workspaces | wall s | reads/s | of the bare loop | peak MiB | CPU s |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for name, each in found.items():
+        cells = [each.title, f"{counts[each.is_slow]:,}", f"{median(each.walls_s):.2f}", f"{rates[name]:,.0f}"]
+        cells += [f"{rates[name] / rates['bare']:.2f}", f"{median(each.peaks_mib):.0f}", f"{median(each.cpus_s):.2f}"]
+        lines.append(f"| {' | '.join(cells)} |")
+    lines += ["", "| webex-audit run, reads/s | goal | measured |", "| --- | --- | --- |"]
+    for name, goal in GOALS.items():
+        if name in found:
+            lines.append(f"| × {found[name].title} | ≥ {goal:g} | {rates['ours'] / rates[name]:.2f} |")
+    loop_rate = counts[False] / median(found["bare"].loops_s)
+    lines.append(f"| × the same loop, the start of its process left out | | {rates['ours'] / loop_rate:.2f} |")
+    return lines
+
+
+def machine() -> list[str]:
+    """What it was measured on."""
+    with_versions = [
+        f"{name} {importlib.metadata.version(name)}"
+        for name in PACKAGES
+        if importlib.util.find_spec(name.replace("-", "_"))
+    ]
+    cpu = platform.processor()
+    if (info := Path("/proc/cpuinfo")).exists():
+        cpu = next((line.split(":")[1].strip() for line in info.read_text().splitlines() if "model name" in line), cpu)
+    memory_gib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    return [
+        f"- machine: {os.cpu_count()} cores ({cpu}), {memory_gib:.0f} GiB, {platform.system()} {platform.machine()}",
+        f"- Python {platform.python_version()}; {', '.join(with_versions)}",
+    ]
+
+
+def main() -> None:
+    """Measure, print, and write the results."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--workspaces", type=int, default=20_000)
+    parser.add_argument("--slow-workspaces", type=int, default=2_000)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--own-server", action="store_true", help="do not use nginx")
+    options = parser.parse_args()
+    counts = {False: options.workspaces, True: options.slow_workspaces}
+    found = {name: each for name, each in contestants().items() if importlib.util.find_spec(each.needs)}
+    with ExitStack() as stack:
+        places: dict[bool, tuple[str, Path]] = {}
+        for is_slow, count in counts.items():
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            rows = served.render(folder, count)
+            (folder / "ids").write_text("\n".join(served.workspace_ids(count)))
+            url, server = stack.enter_context(served.serve(folder, count, by_nginx=not options.own_server))
+            places[is_slow] = (url, folder / "ids")
+            print(f"{count} workspaces, {rows / count:.1f} rows of members each, served by {server}", flush=True)
+        for number in range(options.rounds):
+            for each in found.values():
+                each.run(*places[each.is_slow])
+                print(f"round {number + 1}: {each.title}: {each.walls_s[-1]:.2f} s", flush=True)
+    left_out = [each.title for name, each in contestants().items() if name not in found]
+    lines = [
+        "# Speed",
+        f"`python benchmarks/speed.py{''.join(f' {word}' for word in sys.argv[1:])}` (`make bench`), ",
+        f"{datetime.now(UTC):%Y-%m-%d}: medians of {options.rounds} interleaved rounds, each process from its start to",
+        f"its end. The organization has {rows / count:.0f} rows of members a workspace and no rate limit; {server} on",
+        "the same machine serves it.",
+        "",
+        *machine(),
+        *(f"- left out, as not installed: {title}" for title in left_out),
+        "",
+        *table(found, counts),
+    ]
+    print("\n".join(lines))
+    (HERE / "results.md").write_text("\n".join(lines) + "\n", "utf-8")
+
+
+if __name__ == "__main__":
+    main()

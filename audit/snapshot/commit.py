@@ -1,11 +1,11 @@
 """From parts to a snapshot: few large files, flushed to the disk, and the manifest last."""
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import chain, zip_longest
+from itertools import chain, repeat, zip_longest
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -200,16 +200,16 @@ def write_table(
     rows = 0
     files: list[FileEntry] = []
     of_all: dict[str, str] = {"csv": f"{name}.csv"} if "csv" in formats and not csv_per_org else {}
-    with _tables(folder, of_all, schema) as written:
+    with ThreadPoolExecutor(3, thread_name_prefix="writers") as pool, _tables(folder, of_all, schema) as written:
         for org_id, tables in orgs:
             of_org = {"parquet": f"{name}/org_id={org_id}/00000.parquet", "csv": f"org_id={org_id}/{name}.csv"}
             wanted: dict[str, str] = {kind: path for kind, path in of_org.items() if kind in formats - of_all.keys()}
             with _tables(folder, wanted, schema) as written_of_org:
                 for rows_of_part in tables:
-                    digest.update(rows_of_part)
                     rows += rows_of_part.num_rows
-                    for each in (*written_of_org, *written):
-                        each.write(rows_of_part)
+                    # Side by side, as none of them holds the interpreter while it works.
+                    writes = [digest.update, *(each.write for each in (*written_of_org, *written))]
+                    deque(pool.map(lambda write, rows: write(rows), writes, repeat(rows_of_part)), maxlen=0)
             files += [each.entry() for each in written_of_org]
     files += [each.entry() for each in written]
     sync_dir(folder)

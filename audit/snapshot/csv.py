@@ -7,7 +7,7 @@ from pyarrow.csv import WriteOptions
 #: Every text is quoted and a null is not, so that the two can be told apart.
 CSV_OPTIONS = WriteOptions(quoting_style="needed")
 
-_FORMULA = r"^[=+\-@\t\r]"
+_FORMULA_BEGINS = pa.array([b"=", b"+", b"-", b"@", b"\t", b"\r"])
 _PHONE_NUMBER = r"^\+[0-9]+( [0-9]+)*$"
 
 
@@ -20,9 +20,10 @@ def without_formulas(table: pa.Table) -> pa.Table:
     for index, field in enumerate(table.schema):
         if pa.types.is_string(field.type):
             column = table.column(index)
-            is_formula = pc.and_not(
-                pc.match_substring_regex(column, _FORMULA), pc.match_substring_regex(column, _PHONE_NUMBER)
-            )
+            may_be = pc.is_in(pc.binary_slice(column.cast(pa.binary()), 0, 1), _FORMULA_BEGINS)
+            if not pc.any(may_be).as_py():
+                continue
+            is_formula = pc.and_not(may_be, pc.match_substring_regex(column, _PHONE_NUMBER))
             if pc.any(is_formula).as_py():
                 guarded = pc.binary_join_element_wise("'", column, "")
                 table = table.set_column(index, field, pc.if_else(is_formula, guarded, column))

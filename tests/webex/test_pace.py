@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 from conftest import run_virtually
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from audit.clock import Clock
 from audit.webex.pace import Ceiling, Pace
@@ -39,6 +41,34 @@ def test_no_second_sees_more_requests_than_the_ceiling(rate_per_s: float) -> Non
     gaps = [later - earlier for earlier, later in zip(begun, begun[window:], strict=False)]
     assert min(gaps) >= window / max(rate_per_s, 1) - 1e-6
     assert begun[-1] - begun[0] == pytest.approx((count - 1) / rate_per_s, rel=0.03)
+
+
+@settings(max_examples=30)
+@given(
+    st.integers(1, 10_000),
+    st.lists(st.tuples(st.integers(1, 40), st.floats(0, 3), st.floats(0, 0.05)), min_size=1, max_size=6),
+)
+def test_no_second_sees_more_whenever_requests_come_and_however_late_timers_are(
+    rate_per_s: int, crowds: list[tuple[int, float, float]]
+) -> None:
+    async def main() -> list[float]:
+        ceiling = Ceiling(1000, rate_per_s)
+        paces = [Pace(Clock(), ceiling, start_per_s=1e6) for _ in range(2)]
+        loop: Any = asyncio.get_running_loop()
+        begun: list[float] = []
+        for size, idle_s, late_s in crowds:
+
+            def be_late(nth: int, late_s: float = late_s) -> None:
+                loop.now_s += late_s * (nth % 7 == 0)
+
+            found = await asyncio.gather(*(starts(pace, size, be_late) for pace in paces))
+            begun += [each for of_pace in found for each in of_pace]
+            await asyncio.sleep(idle_s)
+        return sorted(begun)
+
+    begun = run_virtually(main())
+    gaps = [later - earlier for earlier, later in zip(begun, begun[rate_per_s:], strict=False)]
+    assert all(gap >= 1 - 1e-6 for gap in gaps)
 
 
 def test_time_in_which_nothing_was_sent_is_no_credit() -> None:

@@ -45,7 +45,7 @@ class Result(NamedTuple):
 def served(workspaces: int) -> Iterator[str]:
     """The base URL of an organization of so many workspaces."""
     command = [sys.executable, str(HERE / "rendered.py"), str(workspaces)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:  # noqa: S603
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout  # noqa: S101
         yield server.stdout.readline().strip()
         server.communicate()
@@ -62,7 +62,7 @@ def measure(workspaces: int, folder: Path) -> Result:
     with served(workspaces) as url:
         command = [sys.executable, "-m", "audit", "run", "--base-url", url, "--output", str(folder / "out"), "--quiet"]
         began_s = time.monotonic()
-        child = subprocess.Popen(command, env=os.environ | given, cwd=folder)  # noqa: S603
+        child = subprocess.Popen(command, env=os.environ | given, cwd=folder)
         _, status, used = os.wait4(child.pid, 0)
         seconds = time.monotonic() - began_s
     child.returncode = os.waitstatus_to_exitcode(status)

@@ -1,13 +1,16 @@
 """When a request may start: the gate that all requests of a (token, organization) pass.
 
 `rate` decides how many a second; the gate spaces them, and closes for all while the API asks
-for a pause. What several paces have in common, requests at once and a second, is a `Ceiling`.
+for a pause. What several paces have in common, requests at once and a second, is a `Ceiling`: its
+rate never changes, so that aiolimiter keeps it.
 """
 
 import asyncio
 import math
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+
+from aiolimiter import AsyncLimiter
 
 from audit.clock import Clock
 from audit.webex.rate import START_PER_S, AdaptiveRate
@@ -30,6 +33,12 @@ class _Spacing:
         return now_s
 
 
+def _limiter(rate_per_s: float) -> AsyncLimiter:
+    """Lets so many start in any second: what comes at once, by the slack, is taken off the rate."""
+    at_once = max(1.0, rate_per_s * _SLACK_S)
+    return AsyncLimiter(at_once, at_once / (rate_per_s * (1 - _SLACK_S)))
+
+
 class Ceiling:
     """What all paces of a run stay below together.
 
@@ -43,10 +52,7 @@ class Ceiling:
         self._concurrency = concurrency
         self._at_work = 0
         self._slots = asyncio.Semaphore(concurrency)
-        self._turn = asyncio.Lock()
-        self._rate_per_s = math.inf if max_rate_per_s is None else max_rate_per_s * (1 - _SLACK_S)
-        self._clock = Clock()
-        self._spacing = _Spacing()
+        self._limiter = None if max_rate_per_s is None else _limiter(max_rate_per_s)
 
     @property
     def share(self) -> int:
@@ -66,9 +72,8 @@ class Ceiling:
         """Wait until a request may start; each call is followed by one of `leave`."""
         await self._slots.acquire()
         try:
-            if self.max_rate_per_s is not None:
-                async with self._turn:
-                    await self._spacing.wait(self._clock, lambda _: self._rate_per_s)
+            if self._limiter:
+                await self._limiter.acquire()
         except BaseException:
             self._slots.release()
             raise

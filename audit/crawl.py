@@ -10,7 +10,6 @@ import logging
 import math
 from collections.abc import Callable, Collection
 from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import closing
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -26,6 +25,7 @@ from audit.progress import Progress
 from audit.reading import Reader, Reading, unasked
 from audit.snapshot.coverage import COVERAGE, COVERAGE_SCHEMA
 from audit.snapshot.inventory import Inventory
+from audit.threads import in_thread
 from audit.watch import Watch
 from audit.webex.client import Client
 from audit.webex.errors import ScopeError, UnansweredError
@@ -106,17 +106,21 @@ async def crawl(
                     )
 
     batches = read_batches(inventory.batches(done), earlier)
-    with closing(batches), ThreadPoolExecutor(1, thread_name_prefix="parts") as executor:
-        feed = Feed(batches, executor)
-        try:
-            async with asyncio.TaskGroup() as group:
-                watchdog = group.create_task(_watch_for_stall(client, stall_s, clock))
-                async with asyncio.TaskGroup() as workers:
-                    for _ in range(min(concurrency, inventory.num_rows)):
-                        workers.create_task(crawl_next(feed, executor))
-                watchdog.cancel()
-        except BaseExceptionGroup as failures:
-            raise _first(failures) from None
+    executor = ThreadPoolExecutor(1, thread_name_prefix="parts")
+    feed = Feed(batches, executor)
+    try:
+        async with asyncio.TaskGroup() as group:
+            watchdog = group.create_task(_watch_for_stall(client, stall_s, clock))
+            async with asyncio.TaskGroup() as workers:
+                for _ in range(min(concurrency, inventory.num_rows)):
+                    workers.create_task(crawl_next(feed, executor))
+            watchdog.cancel()
+    except BaseExceptionGroup as failures:
+        raise _first(failures) from None
+    finally:
+        # A part that is being written is written to its end.
+        executor.submit(batches.close)
+        await in_thread(executor.shutdown)
     watch.on_end()
     return watch.refused
 

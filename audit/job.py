@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime
 from functools import partial
@@ -25,7 +25,7 @@ from audit.snapshot.manifest import Requests, Seal
 from audit.snapshot.reader import Snapshot
 from audit.storage.faults import StorageError, fault_of, unwritable
 from audit.storage.place import make_dir
-from audit.threads import in_thread
+from audit.threads import in_thread, to_the_end
 from audit.webex.client import Client
 from audit.webex.tokens import TokenSource
 
@@ -98,7 +98,7 @@ async def _run_alone(
             client.on_pause = partial(_tell_pause, client, progress)
             async with deadline(settings, client, clock):
                 organizations = await find_organizations(client, scope)
-                _check_resumed(draft, scope, organizations)
+                _check_resumed(draft, await in_thread(draft.organizations), scope, organizations)
                 runs = [
                     OrganizationRun(each, own, draft, settings, scope, progress=progress, clock=clock)
                     for each, own in zip(organizations, clients_of(client, organizations), strict=True)
@@ -160,9 +160,9 @@ def _leave(draft: Draft) -> None:
         draft.discard()
 
 
-def _check_resumed(draft: Draft, scope: RunScope, organizations: list[Organization]) -> None:
-    others = draft.organizations() - {each.org_id for each in organizations}
-    if others and scope.organizations == "all" and len(others) < len(draft.organizations()):
+def _check_resumed(draft: Draft, begun: set[str], scope: RunScope, organizations: list[Organization]) -> None:
+    others = begun - {each.org_id for each in organizations}
+    if others and scope.organizations == "all" and len(others) < len(begun):
         log.warning("no longer managed by the token, and so not in the snapshot: %s", ", ".join(sorted(others)))
     elif others:
         raise UsageError(
@@ -197,7 +197,8 @@ async def _commit(
         given = settings.output
         return commit(draft, facts, orgs, tables, given.formats, csv_per_org=given.csv_per_org, seal=seal)
 
-    return await _to_the_end(give_up_and_commit)
+    # A signal that comes meanwhile is too late, as the crawl is already paid for.
+    return await to_the_end(give_up_and_commit)
 
 
 def _total(requests: dict[str, Requests]) -> Requests:
@@ -206,15 +207,3 @@ def _total(requests: dict[str, Requests]) -> Requests:
     return Requests(
         sum(one.total for one in each), sum(one.retried for one in each), sum(one.throttled for one in each)
     )
-
-
-async def _to_the_end(work: Callable[[], Snapshot]) -> Snapshot:
-    """Do this in a thread; a signal that comes meanwhile is too late, as the crawl is already paid for."""
-    task = asyncio.create_task(asyncio.to_thread(work))
-    while not task.done():
-        try:
-            await asyncio.shield(task)
-        except asyncio.CancelledError:
-            if task.cancelled():
-                raise
-    return task.result()

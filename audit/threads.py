@@ -1,9 +1,7 @@
-"""Work that would block the event loop."""
+"""Work that would block the event loop: done in a thread, and never left alone there."""
 
 import asyncio
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from typing import ParamSpec, TypeVar
 
 _Given = ParamSpec("_Given")
@@ -12,5 +10,24 @@ _Result = TypeVar("_Result")
 
 async def in_thread(work: Callable[_Given, _Result], *args: _Given.args, **kwargs: _Given.kwargs) -> _Result:
     """Do this in a thread. Where it is cancelled, it is waited for all the same: nothing works on unseen."""
-    with ThreadPoolExecutor(1) as executor:
-        return await asyncio.get_running_loop().run_in_executor(executor, partial(work, *args, **kwargs))
+    task, cancelled = await _finished(asyncio.create_task(asyncio.to_thread(work, *args, **kwargs)))
+    if cancelled:
+        raise cancelled
+    return task.result()
+
+
+async def to_the_end(work: Callable[_Given, _Result], *args: _Given.args, **kwargs: _Given.kwargs) -> _Result:
+    """Do this in a thread, and go on behind it even where it is cancelled meanwhile."""
+    task, _ = await _finished(asyncio.create_task(asyncio.to_thread(work, *args, **kwargs)))
+    return task.result()
+
+
+async def _finished(task: asyncio.Task[_Result]) -> tuple[asyncio.Task[_Result], asyncio.CancelledError | None]:
+    """The same task once it is done, and how it was asked to end before, if it was."""
+    cancelled = None
+    while not task.done():
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError as error:
+            cancelled = error
+    return task, cancelled

@@ -7,7 +7,6 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.dataset as ds
 
 from audit.columns import IDENTITY_SCHEMA
 from audit.datasets import Dataset
@@ -114,6 +113,8 @@ def _open(snapshot: Snapshot, table: str, org_id: str) -> Any:
             "what was written as Parquet can be retried"
         )
     try:
+        import pyarrow.dataset as ds  # noqa: PLC0415 - takes its time, and only a run that retries needs it
+
         return ds.dataset(sorted(folder.glob("*.parquet")), format="parquet")
     except (pa.ArrowInvalid, OSError) as error:
         raise UsageError(f"snapshot {snapshot.manifest.snapshot_id} is damaged at {folder}: {error}") from None

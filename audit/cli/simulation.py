@@ -13,11 +13,9 @@ from audit import process, summary
 from audit.cli import options
 from audit.cli.group import cli, exit_code, print_result, settings_of
 from audit.console import printable, show_progress
-from audit.demo import demonstrate, review
 from audit.errors import UsageError
 from audit.files import expand
 from audit.review import needs_extra
-from audit.simulator import app as simulator
 from audit.simulator import faults
 from audit.simulator.limit import LimitKind
 from audit.simulator.organization import Organization
@@ -34,6 +32,9 @@ from audit.storage.bucket import is_uri
 @options.logging_options
 def demo(output: str, fault_spec: str, *, as_json: bool, **given: Any) -> int:
     """Audit simulated organizations: the whole chain, without an account."""
+    from audit.demo import demonstrate, review  # noqa: PLC0415 - a server is much to load for all who want none
+    from audit.simulator import app as simulator  # noqa: PLC0415
+
     own, customers = _organizations(given)
     settings, console, verbosity = settings_of({**given, "config_file": os.devnull})
     if is_uri(output):
@@ -91,6 +92,8 @@ def simulate(
     **given: Any,
 ) -> int:
     """Serve simulated organizations on this machine until stopped."""
+    from audit.simulator import app as simulator  # noqa: PLC0415 - as above
+
     if list_faults:
         print_result(faults.explain())
         return 0

@@ -119,7 +119,7 @@ class Client:
         Raises:
             TokenRefusedError: the token is refused (401), and there is no other.
         """
-        return await self.get_url(self.url_of(path, params or {}), has_pins=has_pins)
+        return await self._get(self.url_of(path, params or {}), has_pins=has_pins)
 
     def unanswered(self, path: str, answer: Answer, scope: str) -> ScopeError | UnansweredError:
         """The error to stop with where a run can't do without this answer, which needs that scope."""
@@ -135,8 +135,8 @@ class Client:
 
     def url_of(self, path: str, params: Mapping[str, str]) -> str:
         """The URL of a path (percent-encoded, below the base URL) with a query."""
-        query = urlencode(params, quote_via=quote, safe="")
-        return f"{self.base_url}{path}{'?' if query else ''}{query}"
+        query = f"?{urlencode(params, quote_via=quote, safe='')}" if params else ""
+        return f"{self.base_url}{path}{query}"
 
     async def get_url(self, url: str, *, has_pins: bool = False) -> Answer:
         """GET a whole URL, such as that of a next page, as `get` does.
@@ -151,6 +151,9 @@ class Client:
                 f"a next link leads to another host, {host}: the token was not sent there "
                 f"(it goes to {urlsplit(self.base_url).hostname} only)"
             )
+        return await self._get(url, has_pins=has_pins)
+
+    async def _get(self, url: str, *, has_pins: bool) -> Answer:
         failures = throttles = 0
         while True:
             tried = await self._try(url, has_pins=has_pins)
@@ -222,16 +225,19 @@ class Client:
             self._token.on_answer(token, response.status)
             self._budget.earn()
             self.last_success_at_s = self.last_answer_at_s
-        now = wire.answer_time(response.headers, self.clock.now())
         return _Try(
             wire.judge(response.status, response.headers, body, has_pins=has_pins),
             response.status,
             not body,
             ", ".join(response.headers.getall("Link", [])) or None,
-            wire.retry_after_s(response.headers.get("Retry-After"), now),
+            self._retry_after_s(response.headers),
             sent_at_s,
             token,
         )
+
+    def _retry_after_s(self, headers: Mapping[str, str]) -> float | None:
+        value = headers.get("Retry-After")
+        return wire.retry_after_s(value, wire.answer_time(headers, self.clock.now())) if value else None
 
     def _answer(self, tried: _Try, attempts: int) -> Answer:
         verdict = tried.verdict

@@ -20,10 +20,12 @@ _LONG_NAME = 40
 class Token:
     """An access token that neither `repr` nor `str` shows."""
 
-    __slots__ = ("_secret",)
+    __slots__ = ("_in_bytes", "_in_text", "_secret")
 
     def __init__(self, secret: str) -> None:
         self._secret = secret
+        self._in_text = re.compile(re.escape(secret), re.IGNORECASE)
+        self._in_bytes = secret.encode()
 
     def authorization(self) -> str:
         """The value of the `Authorization` header (RFC 6750)."""
@@ -31,11 +33,11 @@ class Token:
 
     def redact(self, text: str) -> str:
         """The text without the token, in any case, should a server have echoed it."""
-        return re.sub(re.escape(self._secret), "[token]", text, flags=re.IGNORECASE)
+        return self._in_text.sub("[token]", text)
 
     def redact_bytes(self, body: bytes) -> bytes:
         """The body without the token, should a server have echoed it."""
-        return body.replace(self._secret.encode(), b"[token]")
+        return body.replace(self._in_bytes, b"[token]")
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Token) and other._secret == self._secret

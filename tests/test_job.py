@@ -1,12 +1,9 @@
 """Whole runs: what a snapshot holds, that it is the same each time, and that a run that ends early leaves none."""
 
-import asyncio
 import csv
 import json
 import stat
-import threading
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +13,6 @@ import pyarrow.parquet as pq
 import pytest
 from conftest import visible
 
-from audit import job as job_module
 from audit.datasets import DATASETS
 from audit.errors import RefusedError, StoppedError, UsageError
 from audit.files import sha256_of
@@ -229,25 +225,6 @@ def test_a_full_disk_is_told_and_can_be_resumed(audit: Audit, tmp_path: Path, mo
     assert list((tmp_path / "out").glob("*/manifest.json")) == []
     monkeypatch.undo()
     assert audit(Simulation(Organization(5)), is_resuming=True).manifest.status == "complete"
-
-
-def test_a_signal_amid_the_commit_comes_too_late(audit: Audit) -> None:
-    begun, released = threading.Event(), threading.Event()
-
-    def commit() -> str:
-        begun.set()
-        released.wait(10)
-        return "committed"
-
-    async def main() -> str:
-        task = asyncio.create_task(job_module._to_the_end(partial(commit)))  # type: ignore[arg-type]
-        await asyncio.to_thread(begun.wait, 10)
-        task.cancel()
-        await asyncio.sleep(0)
-        released.set()
-        return str(await task)
-
-    assert asyncio.run(main()) == "committed"
 
 
 def test_timeouts_and_tries_are_those_of_the_settings(audit: Audit) -> None:

@@ -124,7 +124,7 @@ def test_the_doctor_finds_nothing_wrong(api: Api, webex_audit: Command) -> None:
         ("expired", [], 4, "api", "the access token is refused (401)"),
         (UNSCOPED_TOKEN, ["--org-id", Organization(3).org_id], 4, "workspaces", "scope spark-admin:workspaces_read"),
         (UNSCOPED_TOKEN, [], 4, "organization", "scope spark-admin:workspaces_read"),
-        (ADMIN_TOKEN, ["--output", "/proc/nowhere"], 2, "output", "name another with --output"),
+        (ADMIN_TOKEN, ["--output", "/proc/nowhere"], 2, "output", "name another folder with --output"),
         (ADMIN_TOKEN, ["--base-url", "http://127.0.0.1:9/v1"], 5, "api", "does not answer"),
     ],
 )

@@ -3,7 +3,7 @@ import threading
 
 import pytest
 
-from audit.threads import in_thread
+from audit.threads import in_thread, to_the_end
 
 
 def test_work_is_done_in_another_thread_with_its_arguments() -> None:
@@ -35,3 +35,22 @@ def test_what_is_cancelled_is_waited_for() -> None:
         assert ended.is_set()
 
     asyncio.run(main())
+
+
+def test_what_goes_to_the_end_is_not_cancelled() -> None:
+    begun, released = threading.Event(), threading.Event()
+
+    def commit() -> str:
+        begun.set()
+        released.wait(10)
+        return "committed"
+
+    async def main() -> str:
+        task = asyncio.create_task(to_the_end(commit))
+        await asyncio.to_thread(begun.wait, 10)
+        task.cancel()
+        await asyncio.sleep(0)
+        released.set()
+        return str(await task)
+
+    assert asyncio.run(main()) == "committed"

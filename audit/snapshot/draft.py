@@ -44,6 +44,7 @@ _PARTS = "parts"
 #: In the place of an inventory where nothing could be listed.
 _UNLISTED = "unlisted.arrow"
 _METADATA = b"webex-audit"
+_OPTIONS = pa.ipc.IpcWriteOptions(compression="lz4")
 
 
 class Draft:
@@ -285,9 +286,12 @@ def _damaged(path: Place, coverage: Place) -> StoppedError:
 
 
 def _write(path: Place, table: pa.Table) -> None:
-    options = pa.ipc.IpcWriteOptions(compression="zstd")
-    with atomic_file(path) as file, pa.ipc.new_file(file, table.schema, options=options) as writer:
+    # Into memory first: Arrow would ask for the interpreter, which the event loop is using, for each buffer.
+    content = pa.BufferOutputStream()
+    with pa.ipc.new_file(content, table.schema, options=_OPTIONS) as writer:
         writer.write_table(table)
+    with atomic_file(path) as file:
+        file.write(content.getvalue())
 
 
 def _read(path: Place) -> pa.Table | None:

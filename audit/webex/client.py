@@ -221,7 +221,7 @@ class Client:
             self.pace.leave()
             self.last_answer_at_s = self.clock.monotonic_s()
         if response.status < 500 and response.status != 429:
-            self.pace.on_success()
+            self.pace.on_success(self.last_answer_at_s)
             self._token.on_answer(token, response.status)
             self._budget.earn()
             self.last_success_at_s = self.last_answer_at_s

@@ -25,10 +25,11 @@ class _Spacing:
     def __init__(self) -> None:
         self._last_s = -math.inf
 
-    async def wait(self, clock: Clock, rate_of: Callable[[float], float]) -> float:
-        """Wait for one's turn, at the rate that is told for each time; returns the time on the clock."""
-        while (wait_s := self._last_s + 1 / rate_of(now_s := clock.monotonic_s()) - now_s) > 0:
+    async def wait(self, clock: Clock, rate_of: Callable[[float], float], now_s: float) -> float:
+        """Wait for one's turn, at the rate that is told for each time; takes and returns the time on the clock."""
+        while (wait_s := self._last_s + 1 / rate_of(now_s) - now_s) > 0:
             await clock.sleep(wait_s)
+            now_s = clock.monotonic_s()
         self._last_s = max(now_s + wait_s, now_s - _SLACK_S)
         return now_s
 
@@ -146,15 +147,17 @@ class Pace:
         """
         async with self._turn:
             while True:
-                while (pause_s := self.pause_s) > 0:
+                now_s = self._clock.monotonic_s()
+                while (pause_s := self.resume_at_s - now_s) > 0:
                     await self._clock.sleep(pause_s)
-                await self._spacing.wait(self._clock, self._rate.rate_per_s)
+                    now_s = self._clock.monotonic_s()
+                now_s = await self._spacing.wait(self._clock, self._rate.rate_per_s, now_s)
                 if self._ceiling:
                     while self.in_flight >= self._ceiling.share:
                         self._left.clear()
                         await self._left.wait()
                     await self._ceiling.enter()
-                now_s = self._clock.monotonic_s()
+                    now_s = self._clock.monotonic_s()
                 if self.resume_at_s <= now_s:
                     self.in_flight += 1
                     return now_s
@@ -168,9 +171,9 @@ class Pace:
         if self._ceiling:
             self._ceiling.leave()
 
-    def on_success(self) -> None:
-        """An answer came that the limit let through."""
-        self._rate.on_success(self._clock.monotonic_s())
+    def on_success(self, now_s: float) -> None:
+        """An answer came, at that time on the clock, that the limit let through."""
+        self._rate.on_success(now_s)
 
     def pause(self, pause_s: float) -> None:
         """Pause all who share this pace; a shorter wait never shortens a pause that runs."""

@@ -37,6 +37,9 @@ _CODE = re.compile(r"[0-9]{1,9}")
 _CODE_IN_TEXT = re.compile(r"\[Error ([0-9]{1,9})\]")
 
 
+_RAW = msgspec.json.Decoder(msgspec.Raw)
+
+
 class Verdict(msgspec.Struct, frozen=True):
     """What one answer of the API means; `body` is that of an answer with outcome `ok`, as `read_body` gives it."""
 
@@ -116,12 +119,13 @@ def read_body(body: bytes) -> bytes:
         ValueError: it is none; the text says why.
     """
     try:
-        decoded = body.decode("utf-8")
+        if not body.isascii():
+            body.decode("utf-8")
         try:
-            found = bytes(msgspec.json.decode(body, type=msgspec.Raw))
+            found = bytes(_RAW.decode(body))
         except msgspec.DecodeError:
             # msgspec refuses unpaired surrogates, which JSON allows: the standard library decides.
-            content = json.loads(decoded, parse_constant=_refuse_constant)
+            content = json.loads(body.decode("utf-8"), parse_constant=_refuse_constant)
             found = (clean(json.dumps(content, ensure_ascii=False, allow_nan=False)) or "").encode()
     except UnicodeDecodeError:
         raise ValueError("the answer is not UTF-8") from None

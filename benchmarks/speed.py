@@ -30,6 +30,13 @@ HERE = Path(__file__).parent
 PACKAGES = ("aiohttp", "dlt", "msgspec", "pyarrow", "uvloop", "wxc-sdk")
 #: Reads of settings a second, as a share of another contestant's.
 GOALS = {"bare": 0.75, "wxc": 4.0, "dlt": 25.0}
+_DISTANCE = """\
+Not all goals are reached. The cause: a run takes {ours_s:.1f} s of CPU, and aiohttp alone {bare_s:.1f} s for the same
+requests, in the one thread that an event loop has. The other {rest_s:.1f} s are the start, the inventory, the pace and
+the checks of each answer (in that thread, too), columns and files (in threads of their own), and the commit.
+`docs/performance.md` says how much each takes, what was tried, and why a client that would have come nearer was not
+kept. Below an API whose limit is lower than the rate in the table, none of it shows in wall time.
+"""
 
 
 @dataclass
@@ -127,6 +134,9 @@ def table(found: dict[str, Contestant], counts: dict[bool, int]) -> list[str]:
             lines.append(f"| × {found[name].title} | ≥ {goal:g} | {rates['ours'] / rates[name]:.2f} |")
     loop_rate = counts[False] / median(found["bare"].loops_s)
     lines.append(f"| × the same loop, the start of its process left out | | {rates['ours'] / loop_rate:.2f} |")
+    if any(rates["ours"] < goal * rates[name] for name, goal in GOALS.items() if name in found):
+        ours_s, bare_s = (median(found[name].cpus_s) for name in ("ours", "bare"))
+        lines += ["", *_DISTANCE.format(ours_s=ours_s, bare_s=bare_s, rest_s=ours_s - bare_s).splitlines()]
     return lines
 
 
@@ -173,7 +183,7 @@ def main() -> None:
     left_out = [each.title for name, each in contestants().items() if name not in found]
     lines = [
         "# Speed",
-        f"`python benchmarks/speed.py{''.join(f' {word}' for word in sys.argv[1:])}` (`make bench`), ",
+        f"`python benchmarks/speed.py{''.join(f' {word}' for word in sys.argv[1:])}` (`make bench`),",
         f"{datetime.now(UTC):%Y-%m-%d}: medians of {options.rounds} interleaved rounds, each process from its start to",
         f"its end. The organization has {rows / count:.0f} rows of members a workspace and no rate limit; {server} on",
         "the same machine serves it.",

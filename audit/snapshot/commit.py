@@ -1,12 +1,12 @@
 """From parts to a snapshot: few large files, flushed to the disk, and the manifest last."""
 
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import chain, repeat, zip_longest
+from itertools import chain, zip_longest
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -210,7 +210,11 @@ def write_table(
                     rows += rows_of_part.num_rows
                     # Side by side, as none of them holds the interpreter while it works.
                     writes = [digest.update, *(each.write for each in (*written_of_org, *written))]
-                    deque(pool.map(lambda write, rows: write(rows), writes, repeat(rows_of_part)), maxlen=0)
+                    writing = [pool.submit(write, rows_of_part) for write in writes]
+                    # All of them, as a file that is still written must not be closed where another one fails.
+                    wait(writing)
+                    for each in writing:
+                        each.result()
             files += [each.entry() for each in written_of_org]
     files += [each.entry() for each in written]
     sync_dir(folder)

@@ -1,15 +1,20 @@
 import errno
 import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
 
 from audit.entity import Entity, EntityType, entity_table
 from audit.errors import AuditError, UsageError
+from audit.snapshot import commit as commits
 from audit.snapshot import inventory as inventory_file
-from audit.snapshot.commit import RunFacts, commit
+from audit.snapshot.commit import RunFacts, commit, write_table
 from audit.snapshot.coverage import COVERAGE_SCHEMA
 from audit.snapshot.draft import create, unwritable
 from audit.snapshot.journal import PartFacts
@@ -97,3 +102,27 @@ def test_the_latest_is_not_an_older_one_where_the_newest_can_not_be_read(tmp_pat
         with pytest.raises(UsageError, match=r"the newest snapshot can't be read: .*name another one by its id"):
             find_snapshot(tmp_path, name)
     assert len(list_snapshots(tmp_path)) == 1
+
+
+def test_a_file_is_closed_only_when_nothing_writes_to_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    is_closed = threading.Event()
+    told: list[bool] = []
+
+    @contextmanager
+    def full(*_: Any) -> Iterator[Any]:
+        def write(_: pa.Table) -> None:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+        yield write
+
+    @contextmanager
+    def slow(*_: Any) -> Iterator[Any]:
+        try:
+            yield lambda _: told.append(is_closed.wait(0.2))
+        finally:
+            is_closed.set()
+
+    monkeypatch.setattr(commits, "_WRITERS", {"parquet": full, "csv": slow})
+    with pytest.raises(OSError, match="No space left"):
+        write_table(tmp_path, "coverage", COVERAGE_SCHEMA, [(ORG, [coverage("a")])], {"parquet", "csv"})
+    assert told == [False]

@@ -59,7 +59,8 @@ class Takes:
 
     def chosen(self, org_id: str) -> dict[str, str]:
         """The takes of an organization that were decided on, by dataset."""
-        return {dataset: take for (each, dataset), take in self._chosen.items() if each == org_id}
+        # Of a copy, as other organizations are decided on in other threads meanwhile.
+        return {dataset: take for (each, dataset), take in self._chosen.copy().items() if each == org_id}
 
     def choose(self, org_id: str, takes: dict[str, str]) -> None:
         """Decide on these takes of an organization, and look anew at what they hold."""

@@ -1,5 +1,7 @@
 """A draft takes several writers, of which one may be believed dead: nothing of one is mixed with another's."""
 
+import sys
+import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +16,7 @@ from audit.snapshot import inventory as inventory_module
 from audit.snapshot.coverage import COVERAGE
 from audit.snapshot.draft import Draft, PartFacts, create, open_draft
 from audit.snapshot.manifest import Requests
+from audit.snapshot.takes import Takes
 
 ORG = "1aa59acb-4041-4ba8-a8cc-996100000000"
 DATASET = "push_to_talk"
@@ -121,3 +124,25 @@ def test_of_several_takes_the_fullest_is_gone_on_with(open_again: Callable[[], D
     assert later.finished(ORG, DATASET) == {0}
     list(work(later, "later", 30))
     assert rows_of(later)[0] == ["new new 0", "later new 1", "later new 2"]
+
+
+def test_takes_are_told_while_those_of_other_organizations_are_begun(tmp_path: Path) -> None:
+    takes = Takes(tmp_path)
+    takes.choose(ORG, {DATASET: "one"})
+    is_over = threading.Event()
+
+    def begin_others() -> None:
+        for number in range(1000):
+            takes.begin(f"{number}", DATASET)
+        is_over.set()
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    others = threading.Thread(target=begin_others)
+    others.start()
+    try:
+        while not is_over.is_set():
+            assert takes.chosen(ORG) == {DATASET: "one"}
+    finally:
+        sys.setswitchinterval(interval)
+        others.join()

@@ -86,6 +86,7 @@ def commit(
         dataset: {org.org_id: _count_outcomes(draft, org, dataset) for org in orgs if dataset in org.inventories}
         for dataset in sorted(datasets)
     }
+    draft.check_lock()
     draft.remove_files()
     schemas = {COVERAGE: COVERAGE_SCHEMA} | {
         name: schema for tables in datasets.values() for name, schema in tables.items()
@@ -159,6 +160,7 @@ def _rows(
     for org in sorted(orgs, key=lambda each: each.org_id):
         names = [name for name in sorted(org.inventories) if table == COVERAGE or table in datasets[name]]
         if names:
+            draft.check_lock()
             parts = (draft.read_parts(org.org_id, name, table) for name in names)
             yield org.org_id, chain.from_iterable(parts)
 

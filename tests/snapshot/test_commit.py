@@ -11,12 +11,12 @@ import pyarrow as pa
 import pytest
 
 from audit.entity import Entity, EntityType, entity_table
-from audit.errors import AuditError, UsageError
+from audit.errors import AuditError, StoppedError, UsageError
 from audit.snapshot import commit as commits
 from audit.snapshot import inventory as inventory_file
 from audit.snapshot.commit import RunFacts, commit, write_table
 from audit.snapshot.coverage import COVERAGE_SCHEMA
-from audit.snapshot.draft import create, unwritable
+from audit.snapshot.draft import Draft, create, unwritable
 from audit.snapshot.journal import PartFacts
 from audit.snapshot.manifest import MANIFEST, Requests, Scope
 from audit.snapshot.org_parts import OrgParts
@@ -37,7 +37,10 @@ def coverage(*ids: str, outcome: str = "ok") -> pa.Table:
 
 
 def commit_parts(output: Path, inventory: list[str], parts: list[pa.Table], started_at: datetime = NOW) -> Snapshot:
-    draft = create(output, started_at, {})
+    return commit_draft(create(output, started_at, {}), inventory, parts)
+
+
+def commit_draft(draft: Draft, inventory: list[str], parts: list[pa.Table]) -> Snapshot:
     entities = entity_table(Entity(EntityType.WORKSPACE, each) for each in inventory)
     taken = draft.save_inventory(ORG, "d", [entities], {})
     for index, part in reversed(list(enumerate(parts))):
@@ -126,3 +129,24 @@ def test_a_file_is_closed_only_when_nothing_writes_to_it(tmp_path: Path, monkeyp
     with pytest.raises(OSError, match="No space left"):
         write_table(tmp_path, "coverage", COVERAGE_SCHEMA, [(ORG, [coverage("a")])], {"parquet", "csv"})
     assert told == [False]
+
+
+@pytest.mark.parametrize("checks", range(3))
+def test_what_another_run_may_have_written_is_left_alone_once_the_lock_is_lost(tmp_path: Path, checks: int) -> None:
+    draft = create(tmp_path, NOW, {})
+    left = iter(range(checks + 1))
+
+    def check_lock() -> None:
+        # The first one is that of the part.
+        if next(left, None) is None:
+            raise StoppedError("the lock was lost")
+
+    draft.check_lock = check_lock
+    for name in ("coverage.csv", MANIFEST):
+        (draft.folder / name).write_text("of another run")
+    with pytest.raises(StoppedError, match="the lock was lost"):
+        commit_draft(draft, ["a"], [coverage("a")])
+    found = {path.name: path.read_text() for path in draft.folder.iterdir() if path.is_file()}
+    of_other = [name for name, text in found.items() if text == "of another run"]
+    assert sorted(of_other) == (["coverage.csv", MANIFEST] if checks == 0 else [])
+    assert (MANIFEST in found) == (checks == 0)

@@ -43,6 +43,9 @@ class DamagedError(UsageError):
         self.path = path
         self.reason = reason
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.path, self.reason)
+
 
 class RefusedError(AuditError):
     """The token is refused or lacks a scope: nothing could be audited."""

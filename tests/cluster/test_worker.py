@@ -8,12 +8,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from audit.cluster.order import Order, Result, travelling
 from audit.cluster.report import Reporter
 from audit.cluster.worker import _Attempt, _while_wanted
 from audit.config import Settings
+from audit.errors import DamagedError
 from audit.organizations import Organization
 from audit.scope import scope_of
 from audit.simulator.app import ADMIN_TOKEN
@@ -87,3 +89,17 @@ def test_an_attempt_that_nobody_waits_for_ends_itself(monkeypatch: pytest.Monkey
     with pytest.raises(asyncio.CancelledError):
         asyncio.run(_while_wanted(forever(), lambda: flushed.append(1), lambda: len(flushed) < 3))
     assert len(flushed) >= 3
+
+
+def test_a_snapshot_to_retry_that_is_damaged_is_told_to_the_driver(order: Order, tmp_path: Path) -> None:
+    damaged = tmp_path / "damaged"
+    damaged.mkdir()
+    (damaged / "manifest.json").write_text("{}")
+    order = replace(order, has_token_command=False, token_file_is_flag=True, retry_failed=str(damaged))
+    (tmp_path / "token").write_text(ADMIN_TOKEN)
+    (tmp_path / "token").chmod(0o600)
+    webex = msgspec.structs.replace(order.settings.webex, token_file=str(tmp_path / "token"))
+    order = replace(order, settings=msgspec.structs.replace(order.settings, webex=webex))
+    told = pickle.loads(pickle.dumps(attempt(order))).error
+    assert isinstance(told, DamagedError)
+    assert str(told).startswith(f"{damaged / 'manifest.json'} is damaged: ")

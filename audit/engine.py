@@ -10,6 +10,7 @@ from audit import memory
 from audit.clock import Clock
 from audit.errors import EngineError, RefusedError, StoppedError
 from audit.organization_run import OrganizationRun
+from audit.threads import in_thread
 from audit.webex.errors import TokenRefusedError
 
 log = logging.getLogger(__name__)
@@ -45,13 +46,13 @@ class LocalEngine:
     async def audit(self, one: OrganizationRun, place: int) -> None:  # noqa: ARG002
         """Audit one, from the rate on that the last run over it settled at."""
         client, org_id = one.client, one.organization.org_id
-        if rate_per_s := memory.recall_rate(client.base_url, org_id):
+        if rate_per_s := await in_thread(memory.recall_rate, client.base_url, org_id):
             client.pace.start_from(rate_per_s)
         try:
             await one.run()
         finally:
             if rate_per_s := client.pace.settled_per_s:
-                memory.remember_rate(client.base_url, org_id, rate_per_s)
+                await in_thread(memory.remember_rate, client.base_url, org_id, rate_per_s)
 
 
 async def audit_all(runs: list[OrganizationRun], engine: Engine, clock: Clock) -> None:

@@ -4,6 +4,7 @@ Kept in the user's state folder; a convenience, so that whatever goes wrong with
 """
 
 import logging
+import threading
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -13,6 +14,9 @@ import platformdirs
 from audit.files import atomic_file, make_dir
 
 log = logging.getLogger(__name__)
+
+#: Organizations that end at the same time are remembered one after the other.
+_WRITING = threading.Lock()
 
 
 def recall_rate(base_url: str, org_id: str) -> float | None:
@@ -25,7 +29,7 @@ def remember_rate(base_url: str, org_id: str, rate_per_s: float) -> None:
     path = _path()
     try:
         make_dir(path.parent)
-        with atomic_file(path) as file:
+        with _WRITING, atomic_file(path) as file:
             # A simulator has another port each time, and would fill the file.
             others = {key: rate for key, rate in _read().items() if not key.startswith("127.0.0.1:")}
             file.write(msgspec.json.encode(others | {_key(base_url, org_id): round(rate_per_s, 2)}))

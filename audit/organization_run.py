@@ -121,7 +121,7 @@ class OrganizationRun:
         )
 
     async def _audit(self, dataset: Dataset) -> None:
-        earlier = self._earlier(dataset)
+        earlier = await in_thread(self._earlier, dataset)
         try:
             inventory = await self._inventory(dataset, earlier)
         except TokenRefusedError:

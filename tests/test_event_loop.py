@@ -6,13 +6,16 @@ from collections.abc import Callable
 import pytest
 from blockbuster import BlockBuster
 
+from audit import memory
 from audit.clock import Clock
 from audit.config import Settings
 from audit.job import run
 from audit.progress import Progress
-from audit.scope import scope_of
+from audit.scope import RunScope, retried_scope, scope_of
 from audit.simulator.app import ADMIN_TOKEN, Simulation
+from audit.simulator.faults import parse
 from audit.simulator.organization import Organization
+from audit.snapshot.reader import Snapshot
 from audit.webex.tokens import StaticTokens, Token
 
 
@@ -22,7 +25,24 @@ def test_a_whole_run_blocks_it_nowhere(
 ) -> None:
     url = api(Simulation(Organization(30, people=30)))
     given = settings(url, scope__datasets=[dataset], scope__all_users=dataset == "audio-options")
-    work = run(given, StaticTokens(Token(ADMIN_TOKEN)), scope_of(given), progress=Progress(), clock=Clock())
+    snapshot = guarded(given, scope_of(given))
+    assert snapshot.manifest.status == "complete"
+
+
+def test_neither_does_one_that_retries_a_snapshot_from_a_rate_that_is_remembered(
+    api: Callable[[Simulation], str], settings: Callable[..., Settings]
+) -> None:
+    organization = Organization(30)
+    given = settings(api(Simulation(organization, parse("500=0.2"))), retry__attempts=1)
+    before = guarded(given, scope_of(given))
+    assert before.manifest.status == "partial"
+    memory.remember_rate(given.webex.base_url, organization.org_id, 50.0)
+    after = guarded(given, retried_scope(before))
+    assert after.manifest.outcomes["push_to_talk"]["ok"] >= before.manifest.outcomes["push_to_talk"]["ok"]
+
+
+def guarded(given: Settings, scope: RunScope) -> Snapshot:
+    work = run(given, StaticTokens(Token(ADMIN_TOKEN)), scope, progress=Progress(), clock=Clock())
     guard = BlockBuster()
     for function in guard.functions.values():
         # What comes before the first request holds nothing up.
@@ -30,7 +50,6 @@ def test_a_whole_run_blocks_it_nowhere(
         function.can_block_in("audit/lock.py", {"lock", "_lock_folder"})
     guard.activate()
     try:
-        snapshot = asyncio.run(work)
+        return asyncio.run(work)
     finally:
         guard.deactivate()
-    assert snapshot.manifest.status == "complete"

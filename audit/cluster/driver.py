@@ -77,11 +77,12 @@ class Cluster:
         """
         org_id = one.organization.org_id
         base_url = self._order.settings.webex.base_url
-        result = await self._result(one.organization, self._shares[place], memory.recall_rate(base_url, org_id))
+        rate_per_s = await in_thread(memory.recall_rate, base_url, org_id)
+        result = await self._result(one.organization, self._shares[place], rate_per_s)
         self._draft.takes.choose(org_id, result.takes)
         self._draft.requests |= result.requests
         if result.rate_per_s:
-            memory.remember_rate(base_url, org_id, result.rate_per_s)
+            await in_thread(memory.remember_rate, base_url, org_id, result.rate_per_s)
         if result.error:
             raise result.error
 

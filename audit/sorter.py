@@ -96,6 +96,13 @@ class ExternalSorter:
     def _spill(self) -> None:
         if not self._waiting.num_rows:
             return
+        try:
+            self._write_run()
+        except OSError as error:
+            # The file has no name, and the folder is not that of the output.
+            raise OSError(error.errno, error.strerror or str(error), tempfile.gettempdir()) from error
+
+    def _write_run(self) -> None:
         if self._file is None:
             options = pa.ipc.IpcWriteOptions(compression="zstd")
             self._file = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `__exit__`

@@ -20,7 +20,7 @@ THREADS = 4
 _CONNECT_S = 10.0
 _FIRST_WORKER_S = 60.0
 #: Dask's HTTP servers of a cluster on this machine, which other users could ask, tell nothing.
-_SERVE_NOTHING: dict[str, list[str]] = {"distributed.scheduler.http.routes": [], "distributed.worker.http.routes": []}
+_SERVE_NOTHING: dict[str, Any] = {"distributed.scheduler.http.routes": [], "distributed.worker.http.routes": []}
 #: Dask's own log, which is not the user's; `DASK_LOGGING__DISTRIBUTED=info` shows it.
 _LOGGERS = ("distributed", "distributed.client", "distributed.gc")
 
@@ -63,6 +63,12 @@ async def connect(scheduler: str | None, organizations: int) -> AsyncIterator[Da
             client = await stack.enter_async_context(_client(scheduler or cluster))
         except (ValueError, TypeError) as error:
             raise UsageError(f"--scheduler {scheduler}: {error}: expected an address such as tcp://host:8786") from None
+        except (MemoryError, OverflowError):
+            # The first bytes of another protocol, read as a length.
+            raise UsageError(
+                f"--scheduler {scheduler}: what listens there is no Dask scheduler, perhaps its dashboard: "
+                "expected an address such as tcp://host:8786"
+            ) from None
         except OSError as error:
             told = str(error).partition("\n")[0]
             raise EngineError(
@@ -81,7 +87,11 @@ async def _local_cluster(organizations: int) -> AsyncIterator[Any]:
     from dask.system import CPU_COUNT  # noqa: PLC0415
 
     processes = min(CPU_COUNT, organizations)
-    with tempfile.TemporaryDirectory(prefix="webex-audit-") as folder, dask.config.set(_SERVE_NOTHING):
+    with (
+        tempfile.TemporaryDirectory(prefix="webex-audit-") as folder,
+        # The scheduler, too, leaves files where it works.
+        dask.config.set(_SERVE_NOTHING | {"temporary-directory": folder}),
+    ):
         async with distributed.LocalCluster(
             n_workers=processes,
             threads_per_worker=min(THREADS, math.ceil(organizations / processes)),
@@ -92,7 +102,6 @@ async def _local_cluster(organizations: int) -> AsyncIterator[Any]:
             silence_logs=logging.CRITICAL,
             # What an organization takes is bounded already.
             memory_limit=0,
-            local_directory=folder,
             preload=["audit.cluster.preload"],
             asynchronous=True,
         ) as cluster:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from time import monotonic
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from conftest import Result, visible
@@ -402,6 +403,7 @@ def test_a_cluster_of_this_machine_leaves_the_same_tables_and_no_process(
     assert content(taken(tmp_path)) == whole
     assert all(line.startswith("webex-audit: ") for line in err.splitlines())
     wait_until(lambda: not members_of(run.pid))
+    assert not list(tmp_path.glob("dask-*")) + list(tmp_path.glob("webex-audit-*"))
 
 
 def members_of(session: int) -> list[psutil.Process]:
@@ -462,6 +464,14 @@ def test_an_engine_that_can_not_be_is_told_in_a_line(
     result = webex_audit("run", "--quiet", "--base-url", url, "--token-file", str(token_file), "--all-orgs", *arguments)
     assert (result.code, result.err.count("\n")) == (2, 1), result.err
     assert told in result.err
+
+
+def test_an_address_of_another_server_is_told_in_a_line(api: Api, webex_audit: Command, token_file: Path) -> None:
+    url = api(partner())
+    arguments = ("--base-url", url, "--token-file", str(token_file), "--all-orgs", "--engine", "dask")
+    result = webex_audit("run", "--quiet", *arguments, "--scheduler", f"tcp://{urlsplit(url).netloc}")
+    assert (result.code, result.err.count("\n")) == (2, 1), result.err
+    assert "what listens there is no Dask scheduler" in result.err
 
 
 def test_audio_options_are_read_by_this_process(api: Api, webex_audit: Command, token_file: Path) -> None:

@@ -2,7 +2,7 @@
 
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import IO, Any, Self
 
@@ -42,7 +42,9 @@ class ExternalSorter:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         if self._file:
-            self._file.close()
+            # On a full disk, it fails again to write what is to be thrown away.
+            with suppress(OSError):
+                self._file.close()
 
     def add(self, rows: pa.Table) -> None:
         """Take in further rows, before they are merged.
@@ -70,7 +72,8 @@ class ExternalSorter:
         """All rows, sorted, each text once, in tables of any size."""
         self._spill()
         if self._writer:
-            self._writer.close()
+            with _telling():
+                self._writer.close()
             self._writer = None
         if not self._runs:
             return
@@ -96,11 +99,8 @@ class ExternalSorter:
     def _spill(self) -> None:
         if not self._waiting.num_rows:
             return
-        try:
+        with _telling():
             self._write_run()
-        except OSError as error:
-            # The file has no name, and the folder is not that of the output.
-            raise OSError(error.errno, error.strerror or str(error), tempfile.gettempdir()) from error
 
     def _write_run(self) -> None:
         if self._file is None:
@@ -113,6 +113,15 @@ class ExternalSorter:
         self._runs.append(range(self._written, self._written + len(batches)))
         self._written += len(batches)
         self._waiting = self._schema.empty_table()
+
+
+@contextmanager
+def _telling() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        # The file has no name, and the folder is not that of the output.
+        raise OSError(error.errno, error.strerror or str(error), tempfile.gettempdir()) from error
 
 
 def _batches(reader: Any, run: range) -> Iterator[pa.Table]:

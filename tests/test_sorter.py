@@ -95,7 +95,7 @@ def test_few_rows_are_in_memory_at_once() -> None:
 
 
 def test_a_full_disk_of_the_temporary_file_is_told_by_its_folder(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tempfile, "TemporaryFile", lambda: Path("/dev/full").open("wb", buffering=0))  # noqa: SIM115
+    monkeypatch.setattr(tempfile, "TemporaryFile", lambda: Path("/dev/full").open("wb"))  # noqa: SIM115
     with ExternalSorter(SCHEMA, "key", 1) as sorter, pytest.raises(OSError, match="No space left") as full:
-        sorter.add(table([("a", 1)]))
+        sorter.add(table([(f"{number:064}", number) for number in range(20_000)]))
     assert (full.value.errno, full.value.filename) == (errno.ENOSPC, tempfile.gettempdir())

@@ -37,7 +37,7 @@ bench: $(VENV)-bench/run
 bench-pace: $(VENV)/dev
 	$(BIN)/python benchmarks/pace.py
 
-# Memory at a million workspaces beside that at 20,000: a quarter of an hour and 10 GB of disk.
+# Memory at a million workspaces beside that at 20,000: half an hour and 10 GB of disk.
 bench-scale: $(VENV)/dev
 	$(BIN)/python benchmarks/scale.py
 

@@ -4,7 +4,7 @@
 
 For each size, a process of its own serves an organization that is rendered as it is asked for
 (`benchmarks/rendered.py`, no rate limit), and another one audits it. What the kernel says of that process when it
-has ended is printed and written to `benchmarks/results-scale.md`. A million workspaces take some ten minutes, and
+has ended is printed and written to `benchmarks/results-scale.md`. A million workspaces take some half an hour, and
 10 GB below `--folder` (default: the system's folder for temporary files), which are removed again.
 """
 

@@ -25,6 +25,7 @@ from urllib.parse import parse_qs, urlsplit
 from audit.simulator.organization import Organization
 
 PAGE = 1000
+_NOT_FOUND = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"
 #: Members of a workspace; they make about 13 rows, as some have more numbers than one.
 _MEMBERS = (0, 1, 2, 3, 4, 6, 8, 12, 20, 48)
 _NGINX = """
@@ -149,13 +150,13 @@ class _Protocol(asyncio.Protocol):
         *requests, self._waiting = (self._waiting + data).split(b"\r\n\r\n")
         for request in requests:
             target = request.split(b" ", 2)[1]
-            self._transport.write(self._answers.get(target) or self._answers[_page_of(target)])
+            self._transport.write(self._answers.get(target) or self._by_query(target))
 
-
-def _page_of(target: bytes) -> bytes:
-    parts = urlsplit(target.decode())
-    start = parse_qs(parts.query).get("start", ["0"])[0]
-    return f"{parts.path} {start}".encode()
+    def _by_query(self, target: bytes) -> bytes:
+        parts = urlsplit(target.decode())
+        start = parse_qs(parts.query).get("start", ["0"])[0]
+        page = self._answers.get(f"{parts.path} {start}".encode())
+        return page or self._answers.get(parts.path.encode(), _NOT_FOUND)
 
 
 async def _serve_by_asyncio(folder: Path, port: int, count: int) -> None:

@@ -1,6 +1,7 @@
 """How fast a whole audit is, beside what one would use instead, on the same served organization.
 
     python benchmarks/speed.py [--workspaces 20000] [--slow-workspaces 2000] [--rounds 3] [--own-server]
+                               [--results FILE]
 
 Each contestant is a process of its own, measured from its start to its end: wall time, reads of settings a
 second, peak memory and CPU seconds. Rounds are interleaved, so that a busy machine is busy for all of
@@ -27,6 +28,7 @@ from time import perf_counter
 import served
 
 HERE = Path(__file__).parent
+RESULTS = HERE / "results.md"
 PACKAGES = ("aiohttp", "dlt", "msgspec", "pyarrow", "uvloop", "wxc-sdk")
 #: Reads of settings a second, as a share of another contestant's.
 GOALS = {"bare": 0.75, "wxc": 4.0, "dlt": 25.0}
@@ -164,6 +166,7 @@ def main() -> None:
     parser.add_argument("--slow-workspaces", type=int, default=2_000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--own-server", action="store_true", help="do not use nginx")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="write the results there")
     options = parser.parse_args()
     counts = {False: options.workspaces, True: options.slow_workspaces}
     found = {name: each for name, each in contestants().items() if importlib.util.find_spec(each.needs)}
@@ -194,7 +197,7 @@ def main() -> None:
         *table(found, counts),
     ]
     print("\n".join(lines))
-    (HERE / "results.md").write_text("\n".join(lines) + "\n", "utf-8")
+    options.results.write_text("\n".join(lines) + "\n", "utf-8")
 
 
 if __name__ == "__main__":

@@ -8,11 +8,10 @@ from pathlib import Path
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 
 
-def test_memory_is_measured_of_whole_runs_over_a_rendered_organization(tmp_path: Path) -> None:
-    arguments = ["--workspaces", "30", "1100", "--folder", str(tmp_path), "--results", "results.md"]
+def run(program: str, *arguments: str) -> str:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
     done = subprocess.run(
-        [sys.executable, BENCHMARKS / "scale.py", *arguments],
+        [sys.executable, BENCHMARKS / program, *arguments, "--results", "results.md"],
         env=environment,
         capture_output=True,
         text=True,
@@ -20,10 +19,24 @@ def test_memory_is_measured_of_whole_runs_over_a_rendered_organization(tmp_path:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    rows = [line.strip("| ").split(" | ") for line in done.stdout.splitlines() if line.startswith("| ")][2:]
+    return done.stdout
+
+
+def test_memory_is_measured_of_whole_runs_over_a_rendered_organization(tmp_path: Path) -> None:
+    told = run("scale.py", "--workspaces", "30", "1100", "--folder", str(tmp_path))
+    rows = [line.strip("| ").split(" | ") for line in told.splitlines() if line.startswith("| ")][2:]
     assert [row[0] for row in rows] == ["30", "1,100"]
     (small, large) = [int(row[1].replace(",", "")) for row in rows]
     assert 11 < small / 30 < 16
     assert 12 < large / 1100 < 15
     assert Path("results.md").read_text(encoding="utf-8").count("MiB") == 4
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["results.md"]
+
+
+def test_speed_is_measured_of_all_that_are_installed_without_nginx_too(tmp_path: Path) -> None:
+    told = run("speed.py", "--workspaces", "1100", "--slow-workspaces", "5", "--rounds", "1", "--own-server")
+    assert "webex-audit run**, Parquet and CSV | 1,100 |" in told
+    assert "wxc-sdk, asyncio, and pyarrow | 1,100 |" in told
+    assert "asyncio protocol on" in told
+    assert Path("results.md").read_text(encoding="utf-8") in told
     assert sorted(path.name for path in tmp_path.iterdir()) == ["results.md"]

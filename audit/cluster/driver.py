@@ -32,7 +32,7 @@ from audit.webex.tokens import CommandTokens, FileTokens, TokenSource
 
 log = logging.getLogger(__name__)
 
-#: Seconds between two looks at whether a cluster still has workers.
+#: Seconds between two looks at whether a cluster still has workers, and the run the lock.
 _LOOK_EVERY_S = 5.0
 #: Seconds for attempts that nobody waits for any more to end.
 _SETTLE_S = 5.0
@@ -72,7 +72,7 @@ class Cluster:
 
         Raises:
             EngineError: the cluster is gone.
-            StoppedError: its workers died, one after the other, or as `OrganizationRun.run`.
+            StoppedError: its workers died, one after the other, or the lock is lost, or as `OrganizationRun.run`.
             RefusedError, UsageError, OSError: as `OrganizationRun.run`.
         """
         org_id = one.organization.org_id
@@ -95,6 +95,8 @@ class Cluster:
         seen_at_s = self._clock.monotonic_s()
         try:
             while not (await asyncio.wait({waiting}, timeout=_LOOK_EVERY_S))[0]:
+                # Workers have no part in the lock: who lost it ends them.
+                self._draft.check_lock()
                 if await threads_of(self._client):
                     seen_at_s = self._clock.monotonic_s()
                 elif self._clock.monotonic_s() - seen_at_s >= stall_s:

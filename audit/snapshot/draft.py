@@ -123,7 +123,7 @@ class Draft:
     def forget_parts(self, org_id: str, dataset: str) -> None:
         """Drop the parts of a dataset, and keep its inventory."""
         for path in self.takes.coverage(org_id, dataset).values():
-            path.unlink()
+            path.unlink(missing_ok=True)
         self.takes.forget_coverage(org_id, dataset)
 
     def write_part(self, org_id: str, dataset: str, index: int, tables: dict[str, pa.Table], facts: PartFacts) -> None:
@@ -269,7 +269,7 @@ def _read_facts(path: Place) -> PartFacts:
     try:
         with pa.ipc.open_file(read_arrow(path)) as reader:
             return msgspec.json.decode(reader.schema.metadata[_METADATA], type=PartFacts)
-    except (pa.ArrowInvalid, msgspec.DecodeError, KeyError, TypeError):
+    except (pa.ArrowInvalid, FileNotFoundError, msgspec.DecodeError, KeyError, TypeError):
         raise _damaged(path, path) from None
 
 
@@ -281,7 +281,8 @@ def _forget_if_given_up(path: Place) -> None:
 
 
 def _damaged(path: Place, coverage: Place) -> StoppedError:
-    coverage.unlink()
+    # Another writer may have found so before, or have dropped the whole take.
+    coverage.unlink(missing_ok=True)
     return StoppedError(f"{path} was damaged; a resumed run asks for its batch again")
 
 

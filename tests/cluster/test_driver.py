@@ -9,6 +9,7 @@ import sys
 import threading
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -26,6 +27,7 @@ from dask_processes import Processes, wait_until
 from hypothesis import given
 
 from audit.cluster.driver import shares
+from audit.errors import StoppedError
 from audit.simulator.app import ADMIN_TOKEN, Simulation
 from audit.simulator.faults import Faults, parse
 from audit.simulator.organization import Organization
@@ -330,6 +332,31 @@ def test_a_cluster_that_has_lost_all_workers_ends_the_run_resumably(
     result = end()
     assert (result.code, result.err.count("\n")) == (5, 1), result.err
     assert "the Dask cluster has had no workers for 3 s; go on with: webex-audit run" in result.err
+
+
+def test_a_run_that_has_lost_its_lock_ends_its_workers_too(
+    cluster: Processes, run_on: Command, api: Api, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    is_lost = threading.Event()
+
+    def check() -> None:
+        if is_lost.is_set():
+            raise StoppedError("the lock was lost")
+
+    @contextmanager
+    def lock(_: Path) -> Iterator[Callable[[], None]]:
+        yield check
+
+    monkeypatch.setattr("audit.job.lock", lock)
+    monkeypatch.setattr("audit.cluster.driver._LOOK_EVERY_S", 0.1)
+    url = api(partner(faults_of={ONE.org_id: Held(50)}, slow_s=1000))
+    end = in_background(lambda: run_on(cluster, url, "--quiet"))
+    wait_until(lambda: len(parts_of(tmp_path, ONE)) >= 2)
+    is_lost.set()
+    result = end()
+    assert result.code == 5, result.err
+    assert "the lock was lost" in result.err.splitlines()[-1]
+    assert list_snapshots(tmp_path / "snapshots") == []
 
 
 def test_a_scheduler_that_dies_or_never_was_ends_the_run_resumably(

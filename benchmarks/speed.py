@@ -172,13 +172,14 @@ def main() -> None:
     found = {name: each for name, each in contestants().items() if importlib.util.find_spec(each.needs)}
     with ExitStack() as stack:
         places: dict[bool, tuple[str, Path]] = {}
+        rows: dict[bool, float] = {}
         for is_slow, count in counts.items():
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-            rows = served.render(folder, count)
+            rows[is_slow] = served.render(folder, count) / count
             (folder / "ids").write_text("\n".join(served.workspace_ids(count)))
             url, server = stack.enter_context(served.serve(folder, count, by_nginx=not options.own_server))
             places[is_slow] = (url, folder / "ids")
-            print(f"{count} workspaces, {rows / count:.1f} rows of members each, served by {server}", flush=True)
+            print(f"{count} workspaces, {rows[is_slow]:.1f} rows of members each, served by {server}", flush=True)
         for number in range(options.rounds):
             for each in found.values():
                 each.run(*places[each.is_slow])
@@ -188,7 +189,7 @@ def main() -> None:
         "# Speed",
         f"`python benchmarks/speed.py{''.join(f' {word}' for word in sys.argv[1:])}` (`make bench`),",
         f"{datetime.now(UTC):%Y-%m-%d}: medians of {options.rounds} interleaved rounds, each process from its start to",
-        f"its end. The organization has {rows / count:.0f} rows of members a workspace and no rate limit; {server} on",
+        f"its end. The organization has {rows[False]:.0f} rows of members a workspace and no rate limit; {server} on",
         "the same machine serves it.",
         "",
         *machine(),

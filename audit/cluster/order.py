@@ -10,6 +10,7 @@ from audit import __version__
 from audit.config import RunSettings, Settings
 from audit.datasets import DATASETS
 from audit.errors import AuditError
+from audit.files import expand
 from audit.scope import RunScope
 from audit.snapshot.journal import Journal
 from audit.snapshot.manifest import Requests
@@ -85,9 +86,16 @@ def absolute(place: Place) -> str:
 
 def travelling(settings: Settings) -> Settings:
     """The settings that a worker needs, without what may hold a secret or is the driver's own matter."""
+    webex = settings.webex
+    # A worker may be at work in another folder.
+    files = {
+        name: absolute(expand(path))
+        for name in ("token_file", "client_secret_file", "refresh_token_file", "ca_file")
+        if (path := getattr(webex, name))
+    }
     return Settings(
         # A command line may hold a secret: a worker has its own.
-        webex=msgspec.structs.replace(settings.webex, token_command=None),
+        webex=msgspec.structs.replace(webex, token_command=None, **files),
         pace=settings.pace,
         retry=settings.retry,
         output=msgspec.structs.replace(settings.output, path=absolute(settings.output.folder)),

@@ -14,7 +14,7 @@ import pytest
 from audit.cluster.order import Order, Result, travelling
 from audit.cluster.report import Reporter
 from audit.cluster.worker import _Attempt, _while_wanted
-from audit.config import Settings
+from audit.config import Settings, WebexSettings
 from audit.errors import DamagedError
 from audit.organizations import Organization
 from audit.scope import scope_of
@@ -103,3 +103,13 @@ def test_a_snapshot_to_retry_that_is_damaged_is_told_to_the_driver(order: Order,
     told = pickle.loads(pickle.dumps(attempt(order))).error
     assert isinstance(told, DamagedError)
     assert str(told).startswith(f"{damaged / 'manifest.json'} is damaged: ")
+
+
+def test_files_of_secrets_travel_by_their_whole_path(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    own = Settings(webex=WebexSettings(token_file="token", ca_file="~/ca.pem", token_command="vault read secret"))
+    webex = travelling(own).webex
+    assert webex.token_file == str(tmp_path / "token")
+    assert webex.ca_file == str(Path.home() / "ca.pem")
+    assert webex.token_command is None
+    assert webex.client_secret_file is None

@@ -104,7 +104,10 @@ def parse(uri: str) -> tuple[Bucket, str]:
     if others := sorted({key for key, _ in parse_qsl(parts.query, keep_blank_values=True)} - _OPTIONS[scheme]):
         known = ", ".join(sorted(_OPTIONS[scheme]))
         raise UsageError(f"{scheme}://{host}: unknown option {others[0][:40]!r}: known are {known}")
-    return Bucket(scheme, name, account, parts.query), parts.path.strip("/")
+    key = parts.path.strip("/")
+    if key and {"", ".", ".."} & set(key.split("/")):
+        raise UsageError(f"{scheme}://{host}/{key[:100]}: no folder can be named '.', '..' or nothing: leave it out")
+    return Bucket(scheme, name, account, parts.query), key
 
 
 @cache

@@ -94,3 +94,9 @@ def test_google_and_azure_are_known_to_the_writer() -> None:
     assert "GCS" in repr(parse("gs://b/a?endpoint_override=127.0.0.1:1&scheme=http")[0].store())
     store = parse("abfs://c@account/a?endpoint_override=127.0.0.1:1&scheme=http")[0].store()
     assert store.config["endpoint"] == "http://127.0.0.1:1/account"
+
+
+@pytest.mark.parametrize("folder", ["a//b", "a/../b", "./a", ".."])
+def test_a_folder_that_stores_read_differently_is_refused(folder: str) -> None:
+    with pytest.raises(UsageError, match="leave it out"):
+        parse(f"s3://audits/{folder}")

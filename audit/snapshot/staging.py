@@ -32,8 +32,8 @@ def staged(snapshot: _AnySnapshot) -> Iterator[_AnySnapshot]:
     of this machine is the same as it was, and so is none.
 
     Raises:
-        UsageError: the object store refuses, or a file lies outside of the snapshot.
-        StoppedError: the object store can't be reached, or the disk is full.
+        UsageError: the object store refuses or can't be reached, or a file lies outside of the snapshot.
+        StoppedError: the disk is full.
     """
     if snapshot is None or isinstance(snapshot.path, Path):
         yield snapshot

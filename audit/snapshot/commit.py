@@ -91,12 +91,12 @@ def commit(
     schemas = {COVERAGE: COVERAGE_SCHEMA} | {
         name: schema for tables in datasets.values() for name, schema in tables.items()
     }
-    tables = {
-        name: write_table(
-            draft.folder, name, schema, _rows(draft, name, orgs, datasets), set(formats), csv_per_org=csv_per_org
-        )
-        for name, schema in schemas.items()
-    }
+    tables = {}
+    for name, schema in schemas.items():
+        # Before a file is opened: what an object store is sent of it can't be taken back.
+        draft.check_lock()
+        rows = _rows(draft, name, orgs, datasets)
+        tables[name] = write_table(draft.folder, name, schema, rows, set(formats), csv_per_org=csv_per_org)
     entries = [
         org.entry(counts[org.org_id] for counts in outcomes.values() if org.org_id in counts)
         for org in sorted(orgs, key=lambda each: each.org_id)
@@ -160,7 +160,6 @@ def _rows(
     for org in sorted(orgs, key=lambda each: each.org_id):
         names = [name for name in sorted(org.inventories) if table == COVERAGE or table in datasets[name]]
         if names:
-            draft.check_lock()
             parts = (draft.read_parts(org.org_id, name, table) for name in names)
             yield org.org_id, chain.from_iterable(parts)
 

@@ -123,12 +123,18 @@ class RunSettings(msgspec.Struct, frozen=True):
     scheduler: str | None = None
     deadline: Annotated[str, Meta(pattern=_DURATION)] | None = None
     stall_s: Annotated[float, Meta(gt=0)] = 600.0
+    resume_within: Annotated[str, Meta(pattern=_DURATION)] = "72h"
     metrics_file: str | None = None
 
     @property
     def deadline_s(self) -> float:
         """The deadline in seconds; infinity where there is none."""
         return seconds_of(self.deadline) if self.deadline else math.inf
+
+    @property
+    def resume_within_s(self) -> float:
+        """How old an unfinished run may be to be resumed, in seconds."""
+        return seconds_of(self.resume_within)
 
 
 class CheckSettings(msgspec.Struct, frozen=True):

@@ -8,23 +8,28 @@ batch (`audit.feed`); so memory is bounded by the batches that are being asked f
 import asyncio
 import logging
 import math
-from collections.abc import Callable, Collection
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from audit.answer_log import KEEP_EVERY_S, AnswerLog, WriteAnswers
 from audit.clock import Clock
 from audit.datasets import SUBJECT_SCHEMA, Dataset
 from audit.datasets.answers import read_answers
 from audit.earlier import Earlier
 from audit.entity import Entity, EntityType
+from audit.errors import AuditError
 from audit.feed import Batch, Feed, read_batches
 from audit.outcome import Outcome
 from audit.progress import Progress
 from audit.reading import Reader, Reading, unasked
 from audit.snapshot.coverage import COVERAGE, COVERAGE_SCHEMA
 from audit.snapshot.inventory import Inventory
+from audit.storage.place import Place
 from audit.threads import in_thread
 from audit.watch import Watch
 from audit.webex.client import Client
@@ -43,10 +48,12 @@ async def crawl(
     reader: Reader,
     inventory: Inventory,
     write_part: WritePart,
+    write_answers: WriteAnswers,
     *,
     concurrency: int,
     progress: Progress,
     done: Collection[int] = (),
+    answers: Mapping[int, Sequence[Place]] | None = None,
     earlier: Earlier | None = None,
     stall_s: float = math.inf,
     clock: Clock,
@@ -60,9 +67,11 @@ async def crawl(
         reader: reads an entity.
         inventory: the entities.
         write_part: is given each batch, in a thread.
+        write_answers: is given the answers of batches that are not complete yet, every second and in the end.
         concurrency: requests at once.
         progress: is told of each answer.
         done: the batches, by index, that were written by the run that this one resumes.
+        answers: files of its answers of other batches.
         earlier: keep the complete answers of this snapshot, and ask for the others only.
         stall_s: stop when nothing was answered, and nothing paused, for so many seconds.
         clock: the time.
@@ -85,13 +94,14 @@ async def crawl(
         while batch := await feed.behind(batch):
             for position in batch.places:
                 entity = batch.entities[position]
-                if batch.kept[position]:
+                if batch.kept[position] or batch.readings[position]:
                     progress.on_answer(Outcome.OK)
                 else:
                     asked_at_s = clock.monotonic_s()
                     reason = watch.reasons.get(entity.entity_type)
                     readings = _unread(entity, Outcome.FORBIDDEN, reason) if reason else await reader.read(entity)
                     batch.readings[position] = readings
+                    kept.add(batch.index, position, entity, readings)
                     for reading in readings:
                         if reading.answer.attempts:
                             watch.on_answer(entity, reading.answer, asked_at_s)
@@ -101,24 +111,27 @@ async def crawl(
                 batch.waiting -= 1
                 if not batch.waiting:
                     batch.even_out(watch.reasons)
+                    kept.forget(batch.index)
                     await asyncio.get_running_loop().run_in_executor(
                         executor, _finish, dataset, org_id, batch, write_part
                     )
 
-    batches = read_batches(inventory.batches(done), earlier)
+    batches = read_batches(inventory.batches(done), earlier, answers or {})
     executor = ThreadPoolExecutor(1, thread_name_prefix="parts")
     feed = Feed(batches, executor)
+    kept = AnswerLog(write_answers)
     try:
-        async with asyncio.TaskGroup() as group:
-            watchdog = group.create_task(_watch_for_stall(client, stall_s, clock))
-            async with asyncio.TaskGroup() as workers:
-                for _ in range(min(concurrency, inventory.num_rows)):
-                    workers.create_task(crawl_next(feed, executor))
-            watchdog.cancel()
+        async with (
+            _beside(_watch_for_stall(client, stall_s, clock), _keep_answers(kept, executor, clock)),
+            asyncio.TaskGroup() as workers,
+        ):
+            for _ in range(min(concurrency, inventory.num_rows)):
+                workers.create_task(crawl_next(feed, executor))
     except BaseExceptionGroup as failures:
         raise _first(failures) from None
     finally:
-        # A part that is being written is written to its end.
+        # A part that is being written is written to its end; then the answers that are in none.
+        executor.submit(_keep_last, kept)
         executor.submit(batches.close)
         await in_thread(executor.shutdown)
     watch.on_end()
@@ -133,12 +146,13 @@ def give_up(
     outcome: Outcome,
     reason: Exception,
     done: Collection[int],
+    answers: Mapping[int, Sequence[Place]],
     earlier: Earlier | None = None,
 ) -> None:
-    """Hand on each batch that is not done with this outcome for all its entities that are not known before."""
-    for batch in read_batches(inventory.batches(done), earlier):
+    """Hand on each batch that is not done with this outcome for all of its entities that have no answer."""
+    for batch in read_batches(inventory.batches(done), earlier, answers):
         for position in batch.places:
-            if not batch.kept[position]:
+            if not batch.kept[position] and not batch.readings[position]:
                 batch.readings[position] = _unread(batch.entities[position], outcome, str(reason))
         _finish(dataset, org_id, batch, write_part)
 
@@ -173,6 +187,31 @@ def _least(readings: list[Reading]) -> Outcome:
 def _first(failures: BaseExceptionGroup[BaseException]) -> BaseException:
     failure = failures.exceptions[0]
     return _first(failure) if isinstance(failure, BaseExceptionGroup) else failure
+
+
+@asynccontextmanager
+async def _beside(*works: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Let these work while the block runs; where one of them fails, so does the block."""
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(work) for work in works]
+        yield
+        for task in tasks:
+            task.cancel()
+
+
+async def _keep_answers(kept: AnswerLog, executor: Executor, clock: Clock) -> None:
+    while True:
+        await clock.sleep(KEEP_EVERY_S)
+        if taken := kept.take():
+            await asyncio.get_running_loop().run_in_executor(executor, kept.keep, taken)
+
+
+def _keep_last(kept: AnswerLog) -> None:
+    """Keep what there is when a crawl ends, however it ends; what ended it counts more than what fails here."""
+    try:
+        kept.keep(kept.take())
+    except (AuditError, OSError) as error:
+        log.debug("the last answers can't be kept: %s", error)
 
 
 async def _watch_for_stall(client: Client, stall_s: float, clock: Clock) -> None:

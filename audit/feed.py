@@ -1,18 +1,20 @@
 """Hands out the entities of an inventory to the workers of a crawl, batch by batch."""
 
 import asyncio
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 
 import msgspec
 import pyarrow as pa
 
+from audit.answer_log import read_answers
 from audit.earlier import Earlier
 from audit.entity import Entity, EntityType, entities_of
 from audit.outcome import Outcome
 from audit.reading import Reading
 from audit.snapshot.coverage import COVERAGE
+from audit.storage.place import Place
 
 
 @dataclass
@@ -22,24 +24,26 @@ class Batch:
     Attributes:
         places: positions that no worker has taken yet; all workers take theirs from this one iterator.
         kept: by position, whether the earlier rows hold the entity's answer.
-        readings: by position, what was read of the entity.
-        waiting: how many entities have none yet.
+        readings: by position, what was read of the entity, by this run or the one that it resumes.
+        waiting: how many entities no worker has dealt with yet.
     """
 
     index: int
     inventory: pa.Table
     earlier: dict[str, pa.Table]
+    answers: InitVar[Sequence[Place]] = ()
     entities: list[Entity] = field(init=False)
     places: Iterator[int] = field(init=False)
     readings: list[list[Reading]] = field(init=False)
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, answers: Sequence[Place]) -> None:
         self.entities = entities_of(self.inventory)
         kept = set(self.earlier[COVERAGE]["entity_id"].to_pylist()) if self.earlier else set()
         self.kept = [entity.entity_id in kept for entity in self.entities]
         self.waiting = len(self.entities)
         self.places = iter(range(self.waiting))
-        self.readings = [[] for _ in self.entities]
+        answered = read_answers(answers, self.entities)
+        self.readings = [answered.get(position, []) for position in range(self.waiting)]
 
     def even_out(self, reasons: Mapping[EntityType, str]) -> None:
         """Tell the same of every entity of a refused kind: which of them was still asked, is chance."""
@@ -55,10 +59,18 @@ def _refused(readings: list[Reading], reason: str) -> list[Reading]:
     return others + [Reading(None, msgspec.structs.replace(each, status=403, message=reason)) for each in forbidden[:1]]
 
 
-def read_batches(inventory: Iterator[tuple[int, pa.Table]], earlier: Earlier | None) -> Generator[Batch, None, None]:
-    """The batches of an inventory (`audit.snapshot.inventory.Inventory.batches`), with what an earlier snapshot has."""
+def read_batches(
+    inventory: Iterator[tuple[int, pa.Table]], earlier: Earlier | None, answers: Mapping[int, Sequence[Place]]
+) -> Generator[Batch, None, None]:
+    """The batches of an inventory, with what is known of them already.
+
+    Args:
+        inventory: the batches (`audit.snapshot.inventory.Inventory.batches`).
+        earlier: a snapshot whose complete answers are kept.
+        answers: files of the answers of an unfinished run (`audit.answer_log`), by batch.
+    """
     for index, rows in inventory:
-        yield Batch(index, rows, earlier.rows_of(rows) if earlier else {})
+        yield Batch(index, rows, earlier.rows_of(rows) if earlier else {}, answers.get(index, ()))
 
 
 class Feed:

@@ -26,9 +26,15 @@ def expand(text: str) -> Path:
 
 
 def make_dir(path: Path) -> None:
-    """Make a folder, and those above it, for this user only (0700)."""
+    """Make a folder, and those above it, for this user only (0700); each new entry is flushed to the disk.
+
+    Raises:
+        OSError: a folder can't be made or flushed.
+    """
     for missing in [folder for folder in [*reversed(path.parents), path] if not folder.exists()]:
         missing.mkdir(mode=0o700, exist_ok=True)
+        # Without this, a power cut may take the folder, and with it the flushed files inside (fsync(2)).
+        sync_dir(missing.parent)
 
 
 @contextmanager

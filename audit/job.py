@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime
 from functools import partial
@@ -13,7 +13,7 @@ from audit.config import Settings
 from audit.engine import Engine, LocalEngine, audit_all
 from audit.errors import AuditError, StoppedError, UsageError
 from audit.lock import lock
-from audit.organization_run import OrganizationRun, requests_of
+from audit.organization_run import OrganizationRun
 from audit.organizations import Organization
 from audit.progress import Progress
 from audit.scope import RunScope
@@ -21,10 +21,13 @@ from audit.session import clients_of, connect_as, deadline, find_organizations
 from audit.snapshot import draft as drafts
 from audit.snapshot.commit import RunFacts, commit
 from audit.snapshot.draft import Draft
+from audit.snapshot.held import Held
 from audit.snapshot.manifest import Requests, Seal
-from audit.snapshot.reader import Snapshot
+from audit.snapshot.reader import Snapshot, list_snapshots
+from audit.snapshot.unfinished import find_unfinished, tidy
 from audit.storage.faults import StorageError, fault_of, unwritable
 from audit.storage.place import make_dir
+from audit.tally import requests_of, tallied
 from audit.threads import in_thread, to_the_end
 from audit.webex.client import Client
 from audit.webex.tokens import TokenSource
@@ -66,21 +69,32 @@ async def run(
     """
     check_engine(settings)
     output = settings.output.folder
+    committed: list[Snapshot] = []
     try:
         make_dir(output)
-        with lock(output) as check_lock:
-            draft = await in_thread(_draft, settings, scope, clock.now(), is_resuming=is_resuming)
-            draft.check_lock = check_lock
-            return await _run_alone(settings, tokens, scope, progress, clock, draft, seal)
-    except OSError as error:
-        raise unwritable(output, error) from None
+        with lock(output) as held:
+            draft = await in_thread(_draft, settings, scope, clock.now(), held, is_resuming=is_resuming)
+            await _run_alone(settings, tokens, scope, progress, clock, draft, seal, committed.append)
+    except BaseException as error:
+        if not committed and isinstance(error, OSError):
+            raise unwritable(output, error) from None
+        if not committed:
+            raise
+        log.info("the snapshot stands; after its commit: %s: %s", type(error).__name__, error)
+    return committed[0]
 
 
-def _draft(settings: Settings, scope: RunScope, now: datetime, *, is_resuming: bool) -> Draft:
+def _draft(settings: Settings, scope: RunScope, now: datetime, held: Held, *, is_resuming: bool) -> Draft:
     output = settings.output.folder
-    journal = scope.journal(settings.webex.base_url)
-    draft = drafts.find_unfinished(output, journal) if is_resuming else None
-    return draft or drafts.create(output, now, journal)
+    tidy(output, held)
+    snapshots = list_snapshots(output)
+    asked = scope.journal(settings.webex.base_url)
+    if is_resuming:
+        within_s = settings.run.resume_within_s
+        if draft := find_unfinished(output, asked, snapshots, now=now, within_s=within_s, held=held):
+            return draft
+    after = snapshots[-1].manifest.snapshot_id if snapshots else None
+    return drafts.create(output, now, asked, asks=scope.for_manifest(), after=after, held=held)
 
 
 async def _run_alone(
@@ -91,12 +105,12 @@ async def _run_alone(
     clock: Clock,
     draft: Draft,
     seal: Seal | None,
-) -> Snapshot:
+    on_committed: Callable[[Snapshot], None],
+) -> None:
     try:
         async with connect_as(settings, tokens, clock) as client:
-            await in_thread(draft.recall_requests)
             client.on_pause = partial(_tell_pause, client, progress)
-            async with deadline(settings, client, clock):
+            async with tallied(draft, client, clock), deadline(settings, client, clock):
                 organizations = await find_organizations(client, scope)
                 _check_resumed(draft, await in_thread(draft.organizations), scope, organizations)
                 runs = [
@@ -105,27 +119,28 @@ async def _run_alone(
                 ]
                 async with _engine(settings, scope, client, tokens, draft, len(runs), progress, clock) as engine:
                     await audit_all(runs, engine, clock)
-            return await _commit(settings, client, draft, scope, runs, progress, clock, seal)
-    except OSError as error:
-        _leave(draft)
+            on_committed(await _commit(settings, client, draft, scope, runs, progress, clock, seal))
+    except BaseException as error:
+        stopped = _stopped(draft, error)
+        if isinstance(stopped, AuditError):
+            stopped.is_resumable = draft.is_worth_resuming
+        if not draft.is_worth_resuming:
+            draft.discard()
+        if stopped is error:
+            raise
+        raise stopped from error
+
+
+def _stopped(draft: Draft, error: BaseException) -> BaseException:
+    """What a run that did not commit ends with, as the user is to read it."""
+    if isinstance(error, asyncio.CancelledError):
+        return StoppedError("stopped by a signal before the commit")
+    if isinstance(error, OSError):
         told = error if error.strerror else fault_of(error, draft.folder)
         place = f" at {told.filename}" if told.filename else f" below {draft.output}"
         advice = "" if isinstance(told, StorageError) else "; make room"
-        stopped = StoppedError(f"the snapshot can't be written{place}: {told.strerror}{advice}")
-        stopped.is_resumable = draft.is_worth_resuming
-        raise stopped from error
-    except AuditError as error:
-        _leave(draft)
-        error.is_resumable = draft.is_worth_resuming
-        raise
-    except asyncio.CancelledError:
-        _leave(draft)
-        stopped = StoppedError("stopped by a signal before the commit")
-        stopped.is_resumable = draft.is_worth_resuming
-        raise stopped from None
-    except BaseException:
-        _leave(draft)
-        raise
+        return StoppedError(f"the snapshot can't be written{place}: {told.strerror}{advice}")
+    return error
 
 
 @asynccontextmanager
@@ -154,19 +169,13 @@ def _tell_pause(client: Client, progress: Progress, pause_s: float) -> None:
     progress.on_pause(pause_s)
 
 
-def _leave(draft: Draft) -> None:
-    """Keep what a resumed run can use, and nothing else."""
-    if not draft.is_worth_resuming:
-        draft.discard()
-
-
 def _check_resumed(draft: Draft, begun: set[str], scope: RunScope, organizations: list[Organization]) -> None:
     others = begun - {each.org_id for each in organizations}
     if others and scope.organizations == "all" and len(others) < len(begun):
         log.warning("no longer managed by the token, and so not in the snapshot: %s", ", ".join(sorted(others)))
     elif others:
         raise UsageError(
-            f"the unfinished run {draft.journal.snapshot_id} is of organization {', '.join(sorted(others))}, and this "
+            f"the unfinished run {draft.journal.run_id} is of organization {', '.join(sorted(others))}, and this "
             f"token is for {organizations[0].org_id}: resume it with its own token, or run without --resume"
         )
 
@@ -186,7 +195,7 @@ async def _commit(
         finished_at=clock.now(),
         base_url=client.base_url,
         scope=scope.for_manifest(),
-        requests=_total(draft.requests | {draft.takes.writer: requests_of(client)}),
+        requests=_total(await in_thread(draft.requests) | {draft.takes.writer: requests_of(client)}),
     )
     tables = {dataset.name: dataset.tables for dataset in scope.datasets}
 

@@ -1,9 +1,14 @@
 """The lock of an output in an object store: a lease, as no kernel frees what a dead process held there.
 
-The object says who holds it and is renewed all the while. Each step is a conditional write, so that one
-process at most succeeds. Whether a lease has expired is told by the store's clock alone: what a
-newcomer writes beside the lock has a time of that clock, too. Whether one's own still holds is told by
-one's own monotonic clock, from before the renewal began, so that it is lost here before it is free there.
+The object says who holds it and is renewed all the while. Each step is a conditional write, so at most one
+process succeeds. The store's clock alone says whether a lease has expired: what a newcomer writes beside the
+lock has a time of that clock, too. A holder judges its own lease by a clock that counts suspend
+(CLOCK_BOOTTIME), from before the renewal began, so the holder gives up before the store frees it.
+
+A holder that is paused can't know that its lease is over until it looks, and a request that it has sent may
+arrive at any time. So nothing that it writes may matter by then: a commit goes into a folder of its own, and its
+manifest is first *promised* in the lock itself. Who has lost the lock can't promise; and who takes over a lock
+with a promise in it keeps the promise first (`audit.lock`), so there is never doubt whether a snapshot stands.
 """
 
 import logging
@@ -11,7 +16,6 @@ import os
 import secrets
 import socket
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -19,7 +23,9 @@ from typing import Any
 
 import msgspec
 
-from audit.errors import LockedError, StoppedError
+from audit.clock import boot_s
+from audit.errors import LockedError, StoppedError, UsageError
+from audit.snapshot.held import Held
 from audit.storage.objects import ObjectPath
 
 log = logging.getLogger(__name__)
@@ -28,6 +34,15 @@ log = logging.getLogger(__name__)
 LEASE_S = 60.0
 #: Tries at once to take an expired lease; who loses all of them has met runs that are alive.
 _TRIES = 3
+#: What tells the versions of an object apart (`ObjectPath.put`), as no version has it.
+_NEVER = {"e_tag": '"00000000000000000000000000000000"', "version": "1"}
+
+
+class Promise(msgspec.Struct, frozen=True):
+    """A commit of which all but the manifest is stored: the snapshot's id, and its manifest as text."""
+
+    snapshot_id: str
+    manifest: str
 
 
 class Holder(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -39,7 +54,8 @@ class Holder(msgspec.Struct, frozen=True, omit_defaults=True):
         started_at: when it took the lock, by its own clock.
         lease_s: seconds that it holds after each renewal; None where the kernel frees it.
         nonce: tells one holder from another.
-        renewals: so many; two versions of the object never are the same.
+        renewals: how many there were; no two versions of the object are the same.
+        promise: the manifest that the holder is about to write.
     """
 
     host: str
@@ -48,6 +64,7 @@ class Holder(msgspec.Struct, frozen=True, omit_defaults=True):
     lease_s: float | None = None
     nonce: str = ""
     renewals: int = 0
+    promise: Promise | None = None
 
     @classmethod
     def this(cls, lease_s: float | None = None) -> "Holder":
@@ -59,8 +76,12 @@ class Holder(msgspec.Struct, frozen=True, omit_defaults=True):
         return f"process {self.pid} on {self.host}, since {self.started_at:%Y-%m-%d %H:%M:%S} UTC"
 
 
-class Lease:
-    """A lock that is held, by `hold`."""
+class Lease(Held):
+    """A lock that is held, by `hold`.
+
+    Attributes:
+        inherited: what the holder before had promised and may not have done.
+    """
 
     def __init__(self, path: ObjectPath, lease_s: float) -> None:
         self._path = path
@@ -70,6 +91,9 @@ class Lease:
         self._until_s = 0.0
         self._tried_at_s: float | None = None
         self._is_lost = False
+        self.inherited: Promise | None = None
+        #: The thread that renews the lock and the one that makes a promise write one after the other.
+        self._writing = threading.Lock()
         self._ended = threading.Event()
         self._keeping = threading.Thread(target=self._keep, name="lock", daemon=True)
 
@@ -79,19 +103,51 @@ class Lease:
         Raises:
             StoppedError: it is lost: another run may be at work.
         """
-        if self._is_lost or time.monotonic() >= self._until_s:
+        if not self._is_held:
             raise StoppedError(f"the lock {self._path} was lost: it was not renewed in time, or another run took it")
+
+    @property
+    def _is_held(self) -> bool:
+        return not self._is_lost and boot_s() < self._until_s
+
+    def promise(self, snapshot_id: str, manifest: bytes) -> None:
+        """Write into the lock, if it is still held, which manifest is about to be written.
+
+        Raises:
+            StoppedError: the lock is lost: another run may have taken it, and has not seen a promise.
+            OSError: the store refuses.
+        """
+        with self._writing:
+            self.check()
+            self._holder = msgspec.structs.replace(self._holder, promise=Promise(snapshot_id, manifest.decode()))
+            self._write_or_lose()
+        self.check()
+
+    def fulfil(self) -> None:
+        """Whatever was promised stands; where the holder before had promised it, the lock says so at once.
+
+        Raises:
+            OSError: the store refuses.
+        """
+        with self._writing:
+            self._holder = msgspec.structs.replace(self._holder, promise=None)
+            if self.inherited:
+                self.inherited = None
+                self._write_or_lose()
 
     def take(self) -> None:
         """Take the lock.
 
         Raises:
             LockedError: another run holds it; the text says which.
+            UsageError: the store takes no notice of conditions.
             OSError: the store refuses.
         """
         for _ in range(_TRIES):
+            self._inherit(None)
             try:
                 self._write("create")
+                self._insist_on_conditions()
                 return
             except FileExistsError:
                 self._tried_at_s = None
@@ -105,6 +161,7 @@ class Lease:
                     f"another run holds the lock on {self._path.parent}: {holder}; wait until it is done, or stop it; "
                     f"if it is dead, the lock is free in {left_s:.0f} s"
                 )
+            self._inherit(holder.promise if isinstance(holder, Holder) else None)
             try:
                 self._write({key: value for key, value in found.items() if key != "last_modified"})
                 log.warning("the lock of a run that ended without a word was taken over: %s", holder)
@@ -113,48 +170,85 @@ class Lease:
                 pass
         raise LockedError(f"other runs take the lock on {self._path.parent} at the same time: run again")
 
+    def _inherit(self, promise: Promise | None) -> None:
+        """Take on a promise: it stays in the lock until it is kept, whoever dies meanwhile."""
+        self.inherited = promise
+        self._holder = msgspec.structs.replace(self._holder, promise=promise)
+
     def keep(self) -> None:
         """Renew the lock, well before it expires, until it is released or lost; in a thread of its own."""
         self._keeping.start()
 
     def release(self) -> None:
-        """Give the lock back, if it is held."""
+        """Give the lock back, if it is held; with a promise that could not be kept, it stays and expires."""
         self._ended.set()
         self._keeping.join()
-        if self._is_lost or time.monotonic() >= self._until_s:
+        if not self._is_held or self._holder.promise:
             return
         try:
             self._path.unlink()
         except OSError as error:
             log.warning("the lock could not be released: %s: it expires by itself in %.0f s", error, self._lease_s)
 
+    def _insist_on_conditions(self) -> None:
+        """Create the lock again, and write over a version that never was: the store must refuse both.
+
+        Raises:
+            UsageError: it does not, so that two runs would hold the lock at the same time.
+        """
+        for mode in ("create", {name: _NEVER[name] for name in self._version}):
+            try:
+                self._path.put(msgspec.json.encode(self._holder), mode)
+            except FileExistsError:
+                continue
+            self._path.unlink()
+            raise UsageError(
+                f"{self._path.parent}: the store takes no notice of conditions (If-None-Match, If-Match), so that it "
+                "can't keep a lock: use a store that does (docs/object-stores.md)"
+            )
+
     def _keep(self) -> None:
         while not self._ended.wait(self._lease_s / 4) and not self._is_lost:
             try:
-                self._write(self._version)
-            except FileExistsError:
-                self._is_lost = True
+                with self._writing:
+                    self._write_or_lose()
             except OSError as error:
                 log.warning("the lock could not be renewed, and is tried again: %s", error)
 
+    def _write_or_lose(self) -> None:
+        """Write a new version of the lock, which is lost where somebody else has written one."""
+        try:
+            self._write(self._version)
+        except FileExistsError:
+            self._is_lost = True
+
     def _write(self, mode: Any) -> None:
         # A try that seemed to fail may have succeeded: the lease holds from the first one on, and no longer.
-        self._tried_at_s = self._tried_at_s or time.monotonic()
+        self._tried_at_s = self._tried_at_s or boot_s()
         holder = msgspec.structs.replace(self._holder, renewals=self._holder.renewals + 1)
         data = msgspec.json.encode(holder)
         try:
             self._version = self._path.put(data, mode)
         except FileExistsError:
-            # Such a try is known by what it left, which no other one writes.
-            try:
-                if self._path.read_bytes() != data:
-                    raise
-                self._version = {key: value for key, value in self._path.head().items() if key != "last_modified"}
-            except FileNotFoundError:
-                raise FileExistsError(str(self._path)) from None
+            self._version = self._settled(data)
         self._holder = holder
         self._until_s = self._tried_at_s + self._lease_s
         self._tried_at_s = None
+
+    def _settled(self, data: bytes) -> dict[str, Any]:
+        """The version that stands where a write was refused, as an earlier try may have succeeded unseen.
+
+        Raises:
+            FileExistsError: another run has written it.
+        """
+        try:
+            holder, found = self._read()
+            if not isinstance(holder, Holder) or holder.nonce != self._holder.nonce:
+                raise FileExistsError(str(self._path))
+        except FileNotFoundError:
+            raise FileExistsError(str(self._path)) from None
+        version = {key: value for key, value in found.items() if key != "last_modified"}
+        return version if msgspec.json.encode(holder) == data else self._path.put(data, version)
 
     def _read(self) -> tuple[Holder | str, dict[str, Any]]:
         found = self._path.head()

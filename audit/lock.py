@@ -4,37 +4,35 @@ In a folder, the lock is the kernel's (flock), so it is gone with its process, h
 file only tells who holds it. In an object store, it is a lease (`audit.lease`).
 """
 
+import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
 
 from audit import lease
-from audit.errors import LockedError
-from audit.lease import Holder
+from audit.errors import LockedError, StoppedError, UsageError
+from audit.lease import Holder, Lease
+from audit.snapshot.held import Held
+from audit.snapshot.manifest import MANIFEST, SNAPSHOT_ID
 from audit.storage.objects import ObjectPath
-from audit.storage.place import Place
+from audit.storage.place import Place, write_last
 
 try:
     import fcntl
 except ImportError:  # pragma: no cover - Windows has no flock, and so no lock
     fcntl = None  # type: ignore[assignment]
 
+log = logging.getLogger(__name__)
+
 _LOCK = ".lock"
 
 
-#: Raises `StoppedError` where the lock is no longer held.
-Check = Callable[[], None]
-
-
 @contextmanager
-def lock(output: Place) -> Iterator[Check]:
-    """Hold the lock of an output.
-
-    Yields:
-        To be called before what only one run may do.
+def lock(output: Place) -> Iterator[Held]:
+    """Hold the lock of an output; a commit that its last holder had announced is finished first.
 
     Raises:
         LockedError: another run holds it; the text says which.
@@ -42,14 +40,32 @@ def lock(output: Place) -> Iterator[Check]:
     """
     if isinstance(output, ObjectPath):
         with lease.hold(output / _LOCK, lease.LEASE_S) as held:
-            yield held.check
+            _keep_promise(output, held)
+            yield held
     else:
-        with _lock_folder(output):
-            yield lambda: None
+        with _lock_folder(output) as folder_lock:
+            yield folder_lock
+
+
+class _FolderLock(Held):
+    """A lock of the kernel, on a file that must stay in its place: on another file, another run would hold another."""
+
+    def __init__(self, path: Path, descriptor: int) -> None:
+        self._path = path
+        self._descriptor = descriptor
+
+    def check(self) -> None:
+        """Go on only while the locked file is the one in the output."""
+        try:
+            is_same = os.path.samestat(os.fstat(self._descriptor), self._path.stat())
+        except OSError:
+            is_same = False
+        if not is_same:
+            raise StoppedError(f"the lock {self._path} was lost: somebody removed or replaced the file")
 
 
 @contextmanager
-def _lock_folder(output: Path) -> Iterator[None]:
+def _lock_folder(output: Path) -> Iterator[Held]:
     descriptor = os.open(output / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
     with os.fdopen(descriptor, "r+b", buffering=0) as file:
         if fcntl:
@@ -59,7 +75,7 @@ def _lock_folder(output: Path) -> Iterator[None]:
                 raise LockedError(f"another run holds the lock on {output}: {_describe(file.read())}") from None
         file.truncate()
         file.write(msgspec.json.encode(Holder.this()))
-        yield
+        yield _FolderLock(output / _LOCK, descriptor)
 
 
 def _describe(content: bytes) -> str:
@@ -67,3 +83,17 @@ def _describe(content: bytes) -> str:
         return f"{msgspec.json.decode(content, type=Holder)}; wait until it is done, or stop it"
     except msgspec.DecodeError:
         return "it has not told who it is; wait until it is done"
+
+
+def _keep_promise(output: ObjectPath, held: Lease) -> None:
+    """Finish the commit of a holder that had stored all but its manifest: its own request may still be on its way."""
+    promise = held.inherited
+    if promise is None:
+        return
+    if SNAPSHOT_ID.fullmatch(promise.snapshot_id):
+        try:
+            write_last(output / promise.snapshot_id / MANIFEST, promise.manifest.encode())
+            log.warning("snapshot %s stands: the run that wrote it stopped just before the end", promise.snapshot_id)
+        except UsageError:
+            log.warning("snapshot %s stands, with another manifest than was announced", promise.snapshot_id)
+    held.fulfil()

@@ -4,7 +4,6 @@ import logging
 from collections.abc import Collection, Iterator
 from functools import partial
 
-import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -26,7 +25,6 @@ from audit.snapshot.coverage import COVERAGE
 from audit.snapshot.draft import Draft
 from audit.snapshot.inventory import Inventory
 from audit.snapshot.journal import PartFacts
-from audit.snapshot.manifest import Requests
 from audit.snapshot.org_parts import OrgParts
 from audit.threads import in_thread
 from audit.webex.client import Client
@@ -200,6 +198,7 @@ class OrganizationRun:
         guard = await guard_for(self.client, dataset, inventory)
         reader = Reader(self.client, dataset, self.organization, self._scope.sites, guard)
         done = await in_thread(self._draft.finished, self._org_id, dataset.name)
+        answers = await in_thread(self._draft.answers, self._org_id, dataset.name)
         refused = await crawl(
             self.client,
             dataset,
@@ -207,16 +206,18 @@ class OrganizationRun:
             reader,
             inventory,
             partial(self._write_part, dataset.name),
+            partial(self._draft.write_answers, self._org_id, dataset.name),
             concurrency=self._settings.pace.concurrency,
             progress=self._progress,
             done=done,
+            answers=answers,
             earlier=earlier,
             stall_s=self._settings.run.stall_s,
             clock=self._clock,
         )
         if guard:
             await guard.confirm(self.client)
-        if dataset.by_user and not done and not earlier:
+        if dataset.by_user and not done and not answers and not earlier:
             for site_url in set(self._scope.sites) - reader.found_sites:
                 log.warning("--site %s: no user is on this meeting site", site_url)
         return refused
@@ -230,6 +231,7 @@ class OrganizationRun:
             outcome,
             error,
             self._draft.finished(self._org_id, dataset.name),
+            self._draft.answers(self._org_id, dataset.name),
             self._earlier(dataset),
         )
 
@@ -242,7 +244,7 @@ class OrganizationRun:
         *,
         is_given_up: bool = False,
     ) -> None:
-        facts = PartFacts(unknown_fields, requests_of(self.client), is_given_up)
+        facts = PartFacts(unknown_fields, is_given_up)
         self._draft.write_part(self._org_id, dataset, index, tables, facts)
 
 
@@ -284,8 +286,3 @@ async def take(found: Found, scope: RunScope, dataset: Dataset, kinds: Collectio
     else:
         wanted = [kind for kind in scope.kinds_of(dataset) if kinds is None or kind in kinds]
         await take_inventory(found, wanted, scope.wanted)
-
-
-def requests_of(client: Client) -> Requests:
-    """The requests that a client, and those beside it, have made."""
-    return msgspec.convert(client.count, Requests, from_attributes=True)

@@ -77,6 +77,7 @@ def crawled_with_refusals(
                 Reader(client, PUSH_TO_TALK, organization),
                 inventory_file.Inventory.open(INVENTORY),
                 lambda index, tables, _: parts.__setitem__(index, tables),
+                lambda *_: None,
                 concurrency=concurrency,
                 progress=progress,
                 clock=clock,

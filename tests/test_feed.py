@@ -16,7 +16,7 @@ def batches(count: int, size: int) -> Iterator[Batch]:
         entity_table(Entity(EntityType.PERSON, each) for each in ids[index * size : (index + 1) * size])
         for index in range(count)
     )
-    return read_batches(enumerate(tables), None)
+    return read_batches(enumerate(tables), None, {})
 
 
 async def work(feed: Feed, taken: list[str]) -> None:

@@ -8,6 +8,8 @@ import msgspec
 import pytest
 from object_stores import S3
 
+from audit import lease as lease_module
+from audit.clock import boot_s
 from audit.errors import LockedError, StoppedError
 from audit.lease import Holder, hold
 from audit.lock import lock
@@ -31,8 +33,8 @@ def holder(path: ObjectPath) -> Holder:
 
 
 def test_one_run_holds_it_and_leaves_nothing(path: ObjectPath, s3: S3) -> None:
-    with lock(path.parent) as check:
-        check()
+    with lock(path.parent) as held:
+        held.check()
         with (
             pytest.raises(LockedError, match=r"another run holds the lock on s3://.*: process \d+ on .*free in \d+ s"),
             lock(path.parent),
@@ -98,8 +100,8 @@ def test_a_lock_that_was_removed_counts_as_lost(path: ObjectPath) -> None:
 
 def test_it_is_lost_here_before_it_is_free_there(path: ObjectPath, monkeypatch: pytest.MonkeyPatch) -> None:
     with hold(path, 60) as lease:
-        now_s = time.monotonic()
-        monkeypatch.setattr(time, "monotonic", lambda: now_s + 61)
+        now_s = boot_s()
+        monkeypatch.setattr(lease_module, "boot_s", lambda: now_s + 61)
         with pytest.raises(StoppedError):
             lease.check()
         lease.release()
@@ -117,7 +119,7 @@ def test_a_renewal_that_seemed_to_fail_holds_from_when_it_was_tried_first(
         raise OSError(5, "the answer was lost")
 
     with hold(path, 60) as lease:
-        now_s = time.monotonic()
+        now_s = boot_s()
         with monkeypatch.context() as patch:
             patch.setattr(ObjectPath, "put", put_and_lose)
             with pytest.raises(OSError, match="the answer was lost"):
@@ -125,7 +127,7 @@ def test_a_renewal_that_seemed_to_fail_holds_from_when_it_was_tried_first(
         tried_at_s = lease._tried_at_s
         assert tried_at_s is not None
         with monkeypatch.context() as patch:
-            patch.setattr(time, "monotonic", lambda: now_s + 30)
+            patch.setattr(lease_module, "boot_s", lambda: now_s + 30)
             lease._write(lease._version)
         assert lease._until_s == tried_at_s + 60
         lease.check()

@@ -167,15 +167,14 @@ def test_a_run_that_lost_the_lock_commits_nothing(
     monkeypatch.setenv("WEBEX_ACCESS_TOKEN", ADMIN_TOKEN)
     other = msgspec.json.encode(Holder.this(60.0))
 
-    def steal(draft: Any) -> None:
+    def steal(draft: Any) -> Any:
         (draft.output / ".lock").put(other)
-        held = draft.check_lock.__self__
-        held._keeping.join(20)
-        assert held._is_lost
-        remove_files(draft)
+        draft.held._keeping.join(20)
+        assert draft.held._is_lost
+        return begin_commit(draft)
 
-    remove_files = Draft.remove_files
-    monkeypatch.setattr(Draft, "remove_files", steal)
+    begin_commit = Draft.begin_commit
+    monkeypatch.setattr(Draft, "begin_commit", steal)
     result = webex_audit("run", "--base-url", api(Simulation(Organization(WORKSPACES))), "--output", output)
     assert result.code == 5
     assert "the lock" in result.err.splitlines()[-1]

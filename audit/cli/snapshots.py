@@ -16,6 +16,7 @@ from audit.review import signing
 from audit.review import verify as verification
 from audit.snapshot import prune as pruning
 from audit.snapshot.reader import find_snapshot, list_snapshots
+from audit.snapshot.unfinished import tidy
 from audit.storage.faults import unwritable
 
 log = logging.getLogger(__name__)
@@ -80,9 +81,11 @@ def prune(keep_last: int | None, keep_within: str | None, *, dry_run: bool, as_j
     keep = pruning.Keep(keep_last, None if keep_within is None else config.seconds_of(keep_within))
     output = settings.output.folder
     try:
-        with lock(output) as check_lock:
+        with lock(output) as held:
+            if not dry_run:
+                tidy(output, held)
             found = pruning.plan(output, keep, Clock().now())
-            found = found if dry_run else pruning.carry_out(output, found, check_lock)
+            found = found if dry_run else pruning.carry_out(output, found, held.check)
     except OSError as error:
         raise unwritable(output, error) from None
     print_result(summary.as_json(found) if as_json else summary.render_pruned(found))

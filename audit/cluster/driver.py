@@ -80,7 +80,6 @@ class Cluster:
         rate_per_s = await in_thread(memory.recall_rate, base_url, org_id)
         result = await self._result(one.organization, self._shares[place], rate_per_s)
         self._draft.takes.choose(org_id, result.takes)
-        self._draft.requests |= result.requests
         if result.rate_per_s:
             await in_thread(memory.remember_rate, base_url, org_id, result.rate_per_s)
         if result.error:
@@ -96,7 +95,7 @@ class Cluster:
         try:
             while not (await asyncio.wait({waiting}, timeout=_LOOK_EVERY_S))[0]:
                 # Workers have no part in the lock: who lost it ends them.
-                self._draft.check_lock()
+                self._draft.held.check()
                 if await threads_of(self._client):
                     seen_at_s = self._clock.monotonic_s()
                 elif self._clock.monotonic_s() - seen_at_s >= stall_s:
@@ -105,7 +104,6 @@ class Cluster:
         except CancelledError:
             raise EngineError("the Dask scheduler is gone") from None
         except killed as error:
-            await in_thread(self._draft.recall_requests, organization.org_id)
             times, last = error.allowed_failures + 1, error.last_worker.address
             message = f"its worker died {times} times, the last one at {last}: is its memory too little?"
             return Result(error=StoppedError(message))
@@ -163,7 +161,7 @@ async def open_cluster(
     """
     order = _order(settings, scope, tokens, draft, _deadline_at(client, clock))
     async with connect(settings.run.scheduler, organizations) as dask:
-        topic = topic_of(draft.journal.snapshot_id)
+        topic = topic_of(draft.journal.run_id)
         dask.subscribe_topic(topic, Gathering(progress).on_event)
         threads = await threads_of(dask)
         cluster = Cluster(dask, order, draft, min(threads, organizations), clock)
@@ -175,7 +173,7 @@ async def open_cluster(
         except BaseException:
             with suppress(OSError, TimeoutError, CancelledError):
                 async with asyncio.timeout(_SETTLE_S + 1):
-                    await dask.run(settle, draft.journal.snapshot_id, _SETTLE_S, on_error="ignore")
+                    await dask.run(settle, draft.journal.run_id, _SETTLE_S, on_error="ignore")
             raise
 
 

@@ -13,7 +13,6 @@ from audit.errors import AuditError
 from audit.files import expand
 from audit.scope import RunScope
 from audit.snapshot.journal import Journal
-from audit.snapshot.manifest import Requests
 from audit.snapshot.reader import find_snapshot
 from audit.storage.place import Place
 
@@ -68,13 +67,11 @@ class Result:
 
     Attributes:
         takes: of each dataset, the inventory that its parts are of (`audit.snapshot.takes`).
-        requests: those that were made for it, by writer of the draft.
         rate_per_s: the rate that was settled at, if one was.
         error: what stopped it.
     """
 
     takes: dict[str, str] = field(default_factory=dict)
-    requests: dict[str, Requests] = field(default_factory=dict)
     rate_per_s: float | None = None
     error: AuditError | OSError | None = None
 

@@ -17,13 +17,16 @@ from audit.cluster.order import Order, Result
 from audit.cluster.report import Reporter, forwarding, topic_of
 from audit.config import Settings, load
 from audit.credentials import find_tokens
-from audit.errors import AuditError, UsageError
-from audit.organization_run import OrganizationRun, requests_of
+from audit.errors import AuditError, StoppedError, UsageError
+from audit.organization_run import OrganizationRun
 from audit.organizations import Organization
 from audit.session import connect_as, tell_pause
 from audit.snapshot.draft import Draft, open_draft
+from audit.snapshot.held import Held
+from audit.snapshot.journal import JOURNAL
 from audit.snapshot.staging import staged
-from audit.threads import in_thread
+from audit.storage.place import Place, exists
+from audit.tally import tallied
 from audit.webex.client import Client
 from audit.webex.tokens import TokenSource
 
@@ -56,23 +59,23 @@ def audit_organization(
 
     worker = get_worker()
     key = worker.get_current_task()
-    snapshot_id = order.journal.snapshot_id
-    reporter = Reporter(organization.org_id, partial(worker.log_event, topic_of(snapshot_id)))
+    run_id = order.journal.run_id
+    reporter = Reporter(organization.org_id, partial(worker.log_event, topic_of(run_id)))
     place = f"worker {worker.address} ({socket.gethostname()})"
     settings = order.settings_for(ceiling, worker.state.nthreads)
     attempt = _Attempt(order, organization, settings, rate_per_s, reporter, place)
-    _AT_WORK.append(snapshot_id)
+    _AT_WORK.append(run_id)
     try:
         with forwarding(reporter, order.log_level):
             return asyncio.run(_while_wanted(attempt.make(), reporter.flush, partial(_is_wanted, worker, key)))
     finally:
-        _AT_WORK.remove(snapshot_id)
+        _AT_WORK.remove(run_id)
 
 
-async def settle(snapshot_id: str, within_s: float) -> None:
+async def settle(run_id: str, within_s: float) -> None:
     """Wait until no attempt of a run is at work in this process, but not for long."""
     for _ in range(int(within_s / 0.05)):
-        if snapshot_id not in _AT_WORK:
+        if run_id not in _AT_WORK:
             return
         await asyncio.sleep(0.05)
 
@@ -98,6 +101,22 @@ async def _while_wanted(
     return attempt.result()
 
 
+class _Wanted(Held):
+    """A worker has no part in the lock of its run: it writes for as long as the draft is there.
+
+    Args:
+        folder: that of the draft.
+    """
+
+    def __init__(self, folder: Place) -> None:
+        self._folder = folder
+
+    def check(self) -> None:
+        """Go on only while the run is not over."""
+        if not exists(self._folder / JOURNAL):
+            raise StoppedError(f"the run {self._folder.name} is over: nobody waits for this worker any more")
+
+
 @dataclass(frozen=True)
 class _Attempt:
     """One attempt at an organization; another one may be under way elsewhere."""
@@ -120,7 +139,6 @@ class _Attempt:
             tokens = self._tokens(clock)
             scope = self.order.scope_here()
             scope = replace(scope, retry_failed=stack.enter_context(staged(scope.retry_failed)))
-            await in_thread(draft.recall_requests, self.organization.org_id)
         except (AuditError, OSError) as unable:
             return Result(error=unable)
         async with connect_as(self.settings, tokens, clock) as client:
@@ -132,12 +150,12 @@ class _Attempt:
             )
             error: AuditError | OSError | None = None
             try:
-                await one.run()
+                async with tallied(draft, client, clock):
+                    await one.run()
             except (AuditError, OSError) as stopped:
                 error = stopped
             takes = draft.takes.chosen(self.organization.org_id)
-            counts = draft.requests | {draft.takes.writer: requests_of(client)}
-            return Result(takes, counts, client.pace.settled_per_s, error)
+            return Result(takes, client.pace.settled_per_s, error)
 
     def _open(self) -> Draft:
         output = self.settings.output.folder
@@ -145,7 +163,8 @@ class _Attempt:
             raise UsageError(
                 f"{self.place} has webex-audit {__version__}, and the driver {self.order.version}: install the same"
             )
-        draft = open_draft(output / self.order.journal.snapshot_id)
+        folder = output / self.order.journal.run_id
+        draft = open_draft(folder, _Wanted(folder))
         if draft is None or draft.journal != self.order.journal:
             raise UsageError(
                 f"{self.place} does not see the run in {output}: use a shared folder or an object store as output"

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from audit.errors import UsageError
 from audit.review.fault import Fault, Note
-from audit.snapshot.draft import JOURNAL
+from audit.snapshot.journal import JOURNAL
 from audit.snapshot.manifest import MANIFEST, SNAPSHOT_ID, Manifest, read_manifest
 from audit.snapshot.prune import REMOVING
 from audit.snapshot.reader import list_snapshots

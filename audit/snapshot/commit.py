@@ -32,6 +32,7 @@ from audit.snapshot.manifest import (
     Seal,
     TableEntry,
     Tool,
+    encode,
     write_manifest,
 )
 from audit.snapshot.org_parts import OrgParts
@@ -66,7 +67,7 @@ def commit(
     csv_per_org: bool = False,
     seal: Seal | None = None,
 ) -> Snapshot:
-    """Make a draft a snapshot.
+    """Make a draft a snapshot: in a new folder, the manifest last; then remove the draft.
 
     Args:
         draft: the parts of the run.
@@ -80,30 +81,28 @@ def commit(
     Raises:
         AuditError: an entity of an inventory has not exactly one outcome in each dataset.
         StoppedError: the lock is lost.
-        OSError: the disk refuses.
+        OSError: the disk refuses. No snapshot stands.
     """
     outcomes = {
         dataset: {org.org_id: _count_outcomes(draft, org, dataset) for org in orgs if dataset in org.inventories}
         for dataset in sorted(datasets)
     }
-    draft.check_lock()
-    draft.remove_files()
+    folder = draft.begin_commit()
     schemas = {COVERAGE: COVERAGE_SCHEMA} | {
         name: schema for tables in datasets.values() for name, schema in tables.items()
     }
     tables = {}
     for name, schema in schemas.items():
-        # Before a file is opened: what an object store is sent of it can't be taken back.
-        draft.check_lock()
+        draft.held.check()
         rows = _rows(draft, name, orgs, datasets)
-        tables[name] = write_table(draft.folder, name, schema, rows, set(formats), csv_per_org=csv_per_org)
+        tables[name] = write_table(folder, name, schema, rows, set(formats), csv_per_org=csv_per_org)
     entries = [
         org.entry(counts[org.org_id] for counts in outcomes.values() if org.org_id in counts)
         for org in sorted(orgs, key=lambda each: each.org_id)
     ]
     manifest = Manifest(
         format_version=FORMAT_VERSION,
-        snapshot_id=draft.journal.snapshot_id,
+        snapshot_id=folder.name,
         tool=Tool("webex-audit", __version__),
         status="complete" if all(org.status == "complete" for org in entries) else "partial",
         started_at=draft.journal.started_at,
@@ -118,12 +117,15 @@ def commit(
         previous=_previous(draft.output),
     )
     if seal:
-        seal(draft.folder, manifest)
-    draft.check_lock()
-    write_manifest(draft.folder, manifest)
-    sync_dir(draft.output)
-    draft.remove_parts()
-    return Snapshot(draft.folder, manifest)
+        seal(folder, manifest)
+    for flushed in (folder, draft.output):
+        sync_dir(flushed)
+    draft.held.check()
+    draft.held.promise(folder.name, encode(manifest))
+    write_manifest(folder, manifest)
+    # From here on the snapshot stands, and nothing can fail the run.
+    draft.end_commit(folder)
+    return Snapshot(folder, manifest)
 
 
 def _count_outcomes(draft: Draft, org: OrgParts, dataset: str) -> Counter[str]:

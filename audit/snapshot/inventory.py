@@ -38,7 +38,7 @@ class Inventory:
 
         Raises:
             FileNotFoundError: there is none.
-            StoppedError: it is damaged; it is removed.
+            StoppedError: it is damaged.
         """
         try:
             with open_arrow(path) as file, pa.ipc.open_file(file) as reader:
@@ -54,7 +54,7 @@ class Inventory:
         """The batches (`INVENTORY_SCHEMA`), in order, each with its index; not those that are done.
 
         Raises:
-            StoppedError: the file is damaged; it is removed, so that a resumed run takes the inventory anew.
+            StoppedError: the file is damaged: a resumed run takes the inventory anew.
         """
         try:
             with open_arrow(self.path) as file, pa.ipc.open_file(file) as reader:
@@ -64,6 +64,15 @@ class Inventory:
                         yield index, rows.replace_schema_metadata(None)
         except (pa.ArrowInvalid, FileNotFoundError):
             raise _damaged(self.path) from None
+
+    def check(self) -> None:
+        """Read all of it, as a run that resumes another does before it relies on it.
+
+        Raises:
+            StoppedError: the file is damaged.
+        """
+        for _ in self.batches():
+            pass
 
     def rows_in(self, batches: Collection[int]) -> int:
         """How many entities these batches have."""
@@ -84,5 +93,4 @@ def write_inventory(path: Place, entities: Iterable[pa.Table], unlisted: dict[st
 
 
 def _damaged(path: Place) -> StoppedError:
-    path.unlink(missing_ok=True)
     return StoppedError(f"{path} was damaged; a resumed run takes the inventory anew")

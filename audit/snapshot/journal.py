@@ -1,19 +1,33 @@
-"""What a draft tells beside its rows."""
+"""What a draft says of itself, beside its rows."""
 
 from datetime import datetime
 from typing import Annotated, Any
 
 import msgspec
 
-from audit.snapshot.manifest import Requests
+from audit.snapshot.manifest import Scope
+from audit.storage.place import Place, atomic_file, sync_dir
+
+#: What a run set out to do, in the folder of its draft and in that of its commit.
+JOURNAL = "run.json"
 
 
 class Journal(msgspec.Struct, frozen=True):
-    """What a run set out to do: `scope` must be the same for a run that resumes it."""
+    """What a run set out to do.
 
-    snapshot_id: str
+    Attributes:
+        run_id: the name of the draft's folder. A folder whose journal names another run is that run's commit.
+        started_at: when the run began.
+        scope: what it asks for, in full; the same for a run that resumes it.
+        asks: the same as a manifest says it; None in a test that does not matter.
+        after: id of the newest snapshot when the run began; None where there was none.
+    """
+
+    run_id: str
     started_at: Annotated[datetime, msgspec.Meta(tz=True)]
     scope: dict[str, Any]
+    asks: Scope | None = None
+    after: str | None = None
 
 
 class PartFacts(msgspec.Struct, frozen=True):
@@ -21,10 +35,27 @@ class PartFacts(msgspec.Struct, frozen=True):
 
     Attributes:
         unknown_fields: how often each field occurred in the batch that is in no table.
-        requests: those that its writer had made by then.
-        is_given_up: its entities were not asked, as their organization had failed; a resumed run asks.
+        is_given_up: entities of it were not asked, as their organization had failed; a resumed run asks.
     """
 
     unknown_fields: dict[str, int]
-    requests: Requests
     is_given_up: bool = False
+
+
+def write_journal(folder: Place, journal: Journal) -> None:
+    """Write the journal of a new folder, and flush it with the folder's own entry.
+
+    Raises:
+        OSError: the disk refuses.
+    """
+    with atomic_file(folder / JOURNAL) as file:
+        file.write(msgspec.json.encode(journal))
+    sync_dir(folder.parent)
+
+
+def read_journal(folder: Place) -> Journal | None:
+    """The journal in a folder; None where there is none that can be read."""
+    try:
+        return msgspec.json.decode((folder / JOURNAL).read_bytes(), type=Journal)
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+        return None

@@ -14,9 +14,12 @@ from typing import Literal
 import msgspec
 
 from audit.errors import UsageError
-from audit.snapshot.draft import JOURNAL, Draft, open_draft
+from audit.snapshot.draft import Draft, open_draft
+from audit.snapshot.held import Held
+from audit.snapshot.journal import JOURNAL
 from audit.snapshot.manifest import MANIFEST, SNAPSHOT_ID, read_manifest
 from audit.snapshot.reader import Snapshot
+from audit.snapshot.unfinished import overtaken_by
 from audit.storage.place import Place, at_once, exists, remove, rename, subfolders, sync_dir
 
 Action = Literal["keep", "remove", "removed", "failed", "left"]
@@ -61,7 +64,10 @@ class Folder(msgspec.Struct, frozen=True):
 
 
 class _Id(msgspec.Struct):
-    snapshot_id: str
+    """Whose file it is: that of a snapshot, or of an unfinished run."""
+
+    snapshot_id: str | None = None
+    run_id: str | None = None
 
 
 def plan(output: Place, keep: Keep, now: datetime) -> list[Folder]:
@@ -90,9 +96,8 @@ def plan(output: Place, keep: Keep, now: datetime) -> list[Folder]:
             case Folder() as other:
                 found.append(other)
     snapshots.sort(key=lambda each: (each.manifest.started_at, each.manifest.snapshot_id))
-    newest = snapshots[-1] if snapshots else None
     found += _of_snapshots(snapshots, keep, now)
-    found += [_of_draft(draft, newest) for draft in drafts]
+    found += [_of_draft(draft, snapshots) for draft in drafts]
     return sorted(found, key=lambda each: each.name)
 
 
@@ -117,7 +122,7 @@ def _look_into(folder: Place) -> Snapshot | Draft | Folder | None:
             return Folder(folder.name, "remove", "its removal was interrupted")
         if exists(folder / MANIFEST):
             return _committed(folder)
-        if draft := open_draft(folder):
+        if draft := open_draft(folder, Held()):
             return draft
         if SNAPSHOT_ID.fullmatch(folder.name) and {each.name for each in folder.iterdir()} <= {_UNWRITTEN}:
             return Folder(folder.name, "remove", "a run was interrupted before it began")
@@ -138,9 +143,10 @@ def _committed(folder: Place) -> Snapshot | Folder:
 
 def _is_half_removed(folder: Place) -> bool:
     try:
-        return msgspec.json.decode((folder / REMOVING).read_bytes(), type=_Id).snapshot_id == folder.name
+        found = msgspec.json.decode((folder / REMOVING).read_bytes(), type=_Id)
     except (FileNotFoundError, msgspec.DecodeError):
         return False
+    return folder.name in (found.snapshot_id, found.run_id)
 
 
 def _of_snapshots(snapshots: list[Snapshot], keep: Keep, now: datetime) -> Iterator[Folder]:
@@ -157,12 +163,12 @@ def _of_snapshots(snapshots: list[Snapshot], keep: Keep, now: datetime) -> Itera
         yield Folder(manifest.snapshot_id, "keep" if why else "remove", why or f"{manifest.status}, and old")
 
 
-def _of_draft(draft: Draft, newest: Snapshot | None) -> Folder:
-    name = draft.journal.snapshot_id
+def _of_draft(draft: Draft, snapshots: list[Snapshot]) -> Folder:
+    name = draft.journal.run_id
     if not draft.is_worth_resuming:
         return Folder(name, "remove", "an interrupted run that has nothing to resume")
-    if newest and draft.journal.started_at <= newest.manifest.started_at:
-        return Folder(name, "remove", f"an interrupted run, older than snapshot {newest.manifest.snapshot_id}")
+    if later := overtaken_by(draft, snapshots):
+        return Folder(name, "remove", f"an interrupted run, overtaken by snapshot {later.manifest.snapshot_id}")
     return Folder(name, "keep", "an interrupted run that can be resumed")
 
 

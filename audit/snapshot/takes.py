@@ -8,12 +8,14 @@ stays with that: so neither two inventories nor two answers to one batch are eve
 
 import secrets
 from contextlib import suppress
+from itertools import count
 
 from audit.snapshot.coverage import COVERAGE
 from audit.storage.place import Place, make_dir, remove
 
 INVENTORY = "inventory.arrow"
 _COVERAGE_FILE = f"[0-9]*.{COVERAGE}.arrow"
+_ANSWERS_FILE = "[0-9]*.answers"
 
 
 class Takes:
@@ -31,6 +33,7 @@ class Takes:
         self._parts = parts
         self._chosen: dict[tuple[str, str], str] = {}
         self._coverage: dict[tuple[str, str], dict[int, Place]] = {}
+        self._numbers = count()
 
     def folder(self, org_id: str, dataset: str) -> Place:
         """The take that counts: the one that was decided on, else the fullest, else one that may be begun."""
@@ -39,7 +42,7 @@ class Takes:
             takes = [path.parent for path in folder.glob(f"*/{INVENTORY}")]
             if not takes:
                 return folder / self.writer
-            fullest = max(takes, key=lambda take: (len(list(take.glob(_COVERAGE_FILE))), take.name))
+            fullest = max(takes, key=lambda take: (len(list(take.glob("[0-9]*"))), take.name))
             self._chosen[org_id, dataset] = fullest.name
         return folder / self._chosen[org_id, dataset]
 
@@ -95,7 +98,14 @@ class Takes:
         """The coverage files of an organization, or of all, in whatever take."""
         return list(self._parts.glob(f"{org_id}/*/*/{_COVERAGE_FILE}"))
 
-    @staticmethod
-    def writer_of(coverage: Place) -> str:
-        """The name of a part's writer."""
-        return coverage.name.split(".")[1]
+    def answers_path(self, org_id: str, dataset: str, index: int) -> Place:
+        """Where this writer puts further answers of a batch that has no part yet."""
+        return self.folder(org_id, dataset) / f"{index:08d}.{self.writer}.{next(self._numbers):06d}.answers"
+
+    def answers(self, org_id: str, dataset: str) -> dict[int, list[Place]]:
+        """The files of answers by batch, of all writers, in an order that is always the same."""
+        found: dict[int, list[Place]] = {}
+        paths: list[Place] = list(self.folder(org_id, dataset).glob(_ANSWERS_FILE))
+        for path in sorted(paths, key=lambda each: each.name):
+            found.setdefault(int(path.name.partition(".")[0]), []).append(path)
+        return found

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import logging
 import os
 import shutil
 import stat
@@ -24,11 +25,15 @@ from audit.storage.objects import ObjectPath
 #: A file or a folder.
 Place: TypeAlias = Path | ObjectPath
 
+log = logging.getLogger(__name__)
+
 _Found = TypeVar("_Found")
 #: Round trips at once: each takes some tens of milliseconds.
 _AT_ONCE = 8
 #: What is to be put whole waits here; more of it on the disk, without a name.
 _IN_MEMORY_BYTES = 8 << 20
+#: Of the file that makes a folder a snapshot: what can't be written now may be in a moment.
+_TRIES = 3
 
 
 def place(text: str) -> Place:
@@ -166,20 +171,40 @@ def atomic_file(path: Place) -> Iterator[BinaryIO]:
 def write_last(path: Place, data: bytes) -> None:
     """Write the file that makes a folder a snapshot: whole, and on an object store only where nobody else has.
 
+    An error is not believed before the file was looked for: an answer may be lost, and a flush of the folder fail,
+    once the file stands.
+
     Raises:
-        UsageError: somebody else has.
-        OSError: it can't be written.
+        UsageError: somebody else has written it.
+        OSError: it can't be written, and does not stand.
     """
-    if isinstance(path, Path):
-        with files.atomic_file(path) as file:
-            file.write(data)
-        return
+    for tries_left in reversed(range(_TRIES)):
+        try:
+            if isinstance(path, Path):
+                with files.atomic_file(path) as file:
+                    file.write(data)
+            else:
+                path.put(data, "create")
+            return
+        except FileExistsError:
+            if path.read_bytes() != data:
+                raise UsageError(
+                    f"{path} was written by another run meanwhile: it stands, and this run is void"
+                ) from None
+            return
+        except OSError as error:
+            if _holds(path, data):
+                log.warning("%s stands, although writing it ended with an error: %s", path, error.strerror)
+                return
+            if not tries_left:
+                raise
+
+
+def _holds(path: Place, data: bytes) -> bool:
     try:
-        path.put(data, "create")
-    except FileExistsError:
-        # The answer to a try that succeeded may have been lost, and the next try have found what it left.
-        if path.read_bytes() != data:
-            raise UsageError(f"{path} was written by another run meanwhile: it stands, and this run is void") from None
+        return path.read_bytes() == data
+    except OSError:
+        return False
 
 
 @contextmanager

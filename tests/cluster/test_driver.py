@@ -31,6 +31,7 @@ from audit.errors import StoppedError
 from audit.simulator.app import ADMIN_TOKEN, Simulation
 from audit.simulator.faults import Faults, parse
 from audit.simulator.organization import Organization
+from audit.snapshot.held import Held as HeldLock
 from audit.snapshot.reader import Snapshot, list_snapshots
 from audit.webex.ids import uuid_of
 
@@ -339,13 +340,14 @@ def test_a_run_that_has_lost_its_lock_ends_its_workers_too(
 ) -> None:
     is_lost = threading.Event()
 
-    def check() -> None:
-        if is_lost.is_set():
-            raise StoppedError("the lock was lost")
+    class Lock(HeldLock):
+        def check(self) -> None:
+            if is_lost.is_set():
+                raise StoppedError("the lock was lost")
 
     @contextmanager
-    def lock(_: Path) -> Iterator[Callable[[], None]]:
-        yield check
+    def lock(_: Path) -> Iterator[Lock]:
+        yield Lock()
 
     monkeypatch.setattr("audit.job.lock", lock)
     monkeypatch.setattr("audit.cluster.driver._LOOK_EVERY_S", 0.1)

@@ -21,6 +21,7 @@ from audit.scope import scope_of
 from audit.simulator.app import ADMIN_TOKEN
 from audit.simulator.organization import Organization as Simulated
 from audit.snapshot.draft import create
+from audit.snapshot.held import Held
 
 MakeSettings = Callable[..., Settings]
 ONE = Organization(Simulated(1).org_id, is_own=False)
@@ -29,7 +30,7 @@ ONE = Organization(Simulated(1).org_id, is_own=False)
 @pytest.fixture
 def order(settings: MakeSettings, tmp_path: Path) -> Order:
     given = settings("http://127.0.0.1:1/v1", webex__token_command=f"echo {ADMIN_TOKEN}", output__path=str(tmp_path))
-    draft = create(tmp_path, datetime(2026, 11, 22, tzinfo=UTC), {})
+    draft = create(tmp_path, datetime(2026, 11, 22, tzinfo=UTC), {}, held=Held())
     scope = replace(scope_of(given), datasets=())
     return Order(draft.journal, travelling(given), scope, ("push_to_talk",), None, True, False, None, 20)
 
@@ -41,13 +42,13 @@ def attempt(order: Order) -> Result:
 
 
 def test_a_worker_that_does_not_see_the_output_says_so(order: Order, tmp_path: Path) -> None:
-    (tmp_path / order.journal.snapshot_id / "run.json").unlink()
+    (tmp_path / order.journal.run_id / "run.json").unlink()
     told = f"worker tcp://host:1 (host) does not see the run in {tmp_path}: use a shared folder or an object store"
     assert str(attempt(order).error).startswith(told)
 
 
 def test_a_worker_that_sees_another_run_at_this_place_says_so(order: Order) -> None:
-    other = replace(order, journal=type(order.journal)(order.journal.snapshot_id, order.journal.started_at, {"x": 1}))
+    other = replace(order, journal=type(order.journal)(order.journal.run_id, order.journal.started_at, {"x": 1}))
     assert "does not see the run" in str(attempt(other).error)
 
 

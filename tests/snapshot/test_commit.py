@@ -17,10 +17,12 @@ from audit.snapshot import inventory as inventory_file
 from audit.snapshot.commit import RunFacts, commit, write_table
 from audit.snapshot.coverage import COVERAGE_SCHEMA
 from audit.snapshot.draft import Draft, create, unwritable
+from audit.snapshot.held import Held
 from audit.snapshot.journal import PartFacts
 from audit.snapshot.manifest import MANIFEST, Requests, Scope
 from audit.snapshot.org_parts import OrgParts
 from audit.snapshot.reader import Snapshot, find_snapshot, list_snapshots
+from audit.snapshot.unfinished import tidy
 
 NOW = datetime(2026, 11, 21, 19, 9, tzinfo=UTC)
 ORG = "8c9fd285-6500-4518-856e-eb836c6761d8"
@@ -37,14 +39,14 @@ def coverage(*ids: str, outcome: str = "ok") -> pa.Table:
 
 
 def commit_parts(output: Path, inventory: list[str], parts: list[pa.Table], started_at: datetime = NOW) -> Snapshot:
-    return commit_draft(create(output, started_at, {}), inventory, parts)
+    return commit_draft(create(output, started_at, {}, held=Held()), inventory, parts)
 
 
 def commit_draft(draft: Draft, inventory: list[str], parts: list[pa.Table]) -> Snapshot:
     entities = entity_table(Entity(EntityType.WORKSPACE, each) for each in inventory)
     taken = draft.save_inventory(ORG, "d", [entities], {})
     for index, part in reversed(list(enumerate(parts))):
-        draft.write_part(ORG, "d", index, {"coverage": part}, PartFacts({"new": 1}, Requests(index, 0, 0)))
+        draft.write_part(ORG, "d", index, {"coverage": part}, PartFacts({"new": 1}))
     facts = RunFacts(NOW, "https://h/v1", Scope(["d"], ["WORKSPACE"]), Requests(0, 0, 0))
     org = OrgParts(ORG, None, {"d": taken})
     return commit(draft, facts, [org], {"d": {}}, ["csv"])
@@ -131,22 +133,32 @@ def test_a_file_is_closed_only_when_nothing_writes_to_it(tmp_path: Path, monkeyp
     assert told == [False]
 
 
-@pytest.mark.parametrize("checks", range(3))
-def test_what_another_run_may_have_written_is_left_alone_once_the_lock_is_lost(tmp_path: Path, checks: int) -> None:
-    draft = create(tmp_path, NOW, {})
-    left = iter(range(checks + 1))
+class LostAfter(Held):
+    """A lock that is lost after so many questions."""
 
-    def check_lock() -> None:
-        # The first one is that of the part.
-        if next(left, None) is None:
+    def __init__(self, checks: int) -> None:
+        self.left = iter(range(checks))
+
+    def check(self) -> None:
+        if next(self.left, None) is None:
             raise StoppedError("the lock was lost")
 
-    draft.check_lock = check_lock
-    for name in ("coverage.csv", MANIFEST):
-        (draft.folder / name).write_text("of another run")
-    with pytest.raises(StoppedError, match="the lock was lost"):
+
+@pytest.mark.parametrize("checks", range(1, 8))
+def test_who_has_lost_the_lock_neither_commits_nor_removes_anything(tmp_path: Path, checks: int) -> None:
+    draft = create(tmp_path, NOW, {}, held=LostAfter(checks))
+    try:
         commit_draft(draft, ["a"], [coverage("a")])
-    found = {path.name: path.read_text() for path in draft.folder.iterdir() if path.is_file()}
-    of_other = [name for name, text in found.items() if text == "of another run"]
-    assert sorted(of_other) == (["coverage.csv", MANIFEST] if checks == 0 else [])
-    assert (MANIFEST in found) == (checks == 0)
+    except StoppedError:
+        assert list(tmp_path.glob(f"*/{MANIFEST}")) == []
+    else:
+        # Lost after the commit: what is left over is the next holder's to remove.
+        assert checks >= 4
+        (snapshot,) = list_snapshots(tmp_path)
+        tidy(tmp_path, Held())
+        assert [path.name for path in tmp_path.iterdir()] == [snapshot.path.name]
+        assert sorted(path.name for path in snapshot.path.iterdir()) == ["coverage.csv", MANIFEST]
+        return
+    assert draft.finished(ORG, "d") == {0}
+    draft.discard()
+    assert draft.finished(ORG, "d") == {0}

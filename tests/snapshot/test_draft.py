@@ -8,10 +8,11 @@ from audit.entity import Entity, EntityType, entity_table
 from audit.errors import StoppedError
 from audit.snapshot import inventory as inventory_file
 from audit.snapshot.coverage import COVERAGE_SCHEMA
-from audit.snapshot.draft import Draft, create, find_unfinished
+from audit.snapshot.draft import Draft, create
+from audit.snapshot.held import Held
 from audit.snapshot.journal import PartFacts
-from audit.snapshot.manifest import Requests
 from audit.snapshot.org_parts import OrgParts
+from audit.snapshot.unfinished import find_unfinished
 
 NOW = datetime(2026, 11, 21, 19, 9, tzinfo=UTC)
 ORG = "8c9fd285-6500-4518-856e-eb836c6761d8"
@@ -19,7 +20,7 @@ ORG = "8c9fd285-6500-4518-856e-eb836c6761d8"
 
 @pytest.fixture
 def draft(tmp_path: Path) -> Draft:
-    return create(tmp_path, NOW, {})
+    return create(tmp_path, NOW, {}, held=Held())
 
 
 def entities(*ids: str) -> list[pa.Table]:
@@ -27,7 +28,7 @@ def entities(*ids: str) -> list[pa.Table]:
 
 
 def write_part(draft: Draft, index: int, *, is_given_up: bool = False) -> None:
-    facts = PartFacts({}, Requests(0, 0, 0), is_given_up)
+    facts = PartFacts({}, is_given_up)
     draft.write_part(ORG, "d", index, {"coverage": COVERAGE_SCHEMA.empty_table()}, facts)
 
 
@@ -66,7 +67,7 @@ def test_what_was_refused_is_committed_with_its_reason_and_tried_again_by_a_resu
         "d": (0, {"PERSON": "no scope"}),
         "other": (1, {}),
     }
-    assert find_unfinished(draft.output, {}) is not None
+    assert find_unfinished(draft.output, {}, [], now=NOW, within_s=60, held=Held()) is not None
     assert draft.inventories(ORG, ["d", "other"]).keys() == {"other"}
 
 

@@ -14,11 +14,13 @@ from audit.lock import lock
 from audit.simulator.app import Simulation
 from audit.simulator.organization import Organization
 from audit.snapshot.commit import RunFacts, commit
-from audit.snapshot.draft import Draft, create, find_unfinished
+from audit.snapshot.draft import Draft, create
+from audit.snapshot.held import Held
 from audit.snapshot.manifest import MANIFEST, Requests, Scope, Status, write_manifest
 from audit.snapshot.org_parts import OrgParts
 from audit.snapshot.prune import Folder, Keep, carry_out, plan
 from audit.snapshot.reader import Snapshot, list_snapshots
+from audit.snapshot.unfinished import find_unfinished
 
 NOW = datetime(2026, 11, 21, 19, 9, tzinfo=UTC)
 ORG = "8c9fd285-6500-4518-856e-eb836c6761d8"
@@ -26,7 +28,8 @@ ORG = "8c9fd285-6500-4518-856e-eb836c6761d8"
 
 def draft_of(output: Path, days: float, *, has_inventory: bool = True) -> Draft:
     """A run that was interrupted some days ago."""
-    draft = create(output, NOW - timedelta(days=days), {"a": 1})
+    after = next((each.manifest.snapshot_id for each in reversed(list_snapshots(output))), None)
+    draft = create(output, NOW - timedelta(days=days), {"a": 1}, after=after, held=Held())
     if has_inventory:
         draft.save_inventory(ORG, "d", [], {})
     return draft
@@ -40,6 +43,11 @@ def taken(output: Path, days: float, status: Status = "complete") -> str:
     snapshot = commit(draft, facts, [org], {"d": {}}, ["csv", "parquet"])
     write_manifest(snapshot.path, msgspec.structs.replace(snapshot.manifest, status=status))
     return snapshot.path.name
+
+
+def unfinished(output: Path) -> Draft | None:
+    """What a run would go on with."""
+    return find_unfinished(output, {"a": 1}, list_snapshots(output), now=NOW, within_s=1e9, held=Held())
 
 
 @pytest.fixture
@@ -81,12 +89,14 @@ def test_the_newest_and_the_newest_complete_one_stay_whatever_is_asked(
     assert [each.path.name for each in list_snapshots(output)] == [complete, newest]
 
 
-def test_interrupted_runs_older_than_the_newest_snapshot_are_removed(
+def test_interrupted_runs_that_a_snapshot_has_overtaken_are_removed(
     output: Path, prune: Callable[..., dict[str, str]]
 ) -> None:
-    old, new = draft_of(output, 20), draft_of(output, 5)
-    useless = draft_of(output, 4, has_inventory=False)
+    old = draft_of(output, 20)
     snapshot = taken(output, 10)
+    # By a clock that was behind: the snapshot was there when it began.
+    new = draft_of(output, 25)
+    useless = draft_of(output, 4, has_inventory=False)
     before_it_began = output / "20261121T190900Z-0a1b2c"
     before_it_began.mkdir()
     (before_it_began / ".run.json.tmp").touch()
@@ -98,7 +108,7 @@ def test_interrupted_runs_older_than_the_newest_snapshot_are_removed(
         before_it_began.name: "removed",
     }
     assert visible(output) == sorted([new.folder.name, snapshot])
-    found = find_unfinished(output, {"a": 1})
+    found = unfinished(output)
     assert found
     assert found.folder == new.folder
 
@@ -133,10 +143,11 @@ def test_what_is_not_ours_is_never_touched(output: Path, tmp_path: Path, prune: 
 def test_a_reason_is_told_for_each(output: Path) -> None:
     damaged = taken(output, 70)
     (output / damaged / MANIFEST).write_text("{")
-    snapshot, draft = taken(output, 10), draft_of(output, 20)
+    draft = draft_of(output, 5)
+    snapshot = taken(output, 10)
     reasons = {each.name: each.reason for each in plan(output, Keep(1), NOW)}
     assert reasons[damaged].startswith(f"{output}/{damaged}/manifest.json is damaged")
-    assert reasons[draft.folder.name] == f"an interrupted run, older than snapshot {snapshot}"
+    assert reasons[draft.folder.name] == f"an interrupted run, overtaken by snapshot {snapshot}"
     assert reasons[snapshot] == "the newest"
 
 
@@ -175,9 +186,10 @@ def test_a_kill_at_any_moment_leaves_no_half_and_a_later_prune_finishes(
     whole = sorted(path.name for path in (output / old).rglob("*"))
     # A commit that was cut off before it dropped the journal.
     (output / old / "run.json").write_bytes(
-        msgspec.json.encode({"snapshot_id": old, "started_at": NOW - timedelta(days=30), "scope": {"a": 1}})
+        msgspec.json.encode({"run_id": old, "started_at": NOW - timedelta(days=30), "scope": {"a": 1}})
     )
-    draft = draft_of(output, 20)
+    draft = create(output, NOW - timedelta(days=20), {"a": 1}, after=old, held=Held())
+    draft.save_inventory(ORG, "d", [], {})
     backup = tmp_path / "backup"
     shutil.copytree(output, backup)
     for count in range(100):
@@ -191,7 +203,7 @@ def test_a_kill_at_any_moment_leaves_no_half_and_a_later_prune_finishes(
             kill_at(10_000)
         for each in list_snapshots(output):
             assert each.path.name == new or set(whole) <= {path.name for path in each.path.rglob("*")}
-        resumable = find_unfinished(output, {"a": 1})
+        resumable = unfinished(output)
         assert resumable is None or resumable.folder == draft.folder
         carry_out(output, plan(output, Keep(1), NOW))
         assert visible(output) == [new], count

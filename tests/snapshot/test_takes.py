@@ -14,7 +14,9 @@ from hypothesis import given, settings
 from audit.entity import Entity, EntityType, entity_table
 from audit.snapshot import inventory as inventory_module
 from audit.snapshot.coverage import COVERAGE
-from audit.snapshot.draft import Draft, PartFacts, create, open_draft
+from audit.snapshot.draft import Draft, create, open_draft
+from audit.snapshot.held import Held
+from audit.snapshot.journal import PartFacts
 from audit.snapshot.manifest import Requests
 from audit.snapshot.takes import Takes
 
@@ -41,7 +43,7 @@ def work(draft: Draft, name: str, listed: int) -> Steps:
         made_for = rows["entity_name"][0].as_py()
         tables = {table: pa.table({"row": [f"{name} {made_for} {index}"]}) for table in TABLES}
         yield
-        draft.write_part(ORG, DATASET, index, tables, PartFacts({}, Requests(index + 1, 0, 0)))
+        draft.write_part(ORG, DATASET, index, tables, PartFacts({}))
         yield
 
 
@@ -54,10 +56,10 @@ def rows_of(draft: Draft) -> list[list[str]]:
 @pytest.fixture
 def open_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Draft]:
     monkeypatch.setattr(inventory_module, "BATCH_SIZE", 10)
-    made = create(tmp_path, datetime(2026, 11, 22, tzinfo=UTC), {})
+    made = create(tmp_path, datetime(2026, 11, 22, tzinfo=UTC), {}, held=Held())
 
     def open_again() -> Draft:
-        draft = open_draft(made.folder)
+        draft = open_draft(made.folder, Held())
         assert draft
         return draft
 
@@ -71,8 +73,8 @@ def test_two_writers_at_once_leave_one_inventory_and_one_answer_to_each_batch(
 ) -> None:
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(inventory_module, "BATCH_SIZE", 10)
-        driver = create(tmp_path_factory.mktemp("out"), datetime(2026, 11, 22, tzinfo=UTC), {})
-        old, new = Draft(driver.output, driver.journal), Draft(driver.output, driver.journal)
+        driver = create(tmp_path_factory.mktemp("out"), datetime(2026, 11, 22, tzinfo=UTC), {}, held=Held())
+        old, new = (Draft(driver.output, driver.journal, Held()) for _ in range(2))
         steps = {True: work(old, "old", listed[0]), False: work(new, "new", listed[1])}
         for is_old in order:
             next(steps[is_old], None)
@@ -97,20 +99,21 @@ def test_a_writer_that_is_believed_dead_can_not_touch_what_is_committed(open_aga
     steps = work(old, "old", 30)
     for _ in range(5):
         next(steps)
-    driver.remove_parts()
+    snapshot = driver.begin_commit()
+    (snapshot / "manifest.json").touch()
+    driver.end_commit(snapshot)
     with pytest.raises(FileNotFoundError):
         list(steps)
-    assert list(driver.folder.iterdir()) == []
+    assert [path.name for path in driver.output.rglob("*")] == [snapshot.name, "manifest.json"]
 
 
 def test_the_requests_of_all_writers_are_known(open_again: Callable[[], Draft]) -> None:
     old, new, driver = open_again(), open_again(), open_again()
-    steps = work(old, "old", 30)
-    for _ in range(6):
-        next(steps)
-    list(work(new, "new", 30))
-    driver.recall_requests()
-    assert driver.requests == {old.takes.writer: Requests(1, 0, 0), new.takes.writer: Requests(3, 0, 0)}
+    for draft, total in ((old, 1), (new, 2), (new, 3)):
+        draft.save_requests(Requests(total, 0, 0))
+    assert driver.requests() == {old.takes.writer: Requests(1, 0, 0), new.takes.writer: Requests(3, 0, 0)}
+    (driver.folder / "parts" / f"{old.takes.writer}.requests").write_bytes(b"\xff")
+    assert driver.requests() == {new.takes.writer: Requests(3, 0, 0)}
 
 
 def test_of_several_takes_the_fullest_is_gone_on_with(open_again: Callable[[], Draft]) -> None:

@@ -1,0 +1,53 @@
+"""The files of a draft: parts as Arrow files, each with what is to be known of its batch, and counts of requests."""
+
+import msgspec
+import pyarrow as pa
+
+from audit.snapshot.journal import PartFacts
+from audit.snapshot.manifest import Requests
+from audit.storage.place import Place, atomic_file, read_arrow
+
+_METADATA = b"webex-audit"
+_OPTIONS = pa.ipc.IpcWriteOptions(compression="lz4")
+
+
+def write_rows(path: Place, table: pa.Table, facts: PartFacts | None = None) -> None:
+    """Write rows, and what is to be known beside them, as one file.
+
+    Raises:
+        OSError: the disk refuses.
+    """
+    if facts:
+        table = table.replace_schema_metadata({_METADATA: msgspec.json.encode(facts)})
+    # Into memory first: Arrow would ask for the interpreter, which the event loop is using, for each buffer.
+    content = pa.BufferOutputStream()
+    with pa.ipc.new_file(content, table.schema, options=_OPTIONS) as writer:
+        writer.write_table(table)
+    with atomic_file(path) as file:
+        file.write(content.getvalue())
+
+
+def read_rows(path: Place) -> pa.Table | None:
+    """The rows of a file; None where it is damaged, or gone."""
+    try:
+        with pa.ipc.open_file(read_arrow(path)) as reader:
+            return reader.read_all().replace_schema_metadata(None)
+    except (pa.ArrowInvalid, FileNotFoundError):
+        return None
+
+
+def read_facts(path: Place) -> PartFacts | None:
+    """What a file carries beside its rows; None where it is damaged, or gone."""
+    try:
+        with pa.ipc.open_file(read_arrow(path)) as reader:
+            return msgspec.json.decode(reader.schema.metadata[_METADATA], type=PartFacts)
+    except (pa.ArrowInvalid, FileNotFoundError, msgspec.DecodeError, KeyError, TypeError):
+        return None
+
+
+def read_requests(path: Place) -> Requests | None:
+    """A count of requests; None where it is damaged, or gone."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Requests)
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+        return None

@@ -186,7 +186,10 @@ class Lease(Held):
         if not self._is_held or self._holder.promise:
             return
         try:
-            self._path.unlink()
+            # What is removed must be one's own, and a store removes on no condition.
+            self._write_or_lose()
+            if not self._is_lost:
+                self._path.unlink()
         except OSError as error:
             log.warning("the lock could not be released: %s: it expires by itself in %.0f s", error, self._lease_s)
 

@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -294,6 +295,59 @@ def test_of_several_unfinished_runs_the_one_of_this_scope_is_resumed(audit: Audi
     for simulation in (first, second):
         assert 0 < len([line for line in simulation.log if "pushToTalk" in line]) < WORKSPACES
     assert visible(tmp_path / "out") == sorted(each.path.name for each in snapshots)
+
+
+def interrupted(audit: Audit, **order: Any) -> str:
+    """The id of a run that did not come to its end."""
+    with pytest.raises(StoppedError) as caught:
+        audit(
+            Simulation(Organization(WORKSPACES), parse("429-long@50")), run__deadline="1m", pace__concurrency=1, **order
+        )
+    assert caught.value.is_resumable
+    return max((path.parent for path in Path("out").glob("*/run.json")), key=lambda path: path.stat().st_mtime).name
+
+
+def reads_of(audit: Audit, **order: Any) -> int:
+    """Rooms that a resumed run asked for."""
+    simulation = Simulation(Organization(WORKSPACES))
+    assert audit(simulation, is_resuming=True, **order).manifest.status == "complete"
+    return len([line for line in simulation.log if "pushToTalk" in line])
+
+
+def test_a_run_that_a_later_snapshot_has_overtaken_is_discarded_and_told(
+    audit: Audit, caplog: pytest.LogCaptureFixture
+) -> None:
+    unfinished = interrupted(audit)
+    later = audit(Simulation(Organization(WORKSPACES)))
+    all_of_them = reads_of(audit, output__path="elsewhere")
+    assert reads_of(audit) == all_of_them
+    told = f"the unfinished run {unfinished} is discarded: snapshot {later.manifest.snapshot_id} was committed since"
+    assert told in caplog.text
+    newest = list_snapshots(Path("out"))[-1]
+    assert newest.manifest.previous
+    assert newest.manifest.previous.snapshot_id == later.manifest.snapshot_id
+    assert len(visible(Path("out"))) == 2
+
+
+def test_a_snapshot_of_another_scope_overtakes_nothing(audit: Audit) -> None:
+    interrupted(audit)
+    audit(Simulation(Organization(WORKSPACES)), wanted=[Organization(WORKSPACES).workspace(1)["id"]])
+    assert reads_of(audit) < WORKSPACES // 2
+
+
+@pytest.mark.parametrize(("hours", "within", "is_resumed"), [(71, None, True), (73, None, False), (30, "1d", False)])
+def test_a_run_that_is_too_old_is_discarded_and_told(
+    hours: float, within: str | None, *, is_resumed: bool, audit: Audit, caplog: pytest.LogCaptureFixture
+) -> None:
+    unfinished = interrupted(audit)
+    path = Path("out") / unfinished / "run.json"
+    journal = json.loads(path.read_bytes())
+    began = datetime.fromisoformat(journal["started_at"]) - timedelta(hours=hours)
+    path.write_text(json.dumps(journal | {"started_at": began.isoformat()}))
+    asked = reads_of(audit, **({"run__resume_within": within} if within else {}))
+    assert (asked < WORKSPACES // 2) == is_resumed
+    assert (f"the unfinished run {unfinished} is discarded: it began {hours} h ago" in caplog.text) != is_resumed
+    assert len(visible(Path("out"))) == 1
 
 
 def test_an_abandoned_run_does_not_stand_in_the_way_for_ever(audit: Audit, tmp_path: Path) -> None:

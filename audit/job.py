@@ -22,7 +22,7 @@ from audit.snapshot import draft as drafts
 from audit.snapshot.commit import RunFacts, commit
 from audit.snapshot.draft import Draft
 from audit.snapshot.manifest import Requests, Seal
-from audit.snapshot.reader import Snapshot
+from audit.snapshot.reader import Snapshot, warn_of_chain
 from audit.storage.faults import StorageError, fault_of, unwritable
 from audit.storage.place import make_dir
 from audit.threads import in_thread, to_the_end
@@ -78,6 +78,7 @@ async def run(
 
 def _draft(settings: Settings, scope: RunScope, now: datetime, *, is_resuming: bool) -> Draft:
     output = settings.output.folder
+    warn_of_chain(output, now)
     journal = scope.journal(settings.webex.base_url)
     draft = drafts.find_unfinished(output, journal) if is_resuming else None
     return draft or drafts.create(output, now, journal)

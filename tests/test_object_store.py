@@ -299,8 +299,14 @@ def test_what_is_pruned_is_recorded_first_and_read_no_further_than_it_may_be_lon
     record = (place(output) / REMOVED).read_bytes()
     assert webex_audit(*prune).code == 0
     assert (place(output) / REMOVED).read_bytes() == record
+    verified = webex_audit("verify", "--output", output)
+    assert (verified.code, "1 earlier snapshot was pruned" in verified.err) == (0, True), verified.out
     with pytest.raises(DamagedError, match="more than 9 bytes"):
         read_small(place(output) / REMOVED, 9)
+    (place(output) / REMOVED).put(b"{")
+    verified = webex_audit("verify", "--output", output)
+    assert (verified.code, verified.out.startswith(f"{REMOVED}: is damaged: ")) == (1, True), verified.out
+    assert f"{old.path.name}/{MANIFEST}: is missing" in verified.out
 
 
 def test_what_is_fetched_stays_inside_its_folder(audit: Audit, output: str) -> None:

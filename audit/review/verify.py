@@ -19,6 +19,7 @@ from audit.review.coverage import check_coverage
 from audit.review.fault import Fault, Note, Verification
 from audit.review.signing import SIGNATURE, check_signature, key_id
 from audit.snapshot.coverage import COVERAGE
+from audit.snapshot.leftovers import is_leftover
 from audit.snapshot.manifest import MANIFEST, FileEntry, Manifest, read_manifest
 from audit.snapshot.reader import Snapshot, find_snapshot, is_committed
 from audit.snapshot.staging import staged_whole
@@ -117,7 +118,7 @@ def _check_contents(folder: Path, manifest: Manifest, damaged: set[str]) -> Iter
             yield from check_coverage(folder, manifest)
 
 
-def _check_files(folder: Path, manifest: Manifest) -> Iterator[Fault]:
+def _check_files(folder: Path, manifest: Manifest) -> Iterator[Fault | Note]:
     """Check that the folder holds the files of the manifest, byte by byte, and no other."""
     found = dict(_walk(folder))
     entries = [file for table in manifest.tables.values() for file in table.files]
@@ -135,10 +136,16 @@ def _check_files(folder: Path, manifest: Manifest) -> Iterator[Fault]:
     yield from _check_others({path for path in found if found[path]} - {file.path for file in entries})
 
 
-def _check_others(paths: set[str]) -> Iterator[Fault]:
+def _check_others(paths: set[str]) -> Iterator[Fault | Note]:
     """Tell of files that the manifest does not name."""
-    for path in sorted(paths - {MANIFEST, SIGNATURE}):
-        yield Fault(path, "is not named by the manifest")
+    others = sorted(paths - {MANIFEST, SIGNATURE})
+    leftovers = [path for path in others if is_leftover(path)]
+    for path in others:
+        if path not in leftovers:
+            yield Fault(path, "is not named by the manifest")
+    if leftovers:
+        count = "1 file is" if len(leftovers) == 1 else f"{len(leftovers)} files are"
+        yield Note(f"{count} left over from the commit, removed by the next run or prune: {printable(leftovers[0])}")
 
 
 def _check_file(path: Path, file: FileEntry) -> Iterator[Fault]:

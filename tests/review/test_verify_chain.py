@@ -255,3 +255,31 @@ def test_a_clock_that_ran_ahead_once_changes_no_order(
     assert [line.split()[0] for line in webex_audit("snapshots", *at).out.splitlines()[1:]] == made[2:]
     assert [each.snapshot_id for each in read_removed(tmp_path / "out")] == made[:2]
     assert webex_audit("verify", *at).code == 0
+
+
+def test_what_a_cut_off_commit_left_is_a_note(output: Path, names: list[str], webex_audit: Command) -> None:
+    folder = output / names[1]
+    for path in ("run.json", ".manifest.json.tmp", "parts/x/push_to_talk/0/00000.coverage.arrow"):
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).touch()
+    found = verify(output, names[1])
+    assert found.faults == []
+    assert notes(found) == [
+        "3 files are left over from the commit, removed by the next run or prune: .manifest.json.tmp"
+    ]
+    assert webex_audit("verify", names[1]).code == 0
+    for path in ("push_to_talk/.x.tmp", "parts.csv", "run.json.txt", "..tmp", "coverage/run.json"):
+        (folder / path).touch()
+        assert told(output, names[1]) == f"{path}: is not named by the manifest"
+        (folder / path).unlink()
+
+
+def test_all_that_a_commit_leaves_where_it_is_cut_off_at_the_manifest_is_known(
+    audit: Callable[..., Snapshot], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr("audit.snapshot.draft.Draft.remove_parts", lambda _: None)
+        snapshot = audit(Simulation(Organization(2)))
+    assert (snapshot.path / "parts").is_dir()  # type: ignore[union-attr]
+    found = verify(tmp_path / "out", snapshot.path.name)
+    assert (found.faults, "are left over from the commit" in notes(found)[0]) == ([], True)

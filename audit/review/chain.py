@@ -58,7 +58,7 @@ def read_record(output: Place, key: "Ed25519PublicKey | None") -> Record:
     except UsageError as error:
         return Record([], frozenset(), [Fault(REMOVED, f"can't be read: {error}")])
     entries, faults = check_removed(output, everything, key) if key else (everything, [])
-    return Record(entries, frozenset(each.snapshot_id for each in everything if each not in entries), faults)
+    return Record(entries, frozenset(each.snapshot_id for each in {*everything} - {*entries}), faults)
 
 
 def lost_manifest(folder: Place, removed: Collection[str]) -> Fault | Note | None:

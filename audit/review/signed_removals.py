@@ -70,7 +70,8 @@ def check_removed(
         The entries that the key vouches for, and what is wrong with the signature.
     """
     signed, faults = _signed(output, key)
-    return [each for each in entries if each in signed], faults
+    vouched_for = set(signed)
+    return [each for each in entries if each in vouched_for], faults
 
 
 def _sign(entries: list[Removed], key: "Ed25519PrivateKey") -> bytes:

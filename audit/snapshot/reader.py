@@ -141,17 +141,18 @@ def find_snapshot(output: Place, name: str) -> Snapshot:
 
 
 def _of_chain(output: Place, name: str) -> Snapshot:
+    """The newest snapshot, or the nearest before it that is still here."""
     found, unreadable = scan(output)
     chain = chain_of(output, found)
-    if unread := max(
-        (each for each in unreadable if SNAPSHOT_ID.fullmatch(each) and not chain.is_named(each)), default=""
-    ):
+    unread = [each for each in unreadable if SNAPSHOT_ID.fullmatch(each) and not chain.is_named(each)]
+    if unread:
         raise UsageError(
-            f"the newest snapshot can't be read: {unreadable[unread]}; name another one by its id, or move this folder "
-            "out of the output"
+            f"the newest snapshot can't be read: {unreadable[max(unread)]}; name another one by its id, or move this "
+            "folder out of the output"
         )
-    newest = chain.order[-1:]
-    named = newest if name == "latest" or not newest else [*chain.ancestors(newest[0])][:1]
-    if not named:
+    wanted = chain.order[-1:]
+    if wanted and name == "previous":
+        wanted = list(chain.ancestors(wanted[0]))[:1]
+    if not wanted:
         raise UsageError(f"no {name} snapshot: {output} holds {len(found)}; name the folder with --output")
-    return found[named[0]]
+    return found[wanted[0]]

@@ -232,6 +232,20 @@ def test_a_mark_of_a_removal_removes_no_snapshot_that_is_not_recorded(
     assert visible(output) == sorted([new, "fake", "photos"])
 
 
+def test_a_removal_that_was_cut_off_before_it_was_recorded_is_recorded(
+    output: Path, prune: Callable[..., dict[str, str]]
+) -> None:
+    """As versions did that recorded nothing."""
+    first, second, last = (taken(output, days) for days in (30, 20, 10))
+    sha256, previous = sha256_of(output / second / MANIFEST), read_manifest(output / second).previous
+    (output / second / MANIFEST).rename(output / second / REMOVING)
+    draft = draft_of(output, 20)
+    (draft.folder / "run.json").rename(draft.folder / REMOVING)
+    assert prune(last=3) == {first: "keep", second: "removed", last: "keep", draft.folder.name: "removed"}
+    (entry,) = read_removed(output)
+    assert (entry.snapshot_id, entry.manifest_sha256, entry.previous) == (second, sha256, previous)
+
+
 class KilledError(Exception):
     """The process ends here."""
 

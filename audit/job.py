@@ -23,7 +23,8 @@ from audit.snapshot.commit import RunFacts, commit
 from audit.snapshot.draft import Draft
 from audit.snapshot.held import Held
 from audit.snapshot.manifest import Requests, Seal
-from audit.snapshot.reader import Snapshot, list_snapshots
+from audit.snapshot.reader import Snapshot, list_snapshots, warn_of_chain
+from audit.snapshot.removed import SealRemoved
 from audit.snapshot.unfinished import find_unfinished, tidy
 from audit.storage.faults import StorageError, fault_of, unwritable
 from audit.storage.place import make_dir
@@ -44,6 +45,7 @@ async def run(
     progress: Progress,
     clock: Clock,
     seal: Seal | None = None,
+    seal_removed: SealRemoved | None = None,
 ) -> Snapshot:
     """Crawl a scope, and commit it.
 
@@ -55,6 +57,7 @@ async def run(
         progress: is told of each step.
         clock: the time.
         seal: signs the snapshot, if it is to be signed.
+        seal_removed: signs the record of what is removed from the output, likewise.
 
     Returns:
         The committed snapshot, complete or partial.
@@ -73,6 +76,7 @@ async def run(
     try:
         make_dir(output)
         with lock(output) as held:
+            await in_thread(tidy, output, held, seal_removed)
             draft = await in_thread(_draft, settings, scope, clock.now(), held, is_resuming=is_resuming)
             await _run_alone(settings, tokens, scope, progress, clock, draft, seal, committed.append)
     except BaseException as error:
@@ -86,7 +90,7 @@ async def run(
 
 def _draft(settings: Settings, scope: RunScope, now: datetime, held: Held, *, is_resuming: bool) -> Draft:
     output = settings.output.folder
-    tidy(output, held)
+    warn_of_chain(output, now)
     snapshots = list_snapshots(output)
     asked = scope.journal(settings.webex.base_url)
     if is_resuming:

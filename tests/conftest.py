@@ -227,5 +227,6 @@ def webex_audit(capfd: pytest.CaptureFixture[str]) -> Callable[..., Result]:
 
 
 def visible(folder: Path) -> list[str]:
-    """What an output folder holds, but for the lock's file, which stays."""
-    return sorted(path.name for path in folder.iterdir() if path.name != ".lock") if folder.exists() else []
+    """What an output folder holds, but for what stays: the lock's file, and the record of what was pruned."""
+    stays = {".lock", "pruned.json", "pruned.dsse.json"}
+    return sorted({path.name for path in folder.iterdir()} - stays) if folder.exists() else []

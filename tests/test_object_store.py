@@ -9,6 +9,7 @@ import tempfile
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -19,7 +20,7 @@ from object_stores import S3
 
 from audit import lease, process
 from audit.cli import cli
-from audit.errors import StoppedError, UsageError
+from audit.errors import DamagedError, StoppedError, UsageError
 from audit.lease import Holder
 from audit.lock import lock
 from audit.simulator.app import ADMIN_TOKEN, Simulation
@@ -30,14 +31,17 @@ from audit.snapshot.draft import Draft
 from audit.snapshot.manifest import MANIFEST, write_manifest
 from audit.snapshot.prune import REMOVING
 from audit.snapshot.reader import Snapshot, find_snapshot, list_snapshots
+from audit.snapshot.removed import REMOVED, Removed, read_removed, read_small, record_removed
 from audit.snapshot.staging import staged, staged_whole
+from audit.storage.faults import StorageError
 from audit.storage.objects import ObjectPath
-from audit.storage.place import place
+from audit.storage.place import place, sha256_of
 
 Api = Callable[[Simulation], str]
 Audit = Callable[..., Snapshot]
 Command = Callable[..., Result]
 WORKSPACES = 60
+NOW = datetime(2026, 11, 21, 19, 9, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -106,7 +110,7 @@ def test_the_whole_chain(
     asked = webex_audit("query", "latest", "SELECT count(*) AS n FROM coverage", "--csv", *at)
     assert asked.out.split() == ['"n"', str(WORKSPACES)]
     assert webex_audit("prune", "--keep-last", "1", *at).code == 0
-    assert {key.partition("/")[0] for key in s3.keys(folder)} == {snapshots[-1].path.name}
+    assert {key.partition("/")[0] for key in s3.keys(folder)} == {snapshots[-1].path.name, REMOVED}
     assert webex_audit("doctor", *environment).code == 0
     assert webex_audit("doctor", *environment).out.count("can be written\n") == 1
 
@@ -260,12 +264,49 @@ def test_a_removal_that_was_cut_off_goes_on(
     old, new = (audit(Simulation(Organization(5)), output__path=output) for _ in range(2))
     # Between the copy and the removal of a rename, an object store has both.
     (old.path / REMOVING).put((old.path / MANIFEST).read_bytes())
-    result = webex_audit("prune", "--keep-last", "5", "--output", output, "--json")
-    assert {each["name"]: each["action"] for each in json.loads(result.out)} == {
+    prune = ["prune", "--keep-last", "5", "--output", output, "--json"]
+    assert {each["action"] for each in json.loads(webex_audit(*prune).out)} == {"keep"}
+    record_removed(place(output), [Removed(old.path.name, sha256_of(old.path / MANIFEST), None, NOW, "old")])
+    assert {each["name"]: each["action"] for each in json.loads(webex_audit(*prune).out)} == {
         old.path.name: "removed",
         new.path.name: "keep",
     }
-    assert {key.partition("/")[0] for key in s3.keys(folder)} == {new.path.name}
+    assert {key.partition("/")[0] for key in s3.keys(folder)} == {new.path.name, REMOVED}
+
+
+def test_what_is_pruned_is_recorded_first_and_read_no_further_than_it_may_be_long(
+    audit: Audit, webex_audit: Command, s3: S3, output: str, folder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, new = (audit(Simulation(Organization(5)), output__path=output) for _ in range(2))
+    sha256 = sha256_of(old.path / MANIFEST)
+    prune = ["prune", "--keep-last", "1", "--output", output]
+
+    delete = ObjectPath._delete
+    recorded: list[str] = []
+
+    def refused(self: ObjectPath, keys: list[str]) -> None:
+        if old.path.name in self.key:
+            recorded[:] = [each.snapshot_id for each in read_removed(place(output))]
+            raise StorageError(13, "access is denied", str(self))
+        delete(self, keys)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ObjectPath, "_delete", refused)
+        assert webex_audit(*prune).code == 2
+    assert [each.path.name for each in list_snapshots(place(output))] == [old.path.name, new.path.name]
+    assert recorded == [old.path.name]
+    assert [each.manifest_sha256 for each in read_removed(place(output))] == [sha256]
+    record = (place(output) / REMOVED).read_bytes()
+    assert webex_audit(*prune).code == 0
+    assert (place(output) / REMOVED).read_bytes() == record
+    verified = webex_audit("verify", "--output", output)
+    assert (verified.code, "1 earlier snapshot was pruned" in verified.err) == (0, True), verified.out
+    with pytest.raises(DamagedError, match="more than 9 bytes"):
+        read_small(place(output) / REMOVED, 9)
+    (place(output) / REMOVED).put(b"{")
+    verified = webex_audit("verify", "--output", output)
+    assert (verified.code, verified.out.startswith(f"{REMOVED}: is damaged: ")) == (1, True), verified.out
+    assert f"{old.path.name}/{MANIFEST}: is missing" in verified.out
 
 
 def test_what_is_fetched_stays_inside_its_folder(audit: Audit, output: str) -> None:

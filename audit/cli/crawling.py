@@ -20,6 +20,7 @@ from audit.credentials import find_tokens
 from audit.errors import AuditError, UsageError
 from audit.plan import plan
 from audit.review import signing
+from audit.review.signed_removals import seal_removed_with
 from audit.scope import retried_scope, scope_of
 from audit.selection import select, select_users
 from audit.snapshot.reader import Snapshot, find_snapshot
@@ -93,7 +94,16 @@ def run(
             print_result(summary.as_json(asdict(planned)) if as_json else summary.render_plan(planned))
             return 0
         with show_progress(console, settings.log.format, verbosity) as progress, _resume_hint(earlier, stdin):
-            work = job.run(settings, tokens, scope, is_resuming=resume, progress=progress, clock=clock, seal=seal)
+            work = job.run(
+                settings,
+                tokens,
+                scope,
+                is_resuming=resume,
+                progress=progress,
+                clock=clock,
+                seal=seal,
+                seal_removed=seal_removed_with(settings.sign.key_file),
+            )
             snapshot = process.run_until_signal(work)
         record(snapshot)
     code = exit_code(snapshot, allow_partial=settings.output.allow_partial)

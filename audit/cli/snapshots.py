@@ -14,6 +14,7 @@ from audit.files import expand
 from audit.lock import lock
 from audit.review import signing
 from audit.review import verify as verification
+from audit.review.signed_removals import seal_removed_with
 from audit.snapshot import prune as pruning
 from audit.snapshot.reader import find_snapshot, list_snapshots
 from audit.snapshot.unfinished import tidy
@@ -80,12 +81,13 @@ def prune(keep_last: int | None, keep_within: str | None, *, dry_run: bool, as_j
     settings, _, _ = settings_of(given)
     keep = pruning.Keep(keep_last, None if keep_within is None else config.seconds_of(keep_within))
     output = settings.output.folder
+    seal = seal_removed_with(settings.sign.key_file)
     try:
         with lock(output) as held:
-            if not dry_run:
-                tidy(output, held)
             found = pruning.plan(output, keep, Clock().now())
-            found = found if dry_run else pruning.carry_out(output, found, held.check)
+            if not dry_run:
+                tidy(output, held, seal)
+                found = pruning.carry_out(output, found, held.check, seal)
     except OSError as error:
         raise unwritable(output, error) from None
     print_result(summary.as_json(found) if as_json else summary.render_pruned(found))

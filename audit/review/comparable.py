@@ -5,19 +5,17 @@ from typing import Any
 import msgspec
 
 from audit.snapshot.manifest import Manifest
-from audit.snapshot.reader import Snapshot, list_snapshots
+from audit.snapshot.reader import Snapshot, ancestors
 
 
 def find_before(snapshot: Snapshot) -> Snapshot | None:
-    """The newest snapshot of the same folder that is older, of the same scope, and holds Parquet.
+    """The nearest snapshot before one, by the chain of its folder, that is of the same scope and holds Parquet.
 
     Raises:
         UsageError: the folder may not be looked into.
     """
-    own = snapshot.manifest
-    for each in reversed(list_snapshots(snapshot.path.parent)):
-        is_older = (each.manifest.started_at, each.manifest.snapshot_id) < (own.started_at, own.snapshot_id)
-        if is_older and not scope_differences(own, each.manifest) and _has_parquet(each.manifest):
+    for each in ancestors(snapshot):
+        if not scope_differences(snapshot.manifest, each.manifest) and _has_parquet(each.manifest):
             return each
     return None
 

@@ -37,20 +37,26 @@ class _Signature(msgspec.Struct, forbid_unknown_fields=True):
     sig: bytes
 
 
-class _Envelope(msgspec.Struct, forbid_unknown_fields=True, rename="camel"):
+class Envelope(msgspec.Struct, forbid_unknown_fields=True, rename="camel"):
+    """A DSSE envelope: what was signed, as it was, and the signatures."""
+
     payload: bytes
     payload_type: Literal["application/vnd.in-toto+json"]
     signatures: list[_Signature]
 
 
-class _Subject(msgspec.Struct):
+class Subject(msgspec.Struct):
+    """A file that a statement is about: its path, and its digests by algorithm."""
+
     name: str
     digest: dict[str, str]
 
 
-class _Statement(msgspec.Struct, rename="camel"):
+class Statement(msgspec.Struct, rename="camel"):
+    """An in-toto Statement."""
+
     statement_type: Literal["https://in-toto.io/Statement/v1"] = msgspec.field(name="_type")
-    subject: list[_Subject]
+    subject: list[Subject]
     predicate_type: str
     predicate: dict[str, Any]
 
@@ -77,11 +83,35 @@ def seal_with(key_file: str | None) -> Seal | None:
 
 def sign(manifest: Manifest, key: "Ed25519PrivateKey") -> bytes:
     """The envelope of a snapshot, as it is stored."""
-    subject = [_Subject(path, {"sha256": sha256}) for path, sha256 in _subjects(manifest, _own_sha256(manifest))]
-    statement = _Statement(_STATEMENT_TYPE, subject, _PREDICATE_TYPE, {"snapshot_id": manifest.snapshot_id})
-    payload = _formatted(statement)
+    subjects = _subjects(manifest, _own_sha256(manifest))
+    return wrap(subjects, _PREDICATE_TYPE, {"snapshot_id": manifest.snapshot_id}, key)
+
+
+def wrap(
+    subjects: list[tuple[str, str]], predicate_type: str, predicate: dict[str, Any], key: "Ed25519PrivateKey"
+) -> bytes:
+    """A signed statement, as it is stored.
+
+    Args:
+        subjects: the files that it is about: path and SHA-256 of each.
+        predicate_type: a URI that says what the predicate means.
+        predicate: what it says of them.
+        key: signs it.
+    """
+    subject = [Subject(path, {"sha256": sha256}) for path, sha256 in subjects]
+    payload = _formatted(Statement(_STATEMENT_TYPE, subject, predicate_type, predicate))
     signature = _Signature(key_id(key.public_key()), key.sign(_signed_bytes(payload)))
-    return _formatted(_Envelope(payload, _PAYLOAD_TYPE, [signature]))
+    return _formatted(Envelope(payload, _PAYLOAD_TYPE, [signature]))
+
+
+def unwrap(data: bytes) -> tuple[Envelope, Statement]:
+    """An envelope, and the statement in it. That it was signed is not checked.
+
+    Raises:
+        msgspec.DecodeError: it is not one; so do `UnicodeDecodeError` and `RecursionError` say.
+    """
+    envelope = msgspec.json.decode(data, type=Envelope)
+    return envelope, msgspec.json.decode(envelope.payload, type=Statement)
 
 
 def check_signature(
@@ -97,15 +127,14 @@ def check_signature(
     """
     try:
         data = (folder / SIGNATURE).read_bytes()
-        envelope = msgspec.json.decode(data, type=_Envelope)
-        statement = msgspec.json.decode(envelope.payload, type=_Statement)
+        envelope, statement = unwrap(data)
     except FileNotFoundError:
         return [Fault(SIGNATURE, "is missing: the snapshot is not signed")] if key else []
     except OSError as error:
         return [Fault(SIGNATURE, f"can't be read: {error.strerror}")]
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         return [Fault(SIGNATURE, f"is damaged: {error}")]
-    faults = _check_key(data, envelope, key) if key else []
+    faults = check_key(SIGNATURE, data, envelope, key) if key else []
     signed = {each.name: each.digest.get("sha256") for each in statement.subject}
     found = dict(_subjects(manifest, manifest_sha256))
     for path in sorted(signed.keys() | found.keys()):
@@ -118,18 +147,26 @@ def check_signature(
     return faults
 
 
-def _check_key(data: bytes, envelope: _Envelope, key: "Ed25519PublicKey") -> list[Fault]:
+def check_key(name: str, data: bytes, envelope: Envelope, key: "Ed25519PublicKey") -> list[Fault]:
+    """Check that an envelope is as it was written, and signed by a key.
+
+    Args:
+        name: its file, for what is told of it.
+        data: its bytes.
+        envelope: the same, decoded.
+        key: the key that must have signed.
+    """
     exceptions, _, _ = _cryptography()
     wanted = key_id(key)
     if data != _formatted(envelope) or len(envelope.signatures) != 1:
-        return [Fault(SIGNATURE, "is not as it was written")]
+        return [Fault(name, "is not as it was written")]
     (signature,) = envelope.signatures
     if signature.keyid != wanted:
-        return [Fault(SIGNATURE, f"is of another key: expected {wanted}, and it names {signature.keyid}")]
+        return [Fault(name, f"is of another key: expected {wanted}, and it names {signature.keyid}")]
     try:
         key.verify(signature.sig, _signed_bytes(envelope.payload))
     except exceptions.InvalidSignature:
-        return [Fault(SIGNATURE, f"the signature is not good for what it signs (key {wanted})")]
+        return [Fault(name, f"the signature is not good for what it signs (key {wanted})")]
     return []
 
 

@@ -3,7 +3,8 @@
 import os
 import stat
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,12 +13,13 @@ import msgspec
 from audit.console import printable
 from audit.errors import DamagedError, UsageError
 from audit.files import sha256_of
-from audit.review.chain import check_chain, lost_manifest
+from audit.review.chain import check_chain, lost_manifest, read_record
 from audit.review.contents import check_table
 from audit.review.coverage import check_coverage
 from audit.review.fault import Fault, Note, Verification
 from audit.review.signing import SIGNATURE, check_signature, key_id
 from audit.snapshot.coverage import COVERAGE
+from audit.snapshot.leftovers import is_leftover
 from audit.snapshot.manifest import MANIFEST, FileEntry, Manifest, read_manifest
 from audit.snapshot.reader import Snapshot, find_snapshot, is_committed
 from audit.snapshot.staging import staged_whole
@@ -38,28 +40,30 @@ def verify(output: Place, name: str, key: "Ed25519PublicKey | None" = None) -> V
     Raises:
         UsageError: there is no such snapshot, or it is of a newer format.
     """
-    damaged = list(_damaged_manifests(output)) if name in ("latest", "previous") else []
+    everywhere = name in ("latest", "previous")
+    damaged = list(_damaged_manifests(output, key)) if everywhere else []
     try:
         snapshot = find_snapshot(output, name)
     except DamagedError as error:
         fault = Fault(MANIFEST, f"is damaged: {error.reason}")
         return Verification(error.path.resolve().parent.name, str(error.path.parent), faults=[fault])
     except UsageError:
-        if not damaged:
+        if not any(isinstance(each, Fault) for each in damaged):
             raise
-        return Verification(name, str(output), faults=damaged)
-    return _verify(snapshot, damaged, key)
+        return _verification(name, str(output), damaged)
+    return _verify(snapshot, damaged, key, everywhere=everywhere)
 
 
-def _damaged_manifests(output: Place) -> Iterator[Fault]:
+def _damaged_manifests(output: Place, key: "Ed25519PublicKey | None") -> Iterator[Fault | Note]:
     """Manifests that can't be read: one of them may be the newest."""
-    yield from filter(None, at_once(_damaged_manifest, sorted(subfolders(output), key=lambda each: each.name)))
+    look = partial(_damaged_manifest, removed=read_record(output, key).ids)
+    yield from filter(None, at_once(look, sorted(subfolders(output), key=lambda each: each.name)))
 
 
-def _damaged_manifest(folder: Place) -> Fault | None:
+def _damaged_manifest(folder: Place, removed: Collection[str]) -> Fault | Note | None:
     try:
         if not is_committed(folder):
-            return lost_manifest(folder)
+            return lost_manifest(folder, removed)
         read_manifest(folder)
     except DamagedError as error:
         return Fault(f"{folder.name}/{MANIFEST}", f"is damaged: {error.reason}")
@@ -68,35 +72,36 @@ def _damaged_manifest(folder: Place) -> Fault | None:
     return None
 
 
-def _verify(snapshot: Snapshot, damaged: list[Fault], key: "Ed25519PublicKey | None") -> Verification:
-    with staged_whole(snapshot) as folder:
-        return _verify_files(snapshot, folder, damaged, key)
-
-
-def _verify_files(
-    snapshot: Snapshot, folder: Path, damaged: list[Fault], key: "Ed25519PublicKey | None"
+def _verify(
+    snapshot: Snapshot, damaged: list[Fault | Note], key: "Ed25519PublicKey | None", *, everywhere: bool
 ) -> Verification:
-    manifest = snapshot.manifest
-    sha256 = sha256_of(folder / MANIFEST)
-    files = list(_check_files(folder, manifest))
-    signature = [each for each in files if each.path == SIGNATURE]
-    signature = signature or check_signature(folder, manifest, sha256, key)
-    chain, links = check_chain(snapshot.path, manifest, sha256)
-    told = [*damaged, *files, *signature, *links, *_check_contents(folder, manifest, {each.path for each in files})]
-    if not key and (folder / SIGNATURE).exists():
-        told.append(Note("the snapshot is signed, by whom is not checked: name the key with --public-key"))
-    return Verification(
-        manifest.snapshot_id,
-        str(snapshot.path),
-        sha256,
-        sum(len(table.files) for table in manifest.tables.values()),
-        len(manifest.tables),
-        sum(table.rows for table in manifest.tables.values()),
-        chain,
-        key_id(key) if key and not signature else None,
-        list(dict.fromkeys(each for each in told if isinstance(each, Fault))),
-        [each for each in told if isinstance(each, Note)],
+    with staged_whole(snapshot) as folder:
+        manifest = snapshot.manifest
+        sha256 = sha256_of(folder / MANIFEST)
+        files = list(_check_files(folder, manifest))
+        signature = [each for each in files if isinstance(each, Fault) and each.path == SIGNATURE]
+        signature = signature or check_signature(folder, manifest, sha256, key)
+        chain, links = check_chain(snapshot.path, manifest, sha256, key, everywhere=everywhere)
+        at_fault = {each.path for each in files if isinstance(each, Fault)}
+        told = [*damaged, *files, *signature, *links, *_check_contents(folder, manifest, at_fault)]
+        if not key and (folder / SIGNATURE).exists():
+            told.append(Note("the snapshot is signed, by whom is not checked: name the key with --public-key"))
+    found = _verification(manifest.snapshot_id, str(snapshot.path), told)
+    return msgspec.structs.replace(
+        found,
+        manifest_sha256=sha256,
+        files=sum(len(table.files) for table in manifest.tables.values()),
+        tables=len(manifest.tables),
+        rows=sum(table.rows for table in manifest.tables.values()),
+        chain=chain,
+        signed_by=key_id(key) if key and not signature else None,
     )
+
+
+def _verification(snapshot_id: str, path: str, told: list[Fault | Note]) -> Verification:
+    unique = list(dict.fromkeys(told))
+    faults = [each for each in unique if isinstance(each, Fault)]
+    return Verification(snapshot_id, path, faults=faults, notes=[each for each in unique if isinstance(each, Note)])
 
 
 def _check_contents(folder: Path, manifest: Manifest, damaged: set[str]) -> Iterator[Fault | Note]:
@@ -113,7 +118,7 @@ def _check_contents(folder: Path, manifest: Manifest, damaged: set[str]) -> Iter
             yield from check_coverage(folder, manifest)
 
 
-def _check_files(folder: Path, manifest: Manifest) -> Iterator[Fault]:
+def _check_files(folder: Path, manifest: Manifest) -> Iterator[Fault | Note]:
     """Check that the folder holds the files of the manifest, byte by byte, and no other."""
     found = dict(_walk(folder))
     entries = [file for table in manifest.tables.values() for file in table.files]
@@ -128,9 +133,19 @@ def _check_files(folder: Path, manifest: Manifest) -> Iterator[Fault]:
             yield Fault(file.path, "is missing")
         elif found[file.path]:
             yield from _check_file(folder / file.path, file)
-    for path in sorted(found.keys() - {file.path for file in entries} - {MANIFEST, SIGNATURE}):
-        if found[path]:
+    yield from _check_others({path for path in found if found[path]} - {file.path for file in entries})
+
+
+def _check_others(paths: set[str]) -> Iterator[Fault | Note]:
+    """Tell of files that the manifest does not name."""
+    others = sorted(paths - {MANIFEST, SIGNATURE})
+    leftovers = [path for path in others if is_leftover(path)]
+    for path in others:
+        if path not in leftovers:
             yield Fault(path, "is not named by the manifest")
+    if leftovers:
+        count = "1 file is" if len(leftovers) == 1 else f"{len(leftovers)} files are"
+        yield Note(f"{count} left over from the commit, removed by the next run or prune: {printable(leftovers[0])}")
 
 
 def _check_file(path: Path, file: FileEntry) -> Iterator[Fault]:

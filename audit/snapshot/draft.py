@@ -23,6 +23,7 @@ from audit.snapshot.coverage import COVERAGE
 from audit.snapshot.held import Held
 from audit.snapshot.inventory import Inventory, write_inventory
 from audit.snapshot.journal import JOURNAL, Journal, PartFacts, read_journal, write_journal
+from audit.snapshot.leftovers import PARTS
 from audit.snapshot.manifest import Requests, Scope
 from audit.snapshot.part_files import read_facts, read_requests, read_rows, write_rows
 from audit.snapshot.reader import is_committed
@@ -32,7 +33,6 @@ from audit.storage.place import Place, ahead, at_once, atomic_file, exists, make
 
 log = logging.getLogger(__name__)
 
-PARTS = "parts"
 #: In the place of an inventory where nothing could be listed.
 _UNLISTED = "unlisted.arrow"
 

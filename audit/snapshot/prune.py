@@ -2,25 +2,31 @@
 
 A folder is removed in an order that leaves no half of a snapshot behind: its manifest (or the journal of a draft)
 is renamed first, so that it is a snapshot no more, and the renamed file goes last, so that a later prune knows what
-it finds and goes on. An object store renames by a copy: where both are there, the removal had begun, too. Who calls
-`carry_out` holds the lock of the output: no run is at work in it then.
+it finds and goes on. Before the first removal, all snapshots that are to go are recorded (`audit.snapshot.removed`):
+what is gone without an entry was not pruned. Who calls `carry_out` holds the lock of the output, so no run is at work.
 """
 
+import hashlib
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Literal
 
 import msgspec
 
+from audit.clock import Clock
 from audit.errors import UsageError
+from audit.snapshot.chain import Chain
 from audit.snapshot.draft import Draft, open_draft
 from audit.snapshot.held import Held
 from audit.snapshot.journal import JOURNAL
-from audit.snapshot.manifest import MANIFEST, SNAPSHOT_ID, read_manifest
+from audit.snapshot.manifest import MANIFEST, SNAPSHOT_ID, Manifest, Previous, read_manifest
 from audit.snapshot.reader import Snapshot
+from audit.snapshot.removed import Removed, SealRemoved, read_removed, record_removed
 from audit.snapshot.unfinished import overtaken_by
-from audit.storage.place import Place, at_once, exists, remove, rename, subfolders, sync_dir
+from audit.storage.place import Place, at_once, exists, remove, rename, sha256_of, subfolders, sync_dir
 
 Action = Literal["keep", "remove", "removed", "failed", "left"]
 
@@ -70,8 +76,12 @@ class _Id(msgspec.Struct):
     run_id: str | None = None
 
 
+class _Named(msgspec.Struct):
+    previous: Previous | None
+
+
 def plan(output: Place, keep: Keep, now: datetime) -> list[Folder]:
-    """What is to become of each snapshot and each leftover, by name. Nothing is written.
+    """What is to become of each snapshot, in the order of their chain, and of each leftover. Nothing is written.
 
     Links, files and folders of others are not in it.
 
@@ -81,32 +91,58 @@ def plan(output: Place, keep: Keep, now: datetime) -> list[Folder]:
         now: the time that ages are counted to.
 
     Raises:
+        UsageError: the record of what was removed is damaged, or can't be read.
         OSError: the output may not be looked into.
     """
+    try:
+        removed = read_removed(output)
+    except UsageError as error:
+        raise UsageError(
+            f"nothing is removed: {error}; restore it from a backup, or move it away: 'webex-audit verify' reports "
+            "then what was pruned before as missing"
+        ) from None
     folders = sorted((each for each in subfolders(output) if not each.is_symlink()), key=lambda each: each.name)
-    found: list[Folder] = []
-    snapshots: list[Snapshot] = []
+    others: list[Folder] = []
+    snapshots: dict[str, Snapshot] = {}
     drafts: list[Draft] = []
-    for looked_into in at_once(_look_into, folders):
+    for looked_into in at_once(partial(_look_into, removed=removed), folders):
         match looked_into:
             case Snapshot() as snapshot:
-                snapshots.append(snapshot)
+                snapshots[snapshot.manifest.snapshot_id] = snapshot
             case Draft() as draft:
                 drafts.append(draft)
             case Folder() as other:
-                found.append(other)
-    snapshots.sort(key=lambda each: (each.manifest.started_at, each.manifest.snapshot_id))
-    found += _of_snapshots(snapshots, keep, now)
-    found += [_of_draft(draft, snapshots) for draft in drafts]
-    return sorted(found, key=lambda each: each.name)
+                others.append(other)
+    chain = Chain([each.manifest for each in snapshots.values()], removed)
+    in_order = [snapshots[each] for each in chain.order]
+    found = list(_of_snapshots([each.manifest for each in in_order], keep, now))
+    others += [_of_draft(draft, in_order) for draft in drafts]
+    return [*found, *sorted(others, key=lambda each: each.name)]
 
 
-def carry_out(output: Place, folders: list[Folder], check_lock: Callable[[], None] = lambda: None) -> list[Folder]:
-    """Remove what is to be removed; what can't be is told (`failed`), and holds nothing else back.
+def carry_out(
+    output: Place,
+    folders: list[Folder],
+    check_lock: Callable[[], None] = lambda: None,
+    seal: SealRemoved | None = None,
+) -> list[Folder]:
+    """Record the snapshots that are to be removed, then remove; what can't be is told (`failed`).
+
+    Args:
+        output: the folder of all snapshots.
+        folders: what `plan` returned.
+        check_lock: called before each folder, and before what is recorded is written.
+        seal: signs what is recorded; None where nothing is signed.
 
     Raises:
+        UsageError: the record can't be extended (`audit.snapshot.removed.record_removed`). Nothing is removed.
         StoppedError: the lock is lost (`check_lock`).
+        OSError: the record can't be written. Nothing is removed.
     """
+    now = Clock().now()
+    wanted = [each for each in folders if each.action == "remove"]
+    entries = [entry for each in wanted if (entry := _entry(output / each.name, each.reason, now))]
+    record_removed(output, entries, seal=seal, check_lock=check_lock)
     done: list[Folder] = []
     for each in folders:
         check_lock()
@@ -115,10 +151,20 @@ def carry_out(output: Place, folders: list[Folder], check_lock: Callable[[], Non
     return done
 
 
-def _look_into(folder: Place) -> Snapshot | Draft | Folder | None:
+def _entry(folder: Place, reason: str, now: datetime) -> Removed | None:
+    """What to record of a folder, also of one whose removal was interrupted; None where it is no snapshot."""
+    for name in (MANIFEST, REMOVING):
+        with suppress(FileNotFoundError, msgspec.DecodeError):
+            data = (folder / name).read_bytes()
+            previous = msgspec.json.decode(data, type=_Named).previous
+            return Removed(folder.name, hashlib.sha256(data).hexdigest(), previous, now, reason)
+    return None
+
+
+def _look_into(folder: Place, removed: list[Removed]) -> Snapshot | Draft | Folder | None:
     """What a folder is; None where it is none of ours."""
     try:
-        if _is_half_removed(folder):
+        if SNAPSHOT_ID.fullmatch(folder.name) and _is_half_removed(folder, removed):
             return Folder(folder.name, "remove", "its removal was interrupted")
         if exists(folder / MANIFEST):
             return _committed(folder)
@@ -138,24 +184,33 @@ def _committed(folder: Place) -> Snapshot | Folder:
         return Folder(folder.name, "left", str(error))
     if snapshot.manifest.snapshot_id != folder.name:
         return Folder(folder.name, "left", f"holds snapshot {snapshot.manifest.snapshot_id} under another name")
+    if not SNAPSHOT_ID.fullmatch(folder.name):
+        return Folder(folder.name, "left", "its name is not the id of a snapshot")
     return snapshot
 
 
-def _is_half_removed(folder: Place) -> bool:
+def _is_half_removed(folder: Place, removed: list[Removed]) -> bool:
+    """Whether a removal has begun. On an object store, both names may be there: then it must be recorded."""
     try:
-        found = msgspec.json.decode((folder / REMOVING).read_bytes(), type=_Id)
+        named = msgspec.json.decode((folder / REMOVING).read_bytes(), type=_Id)
     except (FileNotFoundError, msgspec.DecodeError):
         return False
-    return folder.name in (found.snapshot_id, found.run_id)
+    if folder.name not in (named.snapshot_id, named.run_id):
+        return False
+    if not exists(folder / MANIFEST):
+        return True
+    sha256 = sha256_of(folder / MANIFEST)
+    return any(each.snapshot_id == folder.name and each.manifest_sha256 == sha256 for each in removed)
 
 
-def _of_snapshots(snapshots: list[Snapshot], keep: Keep, now: datetime) -> Iterator[Folder]:
-    complete = [each for each in snapshots if each.manifest.status == "complete"]
-    for age, snapshot in enumerate(reversed(snapshots)):
-        manifest = snapshot.manifest
+def _of_snapshots(manifests: list[Manifest], keep: Keep, now: datetime) -> Iterator[Folder]:
+    """What is to become of snapshots, in the order of the chain."""
+    newest_complete = [each.snapshot_id for each in manifests if each.status == "complete"][-1:]
+    for index, manifest in enumerate(manifests):
+        age = len(manifests) - 1 - index
         reasons = {
             "the newest": age == 0,
-            "the newest that is complete": snapshot in complete[-1:],
+            "the newest that is complete": manifest.snapshot_id in newest_complete,
             f"of the last {keep.last}": keep.last is not None and age < keep.last,
             "young enough": keep.within_s is not None and (now - manifest.started_at).total_seconds() <= keep.within_s,
         }

@@ -1,15 +1,22 @@
 """Finding committed snapshots. A reader believes manifests only."""
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from audit.errors import UsageError
-from audit.snapshot.manifest import MANIFEST, Manifest, read_manifest
+from audit.snapshot.chain import Chain
+from audit.snapshot.manifest import MANIFEST, SNAPSHOT_ID, Manifest, read_manifest
+from audit.snapshot.removed import readable_removed
 from audit.storage import bucket
 from audit.storage.faults import StorageError
 from audit.storage.place import Place, at_once, exists, is_dir, place, subfolders
 
 log = logging.getLogger(__name__)
+
+#: Clocks of machines differ by less.
+_AHEAD = timedelta(minutes=5)
 
 
 @dataclass(frozen=True)
@@ -21,26 +28,75 @@ class Snapshot:
 
 
 def list_snapshots(output: Place) -> list[Snapshot]:
-    """The committed snapshots of an output folder, the oldest first; unreadable ones are logged and left out.
+    """The committed snapshots of an output folder in the order of their chain; the last is the newest.
+
+    Unreadable ones are logged and left out.
 
     Raises:
         UsageError: the folder may not be looked into.
     """
-    return _scan(output)[0]
+    found, _ = scan(output)
+    return [found[each] for each in chain_of(output, found).order]
 
 
-def _scan(output: Place) -> tuple[list[Snapshot], dict[str, str]]:
-    """The snapshots, the oldest first, and the folders that hold one which can't be read, each with the reason."""
-    found: list[Snapshot] = []
+def ancestors(snapshot: Snapshot) -> list[Snapshot]:
+    """The snapshots before one, the nearest first, as far as its folder still has them.
+
+    Raises:
+        UsageError: the folder may not be looked into.
+    """
+    output = snapshot.path.parent
+    found, _ = scan(output)
+    return [found[each] for each in chain_of(output, found).ancestors(snapshot.manifest.snapshot_id)]
+
+
+def scan(output: Place) -> tuple[dict[str, Snapshot], dict[str, str]]:
+    """The snapshots of an output by id, and the folders whose manifest can't be read, each with the reason.
+
+    Raises:
+        UsageError: the folder may not be looked into.
+    """
+    found: dict[str, Snapshot] = {}
     unreadable: dict[str, str] = {}
-    folders = _folders(output)
+    folders = sorted(_folders(output), key=lambda each: (not SNAPSHOT_ID.fullmatch(each.name), each.name))
     for folder, read in zip(folders, at_once(_read, folders), strict=True):
         if isinstance(read, Exception):
             log.warning("left out: %s", read)
             unreadable[folder.name] = str(read)
         elif read:
-            found.append(read)
-    return sorted(found, key=lambda each: (each.manifest.started_at, each.manifest.snapshot_id)), unreadable
+            snapshot_id = read.manifest.snapshot_id
+            # A copy under another name is the snapshot only where nothing else is.
+            if snapshot_id not in found or folder.name == snapshot_id:
+                found[snapshot_id] = read
+    return found, unreadable
+
+
+def chain_of(output: Place, found: Mapping[str, Snapshot]) -> Chain:
+    """The order of the snapshots of an output, with what is recorded as pruned in between."""
+    return Chain([each.manifest for each in found.values()], readable_removed(output))
+
+
+def warn_of_chain(output: Place, now: datetime) -> None:
+    """Warn where the newest snapshot lies in the future, or where the chain forks.
+
+    Raises:
+        UsageError: the folder may not be looked into.
+    """
+    found, _ = scan(output)
+    chain = chain_of(output, found)
+    if not chain.order:
+        return
+    newest = chain.manifests[chain.order[-1]]
+    if newest.started_at - now > _AHEAD:
+        log.warning(
+            "the newest snapshot, %s, was begun in the future (%s UTC): check the clock of this machine; this run "
+            "comes after it all the same",
+            newest.snapshot_id,
+            f"{newest.started_at:%Y-%m-%d %H:%M:%S}",
+        )
+    for each in chain.breaks():
+        if each.kind == "fork":
+            log.warning("%s; 'latest' is %s, 'webex-audit verify' tells more", each, newest.snapshot_id)
 
 
 def _read(folder: Place) -> Snapshot | Exception | None:
@@ -74,14 +130,7 @@ def find_snapshot(output: Place, name: str) -> Snapshot:
         UsageError: there is no such snapshot.
     """
     if name in ("latest", "previous"):
-        age = 1 if name == "latest" else 2
-        snapshots, unreadable = _scan(output)
-        newest = max(unreadable, default="")
-        if newest and (not snapshots or newest > snapshots[-1].path.name):
-            raise UsageError(f"the newest snapshot can't be read: {unreadable[newest]}; name another one by its id")
-        if len(snapshots) < age:
-            raise UsageError(f"no {name} snapshot: {output} holds {len(snapshots)}; name the folder with --output")
-        return snapshots[-age]
+        return _of_chain(output, name)
     for path in [place(name)] if bucket.is_uri(name) else [output / name, place(name)]:
         try:
             if is_dir(path):
@@ -89,3 +138,21 @@ def find_snapshot(output: Place, name: str) -> Snapshot:
         except OSError as error:
             raise UsageError(f"snapshot {str(path)[:100]}: {error.strerror}") from None
     raise UsageError(f"no snapshot {name}: neither an id in {output} nor a folder ('webex-audit snapshots' lists them)")
+
+
+def _of_chain(output: Place, name: str) -> Snapshot:
+    """The newest snapshot, or the nearest before it that is still here."""
+    found, unreadable = scan(output)
+    chain = chain_of(output, found)
+    unread = [each for each in unreadable if SNAPSHOT_ID.fullmatch(each) and not chain.is_named(each)]
+    if unread:
+        raise UsageError(
+            f"the newest snapshot can't be read: {unreadable[max(unread)]}; name another one by its id, or move this "
+            "folder out of the output"
+        )
+    wanted = chain.order[-1:]
+    if wanted and name == "previous":
+        wanted = list(chain.ancestors(wanted[0]))[:1]
+    if not wanted:
+        raise UsageError(f"no {name} snapshot: {output} holds {len(found)}; name the folder with --output")
+    return found[wanted[0]]

@@ -4,29 +4,24 @@ Who calls these holds the lock of the output: whatever stands there then and is 
 """
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
-from typing import Any
+from functools import partial
+from itertools import chain
+from typing import Any, NamedTuple
 
 from audit.errors import UsageError
-from audit.snapshot.draft import PARTS, Draft, open_draft
+from audit.snapshot.draft import Draft, open_draft
 from audit.snapshot.held import Held
 from audit.snapshot.journal import JOURNAL, read_journal
+from audit.snapshot.leftovers import PARTS, is_leftover, is_unwritten
 from audit.snapshot.manifest import MANIFEST, SNAPSHOT_ID
 from audit.snapshot.reader import Snapshot, is_committed
+from audit.snapshot.removed import SealRemoved, readable_removed, record_abandoned
+from audit.storage.objects import ObjectPath
 from audit.storage.place import Place, at_once, remove, remove_unwritten, subfolders
 
 log = logging.getLogger(__name__)
-
-
-def is_unwritten(name: str) -> bool:
-    """Whether a file is one that a write which was cut off has left (`audit.files.atomic_file`)."""
-    return name.startswith(".") and name.endswith(".tmp")
-
-
-def is_leftover(path: str) -> bool:
-    """Whether a path below a snapshot's folder is that of a file which its run needed, and may have left there."""
-    return path == JOURNAL or path.partition("/")[0] == PARTS or ("/" not in path and is_unwritten(path))
 
 
 def overtaken_by(draft: Draft, snapshots: Sequence[Snapshot]) -> Snapshot | None:
@@ -119,50 +114,66 @@ def _refuse_other_scope(draft: Draft, scope: dict[str, Any], snapshots: Sequence
     )
 
 
-def tidy(output: Place, held: Held) -> None:
+def tidy(output: Place, held: Held, seal: SealRemoved | None = None) -> None:
     """Remove what no run needs any more: leftovers of commits, and commits that did not come to their end.
+
+    Args:
+        output: the folder of all snapshots.
+        held: the lock.
+        seal: signs the record of what is removed; None where nothing is signed.
 
     Raises:
         StoppedError: the lock is lost.
     """
     folders = [each for each in subfolders(output) if SNAPSHOT_ID.fullmatch(each.name) and not each.is_symlink()]
-    for leftovers in at_once(_leftovers, folders):
-        for path in leftovers:
-            held.check()
-            try:
-                remove(path)
-            except OSError as error:
-                log.info("%s is left over, and can't be removed: %s", path, error.strerror)
-                break
-
-
-def _leftovers(folder: Place) -> list[Place]:
-    """What to remove of a folder, in this order; nothing where it can't be looked into."""
+    given_up = frozenset(each.snapshot_id for each in readable_removed(output) if each.is_abandoned)
+    found = at_once(partial(_leftovers, given_up=given_up), folders)
+    # Who held the lock before may still have a request on its way there: `verify` must know what that comes to.
+    attempts = [each.folder.name for each in found if each.is_attempt and isinstance(each.folder, ObjectPath)]
     try:
-        return list(_leftovers_in(folder))
+        record_abandoned(output, attempts, seal=seal, check_lock=held.check)
+        for path in chain.from_iterable(each.paths for each in found):
+            held.check()
+            remove(path)
+    except (OSError, UsageError) as error:
+        log.info("what is left over in %s is not all removed: %s", output, error)
+
+
+class _Leftovers(NamedTuple):
+    """What to remove of a folder, in this order; all of it, where it is a commit that did not come to its end."""
+
+    folder: Place
+    paths: list[Place]
+    is_attempt: bool = False
+
+
+def _leftovers(folder: Place, given_up: Collection[str]) -> _Leftovers:
+    """What to remove of a folder; nothing where it can't be looked into."""
+    try:
+        return _leftovers_in(folder, given_up)
     except OSError as error:
         log.info("%s can't be looked into: %s", folder, error.strerror)
-        return []
+        return _Leftovers(folder, [])
 
 
-def _leftovers_in(folder: Place) -> Iterator[Place]:
+def _leftovers_in(folder: Place, given_up: Collection[str]) -> _Leftovers:
     entries = {each.name: each for each in folder.iterdir()}
     journal = read_journal(folder) if JOURNAL in entries else None
+    is_of_other = journal is not None and journal.run_id != folder.name
     if MANIFEST in entries:
-        if journal and SNAPSHOT_ID.fullmatch(journal.run_id) and journal.run_id != folder.name:
-            yield from _spent(folder.with_name(journal.run_id))
+        spent = _spent(folder.with_name(journal.run_id)) if journal and is_of_other else []
         # The journal last, as it is what tells of the draft.
-        yield from (entries[name] for name in sorted(filter(is_leftover, entries), key=lambda name: name == JOURNAL))
-    elif journal and journal.run_id != folder.name:
-        yield from (path for name, path in entries.items() if name != JOURNAL)
-        yield folder
-    elif all(name == PARTS or is_unwritten(name) for name in entries):
-        # Of a draft that is gone: its removal was cut off, or a writer was late.
-        yield folder
+        names = sorted(filter(is_leftover, entries), key=lambda name: name == JOURNAL)
+        return _Leftovers(folder, [*spent, *(entries[name] for name in names)])
+    if is_of_other or folder.name in given_up:
+        return _Leftovers(folder, [*(path for name, path in entries.items() if name != JOURNAL), folder], True)
+    # Of a draft that is gone: its removal was cut off, or a writer was late.
+    is_stray = all(name == PARTS or is_unwritten(name) for name in entries)
+    return _Leftovers(folder, [folder] if is_stray else [])
 
 
-def _spent(folder: Place) -> Iterator[Place]:
+def _spent(folder: Place) -> list[Place]:
     """What is left of the draft of a snapshot that stands."""
-    if not is_committed(folder):
-        yield folder / JOURNAL
-        yield folder
+    if not SNAPSHOT_ID.fullmatch(folder.name) or is_committed(folder):
+        return []
+    return [folder / JOURNAL, folder]

@@ -207,9 +207,8 @@ def test_no_snapshot_is_without_the_signature_that_was_asked_for(
     monkeypatch.setattr("conftest.run", run)
     monkeypatch.setattr("audit.snapshot.commit.write_manifest", write_manifest)
     snapshot = audit(simulation, is_resuming=True, output__formats=["csv"])
-    assert snapshot.path == left.parent
+    assert not left.parent.exists()
     assert verify(tmp_path / "out", snapshot.path.name).faults == []
-    assert not left.exists()
 
 
 def _blocks(kind: str) -> list[str]:
@@ -289,6 +288,30 @@ def test_the_commands_of_the_page_find_what_verify_finds(chained: tuple[Path, Pa
     for other in folder.parent.glob(f"*/{MANIFEST}"):
         other.write_bytes(other.read_bytes() + b"\n")
     assert _bash(chain, folder).returncode == 1
+
+
+@needs_programs
+def test_the_commands_of_the_page_tell_pruned_from_missing_and_find_forks(
+    chained: tuple[Path, Path], webex_audit: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, public = chained
+    (pruned,), (forks,) = _blocks("sh pruned"), _blocks("sh forks")
+    _, _, chain, _, unpack, signature, *_ = _blocks("sh")
+    assert _bash(forks, folder).stdout == ""
+    shutil.copytree(folder, folder.parent / "20261121T190900Z-0a1b2c")
+    assert len(_bash(forks, folder).stdout.split()) == 1
+    shutil.rmtree(folder.parent / "20261121T190900Z-0a1b2c")
+    (first,) = [each.path for each in list_snapshots(folder.parent) if each.path != folder]
+    sha256 = sha256_of(first / MANIFEST)
+    assert _bash(pruned, folder).returncode != 0
+    monkeypatch.setenv("WEBEX_AUDIT_SIGN_KEY_FILE", str(public.with_name("sign-key.pem")))
+    assert webex_audit("prune", "--keep-last", 1).code == 0
+    assert _bash(chain, folder).returncode == 1
+    assert _bash(pruned, folder).stdout == f'   "manifest_sha256": "{sha256}",\n'
+    script = (unpack + signature).replace("manifest.dsse.json", "pruned.dsse.json")
+    assert "Signature Verified Successfully" in _bash(script, folder.parent, PUBLIC_KEY=str(public)).stdout
+    result = webex_audit("verify", "--public-key", public)
+    assert (result.code, "1 earlier snapshot was pruned" in result.err) == (0, True)
 
 
 def test_a_public_key_of_nothing_is_a_usage_error(tmp_path: Path) -> None:

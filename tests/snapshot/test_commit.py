@@ -1,12 +1,14 @@
 import errno
 import os
+import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pyarrow as pa
 import pytest
 
@@ -19,9 +21,9 @@ from audit.snapshot.coverage import COVERAGE_SCHEMA
 from audit.snapshot.draft import Draft, create, unwritable
 from audit.snapshot.held import Held
 from audit.snapshot.journal import PartFacts
-from audit.snapshot.manifest import MANIFEST, Requests, Scope
+from audit.snapshot.manifest import MANIFEST, Requests, Scope, write_manifest
 from audit.snapshot.org_parts import OrgParts
-from audit.snapshot.reader import Snapshot, find_snapshot, list_snapshots
+from audit.snapshot.reader import Snapshot, find_snapshot, list_snapshots, warn_of_chain
 from audit.snapshot.unfinished import tidy
 
 NOW = datetime(2026, 11, 21, 19, 9, tzinfo=UTC)
@@ -71,13 +73,68 @@ def test_a_run_that_lost_or_doubled_an_entity_does_not_commit(tmp_path: Path, pa
     assert list_snapshots(tmp_path) == []
 
 
-def test_latest_and_previous_go_by_time(tmp_path: Path) -> None:
-    for hour in (3, 1, 2):
-        commit_parts(tmp_path, [], [], NOW.replace(hour=hour))
-    hours = [each.manifest.started_at.hour for each in list_snapshots(tmp_path)]
-    assert hours == [1, 2, 3]
-    assert find_snapshot(tmp_path, "latest").manifest.started_at.hour == 3
-    assert find_snapshot(tmp_path, "previous").manifest.started_at.hour == 2
+def test_latest_and_previous_go_by_the_chain_and_not_by_the_clock(tmp_path: Path) -> None:
+    """The clock ran ten years ahead once."""
+    made = [commit_parts(tmp_path, [], [], NOW.replace(year=year)) for year in (2026, 2036, 2027)]
+    assert list_snapshots(tmp_path) == made
+    assert find_snapshot(tmp_path, "latest") == made[2]
+    assert find_snapshot(tmp_path, "previous") == made[1]
+    assert [each.manifest.previous and each.manifest.previous.snapshot_id for each in made] == [
+        None,
+        made[0].path.name,
+        made[1].path.name,
+    ]
+
+
+def test_one_that_can_not_be_read_is_the_newest_unless_another_names_it(tmp_path: Path) -> None:
+    made = [commit_parts(tmp_path, [], [], NOW.replace(year=year)) for year in (2026, 2036, 2027)]
+    path = made[1].path / MANIFEST
+    whole = path.read_text()
+    path.write_text("{")
+    assert find_snapshot(tmp_path, "latest") == made[2]
+    assert find_snapshot(tmp_path, "previous") == made[0]
+    path.write_text(whole)
+    (made[2].path / MANIFEST).write_text("{")
+    for name in ("latest", "previous"):
+        with pytest.raises(UsageError, match=f"the newest snapshot can't be read: .*{made[2].path.name}"):
+            find_snapshot(tmp_path, name)
+
+
+def test_a_folder_of_others_with_a_damaged_manifest_is_not_the_newest(tmp_path: Path) -> None:
+    snapshot = commit_parts(tmp_path, [], [])
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / MANIFEST).write_text("{}")
+    assert find_snapshot(tmp_path, "latest") == snapshot
+
+
+def test_a_copy_under_another_name_changes_nothing(tmp_path: Path) -> None:
+    made = [commit_parts(tmp_path, [], []) for _ in range(3)]
+    for name in ("a copy", "20360101T000000Z-ffffff"):
+        shutil.copytree(made[1].path, tmp_path / name)
+    assert list_snapshots(tmp_path) == made
+    shutil.rmtree(made[1].path)
+    assert [each.path.name for each in list_snapshots(tmp_path)][1] == "20360101T000000Z-ffffff"
+
+
+def test_a_newest_snapshot_of_the_future_and_a_fork_are_warned_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    warn_of_chain(tmp_path, NOW)
+    first = commit_parts(tmp_path, [], [])
+    warn_of_chain(tmp_path, NOW - timedelta(minutes=5))
+    assert caplog.messages == []
+    warn_of_chain(tmp_path, NOW - timedelta(minutes=5, seconds=1))
+    (told,) = caplog.messages
+    assert f"{first.path.name}, was begun in the future (2026-11-21 19:09:00 UTC): check the clock" in told
+    second = commit_parts(tmp_path, [], [], NOW.replace(hour=22))
+    write_manifest(second.path, msgspec.structs.replace(second.manifest, previous=None))
+    third = commit_parts(tmp_path, [], [], NOW.replace(hour=23))
+    caplog.clear()
+    warn_of_chain(tmp_path, NOW.replace(day=22))
+    (told,) = caplog.messages
+    ids = ", ".join(sorted([first.path.name, second.path.name]))
+    assert told.startswith(f"the chain of snapshots forks: each of {ids} names none as the snapshot before it")
+    assert f"'latest' is {third.path.name}" in told
 
 
 def test_what_may_not_be_looked_into_is_told(tmp_path: Path) -> None:

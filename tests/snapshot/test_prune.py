@@ -1,25 +1,31 @@
+import hashlib
 import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import BinaryIO
 
 import msgspec
 import pytest
 from conftest import Result, visible
 
 from audit.errors import UsageError
+from audit.files import sha256_of
 from audit.lock import lock
 from audit.simulator.app import Simulation
 from audit.simulator.organization import Organization
+from audit.snapshot import removed
 from audit.snapshot.commit import RunFacts, commit
 from audit.snapshot.draft import Draft, create
 from audit.snapshot.held import Held
-from audit.snapshot.manifest import MANIFEST, Requests, Scope, Status, write_manifest
+from audit.snapshot.manifest import MANIFEST, Requests, Scope, Status, read_manifest, write_manifest
 from audit.snapshot.org_parts import OrgParts
-from audit.snapshot.prune import Folder, Keep, carry_out, plan
-from audit.snapshot.reader import Snapshot, list_snapshots
+from audit.snapshot.prune import REMOVING, Folder, Keep, carry_out, plan
+from audit.snapshot.reader import Snapshot, find_snapshot, list_snapshots
+from audit.snapshot.removed import REMOVED, Removed, read_removed, record_removed
 from audit.snapshot.unfinished import find_unfinished
 
 NOW = datetime(2026, 11, 21, 19, 9, tzinfo=UTC)
@@ -151,6 +157,107 @@ def test_a_reason_is_told_for_each(output: Path) -> None:
     assert reasons[snapshot] == "the newest"
 
 
+def test_the_newest_is_that_of_the_chain_whatever_its_clock_said(
+    output: Path, prune: Callable[..., dict[str, str]]
+) -> None:
+    first, ahead, last = taken(output, 30), taken(output, -3650), taken(output, 10)
+    assert prune(last=1) == {first: "removed", ahead: "removed", last: "keep"}
+    assert prune(within_days=1) == {last: "keep"}
+    assert find_snapshot(output, "latest").path.name == last
+
+
+def test_a_newest_snapshot_of_the_future_makes_no_interrupted_run_old(
+    output: Path, prune: Callable[..., dict[str, str]]
+) -> None:
+    ahead, draft = taken(output, -3650), draft_of(output, 5)
+    assert prune(last=1) == {ahead: "keep", draft.folder.name: "keep"}
+
+
+def test_what_is_removed_is_recorded_with_its_manifest(output: Path, prune: Callable[..., dict[str, str]]) -> None:
+    names = [taken(output, days) for days in (30, 20)]
+    draft = draft_of(output, 20)
+    names.append(taken(output, 10))
+    manifests = [(output / name / MANIFEST).read_bytes() for name in names]
+    previous = [read_manifest(output / name).previous for name in names]
+    prune(last=2)
+    assert (output / REMOVED).stat().st_mode & 0o777 == 0o600
+    assert prune(last=1)[names[1]] == "removed"
+    assert draft.folder.name not in visible(output)
+    found = [(each.snapshot_id, each.manifest_sha256, each.previous) for each in read_removed(output)]
+    assert found == [
+        (name, hashlib.sha256(data).hexdigest(), before)
+        for name, data, before in zip(names[:2], manifests, previous, strict=False)
+    ]
+    assert [each.reason for each in read_removed(output)] == ["complete, and old"] * 2
+    before = (output / REMOVED).read_bytes()
+    prune(last=1)
+    assert (output / REMOVED).read_bytes() == before
+
+
+def test_nothing_is_removed_that_could_not_be_recorded(
+    output: Path, webex_audit: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, new = taken(output, 20), taken(output, 10)
+
+    @contextmanager
+    def full(path: Path) -> Iterator[BinaryIO]:
+        with Path("/dev/full").open("wb", buffering=0) as file:
+            yield file
+
+    with monkeypatch.context() as patch:
+        patch.setattr(removed, "atomic_file", full)
+        result = webex_audit("prune", "--output", output, "--keep-last", 1)
+    assert (result.code, "No space left on device" in result.err) == (5, True)
+    assert visible(output) == [old, new]
+
+
+@pytest.mark.parametrize("flags", [[], ["--dry-run"]])
+def test_a_damaged_record_is_not_written_over(
+    output: Path, webex_audit: Callable[..., Result], flags: list[str]
+) -> None:
+    old, new = taken(output, 20), taken(output, 10)
+    (output / REMOVED).write_text('{"format_version": 1, "removed": [')
+    result = webex_audit("prune", "--output", output, "--keep-last", 1, *flags)
+    assert (result.code, result.out, result.err.count("\n")) == (2, "", 1)
+    assert f"nothing is removed: {output / REMOVED} is damaged: " in result.err
+    assert "restore it from a backup, or move it away" in result.err
+    assert visible(output) == [old, new]
+    (output / REMOVED).unlink()
+    assert webex_audit("prune", "--output", output, "--keep-last", 1, *flags).code == 0
+
+
+def test_a_mark_of_a_removal_removes_no_snapshot_that_is_not_recorded(
+    output: Path, prune: Callable[..., dict[str, str]]
+) -> None:
+    old, new = taken(output, 20), taken(output, 10)
+    for name in (old, new):
+        shutil.copy(output / name / MANIFEST, output / name / REMOVING)
+    photos = output / "photos"
+    photos.mkdir()
+    (photos / REMOVING).write_text('{"snapshot_id": "photos"}')
+    (output / "fake").mkdir()
+    manifest = read_manifest(output / old)
+    write_manifest(output / "fake", msgspec.structs.replace(manifest, snapshot_id="fake"))
+    assert prune(last=2) == {old: "keep", new: "keep", "fake": "left"}
+    record_removed(output, [Removed(old, sha256_of(output / old / MANIFEST), None, NOW, "old")])
+    assert prune(last=2) == {old: "removed", new: "keep", "fake": "left"}
+    assert visible(output) == sorted([new, "fake", "photos"])
+
+
+def test_a_removal_that_was_cut_off_before_it_was_recorded_is_recorded(
+    output: Path, prune: Callable[..., dict[str, str]]
+) -> None:
+    """As versions did that recorded nothing."""
+    first, second, last = (taken(output, days) for days in (30, 20, 10))
+    sha256, previous = sha256_of(output / second / MANIFEST), read_manifest(output / second).previous
+    (output / second / MANIFEST).rename(output / second / REMOVING)
+    draft = draft_of(output, 20)
+    (draft.folder / "run.json").rename(draft.folder / REMOVING)
+    assert prune(last=3) == {first: "keep", second: "removed", last: "keep", draft.folder.name: "removed"}
+    (entry,) = read_removed(output)
+    assert (entry.snapshot_id, entry.manifest_sha256, entry.previous) == (second, sha256, previous)
+
+
 class KilledError(Exception):
     """The process ends here."""
 
@@ -201,12 +308,15 @@ def test_a_kill_at_any_moment_leaves_no_half_and_a_later_prune_finishes(
             break
         except KilledError:
             kill_at(10_000)
+        stands = {each.path.name for each in list_snapshots(output)}
+        assert {new, old} - stands <= {each.snapshot_id for each in read_removed(output)}
         for each in list_snapshots(output):
             assert each.path.name == new or set(whole) <= {path.name for path in each.path.rglob("*")}
         resumable = unfinished(output)
         assert resumable is None or resumable.folder == draft.folder
         carry_out(output, plan(output, Keep(1), NOW))
         assert visible(output) == [new], count
+        assert [each.snapshot_id for each in read_removed(output)] == [old]
     assert count > 8
     assert visible(output) == [new]
 

@@ -2,7 +2,10 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/pip --disable-pip-version-check --quiet
+# A lock is complete: pip resolves nothing, and builds what has no wheel with the pinned tools. It shows errors only,
+# because its warnings are about the machine's settings.
+PIP := $(BIN)/python -m pip --disable-pip-version-check -qq install --no-deps --no-build-isolation --use-pep517
+COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
 .PHONY: demo test check format docs bench bench-pace bench-scale lock clean
 
@@ -30,7 +33,8 @@ docs: $(VENV)/dev
 	$(BIN)/python docs/reading.py
 
 # A whole run beside what one would use instead; benchmarks/results.md has the figures. Uses nginx where it is.
-bench: $(VENV)-bench/run
+bench:
+	@$(MAKE) --no-print-directory VENV=$(VENV)-bench $(VENV)-bench/bench
 	$(VENV)-bench/bin/python benchmarks/speed.py
 
 # Real time over real HTTP: 32 minutes; docs/pace.md has the figures.
@@ -41,16 +45,16 @@ bench-pace: $(VENV)/dev
 bench-scale: $(VENV)/dev
 	$(BIN)/python benchmarks/scale.py
 
-# The lock files: what pyproject.toml allows, pinned with hashes, for every Python and platform.
-lock: $(VENV)/run
-	$(PIP) install uv
-	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
-	  --extra review --extra object-store --group dev -o requirements/dev.txt pyproject.toml
-	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
-	  --constraint requirements/dev.txt --extra review --group build -o requirements/run.txt pyproject.toml
+# What pyproject.toml allows, pinned with hashes for every Python and platform. Keeps the pins that still fit;
+# `make lock UPGRADE=--upgrade` takes the newest.
+lock: $(VENV)/lock
+	$(COMPILE) $(UPGRADE) --extra review --extra object-store --group dev -o requirements/dev.txt pyproject.toml
+	$(COMPILE) -c requirements/dev.txt --extra review --group build -o requirements/run.txt pyproject.toml
+	$(COMPILE) $(UPGRADE) -c requirements/run.txt --extra review --group bench -o requirements/bench.txt pyproject.toml
+	$(COMPILE) $(UPGRADE) --group lock -o requirements/lock.txt
 
 clean:
-	rm -rf $(VENV) $(VENV)-bench webex-audit-demo .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(VENV)-* webex-audit-demo .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 
 $(VENV)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -58,18 +62,16 @@ $(VENV)/python:
 	$(PYTHON) -m venv $(VENV)
 	@touch $@
 
+# Each file is written last, so that an install that was cut off is repeated.
 $(VENV)/run: requirements/run.txt pyproject.toml | $(VENV)/python
-	$(PIP) install --require-hashes -r requirements/run.txt
-	$(PIP) install --no-deps --no-build-isolation --editable .
+	$(PIP) --require-hashes -r requirements/run.txt
+	$(PIP) --editable .
 	@touch $@
 
-$(VENV)/dev: requirements/dev.txt $(VENV)/run
-	$(PIP) install --require-hashes -r requirements/dev.txt
+$(VENV)/dev $(VENV)/bench: $(VENV)/%: requirements/%.txt $(VENV)/run
+	$(PIP) --require-hashes -r $<
 	@touch $@
 
-$(VENV)-bench/run: benchmarks/requirements.txt requirements/run.txt pyproject.toml | $(VENV)/python
-	$(PYTHON) -m venv $(VENV)-bench
-	$(VENV)-bench/bin/pip --disable-pip-version-check --quiet install --require-hashes -r requirements/run.txt
-	$(VENV)-bench/bin/pip --disable-pip-version-check --quiet install --no-deps --no-build-isolation --editable .
-	$(VENV)-bench/bin/pip --disable-pip-version-check --quiet install -r benchmarks/requirements.txt
+$(VENV)/lock: requirements/lock.txt | $(VENV)/python
+	$(PIP) --require-hashes -r $<
 	@touch $@

@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq install --no-deps --no-build-isolation --use-pep517
 COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
-.PHONY: demo test check format docs bench bench-pace bench-scale lock clean
+.PHONY: demo test check format docs bench bench-pace bench-scale lock clean FORCE
 
 demo: $(VENV)/run
 	$(BIN)/webex-audit demo
@@ -56,14 +56,14 @@ lock: $(VENV)/lock
 clean:
 	rm -rf $(VENV) $(VENV)-* webex-audit-demo .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 
-$(VENV)/python:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-	  { echo "webex-audit needs Python 3.11 or newer: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)"; exit 1; }
-	$(PYTHON) -m venv $(VENV)
-	@touch $@
+# A venv belongs to one Python and one folder: where either has changed, it is made anew.
+$(VENV)/python: FORCE
+	@is=$$($(PYTHON) -c 'import os, sys; print(*sys.version_info, sys.base_prefix, os.getcwd()); sys.exit(sys.version_info < (3, 11))') || \
+	  { echo "webex-audit needs Python 3.11 or newer: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)"; exit 1; }; \
+	[ "$$is" = "$$(cat $@ 2>/dev/null)" ] || { rm -rf $(VENV) && $(PYTHON) -m venv $(VENV) && echo "$$is" >$@; }
 
 # Each file is written last, so that an install that was cut off is repeated.
-$(VENV)/run: requirements/run.txt pyproject.toml | $(VENV)/python
+$(VENV)/run: requirements/run.txt pyproject.toml $(VENV)/python
 	$(PIP) --require-hashes -r requirements/run.txt
 	$(PIP) --editable .
 	@touch $@
@@ -72,6 +72,6 @@ $(VENV)/dev $(VENV)/bench: $(VENV)/%: requirements/%.txt $(VENV)/run
 	$(PIP) --require-hashes -r $<
 	@touch $@
 
-$(VENV)/lock: requirements/lock.txt | $(VENV)/python
+$(VENV)/lock: requirements/lock.txt $(VENV)/python
 	$(PIP) --require-hashes -r $<
 	@touch $@

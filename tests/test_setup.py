@@ -1,8 +1,11 @@
-"""A fresh machine: the locks hold what pyproject.toml asks for."""
+"""A fresh machine: the locks hold what pyproject.toml asks for, and make sets up what belongs to one Python."""
 
+import os
 import re
+import shutil
+import subprocess
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +23,8 @@ LOCKS = {
     "lock": ["lock"],
 }
 ALONE = {"lock"}
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
 def asked(lists: list[Any]) -> Iterator[Requirement]:
@@ -64,3 +69,63 @@ def test_a_lock_holds_what_the_project_asks_for(lock: str) -> None:
         held = versions.get(canonicalize_name(requirement.name), [])
         assert held, f"{lock}.txt lacks {requirement}; run: make lock"
         assert all(requirement.specifier.contains(version) for version in held), f"{requirement}; run: make lock"
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    """Run a command in a folder that holds what the set-up needs, as from a shell of its own."""
+    for name in ("Makefile", "pyproject.toml"):
+        shutil.copy(ROOT / name, tmp_path)
+    for name in ("requirements", ".ci"):
+        shutil.copytree(ROOT / name, tmp_path / name)
+    # The tests may themselves run below make.
+    ours = {name: value for name, value in os.environ.items() if not re.search("MAKE|^MFLAGS|^PYTHONS?$|^VENV$", name)}
+
+    def run(*command: object, **environment: str) -> subprocess.CompletedProcess[str]:
+        words = [str(word) for word in command]
+        return subprocess.run(words, cwd=tmp_path, env=ours | environment, capture_output=True, text=True, check=False)
+
+    return run
+
+
+def program(path: Path, text: str) -> Path:
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o755)
+    return path
+
+
+@pytest.fixture
+def python(tmp_path: Path) -> Path:
+    """A Python that says what the file `version` holds, and makes venvs of nothing."""
+    (tmp_path / "version").write_text("3.11.7")
+    return program(tmp_path / "python", 'case "$1" in -c) cat version ;; -m) mkdir "$3" && [ ! -e full ] ;; esac')
+
+
+def test_a_venv_stays_until_its_python_changes(run: Run, python: Path, tmp_path: Path) -> None:
+    def again() -> bool:
+        assert run("make", f"PYTHON={python}", ".venv/python").returncode == 0
+        was_there = (tmp_path / ".venv" / "installed").exists()
+        (tmp_path / ".venv" / "installed").touch()
+        return was_there
+
+    assert [again(), again()] == [False, True]
+    (tmp_path / "version").write_text("3.12.1")
+    assert [again(), again()] == [False, True]
+
+
+def test_a_venv_that_was_cut_off_is_made_anew(run: Run, python: Path, tmp_path: Path) -> None:
+    (tmp_path / "full").touch()
+    assert run("make", f"PYTHON={python}", ".venv/python").returncode != 0
+    (tmp_path / ".venv" / "half").touch()
+    (tmp_path / "full").unlink()
+    assert run("make", f"PYTHON={python}", ".venv/python").returncode == 0
+    assert [path.name for path in (tmp_path / ".venv").iterdir()] == ["python"]
+
+
+@pytest.mark.parametrize("text", ["echo 3.10.2; exit 1", "exit 127"])
+def test_a_python_that_does_not_do_leaves_the_venv_alone(run: Run, python: Path, tmp_path: Path, text: str) -> None:
+    run("make", f"PYTHON={python}", ".venv/python")
+    result = run("make", f"PYTHON={program(tmp_path / 'other', text)}", ".venv/python")
+    assert result.returncode != 0
+    assert "needs Python 3.11 or newer" in result.stdout
+    assert (tmp_path / ".venv" / "python").exists()

@@ -2,12 +2,13 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+LOCKS := $(wildcard requirements/*.txt)
 # A lock is complete: pip resolves nothing, and builds what has no wheel with the pinned tools. It shows errors only,
 # because its warnings are about the machine's settings.
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq install --no-deps --no-build-isolation --use-pep517
 COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
-.PHONY: demo test check format docs bench bench-pace bench-scale lock clean FORCE
+.PHONY: demo test check check-locks format docs bench bench-pace bench-scale lock clean FORCE
 
 demo: $(VENV)/run
 	$(BIN)/webex-audit demo
@@ -15,12 +16,15 @@ demo: $(VENV)/run
 test: $(VENV)/dev
 	$(BIN)/pytest
 
-check: $(VENV)/dev
+check: $(VENV)/dev check-locks
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/pytest --cov --cov-report=term
+
+# Skipped where the package index is not reachable; otherwise repeated only when a lock changes.
+check-locks: $(VENV)/locks-checked
 
 format: $(VENV)/dev
 	$(BIN)/ruff format .
@@ -52,6 +56,7 @@ lock: $(VENV)/lock
 	$(COMPILE) -c requirements/dev.txt --extra review --group build -o requirements/run.txt pyproject.toml
 	$(COMPILE) $(UPGRADE) -c requirements/run.txt --extra review --group bench -o requirements/bench.txt pyproject.toml
 	$(COMPILE) $(UPGRADE) --group lock -o requirements/lock.txt
+	$(COMPILE) --group oldest-pip -o requirements/oldest-pip.txt
 
 clean:
 	rm -rf $(VENV) $(VENV)-* webex-audit-demo .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
@@ -75,3 +80,6 @@ $(VENV)/dev $(VENV)/bench: $(VENV)/%: requirements/%.txt $(VENV)/run
 $(VENV)/lock: requirements/lock.txt $(VENV)/python
 	$(PIP) --require-hashes -r $<
 	@touch $@
+
+$(VENV)/locks-checked: $(LOCKS) pyproject.toml Makefile $(VENV)/python
+	@.ci/check-locks $@

@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,8 +22,9 @@ LOCKS = {
     "dev": ["review", "object-store", "dev"],
     "bench": ["review", "bench"],
     "lock": ["lock"],
+    "oldest-pip": ["oldest-pip"],
 }
-ALONE = {"lock"}
+ALONE = {"lock", "oldest-pip"}
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -129,3 +131,12 @@ def test_a_python_that_does_not_do_leaves_the_venv_alone(run: Run, python: Path,
     assert result.returncode != 0
     assert "needs Python 3.11 or newer" in result.stdout
     assert (tmp_path / ".venv" / "python").exists()
+
+
+def test_the_locks_are_not_checked_without_an_index(run: Run, tmp_path: Path) -> None:
+    nowhere = {"PIP_CONFIG_FILE": os.devnull, "PIP_INDEX_URL": "http://127.0.0.1:9/simple", "PIP_FIND_LINKS": ""}
+    result = run(".ci/check-locks", "checked", PYTHON=sys.executable, **nowhere)
+    assert result.returncode == 0, result.stderr
+    assert "check-locks: skipped, because pip cannot download from the package index: " in result.stdout
+    assert "Connection refused" in result.stdout
+    assert not (tmp_path / "checked").exists()

@@ -1,5 +1,6 @@
 # Needs git, make and Python 3.11 or newer with venv and pip; all else is installed into .venv.
 PYTHON ?= python3
+PYTHONS ?= python3.11 python3.12 python3.13 python3.14
 VENV := .venv
 BIN := $(VENV)/bin
 LOCKS := $(wildcard requirements/*.txt)
@@ -8,13 +9,17 @@ LOCKS := $(wildcard requirements/*.txt)
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq install --no-deps --no-build-isolation --use-pep517
 COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
-.PHONY: demo test check check-locks format docs bench bench-pace bench-scale lock clean FORCE
+.PHONY: demo test test-all check check-locks format docs bench bench-pace bench-scale lock clean FORCE
 
 demo: $(VENV)/run
 	$(BIN)/webex-audit demo
 
 test: $(VENV)/dev
 	$(BIN)/pytest
+
+# All of PYTHONS that are here, each with a venv of its own.
+test-all:
+	@.ci/test-all $(VENV) $(PYTHONS)
 
 check: $(VENV)/dev check-locks
 	$(BIN)/ruff format --check .

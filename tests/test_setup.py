@@ -140,3 +140,25 @@ def test_the_locks_are_not_checked_without_an_index(run: Run, tmp_path: Path) ->
     assert "check-locks: skipped, because pip cannot download from the package index: " in result.stdout
     assert "Connection refused" in result.stdout
     assert not (tmp_path / "checked").exists()
+
+
+def test_all_pythons_that_start_are_tested(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "Makefile").write_text("test:\n\t@echo testing in $(VENV) with $(PYTHON)\n\t@[ ! -e bug ]\n")
+    broken = program(tmp_path / "broken", "exit 127")
+
+    def test_all(*pythons: object) -> tuple[int, str]:
+        done = run(".ci/test-all", ".venv", *pythons)
+        return done.returncode, done.stdout
+
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    skipped = f"not here, or does not start: {broken} python-of-nobody\n"
+    code, out = test_all(broken, sys.executable, "python-of-nobody")
+    tested, summary = out.splitlines(keepends=True)
+    assert code == 0
+    assert tested == f"testing in .venv-{version} with {sys.executable}\n"
+    assert summary == f"test-all: passed: {sys.executable}; failed: none; {skipped}"
+    assert test_all(broken, "python-of-nobody") == (1, f"test-all: passed: none; failed: none; {skipped}")
+    (tmp_path / "bug").touch()
+    code, out = test_all(sys.executable)
+    assert code == 1
+    assert out.endswith(f"test-all: passed: none; failed: {sys.executable}; not here, or does not start: none\n")

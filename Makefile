@@ -1,10 +1,15 @@
 # Needs git, make and Python 3.11 or newer with venv and pip; all else is installed into .venv.
 PYTHON ?= python3
+PYTHONS ?= python3.11 python3.12 python3.13 python3.14
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/pip --disable-pip-version-check --quiet
+LOCKS := $(wildcard requirements/*.txt)
+# A lock is complete: pip resolves nothing, and builds what has no wheel with the pinned tools. It shows errors only,
+# because its warnings are about the machine's settings.
+PIP := $(BIN)/python -m pip --disable-pip-version-check -qq install --no-deps --no-build-isolation --use-pep517
+COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
-.PHONY: demo test check format docs bench bench-pace bench-scale lock clean
+.PHONY: demo test test-all check check-locks check-faults format docs bench bench-pace bench-scale lock clean FORCE
 
 demo: $(VENV)/run
 	$(BIN)/webex-audit demo
@@ -12,12 +17,23 @@ demo: $(VENV)/run
 test: $(VENV)/dev
 	$(BIN)/pytest
 
-check: $(VENV)/dev
+# All of PYTHONS that are here, each with a venv of its own.
+test-all:
+	@.ci/test-all $(VENV) $(PYTHONS)
+
+check: $(VENV)/dev check-locks
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/pytest --cov --cov-report=term
+
+# Skipped where the package index is not reachable; otherwise repeated only when a lock changes.
+check-locks: $(VENV)/locks-checked
+
+# Every call of the system that a run makes fails once, and a hundred runs are killed: 20 minutes. Needs a C compiler.
+check-faults: $(VENV)/dev
+	$(BIN)/pytest -m faults tests/faults
 
 format: $(VENV)/dev
 	$(BIN)/ruff format .
@@ -30,7 +46,8 @@ docs: $(VENV)/dev
 	$(BIN)/python docs/reading.py
 
 # A whole run beside what one would use instead; benchmarks/results.md has the figures. Uses nginx where it is.
-bench: $(VENV)-bench/run
+bench:
+	@$(MAKE) --no-print-directory VENV=$(VENV)-bench $(VENV)-bench/bench
 	$(VENV)-bench/bin/python benchmarks/speed.py
 
 # Real time over real HTTP: 32 minutes; docs/pace.md has the figures.
@@ -41,35 +58,37 @@ bench-pace: $(VENV)/dev
 bench-scale: $(VENV)/dev
 	$(BIN)/python benchmarks/scale.py
 
-# The lock files: what pyproject.toml allows, pinned with hashes, for every Python and platform.
-lock: $(VENV)/run
-	$(PIP) install uv
-	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
-	  --extra review --extra object-store --group dev -o requirements/dev.txt pyproject.toml
-	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
-	  --constraint requirements/dev.txt --extra review --group build -o requirements/run.txt pyproject.toml
+# What pyproject.toml allows, pinned with hashes for every Python and platform. Keeps the pins that still fit;
+# `make lock UPGRADE=--upgrade` takes the newest.
+lock: $(VENV)/lock
+	$(COMPILE) $(UPGRADE) --extra review --extra object-store --group dev -o requirements/dev.txt pyproject.toml
+	$(COMPILE) -c requirements/dev.txt --extra review --group build -o requirements/run.txt pyproject.toml
+	$(COMPILE) $(UPGRADE) -c requirements/run.txt --extra review --group bench -o requirements/bench.txt pyproject.toml
+	$(COMPILE) $(UPGRADE) --group lock -o requirements/lock.txt
+	$(COMPILE) --group oldest-pip -o requirements/oldest-pip.txt
 
 clean:
-	rm -rf $(VENV) $(VENV)-bench webex-audit-demo .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(VENV)-* webex-audit-demo .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 
-$(VENV)/python:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-	  { echo "webex-audit needs Python 3.11 or newer: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)"; exit 1; }
-	$(PYTHON) -m venv $(VENV)
+# A venv belongs to one Python and one folder: where either has changed, it is made anew.
+$(VENV)/python: FORCE
+	@is=$$($(PYTHON) -c 'import os, sys; print(*sys.version_info, sys.base_prefix, os.getcwd()); sys.exit(sys.version_info < (3, 11))') || \
+	  { echo "webex-audit needs Python 3.11 or newer: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)"; exit 1; }; \
+	[ "$$is" = "$$(cat $@ 2>/dev/null)" ] || { rm -rf $(VENV) && $(PYTHON) -m venv $(VENV) && echo "$$is" >$@; }
+
+# Each file is written last, so that an install that was cut off is repeated.
+$(VENV)/run: requirements/run.txt pyproject.toml $(VENV)/python
+	$(PIP) --require-hashes -r requirements/run.txt
+	$(PIP) --editable .
 	@touch $@
 
-$(VENV)/run: requirements/run.txt pyproject.toml | $(VENV)/python
-	$(PIP) install --require-hashes -r requirements/run.txt
-	$(PIP) install --no-deps --no-build-isolation --editable .
+$(VENV)/dev $(VENV)/bench: $(VENV)/%: requirements/%.txt $(VENV)/run
+	$(PIP) --require-hashes -r $<
 	@touch $@
 
-$(VENV)/dev: requirements/dev.txt $(VENV)/run
-	$(PIP) install --require-hashes -r requirements/dev.txt
+$(VENV)/lock: requirements/lock.txt $(VENV)/python
+	$(PIP) --require-hashes -r $<
 	@touch $@
 
-$(VENV)-bench/run: benchmarks/requirements.txt requirements/run.txt pyproject.toml | $(VENV)/python
-	$(PYTHON) -m venv $(VENV)-bench
-	$(VENV)-bench/bin/pip --disable-pip-version-check --quiet install --require-hashes -r requirements/run.txt
-	$(VENV)-bench/bin/pip --disable-pip-version-check --quiet install --no-deps --no-build-isolation --editable .
-	$(VENV)-bench/bin/pip --disable-pip-version-check --quiet install -r benchmarks/requirements.txt
-	@touch $@
+$(VENV)/locks-checked: $(LOCKS) pyproject.toml Makefile $(VENV)/python
+	@.ci/check-locks $@

@@ -126,13 +126,20 @@ async def _run_alone(
             on_committed(await _commit(settings, client, draft, scope, runs, progress, clock, seal))
     except BaseException as error:
         stopped = _stopped(draft, error)
+        is_resumable = await in_thread(_leave, draft)
         if isinstance(stopped, AuditError):
-            stopped.is_resumable = draft.is_worth_resuming
-        if not draft.is_worth_resuming:
-            draft.discard()
+            stopped.is_resumable = is_resumable
         if stopped is error:
             raise
         raise stopped from error
+
+
+def _leave(draft: Draft) -> bool:
+    """Keep what a resumed run can use, and nothing else; whether there is such."""
+    if draft.is_worth_resuming:
+        return True
+    draft.discard()
+    return False
 
 
 def _stopped(draft: Draft, error: BaseException) -> BaseException:

@@ -73,6 +73,11 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         future.add_done_callback(leave)
         return future
 
+    async def shutdown_default_executor(self, *_: Any) -> None:
+        # Without the timeout of asyncio.Runner (Python 3.12 and newer): threads end in real time, and the clock would
+        # reach any timer first. A thread that hangs meets the timeout of pytest.
+        await super().shutdown_default_executor()
+
 
 def run_virtually(main: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine in virtual time."""

@@ -1,0 +1,111 @@
+"""Many kills at random moments, and many commits with a fault after the manifest."""
+
+import errno
+import os
+import random
+import signal
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import Result
+from object_stores import S3
+
+from audit.review.verify import verify
+from audit.simulator.app import ADMIN_TOKEN, Simulation
+from audit.simulator.organization import Organization
+from audit.snapshot.manifest import MANIFEST
+from audit.snapshot.reader import Snapshot, list_snapshots
+from audit.storage.place import place
+
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(3600)]
+
+Api = Callable[[Simulation], str]
+Audit = Callable[..., Snapshot]
+Command = Callable[..., Result]
+ROOMS = 700
+RATE = 60
+KILLS = 50
+
+
+def digests(snapshot: Snapshot) -> dict[str, str]:
+    return {name: table.digest for name, table in snapshot.manifest.tables.items()}
+
+
+def run_and_kill(url: str, output: str, after_s: float) -> int:
+    command = [sys.executable, "-m", "audit", "run", "--base-url", url, "--output", output, "--resume", "--quiet"]
+    environment = os.environ | {"WEBEX_ACCESS_TOKEN": ADMIN_TOKEN, "PYTHONPATH": os.pathsep.join(sys.path)}
+    with subprocess.Popen(
+        [*command, "--max-rate", str(RATE)], env=environment, stderr=subprocess.PIPE, text=True
+    ) as run:
+        try:
+            _, told = run.communicate(timeout=after_s)
+        except subprocess.TimeoutExpired:
+            run.send_signal(signal.SIGKILL)
+            run.communicate()
+        else:
+            assert run.returncode == 0, told
+        return run.returncode
+
+
+@pytest.mark.parametrize("where", ["folder", "bucket"])
+def test_kills_at_random_lose_nothing_and_ask_twice_for_two_seconds_at_most(
+    where: str, api: Api, audit: Audit, s3: S3, tmp_path: Path
+) -> None:
+    whole = digests(audit(Simulation(Organization(ROOMS)), output__path=str(tmp_path / "whole")))
+    dice = random.Random(11)
+    kills = nights = 0
+    while kills < KILLS:
+        simulation = Simulation(Organization(ROOMS))
+        url = api(simulation)
+        folder = f"night{nights}"
+        output = str(tmp_path / folder) if where == "folder" else s3.uri(folder)
+        of_night = 0
+        while run_and_kill(url, output, dice.uniform(0.5, 6)) != 0:
+            of_night += 1
+            if where == "bucket" and f"{folder}/.lock" in (f"{folder}/{key}" for key in s3.keys(folder)):
+                s3.age(f"{folder}/.lock", 100)
+        (snapshot,) = list_snapshots(place(output))
+        assert digests(snapshot) == whole
+        assert verify(place(output), "latest").faults == []
+        asked = Counter(line for line in simulation.log if "pushToTalk" in line)
+        assert sum(asked.values()) - len(asked) <= 2 * RATE * of_night
+        counted = snapshot.manifest.requests.total
+        assert len(simulation.log) - 2 * RATE * of_night <= counted <= len(simulation.log)
+        kills += of_night
+        nights += 1
+
+
+def test_two_hundred_commits_with_a_fault_after_the_manifest_stand(
+    api: Api, webex_audit: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WEBEX_ACCESS_TOKEN", ADMIN_TOKEN)
+    url, output = api(Simulation(Organization(3))), tmp_path / "out"
+    dice = random.Random(5)
+    left = [0]
+
+    def failing(call: Callable[..., Any]) -> Callable[..., Any]:
+        def fails(*arguments: Any, **options: Any) -> Any:
+            # Of the commit that is under way, the manifest stands.
+            if len(list(output.glob(f"*/{MANIFEST}"))) > committed and left[0]:
+                left[0] -= 1
+                if not left[0]:
+                    raise OSError(errno.EIO, os.strerror(errno.EIO))
+            return call(*arguments, **options)
+
+        return fails
+
+    for name in ("unlink", "rmdir", "fsync", "open", "scandir", "stat"):
+        monkeypatch.setattr(os, name, failing(getattr(os, name)))
+    for committed in range(200):
+        left[0] = dice.randint(1, 25)
+        result = webex_audit("run", "--base-url", url, "--output", output, "--resume", "--format", "parquet")
+        assert result.code == 0, result.err
+    left[0] = 0
+    snapshots = list_snapshots(output)
+    assert len(snapshots) == 200
+    assert [fault for each in snapshots for fault in verify(output, each.path.name).faults] == []

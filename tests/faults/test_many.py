@@ -86,12 +86,12 @@ def test_two_hundred_commits_with_a_fault_after_the_manifest_stand(
     monkeypatch.setenv("WEBEX_ACCESS_TOKEN", ADMIN_TOKEN)
     url, output = api(Simulation(Organization(3))), tmp_path / "out"
     dice = random.Random(5)
-    left = [0]
+    committed, left = [0], [0]
 
     def failing(call: Callable[..., Any]) -> Callable[..., Any]:
         def fails(*arguments: Any, **options: Any) -> Any:
             # Of the commit that is under way, the manifest stands.
-            if len(list(output.glob(f"*/{MANIFEST}"))) > committed and left[0]:
+            if len(list(output.glob(f"*/{MANIFEST}"))) > committed[0] and left[0]:
                 left[0] -= 1
                 if not left[0]:
                     raise OSError(errno.EIO, os.strerror(errno.EIO))
@@ -101,8 +101,8 @@ def test_two_hundred_commits_with_a_fault_after_the_manifest_stand(
 
     for name in ("unlink", "rmdir", "fsync", "open", "scandir", "stat"):
         monkeypatch.setattr(os, name, failing(getattr(os, name)))
-    for committed in range(200):
-        left[0] = dice.randint(1, 25)
+    for night in range(200):
+        committed[0], left[0] = night, dice.randint(1, 25)
         result = webex_audit("run", "--base-url", url, "--output", output, "--resume", "--format", "parquet")
         assert result.code == 0, result.err
     left[0] = 0

@@ -25,6 +25,7 @@ from audit.snapshot.draft import Draft, open_draft
 from audit.snapshot.staging import staged
 from audit.threads import in_thread
 from audit.webex.client import Client
+from audit.webex.errors import ApiGoneError, OutageError
 from audit.webex.tokens import TokenSource
 
 if TYPE_CHECKING:
@@ -133,6 +134,9 @@ class _Attempt:
             error: AuditError | OSError | None = None
             try:
                 await one.run()
+            except ApiGoneError as gone:
+                # The network of one worker may be gone: that ends no other organization.
+                error = OutageError(f"{self.place}: {gone}")
             except (AuditError, OSError) as stopped:
                 error = stopped
             takes = draft.takes.chosen(self.organization.org_id)
@@ -165,6 +169,9 @@ class _Attempt:
 
     def _prepare(self, client: Client, clock: Clock) -> None:
         client.on_pause = partial(tell_pause, self.organization)
+        client.organization = self.organization.title
+        # It answered the driver.
+        client.is_known = True
         if self.order.deadline_at:
             client.deadline_at_s = clock.monotonic_s() + (self.order.deadline_at - clock.now()).total_seconds()
         if self.rate_per_s:

@@ -21,6 +21,14 @@ class UnansweredError(StoppedError):
     """What a run can't do without was not answered, retries included."""
 
 
+class OutageError(StoppedError):
+    """An organization did not answer for as long as an outage is waited out."""
+
+
+class ApiGoneError(OutageError):
+    """Nothing of the API answered for as long as an outage is waited out."""
+
+
 class ForeignLinkError(StoppedError):
     """A next link leads to another origin than the token's."""
 

@@ -6,9 +6,9 @@ from typing import NamedTuple
 from audit.entity import Entity, EntityType
 from audit.outcome import Outcome
 from audit.webex.client import Answer, Client
-from audit.webex.errors import ScopeError, needed
+from audit.webex.errors import NotAcceptedError, ScopeError, needed
 
-#: If the first answers of a kind of entity, this many, are all 403, the whole kind is refused.
+#: If the first answers of a kind of entity, this many, are all 403 or 401, the whole kind is refused.
 VERDICT_AFTER = 20
 
 
@@ -60,6 +60,15 @@ class Watch:
     def _judge(self, kind: EntityType) -> None:
         answers, forbidden, last = self._counts[kind]
         if forbidden < answers or self._is_asking_again or kind in self.refused:
+            return
+        if last.status == 401:
+            reason = f"{self._dataset} of every {kind} is refused (401), though the API accepts the token elsewhere"
+            of = f"organization {self._client.organization}: " if self._client.organization else ""
+            self.refused[kind] = NotAcceptedError(
+                f"{of}{reason}: the organization may be suspended, or no longer managed with this token; the API says: "
+                f"{last.message}"
+            )
+            self.reasons[kind] = reason
             return
         scope = self._scope_of(kind)
         self.refused[kind] = ScopeError(

@@ -18,6 +18,7 @@ from audit.webex.answer import Answer, RequestCount
 from audit.webex.errors import (
     ApiGoneError,
     ForeignLinkError,
+    NotAcceptedError,
     NotListedError,
     OutageError,
     ScopeError,
@@ -28,7 +29,7 @@ from audit.webex.exchange import Asked, Try, exchange, not_answered
 from audit.webex.outage import Outage, Witnesses
 from audit.webex.pace import Pace
 from audit.webex.retry import RetryBudget, RetryPolicy
-from audit.webex.tokens import SharedToken
+from audit.webex.shared_token import SharedToken
 
 __all__ = ["Answer", "Client", "RequestCount"]
 
@@ -93,7 +94,7 @@ class Client:
             has_pins: the answer may hold a PIN: what is said of a failure is kept without its numbers.
 
         Raises:
-            TokenRefusedError: the token is refused (401), and there is no other.
+            TokenRefusedError: the token is refused (401) everywhere, and there is no other.
             OutageError: nothing was answered for `RetryPolicy.stall_s`.
             DeadlineError: the API asks for a wait, or is away, beyond the deadline.
             UnansweredError: the retry budget is spent.
@@ -102,6 +103,12 @@ class Client:
 
     def unanswered(self, path: str, answer: Answer, scope: str) -> ScopeError | UnansweredError:
         """The error to stop with where a run can't do without this answer, which needs that scope."""
+        if answer.status == 401:
+            of = f" of organization {self.organization}" if self.organization else ""
+            return NotAcceptedError(
+                f"the API refuses the token (401) for {path}{of}, though it accepts it elsewhere: the organization may "
+                f"be suspended, or no longer managed with this token; the API says: {answer.message}"
+            )
         if answer.outcome is Outcome.FORBIDDEN:
             return ScopeError(f"the token may not read {path} (403): {needed(scope)}; the API says: {answer.message}")
         if answer.status is None:
@@ -135,10 +142,13 @@ class Client:
     async def _get(self, url: str, *, has_pins: bool) -> Answer:
         asked = Asked(url, has_pins)
         failed_at_s: list[float] = []
+        refused_at_s: float | None = None
         attempts = throttles = 0
         while True:
-            tried, is_settled = await self._settled(await self._try(asked), asked)
+            tried, is_settled = await self._settled(await self._try(asked), asked, refused_at_s)
             attempts += 1
+            if tried.status == 401 and refused_at_s is None:
+                refused_at_s = tried.sent_at_s
             failures = await self._wait_out(asked, tried, failed_at_s) if tried.is_failure else 0
             throttles += tried.is_throttled
             is_last = failures >= self.retry.attempts or throttles >= self.retry.throttled_attempts
@@ -154,15 +164,37 @@ class Client:
             if failures or tried.is_throttled:
                 await self._wait(tried, failures)
 
-    async def _settled(self, tried: Try, asked: Asked) -> tuple[Try, bool]:
-        """What became of a request, and whether that is final as far as the token goes; renews a refused token."""
+    async def _settled(self, tried: Try, asked: Asked, refused_at_s: float | None = None) -> tuple[Try, bool]:
+        """What became of a request, and whether that is final as far as the token goes; renews a refused token.
+
+        Args:
+            tried: the request.
+            asked: what it asked for.
+            refused_at_s: when the first request for it was sent that the token was refused for.
+        """
         if tried.status != 401 or tried.token is None:
             return tried, True
+        me = Asked(self.url_of(_ME, {}))
+
+        async def is_accepted() -> bool:
+            if asked == me:
+                return False
+            told = await self._try(me, is_probe=True)
+            if told.verdict.is_retryable:
+                self._pause_as_asked(told)
+                raise UnansweredError(f"{_ME} is not answered: {told.verdict.message}")
+            return told.status != 401
+
         try:
-            await self._token.renew(tried.token)
+            is_settled = not await self._token.on_refused(
+                tried.token,
+                tried.sent_at_s if refused_at_s is None else refused_at_s,
+                is_first=refused_at_s is None,
+                is_accepted=is_accepted,
+            )
         except UnansweredError as error:
             return self._without_token(asked, tried.sent_at_s, error), True
-        return tried, False
+        return tried, is_settled
 
     async def _wait(self, tried: Try, failures: int) -> None:
         if self._pause_as_asked(tried):

@@ -11,7 +11,8 @@ from audit.clock import Clock
 from audit.outcome import Outcome
 from audit.webex import wire
 from audit.webex.pace import Pace
-from audit.webex.tokens import SharedToken, Token
+from audit.webex.shared_token import SharedToken
+from audit.webex.tokens import Token
 
 #: Bytes of one answer, decompressed; the largest known are pages of 1,000 workspaces, about a megabyte.
 _MAX_BODY = 64 * 1024 * 1024
@@ -93,7 +94,7 @@ async def exchange(
         pace.leave()
     if response.status < 500 and response.status != 429:
         pace.on_success(clock.monotonic_s())
-        token.on_answer(sent, response.status)
+        token.on_answer(sent, response.status, sent_at_s)
     return Try(
         wire.judge(response.status, response.headers, body, has_pins=asked.has_pins),
         response.status,

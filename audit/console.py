@@ -25,6 +25,8 @@ Verbosity = Literal["quiet", "normal", "verbose"]
 _LEVELS = {"quiet": logging.ERROR, "normal": logging.INFO, "verbose": logging.DEBUG}
 _LINE_EVERY_S = 30.0
 _LONG_PAUSE_S = 5.0
+#: Pauses that follow each other within this time are told once: those of a limit, or between the probes of an outage.
+_SAME_PAUSE_S = 60.0
 #: Tells the lines of one process from those of another, where many share a log.
 _RUN_ID = secrets.token_hex(4)
 
@@ -112,7 +114,7 @@ class ProgressLines(Progress):
     def __init__(self) -> None:
         self._total = self._done = 0
         self._told_at_s = time.monotonic()
-        self._told_pause_to_s = 0.0
+        self._paused_to_s = -_SAME_PAUSE_S
 
     def on_inventory(self, entities: int, of: str) -> None:
         """Tell the size of an inventory."""
@@ -131,11 +133,11 @@ class ProgressLines(Progress):
         self._done += entities
 
     def on_pause(self, pause_s: float) -> None:
-        """Tell of a pause that is long enough to wonder about, once."""
-        resume_at_s = time.monotonic() + pause_s
-        if pause_s >= _LONG_PAUSE_S and resume_at_s > self._told_pause_to_s + 1:
-            self._told_pause_to_s = resume_at_s
-            log.info("the API asks to wait: all requests pause %.0f s", pause_s)
+        """Log a pause that is long enough to wonder about, unless it follows another one."""
+        now_s = time.monotonic()
+        if pause_s >= _LONG_PAUSE_S and now_s > self._paused_to_s + _SAME_PAUSE_S:
+            log.info("all requests pause %.0f s, as the API asks for", pause_s)
+        self._paused_to_s = max(self._paused_to_s, now_s + pause_s)
 
     def on_commit(self) -> None:
         """Tell that the crawl is over."""

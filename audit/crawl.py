@@ -73,7 +73,7 @@ async def crawl(
         done: the batches, by index, that were written by the run that this one resumes.
         answers: files of its answers of other batches.
         earlier: keep the complete answers of this snapshot, and ask for the others only.
-        stall_s: stop when nothing was answered, and nothing paused, for so many seconds.
+        stall_s: stop if nothing was answered for this many seconds without a pause or an outage.
         clock: the time.
 
     Returns:
@@ -82,7 +82,8 @@ async def crawl(
 
     Raises:
         TokenRefusedError: the token is refused.
-        UnansweredError: the API is gone.
+        OutageError: the API is gone.
+        UnansweredError: it fails too often, or nothing happens any more.
         StoppedError: the inventory is damaged.
         OSError: a part can't be written.
     """
@@ -97,14 +98,13 @@ async def crawl(
                 if batch.kept[position] or batch.readings[position]:
                     progress.on_answer(Outcome.OK)
                 else:
-                    asked_at_s = clock.monotonic_s()
                     reason = watch.reasons.get(entity.entity_type)
                     readings = _unread(entity, Outcome.FORBIDDEN, reason) if reason else await reader.read(entity)
                     batch.readings[position] = readings
                     kept.add(batch.index, position, entity, readings)
                     for reading in readings:
                         if reading.answer.attempts:
-                            watch.on_answer(entity, reading.answer, asked_at_s)
+                            watch.on_answer(entity, reading.answer)
                             _log(entity, reading)
                     progress.on_answer(_least(readings))
                     progress.on_requests(client.count.total, client.count.throttled)
@@ -218,8 +218,9 @@ async def _watch_for_stall(client: Client, stall_s: float, clock: Clock) -> None
     while math.isfinite(stall_s):
         await clock.sleep(stall_s / 4)
         idle_s = clock.monotonic_s() - max(client.last_answer_at_s, client.pace.resume_at_s)
-        if idle_s >= stall_s and client.pace.pause_s <= 0:
-            raise UnansweredError(f"nothing was answered for {idle_s:.0f} s (run.stall_s): network or disk hangs")
+        # An outage ends by itself (`audit.webex.outage`).
+        if idle_s >= stall_s and client.pace.pause_s <= 0 and not client.outage.is_on:
+            raise UnansweredError(f"nothing was answered for {idle_s:.0f} s (run.stall_s): the disk hangs")
 
 
 def _finish(dataset: Dataset, org_id: str, batch: Batch, write_part: WritePart) -> None:

@@ -11,7 +11,7 @@ from audit.clock import Clock
 from audit.errors import EngineError, RefusedError, StoppedError
 from audit.organization_run import OrganizationRun
 from audit.threads import in_thread
-from audit.webex.errors import TokenRefusedError
+from audit.webex.errors import ApiGoneError, TokenRefusedError
 
 log = logging.getLogger(__name__)
 
@@ -88,7 +88,7 @@ async def _side_by_side(runs: list[OrganizationRun], engine: Engine, clock: Cloc
             one = waiting.popleft()
             try:
                 await engine.audit(one, place)
-            except (TokenRefusedError, EngineError):
+            except (TokenRefusedError, ApiGoneError, EngineError):
                 raise
             except (RefusedError, StoppedError) as error:
                 one.error = error

@@ -23,7 +23,7 @@ from audit.snapshot.commit import RunFacts, commit
 from audit.snapshot.draft import Draft
 from audit.snapshot.held import Held
 from audit.snapshot.manifest import Requests, Seal
-from audit.snapshot.reader import Snapshot, list_snapshots, warn_of_chain
+from audit.snapshot.reader import Snapshot, list_all_snapshots, warn_of_chain
 from audit.snapshot.removed import SealRemoved
 from audit.snapshot.unfinished import find_unfinished, tidy
 from audit.storage.faults import StorageError, fault_of, unwritable
@@ -91,7 +91,7 @@ async def run(
 def _draft(settings: Settings, scope: RunScope, now: datetime, held: Held, *, is_resuming: bool) -> Draft:
     output = settings.output.folder
     warn_of_chain(output, now)
-    snapshots = list_snapshots(output)
+    snapshots = list_all_snapshots(output)
     asked = scope.journal(settings.webex.base_url)
     if is_resuming:
         within_s = settings.run.resume_within_s

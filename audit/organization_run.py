@@ -28,7 +28,7 @@ from audit.snapshot.journal import PartFacts
 from audit.snapshot.org_parts import OrgParts
 from audit.threads import in_thread
 from audit.webex.client import Client
-from audit.webex.errors import ScopeError, TokenRefusedError
+from audit.webex.errors import OutageError, ScopeError, TokenRefusedError
 
 log = logging.getLogger(__name__)
 
@@ -175,7 +175,7 @@ class OrganizationRun:
         try:
             with found.all_or_none():
                 await take(found, self._scope, dataset, earlier.unlisted)
-        except (TokenRefusedError, DeadlineError):
+        except (TokenRefusedError, DeadlineError, OutageError):
             raise
         except (RefusedError, StoppedError) as error:
             found.unlisted = dict.fromkeys(earlier.unlisted, str(error))

@@ -35,6 +35,11 @@ class Organization:
         self.name = name
 
     @property
+    def title(self) -> str:
+        """How messages name it: its name, if known, and its UUID."""
+        return f"{self.name} ({self.org_id})" if self.name else self.org_id
+
+    @property
     def params(self) -> dict[str, str]:
         """The query that addresses it."""
         return {} if self.is_own else {"orgId": self.webex_id}

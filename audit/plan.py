@@ -13,7 +13,7 @@ from audit.scope import RunScope
 from audit.session import clients_of, connect_as, deadline, find_organizations
 from audit.threads import in_thread
 from audit.webex.client import Client
-from audit.webex.errors import TokenRefusedError
+from audit.webex.errors import ApiGoneError, TokenRefusedError
 from audit.webex.tokens import TokenSource
 
 
@@ -72,7 +72,7 @@ async def plan(settings: Settings, tokens: TokenSource, scope: RunScope, *, cloc
         for organization, own in zip(organizations, clients_of(client, organizations), strict=True):
             try:
                 orgs.append(await _plan_one(own, scope, organization, settings.pace.max_rate))
-            except (TokenRefusedError, DeadlineError):
+            except (TokenRefusedError, DeadlineError, ApiGoneError):
                 raise
             except (RefusedError, StoppedError) as error:
                 errors.append(error)

@@ -21,7 +21,7 @@ class Progress:
         """So many entities were answered by the run that this one resumes."""
 
     def on_pause(self, pause_s: float) -> None:
-        """All requests pause, as the API asks for."""
+        """All requests pause: the API asks for it, or does not answer."""
 
     def on_answer(self, outcome: Outcome) -> None:
         """One more entity has its outcome."""

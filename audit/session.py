@@ -33,7 +33,9 @@ def connect_as(settings: Settings, tokens: TokenSource, clock: Clock) -> Abstrac
     """A client as the settings want it (`audit.webex.connection.connect`)."""
     ceiling = Ceiling(settings.pace.concurrency, settings.pace.max_rate)
     pace = Pace(clock, ceiling, settings.pace.share, settings.pace.start_rate)
-    retry = RetryPolicy(settings.retry.attempts, settings.retry.throttled_attempts, settings.retry.budget)
+    retry = RetryPolicy(
+        settings.retry.attempts, settings.retry.throttled_attempts, settings.retry.budget, settings.run.stall_s
+    )
     return connect(
         settings.webex.base_url,
         tokens,
@@ -92,10 +94,13 @@ async def find_organizations(client: Client, scope: RunScope) -> list[Organizati
 def clients_of(client: Client, organizations: list[Organization]) -> list[Client]:
     """A client for each organization, with a pace of its own where there are several."""
     if len(organizations) == 1:
-        return [client]
-    clients = [client.beside(client.pace.beside()) for _ in organizations]
+        clients = [client]
+    else:
+        clients = [client.beside(client.pace.beside()) for _ in organizations]
+        for each, organization in zip(clients, organizations, strict=True):
+            each.on_pause = partial(tell_pause, organization)
     for each, organization in zip(clients, organizations, strict=True):
-        each.on_pause = partial(tell_pause, organization)
+        each.organization = organization.title
     return clients
 
 

@@ -1,4 +1,4 @@
-"""Tells a fault of single entities from one that ends the crawl, or that of a kind of entity."""
+"""Tells a fault of single entities from one of a whole kind of entity."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -6,10 +6,9 @@ from typing import NamedTuple
 from audit.entity import Entity, EntityType
 from audit.outcome import Outcome
 from audit.webex.client import Answer, Client
-from audit.webex.errors import ScopeError, UnansweredError, needed
+from audit.webex.errors import NotAcceptedError, ScopeError, needed
 
-#: So many first answers of a kind that are all 403 are a missing scope, and so many in a row that never
-#: came are an API that is gone: neither is a matter of single entities any more.
+#: If the first answers of a kind of entity, this many, are all 403 or 401, the whole kind is refused.
 VERDICT_AFTER = 20
 
 
@@ -43,27 +42,15 @@ class Watch:
         self._scope_of = scope_of
         self._is_asking_again = is_asking_again
         self._counts: dict[EntityType, _Count] = {}
-        self._unanswered = 0
 
-    def on_answer(self, entity: Entity, answer: Answer, asked_at_s: float) -> None:
-        """Take note of an answer to what was first asked at that time, on the clock.
-
-        Raises:
-            UnansweredError: too many in a row were no answer at all, while nothing else was answered either.
-        """
+    def on_answer(self, entity: Entity, answer: Answer) -> None:
+        """Take note of an answer."""
         kind = entity.entity_type
         answers, forbidden, _ = self._counts.get(kind, (0, 0, answer))
         is_forbidden = answer.outcome is Outcome.FORBIDDEN
         self._counts[kind] = _Count(answers + 1, forbidden + is_forbidden, answer)
         if answers + 1 == VERDICT_AFTER:
             self._judge(kind)
-        is_alone = not answer.outcome.is_unanswered or self._client.last_success_at_s >= asked_at_s
-        self._unanswered = 0 if is_alone else self._unanswered + 1
-        if self._unanswered >= VERDICT_AFTER:
-            raise UnansweredError(
-                f"{self._client.base_url} stopped answering: {self._unanswered} reads in a row failed, the last with: "
-                f"{answer.message}"
-            )
 
     def on_end(self) -> None:
         """Judge the kinds that had few answers."""
@@ -73,6 +60,15 @@ class Watch:
     def _judge(self, kind: EntityType) -> None:
         answers, forbidden, last = self._counts[kind]
         if forbidden < answers or self._is_asking_again or kind in self.refused:
+            return
+        if last.status == 401:
+            reason = f"{self._dataset} of every {kind} is refused (401), though the API accepts the token elsewhere"
+            of = f"organization {self._client.organization}: " if self._client.organization else ""
+            self.refused[kind] = NotAcceptedError(
+                f"{of}{reason}: the organization may be suspended, or no longer managed with this token; the API says: "
+                f"{last.message}"
+            )
+            self.reasons[kind] = reason
             return
         scope = self._scope_of(kind)
         self.refused[kind] = ScopeError(

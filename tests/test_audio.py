@@ -451,7 +451,7 @@ def test_no_pin_is_left_anywhere(
     monkeypatch.setattr(inventory_file, "BATCH_SIZE", 10)
     if faults == "crash":
         monkeypatch.setattr(crawl_module, "read_answers", lambda bodies, *_: {}[tuple(bodies)])
-    for name, value in {"PACE_START_RATE": "5000", "RETRY_ATTEMPTS": "2"}.items():
+    for name, value in {"PACE_START_RATE": "5000", "RETRY_ATTEMPTS": "2", "RUN_STALL_S": "1"}.items():
         monkeypatch.setenv(f"WEBEX_AUDIT_{name}", value)
     monkeypatch.setenv("WEBEX_ACCESS_TOKEN", ADMIN_TOKEN)
     given = parse(faults.replace("crash", ""))

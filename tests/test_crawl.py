@@ -20,7 +20,7 @@ from audit.simulator.faults import parse
 from audit.simulator.organization import Organization
 from audit.snapshot import inventory as inventory_file
 from audit.webex.connection import connect
-from audit.webex.errors import ScopeError, TokenRefusedError, UnansweredError
+from audit.webex.errors import ApiGoneError, ScopeError, TokenRefusedError
 from audit.webex.pace import Pace
 from audit.webex.retry import RetryPolicy
 from audit.webex.tokens import StaticTokens, Token
@@ -174,7 +174,7 @@ def test_a_token_revoked_amid_the_crawl_ends_it() -> None:
 
 def test_an_api_that_is_gone_ends_the_crawl() -> None:
     simulation = Simulation(Organization(300))
-    with pytest.raises(UnansweredError, match="stopped answering: 20 reads in a row failed"):
+    with pytest.raises(ApiGoneError, match="has not answered for 600 s"):
         crawled(simulation, faults="reset=1!")
 
 

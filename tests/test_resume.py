@@ -236,7 +236,7 @@ def test_a_lock_of_a_dead_process_is_none(audit: Audit, tmp_path: Path) -> None:
 
 def test_an_api_that_fails_too_often_ends_the_run_in_bounded_time(audit: Audit, clock: VirtualClock) -> None:
     dying = Simulation(Organization(3000), parse(",".join(f"500@{number}" for number in range(30, 3000))))
-    with pytest.raises(StoppedError, match=r"budget of 40 retries is spent|stopped answering") as caught:
+    with pytest.raises(StoppedError, match=r"has not answered for 600 s") as caught:
         audit(dying, retry__budget=40)
     assert caught.value.is_resumable
     assert len(dying.log) < 200
@@ -244,7 +244,7 @@ def test_an_api_that_fails_too_often_ends_the_run_in_bounded_time(audit: Audit, 
 
 def test_a_hang_is_noticed(audit: Audit, monkeypatch: pytest.MonkeyPatch) -> None:
     hanging = threading.Event()
-    monkeypatch.setattr(crawl_module, "_finish", lambda *_: hanging.wait(2))
+    monkeypatch.setattr(crawl_module, "_finish", lambda *_: hanging.wait(3))
     with pytest.raises(StoppedError, match=r"nothing was answered for \d+ s"):
         audit(Simulation(Organization(5)), run__stall_s=5.0)
 

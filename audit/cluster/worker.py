@@ -28,6 +28,7 @@ from audit.snapshot.staging import staged
 from audit.storage.place import Place, exists
 from audit.tally import tallied
 from audit.webex.client import Client
+from audit.webex.errors import ApiGoneError, OutageError
 from audit.webex.tokens import TokenSource
 
 if TYPE_CHECKING:
@@ -152,6 +153,9 @@ class _Attempt:
             try:
                 async with tallied(draft, client, clock):
                     await one.run()
+            except ApiGoneError as gone:
+                # The network of one worker may be gone: that ends no other organization.
+                error = OutageError(f"{self.place}: {gone}")
             except (AuditError, OSError) as stopped:
                 error = stopped
             takes = draft.takes.chosen(self.organization.org_id)
@@ -184,6 +188,9 @@ class _Attempt:
 
     def _prepare(self, client: Client, clock: Clock) -> None:
         client.on_pause = partial(tell_pause, self.organization)
+        client.organization = self.organization.title
+        # It answered the driver.
+        client.is_known = True
         if self.order.deadline_at:
             client.deadline_at_s = clock.monotonic_s() + (self.order.deadline_at - clock.now()).total_seconds()
         if self.rate_per_s:

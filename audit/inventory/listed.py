@@ -13,7 +13,7 @@ from audit.inventory.workspaces import WORKSPACES
 from audit.organizations import Organization
 from audit.webex import ids, wire
 from audit.webex.client import Client
-from audit.webex.errors import NotListedError, ScopeError, UnansweredError
+from audit.webex.errors import NotAcceptedError, NotListedError, ScopeError, UnansweredError
 from audit.webex.listing import pages
 
 log = logging.getLogger(__name__)
@@ -52,7 +52,7 @@ async def take_inventory(found: Found, kinds: Collection[EntityType], wanted: Co
 
 def _refusal(organization: Organization, error: ScopeError | NotListedError) -> Exception:
     """An organization that the token does not manage is answered with 403, 404 or 400."""
-    if organization.is_own:
+    if organization.is_own or isinstance(error, NotAcceptedError):
         return error
     return RefusedError(f"{error}; or the token does not manage organization {organization.org_id}")
 

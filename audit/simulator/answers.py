@@ -12,6 +12,7 @@ from aiohttp import web
 #: The API's own words, by status.
 MESSAGES = {
     "400": "The request could not be understood by the server due to malformed syntax.",
+    "401": "The request requires a valid access token set in the Authorization request header.",
     "403": (
         "The server understood the request, but refused to fulfill it because the access token is missing required "
         "scopes or the user is missing required roles or licenses."
@@ -68,12 +69,14 @@ FAULTY_ANSWERS: dict[str, Callable[[], web.Response]] = {
     "423": lambda: _wait(423, None),
     "423-seconds": lambda: _wait(423, "1"),
     "400": lambda: error(400, MESSAGES["400"]),
+    "401": lambda: error(401, MESSAGES["401"]),
     "403": lambda: error(403, MESSAGES["403"]),
     "404": lambda: error(404, MESSAGES["404"]),
     "409": lambda: error(409, MESSAGES["409"]),
     "500": lambda: error(500, MESSAGES["500"]),
     "502": lambda: _text("<html><head><title>502 Bad Gateway</title></head></html>", "text/html", 502),
     "503": lambda: web.Response(status=503, headers={"Retry-After": "1"}),
+    "503-bare": lambda: _text("<html><body>503 Service Unavailable</body></html>", "text/html", 503),
     "504": lambda: error(504, MESSAGES["504"]),
     "html": lambda: _text("<html>Sign in</html>", "text/html"),
     "empty": lambda: _text(""),

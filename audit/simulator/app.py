@@ -65,7 +65,9 @@ class _Api:
         try:
             if request.method == "GET":
                 self._admit(request)
-                if fault := self._simulation.faults_for(request.query.get("orgId")).next(str(request.rel_url)):
+                faults = self._simulation.faults_for(request.query.get("orgId"))
+                faults.now_s = self._simulation.now_s
+                if fault := faults.next(str(request.rel_url)):
                     return await self._fail(fault, request, handler)
             return await handler(request)
         except RefusedError as refusal:
@@ -76,8 +78,7 @@ class _Api:
     def _admit(self, request: web.Request) -> None:
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         if scheme != "Bearer" or token not in self._simulation.tokens:
-            text = "The request requires a valid access token set in the Authorization request header."
-            raise RefusedError(error(401, text))
+            raise RefusedError(error(401, MESSAGES["401"]))
         limit = self._limit(request.query.get("orgId", self._simulation.organization.org_id))
         if limit and (wait_s := limit.take()) > 0:
             headers = {"Retry-After": str(max(1, math.ceil(wait_s)))}
@@ -91,8 +92,8 @@ class _Api:
     async def _fail(self, kind: str, request: web.Request, handler: _Handler) -> web.StreamResponse:
         if kind in FAULTY_ANSWERS:
             return FAULTY_ANSWERS[kind]()
-        if kind == "slow":
-            await asyncio.sleep(self._simulation.slow_s)
+        if kind in ("slow", "hang"):
+            await (asyncio.sleep(self._simulation.slow_s) if kind == "slow" else asyncio.Event().wait())
             return await handler(request)
         return await cut_off(request, b'{"items": [' if kind == "truncated" else None)
 

@@ -7,13 +7,17 @@ A specification is a list of items, separated by commas:
                     a client that retries gets its answer
 ``KIND=SHARE!``     the same share of URLs fails at every try
 ``KIND@N``          the N-th request of the server (from 1) fails; may be repeated
+``KIND@N+S``        an outage: from the N-th request on, every request fails for S seconds; may be repeated
 ``all=SHARE``       every passing kind together, but for the ones that take long
 ``QUIRK``           an oddity of listings, always on; ``quirks`` is all that a client must survive
 ==================  ==========================================================================
 """
 
+import math
 import random
+import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 #: Kinds of fault, each with what it does.
@@ -36,7 +40,10 @@ KINDS = {
     "truncated": "a body that ends before its Content-Length",
     "reset": "the connection is reset",
     "slow": "the answer comes late",
+    "hang": "the request is taken and never answered",
+    "503-bare": "unavailable, without Retry-After, an HTML page",
     "400": "malformed request",
+    "401": "the token is refused",
     "403": "a missing role",
     "404": "deleted since it was listed",
     "409": "conflict",
@@ -76,6 +83,10 @@ class Faults:
     lasting: dict[str, float] = field(default_factory=dict)
     plan: dict[int, str] = field(default_factory=dict)
     quirks: frozenset[str] = frozenset()
+    #: By the number of its first request: kind and seconds.
+    outages: dict[int, tuple[str, float]] = field(default_factory=dict)
+    now_s: Callable[[], float] = field(default=time.monotonic, compare=False)
+    _outage: tuple[str, float] = ("", -math.inf)
     _requests: int = 0
     _tries: Counter[str] = field(default_factory=Counter)
     _in_a_row: Counter[str] = field(default_factory=Counter)
@@ -83,6 +94,11 @@ class Faults:
     def next(self, url: str) -> str | None:
         """The kind of fault that the next request, of this URL, ends in; None where it goes well."""
         self._requests += 1
+        if self._requests in self.outages:
+            broken, lasts_s = self.outages[self._requests]
+            self._outage = broken, self.now_s() + lasts_s
+        if self.now_s() < self._outage[1]:
+            return self._outage[0]
         if self._requests in self.plan:
             return self.plan[self._requests]
         if kind := self._draw(self.lasting, f"{self.seed}/{url}"):
@@ -118,7 +134,10 @@ def parse(text: str, seed: int = 1) -> Faults:
     for item in filter(None, (part.strip() for part in text.split(","))):
         kind, at, number = item.partition("@")
         name, equals, share = item.partition("=")
-        if at:
+        number, plus, lasts_s = number.partition("+")
+        if plus:
+            faults.outages[int(number)] = _known(kind, KINDS), _seconds(lasts_s)
+        elif at:
             faults.plan[int(number)] = _known(kind, KINDS)
         elif not equals:
             quirks.update(SURVIVABLE if item == "quirks" else {_known(item, QUIRKS)})
@@ -140,6 +159,7 @@ def explain() -> str:
             "KIND=SHARE": "this share of reads fails, at most twice in a row for one URL",
             "KIND=SHARE!": "this share of URLs fails at every try",
             "KIND@N": "the N-th request fails (from 1); may be repeated",
+            "KIND@N+S": "from the N-th request on, every request fails for S seconds",
             "all=SHARE": "every kind together that a retry cures soon",
             "QUIRK": "an oddity of listings, always on",
             "quirks": ", ".join(SURVIVABLE),
@@ -159,6 +179,13 @@ def _share(text: str) -> float:
     if not 0 <= share <= 1:
         raise ValueError(f"{text} is no share between 0 and 1")
     return share
+
+
+def _seconds(text: str) -> float:
+    lasts_s = float(text)
+    if not lasts_s > 0:
+        raise ValueError(f"{text} is not a number of seconds")
+    return lasts_s
 
 
 def _known(name: str, known: dict[str, str]) -> str:

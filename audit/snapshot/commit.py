@@ -36,7 +36,7 @@ from audit.snapshot.manifest import (
     write_manifest,
 )
 from audit.snapshot.org_parts import OrgParts
-from audit.snapshot.reader import Snapshot, list_snapshots
+from audit.snapshot.reader import Snapshot, list_all_snapshots
 from audit.storage.place import DigestedFile, Place, new_file, sha256_of, sync_dir
 
 _Write = Callable[[pa.Table], None]
@@ -167,7 +167,7 @@ def _rows(
 
 
 def _previous(output: Place) -> Previous | None:
-    snapshots = list_snapshots(output)
+    snapshots = list_all_snapshots(output)
     if not snapshots:
         return None
     newest = snapshots[-1]

@@ -2,16 +2,17 @@
 
 import logging
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from audit.errors import UsageError
+from audit.errors import DamagedError, UsageError
 from audit.snapshot.chain import Chain
 from audit.snapshot.manifest import MANIFEST, SNAPSHOT_ID, Manifest, read_manifest
-from audit.snapshot.removed import readable_removed
+from audit.snapshot.removed import read_removed, readable_removed
 from audit.storage import bucket
 from audit.storage.faults import StorageError
-from audit.storage.place import Place, at_once, exists, is_dir, place, subfolders
+from audit.storage.place import Place, at_once, exists, is_dir, place, sha256_of, subfolders
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +37,25 @@ def list_snapshots(output: Place) -> list[Snapshot]:
         UsageError: the folder may not be looked into.
     """
     found, _ = scan(output)
+    return [found[each] for each in chain_of(output, found).order]
+
+
+def list_all_snapshots(output: Place) -> list[Snapshot]:
+    """The same, for who goes by the newest one: it must not be missing because the disk refuses for a moment.
+
+    Damaged ones are left out all the same.
+
+    Raises:
+        UsageError: the folder may not be looked into, or the record of what was removed can't be read.
+        OSError: a manifest is there and can't be read.
+    """
+    found, unreadable = scan(output)
+    if unreadable:
+        for name in unreadable:
+            sha256_of(output / name / MANIFEST)
+        found, _ = scan(output)
+    with suppress(DamagedError):
+        read_removed(output)
     return [found[each] for each in chain_of(output, found).order]
 
 

@@ -1,75 +1,42 @@
 """Moves bytes to and from the Webex API under a pace; what they mean is said in `wire`."""
 
+import asyncio
 import logging
 import math
 import random
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import timedelta
 from urllib.parse import quote, urlencode, urlsplit
 
 import aiohttp
-import msgspec
-from yarl import URL
 
 from audit.clock import Clock
 from audit.errors import DeadlineError
 from audit.outcome import Outcome
 from audit.webex import wire
-from audit.webex.errors import ForeignLinkError, NotListedError, ScopeError, UnansweredError, needed
+from audit.webex.answer import Answer, RequestCount
+from audit.webex.errors import (
+    ApiGoneError,
+    ForeignLinkError,
+    NotAcceptedError,
+    NotListedError,
+    OutageError,
+    ScopeError,
+    UnansweredError,
+    needed,
+)
+from audit.webex.exchange import Asked, Try, exchange, not_answered
+from audit.webex.outage import Outage, Witnesses
 from audit.webex.pace import Pace
 from audit.webex.retry import RetryBudget, RetryPolicy
-from audit.webex.tokens import SharedToken, Token
+from audit.webex.shared_token import SharedToken
+
+__all__ = ["Answer", "Client", "RequestCount"]
 
 log = logging.getLogger(__name__)
 
-#: Bytes of one answer, decompressed; the largest known are pages of 1,000 workspaces, about a megabyte.
-_MAX_BODY = 64 * 1024 * 1024
-
-
-class Answer(msgspec.Struct, frozen=True):
-    """The last answer to one read, after all retries.
-
-    Attributes:
-        outcome: what it means.
-        status: the HTTP status; None where no answer came.
-        body: the raw JSON object of an answer with outcome `ok`; else empty.
-        message: what the API, or the network, said of a failure.
-        tracking_id: the API's own name for this answer, for its support.
-        attempts: requests made for it.
-        fetched_at: when it came, in UTC; None where nothing was asked.
-        link: its `Link` header.
-        is_empty: it had no body at all.
-    """
-
-    outcome: Outcome
-    status: int | None
-    body: bytes
-    message: str | None
-    tracking_id: str | None
-    attempts: int
-    fetched_at: datetime | None
-    link: str | None = None
-    is_empty: bool = False
-
-
-class RequestCount(msgspec.Struct):
-    """Requests made so far: all, those that repeated another, those answered with 429 or 423."""
-
-    total: int = 0
-    retried: int = 0
-    throttled: int = 0
-
-
-class _Try(msgspec.Struct, frozen=True):
-    """One request and what came of it, before it is known whether another follows."""
-
-    verdict: wire.Verdict
-    status: int | None = None
-    is_empty: bool = False
-    link: str | None = None
-    retry_after_s: float | None = None
-    sent_at_s: float = 0.0
-    token: Token | None = None
+#: Any token that is accepted at all may read this, or is told that it lacks a scope (403).
+_ME = "/people/me"
 
 
 class Client:
@@ -90,9 +57,17 @@ class Client:
         #: On the clock; a wait that would end behind it stops the run at once.
         self.deadline_at_s = math.inf
         self.last_answer_at_s = clock.monotonic_s()
-        self.last_success_at_s = -math.inf
         #: Told the seconds of each pause that all requests take.
         self.on_pause: Callable[[float], None] = lambda _: None
+        #: How messages name the organization that is asked; None if none is.
+        self.organization: str | None = None
+        #: The API is known to answer: an outage is waited out only then, as a wrong address never answers.
+        self.is_known = False
+        self.outage = Outage(retry.stall_s)
+        self._is_beside = False
+        self._last_error: str | None = None
+        self._witnesses = Witnesses()
+        self._probing = asyncio.Lock()
         self._session = session
         self._origin = wire.origin_of(self.base_url)
         self._token = token
@@ -101,11 +76,13 @@ class Client:
         self.clock = clock
 
     def beside(self, pace: Pace) -> "Client":
-        """Another client of the same session and token, with a pace and a retry budget of its own."""
+        """Another client of the same session and token, with a pace, an outage and a retry budget of its own."""
         other = Client(self._session, self.base_url, self._token, pace, self.retry, self.clock)
         other.count = self.count
         other.deadline_at_s = self.deadline_at_s
         other.on_pause = self.on_pause
+        other.is_known = self.is_known
+        other._is_beside = True
         return other
 
     async def get(self, path: str, params: Mapping[str, str] | None = None, *, has_pins: bool = False) -> Answer:
@@ -117,12 +94,21 @@ class Client:
             has_pins: the answer may hold a PIN: what is said of a failure is kept without its numbers.
 
         Raises:
-            TokenRefusedError: the token is refused (401), and there is no other.
+            TokenRefusedError: the token is refused (401) everywhere, and there is no other.
+            OutageError: nothing was answered for `RetryPolicy.stall_s`.
+            DeadlineError: the API asks for a wait, or is away, beyond the deadline.
+            UnansweredError: the retry budget is spent.
         """
         return await self._get(self.url_of(path, params or {}), has_pins=has_pins)
 
     def unanswered(self, path: str, answer: Answer, scope: str) -> ScopeError | UnansweredError:
         """The error to stop with where a run can't do without this answer, which needs that scope."""
+        if answer.status == 401:
+            of = f" of organization {self.organization}" if self.organization else ""
+            return NotAcceptedError(
+                f"the API refuses the token (401) for {path}{of}, though it accepts it elsewhere: the organization may "
+                f"be suspended, or no longer managed with this token; the API says: {answer.message}"
+            )
         if answer.outcome is Outcome.FORBIDDEN:
             return ScopeError(f"the token may not read {path} (403): {needed(scope)}; the API says: {answer.message}")
         if answer.status is None:
@@ -143,7 +129,7 @@ class Client:
 
         Raises:
             ForeignLinkError: it leads to another origin; nothing was sent there.
-            TokenRefusedError: the token is refused (401), and there is no other.
+            AuditError: as `get`.
         """
         if wire.origin_of(url) != self._origin:
             host = self._redacted(urlsplit(url).hostname)
@@ -154,92 +140,192 @@ class Client:
         return await self._get(url, has_pins=has_pins)
 
     async def _get(self, url: str, *, has_pins: bool) -> Answer:
-        failures = throttles = 0
+        asked = Asked(url, has_pins)
+        failed_at_s: list[float] = []
+        refused_at_s: float | None = None
+        attempts = throttles = 0
         while True:
-            tried = await self._try(url, has_pins=has_pins)
-            self.count.total += 1
-            if tried.status == 401 and tried.token:
-                await self._token.renew(tried.token)
-                continue
-            if tried.verdict.outcome is Outcome.THROTTLED:
-                self.count.throttled += 1
-                throttles += 1
-            elif tried.verdict.is_retryable:
-                failures += 1
-            attempts = throttles + failures + (not tried.verdict.is_retryable)
-            if (
-                not tried.verdict.is_retryable
-                or failures >= self.retry.attempts
-                or throttles >= self.retry.throttled_attempts
-            ):
+            tried, is_settled = await self._settled(await self._try(asked), asked, refused_at_s)
+            attempts += 1
+            if tried.status == 401 and refused_at_s is None:
+                refused_at_s = tried.sent_at_s
+            failures = await self._wait_out(asked, tried, failed_at_s) if tried.is_failure else 0
+            throttles += tried.is_throttled
+            is_last = failures >= self.retry.attempts or throttles >= self.retry.throttled_attempts
+            if is_settled and (is_last or not tried.verdict.is_retryable):
                 return self._answer(tried, attempts)
-            if tried.verdict.outcome is not Outcome.THROTTLED and not self._budget.spend():
+            self.count.retried += 1
+            log.debug("again after try %d: %s (%s)", attempts, self._redacted(url), tried.verdict.message)
+            if failures and not self._budget.spend():
                 raise UnansweredError(
                     f"{self.base_url} fails too often: the budget of {self._budget.size} retries is spent, the last "
                     f"for: {self._redacted(tried.verdict.message)}"
                 )
-            self.count.retried += 1
-            log.debug("again after try %d: %s (%s)", attempts, self._redacted(url), tried.verdict.message)
-            await self._wait(tried, failures)
+            if failures or tried.is_throttled:
+                await self._wait(tried, failures)
 
-    async def _wait(self, tried: _Try, failures: int) -> None:
-        retry_after_s = tried.retry_after_s
-        if tried.status == 429:
-            # The limit is shared, so the pause is too; the pace holds this request back with the rest.
-            wait_s = wire.DEFAULT_RETRY_AFTER_S if retry_after_s is None else retry_after_s
-            self._check_deadline(wait_s)
-            self.pace.on_throttled(tried.sent_at_s, wait_s)
-            self.on_pause(self.pace.pause_s)
-        elif retry_after_s is not None:
-            self._check_deadline(retry_after_s)
-            self.pace.pause(retry_after_s)
-            self.on_pause(self.pace.pause_s)
-        elif tried.status == 423:
-            await self.clock.sleep(random.uniform(0, wire.DEFAULT_RETRY_AFTER_S))  # noqa: S311
-        else:
-            await self.clock.sleep(self.retry.delay_s(failures))
+    async def _settled(self, tried: Try, asked: Asked, refused_at_s: float | None = None) -> tuple[Try, bool]:
+        """What became of a request, and whether that is final as far as the token goes; renews a refused token.
 
-    def _check_deadline(self, wait_s: float) -> None:
-        if self.clock.monotonic_s() + wait_s > self.deadline_at_s:
-            raise DeadlineError(f"the API asks to wait {wait_s:.0f} s (Retry-After), which is beyond the deadline")
+        Args:
+            tried: the request.
+            asked: what it asked for.
+            refused_at_s: when the first request for it was sent that the token was refused for.
+        """
+        if tried.status != 401 or tried.token is None:
+            return tried, True
+        me = Asked(self.url_of(_ME, {}))
 
-    async def _try(self, url: str, *, has_pins: bool) -> _Try:
-        sent_at_s = await self.pace.enter()
+        async def is_accepted() -> bool:
+            if asked == me:
+                return False
+            told = await self._try(me, is_probe=True)
+            if told.verdict.is_retryable:
+                self._pause_as_asked(told)
+                raise UnansweredError(f"{_ME} is not answered: {told.verdict.message}")
+            return told.status != 401
+
         try:
-            # Not before the wait, which may outlive a token.
-            token = await self._token.get()
-            headers = {"Authorization": token.authorization()}
-            async with self._session.get(URL(url, encoded=True), headers=headers, allow_redirects=False) as response:
-                body = token.redact_bytes(await _read(response))
-        except TimeoutError:
-            return _Try(wire.Verdict(Outcome.TIMEOUT, is_retryable=True, message="no answer in time"))
-        except (aiohttp.ClientError, OSError) as error:
-            message = f"connection failed: {error or type(error).__name__}"
-            message = wire.without_numbers(message) if has_pins else message
-            return _Try(wire.Verdict(Outcome.TIMEOUT, is_retryable=True, message=message))
-        finally:
-            self.pace.leave()
-            self.last_answer_at_s = self.clock.monotonic_s()
-        if response.status < 500 and response.status != 429:
-            self.pace.on_success(self.last_answer_at_s)
-            self._token.on_answer(token, response.status)
-            self._budget.earn()
-            self.last_success_at_s = self.last_answer_at_s
-        return _Try(
-            wire.judge(response.status, response.headers, body, has_pins=has_pins),
-            response.status,
-            not body,
-            ", ".join(response.headers.getall("Link", [])) or None,
-            self._retry_after_s(response.headers),
-            sent_at_s,
-            token,
+            is_settled = not await self._token.on_refused(
+                tried.token,
+                tried.sent_at_s if refused_at_s is None else refused_at_s,
+                is_first=refused_at_s is None,
+                is_accepted=is_accepted,
+            )
+        except UnansweredError as error:
+            return self._without_token(asked, tried.sent_at_s, error), True
+        return tried, is_settled
+
+    async def _wait(self, tried: Try, failures: int) -> None:
+        if self._pause_as_asked(tried):
+            return
+        delay_s = random.uniform(0, wire.DEFAULT_RETRY_AFTER_S) if tried.is_throttled else self.retry.delay_s(failures)  # noqa: S311
+        await self.clock.sleep(delay_s)
+
+    def _pause_as_asked(self, tried: Try) -> bool:
+        """Pause all requests that share the limit, if the API asks for that; the pace holds them back."""
+        wait_s = tried.retry_after_s
+        if wait_s is None and tried.status == 429:
+            wait_s = wire.DEFAULT_RETRY_AFTER_S
+        if wait_s is None:
+            return False
+        self._check_deadline(wait_s, f"the API asks to wait {wait_s:.0f} s (Retry-After), which is beyond")
+        if tried.status == 429:
+            self.pace.on_throttled(tried.sent_at_s, wait_s)
+        else:
+            self.pace.pause(wait_s)
+        self.on_pause(self.pace.pause_s)
+        return True
+
+    def _check_deadline(self, wait_s: float, reason: str) -> None:
+        if self.clock.monotonic_s() + wait_s > self.deadline_at_s:
+            raise DeadlineError(f"{reason} the deadline")
+
+    async def _wait_out(self, asked: Asked, tried: Try, failed_at_s: list[float]) -> int:
+        """Wait until the API answers, if it answers nothing. Returns how many failures of the request count.
+
+        Raises:
+            OutageError: the outage lasts too long.
+            DeadlineError: the next probe would be after the deadline.
+        """
+        failed_at_s.append(tried.sent_at_s)
+        if self.is_known and self.outage.is_suspected(is_last=len(failed_at_s) >= self.retry.attempts):
+            self._pause_as_asked(tried)
+            async with self._probing:
+                try:
+                    while not self.outage.has_answered_since(tried.sent_at_s):
+                        await self._probe(asked)
+                finally:
+                    self.pace.go_on()
+        failed_at_s[:] = [sent_at_s for sent_at_s in failed_at_s if not self.outage.covers(sent_at_s)]
+        return len(failed_at_s)
+
+    async def _probe(self, failed: Asked) -> None:
+        """Send a probe; during an outage, at its time."""
+        now_s = self.clock.monotonic_s()
+        if self.outage.is_on:
+            if now_s >= self.outage.end_s:
+                raise await self._gone()
+            wait_s = max(self.outage.probe_in_s(now_s), self.pace.pause_s)
+            self._check_deadline(
+                wait_s, f"{self._subject} has not answered since {self._since}; the next probe is after"
+            )
+            self.on_pause(wait_s)
+            await self.clock.sleep(wait_s)
+        chosen = self._witnesses.choose(failed, self.outage.probes)
+        probe, _ = await self._settled(await self._try(chosen, is_probe=True), chosen)
+        self._pause_as_asked(probe)
+        if not probe.is_failure:
+            if self.outage.is_on:
+                log.warning("%s answers again, after %.0f s: the run goes on", self._subject, self._silent_s)
+            self.outage.on_answer(self.clock.monotonic_s(), is_probe=True)
+        elif not self.outage.has_answered_since(now_s):
+            self.outage.on_probe_failure()
+            self._last_error = self._redacted(probe.verdict.message)
+            if self.outage.probes == 1:
+                self.pace.hold()
+                log.warning(
+                    "%s has not answered since %s: one request probes, the run goes on when it is answered, and ends "
+                    "after %.0f s (run.stall_s); the last error: %s",
+                    self._subject,
+                    self._since,
+                    self.retry.stall_s,
+                    self._last_error,
+                )
+
+    @property
+    def _subject(self) -> str:
+        return (self.organization if self._is_beside else None) or self.base_url
+
+    @property
+    def _silent_s(self) -> float:
+        return self.clock.monotonic_s() - self.outage.since_s
+
+    @property
+    def _since(self) -> str:
+        return f"{(self.clock.now() - timedelta(seconds=self._silent_s)).astimezone():%H:%M:%S}"
+
+    async def _gone(self) -> OutageError:
+        """The error that ends the wait: of this organization, if the API answers others."""
+        message = (
+            f"{self._subject} has not answered for {self._silent_s:.0f} s, the longest wait (run.stall_s); the last "
+            f"error: {self._last_error}; check the network and status.webex.com"
         )
+        me = await self._try(Asked(self.url_of(_ME, {})), is_probe=True)
+        return OutageError(message) if self._is_beside and not me.is_failure else ApiGoneError(message)
 
-    def _retry_after_s(self, headers: Mapping[str, str]) -> float | None:
-        value = headers.get("Retry-After")
-        return wire.retry_after_s(value, wire.answer_time(headers, self.clock.now())) if value else None
+    async def _try(self, asked: Asked, *, is_probe: bool = False) -> Try:
+        began_s = self.clock.monotonic_s()
+        try:
+            tried = await exchange(self._session, asked, self._token, self.pace, self.clock, is_probe=is_probe)
+        except UnansweredError as error:
+            return self._without_token(asked, began_s, error)
+        self.last_answer_at_s = self.clock.monotonic_s()
+        self.count.total += 1
+        self.count.throttled += tried.is_throttled
+        if tried.is_failure:
+            self._on_failure(asked, tried.sent_at_s)
+            return tried
+        self.is_known = True
+        self.outage.on_answer(self.last_answer_at_s)
+        if not tried.is_throttled:
+            self._budget.earn()
+        if not (is_probe or tried.is_throttled or tried.status == 401):
+            self._witnesses.on_answer(asked)
+        return tried
 
-    def _answer(self, tried: _Try, attempts: int) -> Answer:
+    def _without_token(self, asked: Asked, sent_at_s: float, error: UnansweredError) -> Try:
+        """A request that waits for a token; one without that is not answered at all ends a run."""
+        if not self.is_known:
+            raise error
+        self._on_failure(asked, sent_at_s)
+        return not_answered(sent_at_s, str(error))
+
+    def _on_failure(self, asked: Asked, sent_at_s: float) -> None:
+        self.outage.on_failure(sent_at_s)
+        self._witnesses.on_failure(asked)
+
+    def _answer(self, tried: Try, attempts: int) -> Answer:
         verdict = tried.verdict
         return Answer(
             outcome=verdict.outcome,
@@ -255,14 +341,3 @@ class Client:
 
     def _redacted(self, message: str | None) -> str | None:
         return self._token.redact(message) if message else message
-
-
-async def _read(response: aiohttp.ClientResponse) -> bytes:
-    chunks: list[bytes] = []
-    size = 0
-    while chunk := await response.content.readany():
-        chunks.append(chunk)
-        size += len(chunk)
-        if size > _MAX_BODY:
-            raise aiohttp.ClientPayloadError(f"an answer of more than {_MAX_BODY} bytes")
-    return b"".join(chunks)

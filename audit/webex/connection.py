@@ -15,7 +15,8 @@ from audit.webex.client import Client
 from audit.webex.oauth import OAuthTokens
 from audit.webex.pace import Pace
 from audit.webex.retry import RetryPolicy
-from audit.webex.tokens import SharedToken, TokenSource
+from audit.webex.shared_token import SharedToken
+from audit.webex.tokens import TokenSource
 
 #: A next link may be long, and is one header.
 _MAX_HEADER = 65_536

@@ -11,6 +11,10 @@ class ScopeError(RefusedError):
     """The token is good, but may not read this (403)."""
 
 
+class NotAcceptedError(ScopeError):
+    """The API refuses the token for this (401), and accepts it for something else."""
+
+
 def needed(scope: str) -> str:
     """The sentence that tells the scope which a token lacks."""
     role = " and an administrator role" if "admin" in scope else ""
@@ -19,6 +23,14 @@ def needed(scope: str) -> str:
 
 class UnansweredError(StoppedError):
     """What a run can't do without was not answered, retries included."""
+
+
+class OutageError(StoppedError):
+    """An organization did not answer for as long as an outage is waited out."""
+
+
+class ApiGoneError(OutageError):
+    """Nothing of the API answered for as long as an outage is waited out."""
 
 
 class ForeignLinkError(StoppedError):

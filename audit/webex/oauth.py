@@ -65,6 +65,8 @@ class OAuthTokens:
         self._renew_at: datetime | None = None
         self._session: aiohttp.ClientSession | None = None
         self._lock = asyncio.Lock()
+        #: Renewals that were not answered.
+        self._failures = 0
 
     def use(self, session: aiohttp.ClientSession) -> None:
         """Send requests through this session."""
@@ -78,21 +80,30 @@ class OAuthTokens:
             TokenRefusedError: the refresh token is refused.
             UnansweredError: the API does not answer.
         """
-        async with self._lock:
-            if self._token is None or (self._renew_at and self._clock.now() >= self._renew_at):
-                self._token = await self._refresh()
-            return self._token
+        return await self._newer(None)
 
     async def renew(self, refused: Token) -> Token:
         """Another token than the refused one.
 
         Raises:
             TokenRefusedError: the refresh token is refused too.
+            UnansweredError: the API does not answer.
         """
+        return await self._newer(refused)
+
+    async def _newer(self, refused: Token | None) -> Token:
+        failures = self._failures
         async with self._lock:
-            if self._token is None or self._token == refused:
+            is_due = self._renew_at is not None and self._clock.now() >= self._renew_at
+            if self._token is None or self._token == refused or (refused is None and is_due):
+                if self._failures != failures:
+                    # All who waited meanwhile would try in vain, one after the other.
+                    raise self._unanswered()
                 self._token = await self._refresh()
             return self._token
+
+    def _unanswered(self) -> UnansweredError:
+        return UnansweredError(f"{self._url} does not answer ({_RETRY.attempts} tries): no access token could be had")
 
     async def _refresh(self) -> Token:
         form = {
@@ -112,7 +123,8 @@ class OAuthTokens:
                     f"the new refresh token into {self._refresh_token_file}"
                 )
             await self._clock.sleep(_RETRY.delay_s(failures))
-        raise UnansweredError(f"{self._url} does not answer ({_RETRY.attempts} tries): no access token could be had")
+        self._failures += 1
+        raise self._unanswered()
 
     async def _post(self, form: dict[str, str]) -> tuple[int, bytes]:
         if self._session is None:

@@ -105,10 +105,15 @@ class Pace:
         max_rate_per_s = ceiling.max_rate_per_s if ceiling else None
         # What is caught up comes on top of the rate, so that the rate must leave room for it.
         self._ceiling_per_s = math.inf if max_rate_per_s is None else max_rate_per_s * (1 - _SLACK_S)
+        #: When `hold` closed the gate, on the clock; and for how many seconds it was closed before.
+        self._held_at_s = math.inf
+        self._held_s = 0.0
         self._rate = self._make_rate(None)
         self._spacing = _Spacing()
         self._turn = asyncio.Lock()
         self._left = asyncio.Event()
+        self._open = asyncio.Event()
+        self._open.set()
         #: On the clock: when the last pause ends.
         self.resume_at_s = -math.inf
 
@@ -133,36 +138,48 @@ class Pace:
     @property
     def rate_per_s(self) -> float:
         """Requests a second, now."""
-        return self._rate.rate_per_s(self._clock.monotonic_s())
+        return self._rate_at(self._clock.monotonic_s())
 
     @property
     def pause_s(self) -> float:
         """Seconds until requests may start again; 0 where there is no pause."""
         return max(0.0, self.resume_at_s - self._clock.monotonic_s())
 
-    async def enter(self) -> float:
+    async def enter(self, *, is_probe: bool = False) -> float:
         """Wait until a request may start; returns the time on the clock, for `on_throttled`.
 
         Each call is followed by one of `leave`.
+
+        Args:
+            is_probe: pass by those who wait, also while the gate is held; only pauses and the ceiling apply.
         """
-        async with self._turn:
-            while True:
-                now_s = self._clock.monotonic_s()
-                while (pause_s := self.resume_at_s - now_s) > 0:
-                    await self._clock.sleep(pause_s)
-                    now_s = self._clock.monotonic_s()
-                now_s = await self._spacing.wait(self._clock, self._rate.rate_per_s, now_s)
-                if self._ceiling:
-                    while self.in_flight >= self._ceiling.share:
-                        self._left.clear()
-                        await self._left.wait()
-                    await self._ceiling.enter()
-                    now_s = self._clock.monotonic_s()
-                if self.resume_at_s <= now_s:
+        while True:
+            if not is_probe:
+                await self._open.wait()
+            async with nullcontext() if is_probe else self._turn:
+                if not (is_probe or self._open.is_set()):
+                    continue
+                now_s = await self._take_turn(is_probe=is_probe)
+                if self.resume_at_s <= now_s and (is_probe or self._open.is_set()):
                     self.in_flight += 1
                     return now_s
                 if self._ceiling:
                     self._ceiling.leave()
+
+    async def _take_turn(self, *, is_probe: bool) -> float:
+        now_s = self._clock.monotonic_s()
+        while (pause_s := self.resume_at_s - now_s) > 0:
+            await self._clock.sleep(pause_s)
+            now_s = self._clock.monotonic_s()
+        if not is_probe:
+            now_s = await self._spacing.wait(self._clock, self._rate_at, now_s)
+        if self._ceiling:
+            while self.in_flight >= self._ceiling.share:
+                self._left.clear()
+                await self._left.wait()
+            await self._ceiling.enter()
+            now_s = self._clock.monotonic_s()
+        return now_s
 
     def leave(self) -> None:
         """A request that had entered is over."""
@@ -173,7 +190,20 @@ class Pace:
 
     def on_success(self, now_s: float) -> None:
         """An answer came, at that time on the clock, that the limit let through."""
-        self._rate.on_success(now_s)
+        self._rate.on_success(self._rate_time_s(now_s))
+
+    def hold(self) -> None:
+        """Let nothing but probes start, until `go_on`. The rate stands still meanwhile, as nothing is measured."""
+        if self._open.is_set():
+            self._open.clear()
+            self._held_at_s = self._clock.monotonic_s()
+
+    def go_on(self) -> None:
+        """End what `hold` began: those who wait start one after the other, at the rate of before."""
+        if not self._open.is_set():
+            self._held_s += self._clock.monotonic_s() - self._held_at_s
+            self._held_at_s = math.inf
+            self._open.set()
 
     def pause(self, pause_s: float) -> None:
         """Pause all who share this pace; a shorter wait never shortens a pause that runs."""
@@ -182,11 +212,19 @@ class Pace:
     def on_throttled(self, sent_at_s: float, retry_after_s: float) -> None:
         """A request sent at that time was throttled: pause, and slow down."""
         self.pause(retry_after_s)
-        self._rate.on_throttled(self._clock.monotonic_s(), sent_at_s, retry_after_s)
+        now_s = self._rate_time_s(self._clock.monotonic_s())
+        self._rate.on_throttled(now_s, self._rate_time_s(sent_at_s), retry_after_s)
+
+    def _rate_time_s(self, now_s: float) -> float:
+        """A time on a clock that stands still while the gate is held."""
+        return min(now_s, self._held_at_s) - self._held_s
+
+    def _rate_at(self, now_s: float) -> float:
+        return self._rate.rate_per_s(self._rate_time_s(now_s))
 
     def _make_rate(self, remembered_per_s: float | None) -> AdaptiveRate:
         return AdaptiveRate(
-            self._clock.monotonic_s(),
+            self._rate_time_s(self._clock.monotonic_s()),
             ceiling_per_s=self._ceiling_per_s,
             start_per_s=self._start_per_s,
             remembered_per_s=remembered_per_s,

@@ -14,6 +14,7 @@ class RetryPolicy(msgspec.Struct, frozen=True):
         throttled_attempts: tries of one request that end in 429 or 423. More of them, since the
             API says when to come back and a crowd of requests shares its limit.
         budget: retries of all requests together that successes have not paid for.
+        stall_s: seconds that an outage is waited out (`audit.webex.outage`).
         base_s: the longest wait before the second try; it doubles with each further one.
         cap_s: the longest wait of all.
     """
@@ -21,6 +22,7 @@ class RetryPolicy(msgspec.Struct, frozen=True):
     attempts: int
     throttled_attempts: int
     budget: int
+    stall_s: float = 600.0
     base_s: float = 0.5
     cap_s: float = 30.0
 
@@ -32,8 +34,8 @@ class RetryPolicy(msgspec.Struct, frozen=True):
 class RetryBudget:
     """Retries that are left: each spends one, each success earns one back (AWS SDK retry quota).
 
-    A storm of retries against an API that is down ends, and with it the run; an API that answers
-    half of the time is served to the end. Throttles do not spend: they have a pace of their own.
+    An API that answers half of the time is served to the end; one that fails far more often than it answers ends
+    the run. Throttles and outages do not spend: the API says how long a throttle lasts, and an outage is waited out.
     """
 
     def __init__(self, size: int) -> None:

@@ -166,52 +166,6 @@ class CommandTokens:
         return checked_token(output.decode("utf-8", "replace").strip(), title)
 
 
-class SharedToken:
-    """The access token of all clients of a run, renewed once for all requests that it was refused for.
-
-    Args:
-        tokens: where it comes from.
-    """
-
-    def __init__(self, tokens: TokenSource) -> None:
-        self._tokens = tokens
-        self._renewal = asyncio.Lock()
-        self._token: Token | None = None
-        #: Came from a renewal, and was not answered yet.
-        self._unproven: Token | None = None
-
-    async def get(self) -> Token:
-        """The token to send now.
-
-        Raises:
-            UsageError: there is none.
-        """
-        self._token = await self._tokens.get()
-        return self._token
-
-    def on_answer(self, token: Token, status: int) -> None:
-        """Take note that a token was answered otherwise than with 401."""
-        if status != 401 and token == self._unproven:
-            self._unproven = None
-
-    async def renew(self, refused: Token) -> None:
-        """Renew a refused token, if that has not been done.
-
-        Raises:
-            TokenRefusedError: there is no other, or the new one is refused as well.
-        """
-        async with self._renewal:
-            if await self.get() != refused:
-                return
-            if refused == self._unproven:
-                raise refusal("the one that came instead is refused as well")
-            self._token = self._unproven = await self._tokens.renew(refused)
-
-    def redact(self, message: str) -> str:
-        """The text without the token."""
-        return self._token.redact(message) if self._token else message
-
-
 def refusal(remedy: str) -> TokenRefusedError:
     """The error that a refused token ends a run with."""
     return TokenRefusedError(

@@ -24,7 +24,9 @@ MIN_RETRY_AFTER_S = 1.0
 #: More than a week is no wait but a defect, and is treated as nonsense.
 MAX_RETRY_AFTER_S = 7 * 86_400.0
 
-_RETRYABLE = frozenset({423, 429, 500, 502, 503, 504})
+_RETRYABLE = frozenset({423, 429})
+#: Errors of a server that last; all other 5xx may pass, also those that no standard knows, such as a gateway's 520.
+_LASTING = frozenset({501, 505})
 _NOT_A_CALLING_USER = 4008
 _NOT_A_PROFESSIONAL_PLACE = 25409
 _MAX_MESSAGE = 500
@@ -73,7 +75,7 @@ def judge(status: int, headers: Mapping[str, str], body: bytes, *, has_pins: boo
     message = without_numbers(error.message) if error.message and has_pins else error.message
     return Verdict(
         _outcome_of(status, error.codes),
-        status in _RETRYABLE,
+        status in _RETRYABLE or (status // 100 == 5 and status not in _LASTING),
         message or f"HTTP {status} without a message",
         tracking_id or _checked_id(error.tracking_id, has_pins=has_pins),
     )

@@ -289,7 +289,7 @@ def test_one_failing_organization_leaves_the_others_complete(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setenv("WEBEX_AUDIT_RETRY_ATTEMPTS", "1")
+    monkeypatch.setenv("WEBEX_AUDIT_RUN_STALL_S", "2")
     dead = partner(faults_of={ONE.org_id: parse("500=1!")}, refused_organizations=frozenset({TWO.org_id}))
     result = run_on(cluster, api(dead))
     assert result.code == 3, result.err

@@ -90,11 +90,14 @@ def test_two_hundred_commits_with_a_fault_after_the_manifest_stand(
 
     def failing(call: Callable[..., Any]) -> Callable[..., Any]:
         def fails(*arguments: Any, **options: Any) -> Any:
-            # Of the commit that is under way, the manifest stands.
-            if len(list(output.glob(f"*/{MANIFEST}"))) > committed[0] and left[0]:
-                left[0] -= 1
+            # Of the commit that is under way, the manifest stands. To look asks the same calls.
+            before, left[0] = left[0], 0
+            if before and len(list(output.glob(f"*/{MANIFEST}"))) > committed[0]:
+                left[0] = before - 1
                 if not left[0]:
                     raise OSError(errno.EIO, os.strerror(errno.EIO))
+            else:
+                left[0] = before
             return call(*arguments, **options)
 
         return fails

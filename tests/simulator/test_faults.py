@@ -41,11 +41,24 @@ def test_a_plan_names_the_requests_that_fail() -> None:
     assert [faults.next("/") for _ in range(4)] == [None, "500", "reset", None]
 
 
+def test_an_outage_fails_every_request_for_its_time() -> None:
+    faults = parse("503-bare@3+10")
+    now_s = 100.0
+    faults.now_s = lambda: now_s
+    assert [faults.next("/") for _ in range(4)] == [None, None, "503-bare", "503-bare"]
+    now_s = 109.9
+    assert faults.next("/") == "503-bare"
+    now_s = 110.0
+    assert faults.next("/") is None
+
+
 def test_nothing_is_the_default() -> None:
     assert parse("") == Faults()
 
 
-@pytest.mark.parametrize("text", ["501=0.1", "500=2", "500=x", "500@x", "quirk", "all=-1"])
+@pytest.mark.parametrize(
+    "text", ["501=0.1", "500=2", "500=x", "500@x", "quirk", "all=-1", "500@1+0", "500@1+x", "x@1+1"]
+)
 def test_a_specification_that_means_nothing_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r".+"):
         parse(text)

@@ -6,14 +6,14 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
-from conftest import VirtualClock, run_virtually
+from conftest import VirtualClock, Where, run_virtually
 
 from audit.errors import StoppedError, UsageError
 from audit.outcome import Outcome
 from audit.simulator.app import ADMIN_TOKEN, Simulation, serve
 from audit.simulator.faults import PASSING, parse
 from audit.simulator.organization import Organization
-from audit.webex import client as client_module
+from audit.webex import exchange as exchange_module
 from audit.webex.client import Answer, Client
 from audit.webex.connection import connect
 from audit.webex.errors import ForeignLinkError, ScopeError, TokenRefusedError, UnansweredError
@@ -223,7 +223,7 @@ def test_every_retry_after_pauses_all(kind: str, clock: VirtualClock) -> None:
 
 
 def test_an_answer_of_any_length_fills_no_memory(clock: VirtualClock, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client_module, "_MAX_BODY", 100)
+    monkeypatch.setattr(exchange_module, "_MAX_BODY", 100)
     answer, _ = use(Simulation(), clock, get_me)
     assert (answer.outcome, "more than 100 bytes" in (answer.message or "")) == (Outcome.TIMEOUT, True)
 
@@ -234,9 +234,7 @@ def test_a_page_without_its_list_is_asked_again_and_never_taken_for_an_empty_one
 ) -> None:
     simulation = Simulation(Organization(20), parse(f"{kind}@2"), max_page=10)
     assert len(use(simulation, clock, listing({"max": "10"}))) == 20
-    simulation = Simulation(
-        Organization(20), parse(",".join(f"{kind}@{number}" for number in range(2, 60))), max_page=10
-    )
+    simulation = Simulation(Organization(20), Where(kind, "start=10"), max_page=10)
     with pytest.raises(UnansweredError, match=r"has no list 'items'|not a JSON object"):
         use(simulation, clock, listing({"max": "10"}))
 
@@ -301,9 +299,8 @@ def test_a_lost_org_id_is_added_again(clock: VirtualClock) -> None:
     [("403", ScopeError), ("500", UnansweredError), ("reset", UnansweredError), ("html", UnansweredError)],
 )
 def test_a_listing_that_breaks_off_stops_the_run(kind: str, error: type[StoppedError], clock: VirtualClock) -> None:
-    plan = ",".join(f"{kind}@{number}" for number in range(2, 9))
     with pytest.raises(error, match=r"workspaces|does not answer"):
-        use(Simulation(Organization(20), parse(plan), max_page=10), clock, listing({"max": "10"}))
+        use(Simulation(Organization(20), Where(kind, "start=10"), max_page=10), clock, listing({"max": "10"}))
 
 
 def test_a_server_that_is_not_there_is_named(clock: VirtualClock) -> None:

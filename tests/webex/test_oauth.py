@@ -100,6 +100,32 @@ def test_a_refused_token_is_renewed_once_for_all_who_were_refused(secrets: tuple
     assert len(simulation.log) == 2
 
 
+def test_a_renewal_that_is_not_answered_is_tried_once_for_all_who_wait(secrets: tuple[Path, Path]) -> None:
+    asked: list[str] = []
+
+    async def answer(request: web.Request) -> web.Response:
+        asked.append(request.path)
+        return web.Response(status=503)
+
+    async def main() -> list[Any]:
+        app = web.Application()
+        app.router.add_post("/v1/access_token", answer)
+        runner = web.AppRunner(app, shutdown_timeout=0.1)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+
+        async def work(tokens: OAuthTokens) -> list[Any]:
+            return list(await asyncio.gather(*(tokens.get() for _ in range(20)), return_exceptions=True))
+
+        try:
+            return list(await use(f"http://127.0.0.1:{runner.addresses[0][1]}/v1", secrets, VirtualClock(), work))
+        finally:
+            await runner.cleanup()
+
+    assert {type(error) for error in run_virtually(main())} == {UnansweredError}
+    assert len(asked) == 5
+
+
 def test_a_new_refresh_token_is_stored_back_private(secrets: tuple[Path, Path]) -> None:
     grant = '{"access_token": "a", "expires_in": 1209599, "refresh_token": "n3w", "token_type": "Bearer"}'
     assert with_answer(secrets, (200, grant)) == Token("a")

@@ -54,6 +54,9 @@ E3 = b'{"errorCode": 25409, "message": "Invalid Professional Place", "errors": [
         (502, b"<html>", Outcome.SERVER_ERROR, True),
         (503, b"", Outcome.SERVER_ERROR, True),
         (504, b"", Outcome.SERVER_ERROR, True),
+        (505, b"", Outcome.SERVER_ERROR, False),
+        (520, b"<html>", Outcome.SERVER_ERROR, True),
+        (530, b"", Outcome.SERVER_ERROR, True),
     ],
 )
 def test_a_status_and_body_have_one_meaning(status: int, body: bytes, outcome: Outcome, is_retryable: bool) -> None:  # noqa: FBT001

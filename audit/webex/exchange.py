@@ -1,0 +1,127 @@
+"""One request and its answer: over a pace, with the token of the moment, and nothing that a server may have echoed."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import aiohttp
+import msgspec
+from yarl import URL
+
+from audit.clock import Clock
+from audit.outcome import Outcome
+from audit.webex import wire
+from audit.webex.pace import Pace
+from audit.webex.shared_token import SharedToken
+from audit.webex.tokens import Token
+
+#: Bytes of one answer, decompressed; the largest known are pages of 1,000 workspaces, about a megabyte.
+_MAX_BODY = 64 * 1024 * 1024
+
+
+class Asked(NamedTuple):
+    """What is asked for.
+
+    Attributes:
+        url: the whole URL, percent-encoded.
+        has_pins: the answer may hold a PIN: what is said of a failure is kept without its numbers.
+    """
+
+    url: str
+    has_pins: bool = False
+
+
+class Try(msgspec.Struct, frozen=True):
+    """One request and what became of it, before it is known whether another follows.
+
+    Attributes:
+        verdict: what it means.
+        status: the HTTP status; None without an answer.
+        is_empty: the answer had no body at all.
+        link: its `Link` header.
+        retry_after_s: the wait that it asks for.
+        sent_at_s: when it was sent, on the clock.
+        token: the token that was sent; None if nothing was sent, or not answered.
+    """
+
+    verdict: wire.Verdict
+    status: int | None = None
+    is_empty: bool = False
+    link: str | None = None
+    retry_after_s: float | None = None
+    sent_at_s: float = 0.0
+    token: Token | None = None
+
+    @property
+    def is_throttled(self) -> bool:
+        """Whether the API asked to come back later (429, 423)."""
+        return self.verdict.outcome is Outcome.THROTTLED
+
+    @property
+    def is_failure(self) -> bool:
+        """Whether it was not answered, or with what may be no answer of the API: a 5xx, or no JSON."""
+        return self.verdict.is_retryable and not self.is_throttled
+
+
+async def exchange(
+    session: aiohttp.ClientSession, asked: Asked, token: SharedToken, pace: Pace, clock: Clock, *, is_probe: bool
+) -> Try:
+    """Send one request when the pace allows it.
+
+    Args:
+        session: sends it.
+        asked: what to ask for.
+        token: goes with it.
+        pace: the gate.
+        clock: the time.
+        is_probe: pass the gate while it is held (`Pace.hold`).
+
+    Raises:
+        AuditError: there is no token to send (`SharedToken.get`).
+    """
+    sent_at_s = await pace.enter(is_probe=is_probe)
+    try:
+        # Not before the wait, which may outlive a token.
+        sent = await token.get()
+        headers = {"Authorization": sent.authorization()}
+        async with session.get(URL(asked.url, encoded=True), headers=headers, allow_redirects=False) as response:
+            body = sent.redact_bytes(await _read(response))
+    except TimeoutError:
+        return not_answered(sent_at_s, "no answer in time")
+    except (aiohttp.ClientError, OSError) as error:
+        message = f"connection failed: {error or type(error).__name__}"
+        return not_answered(sent_at_s, wire.without_numbers(message) if asked.has_pins else message)
+    finally:
+        pace.leave()
+    if response.status < 500 and response.status != 429:
+        pace.on_success(clock.monotonic_s())
+        token.on_answer(sent, response.status, sent_at_s)
+    return Try(
+        wire.judge(response.status, response.headers, body, has_pins=asked.has_pins),
+        response.status,
+        not body,
+        ", ".join(response.headers.getall("Link", [])) or None,
+        _retry_after_s(response.headers, clock),
+        sent_at_s,
+        sent,
+    )
+
+
+def not_answered(sent_at_s: float, message: str) -> Try:
+    """A request, sent at that time on the clock, that was not answered, or could not be sent."""
+    return Try(wire.Verdict(Outcome.TIMEOUT, is_retryable=True, message=message), sent_at_s=sent_at_s)
+
+
+def _retry_after_s(headers: Mapping[str, str], clock: Clock) -> float | None:
+    value = headers.get("Retry-After")
+    return wire.retry_after_s(value, wire.answer_time(headers, clock.now())) if value else None
+
+
+async def _read(response: aiohttp.ClientResponse) -> bytes:
+    chunks: list[bytes] = []
+    size = 0
+    while chunk := await response.content.readany():
+        chunks.append(chunk)
+        size += len(chunk)
+        if size > _MAX_BODY:
+            raise aiohttp.ClientPayloadError(f"an answer of more than {_MAX_BODY} bytes")
+    return b"".join(chunks)

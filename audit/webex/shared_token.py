@@ -1,0 +1,101 @@
+"""The access token of all requests of a run, and what a refusal (401) of it means.
+
+A token that is refused is renewed, once. If the API goes on to refuse it for one thing and accepts it for
+others, the refusal belongs to that thing: an organization, or an entity. Only a token that is refused for
+`GET /people/me` too ends a run.
+"""
+
+import asyncio
+import math
+from collections.abc import Awaitable, Callable
+
+from audit.webex.errors import TokenRefusedError
+from audit.webex.tokens import Token, TokenSource, refusal
+
+
+class SharedToken:
+    """The access token of all clients of a run. A refused token is renewed once for all requests.
+
+    Args:
+        tokens: the source of the token.
+    """
+
+    def __init__(self, tokens: TokenSource) -> None:
+        self._tokens = tokens
+        self._settling = asyncio.Lock()
+        self._token: Token | None = None
+        #: Came from a renewal; and that has not been accepted yet.
+        self._renewed: Token | None = None
+        self._unproven: Token | None = None
+        #: Is known to be refused for one thing and accepted for others, so that a renewal changes nothing.
+        self._good: Token | None = None
+        #: On the clock: when the latest request was sent that the token was accepted for.
+        self._accepted_at_s = -math.inf
+
+    async def get(self) -> Token:
+        """The token to send now.
+
+        Raises:
+            UsageError: there is no token.
+            TokenRefusedError: a token is due for renewal, and the renewal is refused.
+            UnansweredError: the same, and nobody answers.
+        """
+        token = await self._tokens.get()
+        if token != self._token:
+            self._token, self._accepted_at_s = token, -math.inf
+        return token
+
+    def on_answer(self, token: Token, status: int, sent_at_s: float) -> None:
+        """Note how a request with a token, sent at that time on the clock, was answered."""
+        if token == self._token and status != 401:
+            self._unproven = None
+            if status == 200:
+                self._accepted_at_s = max(self._accepted_at_s, sent_at_s)
+
+    async def on_refused(
+        self, refused: Token, since_s: float, *, is_first: bool, is_accepted: Callable[[], Awaitable[bool]]
+    ) -> bool:
+        """Find out what a refusal means; renew the token if that may help.
+
+        Args:
+            refused: the token.
+            since_s: when the first request for the same was sent that was refused, on the clock.
+            is_first: the same request was not refused before.
+            is_accepted: asks whether the API accepts the token elsewhere.
+
+        Returns:
+            Whether to ask again; False if the refusal belongs to what was asked for.
+
+        Raises:
+            TokenRefusedError: the token is refused everywhere, and no other is accepted.
+            UnansweredError: a renewal is not answered.
+        """
+        async with self._settling:
+            if await self.get() != refused:
+                return True
+            refusal_of_renewal: TokenRefusedError | None = None
+            if is_first and refused not in (self._renewed, self._good):
+                try:
+                    return await self._renew(refused)
+                except TokenRefusedError as error:
+                    refusal_of_renewal = error
+            if self._accepted_at_s >= since_s or await is_accepted() or self._accepted_at_s >= since_s:
+                self._good = refused
+                return is_first
+            if refusal_of_renewal:
+                raise refusal_of_renewal
+            if refused == self._unproven:
+                raise refusal("the one that came instead is refused as well")
+            return await self._renew(refused)
+
+    async def _renew(self, refused: Token) -> bool:
+        renewed = await self._tokens.renew(refused)
+        if renewed == refused:
+            raise refusal("the renewal gives the same one again")
+        self._token = self._renewed = self._unproven = renewed
+        self._accepted_at_s = -math.inf
+        return True
+
+    def redact(self, message: str) -> str:
+        """The text without the token."""
+        return self._token.redact(message) if self._token else message

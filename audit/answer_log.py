@@ -4,6 +4,7 @@ Only complete answers are kept: what failed is asked again by the run that resum
 the SHA-256 of the rest, and a list of positions in the batch, each with its readings (MessagePack).
 """
 
+import asyncio
 import hashlib
 import logging
 from collections.abc import Callable, Iterable
@@ -49,12 +50,14 @@ class AnswerLog:
     def __init__(self, write: WriteAnswers) -> None:
         self._write = write
         self._waiting: Taken = {}
+        self._is_waiting = asyncio.Event()
 
     def add(self, index: int, position: int, entity: Entity, readings: list[Reading]) -> None:
         """Take note of the readings of an entity, if they are complete answers, by its batch and its position there."""
         is_asked = any(reading.answer.attempts for reading in readings)
         if is_asked and all(reading.answer.outcome.is_complete for reading in readings):
             self._waiting.setdefault(index, []).append(_Answered(position, entity.entity_id, readings))
+            self._is_waiting.set()
 
     def forget(self, index: int) -> None:
         """A batch is complete: its part has all of its answers."""
@@ -63,7 +66,12 @@ class AnswerLog:
     def take(self) -> Taken:
         """What was added since the last call, to be given to `keep`."""
         taken, self._waiting = self._waiting, {}
+        self._is_waiting.clear()
         return taken
+
+    async def wait(self) -> None:
+        """Wait until there is something to take."""
+        await self._is_waiting.wait()
 
     def keep(self, taken: Taken) -> None:
         """Write what was taken; in a thread, as it takes its time.

@@ -201,9 +201,9 @@ async def _beside(*works: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
 
 async def _keep_answers(kept: AnswerLog, executor: Executor, clock: Clock) -> None:
     while True:
+        await kept.wait()
         await clock.sleep(KEEP_EVERY_S)
-        if taken := kept.take():
-            await asyncio.get_running_loop().run_in_executor(executor, kept.keep, taken)
+        await asyncio.get_running_loop().run_in_executor(executor, kept.keep, kept.take())
 
 
 def _keep_last(kept: AnswerLog) -> None:

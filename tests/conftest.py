@@ -108,12 +108,18 @@ def _no_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> Callable[..., Settings]:
+def stall_s() -> float:
+    """The longest outage. Virtual time costs real time, too: one that no test asks about ends after a minute."""
+    return 60.0
+
+
+@pytest.fixture
+def settings(tmp_path: Path, stall_s: float) -> Callable[..., Settings]:
     """Settings as from flags and the environment, fast enough for a test; `base_url` is filled in by who serves."""
 
     def make(base_url: str, **flags: object) -> Settings:
         given: dict[str, Any] = {"webex.base_url": base_url, "output.path": str(tmp_path / "out")}
-        given |= {name.replace("__", "."): value for name, value in flags.items()}
+        given |= {"run.stall_s": stall_s} | {name.replace("__", "."): value for name, value in flags.items()}
         environment = {
             f"WEBEX_AUDIT_{key.replace('.', '_').upper()}": str(given.pop(key))
             for key in list(given)

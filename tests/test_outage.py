@@ -34,6 +34,12 @@ ALL: dict[str, Any] = {"scope__all_orgs": True}
 BEGIN, END = "has not answered since", "answers again, after"
 
 
+@pytest.fixture
+def stall_s() -> float:
+    """The default of `run.stall_s`."""
+    return 600.0
+
+
 def content(snapshot: Snapshot) -> dict[str, Any]:
     """The tables, and those columns of coverage that do not depend on the time."""
     coverage = ds.dataset(snapshot.path / "coverage", partitioning="hive").to_table()

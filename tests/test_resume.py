@@ -80,18 +80,18 @@ def _exit_code(*arguments: Any, is_resuming: bool = False) -> int:
 
 @pytest.fixture(scope="module")
 def boundaries() -> range:
-    """Each write of a whole run: lock, journal, inventory, 3 batches of 3 tables, 3 tables of 2 files, manifest."""
-    return range(1, 45)
+    """Each third write of a whole run; `make check-faults` has every call."""
+    return range(1, 70, 3)
 
 
-@pytest.mark.parametrize("part", range(4))
+@pytest.mark.parametrize("part", range(2))
 def test_a_run_killed_at_any_write_is_resumed_to_the_same_tables(
     part: int, boundaries: range, api: Api, audit: Audit, tmp_path: Path
 ) -> None:
     whole = content(audit(Simulation(Organization(WORKSPACES)), output__path=str(tmp_path / "whole")))
     url = api(Simulation(Organization(WORKSPACES)))
     killed = 0
-    for die_at in boundaries[part::4]:
+    for die_at in boundaries[part::2]:
         folder = tmp_path / str(die_at)
         folder.mkdir()
         code = _exit_code(url, str(folder), die_at)
@@ -236,7 +236,7 @@ def test_a_lock_of_a_dead_process_is_none(audit: Audit, tmp_path: Path) -> None:
 
 def test_an_api_that_fails_too_often_ends_the_run_in_bounded_time(audit: Audit, clock: VirtualClock) -> None:
     dying = Simulation(Organization(3000), parse(",".join(f"500@{number}" for number in range(30, 3000))))
-    with pytest.raises(StoppedError, match=r"has not answered for 600 s") as caught:
+    with pytest.raises(StoppedError, match=r"has not answered for 60 s") as caught:
         audit(dying, retry__budget=40)
     assert caught.value.is_resumable
     assert len(dying.log) < 200
@@ -246,7 +246,7 @@ def test_a_hang_is_noticed(audit: Audit, monkeypatch: pytest.MonkeyPatch) -> Non
     hanging = threading.Event()
     monkeypatch.setattr(crawl_module, "_finish", lambda *_: hanging.wait(3))
     with pytest.raises(StoppedError, match=r"nothing was answered for \d+ s"):
-        audit(Simulation(Organization(5)), run__stall_s=5.0)
+        audit(Simulation(Organization(5)), run__stall_s=2.0)
 
 
 def test_the_settled_rate_is_remembered(audit: Audit, tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """What a run leaves in a folder of its output where it was cut off, or where a writer was late."""
 
+from fnmatch import fnmatchcase
+
 from audit.snapshot.journal import JOURNAL
 
 #: What of a draft is read by a run that resumes it.
@@ -8,7 +10,7 @@ PARTS = "parts"
 
 def is_unwritten(name: str) -> bool:
     """Whether a file is what a write that was cut off has left (`audit.files.atomic_file`)."""
-    return name.startswith(".") and name.endswith(".tmp")
+    return fnmatchcase(name, ".?*.tmp")
 
 
 def is_leftover(relative_path: str) -> bool:

@@ -278,8 +278,8 @@ def test_all_that_a_commit_leaves_where_it_is_cut_off_at_the_manifest_is_known(
     audit: Callable[..., Snapshot], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr("audit.snapshot.draft.Draft.remove_parts", lambda _: None)
+        patch.setattr("audit.snapshot.draft.Draft.end_commit", lambda *_: None)
         snapshot = audit(Simulation(Organization(2)))
-    assert (snapshot.path / "parts").is_dir()  # type: ignore[union-attr]
+    assert (snapshot.path / "run.json").is_file()  # type: ignore[union-attr]
     found = verify(tmp_path / "out", snapshot.path.name)
-    assert (found.faults, "are left over from the commit" in notes(found)[0]) == ([], True)
+    assert (found.faults, "left over from the commit" in notes(found)[0]) == ([], True)

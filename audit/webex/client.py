@@ -297,11 +297,12 @@ class Client:
     async def _try(self, asked: Asked, *, is_probe: bool = False) -> Try:
         began_s = self.clock.monotonic_s()
         try:
-            tried = await exchange(self._session, asked, self._token, self.pace, self.clock, is_probe=is_probe)
+            tried = await exchange(
+                self._session, asked, self._token, self.pace, self.clock, self.count, is_probe=is_probe
+            )
         except UnansweredError as error:
             return self._without_token(asked, began_s, error)
         self.last_answer_at_s = self.clock.monotonic_s()
-        self.count.total += 1
         self.count.throttled += tried.is_throttled
         if tried.is_failure:
             self._on_failure(asked, tried.sent_at_s)

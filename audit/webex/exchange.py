@@ -10,6 +10,7 @@ from yarl import URL
 from audit.clock import Clock
 from audit.outcome import Outcome
 from audit.webex import wire
+from audit.webex.answer import RequestCount
 from audit.webex.pace import Pace
 from audit.webex.shared_token import SharedToken
 from audit.webex.tokens import Token
@@ -63,7 +64,14 @@ class Try(msgspec.Struct, frozen=True):
 
 
 async def exchange(
-    session: aiohttp.ClientSession, asked: Asked, token: SharedToken, pace: Pace, clock: Clock, *, is_probe: bool
+    session: aiohttp.ClientSession,
+    asked: Asked,
+    token: SharedToken,
+    pace: Pace,
+    clock: Clock,
+    count: RequestCount,
+    *,
+    is_probe: bool,
 ) -> Try:
     """Send one request when the pace allows it.
 
@@ -73,6 +81,7 @@ async def exchange(
         token: goes with it.
         pace: the gate.
         clock: the time.
+        count: counts the request when it is sent: a run that is stopped may not see the answer.
         is_probe: pass the gate while it is held (`Pace.hold`).
 
     Raises:
@@ -83,6 +92,7 @@ async def exchange(
         # Not before the wait, which may outlive a token.
         sent = await token.get()
         headers = {"Authorization": sent.authorization()}
+        count.total += 1
         async with session.get(URL(asked.url, encoded=True), headers=headers, allow_redirects=False) as response:
             body = sent.redact_bytes(await _read(response))
     except TimeoutError:

@@ -227,6 +227,37 @@ def test_a_worker_that_dies_loses_nothing_and_doubles_nothing(
     assert taken(tmp_path).manifest.requests.total <= len(simulation.log)
 
 
+def test_a_worker_that_was_only_believed_dead_writes_into_no_snapshot(
+    cluster: Processes, run_on: Command, api: Api, webex_audit: Command, whole: dict[str, Any], tmp_path: Path
+) -> None:
+    held = Held(70)
+    end = in_background(lambda: run_on(cluster, api(partner(faults_of={ONE.org_id: held}, slow_s=1000))))
+    wait_until(lambda: len(parts_of(tmp_path, ONE)) >= 2)
+    with distributed.Client(cluster.address, set_as_default=False) as client:
+        name = worker_at(client, ONE)
+        paused = cluster.workers.pop(name)
+        paused.send_signal(signal.SIGSTOP)
+
+        async def believe_dead(dask_scheduler: Any) -> None:
+            (address,) = [each.address for each in dask_scheduler.workers.values() if each.name == name]
+            await dask_scheduler.remove_worker(address, stimulus_id="no-heartbeat", close=False)
+
+        client.run_on_scheduler(believe_dead)
+        held.let_go()
+        result = end()
+    assert result.code == 0, result.err
+    snapshot = taken(tmp_path)
+    before = {path: path.read_bytes() for path in snapshot.path.rglob("*") if path.is_file()}
+    paused.send_signal(signal.SIGCONT)
+    # It goes on with its organization, finds that nobody waits, and ends.
+    paused.terminate()
+    paused.wait(30)
+    assert {path: path.read_bytes() for path in snapshot.path.rglob("*") if path.is_file()} == before
+    assert content(snapshot) == whole
+    assert webex_audit("verify", "latest").code == 0
+    assert visible(tmp_path / "snapshots") == [snapshot.path.name]
+
+
 def test_an_organization_whose_workers_die_leaves_the_others_complete(
     cluster: Processes, run_on: Command, api: Api, webex_audit: Command, tmp_path: Path, whole: dict[str, Any]
 ) -> None:

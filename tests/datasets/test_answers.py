@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audit.datasets.answers import read_answers
+from audit.datasets.audio_options import AUDIO_OPTIONS
 
 SCHEMA = pa.schema(
     [
@@ -121,3 +122,27 @@ def test_both_ways_to_read_give_the_same_rows(bodies: list[Any]) -> None:
     fast = read(*bodies)
     slow = read(*bodies, {"word": 5})
     assert rows(fast) == rows(slow)[:-1]
+
+
+def test_of_an_answer_with_a_pin_only_what_a_table_has_is_kept() -> None:
+    body = {
+        "audioPin": "2468",
+        "defaultAudioType": {"audioPin": "2468"},
+        "enabledTollFree": True,
+        "settings": {"audioPin": "2468"},
+        "absent": None,
+        "officeNumber": {"number": "5551234", "pins": ["2468"], "countryCode": ["2468"], "enabledCallMe": False},
+        "mobileNumber": "5551235",
+    }
+    assert AUDIO_OPTIONS.censor
+    kept = AUDIO_OPTIONS.censor(json.dumps(body).encode())
+    assert b"2468" not in kept
+    assert json.loads(kept) == {
+        "audioPinStatus": "ok",
+        "defaultAudioType": {},
+        "enabledTollFree": True,
+        "settings": True,
+        "absent": None,
+        "officeNumber": {"number": "5551234", "pins": True, "countryCode": [], "enabledCallMe": False},
+        "mobileNumber": "5551235",
+    }

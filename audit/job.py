@@ -46,6 +46,7 @@ async def run(
     clock: Clock,
     seal: Seal | None = None,
     seal_removed: SealRemoved | None = None,
+    on_committed: Callable[[], None] = lambda: None,
 ) -> Snapshot:
     """Crawl a scope, and commit it.
 
@@ -58,6 +59,7 @@ async def run(
         clock: the time.
         seal: signs the snapshot, if it is to be signed.
         seal_removed: signs the record of what is removed from the output, likewise.
+        on_committed: called when the snapshot stands.
 
     Returns:
         The committed snapshot, complete or partial.
@@ -73,12 +75,17 @@ async def run(
     check_engine(settings)
     output = settings.output.folder
     committed: list[Snapshot] = []
+
+    def keep(snapshot: Snapshot) -> None:
+        committed.append(snapshot)
+        on_committed()
+
     try:
         make_dir(output)
         with lock(output) as held:
             await in_thread(tidy, output, held, seal_removed)
             draft = await in_thread(_draft, settings, scope, clock.now(), held, is_resuming=is_resuming)
-            await _run_alone(settings, tokens, scope, progress, clock, draft, seal, committed.append)
+            await _run_alone(settings, tokens, scope, progress, clock, draft, seal, keep)
     except BaseException as error:
         if not committed and isinstance(error, OSError):
             raise unwritable(output, error) from None
@@ -123,7 +130,7 @@ async def _run_alone(
                 ]
                 async with _engine(settings, scope, client, tokens, draft, len(runs), progress, clock) as engine:
                     await audit_all(runs, engine, clock)
-            on_committed(await _commit(settings, client, draft, scope, runs, progress, clock, seal))
+            await _commit(settings, client, draft, scope, runs, progress, clock, seal, on_committed)
     except BaseException as error:
         stopped = _stopped(draft, error)
         is_resumable = await in_thread(_leave, draft)
@@ -200,7 +207,8 @@ async def _commit(
     progress: Progress,
     clock: Clock,
     seal: Seal | None,
-) -> Snapshot:
+    on_committed: Callable[[Snapshot], None],
+) -> None:
     progress.on_commit()
     facts = RunFacts(
         finished_at=clock.now(),
@@ -210,15 +218,24 @@ async def _commit(
     )
     tables = {dataset.name: dataset.tables for dataset in scope.datasets}
 
-    def give_up_and_commit() -> Snapshot:
+    def give_up_and_commit() -> None:
         for each in runs:
             each.give_up()
         orgs = [each.parts() for each in runs]
         given = settings.output
-        return commit(draft, facts, orgs, tables, given.formats, csv_per_org=given.csv_per_org, seal=seal)
+        commit(
+            draft,
+            facts,
+            orgs,
+            tables,
+            given.formats,
+            csv_per_org=given.csv_per_org,
+            seal=seal,
+            on_committed=on_committed,
+        )
 
     # A signal that comes meanwhile is too late, as the crawl is already paid for.
-    return await to_the_end(give_up_and_commit)
+    await to_the_end(give_up_and_commit)
 
 
 def _total(requests: dict[str, Requests]) -> Requests:

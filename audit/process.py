@@ -69,8 +69,12 @@ def _report(error: BaseException) -> int:
     return AuditError.exit_code
 
 
-def run_until_signal(work: Coroutine[Any, Any, _Result]) -> _Result:
+def run_until_signal(work: Coroutine[Any, Any, _Result], is_done: Callable[[], bool] = lambda: False) -> _Result:
     """Run a coroutine; SIGINT, SIGTERM and SIGHUP end it in order, and a second one at once.
+
+    Args:
+        work: the coroutine.
+        is_done: whether all that counts is done, so that a signal changes nothing any more.
 
     Raises:
         StoppedError: a signal came before the end.
@@ -82,7 +86,7 @@ def run_until_signal(work: Coroutine[Any, Any, _Result]) -> _Result:
         loop = asyncio.get_running_loop()
         for number in _SIGNALS:
             with suppress(NotImplementedError, RuntimeError, ValueError):
-                loop.add_signal_handler(number, _cancel(task, number, received))
+                loop.add_signal_handler(number, _cancel(task, number, received, is_done))
         return await work
 
     try:
@@ -98,9 +102,15 @@ def serve_until_signal(server: Coroutine[Any, Any, None]) -> None:
 
 
 def _cancel(
-    task: asyncio.Task[Any] | None, number: signal.Signals, received: list[signal.Signals]
+    task: asyncio.Task[Any] | None,
+    number: signal.Signals,
+    received: list[signal.Signals],
+    is_done: Callable[[], bool],
 ) -> Callable[[], None]:
     def cancel() -> None:
+        if is_done():
+            log.warning("%s comes too late: the snapshot stands, what it no longer needs is being removed", number.name)
+            return
         if received:
             log.error("stopped at once by %s; what was written so far can be resumed (--resume)", number.name)
             logging.shutdown()

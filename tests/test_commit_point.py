@@ -145,6 +145,29 @@ def test_a_store_that_removes_nothing_fails_no_run(
     assert not any(key.endswith("run.json") for key in s3.keys(folder))
 
 
+def test_signals_that_come_after_the_commit_change_nothing(api: Api, s3: S3, proxy: Proxy, folder: str) -> None:
+    is_there, go_on = threading.Event(), threading.Event()
+
+    def hold(_: str, __: str, body: bytes) -> Any:
+        if b"run.json" not in body or is_there.is_set():
+            return "forward"
+        is_there.set()
+        return go_on
+
+    proxy.rule = hold
+    with begin(api(Simulation(Organization(5))), proxy.uri(folder)) as run:
+        assert is_there.wait(30)
+        for _ in range(2):
+            run.send_signal(signal.SIGINT)
+        assert run.stderr
+        while "comes too late: the snapshot stands" not in (line := run.stderr.readline()):
+            assert line
+        go_on.set()
+        run.communicate(timeout=30)
+    assert run.returncode == 0
+    assert len(list_snapshots(place(s3.uri(folder)))) == 1
+
+
 def test_a_promise_that_could_not_be_kept_is_kept_by_the_next_run(
     api: Api, webex_audit: Command, s3: S3, proxy: Proxy, folder: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,6 +3,7 @@
 import os
 import shlex
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
@@ -79,6 +80,7 @@ def run(
         raise UsageError("--ids-from and --users-from can't both read standard input")
     stdin = " (and the same lines on standard input)" if "-" in (ids_from, users_from) else ""
     clock = Clock()
+    is_committed = threading.Event()
     with metrics.recorded(settings.run.metrics_file, settings.output.folder) as record, ExitStack() as stack:
         seal = signing.seal_with(settings.sign.key_file)
         tokens = find_tokens(settings.webex, os.environ, clock, file_is_flag=given["webex__token_file"] is not None)
@@ -103,8 +105,9 @@ def run(
                 clock=clock,
                 seal=seal,
                 seal_removed=seal_removed_with(settings.sign.key_file),
+                on_committed=is_committed.set,
             )
-            snapshot = process.run_until_signal(work)
+            snapshot = process.run_until_signal(work, is_committed.is_set)
         record(snapshot)
     code = exit_code(snapshot, allow_partial=settings.output.allow_partial)
     print_snapshot(snapshot, as_json=as_json, is_quiet=verbosity == "quiet")

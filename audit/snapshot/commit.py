@@ -66,6 +66,7 @@ def commit(
     *,
     csv_per_org: bool = False,
     seal: Seal | None = None,
+    on_committed: Callable[[Snapshot], None] = lambda _: None,
 ) -> Snapshot:
     """Make a draft a snapshot: in a new folder, the manifest last; then remove the draft.
 
@@ -77,6 +78,7 @@ def commit(
         formats: which files to write.
         csv_per_org: write CSV for each organization, instead of one for all.
         seal: signs it, before the manifest stands: no snapshot is ever without a signature that was asked for.
+        on_committed: called when the snapshot stands, before what it no longer needs is removed.
 
     Raises:
         AuditError: an entity of an inventory has not exactly one outcome in each dataset.
@@ -124,8 +126,10 @@ def commit(
     draft.held.promise(folder.name, encode(manifest))
     write_manifest(folder, manifest)
     # From here on the snapshot stands, and nothing can fail the run.
+    snapshot = Snapshot(folder, manifest)
+    on_committed(snapshot)
     draft.end_commit(folder)
-    return Snapshot(folder, manifest)
+    return snapshot
 
 
 def _count_outcomes(draft: Draft, org: OrgParts, dataset: str) -> Counter[str]:

@@ -51,7 +51,7 @@ def test_an_entity_that_is_always_refused_is_forbidden_and_the_others_are_comple
     ]
     assert (entity_id, status, message) == (ROOM, 401, WORDS)
     assert len([line for line in simulation.log if ROOM in line]) == 2
-    assert of_me(simulation) <= 1 + 1
+    assert of_me(simulation) <= 1 + 2
 
 
 @pytest.mark.parametrize("number", [2, 3, 4, 20, 43])
@@ -74,7 +74,7 @@ def test_a_refusal_of_every_entity_is_one_of_the_organization(audit: Audit) -> N
     with pytest.raises(RefusedError, match=rf"organization {OWN.name} .*every WORKSPACE is refused \(401\).*suspended"):
         audit(simulation)
     assert len([line for line in simulation.log if "pushToTalk" in line]) <= 2 * 40
-    assert of_me(simulation) <= 40
+    assert of_me(simulation) <= 2 * 40 + 1
 
 
 def test_one_organization_that_is_refused_leaves_the_others_complete(audit: Audit) -> None:
@@ -195,7 +195,8 @@ def test_a_token_that_expires_is_renewed_beside_an_organization_that_is_always_r
             return ADMIN_SCOPES
 
     simulation.tokens = Expiring()
-    result = run(api(simulation), "--all-orgs")
+    # Few at once: a request that is repeated with the next token must not meet the end of that one, too.
+    result = run(api(simulation), "--all-orgs", "--concurrency", "8")
     assert result.code == 3, result.err
     assert [org["status"] for org in json.loads(result.out)["orgs"] if org["name"] != ONE.name] == ["complete"] * 2
     assert calls.read_text().count("x") <= len(simulation.log) // 60 + 3

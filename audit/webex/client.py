@@ -142,13 +142,12 @@ class Client:
     async def _get(self, url: str, *, has_pins: bool) -> Answer:
         asked = Asked(url, has_pins)
         failed_at_s: list[float] = []
-        refused_at_s: float | None = None
+        is_refused = False
         attempts = throttles = 0
         while True:
-            tried, is_settled = await self._settled(await self._try(asked), asked, refused_at_s)
+            tried, is_settled = await self._settled(await self._try(asked), asked, is_first=not is_refused)
             attempts += 1
-            if tried.status == 401 and refused_at_s is None:
-                refused_at_s = tried.sent_at_s
+            is_refused = is_refused or tried.status == 401
             failures = await self._wait_out(asked, tried, failed_at_s) if tried.is_failure else 0
             throttles += tried.is_throttled
             is_last = failures >= self.retry.attempts or throttles >= self.retry.throttled_attempts
@@ -164,13 +163,13 @@ class Client:
             if failures or tried.is_throttled:
                 await self._wait(tried, failures)
 
-    async def _settled(self, tried: Try, asked: Asked, refused_at_s: float | None = None) -> tuple[Try, bool]:
+    async def _settled(self, tried: Try, asked: Asked, *, is_first: bool = True) -> tuple[Try, bool]:
         """What became of a request, and whether that is final as far as the token goes; renews a refused token.
 
         Args:
             tried: the request.
             asked: what it asked for.
-            refused_at_s: when the first request for it was sent that the token was refused for.
+            is_first: no token was refused for it before.
         """
         if tried.status != 401 or tried.token is None:
             return tried, True
@@ -188,8 +187,8 @@ class Client:
         try:
             is_settled = not await self._token.on_refused(
                 tried.token,
-                tried.sent_at_s if refused_at_s is None else refused_at_s,
-                is_first=refused_at_s is None,
+                tried.sent_at_s,
+                is_first=is_first,
                 is_accepted=is_accepted,
             )
         except UnansweredError as error:

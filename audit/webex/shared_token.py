@@ -59,7 +59,7 @@ class SharedToken:
 
         Args:
             refused: the token.
-            since_s: when the first request for the same was sent that was refused, on the clock.
+            since_s: when the request was sent, on the clock.
             is_first: the same request was not refused before.
             is_accepted: asks whether the API accepts the token elsewhere.
 

@@ -26,6 +26,7 @@ import msgspec
 from audit.clock import boot_s
 from audit.errors import LockedError, StoppedError, UsageError
 from audit.snapshot.held import Held
+from audit.snapshot.manifest import UNDECODABLE
 from audit.storage.objects import ObjectPath
 
 log = logging.getLogger(__name__)
@@ -56,6 +57,7 @@ class Holder(msgspec.Struct, frozen=True, omit_defaults=True):
         nonce: tells one holder from another.
         renewals: how many there were; no two versions of the object are the same.
         promise: the manifest that the holder is about to write.
+        is_released: it holds the lock no more.
     """
 
     host: str
@@ -65,6 +67,7 @@ class Holder(msgspec.Struct, frozen=True, omit_defaults=True):
     nonce: str = ""
     renewals: int = 0
     promise: Promise | None = None
+    is_released: bool = False
 
     @classmethod
     def this(cls, lease_s: float | None = None) -> "Holder":
@@ -153,8 +156,9 @@ class Lease(Held):
                 self._tried_at_s = None
             try:
                 holder, found = self._read()
-                left_s = self._left_s(holder, found)
-            except FileNotFoundError:  # released meanwhile
+                is_free = isinstance(holder, Holder) and holder.is_released
+                left_s = 0 if is_free else self._left_s(holder, found)
+            except FileNotFoundError:  # removed meanwhile
                 continue
             if left_s > 0:
                 raise LockedError(
@@ -164,7 +168,9 @@ class Lease(Held):
             self._inherit(holder.promise if isinstance(holder, Holder) else None)
             try:
                 self._write({key: value for key, value in found.items() if key != "last_modified"})
-                log.warning("the lock of a run that ended without a word was taken over: %s", holder)
+                if not is_free:
+                    log.warning("the lock of a run that ended without a word was taken over: %s", holder)
+                self._insist_on_conditions()
                 return
             except FileExistsError:
                 pass
@@ -186,10 +192,10 @@ class Lease(Held):
         if not self._is_held or self._holder.promise:
             return
         try:
-            # What is removed must be one's own, and a store removes on no condition.
-            self._write_or_lose()
-            if not self._is_lost:
-                self._path.unlink()
+            # Not removed: a store removes on no condition, and by then the lock may be another run's.
+            with self._writing:
+                self._holder = msgspec.structs.replace(self._holder, is_released=True)
+                self._write_or_lose()
         except OSError as error:
             log.warning("the lock could not be released: %s: it expires by itself in %.0f s", error, self._lease_s)
 
@@ -204,7 +210,6 @@ class Lease(Held):
                 self._path.put(msgspec.json.encode(self._holder), mode)
             except FileExistsError:
                 continue
-            self._path.unlink()
             raise UsageError(
                 f"{self._path.parent}: the store takes no notice of conditions (If-None-Match, If-Match), so that it "
                 "can't keep a lock: use a store that does (docs/object-stores.md)"
@@ -257,7 +262,7 @@ class Lease(Held):
         found = self._path.head()
         try:
             return msgspec.json.decode(self._path.read_bytes(), type=Holder), found
-        except msgspec.DecodeError:
+        except UNDECODABLE:
             return "it has not told who it is", found
 
     def _left_s(self, holder: Holder | str, found: dict[str, Any]) -> float:

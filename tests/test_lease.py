@@ -32,7 +32,7 @@ def holder(path: ObjectPath) -> Holder:
     return msgspec.json.decode(path.read_bytes(), type=Holder)
 
 
-def test_one_run_holds_it_and_leaves_nothing(path: ObjectPath, s3: S3) -> None:
+def test_one_run_holds_it_and_leaves_it_free(path: ObjectPath, caplog: pytest.LogCaptureFixture) -> None:
     with lock(path.parent) as held:
         held.check()
         with (
@@ -40,10 +40,12 @@ def test_one_run_holds_it_and_leaves_nothing(path: ObjectPath, s3: S3) -> None:
             lock(path.parent),
         ):
             pytest.fail("two hold it")
-        assert s3.keys(path.parent.key) == [".lock"]
-    assert s3.keys(path.parent.key) == []
-    with lock(path.parent):
-        pass
+        assert not holder(path).is_released
+    assert holder(path).is_released
+    with lock(path.parent) as held:
+        held.check()
+        assert not holder(path).is_released
+    assert not [record for record in caplog.records if record.levelname == "WARNING"]
 
 
 def test_it_is_renewed_for_as_long_as_it_is_held(path: ObjectPath) -> None:
@@ -62,7 +64,7 @@ def test_what_a_dead_run_left_is_taken_over_when_it_has_expired(path: ObjectPath
     with hold(path, 60) as lease:
         lease.check()
         assert holder(path).nonce != dead.nonce
-    assert s3.keys(path.parent.key) == []
+    assert holder(path).is_released
 
 
 def test_a_lock_that_nobody_can_read_expires_too(path: ObjectPath, s3: S3) -> None:

@@ -87,7 +87,7 @@ def test_the_whole_chain(
     assert digests(first) == digests(local)
     assert json.loads(ran.out)["path"] == str(first.path)
     files = [file.path for table in first.manifest.tables.values() for file in table.files]
-    assert s3.keys(folder) == sorted(f"{first.path.name}/{name}" for name in [*files, MANIFEST])
+    assert s3.keys(folder) == sorted([".lock", *(f"{first.path.name}/{name}" for name in [*files, MANIFEST])])
 
     simulation.organization = Changed.of(simulation.organization)
     assert webex_audit("run", *environment, "--resume").code == 0
@@ -110,7 +110,7 @@ def test_the_whole_chain(
     asked = webex_audit("query", "latest", "SELECT count(*) AS n FROM coverage", "--csv", *at)
     assert asked.out.split() == ['"n"', str(WORKSPACES)]
     assert webex_audit("prune", "--keep-last", "1", *at).code == 0
-    assert {key.partition("/")[0] for key in s3.keys(folder)} == {snapshots[-1].path.name, REMOVED}
+    assert {key.partition("/")[0] for key in s3.keys(folder)} == {".lock", snapshots[-1].path.name, REMOVED}
     assert webex_audit("doctor", *environment).code == 0
     assert webex_audit("doctor", *environment).out.count("can be written\n") == 1
 
@@ -161,7 +161,7 @@ def test_a_killed_run_is_resumed_to_the_same_tables(
     assert digests(snapshot) == digests(audit(Simulation(Organization(WORKSPACES))))
     if die_at == 9:
         assert len(simulation.log) - asked < WORKSPACES // 2
-    assert [key for key in s3.keys(folder) if "parts" in key or key.startswith(".")] == []
+    assert [key for key in s3.keys(folder) if "parts" in key or key.startswith(".")] == [".lock"]
 
 
 def test_a_run_that_lost_the_lock_commits_nothing(
@@ -271,7 +271,7 @@ def test_a_removal_that_was_cut_off_goes_on(
         old.path.name: "removed",
         new.path.name: "keep",
     }
-    assert {key.partition("/")[0] for key in s3.keys(folder)} == {new.path.name, REMOVED}
+    assert {key.partition("/")[0] for key in s3.keys(folder)} == {".lock", new.path.name, REMOVED}
 
 
 def test_what_is_pruned_is_recorded_first_and_read_no_further_than_it_may_be_long(

@@ -11,7 +11,8 @@ import math
 from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -36,6 +37,8 @@ from audit.webex.client import Client
 from audit.webex.errors import ScopeError, UnansweredError
 
 log = logging.getLogger(__name__)
+
+_Given = TypeVar("_Given")
 
 #: Given a batch's index, its tables (the dataset's and `coverage`), and how often each unknown field occurred.
 WritePart = Callable[[int, dict[str, pa.Table], dict[str, int]], None]
@@ -111,15 +114,13 @@ async def crawl(
                 batch.waiting -= 1
                 if not batch.waiting:
                     batch.even_out(watch.reasons)
-                    kept.forget(batch.index)
-                    await asyncio.get_running_loop().run_in_executor(
-                        executor, _finish, dataset, org_id, batch, write_part
-                    )
+                    await _surely(executor, finish, batch)
 
     batches = read_batches(inventory.batches(done), earlier, answers or {})
     executor = ThreadPoolExecutor(1, thread_name_prefix="parts")
     feed = Feed(batches, executor)
     kept = AnswerLog(write_answers)
+    finish = partial(_finish_kept, kept, dataset, org_id, write_part)
     try:
         async with (
             _beside(_watch_for_stall(client, stall_s, clock), _keep_answers(kept, executor, clock)),
@@ -203,7 +204,12 @@ async def _keep_answers(kept: AnswerLog, executor: Executor, clock: Clock) -> No
     while True:
         await kept.wait()
         await clock.sleep(KEEP_EVERY_S)
-        await asyncio.get_running_loop().run_in_executor(executor, kept.keep, kept.take())
+        await _surely(executor, kept.keep, kept.take())
+
+
+async def _surely(executor: Executor, work: Callable[[_Given], None], given: _Given) -> None:
+    """Do this in the thread of the executor, even if a crawl that is stopped no longer waits for it."""
+    await asyncio.shield(asyncio.get_running_loop().run_in_executor(executor, work, given))
 
 
 def _keep_last(kept: AnswerLog) -> None:
@@ -221,6 +227,11 @@ async def _watch_for_stall(client: Client, stall_s: float, clock: Clock) -> None
         # An outage ends by itself (`audit.webex.outage`).
         if idle_s >= stall_s and client.pace.pause_s <= 0 and not client.outage.is_on:
             raise UnansweredError(f"nothing was answered for {idle_s:.0f} s (run.stall_s): the disk hangs")
+
+
+def _finish_kept(kept: AnswerLog, dataset: Dataset, org_id: str, write_part: WritePart, batch: Batch) -> None:
+    _finish(dataset, org_id, batch, write_part)
+    kept.forget(batch.index)
 
 
 def _finish(dataset: Dataset, org_id: str, batch: Batch, write_part: WritePart) -> None:

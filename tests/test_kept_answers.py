@@ -1,24 +1,29 @@
 """A run that stops goes on from where it was: in order with every answer, killed with all but two seconds of them."""
 
-import os
+import asyncio
+import errno
 import signal
 import subprocess
 import sys
+import threading
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from conftest import Where, visible
+from conftest import Where, environment, visible
 
 from audit.answer_log import AnswerLog, read_answers
+from audit.crawl import _surely
 from audit.entity import Entity, EntityType
 from audit.errors import StoppedError
 from audit.outcome import Outcome
 from audit.reading import Reading
-from audit.simulator.app import ADMIN_TOKEN, Simulation
+from audit.simulator.app import Simulation
 from audit.simulator.faults import parse
 from audit.simulator.organization import Organization
+from audit.snapshot.draft import Draft
 from audit.snapshot.reader import Snapshot, list_snapshots
 from audit.webex.client import Answer
 
@@ -75,6 +80,38 @@ def test_only_complete_answers_are_kept(audit: Audit) -> None:
         audit(simulation, pace__concurrency=1, retry__attempts=1, run__deadline="9s", pace__max_rate=5)
     snapshot = audit(Simulation(organization), is_resuming=True)
     assert snapshot.manifest.status == "complete"
+
+
+def test_answers_of_a_part_that_can_not_be_written_are_kept(audit: Audit, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    first, second = Simulation(Organization(ROOMS)), Simulation(Organization(ROOMS))
+    with monkeypatch.context() as patched:
+        patched.setattr(Draft, "write_part", refuse)
+        with pytest.raises(StoppedError, match="No space left"):
+            audit(first)
+    audit(second, is_resuming=True)
+    assert len(reads(first)) > ROOMS // 2
+    assert not reads(second)
+
+
+def test_work_that_waits_for_the_disk_is_done_though_nobody_waits_for_it() -> None:
+    is_free, done = threading.Event(), list[int]()
+
+    async def main() -> None:
+        executor = ThreadPoolExecutor(1)
+        executor.submit(is_free.wait, 10)
+        waiting = asyncio.create_task(_surely(executor, done.append, 1))
+        await asyncio.sleep(0)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        is_free.set()
+        executor.shutdown()
+
+    asyncio.run(main())
+    assert done == [1]
 
 
 def entities(count: int) -> list[Entity]:
@@ -136,9 +173,8 @@ def test_answers_that_can_not_be_trusted_are_asked_again(damage: str, tmp_path: 
 def run_until(url: str, output: Path, seconds: float, number: signal.Signals) -> int:
     """A run in a process of its own, which gets a signal after so long; its exit code."""
     command = [sys.executable, "-m", "audit", "run", "--base-url", url, "--output", str(output), "--resume", "--quiet"]
-    environment = os.environ | {"WEBEX_ACCESS_TOKEN": ADMIN_TOKEN, "PYTHONPATH": os.pathsep.join(sys.path)}
     with subprocess.Popen(
-        [*command, "--max-rate", str(RATE)], env=environment, stderr=subprocess.PIPE, text=True
+        [*command, "--max-rate", str(RATE)], env=environment(), stderr=subprocess.PIPE, text=True
     ) as run:
         try:
             run.communicate(timeout=seconds)

@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterable
 import msgspec
 
 from audit.entity import Entity
+from audit.errors import UsageError
 from audit.reading import Reading
-from audit.storage.place import Place
+from audit.storage.place import Place, read_small
 
 log = logging.getLogger(__name__)
 
@@ -23,6 +24,8 @@ KEEP_EVERY_S = 1.0
 #: Given a batch's index and answers of it, as `AnswerLog` encodes them.
 WriteAnswers = Callable[[int, bytes], None]
 
+#: Of a file: a batch of which every answer is as long as an answer may be.
+_MAX_BYTES = 1 << 30
 _DIGEST_BYTES = hashlib.sha256().digest_size
 
 
@@ -60,7 +63,7 @@ class AnswerLog:
             self._is_waiting.set()
 
     def forget(self, index: int) -> None:
-        """A batch is complete: its part has all of its answers."""
+        """The part of a batch is written, with all of its answers; from any thread."""
         self._waiting.pop(index, None)
 
     def take(self) -> Taken:
@@ -108,12 +111,12 @@ def read_answers(paths: Iterable[Place], entities: list[Entity]) -> dict[int, li
 
 def _read(path: Place) -> list[tuple[int, str, list[Reading]]]:
     try:
-        content = path.read_bytes()
+        content = read_small(path, _MAX_BYTES) or b""
         digest, data = content[:_DIGEST_BYTES], content[_DIGEST_BYTES:]
         if hashlib.sha256(data).digest() == digest:
             return [(each.position, each.entity_id, each.readings) for each in _DECODER.decode(data)]
         reason = "its digest is another one"
-    except (OSError, ValueError) as error:
+    except (UsageError, ValueError) as error:
         reason = str(error)
     log.info("the answers in %s are asked for again: %s", path, reason)
     return []

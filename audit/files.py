@@ -2,9 +2,10 @@
 
 import hashlib
 import os
+import secrets
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -39,8 +40,13 @@ def make_dir(path: Path) -> None:
 
 @contextmanager
 def private_file(path: Path) -> Iterator[BinaryIO]:
-    """A new file for this user only (0600), on the disk when the block is left without an error."""
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+    """A new file for this user only (0600), on the disk when the block is left without an error.
+
+    Raises:
+        OSError: it can't be written, or something has its name: nothing is followed or overwritten.
+    """
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
+    with os.fdopen(os.open(path, flags, 0o600), "wb") as file:
         yield file
         file.flush()
         os.fsync(file.fileno())
@@ -49,10 +55,16 @@ def private_file(path: Path) -> Iterator[BinaryIO]:
 @contextmanager
 def atomic_file(path: Path) -> Iterator[BinaryIO]:
     """A file that appears at its place, whole and on the disk, when the block is left without an error."""
-    unfinished = path.with_name(f".{path.name}.tmp")
-    with private_file(unfinished) as file:
-        yield file
-    unfinished.replace(path)
+    # Nobody can have made a file of this name beforehand, to read or to redirect what is written.
+    unfinished = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        with private_file(unfinished) as file:
+            yield file
+        unfinished.replace(path)
+    except BaseException:
+        with suppress(OSError):
+            unfinished.unlink()
+        raise
     sync_dir(path.parent)
 
 

@@ -6,6 +6,7 @@ file only tells who holds it. In an object store, it is a lease (`audit.lease`).
 
 import logging
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +17,7 @@ from audit import lease
 from audit.errors import LockedError, StoppedError, UsageError
 from audit.lease import Holder, Lease
 from audit.snapshot.held import Held
-from audit.snapshot.manifest import MANIFEST, SNAPSHOT_ID
+from audit.snapshot.manifest import MANIFEST, SNAPSHOT_ID, UNDECODABLE
 from audit.storage.objects import ObjectPath
 from audit.storage.place import Place, write_last
 
@@ -28,6 +29,8 @@ except ImportError:  # pragma: no cover - Windows has no flock, and so no lock
 log = logging.getLogger(__name__)
 
 _LOCK = ".lock"
+#: Of what a folder's lock says of its holder.
+_MAX_BYTES = 4096
 
 
 @contextmanager
@@ -66,13 +69,18 @@ class _FolderLock(Held):
 
 @contextmanager
 def _lock_folder(output: Path) -> Iterator[Held]:
-    descriptor = os.open(output / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+    flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
+    descriptor = os.open(output / _LOCK, flags, 0o600)
     with os.fdopen(descriptor, "r+b", buffering=0) as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise UsageError(f"{output / _LOCK} is not a regular file: remove it")
         if fcntl:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                raise LockedError(f"another run holds the lock on {output}: {_describe(file.read())}") from None
+                raise LockedError(
+                    f"another run holds the lock on {output}: {_describe(file.read(_MAX_BYTES))}"
+                ) from None
         file.truncate()
         file.write(msgspec.json.encode(Holder.this()))
         yield _FolderLock(output / _LOCK, descriptor)
@@ -81,7 +89,7 @@ def _lock_folder(output: Path) -> Iterator[Held]:
 def _describe(content: bytes) -> str:
     try:
         return f"{msgspec.json.decode(content, type=Holder)}; wait until it is done, or stop it"
-    except msgspec.DecodeError:
+    except UNDECODABLE:
         return "it has not told who it is; wait until it is done"
 
 

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from audit.files import atomic_file, make_dir, sha256_of
+from audit.files import atomic_file, make_dir, private_file, sha256_of
 
 
 def mode(path: Path) -> int:
@@ -32,6 +32,20 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError):
         fail()
     assert target.read_bytes() == b"old"
+    assert [*tmp_path.iterdir()] == [target]
+
+
+def test_nothing_that_is_there_is_written_through_or_over(tmp_path: Path) -> None:
+    mine = tmp_path / "mine"
+    mine.write_bytes(b"mine")
+    link = tmp_path / "link"
+    link.symlink_to(mine)
+    for path in (mine, link):
+        with pytest.raises(FileExistsError), private_file(path) as file:
+            file.write(b"theirs")
+    with atomic_file(link) as file:
+        file.write(b"new")
+    assert (mine.read_bytes(), link.read_bytes(), link.is_symlink()) == (b"mine", b"new", False)
 
 
 def test_a_digest_is_that_of_sha256sum(tmp_path: Path) -> None:

@@ -258,7 +258,7 @@ def test_the_settled_rate_is_remembered(audit: Audit, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("table", ["coverage", "push_to_talk_members"])
-@pytest.mark.parametrize("damage", ["truncate", "delete"])
+@pytest.mark.parametrize("damage", ["truncate", "schema", "delete"])
 def test_a_damaged_part_is_asked_for_again(table: str, damage: str, audit: Audit, tmp_path: Path) -> None:
     whole = content(audit(Simulation(Organization(WORKSPACES)), output__path=str(tmp_path / "whole")))
     with pytest.raises(StoppedError):
@@ -266,6 +266,10 @@ def test_a_damaged_part_is_asked_for_again(table: str, damage: str, audit: Audit
     part = next((tmp_path / "out").rglob(f"00000000.*.{table}.arrow"))
     if damage == "truncate":
         part.write_bytes(part.read_bytes()[:100])
+    elif damage == "schema":
+        # The footer is whole and its lengths are not: Arrow reports this as an error of the disk.
+        data = part.read_bytes()
+        part.write_bytes(data[:-200] + b"\xff" * 100 + data[-100:])
     else:
         part.unlink()
     if table != "coverage":

@@ -84,10 +84,12 @@ def prune(keep_last: int | None, keep_within: str | None, *, dry_run: bool, as_j
     seal = seal_removed_with(settings.sign.key_file)
     try:
         with lock(output) as held:
-            found = pruning.plan(output, keep, Clock().now())
+            now = Clock().now()
+            found = pruning.plan(output, keep, now)
             if not dry_run:
+                # A damaged record has been refused by now; what is left over needs no plan.
                 tidy(output, held, seal)
-                found = pruning.carry_out(output, found, held.check, seal)
+                found = pruning.carry_out(output, pruning.plan(output, keep, now), held.check, seal)
     except OSError as error:
         raise unwritable(output, error) from None
     print_result(summary.as_json(found) if as_json else summary.render_pruned(found))

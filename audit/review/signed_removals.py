@@ -14,8 +14,8 @@ from audit.files import expand
 from audit.review.fault import Fault
 from audit.review.signing import check_key, load_private_key, unwrap, wrap
 from audit.snapshot.manifest import MANIFEST
-from audit.snapshot.removed import MAX_BYTES, Removed, SealRemoved, read_small
-from audit.storage.place import Place, atomic_file
+from audit.snapshot.removed import MAX_BYTES, Removed, SealRemoved
+from audit.storage.place import Place, atomic_file, read_small
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey

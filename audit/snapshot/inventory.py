@@ -10,6 +10,7 @@ import pyarrow as pa
 from audit.columns import regroup
 from audit.entity import INVENTORY_SCHEMA
 from audit.errors import StoppedError
+from audit.snapshot.part_files import UNREADABLE, is_damage
 from audit.storage.place import Place, atomic_file, open_arrow
 
 #: Entities of one batch, and so of one part: the unit that is crawled, written and resumed.
@@ -47,7 +48,11 @@ class Inventory:
                 # All batches are full but the last one.
                 rows = reader.get_batch(0).num_rows * behind + reader.get_batch(behind).num_rows if behind >= 0 else 0
                 return cls(path, rows, unlisted)
-        except (pa.ArrowInvalid, msgspec.DecodeError, KeyError, TypeError):
+        except FileNotFoundError:
+            raise
+        except UNREADABLE as error:
+            if not is_damage(error):
+                raise
             raise _damaged(path) from None
 
     def batches(self, done: Collection[int] = ()) -> Iterator[tuple[int, pa.Table]]:
@@ -62,7 +67,9 @@ class Inventory:
                     if index not in done:
                         rows = pa.Table.from_batches([reader.get_batch(index)])
                         yield index, rows.replace_schema_metadata(None)
-        except (pa.ArrowInvalid, FileNotFoundError):
+        except UNREADABLE as error:
+            if not is_damage(error):
+                raise
             raise _damaged(self.path) from None
 
     def check(self) -> None:

@@ -5,11 +5,14 @@ from typing import Annotated, Any
 
 import msgspec
 
-from audit.snapshot.manifest import Scope
-from audit.storage.place import Place, atomic_file, sync_dir
+from audit.errors import UsageError
+from audit.snapshot.manifest import UNDECODABLE, Scope, SnapshotId
+from audit.storage.place import Place, atomic_file, read_small, sync_dir
 
 #: What a run set out to do, in the folder of its draft and in that of its commit.
 JOURNAL = "run.json"
+#: Of a journal; one has some hundred bytes.
+_MAX_BYTES = 1 << 20
 
 
 class Journal(msgspec.Struct, frozen=True):
@@ -23,7 +26,7 @@ class Journal(msgspec.Struct, frozen=True):
         after: id of the newest snapshot when the run began; None where there was none.
     """
 
-    run_id: str
+    run_id: SnapshotId
     started_at: Annotated[datetime, msgspec.Meta(tz=True)]
     scope: dict[str, Any]
     asks: Scope | None = None
@@ -56,6 +59,6 @@ def write_journal(folder: Place, journal: Journal) -> None:
 def read_journal(folder: Place) -> Journal | None:
     """The journal in a folder; None where there is none that can be read."""
     try:
-        return msgspec.json.decode((folder / JOURNAL).read_bytes(), type=Journal)
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+        return msgspec.json.decode(read_small(folder / JOURNAL, _MAX_BYTES) or b"", type=Journal)
+    except (UsageError, *UNDECODABLE):
         return None

@@ -5,18 +5,26 @@ A snapshot exists when, and only when, its `manifest.json` does.
 
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 from typing import Annotated, Literal
 
 import msgspec
 
 from audit.errors import DamagedError, UsageError
-from audit.storage.place import Place, write_last
+from audit.storage.place import Place, read_small, write_last
 
 MANIFEST = "manifest.json"
 FORMAT_VERSION = 1
 #: The name of a snapshot's folder: when it was begun, and what tells it from others of that second.
 SNAPSHOT_ID = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{6}")
+
+#: The id of a snapshot, in a file that may be of anybody.
+SnapshotId = Annotated[str, msgspec.Meta(pattern=rf"\A{SNAPSHOT_ID.pattern}\Z")]
+#: What decoding raises where a file is not what was written there.
+UNDECODABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+#: Of a manifest; one of 10,000 organizations has 20 MB.
+_MAX_BYTES = 512 << 20
 
 Status = Literal["complete", "partial"]
 OrgStatus = Literal["complete", "partial", "refused", "unanswered"]
@@ -150,6 +158,16 @@ def write_manifest(folder: Place, manifest: Manifest) -> None:
     write_last(folder / MANIFEST, encode(manifest))
 
 
+def check_readable(folder: Place) -> None:
+    """Do nothing, if the manifest of a snapshot can be read from where it is, whatever it says.
+
+    Raises:
+        UsageError: it can't be read.
+    """
+    with suppress(DamagedError):
+        read_small(folder / MANIFEST, _MAX_BYTES)
+
+
 def read_manifest(folder: Place) -> Manifest:
     """Read the manifest of a snapshot.
 
@@ -159,7 +177,9 @@ def read_manifest(folder: Place) -> Manifest:
     """
     path = folder / MANIFEST
     try:
-        data = path.read_bytes()
+        data = read_small(path, _MAX_BYTES)
+        if data is None:
+            raise UsageError(f"{folder} is no snapshot: it has no {MANIFEST}")
         version = msgspec.json.decode(data, type=_Version).format_version
         if version > FORMAT_VERSION:
             raise UsageError(
@@ -167,9 +187,5 @@ def read_manifest(folder: Place) -> Manifest:
                 "reads: update it"
             )
         return msgspec.json.decode(data, type=Manifest)
-    except FileNotFoundError:
-        raise UsageError(f"{folder} is no snapshot: it has no {MANIFEST}") from None
-    except OSError as error:
-        raise UsageError(f"{path}: {error.strerror}") from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except UNDECODABLE as error:
         raise DamagedError(path, str(error)) from None

@@ -3,12 +3,26 @@
 import msgspec
 import pyarrow as pa
 
+from audit.errors import UsageError
 from audit.snapshot.journal import PartFacts
-from audit.snapshot.manifest import Requests
-from audit.storage.place import Place, atomic_file, read_arrow
+from audit.snapshot.manifest import UNDECODABLE, Requests
+from audit.storage.place import Place, atomic_file, read_arrow, read_small
 
 _METADATA = b"webex-audit"
+_MAX_REQUESTS_BYTES = 4096
 _OPTIONS = pa.ipc.IpcWriteOptions(compression="lz4")
+
+
+def is_damage(error: Exception) -> bool:
+    """Whether an error says that a file is not what was written there, or is gone; else, that it can't be read now.
+
+    Arrow reports most damage as `OSError` without an error number.
+    """
+    return not isinstance(error, OSError) or error.errno is None or isinstance(error, FileNotFoundError)
+
+
+#: What readers raise over a file that is damaged, gone or can't be read.
+UNREADABLE = (pa.ArrowException, msgspec.DecodeError, OSError, KeyError, TypeError, ValueError, RecursionError)
 
 
 def write_rows(path: Place, table: pa.Table, facts: PartFacts | None = None) -> None:
@@ -32,7 +46,9 @@ def read_rows(path: Place) -> pa.Table | None:
     try:
         with pa.ipc.open_file(read_arrow(path)) as reader:
             return reader.read_all().replace_schema_metadata(None)
-    except (pa.ArrowInvalid, FileNotFoundError):
+    except UNREADABLE as error:
+        if not is_damage(error):
+            raise
         return None
 
 
@@ -41,13 +57,15 @@ def read_facts(path: Place) -> PartFacts | None:
     try:
         with pa.ipc.open_file(read_arrow(path)) as reader:
             return msgspec.json.decode(reader.schema.metadata[_METADATA], type=PartFacts)
-    except (pa.ArrowInvalid, FileNotFoundError, msgspec.DecodeError, KeyError, TypeError):
+    except UNREADABLE as error:
+        if not is_damage(error):
+            raise
         return None
 
 
 def read_requests(path: Place) -> Requests | None:
     """A count of requests; None where it is damaged, or gone."""
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Requests)
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+        return msgspec.json.decode(read_small(path, _MAX_REQUESTS_BYTES) or b"", type=Requests)
+    except (UsageError, *UNDECODABLE):
         return None

@@ -17,22 +17,23 @@ from typing import Literal
 import msgspec
 
 from audit.clock import Clock
-from audit.errors import UsageError
+from audit.errors import DamagedError, UsageError
 from audit.snapshot.chain import Chain
 from audit.snapshot.draft import Draft, open_draft
 from audit.snapshot.held import Held
 from audit.snapshot.journal import JOURNAL
-from audit.snapshot.manifest import MANIFEST, SNAPSHOT_ID, Manifest, Previous, read_manifest
+from audit.snapshot.leftovers import is_unwritten
+from audit.snapshot.manifest import MANIFEST, SNAPSHOT_ID, UNDECODABLE, Manifest, Previous, read_manifest
 from audit.snapshot.reader import Snapshot
 from audit.snapshot.removed import Removed, SealRemoved, read_removed, record_removed
 from audit.snapshot.unfinished import overtaken_by
-from audit.storage.place import Place, at_once, exists, remove, rename, sha256_of, subfolders, sync_dir
+from audit.storage.place import Place, at_once, exists, read_small, remove, rename, sha256_of, subfolders, sync_dir
 
 Action = Literal["keep", "remove", "removed", "failed", "left"]
 
 #: What a manifest or a journal is called while its folder is being removed.
 REMOVING = ".removing"
-_UNWRITTEN = f".{JOURNAL}.tmp"
+_MAX_BYTES = 512 << 20
 
 
 @dataclass(frozen=True)
@@ -154,8 +155,8 @@ def carry_out(
 def _entry(folder: Place, reason: str, now: datetime) -> Removed | None:
     """What to record of a folder, also of one whose removal was interrupted; None where it is no snapshot."""
     for name in (MANIFEST, REMOVING):
-        with suppress(FileNotFoundError, msgspec.DecodeError):
-            data = (folder / name).read_bytes()
+        with suppress(DamagedError, *UNDECODABLE):
+            data = read_small(folder / name, _MAX_BYTES) or b""
             previous = msgspec.json.decode(data, type=_Named).previous
             return Removed(folder.name, hashlib.sha256(data).hexdigest(), previous, now, reason)
     return None
@@ -170,10 +171,11 @@ def _look_into(folder: Place, removed: list[Removed]) -> Snapshot | Draft | Fold
             return _committed(folder)
         if draft := open_draft(folder, Held()):
             return draft
-        if SNAPSHOT_ID.fullmatch(folder.name) and {each.name for each in folder.iterdir()} <= {_UNWRITTEN}:
+        if SNAPSHOT_ID.fullmatch(folder.name) and all(is_unwritten(each.name) for each in folder.iterdir()):
             return Folder(folder.name, "remove", "a run was interrupted before it began")
-    except OSError as error:
-        return Folder(folder.name, "left", f"can't be looked into: {error.strerror}")
+    except (OSError, UsageError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        return Folder(folder.name, "left", f"can't be looked into: {reason}")
     return None
 
 
@@ -192,8 +194,8 @@ def _committed(folder: Place) -> Snapshot | Folder:
 def _is_half_removed(folder: Place, removed: list[Removed]) -> bool:
     """Whether a removal has begun. On an object store, both names may be there: then it must be recorded."""
     try:
-        named = msgspec.json.decode((folder / REMOVING).read_bytes(), type=_Id)
-    except (FileNotFoundError, msgspec.DecodeError):
+        named = msgspec.json.decode(read_small(folder / REMOVING, _MAX_BYTES) or b"", type=_Id)
+    except (DamagedError, *UNDECODABLE):
         return False
     if folder.name not in (named.snapshot_id, named.run_id):
         return False

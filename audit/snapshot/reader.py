@@ -8,11 +8,11 @@ from datetime import datetime, timedelta
 
 from audit.errors import DamagedError, UsageError
 from audit.snapshot.chain import Chain
-from audit.snapshot.manifest import MANIFEST, SNAPSHOT_ID, Manifest, read_manifest
+from audit.snapshot.manifest import MANIFEST, SNAPSHOT_ID, Manifest, check_readable, read_manifest
 from audit.snapshot.removed import read_removed, readable_removed
 from audit.storage import bucket
 from audit.storage.faults import StorageError
-from audit.storage.place import Place, at_once, exists, is_dir, place, sha256_of, subfolders
+from audit.storage.place import Place, at_once, exists, is_dir, place, subfolders
 
 log = logging.getLogger(__name__)
 
@@ -46,13 +46,12 @@ def list_all_snapshots(output: Place) -> list[Snapshot]:
     Damaged ones are left out all the same.
 
     Raises:
-        UsageError: the folder may not be looked into, or the record of what was removed can't be read.
-        OSError: a manifest is there and can't be read.
+        UsageError: the folder, a manifest that is there, or the record of what was removed can't be read.
     """
     found, unreadable = scan(output)
     if unreadable:
         for name in unreadable:
-            sha256_of(output / name / MANIFEST)
+            check_readable(output / name)
         found, _ = scan(output)
     with suppress(DamagedError):
         read_removed(output)

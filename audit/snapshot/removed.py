@@ -5,7 +5,6 @@ snapshot that is gone without an entry was not removed by webex-audit.
 """
 
 import logging
-import stat
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -15,8 +14,8 @@ import msgspec
 
 from audit.clock import Clock
 from audit.errors import DamagedError, UsageError
-from audit.snapshot.manifest import SNAPSHOT_ID, Previous
-from audit.storage.place import Place, atomic_file, exists
+from audit.snapshot.manifest import UNDECODABLE, Previous, SnapshotId
+from audit.storage.place import Place, atomic_file, exists, read_small
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +25,6 @@ ABANDONED = "abandoned"
 #: A larger file is not ours: an hourly run needs 20 years for it.
 MAX_BYTES = 64 << 20
 
-_Id = Annotated[str, msgspec.Meta(pattern=rf"\A{SNAPSHOT_ID.pattern}\Z")]
 _Sha256 = Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{64}\Z")]
 
 
@@ -41,7 +39,7 @@ class Removed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         reason: why it was removed.
     """
 
-    snapshot_id: _Id
+    snapshot_id: SnapshotId
     manifest_sha256: _Sha256 | None
     previous: Previous | None
     removed_at: Annotated[datetime, msgspec.Meta(tz=True)]
@@ -79,7 +77,7 @@ def read_removed(output: Place) -> list[Removed]:
         return []
     try:
         return msgspec.json.decode(data, type=_File).removed
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except UNDECODABLE as error:
         raise DamagedError(output / REMOVED, str(error)) from None
 
 
@@ -149,35 +147,9 @@ def record_abandoned(
     record_removed(output, entries, seal=seal, check_lock=check_lock)
 
 
-def read_small(path: Place, max_bytes: int) -> bytes | None:
-    """A small file of an output, which others may write to: links are not followed, and memory is bounded.
-
-    Returns:
-        Its content; None where there is no such file.
-
-    Raises:
-        DamagedError: it is larger, or not a regular file.
-        UsageError: it can't be read.
-    """
-    try:
-        if isinstance(path, Path):
-            if not stat.S_ISREG(path.lstat().st_mode):
-                raise DamagedError(path, "it is not a regular file")
-            with path.open("rb") as file:
-                data = file.read(max_bytes + 1)
-        else:
-            data = b""
-            for block in path.read_blocks():
-                data += block
-                if len(data) > max_bytes:
-                    break
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise UsageError(f"{path}: {error.strerror}") from None
-    if len(data) > max_bytes:
-        raise DamagedError(path, f"it has more than {max_bytes} bytes")
-    return data
+def unwritten(output: Place) -> list[Path]:
+    """What a write of the record, or of its signatures, has left where it was cut off; an object store keeps none."""
+    return [*output.glob(f".{Path(REMOVED).stem}.*.tmp")] if isinstance(output, Path) else []
 
 
 def has_record(output: Place) -> bool:

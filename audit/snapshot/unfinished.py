@@ -13,11 +13,11 @@ from typing import Any, NamedTuple
 from audit.errors import UsageError
 from audit.snapshot.draft import Draft, open_draft
 from audit.snapshot.held import Held
-from audit.snapshot.journal import JOURNAL, read_journal
+from audit.snapshot.journal import JOURNAL, Journal, read_journal
 from audit.snapshot.leftovers import PARTS, is_leftover, is_unwritten
 from audit.snapshot.manifest import MANIFEST, SNAPSHOT_ID
 from audit.snapshot.reader import Snapshot, is_committed
-from audit.snapshot.removed import SealRemoved, readable_removed, record_abandoned
+from audit.snapshot.removed import SealRemoved, readable_removed, record_abandoned, unwritten
 from audit.storage.objects import ObjectPath
 from audit.storage.place import Place, at_once, remove, remove_unwritten, subfolders
 
@@ -132,7 +132,7 @@ def tidy(output: Place, held: Held, seal: SealRemoved | None = None) -> None:
     attempts = [each.folder.name for each in found if each.is_attempt and isinstance(each.folder, ObjectPath)]
     try:
         record_abandoned(output, attempts, seal=seal, check_lock=held.check)
-        for path in chain.from_iterable(each.paths for each in found):
+        for path in chain(unwritten(output), *(each.paths for each in found)):
             held.check()
             remove(path)
     except (OSError, UsageError) as error:
@@ -161,7 +161,7 @@ def _leftovers_in(folder: Place, given_up: Collection[str]) -> _Leftovers:
     journal = read_journal(folder) if JOURNAL in entries else None
     is_of_other = journal is not None and journal.run_id != folder.name
     if MANIFEST in entries:
-        spent = _spent(folder.with_name(journal.run_id)) if journal and is_of_other else []
+        spent = _spent(folder.with_name(journal.run_id), journal) if journal and is_of_other else []
         # The journal last, as it is what tells of the draft.
         names = sorted(filter(is_leftover, entries), key=lambda name: name == JOURNAL)
         return _Leftovers(folder, [*spent, *(entries[name] for name in names)])
@@ -172,8 +172,8 @@ def _leftovers_in(folder: Place, given_up: Collection[str]) -> _Leftovers:
     return _Leftovers(folder, [folder] if is_stray else [])
 
 
-def _spent(folder: Place) -> list[Place]:
-    """What is left of the draft of a snapshot that stands."""
-    if not SNAPSHOT_ID.fullmatch(folder.name) or is_committed(folder):
+def _spent(folder: Place, journal: Journal) -> list[Place]:
+    """What is left of the draft of a snapshot that stands, if it has the same journal."""
+    if folder.is_symlink() or is_committed(folder) or read_journal(folder) != journal:
         return []
     return [folder / JOURNAL, folder]

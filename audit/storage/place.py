@@ -17,7 +17,7 @@ from typing import Any, BinaryIO, TypeAlias, TypeVar, cast
 import pyarrow as pa
 
 from audit import files
-from audit.errors import UsageError
+from audit.errors import DamagedError, UsageError
 from audit.storage import bucket
 from audit.storage.faults import telling
 from audit.storage.objects import ObjectPath
@@ -166,6 +166,37 @@ def atomic_file(path: Place) -> Iterator[BinaryIO]:
             yield cast("BinaryIO", content)
             content.seek(0)
             path.put(content)
+
+
+def read_small(path: Place, max_bytes: int) -> bytes | None:
+    """A small file of an output, which others may write to: links are not followed, and memory is bounded.
+
+    Returns:
+        Its content; None where there is no such file.
+
+    Raises:
+        DamagedError: it is larger, or not a regular file.
+        UsageError: it can't be read.
+    """
+    try:
+        if isinstance(path, Path):
+            if not stat.S_ISREG(path.lstat().st_mode):
+                raise DamagedError(path, "it is not a regular file")
+            with path.open("rb") as file:
+                data = file.read(max_bytes + 1)
+        else:
+            data = b""
+            for block in path.read_blocks():
+                data += block
+                if len(data) > max_bytes:
+                    break
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}") from None
+    if len(data) > max_bytes:
+        raise DamagedError(path, f"it has more than {max_bytes} bytes")
+    return data
 
 
 def write_last(path: Place, data: bytes) -> None:

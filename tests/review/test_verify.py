@@ -115,6 +115,8 @@ def recommit(folder: Path, name: str, change: Callable[[pa.Table], pa.Table]) ->
         (org_id, [change(pa.concat_tables(read_parquet(folder / file.path, org_id))).cast(SCHEMAS[name])])
         for org_id, file in files_of(name, manifest.tables[name]).parquet
     ]
+    for file in manifest.tables[name].files:
+        (folder / file.path).unlink()
     entry = write_table(folder, name, SCHEMAS[name], rows, FORMATS)
     rewrite(folder, tables=manifest.tables | {name: entry})
     return entry

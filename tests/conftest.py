@@ -3,6 +3,7 @@
 import asyncio
 import os
 import selectors
+import sys
 import threading
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import Future
@@ -234,6 +235,12 @@ def webex_audit(capfd: pytest.CaptureFixture[str]) -> Callable[..., Result]:
         return Result(code, captured.out, captured.err)
 
     return webex_audit
+
+
+def environment() -> dict[str, str]:
+    """That of a run in a process of its own, which has the token. What is paused or killed measures no coverage."""
+    given = {name: text for name, text in os.environ.items() if not name.startswith("COVERAGE_")}
+    return given | {"WEBEX_ACCESS_TOKEN": ADMIN_TOKEN, "PYTHONPATH": os.pathsep.join(sys.path)}
 
 
 def visible(folder: Path) -> list[str]:

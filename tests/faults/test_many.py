@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Result
+from conftest import Result, environment
 from object_stores import S3
 
 from audit.review.verify import verify
@@ -38,9 +38,8 @@ def digests(snapshot: Snapshot) -> dict[str, str]:
 
 def run_and_kill(url: str, output: str, after_s: float) -> int:
     command = [sys.executable, "-m", "audit", "run", "--base-url", url, "--output", output, "--resume", "--quiet"]
-    environment = os.environ | {"WEBEX_ACCESS_TOKEN": ADMIN_TOKEN, "PYTHONPATH": os.pathsep.join(sys.path)}
     with subprocess.Popen(
-        [*command, "--max-rate", str(RATE)], env=environment, stderr=subprocess.PIPE, text=True
+        [*command, "--max-rate", str(RATE)], env=environment(), stderr=subprocess.PIPE, text=True
     ) as run:
         try:
             _, told = run.communicate(timeout=after_s)

@@ -17,11 +17,10 @@ import hypothesis
 import pytest
 from object_stores import S3, credentials, serve_s3
 
-from audit import process
-from audit.cli import cli
+from audit.cli import cli, process
+from audit.cli.console import set_up_logging
 from audit.clock import Clock
 from audit.config import FLAGS, Settings, load
-from audit.console import set_up_logging
 from audit.inventory import Users
 from audit.job import run
 from audit.progress import Progress

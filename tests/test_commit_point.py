@@ -17,8 +17,8 @@ from conftest import Result, environment, visible
 from object_stores import S3
 from s3_proxy import Proxy, serve_proxy
 
-from audit import files, process
-from audit.cli import cli
+from audit import files
+from audit.cli import cli, process
 from audit.simulator.app import ADMIN_TOKEN, Simulation
 from audit.simulator.organization import Organization
 from audit.snapshot.manifest import MANIFEST

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audit import console
-from audit.console import ProgressLines, printable, set_up_logging
+from audit.cli import console
+from audit.cli.console import ProgressLines, printable, set_up_logging
 from audit.outcome import Outcome
 
 

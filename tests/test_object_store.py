@@ -18,8 +18,8 @@ import pytest
 from conftest import Result
 from object_stores import S3
 
-from audit import lease, process
-from audit.cli import cli
+from audit import lease
+from audit.cli import cli, process
 from audit.errors import DamagedError, StoppedError, UsageError
 from audit.lease import Holder
 from audit.lock import lock

@@ -10,8 +10,8 @@ from typing import NoReturn
 import click
 import pytest
 
-from audit import process
-from audit.console import set_up_logging
+from audit.cli import process
+from audit.cli.console import set_up_logging
 from audit.errors import AuditError
 
 
@@ -69,8 +69,8 @@ def test_an_interrupt_is_exit_5() -> None:
 
 STUBBORN = """
 import asyncio
-from audit.console import set_up_logging
-from audit.process import run_until_signal
+from audit.cli.console import set_up_logging
+from audit.cli.process import run_until_signal
 
 async def stubborn():
     print("ready", flush=True)

@@ -16,8 +16,7 @@ import pytest
 from conftest import VirtualClock, visible
 
 from audit import crawl as crawl_module
-from audit import process
-from audit.cli import cli
+from audit.cli import cli, process
 from audit.errors import LockedError, StoppedError, UsageError
 from audit.lock import lock
 from audit.simulator.app import ADMIN_TOKEN, Simulation

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
+from audit.cli.selection import select
 from audit.errors import UsageError
-from audit.selection import select
 from audit.simulator.organization import Organization
 
 ONE, TWO, THREE = (Organization(3).workspace(index)["id"] for index in range(3))

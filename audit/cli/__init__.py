@@ -3,10 +3,10 @@
 import sys
 from typing import NoReturn
 
-from audit import process
-from audit.cli import crawling, review, simulation, snapshots
+from audit.cli import process, review, simulation, snapshots
+from audit.cli import run as crawling
+from audit.cli.console import set_up_logging
 from audit.cli.group import cli, early_log_format
-from audit.console import set_up_logging
 
 __all__ = ["cli", "crawling", "main", "review", "simulation", "snapshots"]
 

@@ -10,9 +10,10 @@ from typing import Any
 import click
 from rich.console import Console
 
-from audit import __version__, config, summary
+from audit import __version__, config
+from audit.cli import views as summary
+from audit.cli.console import Verbosity, set_up_logging
 from audit.config import Settings
-from audit.console import Verbosity, set_up_logging
 from audit.errors import PARTIAL_EXIT_CODE, StoppedError
 from audit.snapshot.reader import Snapshot
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import click
 
-from audit import summary
 from audit.cli import options
+from audit.cli import views as summary
+from audit.cli.console import printable
 from audit.cli.group import cli, print_all, print_result, settings_of
 from audit.clock import Clock
-from audit.console import printable
 from audit.errors import FOUND_EXIT_CODE, UsageError
 from audit.files import atomic_file, expand
 from audit.review import needs_extra

@@ -9,10 +9,10 @@ from typing import Any
 
 import click
 
-from audit import process, summary
-from audit.cli import options
+from audit.cli import options, process
+from audit.cli import views as summary
+from audit.cli.console import printable, show_progress
 from audit.cli.group import cli, exit_code, print_result, settings_of
-from audit.console import printable, show_progress
 from audit.errors import UsageError
 from audit.files import expand
 from audit.review import needs_extra
@@ -32,7 +32,7 @@ from audit.storage.bucket import is_uri
 @options.logging_options
 def demo(output: str, fault_spec: str, *, as_json: bool, **given: Any) -> int:
     """Audit simulated organizations: the whole chain, without an account."""
-    from audit.demo import demonstrate, review  # noqa: PLC0415 - a server is much to load for all who want none
+    from audit.cli.demo import demonstrate, review  # noqa: PLC0415 - a server is much to load for all who want none
     from audit.simulator import app as simulator  # noqa: PLC0415
 
     own, customers = _organizations(given)

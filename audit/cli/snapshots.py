@@ -5,8 +5,9 @@ from typing import Any
 
 import click
 
-from audit import config, summary
+from audit import config
 from audit.cli import options
+from audit.cli import views as summary
 from audit.cli.group import cli, print_result, print_snapshot, settings_of
 from audit.clock import Clock
 from audit.errors import FOUND_EXIT_CODE, UsageError

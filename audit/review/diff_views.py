@@ -9,7 +9,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.csv as pcsv
 
-from audit.console import printable
+from audit.cli.console import printable
 from audit.datasets import DATASETS
 from audit.review.change import Change
 from audit.snapshot.coverage import COVERAGE

@@ -9,8 +9,8 @@ from operator import itemgetter
 import duckdb
 import pyarrow as pa
 
+from audit.cli.console import printable
 from audit.columns import null_of, source_of
-from audit.console import printable
 from audit.datasets import DATASETS
 from audit.errors import UsageError
 from audit.review.tables import CURRENT, open_tables, refuse_writing, told

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.csv as pcsv
 from rich.cells import cell_len, set_cell_size
 
-from audit.console import printable
+from audit.cli.console import printable
 from audit.snapshot.csv import CSV_OPTIONS, without_formulas
 
 #: Characters of a value that a text table shows at most, and at least where the terminal is narrow.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from audit.console import printable
+from audit.cli.console import printable
 from audit.errors import DamagedError, UsageError
 from audit.files import sha256_of
 from audit.review.chain import check_chain, lost_manifest, read_record

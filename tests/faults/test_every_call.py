@@ -19,8 +19,7 @@ from pathlib import Path
 import pytest
 from conftest import Result, visible
 
-from audit import process
-from audit.cli import cli
+from audit.cli import cli, process
 from audit.review.verify import verify
 from audit.simulator.app import ADMIN_TOKEN, Simulation
 from audit.simulator.organization import Organization

@@ -10,7 +10,7 @@ from xml.etree import ElementTree as ET
 import msgspec
 import pytest
 
-from audit.console import printable
+from audit.cli.console import printable
 from audit.review.finding import CheckResult, Finding, Rule, RuleResult, Severity
 from audit.review.formats import FORMATS, FormatName
 from audit.simulator.names import HOSTILE

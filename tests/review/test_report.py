@@ -19,7 +19,7 @@ import pyarrow.csv as pcsv
 import pyarrow.parquet as pq
 import pytest
 
-from audit.console import printable
+from audit.cli.console import printable
 from audit.errors import UsageError
 from audit.files import sha256_of
 from audit.review.change import Change

@@ -7,7 +7,7 @@ from datetime import datetime
 import pyarrow as pa
 import pyarrow.csv as pcsv
 
-from audit.console import printable
+from audit.cli.console import printable
 from audit.review.finding import CheckResult, Finding, RuleResult
 from audit.snapshot.csv import CSV_OPTIONS, without_formulas
 

@@ -4,7 +4,7 @@ import re
 from datetime import datetime
 from xml.etree import ElementTree as ET
 
-from audit.console import printable
+from audit.cli.console import printable
 from audit.review.finding import CheckResult, Finding, RuleResult
 
 #: What XML 1.0 does not allow, and `printable` leaves.

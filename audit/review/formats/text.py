@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime
 
-from audit.console import printable
+from audit.cli.console import printable
 from audit.review.finding import CheckResult, Finding, RuleResult
 
 #: Findings of one rule that are named; the other formats name all.

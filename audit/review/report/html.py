@@ -10,7 +10,7 @@ from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup, escape
 
 from audit import __version__
-from audit.console import printable
+from audit.cli.console import printable
 from audit.review.change import Change
 from audit.review.diff_views import total
 from audit.review.finding import CheckResult

@@ -9,7 +9,7 @@ import xlsxwriter  # type: ignore[import-untyped]
 from xlsxwriter.worksheet import Worksheet  # type: ignore[import-untyped]
 
 from audit import __version__
-from audit.console import printable
+from audit.cli.console import printable
 from audit.files import atomic_file
 from audit.review.change import Change
 from audit.review.finding import CheckResult, Finding, RuleResult

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from audit.console import printable
+from audit.cli.console import printable
 from audit.doctor import Check
 from audit.outcome import Outcome
 from audit.plan import OrgPlan, Plan

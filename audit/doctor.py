@@ -10,6 +10,7 @@ import msgspec
 
 from audit.clock import Clock
 from audit.config import Settings
+from audit.crawl.own_data import OwnDataGuard
 from audit.credentials import find_tokens
 from audit.datasets import Dataset, Request
 from audit.datasets.dataset import ByUser
@@ -20,7 +21,6 @@ from audit.inventory.people import PEOPLE
 from audit.lock import lock
 from audit.organizations import Organization
 from audit.outcome import Outcome
-from audit.own_data import OwnDataGuard
 from audit.scope import RunScope, scope_of
 from audit.session import clients_of, connect_as, find_organizations
 from audit.storage.faults import unwritable

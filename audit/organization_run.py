@@ -9,17 +9,17 @@ import pyarrow.compute as pc
 
 from audit.clock import Clock
 from audit.config import Settings
-from audit.crawl import crawl, give_up
+from audit.crawl.crawl import crawl, give_up
+from audit.crawl.earlier import Earlier, earlier_of
+from audit.crawl.own_data import guard_for
+from audit.crawl.progress import Progress
+from audit.crawl.reader import Reader
 from audit.datasets import Dataset
-from audit.earlier import Earlier, earlier_of
 from audit.entity import EntityType
 from audit.errors import AuditError, DeadlineError, RefusedError, StoppedError, UsageError
 from audit.inventory import Found, renew_caller, take_inventory, take_users
 from audit.organizations import Organization
 from audit.outcome import Outcome
-from audit.own_data import guard_for
-from audit.progress import Progress
-from audit.reading import Reader
 from audit.scope import RunScope
 from audit.snapshot.coverage import COVERAGE
 from audit.snapshot.draft import Draft

@@ -21,9 +21,9 @@ from audit.cli import cli, process
 from audit.cli.console import set_up_logging
 from audit.clock import Clock
 from audit.config import FLAGS, Settings, load
+from audit.crawl.progress import Progress
 from audit.inventory import Users
 from audit.job import run
-from audit.progress import Progress
 from audit.scope import retried_scope, scope_of
 from audit.simulator.app import ADMIN_TOKEN, Simulation, serve
 from audit.simulator.faults import Faults

@@ -16,7 +16,7 @@ import pytest
 from aiohttp import web
 from conftest import Result, Where, visible
 
-from audit import crawl as crawl_module
+from audit.crawl import crawl as crawl_module
 from audit.datasets.audio_options import pin_status
 from audit.errors import RefusedError, StoppedError, UsageError
 from audit.inventory import Users

@@ -6,15 +6,15 @@ import pyarrow as pa
 import pytest
 from conftest import VirtualClock, run_virtually
 
-from audit import crawl as crawl_module
-from audit.crawl import crawl
+from audit.crawl import crawl as crawl_module
+from audit.crawl.crawl import crawl
+from audit.crawl.progress import Progress
+from audit.crawl.reader import Reader
 from audit.datasets import DATASETS
 from audit.entity import EntityType
 from audit.inventory import Found, take_inventory
 from audit.organizations import own_organization
 from audit.outcome import Outcome
-from audit.progress import Progress
-from audit.reading import Reader
 from audit.simulator.app import ADMIN_TOKEN, Simulation, serve
 from audit.simulator.faults import parse
 from audit.simulator.organization import Organization

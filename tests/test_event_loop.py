@@ -9,8 +9,8 @@ from blockbuster import BlockBuster
 from audit import memory
 from audit.clock import Clock
 from audit.config import Settings
+from audit.crawl.progress import Progress
 from audit.job import run
-from audit.progress import Progress
 from audit.scope import RunScope, retried_scope, scope_of
 from audit.simulator.app import ADMIN_TOKEN, Simulation
 from audit.simulator.faults import parse

@@ -5,9 +5,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from audit.crawl.batches import Batch, Feed, read_batches
 from audit.entity import Entity, EntityType, entity_table
 from audit.errors import StoppedError
-from audit.feed import Batch, Feed, read_batches
 
 
 def batches(count: int, size: int) -> Iterator[Batch]:

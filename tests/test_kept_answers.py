@@ -14,12 +14,12 @@ from pathlib import Path
 import pytest
 from conftest import Where, environment, visible
 
-from audit.answer_log import AnswerLog, read_answers
-from audit.crawl import _surely
+from audit.crawl.answer_log import AnswerLog, read_answers
+from audit.crawl.crawl import _surely
+from audit.crawl.reader import Reading
 from audit.entity import Entity, EntityType
 from audit.errors import StoppedError
 from audit.outcome import Outcome
-from audit.reading import Reading
 from audit.simulator.app import Simulation
 from audit.simulator.faults import parse
 from audit.simulator.organization import Organization

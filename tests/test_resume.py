@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 from conftest import VirtualClock, visible
 
-from audit import crawl as crawl_module
 from audit.cli import cli, process
+from audit.crawl import crawl as crawl_module
 from audit.errors import LockedError, StoppedError, UsageError
 from audit.lock import lock
 from audit.simulator.app import ADMIN_TOKEN, Simulation

@@ -16,8 +16,8 @@ from rich.progress import Progress as Bar
 from rich.text import Text
 
 from audit.config import LogFormat
+from audit.crawl.progress import Progress
 from audit.outcome import Outcome
-from audit.progress import Progress
 
 log = logging.getLogger(__name__)
 

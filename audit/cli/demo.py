@@ -9,8 +9,8 @@ from typing import Any
 from audit import config, job
 from audit.clock import Clock
 from audit.config import Settings
+from audit.crawl.progress import Progress
 from audit.files import atomic_file
-from audit.progress import Progress
 from audit.scope import scope_of
 from audit.simulator import app as simulator
 from audit.simulator.app import Simulation

@@ -18,10 +18,10 @@ from audit.cluster.order import Order, Result, absolute, travelling
 from audit.cluster.report import Gathering, topic_of
 from audit.cluster.worker import audit_organization, settle
 from audit.config import Settings
+from audit.crawl.progress import Progress
 from audit.errors import EngineError, StoppedError, UsageError
 from audit.organization_run import OrganizationRun
 from audit.organizations import Organization
-from audit.progress import Progress
 from audit.scope import RunScope
 from audit.snapshot.draft import Draft
 from audit.snapshot.reader import Snapshot, is_committed

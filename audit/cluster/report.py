@@ -8,8 +8,8 @@ from typing import Any
 
 import msgspec
 
+from audit.crawl.progress import Progress
 from audit.outcome import Outcome
-from audit.progress import Progress
 
 #: Lines of one report; what is beyond is only counted.
 _MOST_LINES = 1000

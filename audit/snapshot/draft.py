@@ -152,7 +152,7 @@ class Draft:
                     written.unlink()
 
     def write_answers(self, org_id: str, dataset: str, index: int, answers: bytes) -> None:
-        """Keep answers of a batch that is not complete yet (`audit.answer_log`).
+        """Keep answers of a batch that is not complete yet (`audit.crawl.answer_log`).
 
         Raises:
             StoppedError: the lock is lost.

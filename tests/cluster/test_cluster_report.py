@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from audit.cluster.report import Gathering, Reporter, forwarding
+from audit.crawl.progress import Progress
 from audit.outcome import Outcome
-from audit.progress import Progress
 
 
 class Told(Progress):
@@ -61,7 +61,7 @@ def test_nothing_is_sent_where_nothing_is_new() -> None:
 def test_log_lines_of_a_worker_are_told_by_the_driver(caplog: pytest.LogCaptureFixture) -> None:
     sent: list[Any] = []
     reporter = Reporter("one", sent.append)
-    log = logging.getLogger("audit.crawl")
+    log = logging.getLogger("audit.crawl.crawl")
     with forwarding(reporter, logging.INFO):
         log.info("%s: forbidden", "Lobby", extra={"entity_id": "x", "tracking_id": "t"})
         log.debug("again")
@@ -70,7 +70,7 @@ def test_log_lines_of_a_worker_are_told_by_the_driver(caplog: pytest.LogCaptureF
     caplog.clear()
     Gathering(Progress()).on_event((0.0, sent[0]))
     (record,) = caplog.records
-    assert (record.name, record.levelno, record.getMessage()) == ("audit.crawl", logging.INFO, "Lobby: forbidden")
+    assert (record.name, record.levelno, record.getMessage()) == ("audit.crawl.crawl", logging.INFO, "Lobby: forbidden")
     assert (record.entity_id, record.tracking_id) == ("x", "t")  # type: ignore[attr-defined]
 
 

@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterable
 
 import msgspec
 
+from audit.crawl.reader import Reading
 from audit.entity import Entity
 from audit.errors import UsageError
-from audit.reading import Reading
 from audit.storage.place import Place, read_small
 
 log = logging.getLogger(__name__)

@@ -2,7 +2,7 @@
 
 A fixed number of workers takes entities in the order of the inventory. A batch is flattened and
 written by the worker that completes it, in one thread beside the event loop, which also reads the next
-batch (`audit.feed`); so memory is bounded by the batches that are being asked for, whatever their number.
+batch (`audit.crawl.batches`); so memory is bounded by the batches that are being asked for, whatever their number.
 """
 
 import asyncio
@@ -17,22 +17,22 @@ from typing import Any, TypeVar
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from audit.answer_log import KEEP_EVERY_S, AnswerLog, WriteAnswers
 from audit.clock import Clock
+from audit.crawl.answer_log import KEEP_EVERY_S, AnswerLog, WriteAnswers
+from audit.crawl.batches import Batch, Feed, read_batches
+from audit.crawl.breaker import Watch
+from audit.crawl.earlier import Earlier
+from audit.crawl.progress import Progress
+from audit.crawl.reader import Reader, Reading, unasked
 from audit.datasets import SUBJECT_SCHEMA, Dataset
 from audit.datasets.answers import read_answers
-from audit.earlier import Earlier
 from audit.entity import Entity, EntityType
 from audit.errors import AuditError
-from audit.feed import Batch, Feed, read_batches
 from audit.outcome import Outcome
-from audit.progress import Progress
-from audit.reading import Reader, Reading, unasked
 from audit.snapshot.coverage import COVERAGE, COVERAGE_SCHEMA
 from audit.snapshot.inventory import Inventory
 from audit.storage.place import Place
 from audit.threads import in_thread
-from audit.watch import Watch
 from audit.webex.client import Client
 from audit.webex.errors import ScopeError, UnansweredError
 

@@ -5,12 +5,12 @@ from typing import NamedTuple
 
 import msgspec
 
+from audit.crawl.own_data import OwnDataGuard
 from audit.datasets import Dataset, Request
 from audit.datasets.dataset import ByUser
 from audit.entity import Entity, EntityType
 from audit.organizations import Organization
 from audit.outcome import Outcome
-from audit.own_data import OwnDataGuard
 from audit.webex.client import Answer, Client
 
 

@@ -8,11 +8,11 @@ from dataclasses import InitVar, dataclass, field
 import msgspec
 import pyarrow as pa
 
-from audit.answer_log import read_answers
-from audit.earlier import Earlier
+from audit.crawl.answer_log import read_answers
+from audit.crawl.earlier import Earlier
+from audit.crawl.reader import Reading
 from audit.entity import Entity, EntityType, entities_of
 from audit.outcome import Outcome
-from audit.reading import Reading
 from audit.snapshot.coverage import COVERAGE
 from audit.storage.place import Place
 
@@ -67,7 +67,7 @@ def read_batches(
     Args:
         inventory: the batches (`audit.snapshot.inventory.Inventory.batches`).
         earlier: a snapshot whose complete answers are kept.
-        answers: files of the answers of an unfinished run (`audit.answer_log`), by batch.
+        answers: files of the answers of an unfinished run (`audit.crawl.answer_log`), by batch.
     """
     for index, rows in inventory:
         yield Batch(index, rows, earlier.rows_of(rows) if earlier else {}, answers.get(index, ()))

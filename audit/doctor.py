@@ -16,10 +16,10 @@ from audit.datasets import Dataset, Request
 from audit.datasets.dataset import ByUser
 from audit.entity import Entity, EntityType
 from audit.errors import PARTIAL_EXIT_CODE, AuditError, LockedError
-from audit.inventory.listed import KINDS
+from audit.inventory.entities import KINDS
+from audit.inventory.organizations import Organization
 from audit.inventory.people import PEOPLE
 from audit.lock import lock
-from audit.organizations import Organization
 from audit.outcome import Outcome
 from audit.scope import RunScope, scope_of
 from audit.session import clients_of, connect_as, find_organizations

@@ -13,9 +13,9 @@ from audit.config import Settings
 from audit.crawl.progress import Progress
 from audit.engine import Engine, LocalEngine, audit_all
 from audit.errors import AuditError, StoppedError, UsageError
+from audit.inventory.organizations import Organization
 from audit.lock import lock
 from audit.organization_run import OrganizationRun
-from audit.organizations import Organization
 from audit.scope import RunScope
 from audit.session import clients_of, connect_as, deadline, find_organizations
 from audit.snapshot import draft as drafts

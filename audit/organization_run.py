@@ -18,7 +18,7 @@ from audit.datasets import Dataset
 from audit.entity import EntityType
 from audit.errors import AuditError, DeadlineError, RefusedError, StoppedError, UsageError
 from audit.inventory import Found, renew_caller, take_inventory, take_users
-from audit.organizations import Organization
+from audit.inventory.organizations import Organization
 from audit.outcome import Outcome
 from audit.scope import RunScope
 from audit.snapshot.coverage import COVERAGE

@@ -7,8 +7,8 @@ from audit.clock import Clock
 from audit.config import Settings
 from audit.errors import AuditError, DeadlineError, RefusedError, StoppedError
 from audit.inventory import Found
+from audit.inventory.organizations import Organization
 from audit.organization_run import take
-from audit.organizations import Organization
 from audit.scope import RunScope
 from audit.session import clients_of, connect_as, deadline, find_organizations
 from audit.threads import in_thread

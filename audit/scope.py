@@ -14,7 +14,7 @@ from audit.datasets.dataset import site_of
 from audit.entity import EntityType
 from audit.errors import UsageError
 from audit.inventory import Users
-from audit.organizations import check_org_ids
+from audit.inventory.organizations import check_org_ids
 from audit.snapshot.manifest import Scope
 from audit.snapshot.reader import Snapshot
 from audit.webex import ids

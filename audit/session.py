@@ -10,7 +10,7 @@ from functools import partial
 from audit.clock import Clock
 from audit.config import Settings
 from audit.errors import DeadlineError, UsageError
-from audit.organizations import (
+from audit.inventory.organizations import (
     Organization,
     all_organizations,
     named_organizations,

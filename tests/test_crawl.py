@@ -13,7 +13,7 @@ from audit.crawl.reader import Reader
 from audit.datasets import DATASETS
 from audit.entity import EntityType
 from audit.inventory import Found, take_inventory
-from audit.organizations import own_organization
+from audit.inventory.organizations import own_organization
 from audit.outcome import Outcome
 from audit.simulator.app import ADMIN_TOKEN, Simulation, serve
 from audit.simulator.faults import parse

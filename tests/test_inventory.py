@@ -7,7 +7,7 @@ from conftest import VirtualClock, run_virtually
 from audit.entity import EntityType
 from audit.errors import AuditError, RefusedError, StoppedError, UsageError
 from audit.inventory import Found, take_inventory
-from audit.organizations import check_org_ids, named_organizations, own_organization
+from audit.inventory.organizations import check_org_ids, named_organizations, own_organization
 from audit.simulator.app import ADMIN_TOKEN, Simulation, serve
 from audit.simulator.faults import parse
 from audit.simulator.organization import Organization, webex_id

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audit.sorter import ExternalSorter
+from audit.inventory.sorter import ExternalSorter
 
 SCHEMA = pa.schema([("key", pa.string()), ("order", pa.int64()), ("texts", pa.list_(pa.string()))])
 
@@ -48,7 +48,7 @@ def test_rows_are_sorted_and_the_first_of_each_key_is_kept_whatever_the_runs(
 
 
 def test_runs_of_many_heads_are_merged_a_piece_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("audit.sorter._HEAD_ROWS", 10)
+    monkeypatch.setattr("audit.inventory.sorter._HEAD_ROWS", 10)
     rows = [(f"{number * 7919 % 5000:05d}", number) for number in range(6000)]
     with ExternalSorter(SCHEMA, "key", 1000) as sorter:
         for start in range(0, 6000, 300):

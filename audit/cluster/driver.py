@@ -20,8 +20,8 @@ from audit.cluster.worker import audit_organization, settle
 from audit.config import Settings
 from audit.crawl.progress import Progress
 from audit.errors import EngineError, StoppedError, UsageError
+from audit.inventory.organizations import Organization
 from audit.organization_run import OrganizationRun
-from audit.organizations import Organization
 from audit.scope import RunScope
 from audit.snapshot.draft import Draft
 from audit.snapshot.reader import Snapshot, is_committed

@@ -18,8 +18,8 @@ from audit.cluster.report import Reporter, forwarding, topic_of
 from audit.config import Settings, load
 from audit.credentials import find_tokens
 from audit.errors import AuditError, StoppedError, UsageError
+from audit.inventory.organizations import Organization
 from audit.organization_run import OrganizationRun
-from audit.organizations import Organization
 from audit.session import connect_as, tell_pause
 from audit.snapshot.draft import Draft, open_draft
 from audit.snapshot.held import Held

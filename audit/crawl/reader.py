@@ -9,7 +9,7 @@ from audit.crawl.own_data import OwnDataGuard
 from audit.datasets import Dataset, Request
 from audit.datasets.dataset import ByUser
 from audit.entity import Entity, EntityType
-from audit.organizations import Organization
+from audit.inventory.organizations import Organization
 from audit.outcome import Outcome
 from audit.webex.client import Answer, Client
 

@@ -11,11 +11,11 @@ import pyarrow as pa
 
 from audit.entity import Entity, EntityType, entities_of, entity_table
 from audit.errors import DeadlineError, RefusedError, UsageError
-from audit.inventory.found import Found
-from audit.inventory.kind import Json
-from audit.inventory.listed import list_items
+from audit.inventory.collector import Found
+from audit.inventory.entities import list_items
+from audit.inventory.listing import Json
+from audit.inventory.organizations import Organization
 from audit.inventory.people import PEOPLE, read_person, texts_of
-from audit.organizations import Organization
 from audit.outcome import Outcome
 from audit.webex import wire
 from audit.webex.client import Client

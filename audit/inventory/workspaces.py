@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from audit.entity import Entity, EntityType
-from audit.inventory.kind import PAGE_SIZE, Json, Kind
+from audit.inventory.listing import PAGE_SIZE, Json, Kind
 from audit.outcome import Outcome
 from audit.webex import wire
 

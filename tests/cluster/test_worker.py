@@ -16,7 +16,7 @@ from audit.cluster.report import Reporter
 from audit.cluster.worker import _Attempt, _while_wanted
 from audit.config import Settings, WebexSettings
 from audit.errors import DamagedError
-from audit.organizations import Organization
+from audit.inventory.organizations import Organization
 from audit.scope import scope_of
 from audit.simulator.app import ADMIN_TOKEN
 from audit.simulator.organization import Organization as Simulated

@@ -10,9 +10,9 @@ import msgspec
 import pyarrow as pa
 
 from audit.entity import INVENTORY_SCHEMA, Entity, entity_table
-from audit.inventory.kind import PAGE_SIZE
-from audit.organizations import Organization
-from audit.sorter import ExternalSorter
+from audit.inventory.listing import PAGE_SIZE
+from audit.inventory.organizations import Organization
+from audit.inventory.sorter import ExternalSorter
 from audit.threads import in_thread
 from audit.webex import wire
 from audit.webex.client import Client

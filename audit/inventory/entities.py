@@ -5,12 +5,12 @@ from collections.abc import AsyncIterator, Collection
 
 from audit.entity import Entity, EntityType
 from audit.errors import RefusedError
-from audit.inventory.found import Found
-from audit.inventory.kind import Json, Kind
+from audit.inventory.collector import Found
+from audit.inventory.listing import Json, Kind
+from audit.inventory.organizations import Organization
 from audit.inventory.people import CALLING_PEOPLE
 from audit.inventory.virtual_lines import VIRTUAL_LINES
 from audit.inventory.workspaces import WORKSPACES
-from audit.organizations import Organization
 from audit.webex import ids, wire
 from audit.webex.client import Client
 from audit.webex.errors import NotAcceptedError, NotListedError, ScopeError, UnansweredError

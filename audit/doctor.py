@@ -19,8 +19,8 @@ from audit.errors import PARTIAL_EXIT_CODE, AuditError, LockedError
 from audit.inventory.entities import KINDS
 from audit.inventory.organizations import Organization
 from audit.inventory.people import PEOPLE
-from audit.lock import lock
 from audit.outcome import Outcome
+from audit.output.lock import lock
 from audit.scope import RunScope, scope_of
 from audit.session import clients_of, connect_as, find_organizations
 from audit.storage.faults import unwritable

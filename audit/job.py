@@ -14,18 +14,18 @@ from audit.crawl.progress import Progress
 from audit.engine import Engine, LocalEngine, audit_all
 from audit.errors import AuditError, StoppedError, UsageError
 from audit.inventory.organizations import Organization
-from audit.lock import lock
 from audit.organization_run import OrganizationRun
+from audit.output import draft as drafts
+from audit.output.commit import RunFacts, commit
+from audit.output.draft import Draft
+from audit.output.held import Held
+from audit.output.lock import lock
+from audit.output.unfinished import find_unfinished, tidy
 from audit.scope import RunScope
 from audit.session import clients_of, connect_as, deadline, find_organizations
-from audit.snapshot import draft as drafts
-from audit.snapshot.commit import RunFacts, commit
-from audit.snapshot.draft import Draft
-from audit.snapshot.held import Held
 from audit.snapshot.manifest import Requests, Seal
 from audit.snapshot.reader import Snapshot, list_all_snapshots, warn_of_chain
 from audit.snapshot.removed import SealRemoved
-from audit.snapshot.unfinished import find_unfinished, tidy
 from audit.storage.faults import StorageError, fault_of, unwritable
 from audit.storage.place import make_dir
 from audit.tally import requests_of, tallied

@@ -20,12 +20,12 @@ from audit.errors import AuditError, DeadlineError, RefusedError, StoppedError, 
 from audit.inventory import Found, renew_caller, take_inventory, take_users
 from audit.inventory.organizations import Organization
 from audit.outcome import Outcome
+from audit.output.draft import Draft
+from audit.output.inventory import Inventory
+from audit.output.journal import PartFacts
+from audit.output.org_parts import OrgParts
 from audit.scope import RunScope
 from audit.snapshot.coverage import COVERAGE
-from audit.snapshot.draft import Draft
-from audit.snapshot.inventory import Inventory
-from audit.snapshot.journal import PartFacts
-from audit.snapshot.org_parts import OrgParts
 from audit.threads import in_thread
 from audit.webex.client import Client
 from audit.webex.errors import OutageError, ScopeError, TokenRefusedError

@@ -9,7 +9,7 @@ import msgspec
 
 from audit.clock import Clock
 from audit.errors import AuditError
-from audit.snapshot.draft import Draft
+from audit.output.draft import Draft
 from audit.snapshot.manifest import Requests
 from audit.threads import in_thread
 from audit.webex.client import Client

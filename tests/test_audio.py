@@ -20,12 +20,12 @@ from audit.crawl import crawl as crawl_module
 from audit.datasets.audio_options import pin_status
 from audit.errors import RefusedError, StoppedError, UsageError
 from audit.inventory import Users
+from audit.output import inventory as inventory_file
 from audit.simulator import answers
 from audit.simulator.app import ADMIN_TOKEN, Simulation
 from audit.simulator.faults import Faults, parse
 from audit.simulator.organization import Organization
 from audit.simulator.simulation import ADMIN_SCOPES, USER_TOKEN
-from audit.snapshot import inventory as inventory_file
 from audit.snapshot.reader import Snapshot
 
 Audit = Callable[..., Snapshot]

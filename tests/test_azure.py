@@ -14,7 +14,7 @@ import pytest
 from conftest import Result
 
 from audit.errors import LockedError
-from audit.lock import lock
+from audit.output.lock import lock
 from audit.simulator.app import Simulation
 from audit.simulator.organization import Organization
 from audit.snapshot.manifest import MANIFEST

@@ -15,10 +15,10 @@ from audit.entity import EntityType
 from audit.inventory import Found, take_inventory
 from audit.inventory.organizations import own_organization
 from audit.outcome import Outcome
+from audit.output import inventory as inventory_file
 from audit.simulator.app import ADMIN_TOKEN, Simulation, serve
 from audit.simulator.faults import parse
 from audit.simulator.organization import Organization
-from audit.snapshot import inventory as inventory_file
 from audit.webex.connection import connect
 from audit.webex.errors import ApiGoneError, ScopeError, TokenRefusedError
 from audit.webex.pace import Pace

@@ -47,7 +47,7 @@ def guarded(given: Settings, scope: RunScope) -> Snapshot:
     for function in guard.functions.values():
         # What comes before the first request holds nothing up.
         function.can_block_in("audit/storage/place.py", {"make_dir"})
-        function.can_block_in("audit/lock.py", {"lock", "_lock_folder"})
+        function.can_block_in("audit/output/lock.py", {"lock", "_lock_folder"})
         # Coverage waits for its own lock where two threads enter a file for the first time.
         function.can_block_in("coverage/collector.py", {"lock_data"})
     guard.activate()

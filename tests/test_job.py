@@ -16,11 +16,11 @@ from conftest import visible
 from audit.datasets import DATASETS
 from audit.errors import RefusedError, StoppedError, UsageError
 from audit.files import sha256_of
+from audit.output import commit as commit_module
+from audit.output import inventory as inventory_file
 from audit.simulator.app import Simulation
 from audit.simulator.faults import parse
 from audit.simulator.organization import Organization
-from audit.snapshot import commit as commit_module
-from audit.snapshot import inventory as inventory_file
 from audit.snapshot.coverage import COVERAGE_SCHEMA
 from audit.snapshot.manifest import MANIFEST
 from audit.snapshot.reader import Snapshot

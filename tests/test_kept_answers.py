@@ -20,10 +20,10 @@ from audit.crawl.reader import Reading
 from audit.entity import Entity, EntityType
 from audit.errors import StoppedError
 from audit.outcome import Outcome
+from audit.output.draft import Draft
 from audit.simulator.app import Simulation
 from audit.simulator.faults import parse
 from audit.simulator.organization import Organization
-from audit.snapshot.draft import Draft
 from audit.snapshot.reader import Snapshot, list_snapshots
 from audit.webex.client import Answer
 

@@ -12,11 +12,11 @@ from conftest import Result, Where, visible
 
 from audit.errors import RefusedError, StoppedError
 from audit.inventory.people import CALLING_PEOPLE
+from audit.output import inventory as inventory_file
 from audit.simulator.app import ADMIN_TOKEN, Simulation
 from audit.simulator.faults import parse
 from audit.simulator.organization import Organization
 from audit.simulator.simulation import ADMIN_SCOPES
-from audit.snapshot import inventory as inventory_file
 from audit.snapshot.reader import Snapshot
 
 Audit = Callable[..., Snapshot]

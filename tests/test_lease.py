@@ -8,11 +8,11 @@ import msgspec
 import pytest
 from object_stores import S3
 
-from audit import lease as lease_module
 from audit.clock import boot_s
 from audit.errors import LockedError, StoppedError
-from audit.lease import Holder, hold
-from audit.lock import lock
+from audit.output import lease as lease_module
+from audit.output.lease import Holder, hold
+from audit.output.lock import lock
 from audit.storage.objects import ObjectPath
 
 

@@ -18,18 +18,18 @@ import pytest
 from conftest import Result
 from object_stores import S3
 
-from audit import lease
 from audit.cli import cli, process
 from audit.errors import DamagedError, StoppedError, UsageError
-from audit.lease import Holder
-from audit.lock import lock
+from audit.output import inventory, lease
+from audit.output.draft import Draft
+from audit.output.lease import Holder
+from audit.output.lock import lock
+from audit.output.prune import REMOVING
 from audit.simulator.app import ADMIN_TOKEN, Simulation
 from audit.simulator.changed import Changed
 from audit.simulator.organization import Organization
-from audit.snapshot import inventory, staging
-from audit.snapshot.draft import Draft
+from audit.snapshot import staging
 from audit.snapshot.manifest import MANIFEST, write_manifest
-from audit.snapshot.prune import REMOVING
 from audit.snapshot.reader import Snapshot, find_snapshot, list_snapshots
 from audit.snapshot.removed import REMOVED, Removed, read_removed, read_small, record_removed
 from audit.snapshot.staging import staged, staged_whole

@@ -16,12 +16,12 @@ from conftest import Result, run_virtually, visible
 from audit.clock import Clock
 from audit.errors import RefusedError, StoppedError, UsageError
 from audit.files import sha256_of
+from audit.output import commit as commit_module
+from audit.output import inventory as inventory_file
 from audit.simulator.app import ADMIN_TOKEN, Simulation
 from audit.simulator.faults import Faults, parse
 from audit.simulator.organization import Organization, webex_id
 from audit.simulator.simulation import ADMIN_SCOPES
-from audit.snapshot import commit as commit_module
-from audit.snapshot import inventory as inventory_file
 from audit.snapshot.manifest import Org
 from audit.snapshot.reader import Snapshot
 from audit.webex.ids import uuid_of

@@ -18,11 +18,11 @@ from conftest import VirtualClock, visible
 from audit.cli import cli, process
 from audit.crawl import crawl as crawl_module
 from audit.errors import LockedError, StoppedError, UsageError
-from audit.lock import lock
+from audit.output import inventory as inventory_file
+from audit.output.lock import lock
 from audit.simulator.app import ADMIN_TOKEN, Simulation
 from audit.simulator.faults import parse
 from audit.simulator.organization import Organization
-from audit.snapshot import inventory as inventory_file
 from audit.snapshot.manifest import MANIFEST
 from audit.snapshot.reader import Snapshot, list_snapshots
 

@@ -11,7 +11,7 @@ import pytest
 from conftest import Result
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
-from audit.lock import lock
+from audit.output.lock import lock
 from audit.simulator.app import ADMIN_TOKEN, UNSCOPED_TOKEN, Simulation
 from audit.simulator.faults import parse
 from audit.simulator.organization import Organization

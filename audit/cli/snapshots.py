@@ -12,13 +12,13 @@ from audit.cli.group import cli, print_result, print_snapshot, settings_of
 from audit.clock import Clock
 from audit.errors import FOUND_EXIT_CODE, UsageError
 from audit.files import expand
-from audit.lock import lock
+from audit.output import prune as pruning
+from audit.output.lock import lock
+from audit.output.unfinished import tidy
 from audit.review import signing
 from audit.review import verify as verification
 from audit.review.signed_removals import seal_removed_with
-from audit.snapshot import prune as pruning
 from audit.snapshot.reader import find_snapshot, list_snapshots
-from audit.snapshot.unfinished import tidy
 from audit.storage.faults import unwritable
 
 log = logging.getLogger(__name__)

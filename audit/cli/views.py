@@ -8,9 +8,9 @@ import msgspec
 from audit.cli.console import printable
 from audit.doctor import Check
 from audit.outcome import Outcome
+from audit.output.prune import Folder
 from audit.plan import OrgPlan, Plan
 from audit.snapshot.manifest import Org, Scope
-from audit.snapshot.prune import Folder
 from audit.snapshot.reader import Snapshot
 
 #: Organizations that a line of the list names.

@@ -22,8 +22,8 @@ from audit.crawl.progress import Progress
 from audit.errors import EngineError, StoppedError, UsageError
 from audit.inventory.organizations import Organization
 from audit.organization_run import OrganizationRun
+from audit.output.draft import Draft
 from audit.scope import RunScope
-from audit.snapshot.draft import Draft
 from audit.snapshot.reader import Snapshot, is_committed
 from audit.storage.place import Place
 from audit.threads import in_thread

@@ -11,8 +11,8 @@ from audit.config import RunSettings, Settings
 from audit.datasets import DATASETS
 from audit.errors import AuditError
 from audit.files import expand
+from audit.output.journal import Journal
 from audit.scope import RunScope
-from audit.snapshot.journal import Journal
 from audit.snapshot.reader import find_snapshot
 from audit.storage.place import Place
 
@@ -66,7 +66,7 @@ class Result:
     """What became of an organization.
 
     Attributes:
-        takes: of each dataset, the inventory that its parts are of (`audit.snapshot.takes`).
+        takes: of each dataset, the inventory that its parts are of (`audit.output.takes`).
         rate_per_s: the rate that was settled at, if one was.
         error: what stopped it.
     """

@@ -20,10 +20,10 @@ from audit.credentials import find_tokens
 from audit.errors import AuditError, StoppedError, UsageError
 from audit.inventory.organizations import Organization
 from audit.organization_run import OrganizationRun
+from audit.output.draft import Draft, open_draft
+from audit.output.held import Held
+from audit.output.journal import JOURNAL
 from audit.session import connect_as, tell_pause
-from audit.snapshot.draft import Draft, open_draft
-from audit.snapshot.held import Held
-from audit.snapshot.journal import JOURNAL
 from audit.snapshot.staging import staged
 from audit.storage.place import Place, exists
 from audit.tally import tallied

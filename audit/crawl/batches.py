@@ -65,7 +65,7 @@ def read_batches(
     """The batches of an inventory, with what is known of them already.
 
     Args:
-        inventory: the batches (`audit.snapshot.inventory.Inventory.batches`).
+        inventory: the batches (`audit.output.inventory.Inventory.batches`).
         earlier: a snapshot whose complete answers are kept.
         answers: files of the answers of an unfinished run (`audit.crawl.answer_log`), by batch.
     """

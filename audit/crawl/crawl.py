@@ -29,8 +29,8 @@ from audit.datasets.answers import read_answers
 from audit.entity import Entity, EntityType
 from audit.errors import AuditError
 from audit.outcome import Outcome
+from audit.output.inventory import Inventory
 from audit.snapshot.coverage import COVERAGE, COVERAGE_SCHEMA
-from audit.snapshot.inventory import Inventory
 from audit.storage.place import Place
 from audit.threads import in_thread
 from audit.webex.client import Client

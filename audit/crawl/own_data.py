@@ -15,7 +15,7 @@ from audit.datasets import Dataset, Request
 from audit.datasets.dataset import ByUser
 from audit.entity import Entity, EntityType
 from audit.outcome import Outcome
-from audit.snapshot.inventory import Inventory
+from audit.output.inventory import Inventory
 from audit.threads import in_thread
 from audit.webex.client import Answer, Client
 from audit.webex.errors import ScopeError

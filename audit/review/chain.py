@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from audit.errors import DamagedError, UsageError
+from audit.output.journal import JOURNAL
+from audit.output.prune import REMOVING
 from audit.review.fault import Fault, Note
 from audit.review.signed_removals import check_removed
 from audit.snapshot.chain import Break, Chain, Link
-from audit.snapshot.journal import JOURNAL
 from audit.snapshot.leftovers import is_leftover
 from audit.snapshot.manifest import MANIFEST, SNAPSHOT_ID, Manifest
-from audit.snapshot.prune import REMOVING
 from audit.snapshot.reader import Snapshot, scan
 from audit.snapshot.removed import REMOVED, Removed, has_record, read_removed
 from audit.storage.place import Place, sha256_of

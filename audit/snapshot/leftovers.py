@@ -2,7 +2,7 @@
 
 from fnmatch import fnmatchcase
 
-from audit.snapshot.journal import JOURNAL
+from audit.output.journal import JOURNAL
 
 #: What of a draft is read by a run that resumes it.
 PARTS = "parts"

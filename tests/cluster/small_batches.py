@@ -1,5 +1,5 @@
 """What the workers of a test begin with (Dask's `--preload`)."""
 
-from audit.snapshot import inventory
+from audit.output import inventory
 
 inventory.BATCH_SIZE = 20

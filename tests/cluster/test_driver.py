@@ -28,10 +28,10 @@ from hypothesis import given
 
 from audit.cluster.driver import shares
 from audit.errors import StoppedError
+from audit.output.held import Held as HeldLock
 from audit.simulator.app import ADMIN_TOKEN, Simulation
 from audit.simulator.faults import Faults, parse
 from audit.simulator.organization import Organization
-from audit.snapshot.held import Held as HeldLock
 from audit.snapshot.reader import Snapshot, list_snapshots
 from audit.webex.ids import uuid_of
 

@@ -17,11 +17,11 @@ from audit.cluster.worker import _Attempt, _while_wanted
 from audit.config import Settings, WebexSettings
 from audit.errors import DamagedError
 from audit.inventory.organizations import Organization
+from audit.output.draft import create
+from audit.output.held import Held
 from audit.scope import scope_of
 from audit.simulator.app import ADMIN_TOKEN
 from audit.simulator.organization import Organization as Simulated
-from audit.snapshot.draft import create
-from audit.snapshot.held import Held
 
 MakeSettings = Callable[..., Settings]
 ONE = Organization(Simulated(1).org_id, is_own=False)

@@ -199,13 +199,13 @@ def test_no_snapshot_is_without_the_signature_that_was_asked_for(
 
     simulation = Simulation(Organization(9))
     monkeypatch.setattr("conftest.run", run_signed)
-    monkeypatch.setattr("audit.snapshot.commit.write_manifest", cut_off)
+    monkeypatch.setattr("audit.output.commit.write_manifest", cut_off)
     with pytest.raises(Exception, match="No space left"):
         audit(simulation)
     (left,) = (tmp_path / "out").glob(f"*/{SIGNATURE}")
     assert not left.with_name(MANIFEST).exists()
     monkeypatch.setattr("conftest.run", run)
-    monkeypatch.setattr("audit.snapshot.commit.write_manifest", write_manifest)
+    monkeypatch.setattr("audit.output.commit.write_manifest", write_manifest)
     snapshot = audit(simulation, is_resuming=True, output__formats=["csv"])
     assert not left.parent.exists()
     assert verify(tmp_path / "out", snapshot.path.name).faults == []

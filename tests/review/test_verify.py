@@ -22,15 +22,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from audit.datasets import DATASETS
+from audit.output.commit import write_table
+from audit.output.prune import REMOVING, Folder, carry_out
 from audit.review.contents import check_table, files_of, read_parquet
 from audit.review.fault import Fault, Verification
 from audit.review.verify import verify
 from audit.simulator.app import Simulation
 from audit.simulator.organization import Organization
-from audit.snapshot.commit import write_table
 from audit.snapshot.coverage import COVERAGE_SCHEMA
 from audit.snapshot.manifest import MANIFEST, FileEntry, Manifest, TableEntry, read_manifest, write_manifest
-from audit.snapshot.prune import REMOVING, Folder, carry_out
 from audit.snapshot.reader import Snapshot, list_snapshots
 
 SCHEMAS = {"coverage": COVERAGE_SCHEMA} | {

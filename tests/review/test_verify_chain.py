@@ -12,6 +12,7 @@ from conftest import Result, VirtualClock
 from test_signing import write_key
 
 from audit.files import sha256_of
+from audit.output.prune import Folder, Keep, carry_out, plan
 from audit.review.fault import Verification
 from audit.review.signed_removals import seal_removed_with
 from audit.review.signing import load_public_key
@@ -20,7 +21,6 @@ from audit.simulator.app import Simulation
 from audit.simulator.changed import Changed
 from audit.simulator.organization import Organization
 from audit.snapshot.manifest import MANIFEST, read_manifest, write_manifest
-from audit.snapshot.prune import Folder, Keep, carry_out, plan
 from audit.snapshot.reader import Snapshot
 from audit.snapshot.removed import REMOVED, Removed, read_removed, record_abandoned, record_removed
 
@@ -278,7 +278,7 @@ def test_all_that_a_commit_leaves_where_it_is_cut_off_at_the_manifest_is_known(
     audit: Callable[..., Snapshot], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr("audit.snapshot.draft.Draft.end_commit", lambda *_: None)
+        patch.setattr("audit.output.draft.Draft.end_commit", lambda *_: None)
         snapshot = audit(Simulation(Organization(2)))
     assert (snapshot.path / "run.json").is_file()  # type: ignore[union-attr]
     found = verify(tmp_path / "out", snapshot.path.name)

@@ -14,17 +14,17 @@ import pytest
 
 from audit.entity import Entity, EntityType, entity_table
 from audit.errors import AuditError, StoppedError, UsageError
-from audit.snapshot import commit as commits
-from audit.snapshot import inventory as inventory_file
-from audit.snapshot.commit import RunFacts, commit, write_table
+from audit.output import commit as commits
+from audit.output import inventory as inventory_file
+from audit.output.commit import RunFacts, commit, write_table
+from audit.output.draft import Draft, create, unwritable
+from audit.output.held import Held
+from audit.output.journal import PartFacts
+from audit.output.org_parts import OrgParts
+from audit.output.unfinished import tidy
 from audit.snapshot.coverage import COVERAGE_SCHEMA
-from audit.snapshot.draft import Draft, create, unwritable
-from audit.snapshot.held import Held
-from audit.snapshot.journal import PartFacts
 from audit.snapshot.manifest import MANIFEST, Requests, Scope, write_manifest
-from audit.snapshot.org_parts import OrgParts
 from audit.snapshot.reader import Snapshot, find_snapshot, list_snapshots, warn_of_chain
-from audit.snapshot.unfinished import tidy
 
 NOW = datetime(2026, 11, 21, 19, 9, tzinfo=UTC)
 ORG = "8c9fd285-6500-4518-856e-eb836c6761d8"

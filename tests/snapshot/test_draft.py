@@ -6,13 +6,13 @@ import pytest
 
 from audit.entity import Entity, EntityType, entity_table
 from audit.errors import StoppedError
-from audit.snapshot import inventory as inventory_file
+from audit.output import inventory as inventory_file
+from audit.output.draft import Draft, create
+from audit.output.held import Held
+from audit.output.journal import PartFacts
+from audit.output.org_parts import OrgParts
+from audit.output.unfinished import find_unfinished
 from audit.snapshot.coverage import COVERAGE_SCHEMA
-from audit.snapshot.draft import Draft, create
-from audit.snapshot.held import Held
-from audit.snapshot.journal import PartFacts
-from audit.snapshot.org_parts import OrgParts
-from audit.snapshot.unfinished import find_unfinished
 
 NOW = datetime(2026, 11, 21, 19, 9, tzinfo=UTC)
 ORG = "8c9fd285-6500-4518-856e-eb836c6761d8"

@@ -10,16 +10,16 @@ import pytest
 from conftest import Result
 
 from audit.errors import UsageError
-from audit.lock import lock
+from audit.output.draft import create
+from audit.output.held import Held
+from audit.output.journal import JOURNAL, read_journal
+from audit.output.lock import lock
+from audit.output.prune import REMOVING
+from audit.output.unfinished import tidy
 from audit.simulator.app import ADMIN_TOKEN, Simulation
 from audit.simulator.organization import Organization
-from audit.snapshot.draft import create
-from audit.snapshot.held import Held
-from audit.snapshot.journal import JOURNAL, read_journal
 from audit.snapshot.manifest import MANIFEST
-from audit.snapshot.prune import REMOVING
 from audit.snapshot.reader import Snapshot, list_snapshots
-from audit.snapshot.unfinished import tidy
 
 Api = Callable[[Simulation], str]
 Audit = Callable[..., Snapshot]

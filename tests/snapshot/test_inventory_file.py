@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from audit.entity import INVENTORY_SCHEMA, Entity, EntityType, entity_table
 from audit.errors import StoppedError
-from audit.snapshot import inventory as inventory_file
-from audit.snapshot.inventory import BATCH_SIZE, Inventory, write_inventory
+from audit.output import inventory as inventory_file
+from audit.output.inventory import BATCH_SIZE, Inventory, write_inventory
 
 PATH = Path("inventory.arrow")
 

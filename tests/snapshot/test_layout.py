@@ -12,10 +12,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from audit.datasets import DATASETS
+from audit.output import commit as commit_module
+from audit.output import inventory as inventory_file
 from audit.simulator.app import Simulation
 from audit.simulator.organization import Organization
-from audit.snapshot import commit as commit_module
-from audit.snapshot import inventory as inventory_file
 from audit.snapshot.reader import Snapshot
 
 TABLES = ["coverage", *DATASETS["push_to_talk"].tables]

@@ -14,19 +14,19 @@ from conftest import Result, visible
 
 from audit.errors import UsageError
 from audit.files import sha256_of
-from audit.lock import lock
+from audit.output.commit import RunFacts, commit
+from audit.output.draft import Draft, create
+from audit.output.held import Held
+from audit.output.lock import lock
+from audit.output.org_parts import OrgParts
+from audit.output.prune import REMOVING, Folder, Keep, carry_out, plan
+from audit.output.unfinished import find_unfinished, tidy
 from audit.simulator.app import Simulation
 from audit.simulator.organization import Organization
 from audit.snapshot import removed
-from audit.snapshot.commit import RunFacts, commit
-from audit.snapshot.draft import Draft, create
-from audit.snapshot.held import Held
 from audit.snapshot.manifest import MANIFEST, Requests, Scope, Status, read_manifest, write_manifest
-from audit.snapshot.org_parts import OrgParts
-from audit.snapshot.prune import REMOVING, Folder, Keep, carry_out, plan
 from audit.snapshot.reader import Snapshot, find_snapshot, list_snapshots
 from audit.snapshot.removed import REMOVED, Removed, read_removed, record_removed
-from audit.snapshot.unfinished import find_unfinished, tidy
 
 NOW = datetime(2026, 11, 21, 19, 9, tzinfo=UTC)
 ORG = "8c9fd285-6500-4518-856e-eb836c6761d8"

@@ -12,13 +12,13 @@ import pytest
 from hypothesis import given, settings
 
 from audit.entity import Entity, EntityType, entity_table
-from audit.snapshot import inventory as inventory_module
+from audit.output import inventory as inventory_module
+from audit.output.draft import Draft, create, open_draft
+from audit.output.held import Held
+from audit.output.journal import PartFacts
+from audit.output.takes import Takes
 from audit.snapshot.coverage import COVERAGE
-from audit.snapshot.draft import Draft, create, open_draft
-from audit.snapshot.held import Held
-from audit.snapshot.journal import PartFacts
 from audit.snapshot.manifest import Requests
-from audit.snapshot.takes import Takes
 
 ORG = "1aa59acb-4041-4ba8-a8cc-996100000000"
 DATASET = "push_to_talk"

@@ -10,7 +10,7 @@ import pyarrow as pa
 from audit.columns import regroup
 from audit.entity import INVENTORY_SCHEMA
 from audit.errors import StoppedError
-from audit.snapshot.part_files import UNREADABLE, is_damage
+from audit.output.part_files import UNREADABLE, is_damage
 from audit.storage.place import Place, atomic_file, open_arrow
 
 #: Entities of one batch, and so of one part: the unit that is crawled, written and resumed.

@@ -11,9 +11,9 @@ from itertools import chain
 from typing import Any, NamedTuple
 
 from audit.errors import UsageError
-from audit.snapshot.draft import Draft, open_draft
-from audit.snapshot.held import Held
-from audit.snapshot.journal import JOURNAL, Journal, read_journal
+from audit.output.draft import Draft, open_draft
+from audit.output.held import Held
+from audit.output.journal import JOURNAL, Journal, read_journal
 from audit.snapshot.leftovers import PARTS, is_leftover, is_unwritten
 from audit.snapshot.manifest import MANIFEST, SNAPSHOT_ID
 from audit.snapshot.reader import Snapshot, is_committed

@@ -1,7 +1,7 @@
 """One run at a time in an output.
 
 In a folder, the lock is the kernel's (flock), so it is gone with its process, however that ended; the
-file only tells who holds it. In an object store, it is a lease (`audit.lease`).
+file only tells who holds it. In an object store, it is a lease (`audit.output.lease`).
 """
 
 import logging
@@ -13,10 +13,10 @@ from pathlib import Path
 
 import msgspec
 
-from audit import lease
 from audit.errors import LockedError, StoppedError, UsageError
-from audit.lease import Holder, Lease
-from audit.snapshot.held import Held
+from audit.output import lease
+from audit.output.held import Held
+from audit.output.lease import Holder, Lease
 from audit.snapshot.manifest import MANIFEST, SNAPSHOT_ID, UNDECODABLE
 from audit.storage.objects import ObjectPath
 from audit.storage.place import Place, write_last

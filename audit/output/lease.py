@@ -8,7 +8,7 @@ lock has a time of that clock, too. A holder judges its own lease by a clock tha
 A holder that is paused can't know that its lease is over until it looks, and a request that it has sent may
 arrive at any time. So nothing that it writes may matter by then: a commit goes into a folder of its own, and its
 manifest is first *promised* in the lock itself. Who has lost the lock can't promise; and who takes over a lock
-with a promise in it keeps the promise first (`audit.lock`), so there is never doubt whether a snapshot stands.
+with a promise in it keeps the promise first (`audit.output.lock`), so there is never doubt whether a snapshot stands.
 """
 
 import logging
@@ -25,7 +25,7 @@ import msgspec
 
 from audit.clock import boot_s
 from audit.errors import LockedError, StoppedError, UsageError
-from audit.snapshot.held import Held
+from audit.output.held import Held
 from audit.snapshot.manifest import UNDECODABLE
 from audit.storage.objects import ObjectPath
 

@@ -4,7 +4,7 @@ import msgspec
 import pyarrow as pa
 
 from audit.errors import UsageError
-from audit.snapshot.journal import PartFacts
+from audit.output.journal import PartFacts
 from audit.snapshot.manifest import UNDECODABLE, Requests
 from audit.storage.place import Place, atomic_file, read_arrow, read_small
 

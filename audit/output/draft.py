@@ -19,15 +19,15 @@ import msgspec
 import pyarrow as pa
 
 from audit.errors import StoppedError
+from audit.output.held import Held
+from audit.output.inventory import Inventory, write_inventory
+from audit.output.journal import JOURNAL, Journal, PartFacts, read_journal, write_journal
+from audit.output.part_files import read_facts, read_requests, read_rows, write_rows
+from audit.output.takes import INVENTORY, Takes
 from audit.snapshot.coverage import COVERAGE
-from audit.snapshot.held import Held
-from audit.snapshot.inventory import Inventory, write_inventory
-from audit.snapshot.journal import JOURNAL, Journal, PartFacts, read_journal, write_journal
 from audit.snapshot.leftovers import PARTS
 from audit.snapshot.manifest import Requests, Scope
-from audit.snapshot.part_files import read_facts, read_requests, read_rows, write_rows
 from audit.snapshot.reader import is_committed
-from audit.snapshot.takes import INVENTORY, Takes
 from audit.storage.faults import unwritable
 from audit.storage.place import Place, ahead, at_once, atomic_file, exists, make_dir, remove
 
@@ -71,7 +71,7 @@ class Draft:
     def save_inventory(
         self, org_id: str, dataset: str, entities: Iterable[pa.Table], unlisted: dict[str, str]
     ) -> Inventory:
-        """Keep an inventory (`audit.snapshot.inventory.write_inventory`), for this run and one that resumes it.
+        """Keep an inventory (`audit.output.inventory.write_inventory`), for this run and one that resumes it.
 
         Raises:
             OSError: the disk refuses.
@@ -283,7 +283,7 @@ def create(
     Args:
         output: the folder of all snapshots, which exists.
         started_at: when the run began.
-        scope: what it sets out to do; `asks` and `after` as well (`audit.snapshot.journal.Journal`).
+        scope: what it sets out to do; `asks` and `after` as well (`audit.output.journal.Journal`).
         asks: the same as a manifest says it.
         after: id of the newest snapshot.
         held: the lock.

@@ -7,7 +7,7 @@ from heapq import merge
 from itertools import chain, groupby
 
 from audit.outcome import Outcome
-from audit.snapshot.inventory import Inventory
+from audit.output.inventory import Inventory
 from audit.snapshot.manifest import Org, OrgStatus
 
 

@@ -19,8 +19,8 @@ import pyarrow as pa
 
 from audit.datasets import DATASETS
 from audit.output.commit import write_table
-from audit.review.diff import compare
-from audit.review.diff_views import Tally
+from audit.review.diff.compare import compare
+from audit.review.diff.views import Tally
 from audit.snapshot.coverage import COVERAGE, COVERAGE_SCHEMA
 from audit.snapshot.manifest import FORMAT_VERSION, Manifest, Org, Requests, Scope, Tool, write_manifest
 from audit.snapshot.reader import find_snapshot

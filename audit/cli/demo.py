@@ -66,9 +66,9 @@ def review(old: Snapshot, new: Snapshot, path: Path, hint: str) -> Iterator[str]
         ModuleNotFoundError: the extra `review` is not installed.
         OSError: the report can't be written.
     """
-    from audit.review import diff_views  # noqa: PLC0415 - needs the extra
-    from audit.review.check import check  # noqa: PLC0415
-    from audit.review.diff import compare  # noqa: PLC0415
+    from audit.review.check.check import check  # noqa: PLC0415
+    from audit.review.diff import views as diff_views  # noqa: PLC0415 - needs the extra
+    from audit.review.diff.compare import compare  # noqa: PLC0415
     from audit.review.report import write_report  # noqa: PLC0415
 
     blocks = deque(diff_views.as_text(old, new, compare(old, new), diff_views.Tally()))

@@ -16,7 +16,7 @@ from audit.clock import Clock
 from audit.errors import FOUND_EXIT_CODE, UsageError
 from audit.files import atomic_file, expand
 from audit.review import needs_extra
-from audit.review.finding import Severity
+from audit.review.check.finding import Severity
 from audit.snapshot.reader import find_snapshot
 from audit.snapshot.staging import staged
 
@@ -50,9 +50,9 @@ def check(snapshot: str, against: str | None, fail_on: str, form: Any, *, as_jso
     """Check a snapshot by rules: SNAPSHOT is a path, an id, 'latest' (the default) or 'previous'."""
     settings, _, _ = settings_of(given)
     with needs_extra():
-        from audit.review.check import check as apply_rules  # noqa: PLC0415 - needs the extra
+        from audit.review.check.check import check as apply_rules  # noqa: PLC0415 - needs the extra
+        from audit.review.check.formats import FORMATS  # noqa: PLC0415
         from audit.review.comparable import find_before  # noqa: PLC0415
-        from audit.review.formats import FORMATS  # noqa: PLC0415
     found = find_snapshot(settings.output.folder, snapshot)
     previous = find_snapshot(settings.output.folder, against) if against else find_before(found)
     now = Clock().now()
@@ -83,9 +83,9 @@ def report(snapshot: str, against: str | None, kind: str, file: str | None, *, a
     """Write a snapshot as one HTML file that reviewers read, or as a workbook."""
     settings, _, _ = settings_of(given)
     with needs_extra():
-        from audit.review.check import check as apply_rules  # noqa: PLC0415 - needs the extra
+        from audit.review.check.check import check as apply_rules  # noqa: PLC0415 - needs the extra
         from audit.review.comparable import find_before  # noqa: PLC0415
-        from audit.review.diff import compare  # noqa: PLC0415
+        from audit.review.diff.compare import compare  # noqa: PLC0415
         from audit.review.report import write_report, write_workbook  # noqa: PLC0415
     found = find_snapshot(settings.output.folder, snapshot)
     earlier = find_snapshot(settings.output.folder, against) if against else find_before(found)
@@ -122,8 +122,8 @@ def diff(old: str, new: str, *, as_csv: bool, exit_code: bool, as_json: bool, **
     if as_csv and as_json:
         raise UsageError("--csv and --json can't both be printed")
     with needs_extra():
-        from audit.review import diff_views  # noqa: PLC0415 - needs the extra
-        from audit.review.diff import compare  # noqa: PLC0415
+        from audit.review.diff import views as diff_views  # noqa: PLC0415 - needs the extra
+        from audit.review.diff.compare import compare  # noqa: PLC0415
     before, after = (find_snapshot(settings.output.folder, name) for name in (old, new))
     tally = diff_views.Tally()
     with staged(before) as one, staged(after) as other:
@@ -153,8 +153,8 @@ def query(snapshot: str, sql: str | None, *, as_csv: bool, as_json: bool, **give
         raise UsageError("--csv and --json can't both be printed")
     settings, _, _ = settings_of(given)
     with needs_extra():
-        from audit.review import query as queries  # noqa: PLC0415 - needs the extra
-        from audit.review import rows  # noqa: PLC0415
+        from audit.review.query import query as queries  # noqa: PLC0415 - needs the extra
+        from audit.review.query import rows  # noqa: PLC0415
     named = find_snapshot(settings.output.folder, snapshot)
 
     def as_table(schema: Any, batches: Any) -> Iterator[str]:

@@ -22,8 +22,8 @@ from audit.clock import Clock
 from audit.credentials import find_tokens
 from audit.errors import AuditError, UsageError
 from audit.plan import plan
-from audit.review import signing
-from audit.review.signed_removals import seal_removed_with
+from audit.review.verify import signing
+from audit.review.verify.signed_removals import seal_removed_with
 from audit.scope import retried_scope, scope_of
 from audit.snapshot.reader import Snapshot, find_snapshot
 from audit.snapshot.staging import staged

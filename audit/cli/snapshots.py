@@ -15,9 +15,9 @@ from audit.files import expand
 from audit.output import prune as pruning
 from audit.output.lock import lock
 from audit.output.unfinished import tidy
-from audit.review import signing
-from audit.review import verify as verification
-from audit.review.signed_removals import seal_removed_with
+from audit.review.verify import signing
+from audit.review.verify import verify as verification
+from audit.review.verify.signed_removals import seal_removed_with
 from audit.snapshot.reader import find_snapshot, list_snapshots
 from audit.storage.faults import unwritable
 

@@ -20,7 +20,7 @@ import pytest
 from conftest import Result, visible
 
 from audit.cli import cli, process
-from audit.review.verify import verify
+from audit.review.verify.verify import verify
 from audit.simulator.app import ADMIN_TOKEN, Simulation
 from audit.simulator.organization import Organization
 from audit.snapshot.reader import list_snapshots

@@ -15,7 +15,7 @@ import pytest
 from conftest import Result, environment
 from object_stores import S3
 
-from audit.review.verify import verify
+from audit.review.verify.verify import verify
 from audit.simulator.app import ADMIN_TOKEN, Simulation
 from audit.simulator.organization import Organization
 from audit.snapshot.manifest import MANIFEST

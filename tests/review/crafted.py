@@ -7,9 +7,9 @@ from typing import Any
 from conftest import VirtualClock
 
 from audit.config import CheckSettings
-from audit.review.check import check
+from audit.review.check.check import check
+from audit.review.check.finding import CheckResult, RuleResult
 from audit.review.comparable import find_before
-from audit.review.finding import CheckResult, RuleResult
 from audit.simulator.organization import Json, Organization
 from audit.snapshot.reader import Snapshot
 

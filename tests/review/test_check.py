@@ -9,9 +9,9 @@ from crafted import EVERYTHING, POLICY, TODAY, Audit, Change, TickingClock, chec
 
 from audit.config import CheckSettings
 from audit.errors import UsageError
-from audit.review.check import check
-from audit.review.finding import Severity
-from audit.review.rules import load_rules
+from audit.review.check.check import check
+from audit.review.check.finding import Severity
+from audit.review.check.rules import load_rules
 from audit.simulator.app import ADMIN_TOKEN, Simulation
 from audit.simulator.organization import Json, Organization
 from audit.simulator.simulation import ADMIN_SCOPES

@@ -17,9 +17,9 @@ from conftest import Result, Where
 from audit.errors import UsageError
 from audit.inventory import Users
 from audit.outcome import Outcome
-from audit.review.change import Change
-from audit.review.diff import compare
-from audit.review.diff_views import Tally, as_csv, as_json, as_text
+from audit.review.diff.change import Change
+from audit.review.diff.compare import compare
+from audit.review.diff.views import Tally, as_csv, as_json, as_text
 from audit.simulator.app import ADMIN_TOKEN, Simulation
 from audit.simulator.faults import parse
 from audit.simulator.organization import Json, Organization

@@ -11,8 +11,8 @@ import msgspec
 import pytest
 
 from audit.cli.console import printable
-from audit.review.finding import CheckResult, Finding, Rule, RuleResult, Severity
-from audit.review.formats import FORMATS, FormatName
+from audit.review.check.finding import CheckResult, Finding, Rule, RuleResult, Severity
+from audit.review.check.formats import FORMATS, FormatName
 from audit.simulator.names import HOSTILE
 
 AT = datetime(2026, 11, 22, 19, 9, 30, tzinfo=UTC)

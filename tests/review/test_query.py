@@ -18,8 +18,8 @@ import pytest
 from conftest import Result
 
 from audit.errors import UsageError
-from audit.review.query import ask
-from audit.review.rows import as_csv, as_json, as_text
+from audit.review.query.query import ask
+from audit.review.query.rows import as_csv, as_json, as_text
 from audit.review.tables import open_tables, refuse_writing, table_names
 from audit.simulator.app import Simulation
 from audit.simulator.organization import Organization

@@ -22,10 +22,10 @@ import pytest
 from audit.cli.console import printable
 from audit.errors import UsageError
 from audit.files import sha256_of
-from audit.review.change import Change
-from audit.review.diff import compare
-from audit.review.diff_views import Tally, as_text
-from audit.review.finding import CheckResult, Finding, Rule, RuleResult, Severity
+from audit.review.check.finding import CheckResult, Finding, Rule, RuleResult, Severity
+from audit.review.diff.change import Change
+from audit.review.diff.compare import compare
+from audit.review.diff.views import Tally, as_text
 from audit.review.report import write_report, write_workbook
 from audit.review.report.charts import Bar, stacked_bars
 from audit.review.report.html import name

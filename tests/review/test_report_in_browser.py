@@ -11,8 +11,8 @@ from typing import Any
 import aiohttp
 import pytest
 
-from audit.review.change import Change
-from audit.review.finding import CheckResult, Finding, Rule, RuleResult, Severity
+from audit.review.check.finding import CheckResult, Finding, Rule, RuleResult, Severity
+from audit.review.diff.change import Change
 from audit.review.report import write_report
 from audit.simulator.app import Simulation
 from audit.simulator.organization import Organization

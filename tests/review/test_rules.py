@@ -13,10 +13,10 @@ from crafted import TODAY, Audit, TickingClock, crafted, result_of, statuses
 
 from audit.config import CheckSettings
 from audit.errors import UsageError
-from audit.review.check import COLUMNS, check
-from audit.review.exceptions import Exceptions, load_exceptions
-from audit.review.finding import CheckResult, Finding, Severity
-from audit.review.rules import load_rules
+from audit.review.check.check import COLUMNS, check
+from audit.review.check.exceptions import Exceptions, load_exceptions
+from audit.review.check.finding import CheckResult, Finding, Severity
+from audit.review.check.rules import load_rules
 from audit.simulator.app import Simulation
 from audit.snapshot.reader import Snapshot
 

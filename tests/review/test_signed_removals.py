@@ -10,8 +10,8 @@ from conftest import Result, visible
 from test_signing import write_key
 
 from audit.errors import UsageError
-from audit.review.signed_removals import SIGNATURE_OF_REMOVED, check_removed, seal_removed_with
-from audit.review.signing import load_public_key, seal_with
+from audit.review.verify.signed_removals import SIGNATURE_OF_REMOVED, check_removed, seal_removed_with
+from audit.review.verify.signing import load_public_key, seal_with
 from audit.simulator.app import Simulation
 from audit.simulator.organization import Organization
 from audit.snapshot import removed

@@ -24,9 +24,9 @@ from hypothesis import strategies as st
 from audit.datasets import DATASETS
 from audit.output.commit import write_table
 from audit.output.prune import REMOVING, Folder, carry_out
-from audit.review.contents import check_table, files_of, read_parquet
-from audit.review.fault import Fault, Verification
-from audit.review.verify import verify
+from audit.review.verify.contents import check_table, files_of, read_parquet
+from audit.review.verify.fault import Fault, Verification
+from audit.review.verify.verify import verify
 from audit.simulator.app import Simulation
 from audit.simulator.organization import Organization
 from audit.snapshot.coverage import COVERAGE_SCHEMA

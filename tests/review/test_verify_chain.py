@@ -13,10 +13,10 @@ from test_signing import write_key
 
 from audit.files import sha256_of
 from audit.output.prune import Folder, Keep, carry_out, plan
-from audit.review.fault import Verification
-from audit.review.signed_removals import seal_removed_with
-from audit.review.signing import load_public_key
-from audit.review.verify import verify
+from audit.review.verify.fault import Verification
+from audit.review.verify.signed_removals import seal_removed_with
+from audit.review.verify.signing import load_public_key
+from audit.review.verify.verify import verify
 from audit.simulator.app import Simulation
 from audit.simulator.changed import Changed
 from audit.simulator.organization import Organization

@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from audit.review.change import Change
-from audit.review.diff_views import Tally
+from audit.review.diff.change import Change
+from audit.review.diff.views import Tally
 
 #: What the report lists; `diff` has the rest.
 MAX_CHANGED_ROOMS = 300

@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from audit.review.change import Change
-from audit.review.finding import CheckResult, Finding, Rule, RuleResult, Severity
+from audit.review.check.finding import CheckResult, Finding, Rule, RuleResult, Severity
+from audit.review.diff.change import Change
 from audit.review.report.answers import Answers, Audio, find_answers, find_audio, find_first_before
 from audit.review.report.changed import Changes, fold
 from audit.review.report.reach import Reach, find_reach

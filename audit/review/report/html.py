@@ -11,9 +11,9 @@ from markupsafe import Markup, escape
 
 from audit import __version__
 from audit.cli.console import printable
-from audit.review.change import Change
-from audit.review.diff_views import total
-from audit.review.finding import CheckResult
+from audit.review.check.finding import CheckResult
+from audit.review.diff.change import Change
+from audit.review.diff.views import total
 from audit.review.report import charts, wording
 from audit.review.report.content import Content, collect
 from audit.snapshot.reader import Snapshot

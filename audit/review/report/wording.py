@@ -3,7 +3,7 @@
 from collections import Counter
 from datetime import datetime
 
-from audit.review.diff_views import YES_NO
+from audit.review.diff.views import YES_NO
 from audit.review.report.reach import ReachKind
 from audit.snapshot.manifest import Manifest
 

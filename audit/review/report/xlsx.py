@@ -11,8 +11,8 @@ from xlsxwriter.worksheet import Worksheet  # type: ignore[import-untyped]
 from audit import __version__
 from audit.cli.console import printable
 from audit.files import atomic_file
-from audit.review.change import Change
-from audit.review.finding import CheckResult, Finding, RuleResult
+from audit.review.check.finding import CheckResult, Finding, RuleResult
+from audit.review.diff.change import Change
 from audit.review.report import wording
 from audit.review.tables import open_tables, table_names
 from audit.snapshot.manifest import MANIFEST

@@ -11,11 +11,11 @@ import duckdb
 from audit.config import CheckSettings
 from audit.errors import UsageError
 from audit.outcome import Outcome
+from audit.review.check.exceptions import Exceptions, load_exceptions
+from audit.review.check.facts import Facts, add_facts
+from audit.review.check.finding import CheckResult, Finding, Rule, RuleResult
+from audit.review.check.rules import SETTINGS, load_rules
 from audit.review.comparable import scope_differences
-from audit.review.exceptions import Exceptions, load_exceptions
-from audit.review.facts import Facts, add_facts
-from audit.review.finding import CheckResult, Finding, Rule, RuleResult
-from audit.review.rules import SETTINGS, load_rules
 from audit.review.tables import PREVIOUS, open_tables, refuse_writing, table_names, told
 from audit.snapshot.reader import Snapshot
 

@@ -14,7 +14,7 @@ import msgspec
 
 from audit.errors import UsageError
 from audit.files import expand, is_readable_by_others
-from audit.review.fault import Fault
+from audit.review.verify.fault import Fault
 from audit.snapshot.manifest import MANIFEST, Manifest, Seal, encode
 from audit.storage.place import Place, atomic_file
 

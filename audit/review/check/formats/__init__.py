@@ -6,11 +6,11 @@ from typing import Literal
 
 import msgspec
 
-from audit.review.finding import CheckResult
-from audit.review.formats.csv import as_csv
-from audit.review.formats.junit import as_junit
-from audit.review.formats.ocsf import as_ocsf
-from audit.review.formats.text import as_text
+from audit.review.check.finding import CheckResult
+from audit.review.check.formats.csv import as_csv
+from audit.review.check.formats.junit import as_junit
+from audit.review.check.formats.ocsf import as_ocsf
+from audit.review.check.formats.text import as_text
 
 FormatName = Literal["text", "json", "csv", "ocsf", "junit"]
 

@@ -5,7 +5,7 @@ from datetime import datetime
 from xml.etree import ElementTree as ET
 
 from audit.cli.console import printable
-from audit.review.finding import CheckResult, Finding, RuleResult
+from audit.review.check.finding import CheckResult, Finding, RuleResult
 
 #: What XML 1.0 does not allow, and `printable` leaves.
 _FORBIDDEN = re.compile("[\ufffe\uffff]")

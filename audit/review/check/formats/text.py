@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from audit.cli.console import printable
-from audit.review.finding import CheckResult, Finding, RuleResult
+from audit.review.check.finding import CheckResult, Finding, RuleResult
 
 #: Findings of one rule that are named; the other formats name all.
 _NAMED = 20

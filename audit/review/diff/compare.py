@@ -12,8 +12,8 @@ import msgspec
 
 from audit.errors import UsageError
 from audit.review.absence import gaps, reason_of_absence
-from audit.review.change import Change
-from audit.review.diff_settings import settings_sql
+from audit.review.diff.change import Change
+from audit.review.diff.settings import settings_sql
 from audit.review.tables import CURRENT, PREVIOUS, open_tables, table_names
 from audit.snapshot.coverage import COVERAGE, COVERAGE_SCHEMA
 from audit.snapshot.manifest import Manifest
@@ -117,7 +117,7 @@ def _kinds(connection: duckdb.DuckDBPyConnection, coverage: str) -> set[tuple[st
 
 
 def _run(connection: duckdb.DuckDBPyConnection, name: str) -> None:
-    connection.execute((files("audit.review") / name).read_text("utf-8"))
+    connection.execute((files("audit.review.diff") / name).read_text("utf-8"))
 
 
 def _in_both(connection: duckdb.DuckDBPyConnection) -> list[str]:
@@ -130,4 +130,6 @@ def _changes(connection: duckdb.DuckDBPyConnection) -> str:
     parts = ["FROM coverage_changes", *(["FROM member_changes"] if MEMBERS in names else [])]
     for (dataset,) in connection.execute("SELECT DISTINCT dataset FROM coverage_of_both ORDER BY ALL").fetchall():
         parts += settings_sql(connection, dataset) if dataset in names else []
-    return (files("audit.review") / "diff_order.sql").read_text("utf-8").replace("@parts", " UNION ALL ".join(parts))
+    return (
+        (files("audit.review.diff") / "diff_order.sql").read_text("utf-8").replace("@parts", " UNION ALL ".join(parts))
+    )

@@ -13,11 +13,11 @@ import msgspec
 from audit.cli.console import printable
 from audit.errors import DamagedError, UsageError
 from audit.files import sha256_of
-from audit.review.chain import check_chain, lost_manifest, read_record
-from audit.review.contents import check_table
-from audit.review.coverage import check_coverage
-from audit.review.fault import Fault, Note, Verification
-from audit.review.signing import SIGNATURE, check_signature, key_id
+from audit.review.verify.chain import check_chain, lost_manifest, read_record
+from audit.review.verify.contents import check_table
+from audit.review.verify.coverage import check_coverage
+from audit.review.verify.fault import Fault, Note, Verification
+from audit.review.verify.signing import SIGNATURE, check_signature, key_id
 from audit.snapshot.coverage import COVERAGE
 from audit.snapshot.leftovers import is_leftover
 from audit.snapshot.manifest import MANIFEST, FileEntry, Manifest, read_manifest

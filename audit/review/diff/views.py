@@ -11,7 +11,7 @@ import pyarrow.csv as pcsv
 
 from audit.cli.console import printable
 from audit.datasets import DATASETS
-from audit.review.change import Change
+from audit.review.diff.change import Change
 from audit.snapshot.coverage import COVERAGE
 from audit.snapshot.csv import CSV_OPTIONS, without_formulas
 from audit.snapshot.reader import Snapshot

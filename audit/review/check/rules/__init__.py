@@ -11,7 +11,7 @@ import msgspec
 from audit.config import CheckSettings
 from audit.errors import UsageError
 from audit.files import expand
-from audit.review.finding import Rule, Severity
+from audit.review.check.finding import Rule, Severity
 
 _ENTRY = re.compile(r"-- ?([a-z]+):\s*(.*)")
 _CONTINUATION = re.compile(r"--\s{2,}(\S.*)")
@@ -38,7 +38,7 @@ def load_rules(own: str | None = None) -> list[Rule]:
     Raises:
         UsageError: the folder can't be read or holds no rule, or a header is wrong; it names file and line.
     """
-    files: list[Traversable] = [*resources.files("audit.review").joinpath("rules").iterdir()]
+    files = [file for file in resources.files(__name__).iterdir() if file.name.endswith(".sql")]
     if own is not None:
         files += _files_of(expand(own))
     rules = {rule.rule_id: rule for rule in map(_read, files)}

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from audit import __version__
-from audit.review.finding import CheckResult, Finding, Rule, RuleResult, Severity
+from audit.review.check.finding import CheckResult, Finding, Rule, RuleResult, Severity
 
 _VERSION = "1.3.0"
 _CLASS_UID = 2003

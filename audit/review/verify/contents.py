@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.csv as pcsv
 import pyarrow.parquet as pq
 
-from audit.review.fault import Fault, Note
+from audit.review.verify.fault import Fault, Note
 from audit.snapshot.coverage import VOLATILE_COLUMNS
 from audit.snapshot.csv import without_formulas
 from audit.snapshot.digest import ContentDigest

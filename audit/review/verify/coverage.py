@@ -9,8 +9,8 @@ from pathlib import Path
 import pyarrow.compute as pc
 
 from audit.outcome import Outcome
-from audit.review.contents import UNREADABLE, files_of, read_parquet
-from audit.review.fault import Fault, Note
+from audit.review.verify.contents import UNREADABLE, files_of, read_parquet
+from audit.review.verify.fault import Fault, Note
 from audit.snapshot.coverage import COVERAGE
 from audit.snapshot.manifest import MANIFEST, Manifest, Org
 

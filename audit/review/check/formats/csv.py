@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.csv as pcsv
 
 from audit.cli.console import printable
-from audit.review.finding import CheckResult, Finding, RuleResult
+from audit.review.check.finding import CheckResult, Finding, RuleResult
 from audit.snapshot.csv import CSV_OPTIONS, without_formulas
 
 _COLUMNS = (

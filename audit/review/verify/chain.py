@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from audit.errors import DamagedError, UsageError
 from audit.output.journal import JOURNAL
 from audit.output.prune import REMOVING
-from audit.review.fault import Fault, Note
-from audit.review.signed_removals import check_removed
+from audit.review.verify.fault import Fault, Note
+from audit.review.verify.signed_removals import check_removed
 from audit.snapshot.chain import Break, Chain, Link
 from audit.snapshot.leftovers import is_leftover
 from audit.snapshot.manifest import MANIFEST, SNAPSHOT_ID, Manifest

@@ -11,7 +11,7 @@ import msgspec
 
 from audit.errors import UsageError
 from audit.files import expand
-from audit.review.finding import Finding
+from audit.review.check.finding import Finding
 
 _SECTION = "exception"
 

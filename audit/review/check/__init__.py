@@ -1,0 +1,1 @@
+"""`check`: rules in SQL, exceptions, findings, and the formats of findings."""

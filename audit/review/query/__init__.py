@@ -1,0 +1,1 @@
+"""`query`: read-only SQL over the tables of a snapshot."""

@@ -1,0 +1,1 @@
+"""`verify`: recomputes what a manifest says, walks the chain, and checks signatures."""

@@ -23,8 +23,8 @@ from audit.clock import Clock
 from audit.config import FLAGS, Settings, load
 from audit.crawl.progress import Progress
 from audit.inventory import Users
-from audit.job import run
-from audit.scope import retried_scope, scope_of
+from audit.run.job import run
+from audit.run.scope import retried_scope, scope_of
 from audit.simulator.app import ADMIN_TOKEN, Simulation, serve
 from audit.simulator.faults import Faults
 from audit.snapshot.reader import Snapshot

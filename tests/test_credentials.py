@@ -7,8 +7,8 @@ import pytest
 from conftest import VirtualClock
 
 from audit.config import WebexSettings
-from audit.credentials import find_tokens
 from audit.errors import UsageError
+from audit.run.credentials import find_tokens
 from audit.webex.oauth import OAuthTokens
 from audit.webex.tokens import CommandTokens, Token
 

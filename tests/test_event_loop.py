@@ -6,12 +6,12 @@ from collections.abc import Callable
 import pytest
 from blockbuster import BlockBuster
 
-from audit import memory
 from audit.clock import Clock
 from audit.config import Settings
 from audit.crawl.progress import Progress
-from audit.job import run
-from audit.scope import RunScope, retried_scope, scope_of
+from audit.run import rates as memory
+from audit.run.job import run
+from audit.run.scope import RunScope, retried_scope, scope_of
 from audit.simulator.app import ADMIN_TOKEN, Simulation
 from audit.simulator.faults import parse
 from audit.simulator.organization import Organization

@@ -414,7 +414,7 @@ def test_csv_is_written_for_each_organization_where_wanted(audit: Audit) -> None
 def run_command(api: Api, webex_audit: Command, monkeypatch: pytest.MonkeyPatch) -> Command:
     monkeypatch.setenv("WEBEX_ACCESS_TOKEN", ADMIN_TOKEN)
     monkeypatch.setenv("WEBEX_AUDIT_PACE_START_RATE", "5000")
-    monkeypatch.setattr("audit.engine._SPREAD_S", 0.01)
+    monkeypatch.setattr("audit.run.engine._SPREAD_S", 0.01)
     url = api(partner(refused_organizations=frozenset({ONE.org_id})))
 
     def run(command: str, *arguments: str) -> Result:

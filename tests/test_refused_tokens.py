@@ -138,7 +138,7 @@ def vault(tmp_path: Path) -> Callable[[str], tuple[str, Path]]:
 @pytest.fixture
 def run(webex_audit: Command, monkeypatch: pytest.MonkeyPatch) -> Command:
     monkeypatch.setenv("WEBEX_AUDIT_PACE_START_RATE", "5000")
-    monkeypatch.setattr("audit.engine._SPREAD_S", 0.01)
+    monkeypatch.setattr("audit.run.engine._SPREAD_S", 0.01)
 
     def run(url: str, *arguments: str) -> Result:
         return webex_audit("run", "--base-url", url, "--json", *arguments)

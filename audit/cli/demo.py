@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from audit import config, job
+from audit import config
 from audit.clock import Clock
 from audit.config import Settings
 from audit.crawl.progress import Progress
 from audit.files import atomic_file
-from audit.scope import scope_of
+from audit.run import job
+from audit.run.scope import scope_of
 from audit.simulator import app as simulator
 from audit.simulator.app import Simulation
 from audit.simulator.changed import Changed
@@ -36,7 +37,7 @@ async def demonstrate(simulation: Simulation, output: str, show: Callable[[], Pr
         show: makes what is told of each step, for each run anew.
 
     Raises:
-        AuditError: as `audit.job.run`.
+        AuditError: as `audit.run.job.run`.
     """
     tokens = StaticTokens(Token(simulator.ADMIN_TOKEN))
     snapshots: list[Snapshot] = []

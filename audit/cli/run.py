@@ -11,20 +11,21 @@ from typing import Any
 
 import click
 
-from audit import config, job
-from audit import doctor as diagnosis
+from audit import config
 from audit.cli import metrics, options, process
 from audit.cli import views as summary
 from audit.cli.console import show_progress
 from audit.cli.group import cli, exit_code, print_result, print_snapshot, settings_of
 from audit.cli.selection import select, select_users
 from audit.clock import Clock
-from audit.credentials import find_tokens
 from audit.errors import AuditError, UsageError
-from audit.plan import plan
 from audit.review.verify import signing
 from audit.review.verify.signed_removals import seal_removed_with
-from audit.scope import retried_scope, scope_of
+from audit.run import doctor as diagnosis
+from audit.run import job
+from audit.run.credentials import find_tokens
+from audit.run.plan import plan
+from audit.run.scope import retried_scope, scope_of
 from audit.snapshot.reader import Snapshot, find_snapshot
 from audit.snapshot.staging import staged
 

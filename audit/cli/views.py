@@ -6,10 +6,10 @@ from typing import Any
 import msgspec
 
 from audit.cli.console import printable
-from audit.doctor import Check
 from audit.outcome import Outcome
 from audit.output.prune import Folder
-from audit.plan import OrgPlan, Plan
+from audit.run.doctor import Check
+from audit.run.plan import OrgPlan, Plan
 from audit.snapshot.manifest import Org, Scope
 from audit.snapshot.reader import Snapshot
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from audit.cluster.report import Gathering, Reporter, forwarding
 from audit.crawl.progress import Progress
 from audit.outcome import Outcome
+from audit.run.cluster.report import Gathering, Reporter, forwarding
 
 
 class Told(Progress):
@@ -75,7 +75,7 @@ def test_log_lines_of_a_worker_are_told_by_the_driver(caplog: pytest.LogCaptureF
 
 
 def test_a_flood_of_lines_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("audit.cluster.report._MOST_LINES", 3)
+    monkeypatch.setattr("audit.run.cluster.report._MOST_LINES", 3)
     sent: list[Any] = []
     reporter = Reporter("one", sent.append)
     with forwarding(reporter, logging.INFO):

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 from conftest import Result
 
-from audit.cluster import connection
+from audit.run.cluster import connection
 from audit.simulator.app import ADMIN_TOKEN
 
 

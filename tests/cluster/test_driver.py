@@ -26,9 +26,9 @@ import psutil
 from dask_processes import Processes, wait_until
 from hypothesis import given
 
-from audit.cluster.driver import shares
 from audit.errors import StoppedError
 from audit.output.held import Held as HeldLock
+from audit.run.cluster.driver import shares
 from audit.simulator.app import ADMIN_TOKEN, Simulation
 from audit.simulator.faults import Faults, parse
 from audit.simulator.organization import Organization
@@ -91,7 +91,7 @@ def cluster(shared: Processes) -> Processes:
 
 @pytest.fixture(autouse=True)
 def _fast(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("audit.engine._SPREAD_S", 0.01)
+    monkeypatch.setattr("audit.run.engine._SPREAD_S", 0.01)
     monkeypatch.setenv("WEBEX_AUDIT_PACE_START_RATE", "5000")
     # So that reads come nearly in the order of the inventory, and batches are whole before others begin.
     monkeypatch.setenv("WEBEX_AUDIT_CONCURRENCY", "10")
@@ -342,11 +342,11 @@ def test_a_worker_of_another_version_is_refused(
     info.mkdir(parents=True)
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: webex-audit\nVersion: 0.0.1\n")
     processes = start_processes()
-    monkeypatch.setattr("audit.cluster.connection._FIRST_WORKER_S", 0.1)
+    monkeypatch.setattr("audit.run.cluster.connection._FIRST_WORKER_S", 0.1)
     lonely = run_on(processes, api(partner()), "--quiet")
     assert (lonely.code, lonely.err.count("\n")) == (5, 1)
     assert "has no workers after" in lonely.err
-    monkeypatch.setattr("audit.cluster.connection._FIRST_WORKER_S", 60.0)
+    monkeypatch.setattr("audit.run.cluster.connection._FIRST_WORKER_S", 60.0)
     processes.add_worker(PYTHONPATH=str(info.parent))
     result = run_on(processes, api(partner()), "--quiet")
     assert (result.code, result.err.count("\n")) == (2, 1)
@@ -356,7 +356,7 @@ def test_a_worker_of_another_version_is_refused(
 def test_a_cluster_that_has_lost_all_workers_ends_the_run_resumably(
     start_processes: Callable[[], Processes], run_on: Command, api: Api, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("audit.cluster.driver._LOOK_EVERY_S", 0.1)
+    monkeypatch.setattr("audit.run.cluster.driver._LOOK_EVERY_S", 0.1)
     processes = start_processes()
     name = processes.add_worker()
     url = api(partner(faults_of={ONE.org_id: Held(50)}, slow_s=1000))
@@ -383,8 +383,8 @@ def test_a_run_that_has_lost_its_lock_ends_its_workers_too(
     def lock(_: Path) -> Iterator[Lock]:
         yield Lock()
 
-    monkeypatch.setattr("audit.job.lock", lock)
-    monkeypatch.setattr("audit.cluster.driver._LOOK_EVERY_S", 0.1)
+    monkeypatch.setattr("audit.run.job.lock", lock)
+    monkeypatch.setattr("audit.run.cluster.driver._LOOK_EVERY_S", 0.1)
     url = api(partner(faults_of={ONE.org_id: Held(50)}, slow_s=1000))
     end = in_background(lambda: run_on(cluster, url, "--quiet"))
     wait_until(lambda: len(parts_of(tmp_path, ONE)) >= 2)
@@ -404,7 +404,7 @@ def test_a_scheduler_that_dies_or_never_was_ends_the_run_resumably(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
-    monkeypatch.setattr("audit.cluster.connection._CONNECT_S", 2.0)
+    monkeypatch.setattr("audit.run.cluster.connection._CONNECT_S", 2.0)
     processes = start_processes()
     processes.add_worker()
     held = Held(50)

@@ -11,15 +11,15 @@ from typing import Any
 import msgspec
 import pytest
 
-from audit.cluster.order import Order, Result, travelling
-from audit.cluster.report import Reporter
-from audit.cluster.worker import _Attempt, _while_wanted
 from audit.config import Settings, WebexSettings
 from audit.errors import DamagedError
 from audit.inventory.organizations import Organization
 from audit.output.draft import create
 from audit.output.held import Held
-from audit.scope import scope_of
+from audit.run.cluster.report import Reporter
+from audit.run.cluster.task import Order, Result, travelling
+from audit.run.cluster.worker import _Attempt, _while_wanted
+from audit.run.scope import scope_of
 from audit.simulator.app import ADMIN_TOKEN
 from audit.simulator.organization import Organization as Simulated
 
@@ -80,7 +80,7 @@ def test_what_travels_holds_no_secret(order: Order) -> None:
 
 
 def test_an_attempt_that_nobody_waits_for_ends_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("audit.cluster.worker._REPORT_EVERY_S", 0.01)
+    monkeypatch.setattr("audit.run.cluster.worker._REPORT_EVERY_S", 0.01)
     flushed: list[Any] = []
 
     async def forever() -> Result:

@@ -17,9 +17,9 @@ from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 
 from audit.errors import UsageError
 from audit.files import sha256_of
-from audit.job import run
 from audit.review.verify.signing import SIGNATURE, load_public_key, seal_with
 from audit.review.verify.verify import verify
+from audit.run.job import run
 from audit.simulator.app import ADMIN_TOKEN, Simulation
 from audit.simulator.organization import Organization
 from audit.snapshot.manifest import MANIFEST, write_manifest

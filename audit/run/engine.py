@@ -6,10 +6,10 @@ from asyncio import TaskGroup
 from collections import deque
 from typing import Protocol
 
-from audit import memory
 from audit.clock import Clock
 from audit.errors import EngineError, RefusedError, StoppedError
-from audit.organization_run import OrganizationRun
+from audit.run import rates as memory
+from audit.run.organization import OrganizationRun
 from audit.threads import in_thread
 from audit.webex.errors import ApiGoneError, TokenRefusedError
 

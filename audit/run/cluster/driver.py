@@ -11,19 +11,19 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import cast
 
-from audit import memory
 from audit.clock import Clock
-from audit.cluster.connection import DaskClient, connect, import_dask, threads_of
-from audit.cluster.order import Order, Result, absolute, travelling
-from audit.cluster.report import Gathering, topic_of
-from audit.cluster.worker import audit_organization, settle
 from audit.config import Settings
 from audit.crawl.progress import Progress
 from audit.errors import EngineError, StoppedError, UsageError
 from audit.inventory.organizations import Organization
-from audit.organization_run import OrganizationRun
 from audit.output.draft import Draft
-from audit.scope import RunScope
+from audit.run import rates as memory
+from audit.run.cluster.connection import DaskClient, connect, import_dask, threads_of
+from audit.run.cluster.report import Gathering, topic_of
+from audit.run.cluster.task import Order, Result, absolute, travelling
+from audit.run.cluster.worker import audit_organization, settle
+from audit.run.organization import OrganizationRun
+from audit.run.scope import RunScope
 from audit.snapshot.reader import Snapshot, is_committed
 from audit.storage.place import Place
 from audit.threads import in_thread

@@ -24,7 +24,7 @@ from audit.output.draft import Draft
 from audit.output.inventory import Inventory
 from audit.output.journal import PartFacts
 from audit.output.org_parts import OrgParts
-from audit.scope import RunScope
+from audit.run.scope import RunScope
 from audit.snapshot.coverage import COVERAGE
 from audit.threads import in_thread
 from audit.webex.client import Client

@@ -17,7 +17,7 @@ from audit.inventory.organizations import (
     own_organization,
     retried_organizations,
 )
-from audit.scope import RunScope
+from audit.run.scope import RunScope
 from audit.webex.client import Client
 from audit.webex.connection import connect
 from audit.webex.pace import Ceiling, Pace

@@ -2,15 +2,15 @@
 
 from dataclasses import dataclass
 
-from audit import memory
 from audit.clock import Clock
 from audit.config import Settings
 from audit.errors import AuditError, DeadlineError, RefusedError, StoppedError
 from audit.inventory import Found
 from audit.inventory.organizations import Organization
-from audit.organization_run import take
-from audit.scope import RunScope
-from audit.session import clients_of, connect_as, deadline, find_organizations
+from audit.run import rates as memory
+from audit.run.organization import take
+from audit.run.scope import RunScope
+from audit.run.session import clients_of, connect_as, deadline, find_organizations
 from audit.threads import in_thread
 from audit.webex.client import Client
 from audit.webex.errors import ApiGoneError, TokenRefusedError
@@ -63,7 +63,7 @@ async def plan(settings: Settings, tokens: TokenSource, scope: RunScope, *, cloc
     """What a run over a scope would do.
 
     Raises:
-        AuditError: as `audit.job.run`, where no inventory can be taken.
+        AuditError: as `audit.run.job.run`, where no inventory can be taken.
     """
     orgs: list[OrgPlan] = []
     errors: list[AuditError] = []

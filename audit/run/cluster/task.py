@@ -12,7 +12,7 @@ from audit.datasets import DATASETS
 from audit.errors import AuditError
 from audit.files import expand
 from audit.output.journal import Journal
-from audit.scope import RunScope
+from audit.run.scope import RunScope
 from audit.snapshot.reader import find_snapshot
 from audit.storage.place import Place
 

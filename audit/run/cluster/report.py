@@ -89,7 +89,7 @@ class Reporter(Progress):
         """Send what is new."""
         if self._left_out:
             message = f"{self._left_out} further lines are left out"
-            self._report.lines.append(Line("audit.cluster", logging.WARNING, message, {}))
+            self._report.lines.append(Line("audit.run.cluster", logging.WARNING, message, {}))
             self._left_out = 0
         if self._is_news:
             self._is_news = False

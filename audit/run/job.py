@@ -8,27 +8,27 @@ from datetime import datetime
 from functools import partial
 
 from audit.clock import Clock
-from audit.cluster.driver import check_engine, open_cluster
 from audit.config import Settings
 from audit.crawl.progress import Progress
-from audit.engine import Engine, LocalEngine, audit_all
 from audit.errors import AuditError, StoppedError, UsageError
 from audit.inventory.organizations import Organization
-from audit.organization_run import OrganizationRun
 from audit.output import draft as drafts
 from audit.output.commit import RunFacts, commit
 from audit.output.draft import Draft
 from audit.output.held import Held
 from audit.output.lock import lock
 from audit.output.unfinished import find_unfinished, tidy
-from audit.scope import RunScope
-from audit.session import clients_of, connect_as, deadline, find_organizations
+from audit.run.cluster.driver import check_engine, open_cluster
+from audit.run.engine import Engine, LocalEngine, audit_all
+from audit.run.organization import OrganizationRun
+from audit.run.scope import RunScope
+from audit.run.session import clients_of, connect_as, deadline, find_organizations
+from audit.run.tally import requests_of, tallied
 from audit.snapshot.manifest import Requests, Seal
 from audit.snapshot.reader import Snapshot, list_all_snapshots, warn_of_chain
 from audit.snapshot.removed import SealRemoved
 from audit.storage.faults import StorageError, fault_of, unwritable
 from audit.storage.place import make_dir
-from audit.tally import requests_of, tallied
 from audit.threads import in_thread, to_the_end
 from audit.webex.client import Client
 from audit.webex.tokens import TokenSource

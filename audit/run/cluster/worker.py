@@ -13,20 +13,20 @@ import msgspec
 
 from audit import __version__
 from audit.clock import Clock
-from audit.cluster.order import Order, Result
-from audit.cluster.report import Reporter, forwarding, topic_of
 from audit.config import Settings, load
-from audit.credentials import find_tokens
 from audit.errors import AuditError, StoppedError, UsageError
 from audit.inventory.organizations import Organization
-from audit.organization_run import OrganizationRun
 from audit.output.draft import Draft, open_draft
 from audit.output.held import Held
 from audit.output.journal import JOURNAL
-from audit.session import connect_as, tell_pause
+from audit.run.cluster.report import Reporter, forwarding, topic_of
+from audit.run.cluster.task import Order, Result
+from audit.run.credentials import find_tokens
+from audit.run.organization import OrganizationRun
+from audit.run.session import connect_as, tell_pause
+from audit.run.tally import tallied
 from audit.snapshot.staging import staged
 from audit.storage.place import Place, exists
-from audit.tally import tallied
 from audit.webex.client import Client
 from audit.webex.errors import ApiGoneError, OutageError
 from audit.webex.tokens import TokenSource

@@ -11,7 +11,6 @@ import msgspec
 from audit.clock import Clock
 from audit.config import Settings
 from audit.crawl.own_data import OwnDataGuard
-from audit.credentials import find_tokens
 from audit.datasets import Dataset, Request
 from audit.datasets.dataset import ByUser
 from audit.entity import Entity, EntityType
@@ -21,8 +20,9 @@ from audit.inventory.organizations import Organization
 from audit.inventory.people import PEOPLE
 from audit.outcome import Outcome
 from audit.output.lock import lock
-from audit.scope import RunScope, scope_of
-from audit.session import clients_of, connect_as, find_organizations
+from audit.run.credentials import find_tokens
+from audit.run.scope import RunScope, scope_of
+from audit.run.session import clients_of, connect_as, find_organizations
 from audit.storage.faults import unwritable
 from audit.storage.place import Place, make_dir
 from audit.webex.client import Client

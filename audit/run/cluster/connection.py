@@ -102,7 +102,7 @@ async def _local_cluster(organizations: int) -> AsyncIterator[Any]:
             silence_logs=logging.CRITICAL,
             # What an organization takes is bounded already.
             memory_limit=0,
-            preload=["audit.cluster.preload"],
+            preload=["audit.run.cluster.preload"],
             asynchronous=True,
         ) as cluster:
             yield cluster

@@ -1,0 +1,1 @@
+"""A run from its settings to a snapshot: credentials, scope, one audit per organization, and the commit."""

@@ -27,7 +27,7 @@ from audit.run.job import run
 from audit.run.scope import retried_scope, scope_of
 from audit.simulator.app import ADMIN_TOKEN, Simulation, serve
 from audit.simulator.faults import Faults
-from audit.snapshot.reader import Snapshot
+from audit.snapshot.catalog import Snapshot
 from audit.webex.tokens import StaticTokens, Token
 
 T = TypeVar("T")

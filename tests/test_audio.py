@@ -26,7 +26,7 @@ from audit.simulator.app import ADMIN_TOKEN, Simulation
 from audit.simulator.faults import Faults, parse
 from audit.simulator.organization import Organization
 from audit.simulator.simulation import ADMIN_SCOPES, USER_TOKEN
-from audit.snapshot.reader import Snapshot
+from audit.snapshot.catalog import Snapshot
 
 Audit = Callable[..., Snapshot]
 Api = Callable[[Simulation], str]

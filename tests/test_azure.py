@@ -17,10 +17,10 @@ from audit.errors import LockedError
 from audit.output.lock import lock
 from audit.simulator.app import Simulation
 from audit.simulator.organization import Organization
+from audit.snapshot.catalog import Snapshot, find_snapshot
 from audit.snapshot.manifest import MANIFEST
-from audit.snapshot.reader import Snapshot, find_snapshot
 from audit.storage import bucket
-from audit.storage.faults import StorageError
+from audit.storage.errors import StorageError
 from audit.storage.place import place
 
 #: The key that Microsoft documents for the emulator's only account.

@@ -21,8 +21,8 @@ from audit import files
 from audit.cli import cli, process
 from audit.simulator.app import ADMIN_TOKEN, Simulation
 from audit.simulator.organization import Organization
+from audit.snapshot.catalog import Snapshot, list_snapshots
 from audit.snapshot.manifest import MANIFEST
-from audit.snapshot.reader import Snapshot, list_snapshots
 from audit.storage.place import place
 
 Api = Callable[[Simulation], str]

@@ -18,8 +18,8 @@ from audit.simulator import answers
 from audit.simulator.app import Simulation
 from audit.simulator.faults import Faults
 from audit.simulator.organization import Organization
+from audit.snapshot.catalog import Snapshot
 from audit.snapshot.coverage import COVERAGE_SCHEMA
-from audit.snapshot.reader import Snapshot
 
 DOCS = Path(__file__).parents[1] / "docs"
 PAGE = (DOCS / "datasets.md").read_text()

@@ -15,7 +15,7 @@ from audit.run.scope import RunScope, retried_scope, scope_of
 from audit.simulator.app import ADMIN_TOKEN, Simulation
 from audit.simulator.faults import parse
 from audit.simulator.organization import Organization
-from audit.snapshot.reader import Snapshot
+from audit.snapshot.catalog import Snapshot
 from audit.webex.tokens import StaticTokens, Token
 
 

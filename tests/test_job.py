@@ -21,9 +21,9 @@ from audit.output import inventory as inventory_file
 from audit.simulator.app import Simulation
 from audit.simulator.faults import parse
 from audit.simulator.organization import Organization
+from audit.snapshot.catalog import Snapshot
 from audit.snapshot.coverage import COVERAGE_SCHEMA
 from audit.snapshot.manifest import MANIFEST
-from audit.snapshot.reader import Snapshot
 
 Audit = Callable[..., Snapshot]
 DATA_TABLES = ("push_to_talk", "push_to_talk_members")

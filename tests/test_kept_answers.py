@@ -24,7 +24,7 @@ from audit.output.draft import Draft
 from audit.simulator.app import Simulation
 from audit.simulator.faults import parse
 from audit.simulator.organization import Organization
-from audit.snapshot.reader import Snapshot, list_snapshots
+from audit.snapshot.catalog import Snapshot, list_snapshots
 from audit.webex.client import Answer
 
 Api = Callable[[Simulation], str]

@@ -29,11 +29,11 @@ from audit.simulator.app import ADMIN_TOKEN, Simulation
 from audit.simulator.changed import Changed
 from audit.simulator.organization import Organization
 from audit.snapshot import staging
+from audit.snapshot.catalog import Snapshot, find_snapshot, list_snapshots
 from audit.snapshot.manifest import MANIFEST, write_manifest
-from audit.snapshot.reader import Snapshot, find_snapshot, list_snapshots
 from audit.snapshot.removed import REMOVED, Removed, read_removed, read_small, record_removed
 from audit.snapshot.staging import staged, staged_whole
-from audit.storage.faults import StorageError
+from audit.storage.errors import StorageError
 from audit.storage.objects import ObjectPath
 from audit.storage.place import place, sha256_of
 

@@ -18,7 +18,7 @@ from audit.errors import DeadlineError, StoppedError
 from audit.simulator.app import ADMIN_TOKEN, Simulation, serve
 from audit.simulator.faults import Faults, parse
 from audit.simulator.organization import Organization
-from audit.snapshot.reader import Snapshot
+from audit.snapshot.catalog import Snapshot
 from audit.webex.connection import connect
 from audit.webex.errors import ApiGoneError, UnansweredError
 from audit.webex.exchange import Asked

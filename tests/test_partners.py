@@ -22,8 +22,8 @@ from audit.simulator.app import ADMIN_TOKEN, Simulation
 from audit.simulator.faults import Faults, parse
 from audit.simulator.organization import Organization, webex_id
 from audit.simulator.simulation import ADMIN_SCOPES
+from audit.snapshot.catalog import Snapshot
 from audit.snapshot.manifest import Org
-from audit.snapshot.reader import Snapshot
 from audit.webex.ids import uuid_of
 from audit.webex.pace import Ceiling, Pace
 

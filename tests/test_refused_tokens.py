@@ -15,7 +15,7 @@ from audit.simulator.app import ADMIN_TOKEN, Simulation
 from audit.simulator.faults import Faults, parse
 from audit.simulator.organization import Organization
 from audit.simulator.simulation import ADMIN_SCOPES
-from audit.snapshot.reader import Snapshot
+from audit.snapshot.catalog import Snapshot
 from audit.webex.errors import TokenRefusedError
 
 Audit = Callable[..., Snapshot]

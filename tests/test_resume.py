@@ -23,8 +23,8 @@ from audit.output.lock import lock
 from audit.simulator.app import ADMIN_TOKEN, Simulation
 from audit.simulator.faults import parse
 from audit.simulator.organization import Organization
+from audit.snapshot.catalog import Snapshot, list_snapshots
 from audit.snapshot.manifest import MANIFEST
-from audit.snapshot.reader import Snapshot, list_snapshots
 
 Audit = Callable[..., Snapshot]
 Api = Callable[[Simulation], str]

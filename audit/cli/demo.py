@@ -16,7 +16,7 @@ from audit.run.scope import scope_of
 from audit.simulator import app as simulator
 from audit.simulator.app import Simulation
 from audit.simulator.changed import Changed
-from audit.snapshot.reader import Snapshot
+from audit.snapshot.catalog import Snapshot
 from audit.webex.tokens import StaticTokens, Token
 
 #: How users join the audio of meetings, and who may open a microphone, in all organizations that the token manages.

@@ -15,7 +15,7 @@ from audit.cli import views as summary
 from audit.cli.console import Verbosity, set_up_logging
 from audit.config import Settings
 from audit.errors import PARTIAL_EXIT_CODE, StoppedError
-from audit.snapshot.reader import Snapshot
+from audit.snapshot.catalog import Snapshot
 
 log = logging.getLogger(__name__)
 

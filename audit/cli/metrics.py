@@ -16,7 +16,7 @@ from prometheus_client.openmetrics.exposition import generate_latest
 
 from audit.errors import AuditError, UsageError
 from audit.files import atomic_file, expand
-from audit.snapshot.reader import Snapshot, list_snapshots
+from audit.snapshot.catalog import Snapshot, list_snapshots
 from audit.storage.place import Place
 
 log = logging.getLogger(__name__)

@@ -17,7 +17,7 @@ from audit.errors import FOUND_EXIT_CODE, UsageError
 from audit.files import atomic_file, expand
 from audit.review import needs_extra
 from audit.review.check.finding import Severity
-from audit.snapshot.reader import find_snapshot
+from audit.snapshot.catalog import find_snapshot
 from audit.snapshot.staging import staged
 
 

@@ -26,7 +26,7 @@ from audit.run import job
 from audit.run.credentials import find_tokens
 from audit.run.plan import plan
 from audit.run.scope import retried_scope, scope_of
-from audit.snapshot.reader import Snapshot, find_snapshot
+from audit.snapshot.catalog import Snapshot, find_snapshot
 from audit.snapshot.staging import staged
 
 

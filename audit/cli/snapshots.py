@@ -18,8 +18,8 @@ from audit.output.unfinished import tidy
 from audit.review.verify import signing
 from audit.review.verify import verify as verification
 from audit.review.verify.signed_removals import seal_removed_with
-from audit.snapshot.reader import find_snapshot, list_snapshots
-from audit.storage.faults import unwritable
+from audit.snapshot.catalog import find_snapshot, list_snapshots
+from audit.storage.errors import unwritable
 
 log = logging.getLogger(__name__)
 

@@ -10,8 +10,8 @@ from audit.outcome import Outcome
 from audit.output.prune import Folder
 from audit.run.doctor import Check
 from audit.run.plan import OrgPlan, Plan
+from audit.snapshot.catalog import Snapshot
 from audit.snapshot.manifest import Org, Scope
-from audit.snapshot.reader import Snapshot
 
 #: Organizations that a line of the list names.
 _NAMED = 3

@@ -13,8 +13,8 @@ from audit.datasets import Dataset
 from audit.entity import Entity, entity_table
 from audit.errors import UsageError
 from audit.outcome import Outcome
+from audit.snapshot.catalog import Snapshot
 from audit.snapshot.coverage import COVERAGE, COVERAGE_SCHEMA
-from audit.snapshot.reader import Snapshot
 
 #: Read at once.
 _ROWS = 10_000

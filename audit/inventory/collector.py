@@ -17,7 +17,7 @@ from audit.threads import in_thread
 from audit.webex import wire
 from audit.webex.client import Client
 from audit.webex.errors import NotListedError, ScopeError
-from audit.webex.listing import pages
+from audit.webex.paging import pages
 
 log = logging.getLogger(__name__)
 

@@ -14,7 +14,7 @@ from audit.inventory.workspaces import WORKSPACES
 from audit.webex import ids, wire
 from audit.webex.client import Client
 from audit.webex.errors import NotAcceptedError, NotListedError, ScopeError, UnansweredError
-from audit.webex.listing import pages
+from audit.webex.paging import pages
 
 log = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from audit.outcome import Outcome
 from audit.snapshot.manifest import Org
 from audit.webex import ids, wire
 from audit.webex.client import Client
-from audit.webex.listing import pages
+from audit.webex.paging import pages
 
 log = logging.getLogger(__name__)
 

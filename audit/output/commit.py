@@ -19,6 +19,7 @@ from audit.config import FormatName
 from audit.errors import AuditError
 from audit.output.draft import Draft
 from audit.output.org_parts import OrgParts
+from audit.snapshot.catalog import Snapshot, list_all_snapshots
 from audit.snapshot.coverage import COVERAGE, COVERAGE_SCHEMA, VOLATILE_COLUMNS
 from audit.snapshot.csv import CSV_OPTIONS, without_formulas
 from audit.snapshot.digest import ContentDigest
@@ -36,7 +37,6 @@ from audit.snapshot.manifest import (
     encode,
     write_manifest,
 )
-from audit.snapshot.reader import Snapshot, list_all_snapshots
 from audit.storage.place import DigestedFile, Place, new_file, sha256_of, sync_dir
 
 _Write = Callable[[pa.Table], None]

@@ -24,11 +24,11 @@ from audit.output.inventory import Inventory, write_inventory
 from audit.output.journal import JOURNAL, Journal, PartFacts, read_journal, write_journal
 from audit.output.part_files import read_facts, read_requests, read_rows, write_rows
 from audit.output.takes import INVENTORY, Takes
+from audit.snapshot.catalog import is_committed
 from audit.snapshot.coverage import COVERAGE
 from audit.snapshot.leftovers import PARTS
 from audit.snapshot.manifest import Requests, Scope
-from audit.snapshot.reader import is_committed
-from audit.storage.faults import unwritable
+from audit.storage.errors import unwritable
 from audit.storage.place import Place, ahead, at_once, atomic_file, exists, make_dir, remove
 
 log = logging.getLogger(__name__)

@@ -22,10 +22,10 @@ from audit.output.draft import Draft, open_draft
 from audit.output.held import Held
 from audit.output.journal import JOURNAL
 from audit.output.unfinished import overtaken_by
+from audit.snapshot.catalog import Snapshot
 from audit.snapshot.chain import Chain
 from audit.snapshot.leftovers import is_unwritten
 from audit.snapshot.manifest import MANIFEST, SNAPSHOT_ID, UNDECODABLE, Manifest, Previous, read_manifest
-from audit.snapshot.reader import Snapshot
 from audit.snapshot.removed import Removed, SealRemoved, read_removed, record_removed
 from audit.storage.place import Place, at_once, exists, read_small, remove, rename, sha256_of, subfolders, sync_dir
 

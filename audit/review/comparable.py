@@ -4,8 +4,8 @@ from typing import Any
 
 import msgspec
 
+from audit.snapshot.catalog import Snapshot, ancestors
 from audit.snapshot.manifest import Manifest
-from audit.snapshot.reader import Snapshot, ancestors
 
 
 def find_before(snapshot: Snapshot) -> Snapshot | None:

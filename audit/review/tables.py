@@ -14,8 +14,8 @@ import duckdb
 
 from audit.datasets import DATASETS
 from audit.errors import UsageError
+from audit.snapshot.catalog import Snapshot
 from audit.snapshot.coverage import COVERAGE
-from audit.snapshot.reader import Snapshot
 
 #: The schema of the snapshot under review, and that of the one it is compared with.
 CURRENT = "main"

@@ -23,7 +23,7 @@ from audit.output.lock import lock
 from audit.run.credentials import find_tokens
 from audit.run.scope import RunScope, scope_of
 from audit.run.session import clients_of, connect_as, find_organizations
-from audit.storage.faults import unwritable
+from audit.storage.errors import unwritable
 from audit.storage.place import Place, make_dir
 from audit.webex.client import Client
 from audit.webex.errors import TokenRefusedError

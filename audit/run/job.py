@@ -24,10 +24,10 @@ from audit.run.organization import OrganizationRun
 from audit.run.scope import RunScope
 from audit.run.session import clients_of, connect_as, deadline, find_organizations
 from audit.run.tally import requests_of, tallied
+from audit.snapshot.catalog import Snapshot, list_all_snapshots, warn_of_chain
 from audit.snapshot.manifest import Requests, Seal
-from audit.snapshot.reader import Snapshot, list_all_snapshots, warn_of_chain
 from audit.snapshot.removed import SealRemoved
-from audit.storage.faults import StorageError, fault_of, unwritable
+from audit.storage.errors import StorageError, fault_of, unwritable
 from audit.storage.place import make_dir
 from audit.threads import in_thread, to_the_end
 from audit.webex.client import Client

@@ -15,8 +15,8 @@ from audit.entity import EntityType
 from audit.errors import UsageError
 from audit.inventory import Users
 from audit.inventory.organizations import check_org_ids
+from audit.snapshot.catalog import Snapshot
 from audit.snapshot.manifest import Scope
-from audit.snapshot.reader import Snapshot
 from audit.webex import ids
 
 log = logging.getLogger(__name__)

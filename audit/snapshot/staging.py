@@ -13,9 +13,9 @@ from typing import NoReturn, TypeVar
 
 from audit.errors import StoppedError, UsageError
 from audit.files import make_dir, private_file
+from audit.snapshot.catalog import Snapshot
 from audit.snapshot.manifest import MANIFEST, Manifest
-from audit.snapshot.reader import Snapshot
-from audit.storage.faults import StorageError
+from audit.storage.errors import StorageError
 from audit.storage.objects import ObjectPath
 
 _AnySnapshot = TypeVar("_AnySnapshot", Snapshot, Snapshot | None)

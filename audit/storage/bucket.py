@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 import pyarrow.fs as pafs
 
 from audit.errors import UsageError
-from audit.storage.faults import telling
+from audit.storage.errors import telling
 
 _SCHEMES: Final = {"s3": "s3://bucket/folder", "gs": "gs://bucket/folder", "abfs": "abfs://container@account/folder"}
 _OPTIONS: Final = {

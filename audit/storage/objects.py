@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow.fs as pafs
 
 from audit.storage.bucket import Bucket, parse
-from audit.storage.faults import fault_of, telling
+from audit.storage.errors import fault_of, telling
 
 _BLOCK_BYTES = 4 << 20
 
@@ -18,7 +18,7 @@ _BLOCK_BYTES = 4 << 20
 class ObjectPath:
     """A key in a bucket. Folders are not made: there is one where an object has a key below it.
 
-    All methods that ask the store raise `FileNotFoundError` and `audit.storage.faults.StorageError`.
+    All methods that ask the store raise `FileNotFoundError` and `audit.storage.errors.StorageError`.
     """
 
     bucket: Bucket

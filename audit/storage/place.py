@@ -19,7 +19,7 @@ import pyarrow as pa
 from audit import files
 from audit.errors import DamagedError, UsageError
 from audit.storage import bucket
-from audit.storage.faults import telling
+from audit.storage.errors import telling
 from audit.storage.objects import ObjectPath
 
 #: A file or a folder.

@@ -32,7 +32,7 @@ from audit.run.cluster.driver import shares
 from audit.simulator.app import ADMIN_TOKEN, Simulation
 from audit.simulator.faults import Faults, parse
 from audit.simulator.organization import Organization
-from audit.snapshot.reader import Snapshot, list_snapshots
+from audit.snapshot.catalog import Snapshot, list_snapshots
 from audit.webex.ids import uuid_of
 
 Api = Callable[[Simulation], str]

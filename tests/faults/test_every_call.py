@@ -23,7 +23,7 @@ from audit.cli import cli, process
 from audit.review.verify.verify import verify
 from audit.simulator.app import ADMIN_TOKEN, Simulation
 from audit.simulator.organization import Organization
-from audit.snapshot.reader import list_snapshots
+from audit.snapshot.catalog import list_snapshots
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(3600)]
 

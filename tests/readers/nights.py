@@ -14,7 +14,7 @@ from conftest import VirtualClock, Where
 from audit.simulator.app import Simulation
 from audit.simulator.changed import Changed
 from audit.simulator.organization import Organization
-from audit.snapshot.reader import Snapshot
+from audit.snapshot.catalog import Snapshot
 
 Row = dict[str, Any]
 OWN, CUSTOMER = Organization(60, seed=1, people=30), Organization(20, seed=2, people=10)

@@ -12,7 +12,7 @@ from nights import NightlyClock, Nights, Row, make_nights
 from page import ANSWERS, BLOCKS, COMPLETE, LATEST, PAGE, assert_answered, assert_same
 from sqlglot import exp
 
-from audit.snapshot.reader import Snapshot
+from audit.snapshot.catalog import Snapshot
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from audit.review.check.check import check
 from audit.review.check.finding import CheckResult, RuleResult
 from audit.review.comparable import find_before
 from audit.simulator.organization import Json, Organization
-from audit.snapshot.reader import Snapshot
+from audit.snapshot.catalog import Snapshot
 
 Audit = Callable[..., Snapshot]
 Change = Callable[[Organization, Json], Json]

@@ -24,8 +24,8 @@ from audit.simulator.app import ADMIN_TOKEN, Simulation
 from audit.simulator.faults import parse
 from audit.simulator.organization import Json, Organization
 from audit.simulator.simulation import ADMIN_SCOPES
+from audit.snapshot.catalog import Snapshot, find_snapshot
 from audit.snapshot.manifest import write_manifest
-from audit.snapshot.reader import Snapshot, find_snapshot
 
 Audit = Callable[..., Snapshot]
 Edit = Callable[[Json], Any]

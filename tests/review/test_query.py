@@ -23,9 +23,9 @@ from audit.review.query.rows import as_csv, as_json, as_text
 from audit.review.tables import open_tables, refuse_writing, table_names
 from audit.simulator.app import Simulation
 from audit.simulator.organization import Organization
+from audit.snapshot.catalog import Snapshot, find_snapshot
 from audit.snapshot.coverage import COVERAGE_SCHEMA
 from audit.snapshot.manifest import FileEntry, write_manifest
-from audit.snapshot.reader import Snapshot, find_snapshot
 
 #: SQL that writes, or reaches for anything but the tables; {folder} is the snapshot's, {outside} a file beside it.
 HARMFUL = (

@@ -36,7 +36,7 @@ from audit.simulator.app import ADMIN_TOKEN, Simulation
 from audit.simulator.faults import parse
 from audit.simulator.organization import Organization
 from audit.simulator.simulation import ADMIN_SCOPES
-from audit.snapshot.reader import Snapshot
+from audit.snapshot.catalog import Snapshot
 
 Audit = Callable[..., Snapshot]
 

@@ -16,7 +16,7 @@ from audit.review.diff.change import Change
 from audit.review.report import write_report
 from audit.simulator.app import Simulation
 from audit.simulator.organization import Organization
-from audit.snapshot.reader import Snapshot
+from audit.snapshot.catalog import Snapshot
 
 _BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
 _HOSTILE = "<img src=x onerror=alert(1)><script>document.title='run'</script>\u202e"

@@ -18,7 +18,7 @@ from audit.review.check.exceptions import Exceptions, load_exceptions
 from audit.review.check.finding import CheckResult, Finding, Severity
 from audit.review.check.rules import load_rules
 from audit.simulator.app import Simulation
-from audit.snapshot.reader import Snapshot
+from audit.snapshot.catalog import Snapshot
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGE = (DOCS / "checks.md").read_text()

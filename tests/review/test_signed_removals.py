@@ -15,7 +15,7 @@ from audit.review.verify.signing import load_public_key, seal_with
 from audit.simulator.app import Simulation
 from audit.simulator.organization import Organization
 from audit.snapshot import removed
-from audit.snapshot.reader import Snapshot, list_snapshots
+from audit.snapshot.catalog import Snapshot, list_snapshots
 from audit.snapshot.removed import REMOVED, Removed, read_removed, record_abandoned, record_removed
 
 NOW = datetime(2026, 11, 21, 19, 9, tzinfo=UTC)

@@ -29,9 +29,9 @@ from audit.review.verify.fault import Fault, Verification
 from audit.review.verify.verify import verify
 from audit.simulator.app import Simulation
 from audit.simulator.organization import Organization
+from audit.snapshot.catalog import Snapshot, list_snapshots
 from audit.snapshot.coverage import COVERAGE_SCHEMA
 from audit.snapshot.manifest import MANIFEST, FileEntry, Manifest, TableEntry, read_manifest, write_manifest
-from audit.snapshot.reader import Snapshot, list_snapshots
 
 SCHEMAS = {"coverage": COVERAGE_SCHEMA} | {
     name: schema for dataset in DATASETS.values() for name, schema in dataset.tables.items()

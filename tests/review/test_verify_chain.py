@@ -20,8 +20,8 @@ from audit.review.verify.verify import verify
 from audit.simulator.app import Simulation
 from audit.simulator.changed import Changed
 from audit.simulator.organization import Organization
+from audit.snapshot.catalog import Snapshot
 from audit.snapshot.manifest import MANIFEST, read_manifest, write_manifest
-from audit.snapshot.reader import Snapshot
 from audit.snapshot.removed import REMOVED, Removed, read_removed, record_abandoned, record_removed
 
 NOW = datetime(2026, 11, 21, 19, 9, tzinfo=UTC)

@@ -8,7 +8,7 @@ from audit.review.tables import open_tables
 from audit.simulator.app import Simulation
 from audit.simulator.changed import Changed
 from audit.simulator.organization import Organization
-from audit.snapshot.reader import Snapshot
+from audit.snapshot.catalog import Snapshot
 
 BEFORE = Organization(2000, people=300)
 LATER = Changed.of(BEFORE)

@@ -22,9 +22,9 @@ from audit.output.held import Held
 from audit.output.journal import PartFacts
 from audit.output.org_parts import OrgParts
 from audit.output.unfinished import tidy
+from audit.snapshot.catalog import Snapshot, find_snapshot, list_snapshots, warn_of_chain
 from audit.snapshot.coverage import COVERAGE_SCHEMA
 from audit.snapshot.manifest import MANIFEST, Requests, Scope, write_manifest
-from audit.snapshot.reader import Snapshot, find_snapshot, list_snapshots, warn_of_chain
 
 NOW = datetime(2026, 11, 21, 19, 9, tzinfo=UTC)
 ORG = "8c9fd285-6500-4518-856e-eb836c6761d8"

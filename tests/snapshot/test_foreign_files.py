@@ -18,8 +18,8 @@ from audit.output.prune import REMOVING
 from audit.output.unfinished import tidy
 from audit.simulator.app import ADMIN_TOKEN, Simulation
 from audit.simulator.organization import Organization
+from audit.snapshot.catalog import Snapshot, list_snapshots
 from audit.snapshot.manifest import MANIFEST
-from audit.snapshot.reader import Snapshot, list_snapshots
 
 Api = Callable[[Simulation], str]
 Audit = Callable[..., Snapshot]

@@ -16,7 +16,7 @@ from audit.output import commit as commit_module
 from audit.output import inventory as inventory_file
 from audit.simulator.app import Simulation
 from audit.simulator.organization import Organization
-from audit.snapshot.reader import Snapshot
+from audit.snapshot.catalog import Snapshot
 
 TABLES = ["coverage", *DATASETS["push_to_talk"].tables]
 

@@ -24,8 +24,8 @@ from audit.output.unfinished import find_unfinished, tidy
 from audit.simulator.app import Simulation
 from audit.simulator.organization import Organization
 from audit.snapshot import removed
+from audit.snapshot.catalog import Snapshot, find_snapshot, list_snapshots
 from audit.snapshot.manifest import MANIFEST, Requests, Scope, Status, read_manifest, write_manifest
-from audit.snapshot.reader import Snapshot, find_snapshot, list_snapshots
 from audit.snapshot.removed import REMOVED, Removed, read_removed, record_removed
 
 NOW = datetime(2026, 11, 21, 19, 9, tzinfo=UTC)

@@ -5,7 +5,7 @@ import pyarrow as pa
 import pytest
 
 from audit.errors import StoppedError, UsageError
-from audit.storage.faults import StorageError, telling, unwritable
+from audit.storage.errors import StorageError, telling, unwritable
 
 PLACE = "s3://b/a"
 

@@ -17,8 +17,8 @@ from audit.webex import exchange as exchange_module
 from audit.webex.client import Answer, Client
 from audit.webex.connection import connect
 from audit.webex.errors import ForeignLinkError, ScopeError, TokenRefusedError, UnansweredError
-from audit.webex.listing import pages
 from audit.webex.pace import Pace
+from audit.webex.paging import pages
 from audit.webex.retry import RetryPolicy
 from audit.webex.tokens import StaticTokens, Token
 

@@ -17,7 +17,7 @@ from audit.review.check.finding import CheckResult, Finding, Rule, RuleResult
 from audit.review.check.rules import SETTINGS, load_rules
 from audit.review.comparable import scope_differences
 from audit.review.tables import PREVIOUS, open_tables, refuse_writing, table_names, told
-from audit.snapshot.reader import Snapshot
+from audit.snapshot.catalog import Snapshot
 
 log = logging.getLogger(__name__)
 

@@ -15,9 +15,9 @@ from audit.review.absence import gaps, reason_of_absence
 from audit.review.diff.change import Change
 from audit.review.diff.settings import settings_sql
 from audit.review.tables import CURRENT, PREVIOUS, open_tables, table_names
+from audit.snapshot.catalog import Snapshot
 from audit.snapshot.coverage import COVERAGE, COVERAGE_SCHEMA
 from audit.snapshot.manifest import Manifest
-from audit.snapshot.reader import Snapshot
 
 log = logging.getLogger(__name__)
 

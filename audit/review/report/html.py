@@ -16,7 +16,7 @@ from audit.review.diff.change import Change
 from audit.review.diff.views import total
 from audit.review.report import charts, wording
 from audit.review.report.content import Content, collect
-from audit.snapshot.reader import Snapshot
+from audit.snapshot.catalog import Snapshot
 
 
 def write_report(

@@ -15,8 +15,8 @@ from audit.review.check.finding import CheckResult, Finding, RuleResult
 from audit.review.diff.change import Change
 from audit.review.report import wording
 from audit.review.tables import open_tables, table_names
+from audit.snapshot.catalog import Snapshot
 from audit.snapshot.manifest import MANIFEST
-from audit.snapshot.reader import Snapshot
 from audit.storage.place import sha256_of
 
 #: Of Excel ("Excel specifications and limits"): rows of a sheet, the header's included, and characters of a cell.

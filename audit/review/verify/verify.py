@@ -18,10 +18,10 @@ from audit.review.verify.contents import check_table
 from audit.review.verify.coverage import check_coverage
 from audit.review.verify.fault import Fault, Note, Verification
 from audit.review.verify.signing import SIGNATURE, check_signature, key_id
+from audit.snapshot.catalog import Snapshot, find_snapshot, is_committed
 from audit.snapshot.coverage import COVERAGE
 from audit.snapshot.leftovers import is_leftover
 from audit.snapshot.manifest import MANIFEST, FileEntry, Manifest, read_manifest
-from audit.snapshot.reader import Snapshot, find_snapshot, is_committed
 from audit.snapshot.staging import staged_whole
 from audit.storage.place import Place, at_once, subfolders
 

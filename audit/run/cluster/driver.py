@@ -24,7 +24,7 @@ from audit.run.cluster.task import Order, Result, absolute, travelling
 from audit.run.cluster.worker import audit_organization, settle
 from audit.run.organization import OrganizationRun
 from audit.run.scope import RunScope
-from audit.snapshot.reader import Snapshot, is_committed
+from audit.snapshot.catalog import Snapshot, is_committed
 from audit.storage.place import Place
 from audit.threads import in_thread
 from audit.webex.client import Client

@@ -13,7 +13,7 @@ from audit.errors import AuditError
 from audit.files import expand
 from audit.output.journal import Journal
 from audit.run.scope import RunScope
-from audit.snapshot.reader import find_snapshot
+from audit.snapshot.catalog import find_snapshot
 from audit.storage.place import Place
 
 

@@ -11,7 +11,7 @@ from audit.snapshot.chain import Chain
 from audit.snapshot.manifest import MANIFEST, SNAPSHOT_ID, Manifest, check_readable, read_manifest
 from audit.snapshot.removed import read_removed, readable_removed
 from audit.storage import bucket
-from audit.storage.faults import StorageError
+from audit.storage.errors import StorageError
 from audit.storage.place import Place, at_once, exists, is_dir, place, subfolders
 
 log = logging.getLogger(__name__)

@@ -8,7 +8,6 @@ import math
 import re
 import tomllib
 from collections.abc import Mapping
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
 from urllib.parse import urlsplit
@@ -20,6 +19,7 @@ from msgspec import Meta
 from audit.errors import UsageError
 from audit.files import expand
 from audit.storage.place import Place, place
+from audit.text import did_you_mean
 
 #: Names the configuration file, where `--config` does not.
 CONFIG_VARIABLE = "WEBEX_AUDIT_CONFIG"
@@ -271,10 +271,10 @@ def _is_list(wanted: Any) -> bool:
 
 
 def _nearest(name: str, known: Mapping[str, Any]) -> str:
-    matches = get_close_matches(name, known, n=1, cutoff=0.5)
     last = [key for key in known if key.rpartition(".")[2] == name.rpartition(".")[2]]
-    nearest = (last or matches or [None])[0]
-    return f"; did you mean {nearest}?" if nearest else "; config.example.toml lists all keys"
+    return did_you_mean(
+        name, last or known, otherwise="; config.example.toml lists all keys", cutoff=0 if last else 0.5
+    )
 
 
 def _check_base_url(base_url: str) -> None:

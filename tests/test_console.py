@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audit.cli import console
-from audit.cli.console import ProgressLines, printable, set_up_logging
+from audit.cli.console import ProgressLines, set_up_logging
 from audit.outcome import Outcome
+from audit.text import printable
 
 
 @pytest.fixture(autouse=True)

@@ -4,7 +4,6 @@ import logging
 import secrets
 import sys
 import time
-import unicodedata
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, Literal, Self
@@ -29,18 +28,6 @@ _LONG_PAUSE_S = 5.0
 _SAME_PAUSE_S = 60.0
 #: Tells the lines of one process from those of another, where many share a log.
 _RUN_ID = secrets.token_hex(4)
-
-
-def printable(text: str) -> str:
-    """The text with control characters escaped: names and messages come from outside, and a terminal obeys them.
-
-    Escaped are the Unicode categories Cc (C0, C1), Cf (format: bidirectional marks, zero widths), Zl and Zp (line
-    and paragraph separators) and Cs (surrogates).
-    """
-    return "".join(
-        char.encode("unicode_escape").decode() if unicodedata.category(char) in ("Cc", "Cf", "Zl", "Zp", "Cs") else char
-        for char in text
-    )
 
 
 class _JsonFormatter(logging.Formatter):

@@ -10,7 +10,6 @@ import click
 
 from audit.cli import options
 from audit.cli import views as summary
-from audit.cli.console import printable
 from audit.cli.group import cli, print_all, print_result, settings_of
 from audit.clock import Clock
 from audit.errors import FOUND_EXIT_CODE, UsageError
@@ -19,6 +18,7 @@ from audit.review import needs_extra
 from audit.review.check.finding import Severity
 from audit.snapshot.catalog import find_snapshot
 from audit.snapshot.staging import staged
+from audit.text import printable
 
 
 @cli.command()

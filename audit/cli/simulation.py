@@ -11,7 +11,7 @@ import click
 
 from audit.cli import options, process
 from audit.cli import views as summary
-from audit.cli.console import printable, show_progress
+from audit.cli.console import show_progress
 from audit.cli.group import cli, exit_code, print_result, settings_of
 from audit.errors import UsageError
 from audit.files import expand
@@ -20,6 +20,7 @@ from audit.simulator import faults
 from audit.simulator.limit import LimitKind
 from audit.simulator.organization import Organization
 from audit.storage.bucket import is_uri
+from audit.text import printable
 
 
 @cli.command()

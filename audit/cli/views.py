@@ -5,13 +5,13 @@ from typing import Any
 
 import msgspec
 
-from audit.cli.console import printable
 from audit.outcome import Outcome
 from audit.output.prune import Folder
 from audit.run.doctor import Check
 from audit.run.plan import OrgPlan, Plan
 from audit.snapshot.catalog import Snapshot
 from audit.snapshot.manifest import Org, Scope
+from audit.text import printable
 
 #: Organizations that a line of the list names.
 _NAMED = 3

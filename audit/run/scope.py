@@ -4,7 +4,6 @@ import hashlib
 import logging
 from collections.abc import Collection
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from typing import Any, Literal
 
 from audit import __version__
@@ -17,6 +16,7 @@ from audit.inventory import Users
 from audit.inventory.organizations import check_org_ids
 from audit.snapshot.catalog import Snapshot
 from audit.snapshot.manifest import Scope
+from audit.text import did_you_mean
 from audit.webex import ids
 
 log = logging.getLogger(__name__)
@@ -152,9 +152,8 @@ def _dataset(name: str) -> Dataset:
     known = DATASETS.get(name.replace("-", "_"))
     if known is None:
         names = [each.replace("_", "-") for each in DATASETS]
-        nearest = get_close_matches(name, names, n=1)
-        hint = f"did you mean {nearest[0]}?" if nearest else f"expected one of {', '.join(names)}"
-        raise UsageError(f"unknown dataset {name!r}: {hint}")
+        hint = did_you_mean(name, names, otherwise=f"; expected one of {', '.join(names)}")
+        raise UsageError(f"unknown dataset {name!r}{hint}")
     return known
 
 

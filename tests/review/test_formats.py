@@ -10,10 +10,10 @@ from xml.etree import ElementTree as ET
 import msgspec
 import pytest
 
-from audit.cli.console import printable
 from audit.review.check.finding import CheckResult, Finding, Rule, RuleResult, Severity
 from audit.review.check.formats import FORMATS, FormatName
 from audit.simulator.names import HOSTILE
+from audit.text import printable
 
 AT = datetime(2026, 11, 22, 19, 9, 30, tzinfo=UTC)
 

@@ -19,7 +19,6 @@ import pyarrow.csv as pcsv
 import pyarrow.parquet as pq
 import pytest
 
-from audit.cli.console import printable
 from audit.errors import UsageError
 from audit.files import sha256_of
 from audit.review.check.finding import CheckResult, Finding, Rule, RuleResult, Severity
@@ -37,6 +36,7 @@ from audit.simulator.faults import parse
 from audit.simulator.organization import Organization
 from audit.simulator.simulation import ADMIN_SCOPES
 from audit.snapshot.catalog import Snapshot
+from audit.text import printable
 
 Audit = Callable[..., Snapshot]
 

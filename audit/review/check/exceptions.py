@@ -4,7 +4,6 @@ import tomllib
 from collections import defaultdict
 from collections.abc import Collection, Iterable
 from datetime import date
-from difflib import get_close_matches
 from typing import Any
 
 import msgspec
@@ -12,6 +11,7 @@ import msgspec
 from audit.errors import UsageError
 from audit.files import expand
 from audit.review.check.finding import Finding
+from audit.text import did_you_mean
 
 _SECTION = "exception"
 
@@ -124,9 +124,7 @@ def _entry(path: str, number: int, fields: Any, rule_ids: Collection[str]) -> Ac
     except msgspec.ValidationError as error:
         raise UsageError(f"{place}: {error}") from None
     if entry.rule not in rule_ids:
-        nearest = get_close_matches(entry.rule, rule_ids, n=1)
-        hint = f"; did you mean {nearest[0]}?" if nearest else ""
-        raise UsageError(f"{place}: unknown rule {entry.rule!r}{hint}")
+        raise UsageError(f"{place}: unknown rule {entry.rule!r}{did_you_mean(entry.rule, rule_ids)}")
     for name in ("reason", "owner"):
         if not getattr(entry, name).strip():
             raise UsageError(f"{place}: {name} is empty")

@@ -9,12 +9,12 @@ import msgspec
 import pyarrow as pa
 import pyarrow.csv as pcsv
 
-from audit.cli.console import printable
 from audit.datasets import DATASETS
 from audit.review.diff.change import Change
 from audit.snapshot.catalog import Snapshot
 from audit.snapshot.coverage import COVERAGE
 from audit.snapshot.csv import CSV_OPTIONS, without_formulas
+from audit.text import printable
 
 _MEMBERS = "push_to_talk_members"
 _CSV_SCHEMA = pa.schema([pa.field(name, pa.string()) for name in Change.__struct_fields__])

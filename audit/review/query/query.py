@@ -9,13 +9,13 @@ from operator import itemgetter
 import duckdb
 import pyarrow as pa
 
-from audit.cli.console import printable
 from audit.columns import null_of, source_of
 from audit.datasets import DATASETS
 from audit.errors import UsageError
 from audit.review.tables import CURRENT, open_tables, refuse_writing, told
 from audit.snapshot.catalog import Snapshot
 from audit.snapshot.coverage import COVERAGE, COVERAGE_SCHEMA
+from audit.text import printable
 
 #: Rows in memory at once.
 _BATCH_ROWS = 10_000

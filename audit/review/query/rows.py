@@ -11,8 +11,8 @@ import pyarrow.compute as pc
 import pyarrow.csv as pcsv
 from rich.cells import cell_len, set_cell_size
 
-from audit.cli.console import printable
 from audit.snapshot.csv import CSV_OPTIONS, without_formulas
+from audit.text import printable
 
 #: Characters of a value that a text table shows at most, and at least where the terminal is narrow.
 _WIDEST = 40

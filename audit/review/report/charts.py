@@ -8,10 +8,10 @@ import pygal  # type: ignore[import-untyped]
 from markupsafe import Markup
 from pygal.etree import etree  # type: ignore[import-untyped]
 
-from audit.cli.console import printable
 from audit.review.report.answers import Answers
 from audit.review.report.reach import AUTOMATIC, Exposure, LocationCount, Reach
 from audit.review.report.wording import DATASETS, REACH_LABELS
+from audit.text import printable
 
 # On its import pygal hooks in a finder of a protocol that Python has given up: each later import would warn of it.
 sys.meta_path[:] = [finder for finder in sys.meta_path if type(finder).__module__ != "pygal"]

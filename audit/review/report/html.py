@@ -10,13 +10,13 @@ from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup, escape
 
 from audit import __version__
-from audit.cli.console import printable
 from audit.review.check.finding import CheckResult
 from audit.review.diff.change import Change
 from audit.review.diff.views import total
 from audit.review.report import charts, wording
 from audit.review.report.content import Content, collect
 from audit.snapshot.catalog import Snapshot
+from audit.text import printable
 
 
 def write_report(

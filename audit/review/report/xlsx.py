@@ -9,7 +9,6 @@ import xlsxwriter  # type: ignore[import-untyped]
 from xlsxwriter.worksheet import Worksheet  # type: ignore[import-untyped]
 
 from audit import __version__
-from audit.cli.console import printable
 from audit.files import atomic_file
 from audit.review.check.finding import CheckResult, Finding, RuleResult
 from audit.review.diff.change import Change
@@ -18,6 +17,7 @@ from audit.review.tables import open_tables, table_names
 from audit.snapshot.catalog import Snapshot
 from audit.snapshot.manifest import MANIFEST
 from audit.storage.place import sha256_of
+from audit.text import printable
 
 #: Of Excel ("Excel specifications and limits"): rows of a sheet, the header's included, and characters of a cell.
 MAX_ROWS = 1_048_576

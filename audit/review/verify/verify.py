@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from audit.cli.console import printable
 from audit.errors import DamagedError, UsageError
 from audit.files import sha256_of
 from audit.review.verify.chain import check_chain, lost_manifest, read_record
@@ -24,6 +23,7 @@ from audit.snapshot.leftovers import is_leftover
 from audit.snapshot.manifest import MANIFEST, FileEntry, Manifest, read_manifest
 from audit.snapshot.staging import staged_whole
 from audit.storage.place import Place, at_once, subfolders
+from audit.text import printable
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey

@@ -7,9 +7,9 @@ from datetime import datetime
 import pyarrow as pa
 import pyarrow.csv as pcsv
 
-from audit.cli.console import printable
 from audit.review.check.finding import CheckResult, Finding, RuleResult
 from audit.snapshot.csv import CSV_OPTIONS, without_formulas
+from audit.text import printable
 
 _COLUMNS = (
     "rule_id", "severity", "status", "org_id", "entity_type", "entity_id", "entity_name", "location_name", "detail",

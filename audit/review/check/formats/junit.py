@@ -4,8 +4,8 @@ import re
 from datetime import datetime
 from xml.etree import ElementTree as ET
 
-from audit.cli.console import printable
 from audit.review.check.finding import CheckResult, Finding, RuleResult
+from audit.text import printable
 
 #: What XML 1.0 does not allow, and `printable` leaves.
 _FORBIDDEN = re.compile("[\ufffe\uffff]")

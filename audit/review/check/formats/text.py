@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime
 
-from audit.cli.console import printable
 from audit.review.check.finding import CheckResult, Finding, RuleResult
+from audit.text import printable
 
 #: Findings of one rule that are named; the other formats name all.
 _NAMED = 20

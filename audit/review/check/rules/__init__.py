@@ -1,7 +1,6 @@
 """Rules: SQL files that say in their header what is wrong, how much it matters, and what to do."""
 
 import re
-from difflib import get_close_matches
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -12,6 +11,7 @@ from audit.config import CheckSettings
 from audit.errors import UsageError
 from audit.files import expand
 from audit.review.check.finding import Rule, Severity
+from audit.text import did_you_mean
 
 _ENTRY = re.compile(r"-- ?([a-z]+):\s*(.*)")
 _CONTINUATION = re.compile(r"--\s{2,}(\S.*)")
@@ -124,5 +124,4 @@ def _names(text: str) -> tuple[str, ...]:
 
 
 def _nearest(name: str, known: tuple[str, ...]) -> str:
-    matches = get_close_matches(name, known, n=1)
-    return f"; did you mean {matches[0]}?" if matches else f"; expected one of {', '.join(known)}"
+    return did_you_mean(name, known, otherwise=f"; expected one of {', '.join(known)}")

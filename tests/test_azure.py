@@ -18,7 +18,7 @@ from audit.output.lock import lock
 from audit.simulator.app import Simulation
 from audit.simulator.organization import Organization
 from audit.snapshot.catalog import Snapshot, find_snapshot
-from audit.snapshot.manifest import MANIFEST
+from audit.snapshot.layout import MANIFEST
 from audit.storage import bucket
 from audit.storage.errors import StorageError
 from audit.storage.place import place

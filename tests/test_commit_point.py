@@ -22,7 +22,7 @@ from audit.cli import cli, process
 from audit.simulator.app import ADMIN_TOKEN, Simulation
 from audit.simulator.organization import Organization
 from audit.snapshot.catalog import Snapshot, list_snapshots
-from audit.snapshot.manifest import MANIFEST
+from audit.snapshot.layout import MANIFEST
 from audit.storage.place import place
 
 Api = Callable[[Simulation], str]

@@ -23,7 +23,7 @@ from audit.simulator.faults import parse
 from audit.simulator.organization import Organization
 from audit.snapshot.catalog import Snapshot
 from audit.snapshot.coverage import COVERAGE_SCHEMA
-from audit.snapshot.manifest import MANIFEST
+from audit.snapshot.layout import MANIFEST
 
 Audit = Callable[..., Snapshot]
 DATA_TABLES = ("push_to_talk", "push_to_talk_members")

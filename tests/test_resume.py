@@ -24,7 +24,7 @@ from audit.simulator.app import ADMIN_TOKEN, Simulation
 from audit.simulator.faults import parse
 from audit.simulator.organization import Organization
 from audit.snapshot.catalog import Snapshot, list_snapshots
-from audit.snapshot.manifest import MANIFEST
+from audit.snapshot.layout import MANIFEST
 
 Audit = Callable[..., Snapshot]
 Api = Callable[[Simulation], str]

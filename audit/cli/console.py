@@ -17,6 +17,7 @@ from rich.text import Text
 from audit.config import LogFormat
 from audit.crawl.progress import Progress
 from audit.outcome import Outcome
+from audit.text import printable
 
 log = logging.getLogger(__name__)
 

@@ -15,6 +15,7 @@ from audit.errors import UsageError
 from audit.outcome import Outcome
 from audit.snapshot.catalog import Snapshot
 from audit.snapshot.coverage import COVERAGE, COVERAGE_SCHEMA
+from audit.snapshot.layout import parquet_folder
 
 #: Read at once.
 _ROWS = 10_000
@@ -106,7 +107,7 @@ def earlier_of(snapshot: Snapshot, org_id: str, dataset: Dataset) -> Earlier | N
 
 
 def _open(snapshot: Snapshot, table: str, org_id: str) -> Any:
-    folder = snapshot.path / table / f"org_id={org_id}"
+    folder = snapshot.path / parquet_folder(table, org_id)
     if not any(folder.glob("*.parquet")):
         raise UsageError(
             f"snapshot {snapshot.manifest.snapshot_id} holds no Parquet of {table} for organization {org_id}: only "

@@ -23,9 +23,9 @@ from audit.snapshot.catalog import Snapshot, list_all_snapshots
 from audit.snapshot.coverage import COVERAGE, COVERAGE_SCHEMA, VOLATILE_COLUMNS
 from audit.snapshot.csv import CSV_OPTIONS, without_formulas
 from audit.snapshot.digest import ContentDigest
+from audit.snapshot.layout import MANIFEST, csv_path, parquet_folder
 from audit.snapshot.manifest import (
     FORMAT_VERSION,
-    MANIFEST,
     FileEntry,
     Manifest,
     Previous,
@@ -207,10 +207,10 @@ def write_table(
     digest = ContentDigest(pa.schema([field for field in schema if field.name not in VOLATILE_COLUMNS]))
     rows = 0
     files: list[FileEntry] = []
-    of_all: dict[str, str] = {"csv": f"{name}.csv"} if "csv" in formats and not csv_per_org else {}
+    of_all: dict[str, str] = {"csv": csv_path(name, None)} if "csv" in formats and not csv_per_org else {}
     with ThreadPoolExecutor(3, thread_name_prefix="writers") as pool, _tables(folder, of_all, schema) as written:
         for org_id, tables in orgs:
-            of_org = {"parquet": f"{name}/org_id={org_id}/00000.parquet", "csv": f"org_id={org_id}/{name}.csv"}
+            of_org = {"parquet": f"{parquet_folder(name, org_id)}/00000.parquet", "csv": csv_path(name, org_id)}
             wanted: dict[str, str] = {kind: path for kind, path in of_org.items() if kind in formats - of_all.keys()}
             with _tables(folder, wanted, schema) as written_of_org:
                 for rows_of_part in tables:

@@ -21,12 +21,12 @@ import pyarrow as pa
 from audit.errors import StoppedError
 from audit.output.held import Held
 from audit.output.inventory import Inventory, write_inventory
-from audit.output.journal import JOURNAL, Journal, PartFacts, read_journal, write_journal
+from audit.output.journal import Journal, PartFacts, read_journal, write_journal
 from audit.output.part_files import read_facts, read_requests, read_rows, write_rows
 from audit.output.takes import INVENTORY, Takes
 from audit.snapshot.catalog import is_committed
 from audit.snapshot.coverage import COVERAGE
-from audit.snapshot.leftovers import PARTS
+from audit.snapshot.layout import JOURNAL, PARTS
 from audit.snapshot.manifest import Requests, Scope
 from audit.storage.errors import unwritable
 from audit.storage.place import Place, ahead, at_once, atomic_file, exists, make_dir, remove
@@ -310,7 +310,7 @@ def open_draft(folder: Place, held: Held) -> Draft | None:
 
 
 def _new_folder(output: Place, started_at: datetime) -> Place:
-    """A folder that nobody has used, named as a snapshot is (`audit.snapshot.manifest.SNAPSHOT_ID`)."""
+    """A folder that nobody has used, named as a snapshot is (`audit.snapshot.layout.SNAPSHOT_ID`)."""
     while exists(folder := output / f"{started_at:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"):
         pass
     make_dir(folder)

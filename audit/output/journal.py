@@ -6,11 +6,10 @@ from typing import Annotated, Any
 import msgspec
 
 from audit.errors import UsageError
+from audit.snapshot.layout import JOURNAL
 from audit.snapshot.manifest import UNDECODABLE, Scope, SnapshotId
 from audit.storage.place import Place, atomic_file, read_small, sync_dir
 
-#: What a run set out to do, in the folder of its draft and in that of its commit.
-JOURNAL = "run.json"
 #: Of a journal; one has some hundred bytes.
 _MAX_BYTES = 1 << 20
 

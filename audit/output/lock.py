@@ -17,7 +17,8 @@ from audit.errors import LockedError, StoppedError, UsageError
 from audit.output import lease
 from audit.output.held import Held
 from audit.output.lease import Holder, Lease
-from audit.snapshot.manifest import MANIFEST, SNAPSHOT_ID, UNDECODABLE
+from audit.snapshot.layout import MANIFEST, SNAPSHOT_ID
+from audit.snapshot.manifest import UNDECODABLE
 from audit.storage.objects import ObjectPath
 from audit.storage.place import Place, write_last
 

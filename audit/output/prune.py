@@ -20,19 +20,16 @@ from audit.clock import Clock
 from audit.errors import DamagedError, UsageError
 from audit.output.draft import Draft, open_draft
 from audit.output.held import Held
-from audit.output.journal import JOURNAL
 from audit.output.unfinished import overtaken_by
 from audit.snapshot.catalog import Snapshot
 from audit.snapshot.chain import Chain
-from audit.snapshot.leftovers import is_unwritten
-from audit.snapshot.manifest import MANIFEST, SNAPSHOT_ID, UNDECODABLE, Manifest, Previous, read_manifest
+from audit.snapshot.layout import JOURNAL, MANIFEST, REMOVING, SNAPSHOT_ID, is_unwritten
+from audit.snapshot.manifest import UNDECODABLE, Manifest, Previous, read_manifest
 from audit.snapshot.removed import Removed, SealRemoved, read_removed, record_removed
 from audit.storage.place import Place, at_once, exists, read_small, remove, rename, sha256_of, subfolders, sync_dir
 
 Action = Literal["keep", "remove", "removed", "failed", "left"]
 
-#: What a manifest or a journal is called while its folder is being removed.
-REMOVING = ".removing"
 _MAX_BYTES = 512 << 20
 
 

@@ -13,10 +13,9 @@ from typing import Any, NamedTuple
 from audit.errors import UsageError
 from audit.output.draft import Draft, open_draft
 from audit.output.held import Held
-from audit.output.journal import JOURNAL, Journal, read_journal
+from audit.output.journal import Journal, read_journal
 from audit.snapshot.catalog import Snapshot, is_committed
-from audit.snapshot.leftovers import PARTS, is_leftover, is_unwritten
-from audit.snapshot.manifest import MANIFEST, SNAPSHOT_ID
+from audit.snapshot.layout import JOURNAL, MANIFEST, PARTS, SNAPSHOT_ID, is_leftover, is_unwritten
 from audit.snapshot.removed import SealRemoved, readable_removed, record_abandoned, unwritten
 from audit.storage.objects import ObjectPath
 from audit.storage.place import Place, at_once, remove, remove_unwritten, subfolders

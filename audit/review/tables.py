@@ -16,6 +16,7 @@ from audit.datasets import DATASETS
 from audit.errors import UsageError
 from audit.snapshot.catalog import Snapshot
 from audit.snapshot.coverage import COVERAGE
+from audit.snapshot.layout import ORG_OF_FILENAME
 
 #: The schema of the snapshot under review, and that of the one it is compared with.
 CURRENT = "main"
@@ -217,11 +218,11 @@ def _create_views(connection: duckdb.DuckDBPyConnection, schema: str, snapshot: 
             files = [str(path) for path in paths]
             # By the file's own folder: DuckDB's partitioning would read the folders above the snapshot, too.
             source = f"read_parquet({_list(files)}, hive_partitioning = false, filename = true)"
-            org_id = "regexp_extract(filename, '/org_id=([^/]+)/[^/]+$', 1) AS org_id"
             view = '"' + name.replace('"', '""') + '"'
             try:
                 connection.execute(
-                    f"CREATE VIEW {schema}.{view} AS FROM {source} SELECT {org_id}, * EXCLUDE (filename)"
+                    f"CREATE VIEW {schema}.{view} AS FROM {source} "
+                    f"SELECT {ORG_OF_FILENAME} AS org_id, * EXCLUDE (filename)"
                 )
             except (duckdb.Error, RuntimeError) as error:  # the latter of a path that is not UTF-8
                 raise UsageError(f"table {name} of snapshot {snapshot.manifest.snapshot_id}: {told(error)}") from None

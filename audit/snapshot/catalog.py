@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 
 from audit.errors import DamagedError, UsageError
 from audit.snapshot.chain import Chain
-from audit.snapshot.manifest import MANIFEST, SNAPSHOT_ID, Manifest, check_readable, read_manifest
+from audit.snapshot.layout import MANIFEST, SNAPSHOT_ID
+from audit.snapshot.manifest import Manifest, check_readable, read_manifest
 from audit.snapshot.removed import read_removed, readable_removed
 from audit.storage import bucket
 from audit.storage.errors import StorageError

@@ -7,8 +7,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from typing import Literal, NamedTuple
 
+from audit.snapshot.layout import REMOVED
 from audit.snapshot.manifest import Manifest, Previous
-from audit.snapshot.removed import REMOVED, Removed
+from audit.snapshot.removed import Removed
 
 
 class Link(NamedTuple):

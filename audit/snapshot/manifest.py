@@ -3,7 +3,6 @@
 A snapshot exists when, and only when, its `manifest.json` does.
 """
 
-import re
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
@@ -12,12 +11,10 @@ from typing import Annotated, Literal
 import msgspec
 
 from audit.errors import DamagedError, UsageError
+from audit.snapshot.layout import MANIFEST, SNAPSHOT_ID
 from audit.storage.place import Place, read_small, write_last
 
-MANIFEST = "manifest.json"
 FORMAT_VERSION = 1
-#: The name of a snapshot's folder: when it was begun, and what tells it from others of that second.
-SNAPSHOT_ID = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{6}")
 
 #: The id of a snapshot, in a file that may be of anybody.
 SnapshotId = Annotated[str, msgspec.Meta(pattern=rf"\A{SNAPSHOT_ID.pattern}\Z")]

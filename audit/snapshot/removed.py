@@ -14,12 +14,12 @@ import msgspec
 
 from audit.clock import Clock
 from audit.errors import DamagedError, UsageError
+from audit.snapshot.layout import REMOVED
 from audit.snapshot.manifest import UNDECODABLE, Previous, SnapshotId
 from audit.storage.place import Place, atomic_file, exists, read_small
 
 log = logging.getLogger(__name__)
 
-REMOVED = "pruned.json"
 #: The reason of an entry for a folder that never became a snapshot.
 ABANDONED = "abandoned"
 #: A larger file is not ours: an hourly run needs 20 years for it.

@@ -14,7 +14,8 @@ from typing import NoReturn, TypeVar
 from audit.errors import StoppedError, UsageError
 from audit.files import make_dir, private_file
 from audit.snapshot.catalog import Snapshot
-from audit.snapshot.manifest import MANIFEST, Manifest
+from audit.snapshot.layout import MANIFEST
+from audit.snapshot.manifest import Manifest
 from audit.storage.errors import StorageError
 from audit.storage.objects import ObjectPath
 

@@ -19,7 +19,7 @@ from audit.review.verify.verify import verify
 from audit.simulator.app import ADMIN_TOKEN, Simulation
 from audit.simulator.organization import Organization
 from audit.snapshot.catalog import Snapshot, list_snapshots
-from audit.snapshot.manifest import MANIFEST
+from audit.snapshot.layout import MANIFEST
 from audit.storage.place import place
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(3600)]

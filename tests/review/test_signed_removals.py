@@ -16,7 +16,8 @@ from audit.simulator.app import Simulation
 from audit.simulator.organization import Organization
 from audit.snapshot import removed
 from audit.snapshot.catalog import Snapshot, list_snapshots
-from audit.snapshot.removed import REMOVED, Removed, read_removed, record_abandoned, record_removed
+from audit.snapshot.layout import REMOVED
+from audit.snapshot.removed import Removed, read_removed, record_abandoned, record_removed
 
 NOW = datetime(2026, 11, 21, 19, 9, tzinfo=UTC)
 ENTRY = Removed("20261121T190900Z-0a1b2c", "0" * 64, None, NOW, "old")

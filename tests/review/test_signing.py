@@ -23,7 +23,8 @@ from audit.run.job import run
 from audit.simulator.app import ADMIN_TOKEN, Simulation
 from audit.simulator.organization import Organization
 from audit.snapshot.catalog import Snapshot, list_snapshots
-from audit.snapshot.manifest import MANIFEST, write_manifest
+from audit.snapshot.layout import MANIFEST
+from audit.snapshot.manifest import write_manifest
 
 PAGE = (Path(__file__).parents[2] / "docs" / "evidence.md").read_text()
 PROGRAMS = ("bash", "awk", "sha256sum", "openssl", "base64", "diff", "find")

@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 
 from audit.datasets import DATASETS
 from audit.output.commit import write_table
-from audit.output.prune import REMOVING, Folder, carry_out
+from audit.output.prune import Folder, carry_out
 from audit.review.verify.contents import check_table, files_of, read_parquet
 from audit.review.verify.fault import Fault, Verification
 from audit.review.verify.verify import verify
@@ -31,7 +31,8 @@ from audit.simulator.app import Simulation
 from audit.simulator.organization import Organization
 from audit.snapshot.catalog import Snapshot, list_snapshots
 from audit.snapshot.coverage import COVERAGE_SCHEMA
-from audit.snapshot.manifest import MANIFEST, FileEntry, Manifest, TableEntry, read_manifest, write_manifest
+from audit.snapshot.layout import MANIFEST, REMOVING
+from audit.snapshot.manifest import FileEntry, Manifest, TableEntry, read_manifest, write_manifest
 
 SCHEMAS = {"coverage": COVERAGE_SCHEMA} | {
     name: schema for dataset in DATASETS.values() for name, schema in dataset.tables.items()

@@ -21,8 +21,9 @@ from audit.simulator.app import Simulation
 from audit.simulator.changed import Changed
 from audit.simulator.organization import Organization
 from audit.snapshot.catalog import Snapshot
-from audit.snapshot.manifest import MANIFEST, read_manifest, write_manifest
-from audit.snapshot.removed import REMOVED, Removed, read_removed, record_abandoned, record_removed
+from audit.snapshot.layout import MANIFEST, REMOVED
+from audit.snapshot.manifest import read_manifest, write_manifest
+from audit.snapshot.removed import Removed, read_removed, record_abandoned, record_removed
 
 NOW = datetime(2026, 11, 21, 19, 9, tzinfo=UTC)
 Command = Callable[..., Result]

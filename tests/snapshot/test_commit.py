@@ -24,7 +24,8 @@ from audit.output.org_parts import OrgParts
 from audit.output.unfinished import tidy
 from audit.snapshot.catalog import Snapshot, find_snapshot, list_snapshots, warn_of_chain
 from audit.snapshot.coverage import COVERAGE_SCHEMA
-from audit.snapshot.manifest import MANIFEST, Requests, Scope, write_manifest
+from audit.snapshot.layout import MANIFEST
+from audit.snapshot.manifest import Requests, Scope, write_manifest
 
 NOW = datetime(2026, 11, 21, 19, 9, tzinfo=UTC)
 ORG = "8c9fd285-6500-4518-856e-eb836c6761d8"

@@ -12,14 +12,13 @@ from conftest import Result
 from audit.errors import UsageError
 from audit.output.draft import create
 from audit.output.held import Held
-from audit.output.journal import JOURNAL, read_journal
+from audit.output.journal import read_journal
 from audit.output.lock import lock
-from audit.output.prune import REMOVING
 from audit.output.unfinished import tidy
 from audit.simulator.app import ADMIN_TOKEN, Simulation
 from audit.simulator.organization import Organization
 from audit.snapshot.catalog import Snapshot, list_snapshots
-from audit.snapshot.manifest import MANIFEST
+from audit.snapshot.layout import JOURNAL, MANIFEST, REMOVING
 
 Api = Callable[[Simulation], str]
 Audit = Callable[..., Snapshot]

@@ -11,9 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from audit.errors import DamagedError, StoppedError, UsageError
+from audit.snapshot.layout import REMOVED
 from audit.snapshot.manifest import Previous
 from audit.snapshot.removed import (
-    REMOVED,
     Removed,
     has_record,
     read_removed,

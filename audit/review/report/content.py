@@ -11,7 +11,8 @@ from audit.review.report.changed import Changes, fold
 from audit.review.report.reach import Reach, find_reach
 from audit.review.tables import open_tables
 from audit.snapshot.catalog import Snapshot
-from audit.snapshot.manifest import MANIFEST, Manifest, Org
+from audit.snapshot.layout import MANIFEST
+from audit.snapshot.manifest import Manifest, Org
 from audit.storage.place import sha256_of
 
 #: Findings of a rule, and organizations, that the report lists.

@@ -15,7 +15,7 @@ from audit.review.diff.change import Change
 from audit.review.report import wording
 from audit.review.tables import open_tables, table_names
 from audit.snapshot.catalog import Snapshot
-from audit.snapshot.manifest import MANIFEST
+from audit.snapshot.layout import MANIFEST
 from audit.storage.place import sha256_of
 from audit.text import printable
 

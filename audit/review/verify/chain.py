@@ -5,15 +5,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from audit.errors import DamagedError, UsageError
-from audit.output.journal import JOURNAL
-from audit.output.prune import REMOVING
 from audit.review.verify.fault import Fault, Note
 from audit.review.verify.signed_removals import check_removed
 from audit.snapshot.catalog import Snapshot, scan
 from audit.snapshot.chain import Break, Chain, Link
-from audit.snapshot.leftovers import is_leftover
-from audit.snapshot.manifest import MANIFEST, SNAPSHOT_ID, Manifest
-from audit.snapshot.removed import REMOVED, Removed, has_record, read_removed
+from audit.snapshot.layout import JOURNAL, MANIFEST, REMOVED, REMOVING, SNAPSHOT_ID, is_leftover
+from audit.snapshot.manifest import Manifest
+from audit.snapshot.removed import Removed, has_record, read_removed
 from audit.storage.place import Place, sha256_of
 
 if TYPE_CHECKING:

@@ -1,7 +1,6 @@
 """The content of a snapshot's tables, counted and digested anew from their files."""
 
 import csv
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,8 @@ from audit.review.verify.fault import Fault, Note
 from audit.snapshot.coverage import VOLATILE_COLUMNS
 from audit.snapshot.csv import without_formulas
 from audit.snapshot.digest import ContentDigest
-from audit.snapshot.manifest import MANIFEST, FileEntry, TableEntry
+from audit.snapshot.layout import MANIFEST, org_of_csv, org_of_parquet
+from audit.snapshot.manifest import FileEntry, TableEntry
 
 #: Rows in memory at once.
 _BATCH_ROWS = 50_000
@@ -40,10 +40,10 @@ def files_of(name: str, table: TableEntry) -> TableFiles:
     """
     files = TableFiles([], [])
     for file in table.files:
-        if match := re.fullmatch(rf"{re.escape(name)}/org_id=([^/]+)/[^/]+\.parquet", file.path):
-            files.parquet.append((match[1], file))
-        elif match := re.fullmatch(rf"(?:org_id=([^/]+)/)?{re.escape(name)}\.csv", file.path):
-            files.csv.append((match[1], file))
+        if org_id := org_of_parquet(name, file.path):
+            files.parquet.append((org_id, file))
+        elif (org_id := org_of_csv(name, file.path)) is not None:
+            files.csv.append((org_id or None, file))
         else:
             raise ValueError(file.path)
     files.parquet.sort(key=lambda each: (each[0], each[1].path))

@@ -12,7 +12,8 @@ from audit.outcome import Outcome
 from audit.review.verify.contents import UNREADABLE, files_of, read_parquet
 from audit.review.verify.fault import Fault, Note
 from audit.snapshot.coverage import COVERAGE
-from audit.snapshot.manifest import MANIFEST, Manifest, Org
+from audit.snapshot.layout import MANIFEST
+from audit.snapshot.manifest import Manifest, Org
 
 #: Outcomes by dataset.
 _Outcomes = dict[str, Counter[str]]

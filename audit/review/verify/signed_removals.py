@@ -13,7 +13,7 @@ from audit.errors import DamagedError, UsageError
 from audit.files import expand
 from audit.review.verify.fault import Fault
 from audit.review.verify.signing import check_key, load_private_key, unwrap, wrap
-from audit.snapshot.manifest import MANIFEST
+from audit.snapshot.layout import MANIFEST
 from audit.snapshot.removed import MAX_BYTES, Removed, SealRemoved
 from audit.storage.place import Place, atomic_file, read_small
 

@@ -15,7 +15,8 @@ import msgspec
 from audit.errors import UsageError
 from audit.files import expand, is_readable_by_others
 from audit.review.verify.fault import Fault
-from audit.snapshot.manifest import MANIFEST, Manifest, Seal, encode
+from audit.snapshot.layout import MANIFEST
+from audit.snapshot.manifest import Manifest, Seal, encode
 from audit.storage.place import Place, atomic_file
 
 if TYPE_CHECKING:

@@ -19,8 +19,8 @@ from audit.review.verify.fault import Fault, Note, Verification
 from audit.review.verify.signing import SIGNATURE, check_signature, key_id
 from audit.snapshot.catalog import Snapshot, find_snapshot, is_committed
 from audit.snapshot.coverage import COVERAGE
-from audit.snapshot.leftovers import is_leftover
-from audit.snapshot.manifest import MANIFEST, FileEntry, Manifest, read_manifest
+from audit.snapshot.layout import MANIFEST, is_leftover
+from audit.snapshot.manifest import FileEntry, Manifest, read_manifest
 from audit.snapshot.staging import staged_whole
 from audit.storage.place import Place, at_once, subfolders
 from audit.text import printable

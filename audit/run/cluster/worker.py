@@ -18,13 +18,13 @@ from audit.errors import AuditError, StoppedError, UsageError
 from audit.inventory.organizations import Organization
 from audit.output.draft import Draft, open_draft
 from audit.output.held import Held
-from audit.output.journal import JOURNAL
 from audit.run.cluster.report import Reporter, forwarding, topic_of
 from audit.run.cluster.task import Order, Result
 from audit.run.credentials import find_tokens
 from audit.run.organization import OrganizationRun
 from audit.run.session import connect_as, tell_pause
 from audit.run.tally import tallied
+from audit.snapshot.layout import JOURNAL
 from audit.snapshot.staging import staged
 from audit.storage.place import Place, exists
 from audit.webex.client import Client

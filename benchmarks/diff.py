@@ -18,7 +18,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from audit.datasets import DATASETS
-from audit.output.commit import write_table
+from audit.output.tables import write_table
 from audit.review.diff.compare import compare
 from audit.review.diff.views import Tally
 from audit.snapshot.catalog import find_snapshot

@@ -187,6 +187,6 @@ def test_a_part_that_can_not_be_written_ends_the_crawl(monkeypatch: pytest.Monke
     def refuse(*_: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(crawl_module, "_finish", refuse)
+    monkeypatch.setattr(crawl_module, "finish", refuse)
     with pytest.raises(OSError, match="No space left"):
         crawled(Simulation(Organization(5)))

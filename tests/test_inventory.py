@@ -6,7 +6,7 @@ from conftest import VirtualClock, run_virtually
 
 from audit.entity import EntityType
 from audit.errors import AuditError, RefusedError, StoppedError, UsageError
-from audit.inventory import Found, take_inventory
+from audit.inventory import Collector, take_inventory
 from audit.inventory.organizations import check_org_ids, named_organizations, own_organization
 from audit.simulator.app import ADMIN_TOKEN, Simulation, serve
 from audit.simulator.faults import parse
@@ -36,7 +36,7 @@ def take(
         ):
             named = await named_organizations(client, check_org_ids([org_id])) if org_id else []
             organization = named[0] if named else await own_organization(client)
-            with Found(client, organization) as found:
+            with Collector(client, organization) as found:
                 await take_inventory(found, [EntityType.WORKSPACE], wanted)
                 return organization.org_id, organization.name, pa.concat_tables(found.entities())
 

@@ -24,6 +24,7 @@ from audit.output import inventory, lease
 from audit.output.draft import Draft
 from audit.output.lease import Holder
 from audit.output.lock import lock
+from audit.output.removals import record_removed
 from audit.simulator.app import ADMIN_TOKEN, Simulation
 from audit.simulator.changed import Changed
 from audit.simulator.organization import Organization
@@ -31,7 +32,7 @@ from audit.snapshot import staging
 from audit.snapshot.catalog import Snapshot, find_snapshot, list_snapshots
 from audit.snapshot.layout import MANIFEST, REMOVED, REMOVING
 from audit.snapshot.manifest import write_manifest
-from audit.snapshot.removed import Removed, read_removed, read_small, record_removed
+from audit.snapshot.removed import Removed, read_removed, read_small
 from audit.snapshot.staging import staged, staged_whole
 from audit.storage.errors import StorageError
 from audit.storage.objects import ObjectPath

@@ -18,7 +18,7 @@ class _Count(NamedTuple):
     last: Answer
 
 
-class Watch:
+class Breaker:
     """Watches the answers of a crawl.
 
     Args:

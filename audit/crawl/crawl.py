@@ -14,23 +14,19 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any, TypeVar
 
-import pyarrow as pa
-import pyarrow.compute as pc
-
 from audit.clock import Clock
 from audit.crawl.answer_log import KEEP_EVERY_S, AnswerLog, WriteAnswers
 from audit.crawl.batches import Batch, Feed, read_batches
-from audit.crawl.breaker import Watch
+from audit.crawl.breaker import Breaker
 from audit.crawl.earlier import Earlier
+from audit.crawl.flatten import WritePart, finish
 from audit.crawl.progress import Progress
 from audit.crawl.reader import Reader, Reading, unasked
-from audit.datasets import SUBJECT_SCHEMA, Dataset
-from audit.datasets.answers import read_answers
+from audit.datasets import Dataset
 from audit.entity import Entity, EntityType
 from audit.errors import AuditError
 from audit.outcome import Outcome
 from audit.output.inventory import Inventory
-from audit.snapshot.coverage import COVERAGE, COVERAGE_SCHEMA
 from audit.storage.place import Place
 from audit.threads import in_thread
 from audit.webex.client import Client
@@ -39,9 +35,6 @@ from audit.webex.errors import ScopeError, UnansweredError
 log = logging.getLogger(__name__)
 
 _Given = TypeVar("_Given")
-
-#: Given a batch's index, its tables (the dataset's and `coverage`), and how often each unknown field occurred.
-WritePart = Callable[[int, dict[str, pa.Table], dict[str, int]], None]
 
 
 async def crawl(
@@ -90,7 +83,7 @@ async def crawl(
         StoppedError: the inventory is damaged.
         OSError: a part can't be written.
     """
-    watch = Watch(dataset.name, client, reader.scope_of, is_asking_again=earlier is not None)
+    watch = Breaker(dataset.name, client, reader.scope_of, is_asking_again=earlier is not None)
     progress.on_resumed(inventory.rows_in(done))
 
     async def crawl_next(feed: Feed, executor: Executor) -> None:
@@ -155,7 +148,7 @@ def give_up(
         for position in batch.places:
             if not batch.kept[position] and not batch.readings[position]:
                 batch.readings[position] = _unread(batch.entities[position], outcome, str(reason))
-        _finish(dataset, org_id, batch, write_part)
+        finish(dataset, org_id, batch, write_part)
 
 
 def _unread(entity: Entity, outcome: Outcome, reason: str) -> list[Reading]:
@@ -230,55 +223,5 @@ async def _watch_for_stall(client: Client, stall_s: float, clock: Clock) -> None
 
 
 def _finish_kept(kept: AnswerLog, dataset: Dataset, org_id: str, write_part: WritePart, batch: Batch) -> None:
-    _finish(dataset, org_id, batch, write_part)
+    finish(dataset, org_id, batch, write_part)
     kept.forget(batch.index)
-
-
-def _finish(dataset: Dataset, org_id: str, batch: Batch, write_part: WritePart) -> None:
-    """Flatten a batch and hand it on."""
-    places = [(position, reading) for position, readings in enumerate(batch.readings) for reading in readings]
-    answered = [index for index, (_, reading) in enumerate(places) if reading.answer.outcome is Outcome.OK]
-    answers = read_answers([places[index][1].answer.body for index in answered], dataset.answer, dataset.required)
-    defects = {answered[position]: defect for position, defect in answers.defects.items()}
-    kept = [places[answered[position]] for position in answers.positions]
-    tables = dataset.flatten(_subject(org_id, batch.inventory, kept), answers.table)
-    tables[COVERAGE] = _coverage(dataset.name, _subject(org_id, batch.inventory, places), places, defects)
-    if batch.earlier:
-        tables = {name: _merged(table, batch.earlier[name]) for name, table in tables.items()}
-    write_part(batch.index, tables, dict(answers.unknown_fields))
-
-
-def _subject(org_id: str, inventory: pa.Table, places: list[tuple[int, Reading]]) -> pa.Table:
-    """Whose answers they are, a row each (`SUBJECT_SCHEMA`)."""
-    rows = inventory.take(pa.array([position for position, _ in places], pa.int64()))
-    site_urls = pa.array([reading.site_url for _, reading in places], pa.string())
-    subject = rows.append_column("site_url", site_urls).append_column(
-        "org_id", pa.repeat(pa.scalar(org_id), rows.num_rows)
-    )
-    return subject.select(SUBJECT_SCHEMA.names).cast(SUBJECT_SCHEMA)
-
-
-def _merged(asked: pa.Table, kept: pa.Table) -> pa.Table:
-    """Rows in the order of the inventory; those of one entity stay in theirs, as the sort is stable."""
-    both = pa.concat_tables([asked, kept])
-    return both.take(pc.sort_indices(both["entity_id"]))
-
-
-def _coverage(dataset: str, subject: pa.Table, places: list[tuple[int, Reading]], defects: dict[int, str]) -> pa.Table:
-    """What became of each reading; an answer with a defect, by its place, is `invalid_response`."""
-    answers = [reading.answer for _, reading in places]
-    outcomes = [Outcome.INVALID_RESPONSE if place in defects else each.outcome for place, each in enumerate(answers)]
-    told = {
-        "dataset": [dataset] * len(answers),
-        "outcome": [outcome.value for outcome in outcomes],
-        "http_status": [answer.status for answer in answers],
-        "error_message": [defects.get(place, answer.message) for place, answer in enumerate(answers)],
-        "tracking_id": [answer.tracking_id for answer in answers],
-        "attempts": [answer.attempts for answer in answers],
-        "fetched_at": [answer.fetched_at for answer in answers],
-    }
-    columns = [
-        pa.array(told[field.name], field.type) if field.name in told else subject[field.name]
-        for field in COVERAGE_SCHEMA
-    ]
-    return pa.table(columns, schema=COVERAGE_SCHEMA)

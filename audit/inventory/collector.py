@@ -22,7 +22,7 @@ from audit.webex.paging import pages
 log = logging.getLogger(__name__)
 
 
-class Found:
+class Collector:
     """The entities that were found so far: few in memory, in the end sorted by id and each once, as it came first.
 
     Args:

@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator, Collection
 
 from audit.entity import Entity, EntityType
 from audit.errors import RefusedError
-from audit.inventory.collector import Found
-from audit.inventory.listing import Json, Kind
+from audit.inventory.collector import Collector
+from audit.inventory.listing import Json, Listing
 from audit.inventory.organizations import Organization
 from audit.inventory.people import CALLING_PEOPLE
 from audit.inventory.virtual_lines import VIRTUAL_LINES
@@ -18,14 +18,16 @@ from audit.webex.paging import pages
 
 log = logging.getLogger(__name__)
 
-KINDS = {
+LISTINGS = {
     EntityType.WORKSPACE: WORKSPACES,
     EntityType.PERSON: CALLING_PEOPLE,
     EntityType.VIRTUAL_LINE: VIRTUAL_LINES,
 }
 
 
-async def take_inventory(found: Found, kinds: Collection[EntityType], wanted: Collection[str] | None = None) -> None:
+async def take_inventory(
+    found: Collector, kinds: Collection[EntityType], wanted: Collection[str] | None = None
+) -> None:
     """Find the entities of an organization.
 
     Args:
@@ -42,7 +44,7 @@ async def take_inventory(found: Found, kinds: Collection[EntityType], wanted: Co
     for kind in kinds:
         try:
             with found.all_or_none():
-                await _take(found, KINDS[kind], wanted)
+                await _take(found, LISTINGS[kind], wanted)
         except (ScopeError, NotListedError) as error:
             errors.append(error)
             found.unlisted[kind] = str(error)
@@ -57,7 +59,7 @@ def _refusal(organization: Organization, error: ScopeError | NotListedError) -> 
     return RefusedError(f"{error}; or the token does not manage organization {organization.org_id}")
 
 
-async def _take(found: Found, kind: Kind, wanted: Collection[str] | None) -> None:
+async def _take(found: Collector, kind: Listing, wanted: Collection[str] | None) -> None:
     missing = set(wanted) if wanted is not None else None
     licences = await _licences(found.client, found.organization) if kind.needs_licences else {}
     async for items in list_items(found.client, found.organization, kind):
@@ -71,7 +73,7 @@ async def _take(found: Found, kind: Kind, wanted: Collection[str] | None) -> Non
 
 
 async def list_items(
-    client: Client, organization: Organization, kind: Kind, params: Json | None = None
+    client: Client, organization: Organization, kind: Listing, params: Json | None = None
 ) -> AsyncIterator[list[Json]]:
     """The pages of a kind's listing: their items that have an id.
 

@@ -13,7 +13,7 @@ Json = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Kind:
+class Listing:
     """The listing of a kind of entity.
 
     Attributes:

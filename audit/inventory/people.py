@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from audit.entity import Entity, EntityType
-from audit.inventory.listing import PAGE_SIZE, Json, Kind
+from audit.inventory.listing import PAGE_SIZE, Json, Listing
 from audit.outcome import Outcome
 from audit.webex import wire
 
@@ -62,7 +62,7 @@ def _may_call(item: Json, licences: Mapping[str, str]) -> bool:
 
 
 #: With calling data, a page has 100 at most, whatever is asked for.
-CALLING_PEOPLE = Kind(
+CALLING_PEOPLE = Listing(
     "/people",
     "items",
     _SCOPE,
@@ -70,6 +70,6 @@ CALLING_PEOPLE = Kind(
     {"callingData": "true", "excludeStatus": "true", "max": "100"},
     needs_licences=True,
 )
-PEOPLE = Kind(
+PEOPLE = Listing(
     "/people", "items", _SCOPE, lambda item, _: read_person(item), {"excludeStatus": "true", "max": PAGE_SIZE}
 )

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from audit.entity import Entity, EntityType, entities_of, entity_table
 from audit.errors import DeadlineError, RefusedError, UsageError
-from audit.inventory.collector import Found
+from audit.inventory.collector import Collector
 from audit.inventory.entities import list_items
 from audit.inventory.listing import Json
 from audit.inventory.organizations import Organization
@@ -44,7 +44,7 @@ class Users:
     emails: tuple[str, ...] = ()
 
 
-async def take_users(found: Found, users: Users, ids: Collection[str] | None = None) -> None:
+async def take_users(found: Collector, users: Users, ids: Collection[str] | None = None) -> None:
     """Find the users; one whom the directory does not know has the mail address for its id.
 
     Args:
@@ -64,7 +64,7 @@ async def take_users(found: Found, users: Users, ids: Collection[str] | None = N
 
 
 async def _wanted(
-    found: Found, users: Users, ids: Collection[str] | None, me: Entity | None
+    found: Collector, users: Users, ids: Collection[str] | None, me: Entity | None
 ) -> AsyncIterator[list[Entity]]:
     if users.which == "self" and me:
         if ids is not None and me.entity_id not in ids:

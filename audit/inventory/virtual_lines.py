@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from audit.entity import Entity, EntityType
-from audit.inventory.listing import PAGE_SIZE, Json, Kind
+from audit.inventory.listing import PAGE_SIZE, Json, Listing
 from audit.webex import wire
 
 
@@ -20,7 +20,7 @@ def _read(item: Json, _: Mapping[str, str]) -> Entity:
     )
 
 
-VIRTUAL_LINES = Kind(
+VIRTUAL_LINES = Listing(
     "/telephony/config/virtualLines",
     "virtualLines",
     "spark-admin:telephony_config_read",

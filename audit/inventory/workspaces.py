@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from audit.entity import Entity, EntityType
-from audit.inventory.listing import PAGE_SIZE, Json, Kind
+from audit.inventory.listing import PAGE_SIZE, Json, Listing
 from audit.outcome import Outcome
 from audit.webex import wire
 
@@ -29,4 +29,4 @@ def _read(item: Json, _: Mapping[str, str]) -> Entity:
 
 
 # `/workspaces` declares no Link.
-WORKSPACES = Kind("/workspaces", "items", "spark-admin:workspaces_read", _read, {"max": PAGE_SIZE}, probe=True)
+WORKSPACES = Listing("/workspaces", "items", "spark-admin:workspaces_read", _read, {"max": PAGE_SIZE}, probe=True)

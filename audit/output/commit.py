@@ -2,49 +2,34 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain, zip_longest
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.csv as pcsv
-import pyarrow.parquet as pq
 
 from audit import __version__
-from audit.columns import without_docs
 from audit.config import FormatName
 from audit.errors import AuditError
 from audit.output.draft import Draft
 from audit.output.org_parts import OrgParts
+from audit.output.tables import write_table
 from audit.snapshot.catalog import Snapshot, list_all_snapshots
-from audit.snapshot.coverage import COVERAGE, COVERAGE_SCHEMA, VOLATILE_COLUMNS
-from audit.snapshot.csv import CSV_OPTIONS, without_formulas
-from audit.snapshot.digest import ContentDigest
-from audit.snapshot.layout import MANIFEST, csv_path, parquet_folder
+from audit.snapshot.coverage import COVERAGE, COVERAGE_SCHEMA
+from audit.snapshot.layout import MANIFEST
 from audit.snapshot.manifest import (
     FORMAT_VERSION,
-    FileEntry,
     Manifest,
     Previous,
     Requests,
     Scope,
     Seal,
-    TableEntry,
     Tool,
     encode,
     write_manifest,
 )
-from audit.storage.place import DigestedFile, Place, new_file, sha256_of, sync_dir
-
-_Write = Callable[[pa.Table], None]
-
-#: Rows of one Parquet row group, at the least; a part is not split.
-ROW_GROUP_ROWS = 100_000
-#: The order of the rows of every table.
-_SORTED_BY = ("dataset", "entity_id")
+from audit.storage.place import Place, sha256_of, sync_dir
 
 
 @dataclass(frozen=True)
@@ -176,122 +161,3 @@ def _previous(output: Place) -> Previous | None:
         return None
     newest = snapshots[-1]
     return Previous(newest.manifest.snapshot_id, sha256_of(newest.path / MANIFEST))
-
-
-def write_table(
-    folder: Place,
-    name: str,
-    schema: pa.Schema,
-    orgs: Iterable[tuple[str, Iterable[pa.Table]]],
-    formats: set[FormatName],
-    *,
-    csv_per_org: bool = False,
-) -> TableEntry:
-    """Write the files of one table and flush them to the disk.
-
-    Parquet goes to ``<name>/org_id=<UUID>/``; as Hive partitions want it, the column `org_id`
-    stands in the folder's name alone. CSV has all columns: ``<name>.csv``, or
-    ``org_id=<UUID>/<name>.csv`` for each organization.
-
-    Args:
-        folder: the snapshot's folder.
-        name: the table.
-        schema: its columns.
-        orgs: each organization's UUID and rows, in order.
-        formats: which files to write.
-        csv_per_org: write CSV for each organization.
-
-    Raises:
-        OSError: the disk refuses.
-    """
-    digest = ContentDigest(pa.schema([field for field in schema if field.name not in VOLATILE_COLUMNS]))
-    rows = 0
-    files: list[FileEntry] = []
-    of_all: dict[str, str] = {"csv": csv_path(name, None)} if "csv" in formats and not csv_per_org else {}
-    with ThreadPoolExecutor(3, thread_name_prefix="writers") as pool, _tables(folder, of_all, schema) as written:
-        for org_id, tables in orgs:
-            of_org = {"parquet": f"{parquet_folder(name, org_id)}/00000.parquet", "csv": csv_path(name, org_id)}
-            wanted: dict[str, str] = {kind: path for kind, path in of_org.items() if kind in formats - of_all.keys()}
-            with _tables(folder, wanted, schema) as written_of_org:
-                for rows_of_part in tables:
-                    rows += rows_of_part.num_rows
-                    # Side by side, as none of them holds the interpreter while it works.
-                    writes = [digest.update, *(each.write for each in (*written_of_org, *written))]
-                    writing = [pool.submit(write, rows_of_part) for write in writes]
-                    # All of them, as a file that is still written must not be closed where another one fails.
-                    wait(writing)
-                    for each in writing:
-                        each.result()
-            files += [each.entry() for each in written_of_org]
-    files += [each.entry() for each in written]
-    sync_dir(folder)
-    return TableEntry(rows, digest.hexdigest(), files)
-
-
-class _TableFile:
-    """A file of a table, as it is written."""
-
-    def __init__(self, path: str, file: DigestedFile, write: _Write) -> None:
-        self._path = path
-        self._file = file
-        self._write = write
-        self._rows = 0
-
-    def write(self, table: pa.Table) -> None:
-        self._write(table)
-        self._rows += table.num_rows
-
-    def entry(self) -> FileEntry:
-        """What the manifest says of it, once it is closed."""
-        return FileEntry(self._path, self._file.size, self._rows, self._file.sha256)
-
-
-@contextmanager
-def _tables(folder: Place, paths: Mapping[str, str], schema: pa.Schema) -> Iterator[list[_TableFile]]:
-    """Files of a table, by kind."""
-    with ExitStack() as stack:
-        found = []
-        for kind, path in paths.items():
-            file = stack.enter_context(new_file(folder / path))
-            found.append(_TableFile(path, file, stack.enter_context(_WRITERS[kind](file, schema))))
-        yield found
-
-
-@contextmanager
-def _parquet(file: DigestedFile, schema: pa.Schema) -> Iterator[_Write]:
-    stored = without_docs(pa.schema([field for field in schema if field.name != "org_id"]))
-    order = [(name, "ascending") for name in _SORTED_BY if name in stored.names]
-    with pq.ParquetWriter(
-        file,
-        stored,
-        compression="zstd",
-        sorting_columns=pq.SortingColumn.from_ordering(stored, order),
-        write_page_index=True,
-    ) as writer:
-        waiting = stored.empty_table()
-
-        def write(table: pa.Table) -> None:
-            nonlocal waiting
-            waiting = pa.concat_tables([waiting, table.select(stored.names)])
-            if waiting.num_rows >= ROW_GROUP_ROWS:
-                flush()
-
-        def flush() -> None:
-            nonlocal waiting
-            if waiting.num_rows:
-                writer.write_table(waiting, row_group_size=waiting.num_rows)
-            waiting = stored.empty_table()
-            # Given back at once, so that gaps between what is still in use do not add up.
-            pa.default_memory_pool().release_unused()
-
-        yield write
-        flush()
-
-
-@contextmanager
-def _csv(file: DigestedFile, schema: pa.Schema) -> Iterator[_Write]:
-    with pcsv.CSVWriter(file, schema, write_options=CSV_OPTIONS) as writer:
-        yield lambda table: writer.write_table(without_formulas(table))
-
-
-_WRITERS = {"parquet": _parquet, "csv": _csv}

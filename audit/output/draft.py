@@ -23,7 +23,7 @@ from audit.output.held import Held
 from audit.output.inventory import Inventory, write_inventory
 from audit.output.journal import Journal, PartFacts, read_journal, write_journal
 from audit.output.part_files import read_facts, read_requests, read_rows, write_rows
-from audit.output.takes import INVENTORY, Takes
+from audit.output.takes import INVENTORY, Attempts
 from audit.snapshot.catalog import is_committed
 from audit.snapshot.coverage import COVERAGE
 from audit.snapshot.layout import JOURNAL, PARTS
@@ -55,7 +55,7 @@ class Draft:
         self.held = held
         self.folder = output / journal.run_id
         self._parts = self.folder / PARTS
-        self.takes = Takes(self._parts)
+        self.takes = Attempts(self._parts)
         #: Files of answers that this writer has added, by organization, dataset and batch.
         self._answers: dict[tuple[str, str, int], list[Place]] = {}
 

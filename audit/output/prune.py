@@ -20,12 +20,13 @@ from audit.clock import Clock
 from audit.errors import DamagedError, UsageError
 from audit.output.draft import Draft, open_draft
 from audit.output.held import Held
+from audit.output.removals import record_removed
 from audit.output.unfinished import overtaken_by
 from audit.snapshot.catalog import Snapshot
 from audit.snapshot.chain import Chain
 from audit.snapshot.layout import JOURNAL, MANIFEST, REMOVING, SNAPSHOT_ID, is_unwritten
 from audit.snapshot.manifest import UNDECODABLE, Manifest, Previous, read_manifest
-from audit.snapshot.removed import Removed, SealRemoved, read_removed, record_removed
+from audit.snapshot.removed import Removed, SealRemoved, read_removed
 from audit.storage.place import Place, at_once, exists, read_small, remove, rename, sha256_of, subfolders, sync_dir
 
 Action = Literal["keep", "remove", "removed", "failed", "left"]
@@ -133,7 +134,7 @@ def carry_out(
         seal: signs what is recorded; None where nothing is signed.
 
     Raises:
-        UsageError: the record can't be extended (`audit.snapshot.removed.record_removed`). Nothing is removed.
+        UsageError: the record can't be extended (`audit.output.removals.record_removed`). Nothing is removed.
         StoppedError: the lock is lost (`check_lock`).
         OSError: the record can't be written. Nothing is removed.
     """

@@ -18,7 +18,7 @@ _COVERAGE_FILE = f"[0-9]*.{COVERAGE}.arrow"
 _ANSWERS_FILE = "[0-9]*.answers"
 
 
-class Takes:
+class Attempts:
     """The takes of a draft, as one writer sees them: `<parts>/<organization>/<dataset>/<take>`.
 
     Args:

@@ -14,9 +14,10 @@ from audit.errors import UsageError
 from audit.output.draft import Draft, open_draft
 from audit.output.held import Held
 from audit.output.journal import Journal, read_journal
+from audit.output.removals import record_abandoned, unwritten
 from audit.snapshot.catalog import Snapshot, is_committed
 from audit.snapshot.layout import JOURNAL, MANIFEST, PARTS, SNAPSHOT_ID, is_leftover, is_unwritten
-from audit.snapshot.removed import SealRemoved, readable_removed, record_abandoned, unwritten
+from audit.snapshot.removed import SealRemoved, readable_removed
 from audit.storage.objects import ObjectPath
 from audit.storage.place import Place, at_once, remove, remove_unwritten, subfolders
 

@@ -15,7 +15,7 @@ from audit.datasets import Dataset, Request
 from audit.datasets.dataset import ByUser
 from audit.entity import Entity, EntityType
 from audit.errors import PARTIAL_EXIT_CODE, AuditError, LockedError
-from audit.inventory.entities import KINDS
+from audit.inventory.entities import LISTINGS
 from audit.inventory.organizations import Organization
 from audit.inventory.people import PEOPLE
 from audit.outcome import Outcome
@@ -163,7 +163,7 @@ async def _reach(client: Client, organization: Organization, scope: RunScope) ->
 
 
 async def _kind(client: Client, organization: Organization, entity_type: EntityType) -> Check:
-    kind, name = KINDS[entity_type], _NAMES[entity_type]
+    kind, name = LISTINGS[entity_type], _NAMES[entity_type]
     answer = await client.get(kind.path, {**organization.params, **kind.params, "max": "1"})
     if answer.outcome is Outcome.OK:
         return Check(name, "ok", f"can be listed (scope {kind.scope})")

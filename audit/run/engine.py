@@ -9,7 +9,7 @@ from typing import Protocol
 from audit.clock import Clock
 from audit.errors import EngineError, RefusedError, StoppedError
 from audit.run import rates as memory
-from audit.run.organization import OrganizationRun
+from audit.run.organization import OrganizationAudit
 from audit.threads import in_thread
 from audit.webex.errors import ApiGoneError, TokenRefusedError
 
@@ -30,8 +30,8 @@ class Engine(Protocol):
 
     places: int
 
-    async def audit(self, one: OrganizationRun, place: int) -> None:
-        """Audit one, at a place that no other has meanwhile; raises what stops it (`OrganizationRun.run`).
+    async def audit(self, one: OrganizationAudit, place: int) -> None:
+        """Audit one, at a place that no other has meanwhile; raises what stops it (`OrganizationAudit.run`).
 
         Raises:
             EngineError: no other can be audited either.
@@ -43,7 +43,7 @@ class LocalEngine:
 
     places = _AT_ONCE
 
-    async def audit(self, one: OrganizationRun, place: int) -> None:  # noqa: ARG002
+    async def audit(self, one: OrganizationAudit, place: int) -> None:  # noqa: ARG002
         """Audit one, from the rate on that the last run over it settled at."""
         client, org_id = one.client, one.organization.org_id
         if rate_per_s := await in_thread(memory.recall_rate, client.base_url, org_id):
@@ -55,7 +55,7 @@ class LocalEngine:
                 await in_thread(memory.remember_rate, client.base_url, org_id, rate_per_s)
 
 
-async def audit_all(runs: list[OrganizationRun], engine: Engine, clock: Clock) -> None:
+async def audit_all(runs: list[OrganizationAudit], engine: Engine, clock: Clock) -> None:
     """Audit all organizations; one that fails is told in its run, unless nothing else is left.
 
     Raises:
@@ -73,7 +73,7 @@ async def audit_all(runs: list[OrganizationRun], engine: Engine, clock: Clock) -
         raise first
 
 
-async def _side_by_side(runs: list[OrganizationRun], engine: Engine, clock: Clock) -> None:
+async def _side_by_side(runs: list[OrganizationAudit], engine: Engine, clock: Clock) -> None:
     # The same order every night, which follows from nothing that clients have in common: the vendor
     # advises to spread organizations by a hash ("Rate Limiting", developer.webex.com).
     waiting = deque(sorted(runs, key=lambda each: hashlib.sha256(each.organization.org_id.encode()).digest()))

@@ -20,7 +20,7 @@ from audit.output.lock import lock
 from audit.output.unfinished import find_unfinished, tidy
 from audit.run.cluster.driver import check_engine, open_cluster
 from audit.run.engine import Engine, LocalEngine, audit_all
-from audit.run.organization import OrganizationRun
+from audit.run.organization import OrganizationAudit
 from audit.run.scope import RunScope
 from audit.run.session import clients_of, connect_as, deadline, find_organizations
 from audit.run.tally import requests_of, tallied
@@ -125,7 +125,7 @@ async def _run_alone(
                 organizations = await find_organizations(client, scope)
                 _check_resumed(draft, await in_thread(draft.organizations), scope, organizations)
                 runs = [
-                    OrganizationRun(each, own, draft, settings, scope, progress=progress, clock=clock)
+                    OrganizationAudit(each, own, draft, settings, scope, progress=progress, clock=clock)
                     for each, own in zip(organizations, clients_of(client, organizations), strict=True)
                 ]
                 async with _engine(settings, scope, client, tokens, draft, len(runs), progress, clock) as engine:
@@ -203,7 +203,7 @@ async def _commit(
     client: Client,
     draft: Draft,
     scope: RunScope,
-    runs: list[OrganizationRun],
+    runs: list[OrganizationAudit],
     progress: Progress,
     clock: Clock,
     seal: Seal | None,

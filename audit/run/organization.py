@@ -17,7 +17,7 @@ from audit.crawl.reader import Reader
 from audit.datasets import Dataset
 from audit.entity import EntityType
 from audit.errors import AuditError, DeadlineError, RefusedError, StoppedError, UsageError
-from audit.inventory import Found, renew_caller, take_inventory, take_users
+from audit.inventory import Collector, renew_caller, take_inventory, take_users
 from audit.inventory.organizations import Organization
 from audit.outcome import Outcome
 from audit.output.draft import Draft
@@ -33,7 +33,7 @@ from audit.webex.errors import OutageError, ScopeError, TokenRefusedError
 log = logging.getLogger(__name__)
 
 
-class OrganizationRun:
+class OrganizationAudit:
     """Audits one organization.
 
     Args:
@@ -148,7 +148,7 @@ class OrganizationRun:
             return await self._save(dataset, entities, inventory.unlisted)
         if inventory:
             return inventory
-        with Found(self.client, self.organization) as found:
+        with Collector(self.client, self.organization) as found:
             if earlier:
                 await self._take_again(found, dataset, earlier)
             else:
@@ -162,7 +162,7 @@ class OrganizationRun:
         pa.default_memory_pool().release_unused()
         return inventory
 
-    async def _take_again(self, found: Found, dataset: Dataset, earlier: Earlier) -> None:
+    async def _take_again(self, found: Collector, dataset: Dataset, earlier: Earlier) -> None:
         """The entities of an earlier snapshot, and those of kinds that could not be listed then."""
         if dataset.by_user and not earlier.unlisted:
             ids = await in_thread(earlier.ids)
@@ -268,7 +268,7 @@ def parts_of(draft: Draft, organization: Organization, scope: RunScope, error: A
     )
 
 
-async def take(found: Found, scope: RunScope, dataset: Dataset, kinds: Collection[str] | None = None) -> None:
+async def take(found: Collector, scope: RunScope, dataset: Dataset, kinds: Collection[str] | None = None) -> None:
     """Find the entities of an organization for a dataset.
 
     Args:

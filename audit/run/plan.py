@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from audit.clock import Clock
 from audit.config import Settings
 from audit.errors import AuditError, DeadlineError, RefusedError, StoppedError
-from audit.inventory import Found
+from audit.inventory import Collector
 from audit.inventory.organizations import Organization
 from audit.run import rates as memory
 from audit.run.organization import take
@@ -100,7 +100,7 @@ async def _plan_one(client: Client, scope: RunScope, organization: Organization,
     reasons: list[str] = []
     for dataset in scope.datasets:
         try:
-            with Found(client, organization) as found:
+            with Collector(client, organization) as found:
                 await take(found, scope, dataset)
                 listed, asked = await in_thread(_count, found)
         except TokenRefusedError:
@@ -119,7 +119,7 @@ async def _plan_one(client: Client, scope: RunScope, organization: Organization,
     return OrgPlan(organization.org_id, organization.name, entities, requests, min(rates, default=None), message)
 
 
-def _count(found: Found) -> tuple[int, int]:
+def _count(found: Collector) -> tuple[int, int]:
     """How many entities there are, and how many of them are to be asked for."""
     counts = [(rows.num_rows, rows["known_outcome"].null_count) for rows in found.entities()]
     return sum(listed for listed, _ in counts), sum(asked for _, asked in counts)

@@ -17,7 +17,7 @@ from audit.inventory.organizations import Organization
 from audit.output.draft import create
 from audit.output.held import Held
 from audit.run.cluster.report import Reporter
-from audit.run.cluster.task import Order, Result, travelling
+from audit.run.cluster.task import Result, Task, travelling
 from audit.run.cluster.worker import _Attempt, _while_wanted
 from audit.run.scope import scope_of
 from audit.simulator.app import ADMIN_TOKEN
@@ -28,44 +28,44 @@ ONE = Organization(Simulated(1).org_id, is_own=False)
 
 
 @pytest.fixture
-def order(settings: MakeSettings, tmp_path: Path) -> Order:
+def task(settings: MakeSettings, tmp_path: Path) -> Task:
     given = settings("http://127.0.0.1:1/v1", webex__token_command=f"echo {ADMIN_TOKEN}", output__path=str(tmp_path))
     draft = create(tmp_path, datetime(2026, 11, 22, tzinfo=UTC), {}, held=Held())
     scope = replace(scope_of(given), datasets=())
-    return Order(draft.journal, travelling(given), scope, ("push_to_talk",), None, True, False, None, 20)
+    return Task(draft.journal, travelling(given), scope, ("push_to_talk",), None, True, False, None, 20)
 
 
-def attempt(order: Order) -> Result:
+def attempt(task: Task) -> Result:
     reporter = Reporter(ONE.org_id, lambda _: None)
-    made = _Attempt(order, ONE, order.settings_for(None, 1), None, reporter, "worker tcp://host:1 (host)")
+    made = _Attempt(task, ONE, task.settings_for(None, 1), None, reporter, "worker tcp://host:1 (host)")
     return asyncio.run(made.make())
 
 
-def test_a_worker_that_does_not_see_the_output_says_so(order: Order, tmp_path: Path) -> None:
-    (tmp_path / order.journal.run_id / "run.json").unlink()
+def test_a_worker_that_does_not_see_the_output_says_so(task: Task, tmp_path: Path) -> None:
+    (tmp_path / task.journal.run_id / "run.json").unlink()
     told = f"worker tcp://host:1 (host) does not see the run in {tmp_path}: use a shared folder or an object store"
-    assert str(attempt(order).error).startswith(told)
+    assert str(attempt(task).error).startswith(told)
 
 
-def test_a_worker_that_sees_another_run_at_this_place_says_so(order: Order) -> None:
-    other = replace(order, journal=type(order.journal)(order.journal.run_id, order.journal.started_at, {"x": 1}))
+def test_a_worker_that_sees_another_run_at_this_place_says_so(task: Task) -> None:
+    other = replace(task, journal=type(task.journal)(task.journal.run_id, task.journal.started_at, {"x": 1}))
     assert "does not see the run" in str(attempt(other).error)
 
 
-def test_a_worker_of_another_version_says_so(order: Order) -> None:
-    assert "and the driver 0.0.1: install the same" in str(attempt(replace(order, version="0.0.1")).error)
+def test_a_worker_of_another_version_says_so(task: Task) -> None:
+    assert "and the driver 0.0.1: install the same" in str(attempt(replace(task, version="0.0.1")).error)
 
 
-def test_a_worker_without_the_command_that_gives_tokens_says_so(order: Order) -> None:
-    told = str(attempt(order).error)
+def test_a_worker_without_the_command_that_gives_tokens_says_so(task: Task) -> None:
+    told = str(attempt(task).error)
     assert told.startswith("worker tcp://host:1 (host): no access token: set WEBEX_ACCESS_TOKEN")
 
 
-def test_a_worker_has_a_command_of_its_own(order: Order, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_has_a_command_of_its_own(task: Task, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WEBEX_AUDIT_WEBEX_TOKEN_COMMAND", "echo token")
-    order = replace(order, settings=impatient(order.settings))
+    task = replace(task, settings=impatient(task.settings))
     # It comes as far as the API, which is not there.
-    assert "has not answered for 1 s" in str(attempt(order).error)
+    assert "has not answered for 1 s" in str(attempt(task).error)
 
 
 def impatient(settings: Settings) -> Settings:
@@ -73,10 +73,10 @@ def impatient(settings: Settings) -> Settings:
     return Settings(webex=settings.webex, output=settings.output, retry=type(settings.retry)(attempts=1), run=run)
 
 
-def test_what_travels_holds_no_secret(order: Order) -> None:
-    travelled = pickle.dumps(order)
+def test_what_travels_holds_no_secret(task: Task) -> None:
+    travelled = pickle.dumps(task)
     assert ADMIN_TOKEN.encode() not in travelled
-    assert pickle.loads(travelled) == order
+    assert pickle.loads(travelled) == task
 
 
 def test_an_attempt_that_nobody_waits_for_ends_itself(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -92,16 +92,16 @@ def test_an_attempt_that_nobody_waits_for_ends_itself(monkeypatch: pytest.Monkey
     assert len(flushed) >= 3
 
 
-def test_a_snapshot_to_retry_that_is_damaged_is_told_to_the_driver(order: Order, tmp_path: Path) -> None:
+def test_a_snapshot_to_retry_that_is_damaged_is_told_to_the_driver(task: Task, tmp_path: Path) -> None:
     damaged = tmp_path / "damaged"
     damaged.mkdir()
     (damaged / "manifest.json").write_text("{}")
-    order = replace(order, has_token_command=False, token_file_is_flag=True, retry_failed=str(damaged))
+    task = replace(task, has_token_command=False, token_file_is_flag=True, retry_failed=str(damaged))
     (tmp_path / "token").write_text(ADMIN_TOKEN)
     (tmp_path / "token").chmod(0o600)
-    webex = msgspec.structs.replace(order.settings.webex, token_file=str(tmp_path / "token"))
-    order = replace(order, settings=msgspec.structs.replace(order.settings, webex=webex))
-    told = pickle.loads(pickle.dumps(attempt(order))).error
+    webex = msgspec.structs.replace(task.settings.webex, token_file=str(tmp_path / "token"))
+    task = replace(task, settings=msgspec.structs.replace(task.settings, webex=webex))
+    told = pickle.loads(pickle.dumps(attempt(task))).error
     assert isinstance(told, DamagedError)
     assert str(told).startswith(f"{damaged / 'manifest.json'} is damaged: ")
 

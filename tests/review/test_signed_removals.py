@@ -10,6 +10,7 @@ from conftest import Result, visible
 from test_signing import write_key
 
 from audit.errors import UsageError
+from audit.output.removals import record_abandoned, record_removed
 from audit.review.verify.signed_removals import SIGNATURE_OF_REMOVED, check_removed, seal_removed_with
 from audit.review.verify.signing import load_public_key, seal_with
 from audit.simulator.app import Simulation
@@ -17,7 +18,7 @@ from audit.simulator.organization import Organization
 from audit.snapshot import removed
 from audit.snapshot.catalog import Snapshot, list_snapshots
 from audit.snapshot.layout import REMOVED
-from audit.snapshot.removed import Removed, read_removed, record_abandoned, record_removed
+from audit.snapshot.removed import Removed, read_removed
 
 NOW = datetime(2026, 11, 21, 19, 9, tzinfo=UTC)
 ENTRY = Removed("20261121T190900Z-0a1b2c", "0" * 64, None, NOW, "old")

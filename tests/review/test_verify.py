@@ -22,8 +22,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from audit.datasets import DATASETS
-from audit.output.commit import write_table
 from audit.output.prune import Folder, carry_out
+from audit.output.tables import write_table
 from audit.review.verify.contents import check_table, files_of, read_parquet
 from audit.review.verify.fault import Fault, Verification
 from audit.review.verify.verify import verify

@@ -16,11 +16,12 @@ from audit.entity import Entity, EntityType, entity_table
 from audit.errors import AuditError, StoppedError, UsageError
 from audit.output import commit as commits
 from audit.output import inventory as inventory_file
-from audit.output.commit import RunFacts, commit, write_table
+from audit.output.commit import RunFacts, commit
 from audit.output.draft import Draft, create, unwritable
 from audit.output.held import Held
 from audit.output.journal import PartFacts
 from audit.output.org_parts import OrgParts
+from audit.output.tables import write_table
 from audit.output.unfinished import tidy
 from audit.snapshot.catalog import Snapshot, find_snapshot, list_snapshots, warn_of_chain
 from audit.snapshot.coverage import COVERAGE_SCHEMA

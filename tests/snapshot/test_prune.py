@@ -20,6 +20,7 @@ from audit.output.held import Held
 from audit.output.lock import lock
 from audit.output.org_parts import OrgParts
 from audit.output.prune import Folder, Keep, carry_out, plan
+from audit.output.removals import record_removed
 from audit.output.unfinished import find_unfinished, tidy
 from audit.simulator.app import Simulation
 from audit.simulator.organization import Organization
@@ -27,7 +28,7 @@ from audit.snapshot import removed
 from audit.snapshot.catalog import Snapshot, find_snapshot, list_snapshots
 from audit.snapshot.layout import MANIFEST, REMOVED, REMOVING
 from audit.snapshot.manifest import Requests, Scope, Status, read_manifest, write_manifest
-from audit.snapshot.removed import Removed, read_removed, record_removed
+from audit.snapshot.removed import Removed, read_removed
 
 NOW = datetime(2026, 11, 21, 19, 9, tzinfo=UTC)
 ORG = "8c9fd285-6500-4518-856e-eb836c6761d8"

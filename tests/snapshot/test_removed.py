@@ -11,17 +11,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from audit.errors import DamagedError, StoppedError, UsageError
+from audit.output.removals import record_abandoned, record_removed
 from audit.snapshot.layout import REMOVED
 from audit.snapshot.manifest import Previous
-from audit.snapshot.removed import (
-    Removed,
-    has_record,
-    read_removed,
-    read_small,
-    readable_removed,
-    record_abandoned,
-    record_removed,
-)
+from audit.snapshot.removed import Removed, has_record, read_removed, read_small, readable_removed
 from audit.storage.place import Place
 
 NOW = datetime(2026, 11, 21, 19, 9, tzinfo=UTC)

@@ -16,7 +16,7 @@ from audit.output import inventory as inventory_module
 from audit.output.draft import Draft, create, open_draft
 from audit.output.held import Held
 from audit.output.journal import PartFacts
-from audit.output.takes import Takes
+from audit.output.takes import Attempts
 from audit.snapshot.coverage import COVERAGE
 from audit.snapshot.manifest import Requests
 
@@ -130,7 +130,7 @@ def test_of_several_takes_the_fullest_is_gone_on_with(open_again: Callable[[], D
 
 
 def test_takes_are_told_while_those_of_other_organizations_are_begun(tmp_path: Path) -> None:
-    takes = Takes(tmp_path)
+    takes = Attempts(tmp_path)
     takes.choose(ORG, {DATASET: "one"})
     is_over = threading.Event()
 

@@ -8,7 +8,7 @@ import pygal  # type: ignore[import-untyped]
 from markupsafe import Markup
 from pygal.etree import etree  # type: ignore[import-untyped]
 
-from audit.review.report.answers import Answers
+from audit.review.report.coverage import Answers
 from audit.review.report.reach import AUTOMATIC, Exposure, LocationCount, Reach
 from audit.review.report.wording import DATASETS, REACH_LABELS
 from audit.text import printable

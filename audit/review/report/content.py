@@ -6,8 +6,9 @@ from datetime import datetime
 
 from audit.review.check.finding import CheckResult, Finding, Rule, RuleResult, Severity
 from audit.review.diff.change import Change
-from audit.review.report.answers import Answers, Audio, find_answers, find_audio, find_first_before
+from audit.review.report.audio import Audio, find_audio
 from audit.review.report.changed import Changes, fold
+from audit.review.report.coverage import Answers, find_answers, find_first_before
 from audit.review.report.reach import Reach, find_reach
 from audit.review.tables import open_tables
 from audit.snapshot.catalog import Snapshot

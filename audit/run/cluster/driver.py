@@ -20,9 +20,9 @@ from audit.output.draft import Draft
 from audit.run import rates as memory
 from audit.run.cluster.connection import DaskClient, connect, import_dask, threads_of
 from audit.run.cluster.report import Gathering, topic_of
-from audit.run.cluster.task import Order, Result, absolute, travelling
+from audit.run.cluster.task import Result, Task, absolute, travelling
 from audit.run.cluster.worker import audit_organization, settle
-from audit.run.organization import OrganizationRun
+from audit.run.organization import OrganizationAudit
 from audit.run.scope import RunScope
 from audit.snapshot.catalog import Snapshot, is_committed
 from audit.storage.place import Place
@@ -57,26 +57,26 @@ class Cluster:
         places: organizations at once.
     """
 
-    def __init__(self, client: DaskClient, order: Order, draft: Draft, places: int, clock: Clock) -> None:
-        self._shares = shares(order.settings.pace.max_rate, places)
+    def __init__(self, client: DaskClient, task: Task, draft: Draft, places: int, clock: Clock) -> None:
+        self._shares = shares(task.settings.pace.max_rate, places)
         self.places = len(self._shares)
         self._client = client
-        self._order = order
+        self._task = task
         self._draft = draft
         self._clock = clock
         # Another run over the same organizations may be on the same cluster.
         self._name = f"webex-audit-{secrets.token_hex(4)}"
 
-    async def audit(self, one: OrganizationRun, place: int) -> None:
+    async def audit(self, one: OrganizationAudit, place: int) -> None:
         """Audit an organization on some worker.
 
         Raises:
             EngineError: the cluster is gone.
-            StoppedError: its workers died, one after the other, or the lock is lost, or as `OrganizationRun.run`.
-            RefusedError, UsageError, OSError: as `OrganizationRun.run`.
+            StoppedError: its workers died, one after the other, or the lock is lost, or as `OrganizationAudit.run`.
+            RefusedError, UsageError, OSError: as `OrganizationAudit.run`.
         """
         org_id = one.organization.org_id
-        base_url = self._order.settings.webex.base_url
+        base_url = self._task.settings.webex.base_url
         rate_per_s = await in_thread(memory.recall_rate, base_url, org_id)
         result = await self._result(one.organization, self._shares[place], rate_per_s)
         self._draft.takes.choose(org_id, result.takes)
@@ -87,9 +87,9 @@ class Cluster:
 
     async def _result(self, organization: Organization, ceiling: float | None, rate_per_s: float | None) -> Result:
         killed = import_dask().KilledWorker
-        stall_s = self._order.settings.run.stall_s
+        stall_s = self._task.settings.run.stall_s
         key = f"{self._name}-{organization.org_id}"
-        future = self._client.submit(audit_organization, self._order, organization, ceiling, rate_per_s, key=key)
+        future = self._client.submit(audit_organization, self._task, organization, ceiling, rate_per_s, key=key)
         waiting = asyncio.ensure_future(future.result())
         seen_at_s = self._clock.monotonic_s()
         try:
@@ -159,12 +159,12 @@ async def open_cluster(
         UsageError: the extra is not installed, or a worker has another version.
         EngineError: the cluster can't be reached.
     """
-    order = _order(settings, scope, tokens, draft, _deadline_at(client, clock))
+    task = _task(settings, scope, tokens, draft, _deadline_at(client, clock))
     async with connect(settings.run.scheduler, organizations) as dask:
         topic = topic_of(draft.journal.run_id)
         dask.subscribe_topic(topic, Gathering(progress).on_event)
         threads = await threads_of(dask)
-        cluster = Cluster(dask, order, draft, min(threads, organizations), clock)
+        cluster = Cluster(dask, task, draft, min(threads, organizations), clock)
         log.info("%d organizations as tasks of a Dask cluster, %d at once", organizations, cluster.places)
         try:
             yield cluster
@@ -188,10 +188,8 @@ def _named(snapshot: Snapshot, output: Place) -> str:
     return snapshot_id if is_committed(output / snapshot_id) else absolute(snapshot.path)
 
 
-def _order(
-    settings: Settings, scope: RunScope, tokens: TokenSource, draft: Draft, deadline_at: datetime | None
-) -> Order:
-    return Order(
+def _task(settings: Settings, scope: RunScope, tokens: TokenSource, draft: Draft, deadline_at: datetime | None) -> Task:
+    return Task(
         journal=draft.journal,
         settings=travelling(settings),
         scope=replace(scope, datasets=(), retry_failed=None),

@@ -18,7 +18,7 @@ from audit.storage.place import Place
 
 
 @dataclass(frozen=True)
-class Order:
+class Task:
     """What the tasks of a run have in common.
 
     Attributes:

@@ -19,9 +19,9 @@ from audit.inventory.organizations import Organization
 from audit.output.draft import Draft, open_draft
 from audit.output.held import Held
 from audit.run.cluster.report import Reporter, forwarding, topic_of
-from audit.run.cluster.task import Order, Result
+from audit.run.cluster.task import Result, Task
 from audit.run.credentials import find_tokens
-from audit.run.organization import OrganizationRun
+from audit.run.organization import OrganizationAudit
 from audit.run.session import connect_as, tell_pause
 from audit.run.tally import tallied
 from audit.snapshot.layout import JOURNAL
@@ -43,12 +43,12 @@ _AT_WORK: list[str] = []
 
 
 def audit_organization(
-    order: Order, organization: Organization, ceiling: float | None, rate_per_s: float | None
+    task: Task, organization: Organization, ceiling: float | None, rate_per_s: float | None
 ) -> Result:
     """Audit an organization into the draft of a run: the task that Dask is given.
 
     Args:
-        order: what all tasks of the run have in common.
+        task: what all tasks of the run have in common.
         organization: which.
         ceiling: requests a second that are never exceeded.
         rate_per_s: the rate that an earlier run settled at.
@@ -60,14 +60,14 @@ def audit_organization(
 
     worker = get_worker()
     key = worker.get_current_task()
-    run_id = order.journal.run_id
+    run_id = task.journal.run_id
     reporter = Reporter(organization.org_id, partial(worker.log_event, topic_of(run_id)))
     place = f"worker {worker.address} ({socket.gethostname()})"
-    settings = order.settings_for(ceiling, worker.state.nthreads)
-    attempt = _Attempt(order, organization, settings, rate_per_s, reporter, place)
+    settings = task.settings_for(ceiling, worker.state.nthreads)
+    attempt = _Attempt(task, organization, settings, rate_per_s, reporter, place)
     _AT_WORK.append(run_id)
     try:
-        with forwarding(reporter, order.log_level):
+        with forwarding(reporter, task.log_level):
             return asyncio.run(_while_wanted(attempt.make(), reporter.flush, partial(_is_wanted, worker, key)))
     finally:
         _AT_WORK.remove(run_id)
@@ -122,7 +122,7 @@ class _Wanted(Held):
 class _Attempt:
     """One attempt at an organization; another one may be under way elsewhere."""
 
-    order: Order
+    task: Task
     organization: Organization
     settings: Settings
     rate_per_s: float | None
@@ -138,7 +138,7 @@ class _Attempt:
         try:
             draft = self._open()
             tokens = self._tokens(clock)
-            scope = self.order.scope_here()
+            scope = self.task.scope_here()
             scope = replace(scope, retry_failed=stack.enter_context(staged(scope.retry_failed)))
         except (AuditError, OSError) as unable:
             return Result(error=unable)
@@ -146,7 +146,7 @@ class _Attempt:
             self._prepare(client, clock)
             if self.settings.pace.max_rate:
                 await clock.sleep(_REST_S)
-            one = OrganizationRun(
+            one = OrganizationAudit(
                 self.organization, client, draft, self.settings, scope, progress=self.reporter, clock=clock
             )
             error: AuditError | OSError | None = None
@@ -163,13 +163,13 @@ class _Attempt:
 
     def _open(self) -> Draft:
         output = self.settings.output.folder
-        if self.order.version != __version__:
+        if self.task.version != __version__:
             raise UsageError(
-                f"{self.place} has webex-audit {__version__}, and the driver {self.order.version}: install the same"
+                f"{self.place} has webex-audit {__version__}, and the driver {self.task.version}: install the same"
             )
-        folder = output / self.order.journal.run_id
+        folder = output / self.task.journal.run_id
         draft = open_draft(folder, _Wanted(folder))
-        if draft is None or draft.journal != self.order.journal:
+        if draft is None or draft.journal != self.task.journal:
             raise UsageError(
                 f"{self.place} does not see the run in {output}: use a shared folder or an object store as output"
             )
@@ -179,10 +179,10 @@ class _Attempt:
         """The tokens of this machine: a command comes from its own configuration, all else as the driver has it."""
         settings = self.settings.webex
         try:
-            if self.order.has_token_command:
+            if self.task.has_token_command:
                 command = load(None, os.environ, {}).webex.token_command
                 settings = msgspec.structs.replace(settings, token_command=command)
-            return find_tokens(settings, os.environ, clock, file_is_flag=self.order.token_file_is_flag)
+            return find_tokens(settings, os.environ, clock, file_is_flag=self.task.token_file_is_flag)
         except UsageError as error:
             raise UsageError(f"{self.place}: {error} (each worker reads the token itself: docs/cluster.md)") from None
 
@@ -191,7 +191,7 @@ class _Attempt:
         client.organization = self.organization.title
         # It answered the driver.
         client.is_known = True
-        if self.order.deadline_at:
-            client.deadline_at_s = clock.monotonic_s() + (self.order.deadline_at - clock.now()).total_seconds()
+        if self.task.deadline_at:
+            client.deadline_at_s = clock.monotonic_s() + (self.task.deadline_at - clock.now()).total_seconds()
         if self.rate_per_s:
             client.pace.start_from(self.rate_per_s)

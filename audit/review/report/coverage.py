@@ -6,13 +6,11 @@ from datetime import datetime
 import duckdb
 
 from audit.outcome import Outcome
-from audit.review.report.rows import count, fetch, fetch_dicts, time_of
+from audit.review.report.rows import fetch, fetch_dicts, time_of
 from audit.review.tables import PREVIOUS, table_names
 
 #: What the report lists; the rest is in the CSV.
 MAX_UNANSWERED = 300
-#: Of what is free text in principle; the API has a handful of words.
-_MAX_WORDS = 12
 
 _COMPLETE = [str(outcome) for outcome in Outcome if outcome.is_complete]
 
@@ -61,36 +59,6 @@ class Answers:
     last: datetime | None
 
 
-@dataclass(frozen=True)
-class WordCount:
-    """How many rows hold a word."""
-
-    word: str
-    rows: int
-
-
-@dataclass(frozen=True)
-class Audio:
-    """Audio options in numbers.
-
-    Attributes:
-        rows: (user, site) pairs.
-        users: different users.
-        pins: by `audio_pin_status`.
-        kinds: by `default_audio_type`.
-        toll_free, global_call_in: pairs where it is on.
-        unauthenticated: pairs with a phone number whose call-in authentication is off.
-    """
-
-    rows: int
-    users: int
-    toll_free: int
-    global_call_in: int
-    unauthenticated: int
-    pins: list[WordCount]
-    kinds: list[WordCount]
-
-
 _COUNTS = """
 SELECT dataset, entity_type, outcome, count(*) AS entities FROM coverage
 GROUP BY ALL ORDER BY dataset, entity_type DESC, outcome
@@ -100,17 +68,6 @@ SELECT org_id, dataset, entity_type, entity_id, entity_name, location_name, site
 FROM coverage WHERE NOT list_contains(?, outcome)
 ORDER BY dataset, entity_type DESC, entity_name, org_id, entity_id, site_url LIMIT ?
 """
-_AUDIO = """
-SELECT count(*) AS rows, count(DISTINCT (org_id, entity_id)) AS users,
-       count(*) FILTER (enabled_toll_free) AS toll_free,
-       count(*) FILTER (enabled_global_call_in) AS global_call_in,
-       count(*) FILTER ((office_number <> '' AND NOT office_call_in_authentication)
-                        OR (mobile_number <> '' AND NOT mobile_call_in_authentication)) AS unauthenticated
-FROM audio_options
-"""
-_WORDS = (
-    "SELECT {column} AS word, count(*) AS rows FROM audio_options GROUP BY ALL ORDER BY rows DESC, word LIMIT {limit}"
-)
 
 
 def find_answers(connection: duckdb.DuckDBPyConnection) -> Answers:
@@ -137,15 +94,3 @@ def find_first_before(connection: duckdb.DuckDBPyConnection) -> datetime | None:
         return None
     ((first,),) = connection.execute(f"SELECT min(epoch_ms(fetched_at)) FROM {PREVIOUS}.coverage").fetchall()  # noqa: S608
     return time_of(first)
-
-
-def find_audio(connection: duckdb.DuckDBPyConnection) -> Audio | None:
-    """Audio options in numbers; None where the snapshot has none."""
-    if "audio_options" not in table_names(connection) or not count(connection, "SELECT count(*) FROM audio_options"):
-        return None
-    (numbers,) = fetch_dicts(connection, _AUDIO)
-    return Audio(
-        **numbers,
-        pins=fetch(connection, WordCount, _WORDS.format(column="audio_pin_status", limit=_MAX_WORDS)),
-        kinds=fetch(connection, WordCount, _WORDS.format(column="default_audio_type", limit=_MAX_WORDS)),
-    )

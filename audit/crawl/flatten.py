@@ -1,0 +1,66 @@
+"""From the readings of a batch to the rows of its tables."""
+
+from collections.abc import Callable
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from audit.crawl.batches import Batch
+from audit.crawl.reader import Reading
+from audit.datasets import SUBJECT_SCHEMA, Dataset
+from audit.datasets.answers import read_answers
+from audit.outcome import Outcome
+from audit.snapshot.coverage import COVERAGE, COVERAGE_SCHEMA
+
+#: Given a batch's index, its tables (the dataset's and `coverage`), and how often each unknown field occurred.
+WritePart = Callable[[int, dict[str, pa.Table], dict[str, int]], None]
+
+
+def finish(dataset: Dataset, org_id: str, batch: Batch, write_part: WritePart) -> None:
+    """Flatten a batch and hand it on."""
+    places = [(position, reading) for position, readings in enumerate(batch.readings) for reading in readings]
+    answered = [index for index, (_, reading) in enumerate(places) if reading.answer.outcome is Outcome.OK]
+    answers = read_answers([places[index][1].answer.body for index in answered], dataset.answer, dataset.required)
+    defects = {answered[position]: defect for position, defect in answers.defects.items()}
+    kept = [places[answered[position]] for position in answers.positions]
+    tables = dataset.flatten(_subject(org_id, batch.inventory, kept), answers.table)
+    tables[COVERAGE] = _coverage(dataset.name, _subject(org_id, batch.inventory, places), places, defects)
+    if batch.earlier:
+        tables = {name: _merged(table, batch.earlier[name]) for name, table in tables.items()}
+    write_part(batch.index, tables, dict(answers.unknown_fields))
+
+
+def _subject(org_id: str, inventory: pa.Table, places: list[tuple[int, Reading]]) -> pa.Table:
+    """Whose answers they are, a row each (`SUBJECT_SCHEMA`)."""
+    rows = inventory.take(pa.array([position for position, _ in places], pa.int64()))
+    site_urls = pa.array([reading.site_url for _, reading in places], pa.string())
+    subject = rows.append_column("site_url", site_urls).append_column(
+        "org_id", pa.repeat(pa.scalar(org_id), rows.num_rows)
+    )
+    return subject.select(SUBJECT_SCHEMA.names).cast(SUBJECT_SCHEMA)
+
+
+def _merged(asked: pa.Table, kept: pa.Table) -> pa.Table:
+    """Rows in the order of the inventory; those of one entity stay in theirs, as the sort is stable."""
+    both = pa.concat_tables([asked, kept])
+    return both.take(pc.sort_indices(both["entity_id"]))
+
+
+def _coverage(dataset: str, subject: pa.Table, places: list[tuple[int, Reading]], defects: dict[int, str]) -> pa.Table:
+    """What became of each reading; an answer with a defect, by its place, is `invalid_response`."""
+    answers = [reading.answer for _, reading in places]
+    outcomes = [Outcome.INVALID_RESPONSE if place in defects else each.outcome for place, each in enumerate(answers)]
+    told = {
+        "dataset": [dataset] * len(answers),
+        "outcome": [outcome.value for outcome in outcomes],
+        "http_status": [answer.status for answer in answers],
+        "error_message": [defects.get(place, answer.message) for place, answer in enumerate(answers)],
+        "tracking_id": [answer.tracking_id for answer in answers],
+        "attempts": [answer.attempts for answer in answers],
+        "fetched_at": [answer.fetched_at for answer in answers],
+    }
+    columns = [
+        pa.array(told[field.name], field.type) if field.name in told else subject[field.name]
+        for field in COVERAGE_SCHEMA
+    ]
+    return pa.table(columns, schema=COVERAGE_SCHEMA)

@@ -1,0 +1,68 @@
+"""How users join the audio of meetings, in numbers."""
+
+from dataclasses import dataclass
+
+import duckdb
+
+from audit.review.report.rows import count, fetch, fetch_dicts
+from audit.review.tables import table_names
+
+#: Of what is free text in principle; the API has a handful of words.
+_MAX_WORDS = 12
+
+
+@dataclass(frozen=True)
+class WordCount:
+    """How many rows hold a word."""
+
+    word: str
+    rows: int
+
+
+@dataclass(frozen=True)
+class Audio:
+    """Audio options in numbers.
+
+    Attributes:
+        rows: (user, site) pairs.
+        users: different users.
+        pins: by `audio_pin_status`.
+        kinds: by `default_audio_type`.
+        toll_free, global_call_in: pairs where it is on.
+        unauthenticated: pairs with a phone number whose call-in authentication is off.
+    """
+
+    rows: int
+    users: int
+    toll_free: int
+    global_call_in: int
+    unauthenticated: int
+    pins: list[WordCount]
+    kinds: list[WordCount]
+
+
+_AUDIO = """
+SELECT count(*) AS rows, count(DISTINCT (org_id, entity_id)) AS users,
+       count(*) FILTER (enabled_toll_free) AS toll_free,
+       count(*) FILTER (enabled_global_call_in) AS global_call_in,
+       count(*) FILTER ((office_number <> '' AND NOT office_call_in_authentication)
+                        OR (mobile_number <> '' AND NOT mobile_call_in_authentication)) AS unauthenticated
+FROM audio_options
+"""
+
+
+_WORDS = (
+    "SELECT {column} AS word, count(*) AS rows FROM audio_options GROUP BY ALL ORDER BY rows DESC, word LIMIT {limit}"
+)
+
+
+def find_audio(connection: duckdb.DuckDBPyConnection) -> Audio | None:
+    """Audio options in numbers; None where the snapshot has none."""
+    if "audio_options" not in table_names(connection) or not count(connection, "SELECT count(*) FROM audio_options"):
+        return None
+    (numbers,) = fetch_dicts(connection, _AUDIO)
+    return Audio(
+        **numbers,
+        pins=fetch(connection, WordCount, _WORDS.format(column="audio_pin_status", limit=_MAX_WORDS)),
+        kinds=fetch(connection, WordCount, _WORDS.format(column="default_audio_type", limit=_MAX_WORDS)),
+    )

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import get_args
 
 import click
-from conftest import Result
+from harness import Result
 from packaging.requirements import Requirement
 
 from audit.cli import cli

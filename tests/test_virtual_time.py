@@ -4,7 +4,7 @@ import asyncio
 import threading
 import time
 
-from conftest import run_virtually
+from harness import run_virtually
 
 
 def test_a_timer_takes_no_real_time() -> None:

@@ -17,7 +17,7 @@ from itertools import product
 from pathlib import Path
 
 import pytest
-from conftest import Result, visible
+from harness import Result, visible
 
 from audit.cli import cli, process
 from audit.review.verify.verify import verify

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Result, environment
+from harness import Result, environment
 from object_stores import S3
 
 from audit.review.verify.verify import verify

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
-from conftest import VirtualClock, Where, run_virtually
+from harness import VirtualClock, Where, run_virtually
 
 from audit.errors import StoppedError, UsageError
 from audit.outcome import Outcome

@@ -8,7 +8,7 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp import web
-from conftest import VirtualClock, run_virtually
+from harness import VirtualClock, run_virtually
 
 from audit.clock import Clock
 from audit.errors import StoppedError, UsageError

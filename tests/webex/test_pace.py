@@ -4,7 +4,7 @@ import random
 from typing import Any
 
 import pytest
-from conftest import run_virtually
+from harness import run_virtually
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

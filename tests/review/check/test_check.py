@@ -1,0 +1,279 @@
+"""Each rule finds what it should and nothing else, and says so where it can't run."""
+
+import dataclasses
+from typing import Any
+
+import pytest
+from crafted import EVERYTHING, POLICY, TODAY, Audit, Change, TickingClock, checked, crafted, result_of, statuses
+from harness import Where
+
+from audit.config import CheckSettings
+from audit.errors import UsageError
+from audit.review.check.check import check
+from audit.review.check.finding import Severity
+from audit.review.check.rules import load_rules
+from audit.simulator.app import ADMIN_TOKEN, Simulation
+from audit.simulator.organization import Json, Organization
+from audit.simulator.simulation import ADMIN_SCOPES
+
+
+@pytest.fixture
+def clock() -> TickingClock:
+    return TickingClock()
+
+
+ALL_RULES = {rule.rule_id for rule in load_rules()}
+
+
+def setting(**changes: Any) -> Change:
+    return lambda _, answer: answer | changes
+
+
+def member(**changes: Any) -> Change:
+    """The first member is another one."""
+    return lambda _, answer: answer | {"members": [answer["members"][0] | changes, *answer["members"][1:]]}
+
+
+def elsewhere(organization: Organization, answer: Json) -> Json:
+    place = {name: organization.locations[1][name] for name in ("id", "name")}
+    return member(location=place)(organization, answer)
+
+
+def twice(_: Organization, answer: Json) -> Json:
+    return answer | {"members": [*answer["members"], answer["members"][0]]}
+
+
+FOUND_IN_ROOMS: list[tuple[str, Change, str]] = [
+    ("two-way-auto-answer", setting(connectionType="TWO_WAY"), "lets callers listen and speak; 4 on its list may call"),
+    ("block-list-empty", setting(accessType="BLOCK_MEMBERS", members=[]), "answers by itself to anyone, who can speak"),
+    ("allow-list-empty", setting(members=[]), "answers by itself, and nobody may call"),
+    ("unknown-setting", setting(connectionType="HALF_DUPLEX"), "connection type HALF_DUPLEX, access type ALLOW_"),
+    (
+        "member-of-another-location",
+        elsewhere,
+        "(user0001@example.com) is of Riverside Clinic, not of Paragville Main Hospital",
+    ),
+    ("member-of-another-location", member(location="Moon Base"), "is of Moon Base, not of "),
+    ("member-of-another-domain", member(email="ann@Example.com.evil.test"), "mail address ann@Example.com.evil.test"),
+    ("member-of-unsupported-type", member(type="HUNT_GROUP"), "(user0001@example.com) is of type HUNT_GROUP"),
+    ("member-no-longer-exists", member(id="Y2lzY29zcGFyazovL3VzL1BFT1BMRS9nb25l"), "is no longer listed"),
+    ("member-without-valid-number", member(numbers=[]), "(user0001@example.com) has no number"),
+    (
+        "member-without-valid-number",
+        member(numbers=[{"external": "+198455501099", "extension": "7"}]),
+        "has only the invalid number +198455501099",
+    ),
+    ("member-twice", twice, "(user0001@example.com) stands in the list 2 times"),
+]
+
+
+def test_each_rule_finds_the_one_room_that_is_wrong(audit: Audit) -> None:
+    organization = crafted(*(change for _, change, _ in FOUND_IN_ROOMS), workspaces=len(FOUND_IN_ROOMS) + 2)
+    snapshot = audit(Simulation(organization), scope__entities=["workspace", "person"])
+    findings = {finding.entity_name: finding for finding in checked(snapshot).findings}
+    assert len(findings) == len(checked(snapshot).findings) == len(FOUND_IN_ROOMS)
+    for index, (rule_id, _, detail) in enumerate(FOUND_IN_ROOMS):
+        finding = findings[f"Room {index}"]
+        assert finding.rule_id == rule_id
+        assert detail in finding.detail
+        assert (finding.entity_type, finding.entity_id) == ("WORKSPACE", organization.workspace(index)["id"])
+        assert (finding.org_id, finding.location_name) == (
+            snapshot.manifest.orgs[0].org_id,
+            organization.locations[0]["name"],
+        )
+
+
+NUMBER = {"countryCode": "1", "number": "4085265500", "enabledCallInAuthentication": False}
+FOUND_OF_USERS: list[tuple[str, Json, str]] = [
+    ("audio-pin-unset", {"audioPin": ""}, "no audio PIN on {}"),
+    ("audio-pin-weak", {"audioPin": "4321"}, "the audio PIN is sequential on {}"),
+    ("audio-pin-weak", {"audioPin": "7777"}, "the audio PIN is repeated on {}"),
+    ("audio-pin-weak", {"audioPin": "25804"}, "the audio PIN is malformed on {}"),
+    ("toll-free-enabled", {"enabledTollFree": True}, "toll-free call-in is on, on {}"),
+    ("global-call-in-enabled", {"enabledGlobalCallIn": True}, "global call-in is on, on {}"),
+    ("call-in-without-pin", {"mobileNumber": NUMBER}, "the mobile number calls in without authentication on {}"),
+    ("call-in-without-pin", {"officeNumber": NUMBER}, "the office number calls in without authentication on {}"),
+]
+
+
+def test_each_rule_finds_the_one_user_who_is_wrong(audit: Audit) -> None:
+    organization = crafted(audio=[setting(**changes) for _, changes, _ in FOUND_OF_USERS])
+    snapshot = audit(Simulation(organization), scope__datasets=["audio-options"], scope__all_users=True)
+    assert {(finding.rule_id, finding.entity_id, finding.detail) for finding in checked(snapshot).findings} == {
+        (rule_id, organization.person(index)["id"], detail.format(site["siteUrl"]))
+        for index, (rule_id, _, detail) in enumerate(FOUND_OF_USERS)
+        for site in organization.sites(index)
+    }
+    assert all(organization.sites(index) for index in range(len(FOUND_OF_USERS)))
+
+
+def test_a_clean_organization_passes_every_rule_and_none_is_skipped(audit: Audit) -> None:
+    audit(Simulation(crafted()), **EVERYTHING)
+    result = checked(audit(Simulation(crafted()), **EVERYTHING))
+    assert statuses(result) == dict.fromkeys(ALL_RULES, "passed")
+    assert result.findings == []
+
+
+def blocked(organization: Organization, answer: Json) -> Json:
+    strange = elsewhere(organization, member(email="ann@evil.test")(organization, answer))
+    return strange | {"accessType": "BLOCK_MEMBERS"}
+
+
+def test_what_is_in_order_is_not_found(audit: Audit) -> None:
+    changes: list[Change] = [
+        setting(connectionType="TWO_WAY", accessType="BLOCK_MEMBERS", members=[], allowAutoAnswer=False),
+        setting(members=[], allowAutoAnswer=False),
+        member(numbers=[{"extension": "0001", "primary": True}]),
+        member(numbers=[{"external": "+14085260001"}, {"external": "+1"}]),
+        member(email="ann@EXAMPLE.com"),
+        lambda organization, answer: member(location=organization.locations[0]["name"])(organization, answer),
+        # Who may not call is not judged by place or domain.
+        blocked,
+    ]
+    without_number = setting(officeNumber=NUMBER | {"number": ""}, mobileNumber=None)
+    snapshot = audit(Simulation(crafted(*changes, audio=[without_number])), **EVERYTHING)
+    assert checked(snapshot).findings == []
+
+
+def test_a_room_that_could_not_be_read_is_found(audit: Audit) -> None:
+    organization = crafted()
+    room = organization.workspace(0)
+    snapshot = audit(Simulation(organization, Where("mistyped", f"{room['id']}/pushToTalk")))
+    (finding,) = checked(snapshot).findings
+    assert (finding.rule_id, finding.entity_id, finding.entity_name) == ("entity-not-read", room["id"], "Room 0")
+    assert finding.detail.startswith("push_to_talk could not be read: invalid_response (")
+
+
+def test_an_organization_that_was_refused_and_a_kind_that_was_not_listed_are_found(audit: Audit) -> None:
+    other = dataclasses.replace(crafted(), seed=2)
+    simulation = Simulation(crafted(), customers=(other,), refused_organizations=frozenset({other.org_id}))
+    result = checked(audit(simulation, scope__all_orgs=True))
+    (finding,) = result_of(result, "organization-not-read").findings
+    assert "is refused: " in finding.detail
+    tokens = {ADMIN_TOKEN: ADMIN_SCOPES - {"spark-admin:people_read"}}
+    snapshot = audit(Simulation(crafted(), tokens=tokens), scope__entities=["workspace", "person"])
+    result = checked(snapshot)
+    (finding,) = result_of(result, "organization-not-read").findings
+    assert finding.entity_type == "PERSON"
+    assert finding.detail.startswith("push_to_talk of PERSON was not read: the token may not read /people")
+    assert result_of(result, "member-no-longer-exists").status == "skipped"
+
+
+def test_coverage_that_fell_is_found(audit: Audit) -> None:
+    audit(Simulation(crafted()))
+    fewer = audit(Simulation(crafted(), Where("400", f"{crafted().workspace(0)['id']}/pushToTalk")))
+    (finding,) = result_of(checked(fewer), "coverage-fell").findings
+    assert (finding.org_id, finding.entity_type) == (fewer.manifest.orgs[0].org_id, "WORKSPACE")
+    told = "push_to_talk of WORKSPACE: 3 listed, 2 answered, 2 with settings; before: 3, 3 and 3"
+    assert finding.detail == told
+    assert finding.severity is Severity.HIGH
+    whole = audit(Simulation(crafted()))
+    assert result_of(checked(whole), "coverage-fell").status == "passed"
+    shrunk = audit(Simulation(crafted(workspaces=2)))
+    assert "2 listed, 2 answered" in result_of(checked(shrunk), "coverage-fell").findings[0].detail
+
+
+def test_a_single_room_less_of_many_is_no_fall(audit: Audit) -> None:
+    audit(Simulation(crafted(workspaces=11)))
+    assert result_of(checked(audit(Simulation(crafted(workspaces=10)))), "coverage-fell").status == "passed"
+
+
+def test_a_kind_that_is_no_longer_listed_is_a_fall(audit: Audit) -> None:
+    scope = {"scope__entities": ["workspace", "person"]}
+    audit(Simulation(crafted()), **scope)
+    tokens = {ADMIN_TOKEN: ADMIN_SCOPES - {"spark-admin:people_read"}}
+    (finding,) = result_of(checked(audit(Simulation(crafted(), tokens=tokens), **scope)), "coverage-fell").findings
+    assert finding.detail.startswith("push_to_talk of PERSON: 0 listed, 0 answered, 0 with settings; before: 8, 8 and ")
+
+
+def first(count: int) -> Change:
+    return lambda _, answer: answer | {"members": answer["members"][:count]}
+
+
+def test_a_third_of_the_members_gone_is_found(audit: Audit) -> None:
+    audit(Simulation(crafted(workspaces=5)))
+    snapshot = audit(Simulation(crafted(first(4), first(3), first(2), first(0), workspaces=5)))
+    result = result_of(checked(snapshot), "members-gone")
+    assert {(finding.entity_name, finding.detail) for finding in result.findings} == {
+        ("Room 2", "2 of 4 members are gone"),
+        ("Room 3", "4 of 4 members are gone"),
+    }
+
+
+def test_a_room_that_was_not_read_has_lost_nobody(audit: Audit) -> None:
+    audit(Simulation(crafted()))
+    snapshot = audit(Simulation(crafted(), Where("400", f"{crafted().workspace(0)['id']}/pushToTalk")))
+    assert result_of(checked(snapshot), "members-gone").status == "passed"
+
+
+def test_what_can_not_run_is_skipped_with_the_reason(audit: Audit) -> None:
+    result = checked(audit(Simulation(crafted())), CheckSettings())
+    skipped = {each.rule.rule_id: each.reason for each in result.results if each.status == "skipped"}
+    assert skipped == {
+        "audio-pin-unset": "the snapshot holds no table audio_options",
+        "audio-pin-weak": "the snapshot holds no table audio_options",
+        "call-in-without-pin": "the snapshot holds no table audio_options",
+        "toll-free-enabled": "the snapshot holds no table audio_options",
+        "global-call-in-enabled": "the snapshot holds no table audio_options",
+        "member-of-another-domain": "check.allowed_domains is not set",
+        "member-no-longer-exists": "people were not in scope, or could not be listed",
+        "coverage-fell": "there is no earlier snapshot of the same scope to compare with",
+        "members-gone": "there is no earlier snapshot of the same scope to compare with",
+    }
+    of_users = audit(Simulation(crafted()), scope__datasets=["audio-options"], scope__all_users=True)
+    reasons = {each.rule.rule_id: each.reason for each in checked(of_users, CheckSettings()).results}
+    assert reasons["toll-free-enabled"] == "check.forbid_toll_free is not set"
+    assert reasons["two-way-auto-answer"] == "the snapshot holds no table push_to_talk"
+
+
+def test_people_of_the_audio_options_alone_are_not_all_people(audit: Audit) -> None:
+    scope = EVERYTHING | {"scope__entities": ["workspace"]}
+    alone = audit(Simulation(crafted()), **scope | {"scope__all_users": False})
+    assert "PERSON" in alone.manifest.scope.entities
+    assert statuses(checked(alone))["member-no-longer-exists"] == "skipped"
+    assert statuses(checked(audit(Simulation(crafted()), **scope)))["member-no-longer-exists"] == "passed"
+
+
+def test_where_people_of_one_organization_only_were_listed_nobody_passes(audit: Audit) -> None:
+    gone = crafted(member(id="Y2lzY29zcGFyazovL3VzL1BFT1BMRS9nb25l"))
+    other = dataclasses.replace(crafted(), seed=2)
+    scope: dict[str, Any] = {"scope__all_orgs": True, "scope__entities": ["workspace", "person"]}
+    refused = frozenset({other.org_id})
+    found = result_of(
+        checked(audit(Simulation(gone, customers=(other,), refused_organizations=refused), **scope)),
+        "member-no-longer-exists",
+    )
+    clean = result_of(
+        checked(audit(Simulation(crafted(), customers=(other,), refused_organizations=refused), **scope)),
+        "member-no-longer-exists",
+    )
+    reason = "people of 1 of 2 organizations were not in scope, or could not be listed"
+    assert (found.status, len(found.findings), (found.reason or "").endswith(reason)) == ("failed", 1, True)
+    assert (clean.status, (clean.reason or "").endswith(reason)) == ("skipped", True)
+
+
+def test_only_a_snapshot_of_the_same_scope_is_compared_with(audit: Audit) -> None:
+    first = audit(Simulation(crafted()))
+    other = audit(Simulation(crafted()), scope__entities=["workspace", "person"])
+    csv_only = audit(Simulation(crafted()), output__formats=["csv"])
+    latest = audit(Simulation(crafted()))
+    assert checked(other).previous_id is None
+    assert checked(latest).previous_id == first.manifest.snapshot_id
+    result = check(latest, other, POLICY, today=TODAY)
+    reason = f"snapshot {other.manifest.snapshot_id} is of another scope (entities)"
+    assert result_of(result, "coverage-fell").reason == result_of(result, "members-gone").reason == reason
+    assert result.previous_id is None
+    with pytest.raises(UsageError, match="holds no Parquet of table"):
+        check(latest, csv_only, POLICY, today=TODAY)
+
+
+def test_hostile_names_are_data(audit: Audit) -> None:
+    simulation = Simulation(Organization(60, people=30))
+    snapshot = audit(simulation, **EVERYTHING)
+    result = checked(snapshot)
+    names = {each.entity_name for each in result.findings}
+    assert names & {"'; DROP TABLE rooms; --", "\u001b[31mRed Room", "Line\nbreak; Room"}
+    assert checked(snapshot) == result
+    ranks = [finding.severity.rank for finding in result.findings]
+    assert ranks == sorted(ranks)
+    assert len(set(ranks)) > 2

@@ -1,0 +1,379 @@
+import csv
+import io
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from functools import reduce
+from pathlib import Path
+
+import msgspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from harness import Result
+
+from audit.errors import UsageError
+from audit.review.query.query import ask
+from audit.review.query.rows import as_csv, as_json, as_text
+from audit.review.tables import open_tables, refuse_writing, table_names
+from audit.simulator.app import Simulation
+from audit.simulator.organization import Organization
+from audit.snapshot.catalog import Snapshot, find_snapshot
+from audit.snapshot.coverage import COVERAGE_SCHEMA
+from audit.snapshot.manifest import FileEntry, write_manifest
+
+#: SQL that writes, or reaches for anything but the tables; {folder} is the snapshot's, {outside} a file beside it.
+HARMFUL = (
+    "COPY (SELECT 1) TO '{folder}/x.csv'",
+    "WITH x AS (COPY (SELECT 1) TO '{parquet}') SELECT * FROM x",
+    "(WITH x AS (COPY (SELECT 1) TO '{folder}/x.csv') SELECT * FROM x) UNION ALL SELECT 1",
+    "SELECT * FROM json_execute_serialized_sql(json_serialize_sql('SELECT 1'))",
+    "SELECT (SELECT max(a) FROM system.main.\"QUERY\"('SELECT 1 AS a'))",
+    "EXPLAIN ANALYZE COPY (SELECT 1) TO '{folder}/x.csv'",
+    "EXPORT DATABASE '{folder}/x'",
+    "IMPORT DATABASE '{folder}'",
+    "ATTACH '{folder}/x.db'",
+    "ATTACH ':memory:' AS more",
+    "INSTALL httpfs",
+    "LOAD httpfs",
+    "UPDATE EXTENSIONS",
+    "SET enable_external_access = true",
+    "RESET lock_configuration",
+    "PRAGMA profile_output = '{folder}/x'",
+    "CREATE TABLE x AS SELECT 1",
+    "DROP VIEW coverage",
+    "CREATE OR REPLACE VIEW coverage AS SELECT 1",
+    "CALL enable_logging(storage = 'file', storage_path = '{folder}')",
+    "SELECT * FROM read_text('{folder}/manifest.json')",
+    "SELECT * FROM read_csv('{outside}')",
+    "SELECT * FROM coverage, LATERAL (SELECT * FROM read_blob('{outside}'))",
+    "SELECT * FROM '{outside}'",
+    "SELECT * FROM '{folder}/link.csv'",
+    "SELECT * FROM '{folder}/../outside.csv'",
+    "SELECT * FROM glob('{folder}/../*')",
+    "SELECT * FROM 'https://example.com/x.parquet'",
+    "SELECT * FROM 's3://bucket/x.parquet'",
+    "SELECT * FROM arrow_scan(1, 2, 3)",
+    "SELECT * FROM sqlite_scan('{outside}', 'x')",
+    "SELECT * FROM duckdb_secrets()",
+    "SELECT getenv('HOME')",
+    "SELECT * FROM HARMFUL",
+    "SELECT 1; SELECT 2",
+    "-- nothing",
+    "",
+    "SELECT '\ud800'",
+)
+
+
+@pytest.fixture(scope="module")
+def made() -> list[Path]:
+    """The snapshot that all tests here have copies of, once it is made."""
+    return []
+
+
+@pytest.fixture
+def snapshot(
+    audit: Callable[..., Snapshot], made: list[Path], tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Snapshot:
+    if not made:
+        path = audit(Simulation(Organization(60, people=30))).path
+        made.append(path.rename(tmp_path_factory.mktemp("made") / path.name))
+    path = tmp_path / "out" / made[0].name
+    shutil.copytree(made[0], path)
+    return find_snapshot(path.parent, path.name)
+
+
+@pytest.fixture
+def query(snapshot: Snapshot, webex_audit: Callable[..., Result]) -> Callable[..., Result]:
+    return lambda *arguments: webex_audit("query", snapshot.path, *arguments)
+
+
+def files(folder: Path) -> dict[str, tuple[int, int]]:
+    return {str(path): (path.stat().st_mtime_ns, path.stat().st_size) for path in folder.rglob("*") if path.is_file()}
+
+
+def test_sql_can_neither_write_nor_leave_the_snapshot(snapshot: Snapshot, tmp_path: Path) -> None:
+    outside = snapshot.path.parent / "outside.csv"
+    outside.write_text("secret\n1\n")
+    (snapshot.path / "link.csv").symlink_to(outside)
+    places = {"{folder}": snapshot.path, "{outside}": outside}
+    places["{parquet}"] = next(iter(snapshot.path.glob("coverage/*/*.parquet")))
+    before = files(tmp_path)
+    for sql in HARMFUL:
+        filled = reduce(lambda text, place: text.replace(place, str(places[place])), places, sql)
+        with pytest.raises(UsageError) as error, ask(snapshot, filled) as rows:
+            list(rows.batches)
+        assert "\n" not in str(error.value), sql
+        assert files(tmp_path) == before, sql
+
+
+def test_even_without_that_check_the_engine_opens_the_tables_files_alone(snapshot: Snapshot, tmp_path: Path) -> None:
+    (tmp_path / "outside.csv").write_text("a\n1\n")
+    before = files(tmp_path)
+    with open_tables(snapshot) as connection:
+        for sql in (
+            f"FROM read_csv('{tmp_path}/outside.csv')",
+            f"FROM read_text('{snapshot.path}/manifest.json')",
+            f"COPY (SELECT 1) TO '{snapshot.path}/x.csv'",
+            f"ATTACH '{snapshot.path}/x.db'",
+            "SET enable_external_access = true",
+            "SET lock_configuration = false",
+            "LOAD httpfs",
+        ):
+            with pytest.raises(Exception, match=r"Permission|Cannot change"):
+                connection.execute(sql)
+    assert files(tmp_path) == before
+
+
+READING = (
+    "FROM coverage LIMIT 1",
+    "DESCRIBE coverage",
+    "SUMMARIZE push_to_talk",
+    "SELECT outcome, count(*) FROM coverage GROUP BY ALL -- by outcome\n;",
+    "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 9) SELECT * FROM n",
+    "SELECT * FROM coverage ANTI JOIN push_to_talk USING (entity_id), range(2), unnest([1, 2])",
+    "SELECT 1 AS \"type\", {'type': 'COPY_QUERY_NODE', 'function_name': 'read_text'}",
+    "PIVOT coverage ON outcome IN ('ok') USING count(*)",
+)
+
+
+def test_sql_that_reads_the_tables_is_run(snapshot: Snapshot) -> None:
+    for sql in READING:
+        with ask(snapshot, sql) as rows:
+            assert sum(batch.num_rows for batch in rows.batches), sql
+
+
+def test_a_statement_can_be_checked_while_a_result_is_open(snapshot: Snapshot) -> None:
+    with open_tables(snapshot) as connection:
+        connection.execute("FROM coverage")
+        refuse_writing(connection, "SELECT 1", "query")
+        assert len(connection.fetchall()) == 60
+
+
+def test_a_table_of_text_is_aligned_and_says_how_many_rows_it_has(query: Callable[..., Result]) -> None:
+    result = query("SELECT entity_type AS kind, count(*) AS n, NULL AS nothing, '' AS empty FROM coverage GROUP BY 1")
+    assert result == Result(
+        0,
+        'kind        n  nothing  empty\n---------  --  -------  -----\nWORKSPACE  60           ""\n(1 row)\n',
+        "",
+    )
+
+
+def test_text_shows_hostile_names_as_they_are_and_runs_none(query: Callable[..., Result]) -> None:
+    result = query("SELECT chr(27) || '[31mred' || chr(10) || chr(8238) AS name, '表' || chr(9) AS \"wide\x1b\"")
+    assert "\x1b" not in result.out
+    assert "\u202e" not in result.out
+    assert "\\x1b[31mred\\n\\u202e  表\\t\n" in result.out
+
+
+def test_wide_values_are_cut_with_a_note(query: Callable[..., Result]) -> None:
+    result = query("SELECT entity_id, 7 AS seven FROM coverage ORDER BY entity_id LIMIT 2")
+    lines = result.out.splitlines()
+    assert {line.index("…") for line in lines[2:4]} == {39}
+    assert {len(line) for line in lines[:4]} == {47}
+    assert lines[-1] == "(2 rows; what ends in … was cut: --csv and --json have it whole)"
+
+
+def test_a_narrow_terminal_narrows_the_columns() -> None:
+    batch = pa.record_batch({name: ["x" * 50, None] for name in "abcd"})
+    narrow = "".join(as_text(batch.schema, [batch], 80)).splitlines()
+    assert max(map(len, narrow[:3])) <= 80
+    assert len("".join(as_text(batch.schema, [batch])).splitlines()[0]) <= 4 * 42
+
+
+def test_csv_is_that_of_a_snapshot_with_the_formula_guard(query: Callable[..., Result], snapshot: Snapshot) -> None:
+    columns = "org_id, entity_type, entity_id, entity_name, location_id, location_name"
+    ours = (snapshot.path / "push_to_talk.csv").read_text()
+    result = query("--csv", f"SELECT {columns}, * EXCLUDE ({columns}) FROM push_to_talk ORDER BY entity_id")
+    assert (result.code, result.out) == (0, ours)
+    guarded = query(
+        "--csv", "SELECT '=1'::ENUM ('=1') AS \"=x\", ['-a'] AS l, NULL AS n, '' AS e, -1 AS i, 'a\"b' AS q"
+    )
+    assert guarded.out == '"\'=x","l","n","e","i","q"\n"\'=1","[""-a""]",,"",-1,"a""b"\n'
+    assert list(csv.reader(io.StringIO(guarded.out)))[1] == ["'=1", '["-a"]', "", "", "-1", 'a"b']
+
+
+def test_json_is_a_list_of_objects_that_loses_no_column(query: Callable[..., Result]) -> None:
+    result = query(
+        "--json",
+        "SELECT 1 AS a, 2 AS a, sum(9007199254740993::BIGINT) AS s, NULL AS n, {'x': [DATE '2026-01-02']} AS o, "
+        "TIMESTAMPTZ '2026-11-21 19:09:00+00' AS t, INTERVAL '36 hours' AS i, 'x'::BLOB AS b, 'nan'::DOUBLE AS f",
+    )
+    assert json.loads(result.out) == [
+        {
+            "a": 1,
+            "a_2": 2,
+            "s": 9007199254740993,
+            "n": None,
+            "o": {"x": ["2026-01-02"]},
+            "t": "2026-11-21T19:09:00Z",
+            "i": "P0M0DT129600S",
+            "b": "eA==",
+            "f": None,
+        }
+    ]
+    assert json.loads(query("--json", "SELECT 1 WHERE false").out) == []
+    assert len(json.loads(query("--json", "FROM coverage").out)) == 60
+
+
+def test_times_are_in_utc_wherever_it_runs(query: Callable[..., Result], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    assert "2026-11-21 19:09:00.000000Z" in query("SELECT TIMESTAMPTZ '2026-11-21 19:09:00+00' AS t").out
+
+
+def test_without_sql_it_tells_tables_and_columns(query: Callable[..., Result], snapshot: Snapshot) -> None:
+    result = query()
+    assert result.code == 0
+    assert "coverage  60 rows\n  org_id " in result.out
+    assert "  connection_type                   VARCHAR                   `connectionType`: `ONE_WAY`" in result.out
+    assert "null: it was not asked" in result.out
+    listed = json.loads(query("--json").out)
+    with open_tables(snapshot) as connection:
+        stored = connection.execute(
+            "SELECT count(*) FROM duckdb_columns() WHERE schema_name = 'main' AND NOT internal"
+        ).fetchone()
+    assert (len(listed),) == stored
+    assert {"table": "coverage", "column": "attempts"}.items() <= listed[12].items()
+    assert all(row["holds"] for row in listed)
+    assert query("--csv").out.startswith('"table","column","type","holds","null_when"\n"coverage","org_id",')
+
+
+WRONG = {
+    "SELECT\n nope FROM coverage": 'Referenced column "nope" not found in FROM clause!; Candidate',
+    "SELEC 1": 'query: Parser Error: syntax error at or near "SELEC" (line 1)',
+    "SELECT 1 FROM nowhere": "Table with name nowhere does not exist!",
+    "DELETE FROM coverage": "query: expected one SELECT statement, as a snapshot is only read",
+    "SELECT CASE range WHEN 99999 THEN 'x' ELSE '1' END::INT FROM range(100000)": "Could not convert string 'x'",
+}
+
+
+def test_wrong_sql_is_one_line_and_exit_code_2(query: Callable[..., Result]) -> None:
+    for sql, told in WRONG.items():
+        result = query(sql)
+        assert result.code == 2
+        assert told in result.err
+        assert result.err.count("\n") == 1
+
+
+def test_csv_and_json_at_once_are_refused(query: Callable[..., Result]) -> None:
+    assert query("--csv", "--json", "SELECT 1").code == 2
+
+
+def with_table(snapshot: Snapshot, name: str, *paths: str) -> Snapshot:
+    """The snapshot with a manifest that somebody made up."""
+    table = msgspec.structs.replace(
+        snapshot.manifest.tables["coverage"], files=[FileEntry(path, 0, 0, "") for path in paths]
+    )
+    manifest = msgspec.structs.replace(snapshot.manifest, tables=snapshot.manifest.tables | {name: table})
+    write_manifest(snapshot.path, manifest)
+    return Snapshot(snapshot.path, manifest)
+
+
+def test_a_manifest_leads_to_no_file_outside_its_folder(snapshot: Snapshot, tmp_path: Path) -> None:
+    pq.write_table(pa.table({"secret": [1]}), tmp_path / "x.parquet")
+    (snapshot.path / "link.parquet").symlink_to(tmp_path / "x.parquet")
+    for path in ("../../x.parquet", str(tmp_path / "x.parquet"), "link.parquet"):
+        with (
+            pytest.raises(UsageError, match="a file that is not in this folder"),
+            open_tables(with_table(snapshot, "coverage", path)),
+        ):
+            pass
+
+
+def test_the_name_of_a_table_is_a_name_whatever_it_holds(snapshot: Snapshot) -> None:
+    path = next(file.path for file in snapshot.manifest.tables["coverage"].files if file.path.endswith(".parquet"))
+    hostile = 'x" AS SELECT 1; CREATE TABLE evil AS SELECT 1; --'
+    with open_tables(with_table(snapshot, hostile, path)) as connection:
+        assert hostile in table_names(connection)
+        assert connection.execute("SELECT * FROM duckdb_tables()").fetchall() == []
+
+
+def test_an_output_folder_may_have_any_name(snapshot: Snapshot, tmp_path: Path) -> None:
+    moved = snapshot.path.rename(tmp_path / "it's a [b]*? snapshot")
+    with ask(Snapshot(moved, snapshot.manifest), "SELECT count(*) AS n FROM coverage") as rows:
+        assert "".join(as_json(rows.schema, rows.batches)) == '[\n{"n":60}\n]\n'
+
+
+def test_a_result_larger_than_memory_is_streamed(snapshot: Snapshot) -> None:
+    with ask(snapshot, "SELECT range AS i FROM range(1000000000000)") as rows:
+        texts = as_csv(rows.schema, rows.batches)
+        assert [next(texts)[:10] for _ in range(3)] == ['"i"\n', "0\n1\n2\n3\n4\n", "10000\n1000"]
+
+
+def process(snapshot: Snapshot, sql: str, **options: object) -> "subprocess.Popen[bytes]":
+    command = [sys.executable, "-m", "audit", "query", str(snapshot.path), sql]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=os.environ, **options)  # type: ignore[call-overload,no-any-return]
+
+
+def test_a_reader_that_has_seen_enough_ends_it_without_an_error(snapshot: Snapshot) -> None:
+    with process(snapshot, "SELECT * FROM range(1000000000000)") as query:
+        assert query.stdout
+        assert query.stderr
+        assert query.stdout.readline() == b"range\n"
+        query.stdout.close()
+        assert (query.wait(30), query.stderr.read()) == (0, b"")
+
+
+def test_a_full_disk_is_told(snapshot: Snapshot) -> None:
+    command = [sys.executable, "-m", "audit", "query", str(snapshot.path), "SELECT 1"]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, check=False)
+    assert (done.returncode, done.stderr) == (
+        5,
+        b"webex-audit: error: the result can't be printed: No space left on device\n",
+    )
+
+
+def test_ctrl_c_ends_a_long_query(snapshot: Snapshot) -> None:
+    def interrupt() -> Iterator[None]:
+        threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
+        with ask(snapshot, "SELECT max(a.range * b.range) FROM range(1000000) a, range(1000000) b") as rows:
+            list(rows.batches)
+        yield
+
+    with pytest.raises(KeyboardInterrupt):
+        next(interrupt())
+
+
+def test_folders_above_a_snapshot_add_nothing_to_its_tables(snapshot: Snapshot, tmp_path: Path) -> None:
+    with ask(snapshot, "SELECT org_id, outcome FROM coverage ORDER BY ALL") as rows:
+        expected = "".join(as_csv(rows.schema, rows.batches))
+    folder = tmp_path / "env=prod" / "outcome=ok" / "org_id=abc"
+    folder.mkdir(parents=True)
+    moved = Snapshot(snapshot.path.rename(folder / snapshot.path.name), snapshot.manifest)
+    with ask(moved, "SELECT org_id, outcome FROM coverage ORDER BY ALL") as rows:
+        assert "".join(as_csv(rows.schema, rows.batches)) == expected
+    with ask(moved, "SELECT * FROM coverage") as rows:
+        assert rows.schema.names == COVERAGE_SCHEMA.names
+
+
+@pytest.mark.parametrize("value", ["timestamp 'infinity'", "date '20000-01-01'", "date '0044-01-01 (BC)'"])
+def test_times_that_python_has_none_for_are_texts_in_json(value: str, snapshot: Snapshot) -> None:
+    with ask(snapshot, f"SELECT {value} AS t, 1 AS n") as rows:
+        (row,) = json.loads("".join(as_json(rows.schema, rows.batches)))
+    assert isinstance(row["t"], str)
+
+
+def test_a_signal_ends_a_query_and_leaves_nothing_behind(snapshot: Snapshot, tmp_path: Path) -> None:
+    (tmp_path / "spill").mkdir()
+    environment = os.environ | {"TMPDIR": str(tmp_path / "spill")}
+    command = [
+        sys.executable,
+        "-m",
+        "audit",
+        "query",
+        str(snapshot.path),
+        "SELECT count(*) FROM range(100000000000000)",
+    ]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment) as running:
+        while not list((tmp_path / "spill").glob("webex-audit-*")):
+            assert running.poll() is None
+        running.send_signal(signal.SIGTERM)
+        _, err = running.communicate(timeout=60)
+    assert (running.returncode, b"interrupted" in err) == (5, True)
+    assert list((tmp_path / "spill").iterdir()) == []

@@ -1,0 +1,63 @@
+import asyncio
+import logging
+from pathlib import Path
+from typing import Any
+
+import pytest
+from harness import VirtualClock
+
+from audit.config import WebexSettings
+from audit.errors import UsageError
+from audit.run.credentials import find_tokens
+from audit.webex.oauth import OAuthTokens
+from audit.webex.tokens import CommandTokens, Token
+
+ENVIRONMENT = {"WEBEX_ACCESS_TOKEN": "of-environment"}
+
+
+def token(settings: WebexSettings, environment: dict[str, str], **options: Any) -> Token:
+    return asyncio.run(find_tokens(settings, environment, VirtualClock(), **options).get())
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "secret"
+    path.write_text("of-file")
+    path.chmod(0o600)
+    return path
+
+
+def test_a_flag_goes_before_the_environment_and_that_before_the_file(file: Path) -> None:
+    settings = WebexSettings(token_file=str(file), token_command="echo x")
+    assert token(settings, ENVIRONMENT, file_is_flag=True) == Token("of-file")
+    assert token(settings, ENVIRONMENT) == Token("of-environment")
+    assert token(WebexSettings(token_file=str(file)), {}) == Token("of-file")
+    assert token(WebexSettings(token_file="/nowhere"), ENVIRONMENT) == Token("of-environment")
+
+
+def test_the_one_configured_source_is_taken(file: Path) -> None:
+    command = find_tokens(WebexSettings(token_command="echo t"), {}, VirtualClock())
+    assert isinstance(command, CommandTokens)
+    app = WebexSettings(client_id="C", client_secret_file=str(file), refresh_token_file=str(file))
+    assert isinstance(find_tokens(app, {}, VirtualClock()), OAuthTokens)
+
+
+@pytest.mark.parametrize(
+    ("settings", "complaint"),
+    [
+        (WebexSettings(), "no access token: set WEBEX_ACCESS_TOKEN"),
+        (WebexSettings(token_file="/nowhere"), "token file /nowhere: No such file"),
+        (WebexSettings(token_command="x", client_id="C"), "keep one of webex.token_command, webex.client_id"),
+        (WebexSettings(client_id="C"), "webex.client_id needs webex.client_secret_file too"),
+    ],
+)
+def test_what_is_wrong_with_the_sources_is_told(settings: WebexSettings, complaint: str) -> None:
+    with pytest.raises(UsageError, match=complaint):
+        token(settings, {})
+
+
+def test_a_secret_open_to_others_is_warned_of(file: Path, caplog: pytest.LogCaptureFixture) -> None:
+    file.chmod(0o644)
+    with caplog.at_level(logging.WARNING):
+        token(WebexSettings(token_file=str(file)), {})
+    assert "can be read by other users: chmod 600 it" in caplog.text

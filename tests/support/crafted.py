@@ -1,0 +1,94 @@
+"""Organizations without a fault, but for what a test changes in them, and checks of their snapshots."""
+
+from collections.abc import Callable, Sequence
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from harness import VirtualClock
+
+from audit.config import CheckSettings
+from audit.review.check.check import check
+from audit.review.check.finding import CheckResult, RuleResult
+from audit.review.comparable import find_before
+from audit.simulator.organization import Json, Organization
+from audit.snapshot.catalog import Snapshot
+
+Audit = Callable[..., Snapshot]
+Change = Callable[[Organization, Json], Json]
+TODAY = date(2026, 11, 22)
+#: All that there is to audit.
+EVERYTHING: dict[str, Any] = {
+    "scope__datasets": ["push-to-talk", "audio-options"],
+    "scope__entities": ["workspace", "person"],
+    "scope__all_users": True,
+}
+POLICY = CheckSettings(allowed_domains=["example.com"], forbid_toll_free=True, forbid_global_call_in=True)
+
+
+class TickingClock(VirtualClock):
+    """A later time at each call, so that one run is surely after another."""
+
+    ticks = 0
+
+    def now(self) -> datetime:
+        self.ticks += 1
+        return super().now() + timedelta(seconds=self.ticks)
+
+
+def crafted(*changes: Change, audio: Sequence[Change] = (), workspaces: int = 3) -> Organization:
+    """An organization that no rule finds anything in, but for what is changed of its first rooms and users."""
+
+    class Crafted(Organization):
+        def workspace(self, index: int) -> Json:
+            item = super().workspace(index) | {"displayName": f"Room {index}", "calling": {"type": "webexCalling"}}
+            return item | {"locationId": self.locations[0]["id"]}
+
+        def refusal(self, index: int) -> int | None:
+            return None
+
+        def member(self, index: int) -> Json:
+            location = {name: self.locations[0][name] for name in ("id", "name")}
+            return super().member(index) | {"location": location}
+
+        def push_to_talk(self, index: int) -> Json:
+            answer = {
+                "allowAutoAnswer": True,
+                "connectionType": "ONE_WAY",
+                "accessType": "ALLOW_MEMBERS",
+                "members": [self.member(each) for each in (1, 2, 3, 4)],
+            }
+            return changes[index](self, answer) if index < len(changes) else answer
+
+        def person_push_to_talk(self, index: int) -> Json:
+            return {"allowAutoAnswer": False, "connectionType": "ONE_WAY", "accessType": "ALLOW_MEMBERS", "members": []}
+
+        def audio(self, index: int, site_url: str) -> Json:
+            # One of their own, as an answer that is the caller's own is refused.
+            number = {"countryCode": "1", "number": f"40852655{index:02d}", "enabledCallInAuthentication": True}
+            answer = {
+                "defaultAudioType": "webexAudio",
+                "enabledGlobalCallIn": False,
+                "enabledTollFree": False,
+                "audioPin": "2580",
+                "officeNumber": number,
+                "mobileNumber": number,
+            }
+            return audio[index](self, answer) if index < len(audio) else answer
+
+    return Crafted(max(workspaces, len(changes)), odd=False, people=8, virtual_lines=0)
+
+
+def checked(snapshot: Snapshot, settings: CheckSettings = POLICY) -> CheckResult:
+    """What the rules say of a snapshot, against the one before."""
+    return check(snapshot, find_before(snapshot), settings, today=TODAY)
+
+
+def result_of(result: CheckResult, rule_id: str) -> RuleResult:
+    """What became of one rule."""
+    (found,) = [each for each in result.results if each.rule.rule_id == rule_id]
+    return found
+
+
+def statuses(result: CheckResult) -> dict[str, str]:
+    """What became of each rule."""
+    return {each.rule.rule_id: each.status for each in result.results}

@@ -214,7 +214,7 @@ async def _commit(
         finished_at=clock.now(),
         base_url=client.base_url,
         scope=scope.for_manifest(),
-        requests=_total(await in_thread(draft.requests) | {draft.takes.writer: requests_of(client)}),
+        requests=_total(await in_thread(draft.requests) | {draft.writer: requests_of(client)}),
     )
     tables = {dataset.name: dataset.tables for dataset in scope.datasets}
 

@@ -107,12 +107,14 @@ class OrganizationAudit:
         return parts_of(self._draft, self.organization, self._scope, self.error)
 
     def _refuse(self, dataset: Dataset, error: AuditError) -> None:
-        self._draft.refuse(self._org_id, dataset.name, dict.fromkeys(self._scope.kinds_of(dataset), str(error)))
+        self._draft.partition(self._org_id, dataset.name).refuse(
+            dict.fromkeys(self._scope.kinds_of(dataset), str(error))
+        )
 
     def _has_answers(self) -> bool:
         """Whether something was answered otherwise than with 403, by a run before at the least."""
         names = (dataset.name for dataset in self._scope.datasets)
-        parts = (part for name in names for part in self._draft.read_parts(self._org_id, name, COVERAGE))
+        parts = (part for name in names for part in self._draft.partition(self._org_id, name).read_parts(COVERAGE))
         return any(
             pc.any(pc.and_(pc.greater(part["attempts"], 0), pc.not_equal(part["outcome"], Outcome.FORBIDDEN))).as_py()
             for part in parts
@@ -135,14 +137,14 @@ class OrganizationAudit:
             refused = await self._crawl(dataset, inventory, earlier)
         except ScopeError as error:
             # One person's settings may stand under another's name: none of them is kept.
-            await in_thread(self._draft.forget_parts, self._org_id, dataset.name)
+            await in_thread(self._draft.partition(self._org_id, dataset.name).forget_parts)
             await in_thread(self._give_up, dataset, inventory, Outcome.FORBIDDEN, error)
             refused = dict.fromkeys(self._scope.kinds_of(dataset), error)
         self._refused |= {(dataset.name, kind): refusal for kind, refusal in refused.items()}
 
     async def _inventory(self, dataset: Dataset, earlier: Earlier | None) -> Inventory:
         """That of the run that this one resumes, or that of the snapshot that is retried, or a new one."""
-        inventory = await in_thread(self._draft.load_inventory, self._org_id, dataset.name)
+        inventory = await in_thread(self._draft.partition(self._org_id, dataset.name).load_inventory)
         if inventory and dataset.by_user:
             entities = await renew_caller(self.client, self._scope.users, (rows for _, rows in inventory.batches()))
             return await self._save(dataset, entities, inventory.unlisted)
@@ -157,7 +159,8 @@ class OrganizationAudit:
             return await self._save(dataset, found.entities(), found.unlisted)
 
     async def _save(self, dataset: Dataset, entities: Iterator[pa.Table], unlisted: dict[str, str]) -> Inventory:
-        inventory = await in_thread(self._draft.save_inventory, self._org_id, dataset.name, entities, unlisted)
+        partition = self._draft.partition(self._org_id, dataset.name)
+        inventory = await in_thread(partition.save_inventory, entities, unlisted)
         # Sorting takes more than crawling does.
         pa.default_memory_pool().release_unused()
         return inventory
@@ -197,8 +200,9 @@ class OrganizationAudit:
     ) -> dict[EntityType, ScopeError]:
         guard = await guard_for(self.client, dataset, inventory)
         reader = Reader(self.client, dataset, self.organization, self._scope.sites, guard)
-        done = await in_thread(self._draft.finished, self._org_id, dataset.name)
-        answers = await in_thread(self._draft.answers, self._org_id, dataset.name)
+        partition = self._draft.partition(self._org_id, dataset.name)
+        done = await in_thread(partition.finished)
+        answers = await in_thread(partition.answers)
         refused = await crawl(
             self.client,
             dataset,
@@ -206,7 +210,7 @@ class OrganizationAudit:
             reader,
             inventory,
             partial(self._write_part, dataset.name),
-            partial(self._draft.write_answers, self._org_id, dataset.name),
+            partition.write_answers,
             concurrency=self._settings.pace.concurrency,
             progress=self._progress,
             done=done,
@@ -230,8 +234,8 @@ class OrganizationAudit:
             partial(self._write_part, dataset.name, is_given_up=outcome is Outcome.TIMEOUT),
             outcome,
             error,
-            self._draft.finished(self._org_id, dataset.name),
-            self._draft.answers(self._org_id, dataset.name),
+            self._draft.partition(self._org_id, dataset.name).finished(),
+            self._draft.partition(self._org_id, dataset.name).answers(),
             self._earlier(dataset),
         )
 
@@ -245,7 +249,7 @@ class OrganizationAudit:
         is_given_up: bool = False,
     ) -> None:
         facts = PartFacts(unknown_fields, is_given_up)
-        self._draft.write_part(self._org_id, dataset, index, tables, facts)
+        self._draft.partition(self._org_id, dataset).write_part(index, tables, facts)
 
 
 def parts_of(draft: Draft, organization: Organization, scope: RunScope, error: AuditError | None) -> OrgParts:

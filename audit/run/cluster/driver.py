@@ -79,7 +79,7 @@ class Cluster:
         base_url = self._task.settings.webex.base_url
         rate_per_s = await in_thread(memory.recall_rate, base_url, org_id)
         result = await self._result(one.organization, self._shares[place], rate_per_s)
-        self._draft.takes.choose(org_id, result.takes)
+        self._draft.choose(org_id, result.attempts)
         if result.rate_per_s:
             await in_thread(memory.remember_rate, base_url, org_id, result.rate_per_s)
         if result.error:

@@ -158,8 +158,8 @@ class _Attempt:
                 error = OutageError(f"{self.place}: {gone}")
             except (AuditError, OSError) as stopped:
                 error = stopped
-            takes = draft.takes.chosen(self.organization.org_id)
-            return Result(takes, client.pace.settled_per_s, error)
+            attempts = draft.attempts(self.organization.org_id)
+            return Result(attempts, client.pace.settled_per_s, error)
 
     def _open(self) -> Draft:
         output = self.settings.output.folder

@@ -31,7 +31,7 @@ def null_of(field: pa.Field) -> str:
 
 
 def _told(field: pa.Field, key: str) -> str:
-    return field.metadata[key.encode()].decode()  # type: ignore[no-any-return]
+    return (field.metadata or {})[key.encode()].decode()
 
 
 def without_docs(schema: pa.Schema) -> pa.Schema:

@@ -43,7 +43,7 @@ class Inventory:
         """
         try:
             with open_arrow(path) as file, pa.ipc.open_file(file) as reader:
-                unlisted = msgspec.json.decode(reader.schema.metadata[_METADATA], type=dict[str, str])
+                unlisted = msgspec.json.decode((reader.schema.metadata or {})[_METADATA], type=dict[str, str])
                 behind = reader.num_record_batches - 1
                 # All batches are full but the last one.
                 rows = reader.get_batch(0).num_rows * behind + reader.get_batch(behind).num_rows if behind >= 0 else 0

@@ -56,7 +56,7 @@ def read_facts(path: Place) -> PartFacts | None:
     """What a file carries beside its rows; None where it is damaged, or gone."""
     try:
         with pa.ipc.open_file(read_arrow(path)) as reader:
-            return msgspec.json.decode(reader.schema.metadata[_METADATA], type=PartFacts)
+            return msgspec.json.decode((reader.schema.metadata or {})[_METADATA], type=PartFacts)
     except UNREADABLE as error:
         if not is_damage(error):
             raise

@@ -51,7 +51,7 @@ def _fixed(array: pa.Array, width: int) -> memoryview:
 
 def _text(array: pa.Array) -> memoryview:
     _, offsets, data = array.buffers()
-    if not len(array) or data is None:
+    if not len(array) or offsets is None or data is None:
         return memoryview(b"")
     ends = memoryview(offsets).cast("B").cast("i")
     return memoryview(data)[ends[array.offset] : ends[array.offset + len(array)]]

@@ -144,7 +144,7 @@ def _store(bucket: Bucket) -> Any:
     kind: Any
     match bucket.scheme:
         case "s3":
-            given = {"endpoint": url, "region": bucket.filesystem().region} | _profile()
+            given = {"endpoint": url, "region": getattr(bucket.filesystem(), "region", None)} | _profile()
             kind = stores.S3Store
         case "gs":
             given = {"base_url": url}

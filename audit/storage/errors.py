@@ -94,11 +94,12 @@ def telling(place: object, *others: type[BaseException]) -> Iterator[None]:
         FileNotFoundError: it is not there.
         StorageError: the store refuses, or can't be reached.
     """
+    ours: tuple[type[BaseException], ...] = (OSError, pa.ArrowException, *others)
     try:
         yield
     except (StorageError, FileExistsError):
         raise
-    except (OSError, pa.ArrowException, *others) as error:
+    except ours as error:
         raise fault_of(error, place) from error
 
 

@@ -29,7 +29,8 @@ from audit.snapshot.manifest import (
     encode,
     write_manifest,
 )
-from audit.storage.place import Place, sha256_of, sync_dir
+from audit.storage.content import sha256_of
+from audit.storage.place import Place, sync_dir
 
 
 @dataclass(frozen=True)

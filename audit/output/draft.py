@@ -24,8 +24,9 @@ from audit.output.partition import COVERAGE_FILES, INVENTORY, UNLISTED, Partitio
 from audit.snapshot.catalog import is_committed
 from audit.snapshot.layout import JOURNAL, PARTS
 from audit.snapshot.manifest import Requests, Scope
+from audit.storage.content import atomic_file
 from audit.storage.errors import unwritable
-from audit.storage.place import Place, at_once, atomic_file, exists, make_dir, remove
+from audit.storage.place import Place, at_once, exists, make_dir, remove
 
 log = logging.getLogger(__name__)
 

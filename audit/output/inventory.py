@@ -11,7 +11,8 @@ from audit.columns import regroup
 from audit.entity import INVENTORY_SCHEMA
 from audit.errors import StoppedError
 from audit.output.part_files import UNREADABLE, is_damage
-from audit.storage.place import Place, atomic_file, open_arrow
+from audit.storage.content import atomic_file, open_arrow
+from audit.storage.place import Place
 
 #: Entities of one batch, and so of one part: the unit that is crawled, written and resumed.
 BATCH_SIZE = 500

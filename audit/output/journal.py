@@ -8,7 +8,8 @@ import msgspec
 from audit.errors import UsageError
 from audit.snapshot.layout import JOURNAL
 from audit.snapshot.manifest import UNDECODABLE, Scope, SnapshotId
-from audit.storage.place import Place, atomic_file, read_small, sync_dir
+from audit.storage.content import atomic_file, read_small
+from audit.storage.place import Place, sync_dir
 
 #: Of a journal; one has some hundred bytes.
 _MAX_BYTES = 1 << 20

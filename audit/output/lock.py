@@ -19,8 +19,9 @@ from audit.output.held import Held
 from audit.output.lease import Holder, Lease
 from audit.snapshot.layout import MANIFEST, SNAPSHOT_ID
 from audit.snapshot.manifest import UNDECODABLE
+from audit.storage.content import write_last
 from audit.storage.objects import ObjectPath
-from audit.storage.place import Place, write_last
+from audit.storage.place import Place
 
 try:
     import fcntl

@@ -6,7 +6,8 @@ import pyarrow as pa
 from audit.errors import UsageError
 from audit.output.journal import PartFacts
 from audit.snapshot.manifest import UNDECODABLE, Requests
-from audit.storage.place import Place, atomic_file, read_arrow, read_small
+from audit.storage.content import atomic_file, read_arrow, read_small
+from audit.storage.place import Place
 
 _METADATA = b"webex-audit"
 _MAX_REQUESTS_BYTES = 4096

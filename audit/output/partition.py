@@ -20,7 +20,8 @@ from audit.output.inventory import Inventory, write_inventory
 from audit.output.journal import PartFacts
 from audit.output.part_files import read_facts, read_rows, write_rows
 from audit.snapshot.coverage import COVERAGE
-from audit.storage.place import Place, ahead, atomic_file, make_dir, remove
+from audit.storage.content import atomic_file
+from audit.storage.place import Place, ahead, make_dir, remove
 
 log = logging.getLogger(__name__)
 

@@ -8,7 +8,8 @@ import msgspec
 from audit.clock import Clock
 from audit.snapshot.layout import REMOVED
 from audit.snapshot.removed import ABANDONED, RecordOfRemoved, Removed, SealRemoved, read_removed
-from audit.storage.place import Place, atomic_file
+from audit.storage.content import atomic_file
+from audit.storage.place import Place
 
 
 def record_removed(

@@ -15,7 +15,8 @@ from audit.snapshot.csv import CSV_OPTIONS, without_formulas
 from audit.snapshot.digest import ContentDigest
 from audit.snapshot.layout import csv_path, parquet_folder
 from audit.snapshot.manifest import FileEntry, TableEntry
-from audit.storage.place import DigestedFile, Place, new_file, sync_dir
+from audit.storage.content import DigestedFile, new_file
+from audit.storage.place import Place, sync_dir
 
 _Write = Callable[[pa.Table], None]
 

@@ -12,7 +12,8 @@ import msgspec
 
 from audit.errors import DamagedError, UsageError
 from audit.snapshot.layout import MANIFEST, SNAPSHOT_ID
-from audit.storage.place import Place, read_small, write_last
+from audit.storage.content import read_small, write_last
+from audit.storage.place import Place
 
 FORMAT_VERSION = 1
 

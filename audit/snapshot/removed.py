@@ -14,7 +14,8 @@ import msgspec
 from audit.errors import DamagedError, UsageError
 from audit.snapshot.layout import REMOVED
 from audit.snapshot.manifest import UNDECODABLE, Previous, SnapshotId
-from audit.storage.place import Place, exists, read_small
+from audit.storage.content import read_small
+from audit.storage.place import Place, exists
 
 log = logging.getLogger(__name__)
 

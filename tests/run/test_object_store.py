@@ -34,9 +34,10 @@ from audit.snapshot.layout import MANIFEST, REMOVED, REMOVING
 from audit.snapshot.manifest import write_manifest
 from audit.snapshot.removed import Removed, read_removed, read_small
 from audit.snapshot.staging import staged, staged_whole
+from audit.storage.content import sha256_of
 from audit.storage.errors import StorageError
 from audit.storage.objects import ObjectPath
-from audit.storage.place import place, sha256_of
+from audit.storage.place import place
 
 Api = Callable[[Simulation], str]
 Audit = Callable[..., Snapshot]

@@ -25,6 +25,7 @@ from audit.snapshot.manifest import (
     Requests,
     Scope,
     Seal,
+    TableEntry,
     Tool,
     encode,
     write_manifest,
@@ -76,6 +77,26 @@ def commit(
         for dataset in sorted(datasets)
     }
     folder = draft.begin_commit()
+    tables = _write_tables(draft, folder, orgs, datasets, set(formats), csv_per_org=csv_per_org)
+    manifest = _manifest(draft, folder.name, facts, orgs, outcomes, tables)
+    if seal:
+        seal(folder, manifest)
+    snapshot = _publish(draft, folder, manifest)
+    # From here on the snapshot stands, and nothing can fail the run.
+    on_committed(snapshot)
+    draft.end_commit(folder)
+    return snapshot
+
+
+def _write_tables(
+    draft: Draft,
+    folder: Place,
+    orgs: list[OrgParts],
+    datasets: Mapping[str, Mapping[str, pa.Schema]],
+    formats: set[FormatName],
+    *,
+    csv_per_org: bool,
+) -> dict[str, TableEntry]:
     schemas = {COVERAGE: COVERAGE_SCHEMA} | {
         name: schema for tables in datasets.values() for name, schema in tables.items()
     }
@@ -83,14 +104,25 @@ def commit(
     for name, schema in schemas.items():
         draft.held.check()
         rows = _rows(draft, name, orgs, datasets)
-        tables[name] = write_table(folder, name, schema, rows, set(formats), csv_per_org=csv_per_org)
+        tables[name] = write_table(folder, name, schema, rows, formats, csv_per_org=csv_per_org)
+    return tables
+
+
+def _manifest(
+    draft: Draft,
+    snapshot_id: str,
+    facts: RunFacts,
+    orgs: list[OrgParts],
+    outcomes: Mapping[str, Mapping[str, Counter[str]]],
+    tables: dict[str, TableEntry],
+) -> Manifest:
     entries = [
         org.entry(counts[org.org_id] for counts in outcomes.values() if org.org_id in counts)
         for org in sorted(orgs, key=lambda each: each.org_id)
     ]
-    manifest = Manifest(
+    return Manifest(
         format_version=FORMAT_VERSION,
-        snapshot_id=folder.name,
+        snapshot_id=snapshot_id,
         tool=Tool("webex-audit", __version__),
         status="complete" if all(org.status == "complete" for org in entries) else "partial",
         started_at=draft.journal.started_at,
@@ -101,21 +133,19 @@ def commit(
         tables=tables,
         outcomes={dataset: _total(counts.values()) for dataset, counts in outcomes.items()},
         requests=facts.requests,
-        unknown_fields={dataset: _count_unknown(draft, orgs, dataset) for dataset in sorted(datasets)},
+        unknown_fields={dataset: _count_unknown(draft, orgs, dataset) for dataset in outcomes},
         previous=_previous(draft.output),
     )
-    if seal:
-        seal(folder, manifest)
+
+
+def _publish(draft: Draft, folder: Place, manifest: Manifest) -> Snapshot:
+    """Write the manifest, after all other files are flushed: this is the commit point."""
     for flushed in (folder, draft.output):
         sync_dir(flushed)
     draft.held.check()
     draft.held.promise(folder.name, encode(manifest))
     write_manifest(folder, manifest)
-    # From here on the snapshot stands, and nothing can fail the run.
-    snapshot = Snapshot(folder, manifest)
-    on_committed(snapshot)
-    draft.end_commit(folder)
-    return snapshot
+    return Snapshot(folder, manifest)
 
 
 def _count_outcomes(draft: Draft, org: OrgParts, dataset: str) -> Counter[str]:

@@ -143,38 +143,50 @@ class Lease(Held):
 
         Raises:
             LockedError: another run holds it; the text says which.
-            UsageError: the store takes no notice of conditions.
+            UsageError: the store ignores conditions.
             OSError: the store refuses.
         """
         for _ in range(_TRIES):
-            self._inherit(None)
-            try:
-                self._write("create")
+            if self._create() or self._take_over():
                 self._insist_on_conditions()
                 return
-            except FileExistsError:
-                self._tried_at_s = None
-            try:
-                holder, found = self._read()
-                is_free = isinstance(holder, Holder) and holder.is_released
-                left_s = 0 if is_free else self._left_s(holder, found)
-            except FileNotFoundError:  # removed meanwhile
-                continue
-            if left_s > 0:
-                raise LockedError(
-                    f"another run holds the lock on {self._path.parent}: {holder}; wait until it is done, or stop it; "
-                    f"if it is dead, the lock is free in {left_s:.0f} s"
-                )
-            self._inherit(holder.promise if isinstance(holder, Holder) else None)
-            try:
-                self._write({key: value for key, value in found.items() if key != "last_modified"})
-                if not is_free:
-                    log.warning("the lock of a run that ended without a word was taken over: %s", holder)
-                self._insist_on_conditions()
-                return
-            except FileExistsError:
-                pass
         raise LockedError(f"other runs take the lock on {self._path.parent} at the same time: run again")
+
+    def _create(self) -> bool:
+        """Create the lock's object; False if there is one already."""
+        self._inherit(None)
+        try:
+            self._write("create")
+        except FileExistsError:
+            self._tried_at_s = None
+            return False
+        return True
+
+    def _take_over(self) -> bool:
+        """Take a lock that is released or has expired; False if it changes meanwhile.
+
+        Raises:
+            LockedError: another run holds it.
+        """
+        try:
+            holder, found = self._read()
+            is_free = isinstance(holder, Holder) and holder.is_released
+            left_s = 0 if is_free else self._left_s(holder, found)
+        except FileNotFoundError:  # removed meanwhile
+            return False
+        if left_s > 0:
+            raise LockedError(
+                f"another run holds the lock on {self._path.parent}: {holder}; wait until it is done, or stop it; "
+                f"if it is dead, the lock is free in {left_s:.0f} s"
+            )
+        self._inherit(holder.promise if isinstance(holder, Holder) else None)
+        try:
+            self._write({key: value for key, value in found.items() if key != "last_modified"})
+        except FileExistsError:
+            return False
+        if not is_free:
+            log.warning("the lock of a run that ended without a word was taken over: %s", holder)
+        return True
 
     def _inherit(self, promise: Promise | None) -> None:
         """Take on a promise: it stays in the lock until it is kept, whoever dies meanwhile."""

@@ -64,19 +64,23 @@ def write_table(
             of_org = {"parquet": f"{parquet_folder(name, org_id)}/00000.parquet", "csv": csv_path(name, org_id)}
             wanted: dict[str, str] = {kind: path for kind, path in of_org.items() if kind in formats - of_all.keys()}
             with _tables(folder, wanted, schema) as written_of_org:
+                writes = [digest.update, *(each.write for each in (*written_of_org, *written))]
                 for rows_of_part in tables:
                     rows += rows_of_part.num_rows
-                    # Side by side, as none of them holds the interpreter while it works.
-                    writes = [digest.update, *(each.write for each in (*written_of_org, *written))]
-                    writing = [pool.submit(write, rows_of_part) for write in writes]
-                    # All of them, as a file that is still written must not be closed where another one fails.
-                    wait(writing)
-                    for each in writing:
-                        each.result()
+                    _write_at_once(pool, writes, rows_of_part)
             files += [each.entry() for each in written_of_org]
     files += [each.entry() for each in written]
     sync_dir(folder)
     return TableEntry(rows, digest.hexdigest(), files)
+
+
+def _write_at_once(pool: ThreadPoolExecutor, writes: Iterable[_Write], rows: pa.Table) -> None:
+    """Give rows to all writers at the same time: none of them holds the interpreter while it works."""
+    writing = [pool.submit(write, rows) for write in writes]
+    # Wait for all of them: if one fails, the file of another must not be closed while it is written.
+    wait(writing)
+    for each in writing:
+        each.result()
 
 
 class _TableFile:

@@ -1,4 +1,4 @@
-"""From parts to a snapshot: few large files, flushed to the disk, and the manifest last."""
+"""From parts to a snapshot: a few large files, flushed to the disk, then the manifest."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -36,7 +36,7 @@ from audit.storage.place import Place, sync_dir
 
 @dataclass(frozen=True)
 class RunFacts:
-    """What a manifest says of the run itself (`audit.snapshot.manifest.Manifest`)."""
+    """What a manifest says about the run itself (`audit.snapshot.manifest.Manifest`)."""
 
     finished_at: datetime
     base_url: str
@@ -55,22 +55,22 @@ def commit(
     seal: Seal | None = None,
     on_committed: Callable[[Snapshot], None] = lambda _: None,
 ) -> Snapshot:
-    """Make a draft a snapshot: in a new folder, the manifest last; then remove the draft.
+    """Turn a draft into a snapshot in a new folder, with the manifest written last; then remove the draft.
 
     Args:
         draft: the parts of the run.
-        facts: what the manifest says of the run.
+        facts: what the manifest says about the run.
         orgs: the organizations of its scope.
         datasets: the tables of each dataset, with their schemas.
         formats: which files to write.
-        csv_per_org: write CSV for each organization, instead of one for all.
-        seal: signs it, before the manifest stands: no snapshot is ever without a signature that was asked for.
-        on_committed: called when the snapshot stands, before what it no longer needs is removed.
+        csv_per_org: write a CSV file for each organization, instead of one for all.
+        seal: signs the snapshot before its manifest is written, so no snapshot lacks a signature that was asked for.
+        on_committed: called when the snapshot stands, before the draft is removed.
 
     Raises:
-        AuditError: an entity of an inventory has not exactly one outcome in each dataset.
+        AuditError: an entity of an inventory does not have exactly one outcome in each dataset.
         StoppedError: the lock is lost.
-        OSError: the disk refuses. No snapshot stands.
+        OSError: the disk refuses, and no snapshot stands.
     """
     outcomes = {
         dataset: {org.org_id: _count_outcomes(draft, org, dataset) for org in orgs if dataset in org.inventories}
@@ -149,7 +149,7 @@ def _publish(draft: Draft, folder: Place, manifest: Manifest) -> Snapshot:
 
 
 def _count_outcomes(draft: Draft, org: OrgParts, dataset: str) -> Counter[str]:
-    """The outcomes of an organization in a dataset, if each entity has one (or one for each site)."""
+    """Count the outcomes of an organization in a dataset; each entity must have one, or one for each site."""
     counts: Counter[str] = Counter()
     inventory = org.inventories[dataset]
     answered = 0
@@ -179,7 +179,7 @@ def _total(counts: Iterable[Counter[str]]) -> dict[str, int]:
 def _rows(
     draft: Draft, table: str, orgs: list[OrgParts], datasets: Mapping[str, Mapping[str, object]]
 ) -> Iterator[tuple[str, Iterable[pa.Table]]]:
-    """The rows of a table, organization by organization; one without an inventory of it has none."""
+    """The rows of a table, organization by organization; an organization without an inventory has no rows."""
     for org in sorted(orgs, key=lambda each: each.org_id):
         names = [name for name in sorted(org.inventories) if table == COVERAGE or table in datasets[name]]
         if names:

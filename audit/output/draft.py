@@ -54,7 +54,7 @@ class Draft:
         self._partitions: dict[tuple[str, str], Partition] = {}
 
     def partition(self, org_id: str, dataset: str) -> Partition:
-        """One dataset of one organization: always the same object, from whatever thread."""
+        """One dataset of one organization; the same object for all callers and threads."""
         made = Partition(self._parts / org_id / dataset, self.writer, self.held)
         return self._partitions.setdefault((org_id, dataset), made)
 

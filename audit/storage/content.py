@@ -31,10 +31,10 @@ _TRIES = 3
 
 @contextmanager
 def atomic_file(path: Place) -> Iterator[BinaryIO]:
-    """A file that appears at its place, whole and stored, when the block is left without an error.
+    """A file that appears at its place, whole and stored, when the block ends without an error.
 
     Raises:
-        OSError: it can't be written.
+        OSError: the file can't be written.
     """
     if isinstance(path, Path):
         with files.atomic_file(path) as file:
@@ -47,14 +47,14 @@ def atomic_file(path: Place) -> Iterator[BinaryIO]:
 
 
 def read_small(path: Place, max_bytes: int) -> bytes | None:
-    """A small file of an output, which others may write to: links are not followed, and memory is bounded.
+    """Read a small file of an output, which others may write to: links are not followed, and memory is bounded.
 
     Returns:
-        Its content; None where there is no such file.
+        The content; None if the file does not exist.
 
     Raises:
-        DamagedError: it is larger, or not a regular file.
-        UsageError: it can't be read.
+        DamagedError: the file has more than `max_bytes`, or is not a regular file.
+        UsageError: the file can't be read.
     """
     try:
         if isinstance(path, Path):
@@ -78,14 +78,14 @@ def read_small(path: Place, max_bytes: int) -> bytes | None:
 
 
 def write_last(path: Place, data: bytes) -> None:
-    """Write the file that makes a folder a snapshot: whole, and on an object store only where nobody else has.
+    """Write the file that makes a folder a snapshot: whole, and in an object store only if there is none yet.
 
-    An error is not believed before the file was looked for: an answer may be lost, and a flush of the folder fail,
-    once the file stands.
+    After an error, the file is looked for before the error counts: the answer of a store may be lost, or the flush of
+    the folder may fail, although the file stands.
 
     Raises:
-        UsageError: somebody else has written it.
-        OSError: it can't be written, and does not stand.
+        UsageError: somebody else has written the file.
+        OSError: the file can't be written, and does not stand.
     """
     for tries_left in reversed(range(_TRIES)):
         try:
@@ -98,12 +98,12 @@ def write_last(path: Place, data: bytes) -> None:
         except FileExistsError:
             if path.read_bytes() != data:
                 raise UsageError(
-                    f"{path} was written by another run meanwhile: it stands, and this run is void"
+                    f"{path} was written by another run meanwhile: that run counts, and this run is void"
                 ) from None
             return
         except OSError as error:
             if _holds(path, data):
-                log.warning("%s stands, although writing it ended with an error: %s", path, error.strerror)
+                log.warning("%s is in place, although writing it ended with an error: %s", path, error.strerror)
                 return
             if not tries_left:
                 raise
@@ -118,10 +118,10 @@ def _holds(path: Place, data: bytes) -> bool:
 
 @contextmanager
 def new_file(path: Place) -> Iterator["DigestedFile"]:
-    """A large file, for this user only, stored when the block is left without an error.
+    """A large file, for this user only, stored when the block ends without an error.
 
     Raises:
-        OSError: it can't be written.
+        OSError: the file can't be written.
     """
     if isinstance(path, Path):
         files.make_dir(path.parent)
@@ -136,13 +136,17 @@ def new_file(path: Place) -> Iterator["DigestedFile"]:
 
 
 class DigestedFile(io.RawIOBase):
-    """A file that is written from first to last, and digested as it is.
+    """A file that is digested while it is written from first to last byte.
+
+    Args:
+        stream: the open file.
+        path: its place, for error messages.
 
     Attributes:
-        size: its bytes so far.
+        size: the number of bytes so far.
     """
 
-    def __init__(self, stream: Any, path: Place) -> None:
+    def __init__(self, stream: BinaryIO | pa.NativeFile, path: Place) -> None:
         super().__init__()
         self.size = 0
         self._stream = stream
@@ -151,19 +155,19 @@ class DigestedFile(io.RawIOBase):
 
     @property
     def sha256(self) -> str:
-        """The SHA-256 of its bytes so far, in hexadecimal."""
+        """The SHA-256 of the bytes so far, in hexadecimal."""
         return self._sha256.hexdigest()
 
     def writable(self) -> bool:
-        """It is."""
+        """True, as `io` asks."""
         return True
 
     def tell(self) -> int:
-        """Where the next byte goes."""
+        """The position of the next byte."""
         return self.size
 
     def write(self, data: Any) -> int:
-        """Write bytes."""
+        """Write bytes, or any buffer of bytes, as pyarrow does."""
         with telling(self._path) if isinstance(self._path, ObjectPath) else nullcontext():
             self._stream.write(data)
         self._sha256.update(data)
@@ -172,10 +176,10 @@ class DigestedFile(io.RawIOBase):
 
 
 def sha256_of(path: Place) -> str:
-    """The SHA-256 of a file's bytes, in hexadecimal.
+    """The SHA-256 of the bytes of a file, in hexadecimal.
 
     Raises:
-        OSError: it can't be read.
+        OSError: the file can't be read.
     """
     if isinstance(path, Path):
         return files.sha256_of(path)
@@ -186,18 +190,18 @@ def sha256_of(path: Place) -> str:
 
 
 def open_arrow(path: Place) -> pa.NativeFile:
-    """A file for Arrow to read here and there.
+    """A file that Arrow reads at any position.
 
     Raises:
-        OSError: it can't be read.
+        OSError: the file can't be read.
     """
     return pa.OSFile(str(path)) if isinstance(path, Path) else path.open_input_file()
 
 
 def read_arrow(path: Place) -> pa.NativeFile:
-    """A small file for Arrow to read whole.
+    """A small file that Arrow reads whole.
 
     Raises:
-        OSError: it can't be read.
+        OSError: the file can't be read.
     """
     return pa.OSFile(str(path)) if isinstance(path, Path) else pa.BufferReader(path.read_bytes())

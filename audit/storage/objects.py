@@ -1,22 +1,25 @@
-"""An object, or a folder of objects, in a bucket: what of `pathlib.Path` snapshots need."""
+"""An object, or a folder of objects, in a bucket, with the methods of `pathlib.Path` that snapshots need."""
 
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow.fs as pafs
 
 from audit.storage.bucket import Bucket, parse
 from audit.storage.errors import fault_of, telling
 
+if TYPE_CHECKING:
+    from pyarrow import NativeFile
+
 _BLOCK_BYTES = 4 << 20
 
 
 @dataclass(frozen=True, order=True)
 class ObjectPath:
-    """A key in a bucket. Folders are not made: there is one where an object has a key below it.
+    """A key in a bucket. Folders are not made: a folder exists if there is an object below its key.
 
     All methods that ask the store raise `FileNotFoundError` and `audit.storage.errors.StorageError`.
     """
@@ -29,7 +32,7 @@ class ObjectPath:
         """The place that a URI names.
 
         Raises:
-            UsageError: it names none, or holds credentials.
+            UsageError: it does not name a place, or holds credentials.
         """
         return cls(*parse(uri))
 
@@ -41,38 +44,38 @@ class ObjectPath:
 
     @property
     def name(self) -> str:
-        """The last part of its key."""
+        """The last part of the key."""
         return self.key.rpartition("/")[2]
 
     @property
     def parent(self) -> "ObjectPath":
-        """The folder that it is in."""
+        """The folder that holds it."""
         return ObjectPath(self.bucket, self.key.rpartition("/")[0])
 
     def with_name(self, name: str) -> "ObjectPath":
-        """Another one in the same folder."""
+        """Another name in the same folder."""
         return self.parent / name
 
     def is_symlink(self) -> bool:
-        """There are no links."""
+        """False: an object store has no links."""
         return False
 
     def resolve(self) -> "ObjectPath":
-        """Itself: there are no links."""
+        """Itself: an object store has no links."""
         return self
 
     @property
     def location(self) -> tuple[pafs.FileSystem, str]:
-        """Where pyarrow finds it."""
+        """The file system and the path under which pyarrow finds it."""
         return self.bucket.filesystem(), f"{self.bucket.name}/{self.key}".rstrip("/")
 
     def exists(self) -> bool:
-        """Whether there is such an object, or one below it."""
-        return bool(self._type() != pafs.FileType.NotFound)
+        """Whether there is such an object, or an object below it."""
+        return self._type() != pafs.FileType.NotFound
 
     def is_dir(self) -> bool:
         """Whether there is an object below it."""
-        return bool(self._type() == pafs.FileType.Directory)
+        return self._type() == pafs.FileType.Directory
 
     def _type(self) -> pafs.FileType:
         filesystem, path = self.location
@@ -80,11 +83,11 @@ class ObjectPath:
             return filesystem.get_file_info(path).type
 
     def read_bytes(self) -> bytes:
-        """Its content."""
+        """The whole content."""
         return b"".join(self.read_blocks())
 
     def read_blocks(self) -> Iterator[bytes]:
-        """Its content, from first to last."""
+        """The content, from first to last block."""
         filesystem, path = self.location
         with telling(self):
             stream = filesystem.open_input_stream(path, compression=None)
@@ -92,31 +95,31 @@ class ObjectPath:
             while block := self._read_block(stream):
                 yield block
 
-    def _read_block(self, stream: Any) -> bytes:
+    def _read_block(self, stream: "NativeFile") -> bytes:
         with telling(self):
-            return stream.read(_BLOCK_BYTES)  # type: ignore[no-any-return]
+            return stream.read(_BLOCK_BYTES)
 
-    def open_input_file(self) -> Any:
-        """Its content, here and there (`pyarrow.NativeFile`)."""
+    def open_input_file(self) -> "NativeFile":
+        """Open the object to read at any position (`pyarrow.NativeFile`)."""
         filesystem, path = self.location
         with telling(self):
             return filesystem.open_input_file(path)
 
-    def open_output_stream(self) -> Any:
-        """To be written bit by bit (`pyarrow.NativeFile`). Cut off, it may leave a half object."""
+    def open_output_stream(self) -> "NativeFile":
+        """Open the object to write a stream (`pyarrow.NativeFile`). If interrupted, half an object may stay."""
         filesystem, path = self.location
         with telling(self):
             return filesystem.open_output_stream(path, compression=None)
 
     def iterdir(self) -> Iterator["ObjectPath"]:
-        """What is in this folder."""
+        """The objects and folders in this folder."""
         return (each for each, _ in self.entries())
 
     def entries(self, *, is_recursive: bool = False) -> list[tuple["ObjectPath", bool]]:
-        """What is in this folder, each with whether it is a folder itself.
+        """The objects and folders in this folder; the flag tells whether an entry is a folder.
 
         Raises:
-            StorageError: the bucket is not there, too.
+            StorageError: also if the bucket does not exist.
         """
         filesystem, path = self.location
         with telling(self):
@@ -127,7 +130,7 @@ class ObjectPath:
         return [(ObjectPath(self.bucket, each.path[start:]), each.type == pafs.FileType.Directory) for each in found]
 
     def glob(self, pattern: str) -> Iterator["ObjectPath"]:
-        """What is below it, by a pattern of as many parts as the key has below this one."""
+        """The objects and folders below it that match a pattern; `*` matches within one part of a key."""
         wanted = pattern.split("/")
         for each, _ in self.entries(is_recursive=len(wanted) > 1):
             parts = each.key.removeprefix(self.key).strip("/").split("/")
@@ -135,20 +138,20 @@ class ObjectPath:
                 yield each
 
     def put(self, data: Any, mode: Any = "overwrite") -> dict[str, Any]:
-        """Write it whole.
+        """Write the whole object.
 
         Args:
-            data: its content, as bytes or a file.
-            mode: `overwrite`, `create`, or what `put` or `head` returned of the version to be overwritten.
+            data: the content, as bytes or a file.
+            mode: `overwrite`, `create`, or the version to overwrite, as `put` or `head` returned it.
 
         Returns:
-            What tells this version from others.
+            The version that was written.
 
         Raises:
-            FileExistsError: there is one by now, or another version than that.
+            FileExistsError: the object exists already, or has another version.
         """
         store, errors = self._writing()
-        from obstore import put  # noqa: PLC0415 - an extra, which is there by now
+        from obstore import put  # noqa: PLC0415 - an extra, which is installed if `_writing` returns
 
         with telling(self, errors.BaseError):
             try:
@@ -159,7 +162,7 @@ class ObjectPath:
                 raise FileExistsError(str(self)) from error
 
     def head(self) -> dict[str, Any]:
-        """What tells its version from others, and `last_modified`, by the store's clock."""
+        """The version of the object, and `last_modified` by the store's clock."""
         store, errors = self._writing()
         from obstore import head  # noqa: PLC0415
 
@@ -173,7 +176,7 @@ class ObjectPath:
             self._delete([self.key])
 
     def remove_tree(self) -> None:
-        """Remove all that is below it; where there is nothing, itself."""
+        """Remove everything below it; if there is nothing below it, remove the object itself."""
         if keys := [each.key for each, is_dir in self.entries(is_recursive=True) if not is_dir]:
             self._delete(keys)
         else:

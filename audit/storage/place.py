@@ -21,7 +21,7 @@ from audit.storage.objects import ObjectPath
 Place: TypeAlias = Path | ObjectPath
 
 _Found = TypeVar("_Found")
-#: Round trips at once: each takes some tens of milliseconds.
+#: Number of round trips at once; each takes some tens of milliseconds.
 _AT_ONCE = 8
 
 
@@ -29,28 +29,28 @@ def place(text: str) -> Place:
     """The place that a user names: a path, with `~`, or a URI.
 
     Raises:
-        UsageError: it can't be one.
+        UsageError: the text can't be a path or a URI.
     """
     return ObjectPath.of(text) if bucket.is_uri(text) else files.expand(text)
 
 
 def make_dir(folder: Place) -> None:
-    """Make a folder, and those above it, for this user only; an object store needs none."""
+    """Make a folder and its parents, for this user only; an object store needs no folders."""
     if isinstance(folder, Path):
         files.make_dir(folder)
 
 
 def sync_dir(folder: Place) -> None:
-    """Flush a folder's entries to the disk; an object store has done so by itself."""
+    """Flush the entries of a folder to the disk; an object store has done so by itself."""
     if isinstance(folder, Path):
         files.sync_dir(folder)
 
 
 def exists(path: Place) -> bool:
-    """Whether there is such a file or folder.
+    """Whether a file or folder exists.
 
     Raises:
-        OSError: it may not be looked for.
+        OSError: the folder above it can't be read.
     """
     if isinstance(path, ObjectPath):
         return path.exists()
@@ -60,10 +60,10 @@ def exists(path: Place) -> bool:
 
 
 def is_dir(path: Place) -> bool:
-    """Whether there is such a folder.
+    """Whether a folder exists.
 
     Raises:
-        OSError: it may not be looked for.
+        OSError: the folder above it can't be read.
     """
     if isinstance(path, ObjectPath):
         return path.is_dir()
@@ -73,10 +73,10 @@ def is_dir(path: Place) -> bool:
 
 
 def subfolders(folder: Place) -> list[Place]:
-    """The folders in a folder, links to such included; none where there is no such folder.
+    """The folders in a folder, including links to folders; empty if the folder does not exist.
 
     Raises:
-        OSError: it can't be looked into.
+        OSError: the folder can't be read.
     """
     if isinstance(folder, ObjectPath):
         return [each for each, is_dir in folder.entries() if is_dir]
@@ -86,13 +86,13 @@ def subfolders(folder: Place) -> list[Place]:
 
 
 def at_once(look: Callable[[Place], _Found], places: Iterable[Place]) -> list[_Found]:
-    """Look at many places, several at a time: each takes a round trip or more to an object store."""
+    """Look at many places, several at a time: in an object store, each takes a round trip or more."""
     with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="storage") as executor:
         return list(executor.map(look, places))
 
 
 def ahead(read: Callable[[Place], _Found], places: Iterable[Place]) -> Iterator[_Found]:
-    """Read files one after the other; of an object store, the next few are under way meanwhile."""
+    """Read files in order; from an object store, the next few are fetched meanwhile."""
     waiting: deque[Future[_Found]] = deque()
     with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="storage") as executor:
         try:
@@ -107,7 +107,7 @@ def ahead(read: Callable[[Place], _Found], places: Iterable[Place]) -> Iterator[
 
 
 def remove(path: Place) -> None:
-    """Remove a file, or a folder with all that is in it; nothing where there is none.
+    """Remove a file, or a folder with everything in it, if it exists.
 
     Raises:
         OSError: it can't be removed.
@@ -121,7 +121,7 @@ def remove(path: Place) -> None:
 
 
 def rename(path: Place, name: str) -> None:
-    """Give a file another name; one that has it already is replaced. On an object store, it has both for a moment.
+    """Rename a file, replacing a file of that name. In an object store, both names exist for a moment.
 
     Raises:
         OSError: it can't be renamed.
@@ -134,7 +134,7 @@ def rename(path: Place, name: str) -> None:
 
 
 def remove_unwritten(folder: Place) -> None:
-    """Remove what `atomic_file` left in a folder, at any depth, where it was cut off; an object store holds no such."""
+    """Remove leftovers of interrupted calls of `atomic_file` in a folder, at any depth; an object store has none."""
     if isinstance(folder, Path):
         for leftover in folder.rglob(".*.tmp"):
             leftover.unlink()

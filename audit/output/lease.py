@@ -19,7 +19,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any
+from typing import cast
 
 import msgspec
 
@@ -27,7 +27,7 @@ from audit.clock import boot_s
 from audit.errors import LockedError, StoppedError, UsageError
 from audit.output.held import Held
 from audit.snapshot.manifest import UNDECODABLE
-from audit.storage.objects import ObjectPath
+from audit.storage.objects import Head, Mode, ObjectPath, Version
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ LEASE_S = 60.0
 #: Attempts to take an expired lease. A run that loses all of them competes with live runs.
 _TRIES = 3
 #: A version that no object ever has (`ObjectPath.put`).
-_NEVER = {"e_tag": '"00000000000000000000000000000000"', "version": "1"}
+_NEVER: Version = {"e_tag": '"00000000000000000000000000000000"', "version": "1"}
 
 
 class Promise(msgspec.Struct, frozen=True):
@@ -94,7 +94,7 @@ class Lease(Held):
         self._path = path
         self._lease_s = lease_s
         self._holder = Holder.this(lease_s)
-        self._version: dict[str, Any] = {}
+        self._version: Version = {}
         self._until_s = 0.0
         self._tried_at_s: float | None = None
         self._is_lost = False
@@ -185,7 +185,7 @@ class Lease(Held):
             )
         self._inherit(holder.promise if isinstance(holder, Holder) else None)
         try:
-            self._write({key: value for key, value in found.items() if key != "last_modified"})
+            self._write(found.version)
         except FileExistsError:
             return False
         if not is_free:
@@ -221,7 +221,9 @@ class Lease(Held):
         Raises:
             UsageError: the store accepts one, so two runs could hold the lock at the same time.
         """
-        for mode in ("create", {name: _NEVER[name] for name in self._version}):
+        never = cast("Version", {name: value for name, value in _NEVER.items() if name in self._version})
+        modes: list[Mode] = ["create", never]
+        for mode in modes:
             try:
                 self._path.put(msgspec.json.encode(self._holder), mode)
             except FileExistsError:
@@ -246,7 +248,7 @@ class Lease(Held):
         except FileExistsError:
             self._is_lost = True
 
-    def _write(self, mode: Any) -> None:
+    def _write(self, mode: Mode) -> None:
         # An attempt that seemed to fail may have succeeded, so the lease counts from the first attempt.
         self._tried_at_s = self._tried_at_s or boot_s()
         holder = msgspec.structs.replace(self._holder, renewals=self._holder.renewals + 1)
@@ -259,7 +261,7 @@ class Lease(Held):
         self._until_s = self._tried_at_s + self._lease_s
         self._tried_at_s = None
 
-    def _settled(self, data: bytes) -> dict[str, Any]:
+    def _settled(self, data: bytes) -> Version:
         """The version that stands after a refused write: an earlier attempt may have succeeded unnoticed.
 
         Raises:
@@ -271,26 +273,25 @@ class Lease(Held):
                 raise FileExistsError(str(self._path))
         except FileNotFoundError:
             raise FileExistsError(str(self._path)) from None
-        version = {key: value for key, value in found.items() if key != "last_modified"}
-        return version if msgspec.json.encode(holder) == data else self._path.put(data, version)
+        return found.version if msgspec.json.encode(holder) == data else self._path.put(data, found.version)
 
-    def _read(self) -> tuple[Holder | str, dict[str, Any]]:
+    def _read(self) -> tuple[Holder | str, Head]:
         found = self._path.head()
         try:
             return msgspec.json.decode(self._path.read_bytes(), type=Holder), found
         except UNDECODABLE:
             return "an unknown process", found
 
-    def _left_s(self, holder: Holder | str, found: dict[str, Any]) -> float:
+    def _left_s(self, holder: Holder | str, found: Head) -> float:
         """Seconds until a lease expires, by the store's clock, which counts whole seconds."""
         probe = self._path.with_name(f"{self._path.name}.{self._holder.nonce}")
         probe.put(b"")
         try:
-            now = probe.head()["last_modified"]
+            now = probe.head().last_modified
         finally:
             probe.unlink(missing_ok=True)
         lease_s = holder.lease_s if isinstance(holder, Holder) and holder.lease_s else self._lease_s
-        return float(lease_s - (now - found["last_modified"]).total_seconds() + 1)
+        return lease_s - (now - found.last_modified).total_seconds() + 1
 
 
 @contextmanager

@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, TypedDict
 
 import pyarrow.fs as pafs
 
@@ -12,9 +13,28 @@ from audit.storage.bucket import Bucket, parse
 from audit.storage.errors import fault_of, telling
 
 if TYPE_CHECKING:
+    from obstore import ObjectMeta, PutResult
     from pyarrow import NativeFile
 
 _BLOCK_BYTES = 4 << 20
+
+
+class Version(TypedDict, total=False):
+    """What tells the versions of an object apart; a store has one of the two, or both."""
+
+    e_tag: str | None
+    version: str | None
+
+
+class Head(NamedTuple):
+    """The version of an object, and when it was written, by the store's clock."""
+
+    version: Version
+    last_modified: datetime
+
+
+#: On which condition an object is written: always, if there is none, or over that version only.
+Mode: TypeAlias = Literal["overwrite", "create"] | Version
 
 
 @dataclass(frozen=True, order=True)
@@ -137,7 +157,7 @@ class ObjectPath:
             if len(parts) == len(wanted) and all(map(fnmatchcase, parts, wanted)):
                 yield each
 
-    def put(self, data: Any, mode: Any = "overwrite") -> dict[str, Any]:
+    def put(self, data: bytes | IO[bytes], mode: Mode = "overwrite") -> Version:
         """Write the whole object.
 
         Args:
@@ -161,14 +181,14 @@ class ObjectPath:
             except (errors.AlreadyExistsError, errors.PreconditionError) as error:
                 raise FileExistsError(str(self)) from error
 
-    def head(self) -> dict[str, Any]:
-        """The version of the object, and `last_modified` by the store's clock."""
+    def head(self) -> Head:
+        """The version of the object, and its time."""
         store, errors = self._writing()
         from obstore import head  # noqa: PLC0415
 
         with telling(self, errors.BaseError):
             found = head(store, self.key)
-        return _version(found) | {"last_modified": found["last_modified"]}
+        return Head(_version(found), found["last_modified"])
 
     def unlink(self, *, missing_ok: bool = False) -> None:
         """Remove this object."""
@@ -196,5 +216,10 @@ class ObjectPath:
         return store, exceptions
 
 
-def _version(found: Any) -> dict[str, Any]:
-    return {name: found[name] for name in ("e_tag", "version") if found.get(name) is not None}
+def _version(found: "PutResult | ObjectMeta") -> Version:
+    version: Version = {}
+    if found.get("e_tag") is not None:
+        version["e_tag"] = found["e_tag"]
+    if found.get("version") is not None:
+        version["version"] = found["version"]
+    return version

@@ -16,7 +16,8 @@ import msgspec
 from audit.errors import LockedError, StoppedError, UsageError
 from audit.output import lease
 from audit.output.held import Held
-from audit.output.lease import Holder, Lease
+from audit.output.holder import Holder
+from audit.output.lease import Lease
 from audit.snapshot.layout import MANIFEST, SNAPSHOT_ID
 from audit.snapshot.manifest import UNDECODABLE
 from audit.storage.content import write_last

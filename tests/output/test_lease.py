@@ -11,7 +11,8 @@ from object_stores import S3
 from audit.clock import boot_s
 from audit.errors import LockedError, StoppedError
 from audit.output import lease as lease_module
-from audit.output.lease import Holder, hold
+from audit.output.holder import Holder
+from audit.output.lease import hold
 from audit.output.lock import lock
 from audit.storage.objects import ObjectPath
 

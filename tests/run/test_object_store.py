@@ -22,7 +22,7 @@ from audit.cli import cli, process
 from audit.errors import DamagedError, StoppedError, UsageError
 from audit.output import inventory, lease
 from audit.output.draft import Draft
-from audit.output.lease import Holder
+from audit.output.holder import Holder
 from audit.output.lock import lock
 from audit.output.removals import record_removed
 from audit.simulator.app import ADMIN_TOKEN, Simulation

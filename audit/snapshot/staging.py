@@ -99,7 +99,7 @@ def _unfetched(error: OSError, place: ObjectPath) -> UsageError | StoppedError:
 
 @contextmanager
 def _ended_by_sigterm() -> Iterator[None]:
-    """Let SIGTERM end the block as SIGINT does, so that the fetched files are removed."""
+    """Let SIGTERM end what is in the block as SIGINT does, so that what was fetched is removed."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

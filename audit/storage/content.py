@@ -11,15 +11,16 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any, BinaryIO, cast
-
-import pyarrow as pa
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from audit import files
 from audit.errors import DamagedError, UsageError
 from audit.storage.errors import telling
 from audit.storage.objects import ObjectPath
 from audit.storage.place import Place
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 log = logging.getLogger(__name__)
 
@@ -146,7 +147,7 @@ class DigestedFile(io.RawIOBase):
         size: the number of bytes so far.
     """
 
-    def __init__(self, stream: BinaryIO | pa.NativeFile, path: Place) -> None:
+    def __init__(self, stream: "BinaryIO | pa.NativeFile", path: Place) -> None:
         super().__init__()
         self.size = 0
         self._stream = stream
@@ -189,19 +190,23 @@ def sha256_of(path: Place) -> str:
     return digest.hexdigest()
 
 
-def open_arrow(path: Place) -> pa.NativeFile:
+def open_arrow(path: Place) -> "pa.NativeFile":
     """A file that Arrow reads at any position.
 
     Raises:
         OSError: the file can't be read.
     """
+    import pyarrow as pa  # noqa: PLC0415 - takes longer to load than most commands run
+
     return pa.OSFile(str(path)) if isinstance(path, Path) else path.open_input_file()
 
 
-def read_arrow(path: Place) -> pa.NativeFile:
+def read_arrow(path: Place) -> "pa.NativeFile":
     """A small file that Arrow reads whole.
 
     Raises:
         OSError: the file can't be read.
     """
+    import pyarrow as pa  # noqa: PLC0415 - as above
+
     return pa.OSFile(str(path)) if isinstance(path, Path) else pa.BufferReader(path.read_bytes())

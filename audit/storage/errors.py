@@ -7,8 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-import pyarrow as pa
-
 from audit.errors import AuditError, StoppedError, UsageError
 
 
@@ -94,13 +92,18 @@ def telling(place: object, *others: type[BaseException]) -> Iterator[None]:
         FileNotFoundError: the place does not exist.
         StorageError: the store refuses, or can't be reached.
     """
-    ours: tuple[type[BaseException], ...] = (OSError, pa.ArrowException, *others)
     try:
         yield
     except (StorageError, FileExistsError):
         raise
-    except ours as error:
+    except _foreign(*others) as error:
         raise fault_of(error, place) from error
+
+
+def _foreign(*others: type[BaseException]) -> tuple[type[BaseException], ...]:
+    import pyarrow as pa  # noqa: PLC0415 - only an error needs it: it takes longer to load than most commands run
+
+    return OSError, pa.ArrowException, *others
 
 
 def unwritable(output: object, error: OSError) -> AuditError:

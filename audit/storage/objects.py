@@ -7,12 +7,11 @@ from datetime import datetime
 from fnmatch import fnmatchcase
 from typing import IO, TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, TypedDict
 
-import pyarrow.fs as pafs
-
 from audit.storage.bucket import Bucket, parse
 from audit.storage.errors import fault_of, telling
 
 if TYPE_CHECKING:
+    import pyarrow.fs as pafs
     from obstore import ObjectMeta, PutResult
     from pyarrow import NativeFile
 
@@ -85,22 +84,23 @@ class ObjectPath:
         return self
 
     @property
-    def location(self) -> tuple[pafs.FileSystem, str]:
+    def location(self) -> tuple["pafs.FileSystem", str]:
         """The file system and the path under which pyarrow finds it."""
         return self.bucket.filesystem(), f"{self.bucket.name}/{self.key}".rstrip("/")
 
     def exists(self) -> bool:
         """Whether there is such an object, or an object below it."""
-        return self._type() != pafs.FileType.NotFound
+        return self._type() != "NotFound"
 
     def is_dir(self) -> bool:
         """Whether there is an object below it."""
-        return self._type() == pafs.FileType.Directory
+        return self._type() == "Directory"
 
-    def _type(self) -> pafs.FileType:
+    def _type(self) -> str:
+        """The name of its `pyarrow.fs.FileType`."""
         filesystem, path = self.location
         with telling(self):
-            return filesystem.get_file_info(path).type
+            return filesystem.get_file_info(path).type.name
 
     def read_bytes(self) -> bytes:
         """The whole content."""
@@ -141,6 +141,8 @@ class ObjectPath:
         Raises:
             StorageError: also if the bucket does not exist.
         """
+        import pyarrow.fs as pafs  # noqa: PLC0415 - only an object store needs it
+
         filesystem, path = self.location
         with telling(self):
             found = filesystem.get_file_info(pafs.FileSelector(path, allow_not_found=True, recursive=is_recursive))

@@ -7,12 +7,9 @@ from functools import partial
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from audit.clock import Clock
-from audit.config import Settings
 from audit.crawl.crawl import crawl, give_up
 from audit.crawl.earlier import Earlier, earlier_of
 from audit.crawl.own_data import guard_for
-from audit.crawl.progress import Progress
 from audit.crawl.reader import Reader
 from audit.datasets import Dataset
 from audit.entity import EntityType
@@ -24,6 +21,7 @@ from audit.output.draft import Draft
 from audit.output.inventory import Inventory
 from audit.output.journal import PartFacts
 from audit.output.org_parts import OrgParts
+from audit.run.job import Job
 from audit.run.scope import RunScope
 from audit.snapshot.coverage import COVERAGE
 from audit.threads import in_thread
@@ -40,35 +38,20 @@ class OrganizationAudit:
         organization: which.
         client: with a pace of its own.
         draft: where parts go.
-        settings: the configuration.
-        scope: what is asked for.
-        progress: is told of each step.
-        clock: the time.
+        job: what to audit, and by which means.
 
     Attributes:
         error: what stopped it, if something did; to be set by who runs several.
     """
 
-    def __init__(
-        self,
-        organization: Organization,
-        client: Client,
-        draft: Draft,
-        settings: Settings,
-        scope: RunScope,
-        *,
-        progress: Progress,
-        clock: Clock,
-    ) -> None:
+    def __init__(self, organization: Organization, client: Client, draft: Draft, job: Job) -> None:
         self.organization = organization
         self.error: AuditError | None = None
         self._org_id = organization.org_id
         self.client = client
         self._draft = draft
-        self._settings = settings
-        self._scope = scope
-        self._progress = progress
-        self._clock = clock
+        self._job = job
+        self._scope = job.scope
         self._refused: dict[tuple[str, EntityType], RefusedError] = {}
 
     async def run(self) -> None:
@@ -132,7 +115,7 @@ class OrganizationAudit:
             return
         for kind, reason in inventory.unlisted.items():
             self._refused.setdefault((dataset.name, EntityType(kind)), ScopeError(reason))
-        self._progress.on_inventory(inventory.num_rows, self.organization.name or self._org_id)
+        self._job.progress.on_inventory(inventory.num_rows, self.organization.name or self._org_id)
         try:
             refused = await self._crawl(dataset, inventory, earlier)
         except ScopeError as error:
@@ -211,13 +194,13 @@ class OrganizationAudit:
             inventory,
             partial(self._write_part, dataset.name),
             partition.write_answers,
-            concurrency=self._settings.pace.concurrency,
-            progress=self._progress,
+            concurrency=self._job.settings.pace.concurrency,
+            progress=self._job.progress,
             done=done,
             answers=answers,
             earlier=earlier,
-            stall_s=self._settings.run.stall_s,
-            clock=self._clock,
+            stall_s=self._job.settings.run.stall_s,
+            clock=self._job.clock,
         )
         if guard:
             await guard.confirm(self.client)

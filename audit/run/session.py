@@ -1,15 +1,9 @@
-"""What run, dry run and doctor begin with: a client, its deadline, and the organizations."""
+"""What run, dry run and doctor begin with: the organizations of a scope, and a client for each."""
 
-import asyncio
 import logging
-import math
-from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 
-from audit.clock import Clock
-from audit.config import Settings
-from audit.errors import DeadlineError, UsageError
+from audit.errors import UsageError
 from audit.inventory.organizations import (
     Organization,
     all_organizations,
@@ -19,51 +13,10 @@ from audit.inventory.organizations import (
 )
 from audit.run.scope import RunScope
 from audit.webex.client import Client
-from audit.webex.connection import connect
-from audit.webex.pace import Ceiling, Pace
-from audit.webex.retry import RetryPolicy
-from audit.webex.tokens import TokenSource
 
 log = logging.getLogger(__name__)
 
 _LONG_PAUSE_S = 60.0
-
-
-def connect_as(settings: Settings, tokens: TokenSource, clock: Clock) -> AbstractAsyncContextManager[Client]:
-    """A client as the settings want it (`audit.webex.connection.connect`)."""
-    ceiling = Ceiling(settings.pace.concurrency, settings.pace.max_rate)
-    pace = Pace(clock, ceiling, settings.pace.share, settings.pace.start_rate)
-    retry = RetryPolicy(
-        settings.retry.attempts, settings.retry.throttled_attempts, settings.retry.budget, settings.run.stall_s
-    )
-    return connect(
-        settings.webex.base_url,
-        tokens,
-        pace,
-        concurrency=settings.pace.concurrency,
-        timeout_s=settings.webex.timeout_s,
-        ca_file=settings.webex.ca_file,
-        retry=retry,
-        clock=clock,
-    )
-
-
-@asynccontextmanager
-async def deadline(settings: Settings, client: Client, clock: Clock) -> AsyncIterator[None]:
-    """Stop what is in the block at the deadline, or at once when a wait would end behind it.
-
-    Raises:
-        DeadlineError: it is over.
-    """
-    deadline_s = settings.run.deadline_s
-    client.deadline_at_s = clock.monotonic_s() + deadline_s
-    try:
-        async with asyncio.timeout(deadline_s if math.isfinite(deadline_s) else None) as within:
-            yield
-    except TimeoutError:
-        if not within.expired():
-            raise
-        raise DeadlineError(f"the deadline of {settings.run.deadline} is over") from None
 
 
 async def find_organizations(client: Client, scope: RunScope) -> list[Organization]:

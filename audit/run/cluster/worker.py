@@ -21,8 +21,9 @@ from audit.output.held import Held
 from audit.run.cluster.report import Reporter, forwarding, topic_of
 from audit.run.cluster.task import Result, Task
 from audit.run.credentials import find_tokens
+from audit.run.job import Job
 from audit.run.organization import OrganizationAudit
-from audit.run.session import connect_as, tell_pause
+from audit.run.session import tell_pause
 from audit.run.tally import tallied
 from audit.snapshot.layout import JOURNAL
 from audit.snapshot.staging import staged
@@ -140,15 +141,14 @@ class _Attempt:
             tokens = self._tokens(clock)
             scope = self.task.scope_here()
             scope = replace(scope, retry_failed=stack.enter_context(staged(scope.retry_failed)))
+            job = Job(self.settings, tokens, scope, self.reporter, clock)
         except (AuditError, OSError) as unable:
             return Result(error=unable)
-        async with connect_as(self.settings, tokens, clock) as client:
+        async with job.connect() as client:
             self._prepare(client, clock)
             if self.settings.pace.max_rate:
                 await clock.sleep(_REST_S)
-            one = OrganizationAudit(
-                self.organization, client, draft, self.settings, scope, progress=self.reporter, clock=clock
-            )
+            one = OrganizationAudit(self.organization, client, draft, job)
             error: AuditError | OSError | None = None
             try:
                 async with tallied(draft, client, clock):

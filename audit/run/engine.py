@@ -7,11 +7,10 @@ from collections import deque
 from typing import Protocol
 
 from audit.clock import Clock
-from audit.errors import EngineError, RefusedError, StoppedError
+from audit.errors import AuditError, Reach, RefusedError
 from audit.run import rates as memory
 from audit.run.organization import OrganizationAudit
 from audit.threads import in_thread
-from audit.webex.errors import ApiGoneError, TokenRefusedError
 
 log = logging.getLogger(__name__)
 
@@ -88,9 +87,9 @@ async def _side_by_side(runs: list[OrganizationAudit], engine: Engine, clock: Cl
             one = waiting.popleft()
             try:
                 await engine.audit(one, place)
-            except (TokenRefusedError, ApiGoneError, EngineError):
-                raise
-            except (RefusedError, StoppedError) as error:
+            except AuditError as error:
+                if error.reach is Reach.RUN:
+                    raise
                 one.error = error
                 name = one.organization.name or "name not readable"
                 log.error("organization %s (%s): %s", one.organization.org_id, name, error)

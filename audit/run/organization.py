@@ -13,7 +13,7 @@ from audit.crawl.own_data import guard_for
 from audit.crawl.reader import Reader
 from audit.datasets import Dataset
 from audit.entity import EntityType
-from audit.errors import AuditError, DeadlineError, RefusedError, StoppedError, UsageError
+from audit.errors import AuditError, Reach, RefusedError, UsageError
 from audit.inventory import Collector, renew_caller, take_inventory, take_users
 from audit.inventory.organizations import Organization
 from audit.outcome import Outcome
@@ -26,7 +26,7 @@ from audit.run.scope import RunScope
 from audit.snapshot.coverage import COVERAGE
 from audit.threads import in_thread
 from audit.webex.client import Client
-from audit.webex.errors import OutageError, ScopeError, TokenRefusedError
+from audit.webex.errors import ScopeError
 
 log = logging.getLogger(__name__)
 
@@ -107,9 +107,9 @@ class OrganizationAudit:
         earlier = await in_thread(self._earlier, dataset)
         try:
             inventory = await self._inventory(dataset, earlier)
-        except TokenRefusedError:
-            raise
         except RefusedError as error:
+            if error.reach > Reach.KIND:
+                raise
             self._refused |= {(dataset.name, kind): error for kind in self._scope.kinds_of(dataset)}
             await in_thread(self._refuse, dataset, error)
             return
@@ -161,9 +161,9 @@ class OrganizationAudit:
         try:
             with found.all_or_none():
                 await take(found, self._scope, dataset, earlier.unlisted)
-        except (TokenRefusedError, DeadlineError, OutageError):
-            raise
-        except (RefusedError, StoppedError) as error:
+        except AuditError as error:
+            if error.reach > Reach.KIND:
+                raise
             found.unlisted = dict.fromkeys(earlier.unlisted, str(error))
 
     def _refuse_unknown_ids(self) -> None:

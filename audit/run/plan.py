@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from audit.errors import AuditError, DeadlineError, RefusedError, StoppedError
+from audit.errors import AuditError, DeadlineError, Reach, RefusedError
 from audit.inventory import Collector
 from audit.inventory.organizations import Organization
 from audit.run import rates as memory
@@ -12,7 +12,6 @@ from audit.run.scope import RunScope
 from audit.run.session import clients_of, find_organizations
 from audit.threads import in_thread
 from audit.webex.client import Client
-from audit.webex.errors import ApiGoneError, TokenRefusedError
 
 
 @dataclass(frozen=True)
@@ -70,9 +69,10 @@ async def plan(job: Job) -> Plan:
         for organization, own in zip(organizations, clients_of(client, organizations), strict=True):
             try:
                 orgs.append(await _plan_one(own, job.scope, organization, job.settings.pace.max_rate))
-            except (TokenRefusedError, DeadlineError, ApiGoneError):
-                raise
-            except (RefusedError, StoppedError) as error:
+            except AuditError as error:
+                # Organizations are planned one after the other, so a wait of one holds up all.
+                if error.reach is Reach.RUN or isinstance(error, DeadlineError):
+                    raise
                 errors.append(error)
                 orgs.append(OrgPlan(organization.org_id, organization.name, message=str(error)))
     if len(errors) == len(orgs):
@@ -105,9 +105,9 @@ async def _plan_one(client: Client, scope: RunScope, organization: Organization,
             with Collector(client, organization) as found:
                 await take(found, scope, dataset)
                 listed, asked = await in_thread(_count, found)
-        except TokenRefusedError:
-            raise
         except RefusedError as error:
+            if error.reach > Reach.KIND:
+                raise
             refusals.append(error)
             continue
         reasons += found.unlisted.values()

@@ -74,7 +74,7 @@ async def run(
         with lock(output) as held:
             await in_thread(tidy, output, held, seal_removed)
             draft = await in_thread(_draft, job, job.clock.now(), held, is_resuming=is_resuming)
-            await _Attempt(job, draft, seal, keep).make()
+            await _Run(job, draft, seal, keep).complete()
     except BaseException as error:
         if not committed and isinstance(error, OSError):
             raise unwritable(output, error) from None
@@ -99,12 +99,12 @@ def _draft(job: Job, now: datetime, held: Held, *, is_resuming: bool) -> Draft:
 
 
 @dataclass(frozen=True)
-class _Attempt:
-    """One attempt at a job, from its draft to the commit.
+class _Run:
+    """One run of a job, from its draft to the commit.
 
     Attributes:
         job: what to audit, and by which means.
-        draft: new, or of the run that this one resumes.
+        draft: a new draft, or that of the run that this one resumes.
         seal: signs the snapshot, if it is to be signed.
         on_committed: called with the snapshot when it stands.
     """
@@ -114,8 +114,8 @@ class _Attempt:
     seal: Seal | None
     on_committed: Callable[[Snapshot], None]
 
-    async def make(self) -> None:
-        """Audit all organizations, and commit; an attempt that fails leaves a draft only where it can be resumed."""
+    async def complete(self) -> None:
+        """Audit all organizations, and commit; a run that fails leaves its draft only if it can be resumed."""
         try:
             async with self.job.connect() as client:
                 client.on_pause = partial(self._tell_pause, client)
@@ -189,7 +189,7 @@ class _Attempt:
         )
 
     async def _stopped(self, error: BaseException) -> BaseException:
-        """What an attempt that did not commit ends with, as the user is to read it."""
+        """What a run that did not commit ends with, as the user is to read it."""
         stopped = self._told(error)
         is_resumable = await in_thread(self._leave)
         if isinstance(stopped, AuditError):

@@ -6,8 +6,8 @@ from audit.errors import AuditError, DeadlineError, Reach, RefusedError
 from audit.inventory import Collector
 from audit.inventory.organizations import Organization
 from audit.run import rates as memory
+from audit.run.inventories import take
 from audit.run.job import Job
-from audit.run.organization import take
 from audit.run.scope import RunScope
 from audit.run.session import clients_of, find_organizations
 from audit.threads import in_thread

@@ -28,6 +28,7 @@ from audit.storage.errors import unwritable
 from audit.storage.place import Place, make_dir
 from audit.webex.client import Client
 from audit.webex.errors import TokenRefusedError
+from audit.webex.terms import Terms
 
 _LITTLE_SPACE = 1024**3
 #: A `Retry-After` beyond this is told, and not waited for.
@@ -72,8 +73,8 @@ async def examine(
     except AuditError as error:
         return [*checks, _failed("token", error)]
     try:
-        async with Job(settings, tokens, scope, clock=clock).connect() as client:
-            client.deadline_at_s = clock.monotonic_s() + _PATIENCE_S
+        terms = Terms(clock.monotonic_s() + _PATIENCE_S)
+        async with Job(settings, tokens, scope, clock=clock).connect(terms) as client:
             checks.append(await _token(client))
             if checks[-1].status == "ok":
                 checks += await _api(client, scope)

@@ -15,6 +15,7 @@ from audit.webex.client import Client
 from audit.webex.connection import connect
 from audit.webex.pace import Ceiling, Pace
 from audit.webex.retry import RetryPolicy
+from audit.webex.terms import Terms
 from audit.webex.tokens import TokenSource
 
 
@@ -36,8 +37,12 @@ class Job:
     progress: Progress = field(default_factory=Progress)
     clock: Clock = field(default_factory=Clock)
 
-    def connect(self) -> AbstractAsyncContextManager[Client]:
-        """A client as the settings want it (`audit.webex.connection.connect`)."""
+    def connect(self, terms: Terms | None = None) -> AbstractAsyncContextManager[Client]:
+        """A client as the settings want it (`audit.webex.connection.connect`).
+
+        Args:
+            terms: what the client keeps to; by default, the deadline of the job alone.
+        """
         webex, pace, retry = self.settings.webex, self.settings.pace, self.settings.retry
         return connect(
             webex.base_url,
@@ -48,17 +53,21 @@ class Job:
             ca_file=webex.ca_file,
             retry=RetryPolicy(retry.attempts, retry.throttled_attempts, retry.budget, self.settings.run.stall_s),
             clock=self.clock,
+            terms=terms or Terms(self.deadline_at_s()),
         )
 
+    def deadline_at_s(self) -> float:
+        """When the job must be over if it begins now, on the clock; infinite without a deadline."""
+        return self.clock.monotonic_s() + self.settings.run.deadline_s
+
     @asynccontextmanager
-    async def deadline(self, client: Client) -> AsyncIterator[None]:
-        """Stop the block at the deadline, or at once when a wait would end after it.
+    async def deadline(self) -> AsyncIterator[None]:
+        """Stop the block at the deadline; a client stops at once when a wait would end after it.
 
         Raises:
             DeadlineError: the deadline is over.
         """
         deadline_s = self.settings.run.deadline_s
-        client.deadline_at_s = self.clock.monotonic_s() + deadline_s
         try:
             async with asyncio.timeout(deadline_s if math.isfinite(deadline_s) else None) as within:
                 yield

@@ -5,6 +5,7 @@ import logging
 from audit.errors import AuditError, RefusedError
 from audit.inventory.organizations import Organization
 from audit.output.draft import Draft
+from audit.output.inventory import Inventory
 from audit.output.org_parts import OrgParts
 from audit.run.dataset import DatasetAudit
 from audit.run.job import Job
@@ -22,14 +23,10 @@ class OrganizationAudit:
         client: with a pace of its own.
         draft: keeps what was read.
         job: what to audit, and by which means.
-
-    Attributes:
-        error: what stopped it, if something did; to be set by who runs several.
     """
 
     def __init__(self, organization: Organization, client: Client, draft: Draft, job: Job) -> None:
         self.organization = organization
-        self.error: AuditError | None = None
         self.client = client
         self._draft = draft
         self._datasets = [
@@ -60,24 +57,35 @@ class OrganizationAudit:
     def _has_answers(self) -> bool:
         return any(each.has_answers() for each in self._datasets)
 
-    def give_up(self) -> None:
-        """Give each entity that has no outcome yet the one that `error` is for it; a resumed run asks for it anew."""
-        taken = self.parts().inventories
-        if not self.error or not taken:
+    def give_up(self, error: AuditError) -> None:
+        """Give each entity without an outcome the outcome `timeout`; a resumed run asks for it anew.
+
+        Args:
+            error: what stopped the organization.
+        """
+        taken = self._inventories()
+        if not taken:
             return
         for each in self._datasets:
             if inventory := taken.get(each.name):
-                each.give_up(inventory, self.error)
+                each.give_up(inventory, error)
             else:
-                each.refuse(self.error)
+                each.refuse(error)
 
-    def parts(self) -> OrgParts:
-        """What to commit of it, wherever it was audited: the draft holds all of it."""
+    def parts(self, error: AuditError | None) -> OrgParts:
+        """What to commit of it, wherever it was audited: the draft holds all of it.
+
+        Args:
+            error: what stopped the organization, if something did.
+        """
         return OrgParts(
             self.organization.org_id,
             self.organization.name,
-            self._draft.inventories(self.organization.org_id, [each.name for each in self._datasets]),
-            is_refused=isinstance(self.error, RefusedError),
-            message=str(self.error) if self.error else None,
+            self._inventories(),
+            is_refused=isinstance(error, RefusedError),
+            message=str(error) if error else None,
             webex_id=self.organization.webex_id,
         )
+
+    def _inventories(self) -> dict[str, Inventory]:
+        return self._draft.inventories(self.organization.org_id, [each.name for each in self._datasets])

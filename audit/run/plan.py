@@ -64,7 +64,7 @@ async def plan(job: Job) -> Plan:
     """
     orgs: list[OrgPlan] = []
     errors: list[AuditError] = []
-    async with job.connect() as client, job.deadline(client):
+    async with job.connect() as client, job.deadline():
         organizations = await find_organizations(client, job.scope)
         for organization, own in zip(organizations, clients_of(client, organizations), strict=True):
             try:

@@ -28,7 +28,8 @@ from audit.snapshot.removed import SealRemoved
 from audit.storage.errors import StorageError, fault_of, unwritable
 from audit.storage.place import make_dir
 from audit.threads import in_thread, to_the_end
-from audit.webex.client import Client
+from audit.webex.client import Client, RequestCount
+from audit.webex.terms import Terms
 
 log = logging.getLogger(__name__)
 
@@ -117,18 +118,19 @@ class _Run:
     async def complete(self) -> None:
         """Audit all organizations, and commit; a run that fails leaves its draft only if it can be resumed."""
         try:
-            async with self.job.connect() as client:
-                client.on_pause = partial(self._tell_pause, client)
-                async with tallied(self.draft, client, self.job.clock), self.job.deadline(client):
+            count = RequestCount()
+            terms = Terms(self.job.deadline_at_s(), partial(self._tell_pause, count), count=count)
+            async with self.job.connect(terms) as client:
+                async with tallied(self.draft, client, self.job.clock), self.job.deadline():
                     runs = await self._runs(client)
                     async with self._engine(client, len(runs)) as engine:
-                        await audit_all(runs, engine, self.job.clock)
-                await self._commit(client, runs)
+                        stopped = await audit_all(runs, engine, self.job.clock)
+                await self._commit(client, runs, stopped)
         except BaseException as error:
-            stopped = await self._stopped(error)
-            if stopped is error:
+            ended_by = await self._stopped(error)
+            if ended_by is error:
                 raise
-            raise stopped from error
+            raise ended_by from error
 
     async def _runs(self, client: Client) -> list[OrganizationAudit]:
         organizations = await find_organizations(client, self.job.scope)
@@ -157,11 +159,11 @@ class _Run:
             async with open_cluster(self.job, client, self.draft, organizations) as cluster:
                 yield cluster
 
-    def _tell_pause(self, client: Client, pause_s: float) -> None:
-        self.job.progress.on_requests(client.count.total, client.count.throttled)
+    def _tell_pause(self, count: RequestCount, pause_s: float) -> None:
+        self.job.progress.on_requests(count.total, count.throttled)
         self.job.progress.on_pause(pause_s)
 
-    async def _commit(self, client: Client, runs: list[OrganizationAudit]) -> None:
+    async def _commit(self, client: Client, runs: list[OrganizationAudit], stopped: dict[str, AuditError]) -> None:
         self.job.progress.on_commit()
         requests = await in_thread(self.draft.requests) | {self.draft.writer: requests_of(client)}
         facts = RunFacts(
@@ -171,16 +173,19 @@ class _Run:
             requests=total(requests.values()),
         )
         # A signal that comes meanwhile is too late, as the crawl is already paid for.
-        await to_the_end(self._give_up_and_commit, runs, facts)
+        await to_the_end(self._give_up_and_commit, runs, stopped, facts)
 
-    def _give_up_and_commit(self, runs: list[OrganizationAudit], facts: RunFacts) -> None:
+    def _give_up_and_commit(
+        self, runs: list[OrganizationAudit], stopped: dict[str, AuditError], facts: RunFacts
+    ) -> None:
         for each in runs:
-            each.give_up()
+            if error := stopped.get(each.organization.org_id):
+                each.give_up(error)
         wanted = self.job.settings.output
         commit(
             self.draft,
             facts,
-            [each.parts() for each in runs],
+            [each.parts(stopped.get(each.organization.org_id)) for each in runs],
             {dataset.name: dataset.tables for dataset in self.job.scope.datasets},
             wanted.formats,
             csv_per_org=wanted.csv_per_org,
@@ -198,7 +203,9 @@ class _Run:
 
     def _told(self, error: BaseException) -> BaseException:
         if isinstance(error, asyncio.CancelledError):
-            return StoppedError("stopped by a signal before the commit")
+            # The command line cancels with the name of the signal.
+            why = f"({error})" if str(error) else "by a signal"
+            return StoppedError(f"stopped {why} before the commit")
         if isinstance(error, OSError):
             told = error if error.strerror else fault_of(error, self.draft.folder)
             place = f" at {told.filename}" if told.filename else f" below {self.draft.output}"

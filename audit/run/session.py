@@ -45,20 +45,19 @@ async def find_organizations(client: Client, scope: RunScope) -> list[Organizati
 
 
 def clients_of(client: Client, organizations: list[Organization]) -> list[Client]:
-    """A client for each organization, with a pace of its own where there are several."""
+    """A client for each organization, with a pace of its own where there are several.
+
+    Args:
+        client: of the run; it makes no more requests afterwards.
+        organizations: at least one.
+    """
     if len(organizations) == 1:
-        clients = [client]
-    else:
-        clients = [client.beside(client.pace.beside()) for _ in organizations]
-        for each, organization in zip(clients, organizations, strict=True):
-            each.on_pause = partial(tell_pause, organization)
-    for each, organization in zip(clients, organizations, strict=True):
-        each.organization = organization.title
-    return clients
+        return [client.asking(organizations[0].title)]
+    return [client.beside(client.pace.beside(), each.title, partial(tell_pause, each)) for each in organizations]
 
 
 def tell_pause(organization: Organization, pause_s: float) -> None:
-    """Tell of a pause that one would wonder about; it holds no other organization back."""
+    """Log a pause that a user would wonder about; it holds no other organization back."""
     if pause_s >= _LONG_PAUSE_S:
         name = organization.name or organization.org_id
         log.info("%s: the API asks to wait: its requests pause %.0f s", name, pause_s)

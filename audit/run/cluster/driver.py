@@ -163,7 +163,7 @@ async def open_cluster(job: Job, client: Client, draft: Draft, organizations: in
 
 
 def _deadline_at(client: Client, clock: Clock) -> datetime | None:
-    left_s = client.deadline_at_s - clock.monotonic_s()
+    left_s = client.terms.deadline_at_s - clock.monotonic_s()
     return clock.now() + timedelta(seconds=left_s) if math.isfinite(left_s) else None
 
 

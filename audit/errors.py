@@ -5,7 +5,7 @@ escapes is a bug of webex-audit and exits with 70.
 """
 
 from enum import IntEnum
-from typing import Any
+from typing import Any, Self
 
 #: Exit code of a review that found something, which is not an error.
 FOUND_EXIT_CODE = 1
@@ -39,6 +39,22 @@ class AuditError(Exception):
     exit_code = 70
     reach = Reach.RUN
     is_resumable = False
+
+    def resumable(self) -> Self:
+        """The same error of a run that has kept what it read."""
+        same = self._with_text(str(self))
+        same.is_resumable = True
+        return same
+
+    def advised(self, advice: str) -> Self:
+        """The same error, with advice on what to do after its text."""
+        return self._with_text(f"{self}; {advice}")
+
+    def _with_text(self, text: str) -> Self:
+        # `__init__` builds the text of some classes from other arguments.
+        same = type(self).__new__(type(self), text)
+        same.__dict__.update(self.__dict__)
+        return same
 
 
 class UsageError(AuditError):

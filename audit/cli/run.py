@@ -119,14 +119,14 @@ def _resume_hint(earlier: Snapshot | None, stdin: str) -> Iterator[None]:
     try:
         yield
     except AuditError as error:
-        if error.is_resumable:
-            arguments = [*click.get_current_context().obj]
-            if earlier and "--retry-failed" in arguments:
-                # By then, `latest` may be another one.
-                arguments[arguments.index("--retry-failed") + 1] = earlier.manifest.snapshot_id
-            command = shlex.join(["webex-audit", *arguments, *([] if "--resume" in arguments else ["--resume"])])
-            error.args = (f"{error}; go on with: {command}{stdin}",)
-        raise
+        if not error.is_resumable:
+            raise
+        arguments = [*click.get_current_context().obj]
+        if earlier and "--retry-failed" in arguments:
+            # By then, `latest` may be another one.
+            arguments[arguments.index("--retry-failed") + 1] = earlier.manifest.snapshot_id
+        command = shlex.join(["webex-audit", *arguments, *([] if "--resume" in arguments else ["--resume"])])
+        raise error.advised(f"go on with: {command}{stdin}") from error
 
 
 @cli.command()

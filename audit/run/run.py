@@ -196,10 +196,8 @@ class _Run:
     async def _stopped(self, error: BaseException) -> BaseException:
         """What a run that did not commit ends with, as the user is to read it."""
         stopped = self._told(error)
-        is_resumable = await in_thread(self._leave)
-        if isinstance(stopped, AuditError):
-            stopped.is_resumable = is_resumable
-        return stopped
+        is_kept = await in_thread(self._leave)
+        return stopped.resumable() if is_kept and isinstance(stopped, AuditError) else stopped
 
     def _told(self, error: BaseException) -> BaseException:
         if isinstance(error, asyncio.CancelledError):

@@ -185,10 +185,10 @@ def test_a_token_that_is_refused_amid_a_run_stops_all(audit: Audit) -> None:
             "leaves out all 3 organizations",
         ),
         (ALL | BOTH, {}, UsageError, "leave out --org-id"),
-        ({"scope__exclude_orgs": [ONE.org_id]}, {}, UsageError, "give that too"),
+        ({"scope__exclude_orgs": [ONE.org_id]}, {}, UsageError, "add --all-orgs"),
         ({"scope__org_ids": ["Northwind"]}, {}, UsageError, "--org-id: organization 'Northwind': expected its id"),
         (ALL | {"scope__exclude_orgs": ["x"]}, {}, UsageError, "--exclude-org: organization 'x'"),
-        (ALL | {"wanted": [ONE.workspace(1)["id"]]}, {}, UsageError, "name it alone"),
+        (ALL | {"wanted": [ONE.workspace(1)["id"]]}, {}, UsageError, "name only that organization"),
     ],
 )
 def test_what_can_not_be_audited_is_told_in_a_line(

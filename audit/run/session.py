@@ -48,7 +48,7 @@ def clients_of(client: Client, organizations: list[Organization]) -> list[Client
     """A client for each organization, with a pace of its own where there are several.
 
     Args:
-        client: the client of the run, which makes no more requests afterwards.
+        client: the client of the run; it becomes that of a single organization.
         organizations: at least one.
     """
     if len(organizations) == 1:

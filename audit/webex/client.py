@@ -4,7 +4,6 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable, Mapping
-from copy import copy
 from dataclasses import replace
 from datetime import timedelta
 from urllib.parse import quote, urlencode, urlsplit
@@ -92,14 +91,13 @@ class Client:
         return other
 
     def asking(self, organization: str) -> "Client":
-        """This client, to go on with in its place once the organization that it asks is known.
+        """This client; from now on, messages name the organization that it asks.
 
         Args:
             organization: how messages name the organization.
         """
-        other = copy(self)
-        other.terms = replace(self.terms, organization=organization)
-        return other
+        self.terms = replace(self.terms, organization=organization)
+        return self
 
     async def get(self, path: str, params: Mapping[str, str] | None = None, *, has_pins: bool = False) -> Answer:
         """GET a path (percent-encoded, below the base URL), retried as the policy says.

@@ -1,6 +1,5 @@
 """A scope that contradicts itself is refused in one line, which says what to leave out or add."""
 
-import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -29,6 +28,8 @@ NAMED = Users("named", ("ann@example.com",))
         (AUDIO | {"scope__org_ids": [ONE, TWO]}, {}, "or leave out --dataset audio-options"),
         ({"scope__org_ids": [ONE, TWO]}, {"wanted": ["id"]}, "name only that organization"),
         ({"scope__entities": ["workspace", "person"]}, {"wanted": ["id"]}, "leave out --entity"),
+        ({"scope__all_users": True}, {}, "--all-users belongs to --dataset audio-options"),
+        ({"scope__sites": ["example.webex.com"]}, {}, "--site belongs to --dataset audio-options"),
         ({"scope__datasets": ["push-to-talks"]}, {}, "did you mean push-to-talk?"),
     ],
 )
@@ -38,9 +39,3 @@ def test_a_contradiction_is_refused_with_its_remedy(
     with pytest.raises(UsageError) as refused:
         scope_of(settings("http://127.0.0.1:1/v1", **flags), **selected)
     assert advice in str(refused.value)
-
-
-def test_what_changes_nothing_is_a_warning(settings: Callable[..., Settings], caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.WARNING, "audit"):
-        assert scope_of(settings("http://127.0.0.1:1/v1", scope__all_users=True)).users.which == "all"
-    assert "belong to --dataset audio-options" in caplog.text

@@ -39,10 +39,12 @@ format: $(VENV)/dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-# The tables of docs/datasets.md and the SQL of docs/sql, from the schemas; the rules of docs/checks.md, from their files.
+# Generates the tables of docs/datasets.md and the SQL of docs/sql from the schemas, the rules of docs/checks.md from
+# their files, and the keys of docs/configuration.md from the settings.
 docs: $(VENV)/dev
 	$(BIN)/python docs/datasets.py
 	$(BIN)/python docs/checks.py
+	$(BIN)/python docs/configuration.py
 	$(BIN)/python docs/reading.py
 
 # A whole run beside what one would use instead; benchmarks/results.md has the figures. Uses nginx where it is.

@@ -42,7 +42,7 @@ ACCEPTED = [
     "Who may open a microphone in which room?",
     "if the value is None",
     "At least one of them is not a folder",
-    "all the same.name",
+    "digits that are all the same",
 ]
 
 

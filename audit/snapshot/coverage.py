@@ -17,7 +17,7 @@ COVERAGE_SCHEMA = pa.schema(
         *_OF_ENTITY,
         column("site_url", pa.string(), "the meeting site that was asked for",
                "settings are not of a site, or the user's sites could not be read"),
-        column("outcome", pa.string(), "what became of it: see the outcomes in the README"),
+        column("outcome", pa.string(), "what became of it: see the outcomes in docs/snapshots.md"),
         column("http_status", pa.int32(), "status of the last answer", f"{_UNASKED}, or nothing came"),
         column("error_message", pa.string(), "what the API or the network said, or why it was not asked",
                "the outcome is `ok`"),

@@ -9,10 +9,10 @@ from typing import Self
 import msgspec
 import pyarrow as pa
 
-from audit.entity import INVENTORY_SCHEMA, Entity, entity_table
+from audit.entity import Entity, entities_of, entity_table
 from audit.inventory.listing import PAGE_SIZE
 from audit.inventory.organizations import Organization
-from audit.inventory.sorter import ExternalSorter
+from audit.inventory.sorter import EntitySorter
 from audit.threads import in_thread
 from audit.webex import wire
 from audit.webex.client import Client
@@ -37,7 +37,7 @@ class Collector:
         self.client = client
         self.organization = organization
         self.unlisted: dict[str, str] = {}
-        self._sorter = ExternalSorter(INVENTORY_SCHEMA, "entity_id")
+        self._sorter = EntitySorter()
         self._location_names: dict[str, str] | None = None
 
     def __enter__(self) -> Self:
@@ -57,12 +57,12 @@ class Collector:
             if self._location_names is None:
                 self._location_names = await _read_location_names(self.client, self.organization)
             entities = [_located(entity, self._location_names) for entity in entities]
-        await in_thread(lambda: self._sorter.add(entity_table(entities)))
+        await in_thread(self._sorter.add, entities)
 
     def add_tables(self, entities: Iterable[pa.Table]) -> None:
         """Take in further entities (`INVENTORY_SCHEMA`) as they are."""
         for each in entities:
-            self._sorter.add(each)
+            self._sorter.add(entities_of(each))
 
     def all_or_none(self) -> AbstractContextManager[None]:
         """What is added in the block stays only if it is left without an error."""
@@ -70,7 +70,7 @@ class Collector:
 
     def entities(self) -> Iterator[pa.Table]:
         """All of them (`INVENTORY_SCHEMA`), in tables of any size."""
-        return self._sorter.merged()
+        return map(entity_table, self._sorter.sorted())
 
 
 def _located(entity: Entity, names: dict[str, str]) -> Entity:

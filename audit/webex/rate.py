@@ -16,6 +16,7 @@ is known, a window bears it. `benchmarks/pace.py` measures it against both kinds
 import math
 from bisect import bisect_right
 from enum import StrEnum
+from typing import NamedTuple
 
 #: Doubling time of the start, and the rate that it starts from where none is remembered.
 _DOUBLING_S = 0.6
@@ -53,6 +54,20 @@ class LimitKind(StrEnum):
     WINDOW = "window"
 
 
+class _Bounds(NamedTuple):
+    """Two measures that disagree: the limit is the lower one if it is a bucket, the upper one if it is a window."""
+
+    low_per_s: float
+    high_per_s: float
+
+
+class _Trial(NamedTuple):
+    """A rate between two measures is tried; the limit is a window if it bears that rate until the end."""
+
+    bounds: _Bounds
+    end_s: float
+
+
 class AdaptiveRate:
     """The rate to send at, from the successes and throttles that it is told.
 
@@ -87,8 +102,7 @@ class AdaptiveRate:
         self._flat_s = self._hold_s = 0.0
         self._confidence = 0
         self._early_throttles = 0
-        #: A trial of a rate between two measures: its end, and the measures.
-        self._trial: tuple[float, float, float] | None = None
+        self._trial: _Trial | None = None
         if remembered_per_s is not None:
             self._target_per_s = remembered_per_s
             self._began_s = now_s - _RECOVERY_S
@@ -135,9 +149,6 @@ class AdaptiveRate:
         self._cut_at_s = self._measured_since_s = now_s
         self._measured_successes = 0
         self._began_s = now_s + retry_after_s
-        if self._trial:
-            end_s, low, high = self._trial
-            self._trial = (self._began_s + _RECOVERY_S + end_s, low, high)
 
     def _unbounded_per_s(self, now_s: float) -> float:
         elapsed_s = max(0.0, now_s - self._began_s)
@@ -181,22 +192,18 @@ class AdaptiveRate:
         trial = self._trial
         self._trial = None
         if trial is not None:
-            self._judge_trial(trial, old, average_per_s, sent_per_s)
+            bounds = self._judge_trial(trial.bounds, old, average_per_s, sent_per_s)
         elif is_probe:
-            self._judge_probe(old, average_per_s, sent_per_s)
+            bounds = self._judge_probe(old, average_per_s, sent_per_s)
         else:
-            self._judge_early(old, average_per_s, sent_per_s)
-        self._plan(retry_after_s)
-
-    def _plan(self, retry_after_s: float) -> None:
-        """When to probe next; a trial comes first."""
-        if self._trial:
-            self._start_trial(retry_after_s)
+            bounds = self._judge_early(old, average_per_s, sent_per_s)
+        if bounds:
+            self._start_trial(bounds, now_s, retry_after_s)
         else:
             requests_s = _HOLD_REQUESTS * self._confidence / max(self._target_per_s or 0, _FLOOR_PER_S)
             self._hold_s = max(_HOLD_S[self._confidence], min(requests_s, _MAX_HOLD_S), 10 * retry_after_s)
 
-    def _judge_probe(self, old: float, average_per_s: float, sent_per_s: float) -> None:
+    def _judge_probe(self, old: float, average_per_s: float, sent_per_s: float) -> _Bounds | None:
         self._early_throttles = 0
         if self.kind is LimitKind.BUCKET and _agree(_OF_BUCKET * average_per_s, old):
             self._settle(LimitKind.BUCKET, _OF_BUCKET * average_per_s, self._confidence + 1)
@@ -208,9 +215,10 @@ class AdaptiveRate:
         elif sent_per_s < 1.1 * average_per_s:
             self._settle(self.kind, average_per_s, 0)
         else:
-            self._trial = (0.0, average_per_s, sent_per_s)
+            return _Bounds(average_per_s, sent_per_s)
+        return None
 
-    def _judge_early(self, old: float, average_per_s: float, sent_per_s: float) -> None:
+    def _judge_early(self, old: float, average_per_s: float, sent_per_s: float) -> _Bounds | None:
         """A throttle at or below the rate that was held: the limit dropped, or was held to be too high."""
         self._early_throttles += 1
         if self.kind is LimitKind.BUCKET:
@@ -219,33 +227,30 @@ class AdaptiveRate:
         elif self.kind is LimitKind.WINDOW and self._early_throttles < 3:
             self._settle(LimitKind.WINDOW, 0.96 * old, self._confidence)
         else:
-            self._trial = (0.0, average_per_s, sent_per_s)
+            return _Bounds(average_per_s, sent_per_s)
+        return None
 
-    def _judge_trial(
-        self, trial: tuple[float, float, float], old: float, average_per_s: float, sent_per_s: float
-    ) -> None:
-        _, low, _ = trial
-        if average_per_s >= (1 - _AGREEMENT) * low:
-            self._settle(LimitKind.BUCKET, _OF_BUCKET * average_per_s, 1)
-        else:
-            self._trial = (0.0, max(average_per_s, _CUT * low), min(old, _OF_BUCKET * sent_per_s))
+    def _judge_trial(self, bounds: _Bounds, old: float, average_per_s: float, sent_per_s: float) -> _Bounds | None:
+        if average_per_s < (1 - _AGREEMENT) * bounds.low_per_s:
+            return _Bounds(max(average_per_s, _CUT * bounds.low_per_s), min(old, _OF_BUCKET * sent_per_s))
+        self._settle(LimitKind.BUCKET, _OF_BUCKET * average_per_s, 1)
+        return None
 
-    def _start_trial(self, retry_after_s: float) -> None:
-        _, low, high = self._trial or (0.0, 0.0, 0.0)
-        low = max(low, _FLOOR_PER_S)
-        high = max(high, 1.05 * low)
+    def _start_trial(self, bounds: _Bounds, now_s: float, retry_after_s: float) -> None:
+        low = max(bounds.low_per_s, _FLOOR_PER_S)
+        high = max(bounds.high_per_s, 1.05 * low)
         tried = max(low ** (1 - _TRIED) * high**_TRIED, 1.05 * low)
         duration_s = min(20.0, max(3.0, 1.5 * low * max(1.0, retry_after_s) / (tried - low)))
-        self._trial = (duration_s, low, high)
+        self._trial = _Trial(_Bounds(low, high), now_s + retry_after_s + _RECOVERY_S + duration_s)
         self._target_per_s = tried
         self._confidence = self._early_throttles = 0
         self._hold_s = 0.0
 
     def _end_trial(self, now_s: float) -> None:
-        if self._trial and now_s > self._trial[0]:
-            end_s, _, high = self._trial
+        if self._trial and now_s > self._trial.end_s:
+            bounds, end_s = self._trial
             self._trial = None
-            self._settle(LimitKind.WINDOW, _OF_WINDOW * high, 1)
+            self._settle(LimitKind.WINDOW, _OF_WINDOW * bounds.high_per_s, 1)
             self._began_s, self._flat_s, self._hold_s = end_s - _RECOVERY_S, 0.0, _HOLD_S[1]
 
     def _settle(self, kind: LimitKind, target_per_s: float, confidence: int) -> None:

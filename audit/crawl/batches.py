@@ -1,7 +1,7 @@
 """Hands out the entities of an inventory to the workers of a crawl, batch by batch."""
 
 import asyncio
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import InitVar, dataclass, field
 
@@ -11,8 +11,10 @@ import pyarrow as pa
 from audit.crawl.answer_log import read_answers
 from audit.crawl.earlier import Earlier
 from audit.crawl.reader import Reading
+from audit.datasets import Dataset
 from audit.entity import Entity, EntityType, entities_of
 from audit.outcome import Outcome
+from audit.output.inventory import Inventory
 from audit.snapshot.coverage import COVERAGE
 from audit.storage.place import Place
 
@@ -59,18 +61,35 @@ def _refused(readings: list[Reading], reason: str) -> list[Reading]:
     return others + [Reading(None, msgspec.structs.replace(each, status=403, message=reason)) for each in forbidden[:1]]
 
 
-def read_batches(
-    inventory: Iterator[tuple[int, pa.Table]], earlier: Earlier | None, answers: Mapping[int, Sequence[Place]]
-) -> Generator[Batch, None, None]:
-    """The batches of an inventory, with what is known of them already.
+@dataclass(frozen=True)
+class Backlog:
+    """The entities of an organization that a dataset is to be read of, and what is known of them already.
 
-    Args:
-        inventory: the batches (`audit.output.inventory.Inventory.batches`).
+    Attributes:
+        dataset: what to read.
+        org_id: UUID of the organization.
+        inventory: the entities.
+        done: the batches, by index, that the run which this one resumes has written.
+        answers: by batch, files of other answers that it had (`audit.crawl.answer_log`).
         earlier: a snapshot whose complete answers are kept.
-        answers: files of the answers of an unfinished run (`audit.crawl.answer_log`), by batch.
     """
-    for index, rows in inventory:
-        yield Batch(index, rows, earlier.rows_of(rows) if earlier else {}, answers.get(index, ()))
+
+    dataset: Dataset
+    org_id: str
+    inventory: Inventory
+    done: Collection[int] = ()
+    answers: Mapping[int, Sequence[Place]] = field(default_factory=dict)
+    earlier: Earlier | None = None
+
+    def batches(self) -> Generator[Batch, None, None]:
+        """The batches that are not done, in order.
+
+        Raises:
+            StoppedError: the inventory is damaged.
+            UsageError: the earlier snapshot is damaged.
+        """
+        for index, rows in self.inventory.batches(self.done):
+            yield Batch(index, rows, self.earlier.rows_of(rows) if self.earlier else {}, self.answers.get(index, ()))
 
 
 class Feed:
@@ -91,8 +110,8 @@ class Feed:
         self._current: Batch | None = None
         self._next = self._read()
 
-    async def behind(self, batch: Batch | None) -> Batch | None:
-        """The batch behind one whose places are taken, the first one behind None; None behind the last."""
+    async def after(self, batch: Batch | None) -> Batch | None:
+        """The batch after this one, whose positions are all taken; None → the first one, the last one → None."""
         async with self._turn:
             if batch is self._current:
                 self._current = await self._next

@@ -1,7 +1,5 @@
 """From the readings of a batch to the rows of its tables."""
 
-from collections.abc import Callable
-
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -12,12 +10,19 @@ from audit.datasets.answers import read_answers
 from audit.outcome import Outcome
 from audit.snapshot.coverage import COVERAGE, COVERAGE_SCHEMA
 
-#: Given a batch's index, its tables (the dataset's and `coverage`), and how often each unknown field occurred.
-WritePart = Callable[[int, dict[str, pa.Table], dict[str, int]], None]
 
+def flatten(dataset: Dataset, org_id: str, batch: Batch) -> tuple[dict[str, pa.Table], dict[str, int]]:
+    """Turn the readings of a batch into rows.
 
-def finish(dataset: Dataset, org_id: str, batch: Batch, write_part: WritePart) -> None:
-    """Flatten a batch and hand it on."""
+    Args:
+        dataset: what was read.
+        org_id: UUID of the organization.
+        batch: a batch in which each entity has a reading, or a row in the earlier snapshot.
+
+    Returns:
+        The tables of the dataset and `coverage`, in the order of the inventory; and how often each field occurred
+        that the dataset does not know.
+    """
     places = [(position, reading) for position, readings in enumerate(batch.readings) for reading in readings]
     answered = [index for index, (_, reading) in enumerate(places) if reading.answer.outcome is Outcome.OK]
     answers = read_answers([places[index][1].answer.body for index in answered], dataset.answer, dataset.required)
@@ -27,7 +32,7 @@ def finish(dataset: Dataset, org_id: str, batch: Batch, write_part: WritePart) -
     tables[COVERAGE] = _coverage(dataset.name, _subject(org_id, batch.inventory, places), places, defects)
     if batch.earlier:
         tables = {name: _merged(table, batch.earlier[name]) for name, table in tables.items()}
-    write_part(batch.index, tables, dict(answers.unknown_fields))
+    return tables, dict(answers.unknown_fields)
 
 
 def _subject(org_id: str, inventory: pa.Table, places: list[tuple[int, Reading]]) -> pa.Table:

@@ -45,7 +45,7 @@ class Reader:
         sites: Collection[str] = (),
         guard: OwnDataGuard | None = None,
     ) -> None:
-        self._client = client
+        self.client = client
         self._dataset = dataset
         self._params = {} if dataset.by_user else organization.params
         self._sites = sites
@@ -120,7 +120,7 @@ class Reader:
 
     async def _get(self, request: Request) -> Answer:
         has_pins = self._dataset.censor is not None
-        return await self._client.get(request.path, {**self._params, **request.params}, has_pins=has_pins)
+        return await self.client.get(request.path, {**self._params, **request.params}, has_pins=has_pins)
 
 
 def _as(answer: Answer, outcome: Outcome, message: str) -> Answer:

@@ -9,7 +9,8 @@ import pyarrow.compute as pc
 
 from audit.clock import Clock
 from audit.config import Settings
-from audit.crawl.crawl import crawl, give_up
+from audit.crawl.batches import Backlog
+from audit.crawl.crawl import Crawl, Limits, Sink, give_up
 from audit.crawl.earlier import Earlier, earlier_of
 from audit.crawl.own_data import guard_for
 from audit.crawl.progress import Progress
@@ -199,22 +200,12 @@ class OrganizationAudit:
         reader = Reader(self.client, dataset, self.organization, self._scope.sites, guard)
         done = await in_thread(self._draft.finished, self._org_id, dataset.name)
         answers = await in_thread(self._draft.answers, self._org_id, dataset.name)
-        refused = await crawl(
-            self.client,
-            dataset,
-            self._org_id,
-            reader,
-            inventory,
-            partial(self._write_part, dataset.name),
-            partial(self._draft.write_answers, self._org_id, dataset.name),
-            concurrency=self._settings.pace.concurrency,
-            progress=self._progress,
-            done=done,
-            answers=answers,
-            earlier=earlier,
-            stall_s=self._settings.run.stall_s,
-            clock=self._clock,
+        backlog = Backlog(dataset, self._org_id, inventory, done, answers, earlier)
+        sink = Sink(
+            partial(self._write_part, dataset.name), partial(self._draft.write_answers, self._org_id, dataset.name)
         )
+        limits = Limits(self._settings.pace.concurrency, self._settings.run.stall_s)
+        refused = await Crawl(reader, backlog, sink, limits, self._progress, self._clock).run()
         if guard:
             await guard.confirm(self.client)
         if dataset.by_user and not done and not answers and not earlier:
@@ -223,17 +214,16 @@ class OrganizationAudit:
         return refused
 
     def _give_up(self, dataset: Dataset, inventory: Inventory, outcome: Outcome, error: AuditError) -> None:
-        give_up(
+        backlog = Backlog(
             dataset,
             self._org_id,
             inventory,
-            partial(self._write_part, dataset.name, is_given_up=outcome is Outcome.TIMEOUT),
-            outcome,
-            error,
             self._draft.finished(self._org_id, dataset.name),
             self._draft.answers(self._org_id, dataset.name),
             self._earlier(dataset),
         )
+        write_part = partial(self._write_part, dataset.name, is_given_up=outcome is Outcome.TIMEOUT)
+        give_up(backlog, write_part, outcome, error)
 
     def _write_part(
         self,

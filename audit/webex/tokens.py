@@ -3,6 +3,7 @@
 import asyncio
 import re
 import shlex
+from abc import ABC, abstractmethod
 from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import Mapping
 from pathlib import Path
@@ -87,66 +88,65 @@ class StaticTokens:
         raise refusal("get a new one and set it again")
 
 
-class FileTokens:
-    """A token that a file holds; read again when it is refused, as another program may have renewed it."""
+class _ReadTokens(ABC):
+    """A token that is read from somewhere, and read again when the API refuses it.
+
+    Args:
+        unchanged: what the user is told if the token is still the refused one then.
+    """
+
+    def __init__(self, unchanged: str) -> None:
+        self._token: Token | None = None
+        self._unchanged = unchanged
+
+    async def get(self) -> Token:
+        """The token as it was last read.
+
+        Raises:
+            UsageError: there is no token.
+        """
+        if self._token is None:
+            self._token = await self._read()
+        return self._token
+
+    async def renew(self, refused: Token) -> Token:
+        """Read the token again.
+
+        Raises:
+            TokenRefusedError: it is still the same, or there is none.
+        """
+        try:
+            self._token = await self._read()
+        except UsageError as error:
+            raise refusal(str(error)) from None
+        if self._token == refused:
+            raise refusal(self._unchanged)
+        return self._token
+
+    @abstractmethod
+    async def _read(self) -> Token:
+        """The token; UsageError if there is none."""
+
+
+class FileTokens(_ReadTokens):
+    """A token in a file. Another program may replace it there."""
 
     def __init__(self, path: Path) -> None:
+        super().__init__(f"put a new one into {path}")
         self._path = path
-        self._token: Token | None = None
 
-    async def get(self) -> Token:
-        """The token that the file held when it was last read."""
-        if self._token is None:
-            self._token = read_token(self._path)
-        return self._token
-
-    async def renew(self, refused: Token) -> Token:
-        """The token in the file, if it has changed.
-
-        Raises:
-            TokenRefusedError: it is still the same, or there is none.
-        """
-        try:
-            self._token = read_token(self._path)
-        except UsageError as error:
-            raise refusal(str(error)) from None
-        if self._token == refused:
-            raise refusal(f"put a new one into {self._path}")
-        return self._token
+    async def _read(self) -> Token:
+        return read_token(self._path)
 
 
-class CommandTokens:
-    """A token that a command prints, such as that of a vault; run again when it is refused."""
+class CommandTokens(_ReadTokens):
+    """A token that a command prints, such as the client of a vault."""
 
     def __init__(self, command: str) -> None:
+        super().__init__("webex.token_command prints the same one again")
         self._command = command
-        self._token: Token | None = None
 
-    async def get(self) -> Token:
-        """The token that the command printed.
-
-        Raises:
-            UsageError: the command fails, or prints no token.
-        """
-        if self._token is None:
-            self._token = await self._run()
-        return self._token
-
-    async def renew(self, refused: Token) -> Token:
-        """The token that the command prints now.
-
-        Raises:
-            TokenRefusedError: it is still the same, or there is none.
-        """
-        try:
-            self._token = await self._run()
-        except UsageError as error:
-            raise refusal(str(error)) from None
-        if self._token == refused:
-            raise refusal("webex.token_command prints the same one again")
-        return self._token
-
-    async def _run(self) -> Token:
+    async def _read(self) -> Token:
         title = "webex.token_command"
         try:
             program = shlex.split(self._command)

@@ -1,14 +1,13 @@
-"""Moves bytes to and from the Webex API under a pace; what they mean is said in `wire`."""
+"""Sends requests to the Webex API under a pace, and repeats failed ones; `wire` decides what answers mean."""
 
-import asyncio
 import logging
 import math
 import random
 from collections.abc import Callable, Mapping
-from datetime import timedelta
 from urllib.parse import quote, urlencode, urlsplit
 
 import aiohttp
+import msgspec
 
 from audit.clock import Clock
 from audit.errors import DeadlineError
@@ -16,18 +15,16 @@ from audit.outcome import Outcome
 from audit.webex import wire
 from audit.webex.answer import Answer, RequestCount
 from audit.webex.errors import (
-    ApiGoneError,
     ForeignLinkError,
     NotAcceptedError,
     NotListedError,
-    OutageError,
     ScopeError,
     UnansweredError,
     needed,
 )
 from audit.webex.exchange import Asked, Try, exchange, not_answered
-from audit.webex.outage import Outage, Witnesses
 from audit.webex.pace import Pace
+from audit.webex.recovery import Recovery
 from audit.webex.retry import RetryBudget, RetryPolicy
 from audit.webex.shared_token import SharedToken
 
@@ -35,7 +32,7 @@ __all__ = ["Answer", "Client", "RequestCount"]
 
 log = logging.getLogger(__name__)
 
-#: Any token that is accepted at all may read this, or is told that it lacks a scope (403).
+#: Every accepted token may read this, or gets a 403 for a missing scope.
 _ME = "/people/me"
 
 
@@ -54,20 +51,18 @@ class Client:
         self.base_url = base_url.rstrip("/")
         self.count = RequestCount()
         self.pace = pace
-        #: On the clock; a wait that would end behind it stops the run at once.
+        #: On the clock; a wait that would end after it stops the run at once.
         self.deadline_at_s = math.inf
         self.last_answer_at_s = clock.monotonic_s()
-        #: Told the seconds of each pause that all requests take.
+        #: Receives the seconds of each pause of all requests.
         self.on_pause: Callable[[float], None] = lambda _: None
-        #: How messages name the organization that is asked; None if none is.
+        #: The name of the organization, for messages; None for requests without one.
         self.organization: str | None = None
-        #: The API is known to answer: an outage is waited out only then, as a wrong address never answers.
+        #: The API has answered before. Else a run does not wait out an outage: a wrong address never answers.
         self.is_known = False
-        self.outage = Outage(retry.stall_s)
         self._is_beside = False
-        self._last_error: str | None = None
-        self._witnesses = Witnesses()
-        self._probing = asyncio.Lock()
+        self._recovery = Recovery(retry.stall_s, pace, clock, self._send_probe, self._wait_for_probe, self._is_gone)
+        self.outage = self._recovery.outage
         self._session = session
         self._origin = wire.origin_of(self.base_url)
         self._token = token
@@ -76,7 +71,7 @@ class Client:
         self.clock = clock
 
     def beside(self, pace: Pace) -> "Client":
-        """Another client of the same session and token, with a pace, an outage and a retry budget of its own."""
+        """Another client with the same session and token, but its own pace, outage and retry budget."""
         other = Client(self._session, self.base_url, self._token, pace, self.retry, self.clock)
         other.count = self.count
         other.deadline_at_s = self.deadline_at_s
@@ -86,23 +81,29 @@ class Client:
         return other
 
     async def get(self, path: str, params: Mapping[str, str] | None = None, *, has_pins: bool = False) -> Answer:
-        """GET a path (percent-encoded, below the base URL), retried as the policy says.
+        """GET a path, and retry as the policy says.
 
         Args:
-            path: the path.
+            path: the path, percent-encoded, below the base URL.
             params: the query.
-            has_pins: the answer may hold a PIN: what is said of a failure is kept without its numbers.
+            has_pins: the answer may hold a PIN, so error messages lose their numbers.
 
         Raises:
-            TokenRefusedError: the token is refused (401) everywhere, and there is no other.
-            OutageError: nothing was answered for `RetryPolicy.stall_s`.
-            DeadlineError: the API asks for a wait, or is away, beyond the deadline.
+            TokenRefusedError: the API refuses the token (401) everywhere, and there is no other.
+            OutageError: the API has answered nothing for `RetryPolicy.stall_s`.
+            DeadlineError: a wait for the API would end after the deadline.
             UnansweredError: the retry budget is spent.
         """
         return await self._get(self.url_of(path, params or {}), has_pins=has_pins)
 
     def unanswered(self, path: str, answer: Answer, scope: str) -> ScopeError | UnansweredError:
-        """The error to stop with where a run can't do without this answer, which needs that scope."""
+        """The error for an answer that a run can't do without.
+
+        Args:
+            path: the path of the request.
+            answer: its answer.
+            scope: the scope that it needs.
+        """
         if answer.status == 401:
             of = f" of organization {self.organization}" if self.organization else ""
             return NotAcceptedError(
@@ -120,16 +121,16 @@ class Client:
         return kind(f"{path} can't be read: HTTP {answer.status} after {answer.attempts} tries: {answer.message}")
 
     def url_of(self, path: str, params: Mapping[str, str]) -> str:
-        """The URL of a path (percent-encoded, below the base URL) with a query."""
+        """The URL of a path (percent-encoded, below the base URL) and a query."""
         query = f"?{urlencode(params, quote_via=quote, safe='')}" if params else ""
         return f"{self.base_url}{path}{query}"
 
     async def get_url(self, url: str, *, has_pins: bool = False) -> Answer:
-        """GET a whole URL, such as that of a next page, as `get` does.
+        """GET a whole URL, such as that of a next page, like `get`.
 
         Raises:
-            ForeignLinkError: it leads to another origin; nothing was sent there.
-            AuditError: as `get`.
+            ForeignLinkError: the URL leads to another origin; nothing was sent there.
+            AuditError: like `get`.
         """
         if wire.origin_of(url) != self._origin:
             host = self._redacted(urlsplit(url).hostname)
@@ -164,12 +165,15 @@ class Client:
                 await self._wait(tried, failures)
 
     async def _settled(self, tried: Try, asked: Asked, *, is_first: bool = True) -> tuple[Try, bool]:
-        """What became of a request, and whether that is final as far as the token goes; renews a refused token.
+        """Renew a refused token.
 
         Args:
-            tried: the request.
-            asked: what it asked for.
-            is_first: no token was refused for it before.
+            tried: the result of the request.
+            asked: the request.
+            is_first: the API has not refused a token for the request before.
+
+        Returns:
+            The result of the request, and whether it is final as far as the token is concerned.
         """
         if tried.status != 401 or tried.token is None:
             return tried, True
@@ -178,11 +182,11 @@ class Client:
         async def is_accepted() -> bool:
             if asked == me:
                 return False
-            told = await self._try(me, is_probe=True)
-            if told.verdict.is_retryable:
-                self._pause_as_asked(told)
-                raise UnansweredError(f"{_ME} is not answered: {told.verdict.message}")
-            return told.status != 401
+            tried_me = await self._try(me, is_probe=True)
+            if tried_me.verdict.is_retryable:
+                self._pause_as_asked(tried_me)
+                raise UnansweredError(f"{_ME} is not answered: {tried_me.verdict.message}")
+            return tried_me.status != 401
 
         try:
             is_settled = not await self._token.on_refused(
@@ -202,7 +206,7 @@ class Client:
         await self.clock.sleep(delay_s)
 
     def _pause_as_asked(self, tried: Try) -> bool:
-        """Pause all requests that share the limit, if the API asks for that; the pace holds them back."""
+        """Pause all requests that share the limit, if the API asks for a pause."""
         wait_s = tried.retry_after_s
         if wait_s is None and tried.status == 429:
             wait_s = wire.DEFAULT_RETRY_AFTER_S
@@ -221,77 +225,30 @@ class Client:
             raise DeadlineError(f"{reason} the deadline")
 
     async def _wait_out(self, asked: Asked, tried: Try, failed_at_s: list[float]) -> int:
-        """Wait until the API answers, if it answers nothing. Returns how many failures of the request count.
-
-        Raises:
-            OutageError: the outage lasts too long.
-            DeadlineError: the next probe would be after the deadline.
-        """
+        """Wait out an outage, if there is one. Returns how many failures of the request count."""
         failed_at_s.append(tried.sent_at_s)
         if self.is_known and self.outage.is_suspected(is_last=len(failed_at_s) >= self.retry.attempts):
             self._pause_as_asked(tried)
-            async with self._probing:
-                try:
-                    while not self.outage.has_answered_since(tried.sent_at_s):
-                        await self._probe(asked)
-                finally:
-                    self.pace.go_on()
+            subject = (self.organization if self._is_beside else None) or self.base_url
+            await self._recovery.wait_out(asked, tried.sent_at_s, subject)
         failed_at_s[:] = [sent_at_s for sent_at_s in failed_at_s if not self.outage.covers(sent_at_s)]
         return len(failed_at_s)
 
-    async def _probe(self, failed: Asked) -> None:
-        """Send a probe; during an outage, at its time."""
-        now_s = self.clock.monotonic_s()
-        if self.outage.is_on:
-            if now_s >= self.outage.end_s:
-                raise await self._gone()
-            wait_s = max(self.outage.probe_in_s(now_s), self.pace.pause_s)
-            self._check_deadline(
-                wait_s, f"{self._subject} has not answered since {self._since}; the next probe is after"
-            )
-            self.on_pause(wait_s)
-            await self.clock.sleep(wait_s)
-        chosen = self._witnesses.choose(failed, self.outage.probes)
-        probe, _ = await self._settled(await self._try(chosen, is_probe=True), chosen)
+    async def _send_probe(self, asked: Asked) -> Try:
+        probe, _ = await self._settled(await self._try(asked, is_probe=True), asked)
         self._pause_as_asked(probe)
-        if not probe.is_failure:
-            if self.outage.is_on:
-                log.warning("%s answers again, after %.0f s: the run goes on", self._subject, self._silent_s)
-            self.outage.on_answer(self.clock.monotonic_s(), is_probe=True)
-        elif not self.outage.has_answered_since(now_s):
-            self.outage.on_probe_failure()
-            self._last_error = self._redacted(probe.verdict.message)
-            if self.outage.probes == 1:
-                self.pace.hold()
-                log.warning(
-                    "%s has not answered since %s: one request probes, the run goes on when it is answered, and ends "
-                    "after %.0f s (run.stall_s); the last error: %s",
-                    self._subject,
-                    self._since,
-                    self.retry.stall_s,
-                    self._last_error,
-                )
+        message = self._redacted(probe.verdict.message)
+        return msgspec.structs.replace(probe, verdict=msgspec.structs.replace(probe.verdict, message=message))
 
-    @property
-    def _subject(self) -> str:
-        return (self.organization if self._is_beside else None) or self.base_url
+    async def _wait_for_probe(self, wait_s: float, reason: str) -> None:
+        self._check_deadline(wait_s, reason)
+        self.on_pause(wait_s)
+        await self.clock.sleep(wait_s)
 
-    @property
-    def _silent_s(self) -> float:
-        return self.clock.monotonic_s() - self.outage.since_s
-
-    @property
-    def _since(self) -> str:
-        return f"{(self.clock.now() - timedelta(seconds=self._silent_s)).astimezone():%H:%M:%S}"
-
-    async def _gone(self) -> OutageError:
-        """The error that ends the wait: of this organization, if the API answers others."""
-        message = (
-            f"{self._subject} has not answered for {self._silent_s:.0f} s, the longest wait (run.stall_s); the last "
-            f"error: {self._last_error}; check the network and status.webex.com"
-        )
+    async def _is_gone(self) -> bool:
+        """Whether the API answers nothing, not even for other organizations."""
         me = await self._try(Asked(self.url_of(_ME, {})), is_probe=True)
-        return OutageError(message) if self._is_beside and not me.is_failure else ApiGoneError(message)
+        return not self._is_beside or me.is_failure
 
     async def _try(self, asked: Asked, *, is_probe: bool = False) -> Try:
         began_s = self.clock.monotonic_s()
@@ -304,26 +261,21 @@ class Client:
         self.last_answer_at_s = self.clock.monotonic_s()
         self.count.throttled += tried.is_throttled
         if tried.is_failure:
-            self._on_failure(asked, tried.sent_at_s)
+            self._recovery.on_failure(asked, tried.sent_at_s)
             return tried
         self.is_known = True
-        self.outage.on_answer(self.last_answer_at_s)
+        is_witness = not (is_probe or tried.is_throttled or tried.status == 401)
+        self._recovery.on_answer(asked, self.last_answer_at_s, is_witness=is_witness)
         if not tried.is_throttled:
             self._budget.earn()
-        if not (is_probe or tried.is_throttled or tried.status == 401):
-            self._witnesses.on_answer(asked)
         return tried
 
     def _without_token(self, asked: Asked, sent_at_s: float, error: UnansweredError) -> Try:
-        """A request that waits for a token; one without that is not answered at all ends a run."""
+        """The result of a request for which there was no token. Raises the error if the API has never answered."""
         if not self.is_known:
             raise error
-        self._on_failure(asked, sent_at_s)
+        self._recovery.on_failure(asked, sent_at_s)
         return not_answered(sent_at_s, str(error))
-
-    def _on_failure(self, asked: Asked, sent_at_s: float) -> None:
-        self.outage.on_failure(sent_at_s)
-        self._witnesses.on_failure(asked)
 
     def _answer(self, tried: Try, attempts: int) -> Answer:
         verdict = tried.verdict

@@ -1,4 +1,4 @@
-"""One request and its answer: over a pace, with the token of the moment, and nothing that a server may have echoed."""
+"""Sends one request when the pace allows it, with the current token, and judges the answer."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -20,11 +20,11 @@ _MAX_BODY = 64 * 1024 * 1024
 
 
 class Asked(NamedTuple):
-    """What is asked for.
+    """A request.
 
     Attributes:
         url: the whole URL, percent-encoded.
-        has_pins: the answer may hold a PIN: what is said of a failure is kept without its numbers.
+        has_pins: the answer may hold a PIN, so error messages lose their numbers.
     """
 
     url: str
@@ -32,16 +32,16 @@ class Asked(NamedTuple):
 
 
 class Try(msgspec.Struct, frozen=True):
-    """One request and what became of it, before it is known whether another follows.
+    """The result of one request, whether or not another follows.
 
     Attributes:
-        verdict: what it means.
+        verdict: the meaning of the answer.
         status: the HTTP status; None without an answer.
         is_empty: the answer had no body at all.
-        link: its `Link` header.
-        retry_after_s: the wait that it asks for.
-        sent_at_s: when it was sent, on the clock.
-        token: the token that was sent; None if nothing was sent, or not answered.
+        link: the `Link` header.
+        retry_after_s: the seconds to wait that the answer asks for.
+        sent_at_s: when the request was sent, on the clock.
+        token: the token of the request; None if no answer came.
     """
 
     verdict: wire.Verdict
@@ -59,7 +59,7 @@ class Try(msgspec.Struct, frozen=True):
 
     @property
     def is_failure(self) -> bool:
-        """Whether it was not answered, or with what may be no answer of the API: a 5xx, or no JSON."""
+        """Whether no answer came, or one that may not be the API's: a 5xx, or a body that is not JSON."""
         return self.verdict.is_retryable and not self.is_throttled
 
 
@@ -76,20 +76,20 @@ async def exchange(
     """Send one request when the pace allows it.
 
     Args:
-        session: sends it.
-        asked: what to ask for.
-        token: goes with it.
+        session: sends the request.
+        asked: the request.
+        token: the token to send.
         pace: the gate.
         clock: the time.
-        count: counts the request when it is sent: a run that is stopped may not see the answer.
-        is_probe: pass the gate while it is held (`Pace.hold`).
+        count: counts the request when it is sent, because a run that is stopped may not see the answer.
+        is_probe: pass the gate even while it is held (`Pace.hold`).
 
     Raises:
         AuditError: there is no token to send (`SharedToken.get`).
     """
     sent_at_s = await pace.enter(is_probe=is_probe)
     try:
-        # Not before the wait, which may outlive a token.
+        # Not earlier: a token may expire during the wait.
         sent = await token.get()
         headers = {"Authorization": sent.authorization()}
         count.total += 1
@@ -117,7 +117,7 @@ async def exchange(
 
 
 def not_answered(sent_at_s: float, message: str) -> Try:
-    """A request, sent at that time on the clock, that was not answered, or could not be sent."""
+    """The result of a request that was not answered or could not be sent, at that time on the clock."""
     return Try(wire.Verdict(Outcome.TIMEOUT, is_retryable=True, message=message), sent_at_s=sent_at_s)
 
 

@@ -164,7 +164,7 @@ def test_a_renewed_token_that_is_refused_as_well_ends_it(clock: VirtualClock) ->
         async with serve(Simulation()) as url, connect(url, tokens, Pace(clock), **OPTIONS, clock=clock) as client:
             await client.get("/people/me")
 
-    with pytest.raises(TokenRefusedError, match="the one that came instead is refused as well"):
+    with pytest.raises(TokenRefusedError, match="the renewed token is refused too"):
         run_virtually(main())
     assert tokens.renewals == 1
 
@@ -249,7 +249,7 @@ def test_an_empty_page_is_followed_by_its_link(clock: VirtualClock) -> None:
 
 
 def test_a_listing_in_circles_is_no_whole_one(clock: VirtualClock) -> None:
-    with pytest.raises(UnansweredError, match=r"runs in circles behind \d+ items"):
+    with pytest.raises(UnansweredError, match=r"runs in circles after \d+ items"):
         use(Simulation(Organization(20), parse("circle"), max_page=10), clock, listing({"max": "10"}))
 
 

@@ -211,7 +211,7 @@ def test_a_token_file_that_has_not_changed_is_no_other_token(api: Api, run: Comm
     (tmp_path / "token").write_text("revoked")
     refused = run(api(Simulation(OWN)), "--token-file", "token")
     assert refused.code == 4
-    assert "put a new one into" in refused.err
+    assert "put a new token into" in refused.err
 
 
 def test_the_doctor_names_an_organization_that_is_refused(

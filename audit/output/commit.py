@@ -123,7 +123,7 @@ def _count_outcomes(draft: Draft, org: OrgParts, dataset: str) -> Counter[str]:
     inventory = org.inventories[dataset]
     answered = 0
     batches = (rows["entity_id"].combine_chunks() for _, rows in inventory.batches())
-    for batch, part in zip_longest(batches, draft.read_parts(org.org_id, dataset, COVERAGE)):
+    for batch, part in zip_longest(batches, draft.partition(org.org_id, dataset).read_parts(COVERAGE)):
         if part is None:
             break
         is_doubled = part.group_by(["entity_id", "site_url"]).aggregate([]).num_rows != part.num_rows
@@ -137,7 +137,8 @@ def _count_outcomes(draft: Draft, org: OrgParts, dataset: str) -> Counter[str]:
 
 
 def _count_unknown(draft: Draft, orgs: list[OrgParts], dataset: str) -> dict[str, int]:
-    return _total(Counter(each.unknown_fields) for org in orgs for each in draft.read_facts(org.org_id, dataset))
+    facts = (each for org in orgs for each in draft.partition(org.org_id, dataset).read_facts())
+    return _total(Counter(each.unknown_fields) for each in facts)
 
 
 def _total(counts: Iterable[Counter[str]]) -> dict[str, int]:
@@ -151,7 +152,7 @@ def _rows(
     for org in sorted(orgs, key=lambda each: each.org_id):
         names = [name for name in sorted(org.inventories) if table == COVERAGE or table in datasets[name]]
         if names:
-            parts = (draft.read_parts(org.org_id, name, table) for name in names)
+            parts = (draft.partition(org.org_id, name).read_parts(table) for name in names)
             yield org.org_id, chain.from_iterable(parts)
 
 

@@ -21,12 +21,14 @@ from audit.inventory.people import PEOPLE
 from audit.outcome import Outcome
 from audit.output.lock import lock
 from audit.run.credentials import find_tokens
+from audit.run.job import Job
 from audit.run.scope import RunScope, scope_of
-from audit.run.session import clients_of, connect_as, find_organizations
+from audit.run.session import clients_of, find_organizations
 from audit.storage.errors import unwritable
 from audit.storage.place import Place, make_dir
 from audit.webex.client import Client
 from audit.webex.errors import TokenRefusedError
+from audit.webex.terms import Terms
 
 _LITTLE_SPACE = 1024**3
 #: A `Retry-After` beyond this is told, and not waited for.
@@ -71,8 +73,8 @@ async def examine(
     except AuditError as error:
         return [*checks, _failed("token", error)]
     try:
-        async with connect_as(settings, tokens, clock) as client:
-            client.deadline_at_s = clock.monotonic_s() + _PATIENCE_S
+        terms = Terms(clock.monotonic_s() + _PATIENCE_S)
+        async with Job(settings, tokens, scope, clock=clock).connect(terms) as client:
             checks.append(await _token(client))
             if checks[-1].status == "ok":
                 checks += await _api(client, scope)

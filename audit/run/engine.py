@@ -7,11 +7,10 @@ from collections import deque
 from typing import Protocol
 
 from audit.clock import Clock
-from audit.errors import EngineError, RefusedError, StoppedError
+from audit.errors import AuditError, Reach, RefusedError
 from audit.run import rates as memory
 from audit.run.organization import OrganizationAudit
 from audit.threads import in_thread
-from audit.webex.errors import ApiGoneError, TokenRefusedError
 
 log = logging.getLogger(__name__)
 
@@ -55,29 +54,32 @@ class LocalEngine:
                 await in_thread(memory.remember_rate, client.base_url, org_id, rate_per_s)
 
 
-async def audit_all(runs: list[OrganizationAudit], engine: Engine, clock: Clock) -> None:
-    """Audit all organizations; one that fails is told in its run, unless nothing else is left.
+async def audit_all(runs: list[OrganizationAudit], engine: Engine, clock: Clock) -> dict[str, AuditError]:
+    """Audit all organizations.
+
+    Returns:
+        What stopped the organizations that failed, by UUID; empty for a single organization, whose error is raised.
 
     Raises:
         AuditError: no organization could be audited.
     """
     if len(runs) == 1:
         await engine.audit(runs[0], 0)
-        return
-    await _side_by_side(runs, engine, clock)
-    errors = [each.error for each in runs if each.error]
-    if len(errors) == len(runs):
-        # What can be resumed goes first: then it should be.
+        return {}
+    stopped = await _side_by_side(runs, engine, clock)
+    if len(stopped) == len(runs):
+        # An error that leaves something to resume goes first: then the run should be resumed.
+        errors = [stopped[each.organization.org_id] for each in runs]
         first = min(errors, key=lambda error: isinstance(error, RefusedError))
-        first.args = (f"none of {len(runs)} organizations could be audited; the first: {first}",)
-        raise first
+        raise type(first)(f"none of {len(runs)} organizations could be audited; the first: {first}") from first
+    return stopped
 
 
-async def _side_by_side(runs: list[OrganizationAudit], engine: Engine, clock: Clock) -> None:
+async def _side_by_side(runs: list[OrganizationAudit], engine: Engine, clock: Clock) -> dict[str, AuditError]:
+    stopped: dict[str, AuditError] = {}
     # The same order every night, which follows from nothing that clients have in common: the vendor
     # advises to spread organizations by a hash ("Rate Limiting", developer.webex.com).
     waiting = deque(sorted(runs, key=lambda each: hashlib.sha256(each.organization.org_id.encode()).digest()))
-
     gap_s = _SPREAD_S * min(1, _AT_ONCE / engine.places)
 
     async def work(place: int) -> None:
@@ -88,10 +90,10 @@ async def _side_by_side(runs: list[OrganizationAudit], engine: Engine, clock: Cl
             one = waiting.popleft()
             try:
                 await engine.audit(one, place)
-            except (TokenRefusedError, ApiGoneError, EngineError):
-                raise
-            except (RefusedError, StoppedError) as error:
-                one.error = error
+            except AuditError as error:
+                if error.reach is Reach.RUN:
+                    raise
+                stopped[one.organization.org_id] = error
                 name = one.organization.name or "name not readable"
                 log.error("organization %s (%s): %s", one.organization.org_id, name, error)
 
@@ -101,3 +103,4 @@ async def _side_by_side(runs: list[OrganizationAudit], engine: Engine, clock: Cl
                 group.create_task(work(place))
     except BaseExceptionGroup as failures:
         raise failures.exceptions[0] from None
+    return stopped

@@ -2,19 +2,16 @@
 
 from dataclasses import dataclass
 
-from audit.clock import Clock
-from audit.config import Settings
-from audit.errors import AuditError, DeadlineError, RefusedError, StoppedError
+from audit.errors import AuditError, DeadlineError, Reach, RefusedError
 from audit.inventory import Collector
 from audit.inventory.organizations import Organization
 from audit.run import rates as memory
-from audit.run.organization import take
+from audit.run.inventories import take
+from audit.run.job import Job
 from audit.run.scope import RunScope
-from audit.run.session import clients_of, connect_as, deadline, find_organizations
+from audit.run.session import clients_of, find_organizations
 from audit.threads import in_thread
 from audit.webex.client import Client
-from audit.webex.errors import ApiGoneError, TokenRefusedError
-from audit.webex.tokens import TokenSource
 
 
 @dataclass(frozen=True)
@@ -59,29 +56,34 @@ class Plan:
     scopes: list[str]
 
 
-async def plan(settings: Settings, tokens: TokenSource, scope: RunScope, *, clock: Clock) -> Plan:
-    """What a run over a scope would do.
+async def plan(job: Job) -> Plan:
+    """What a run would do.
 
     Raises:
-        AuditError: as `audit.run.job.run`, where no inventory can be taken.
+        AuditError: as `audit.run.run.run`, where no inventory can be taken.
     """
     orgs: list[OrgPlan] = []
     errors: list[AuditError] = []
-    async with connect_as(settings, tokens, clock) as client, deadline(settings, client, clock):
-        organizations = await find_organizations(client, scope)
+    async with job.connect() as client, job.deadline():
+        organizations = await find_organizations(client, job.scope)
         for organization, own in zip(organizations, clients_of(client, organizations), strict=True):
             try:
-                orgs.append(await _plan_one(own, scope, organization, settings.pace.max_rate))
-            except (TokenRefusedError, DeadlineError, ApiGoneError):
-                raise
-            except (RefusedError, StoppedError) as error:
+                orgs.append(await _plan_one(own, job.scope, organization, job.settings.pace.max_rate))
+            except AuditError as error:
+                # Organizations are planned one after the other, so a wait of one holds up all.
+                if error.reach is Reach.RUN or isinstance(error, DeadlineError):
+                    raise
                 errors.append(error)
                 orgs.append(OrgPlan(organization.org_id, organization.name, message=str(error)))
     if len(errors) == len(orgs):
         raise errors[0]
+    return _together(orgs, job)
+
+
+def _together(orgs: list[OrgPlan], job: Job) -> Plan:
     rates = [org.rate_per_s for org in orgs if org.requests]
     rate_per_s = None if None in rates or not rates else sum(rate for rate in rates if rate)
-    rate_per_s = min(rate_per_s, settings.pace.max_rate or rate_per_s) if rate_per_s else None
+    rate_per_s = min(rate_per_s, job.settings.pace.max_rate or rate_per_s) if rate_per_s else None
     requests = sum(org.requests for org in orgs)
     slowest_s = max((org.requests / org.rate_per_s for org in orgs if org.rate_per_s), default=0.0)
     return Plan(
@@ -90,7 +92,7 @@ async def plan(settings: Settings, tokens: TokenSource, scope: RunScope, *, cloc
         requests,
         rate_per_s,
         max(slowest_s, requests / rate_per_s) if rate_per_s else None,
-        scope.token_scopes(),
+        job.scope.token_scopes(),
     )
 
 
@@ -103,9 +105,9 @@ async def _plan_one(client: Client, scope: RunScope, organization: Organization,
             with Collector(client, organization) as found:
                 await take(found, scope, dataset)
                 listed, asked = await in_thread(_count, found)
-        except TokenRefusedError:
-            raise
         except RefusedError as error:
+            if error.reach > Reach.KIND:
+                raise
             refusals.append(error)
             continue
         reasons += found.unlisted.values()

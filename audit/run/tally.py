@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 
 import msgspec
@@ -58,3 +58,11 @@ async def _write(draft: Draft, requests: Requests) -> None:
 def requests_of(client: Client) -> Requests:
     """The requests that a client, and those beside it, have made."""
     return msgspec.convert(client.count, Requests, from_attributes=True)
+
+
+def total(requests: Iterable[Requests]) -> Requests:
+    """The requests of all writers together."""
+    each = list(requests)
+    return Requests(
+        sum(one.total for one in each), sum(one.retried for one in each), sum(one.throttled for one in each)
+    )

@@ -1,32 +1,24 @@
 """Sends requests to the Webex API under a pace, and repeats failed ones; `wire` decides what answers mean."""
 
 import logging
-import math
 import random
 from collections.abc import Callable, Mapping
+from copy import copy
+from dataclasses import replace
 from urllib.parse import quote, urlencode, urlsplit
 
-import aiohttp
 import msgspec
 
-from audit.clock import Clock
 from audit.errors import DeadlineError
-from audit.outcome import Outcome
 from audit.webex import wire
 from audit.webex.answer import Answer, RequestCount
-from audit.webex.errors import (
-    ForeignLinkError,
-    NotAcceptedError,
-    NotListedError,
-    ScopeError,
-    UnansweredError,
-    needed,
-)
-from audit.webex.exchange import Asked, Try, exchange, not_answered
+from audit.webex.errors import ForeignLinkError, ScopeError, UnansweredError
+from audit.webex.exchange import Asked, Exchange, Try, not_answered
+from audit.webex.failure import error_for
 from audit.webex.pace import Pace
 from audit.webex.recovery import Recovery
 from audit.webex.retry import RetryBudget, RetryPolicy
-from audit.webex.shared_token import SharedToken
+from audit.webex.terms import Terms
 
 __all__ = ["Answer", "Client", "RequestCount"]
 
@@ -41,43 +33,60 @@ class Client:
 
     def __init__(
         self,
-        session: aiohttp.ClientSession,
+        exchange: Exchange,
         base_url: str,
-        token: SharedToken,
         pace: Pace,
         retry: RetryPolicy,
-        clock: Clock,
+        terms: Terms,
     ) -> None:
+        self.clock = exchange.clock
         self.base_url = base_url.rstrip("/")
-        self.count = RequestCount()
+        self.terms = terms
+        self.count = terms.count
         self.pace = pace
-        #: On the clock; a wait that would end after it stops the run at once.
-        self.deadline_at_s = math.inf
-        self.last_answer_at_s = clock.monotonic_s()
-        #: Receives the seconds of each pause of all requests.
-        self.on_pause: Callable[[float], None] = lambda _: None
-        #: The name of the organization, for messages; None for requests without one.
-        self.organization: str | None = None
-        #: The API has answered before. Else a run does not wait out an outage: a wrong address never answers.
-        self.is_known = False
+        self.last_answer_at_s = self.clock.monotonic_s()
+        #: Like `Terms.is_known`; also true from the first answer on.
+        self.is_known = terms.is_known
         self._is_beside = False
-        self._recovery = Recovery(retry.stall_s, pace, clock, self._send_probe, self._wait_for_probe, self._is_gone)
+        self._recovery = Recovery(retry.stall_s, pace, self.clock)
         self.outage = self._recovery.outage
-        self._session = session
+        self._exchange = exchange
         self._origin = wire.origin_of(self.base_url)
-        self._token = token
+        self._token = exchange.token
         self.retry = retry
         self._budget = RetryBudget(retry.budget)
-        self.clock = clock
 
-    def beside(self, pace: Pace) -> "Client":
-        """Another client with the same session and token, but its own pace, outage and retry budget."""
-        other = Client(self._session, self.base_url, self._token, pace, self.retry, self.clock)
-        other.count = self.count
-        other.deadline_at_s = self.deadline_at_s
-        other.on_pause = self.on_pause
-        other.is_known = self.is_known
+    @property
+    def organization(self) -> str | None:
+        """The name of the organization, for messages; None for requests without one."""
+        return self.terms.organization
+
+    @property
+    def subject(self) -> str:
+        """The name of what an outage is of, for messages."""
+        return (self.organization if self._is_beside else None) or self.base_url
+
+    def beside(self, pace: Pace, organization: str, on_pause: Callable[[float], None]) -> "Client":
+        """Another client with the same session and token, but its own pace, outage and retry budget.
+
+        Args:
+            pace: the gate of its requests.
+            organization: the name of its organization, for messages.
+            on_pause: receives the seconds of each pause of all its requests.
+        """
+        terms = replace(self.terms, organization=organization, on_pause=on_pause, is_known=self.is_known)
+        other = Client(self._exchange, self.base_url, pace, self.retry, terms)
         other._is_beside = True
+        return other
+
+    def asking(self, organization: str) -> "Client":
+        """This client with the name of its organization. Use only the new one from then on.
+
+        Args:
+            organization: the name of the organization, for messages.
+        """
+        other = copy(self)
+        other.terms = replace(self.terms, organization=organization)
         return other
 
     async def get(self, path: str, params: Mapping[str, str] | None = None, *, has_pins: bool = False) -> Answer:
@@ -104,21 +113,7 @@ class Client:
             answer: its answer.
             scope: the scope that it needs.
         """
-        if answer.status == 401:
-            of = f" of organization {self.organization}" if self.organization else ""
-            return NotAcceptedError(
-                f"the API refuses the token (401) for {path}{of}, though it accepts it elsewhere: the organization may "
-                f"be suspended, or no longer managed with this token; the API says: {answer.message}"
-            )
-        if answer.outcome is Outcome.FORBIDDEN:
-            return ScopeError(f"the token may not read {path} (403): {needed(scope)}; the API says: {answer.message}")
-        if answer.status is None:
-            return UnansweredError(
-                f"{self.base_url} does not answer ({answer.attempts} tries): {answer.message}; check the network and "
-                "webex.base_url"
-            )
-        kind = NotListedError if answer.outcome in (Outcome.NOT_FOUND, Outcome.BAD_REQUEST) else UnansweredError
-        return kind(f"{path} can't be read: HTTP {answer.status} after {answer.attempts} tries: {answer.message}")
+        return error_for(answer, path, scope, self.base_url, self.organization)
 
     def url_of(self, path: str, params: Mapping[str, str]) -> str:
         """The URL of a path (percent-encoded, below the base URL) and a query."""
@@ -217,11 +212,11 @@ class Client:
             self.pace.on_throttled(tried.sent_at_s, wait_s)
         else:
             self.pace.pause(wait_s)
-        self.on_pause(self.pace.pause_s)
+        self.terms.on_pause(self.pace.pause_s)
         return True
 
     def _check_deadline(self, wait_s: float, reason: str) -> None:
-        if self.clock.monotonic_s() + wait_s > self.deadline_at_s:
+        if self.clock.monotonic_s() + wait_s > self.terms.deadline_at_s:
             raise DeadlineError(f"{reason} the deadline")
 
     async def _wait_out(self, asked: Asked, tried: Try, failed_at_s: list[float]) -> int:
@@ -229,23 +224,28 @@ class Client:
         failed_at_s.append(tried.sent_at_s)
         if self.is_known and self.outage.is_suspected(is_last=len(failed_at_s) >= self.retry.attempts):
             self._pause_as_asked(tried)
-            subject = (self.organization if self._is_beside else None) or self.base_url
-            await self._recovery.wait_out(asked, tried.sent_at_s, subject)
+            await self._recovery.wait_out(self, asked, tried.sent_at_s)
         failed_at_s[:] = [sent_at_s for sent_at_s in failed_at_s if not self.outage.covers(sent_at_s)]
         return len(failed_at_s)
 
-    async def _send_probe(self, asked: Asked) -> Try:
+    async def send_probe(self, asked: Asked) -> Try:
+        """Send a request past the gate, for `Recovery`. The message of the result has no secrets."""
         probe, _ = await self._settled(await self._try(asked, is_probe=True), asked)
         self._pause_as_asked(probe)
         message = self._redacted(probe.verdict.message)
         return msgspec.structs.replace(probe, verdict=msgspec.structs.replace(probe.verdict, message=message))
 
-    async def _wait_for_probe(self, wait_s: float, reason: str) -> None:
+    async def wait_for_probe(self, wait_s: float, reason: str) -> None:
+        """Wait for these seconds, for `Recovery`.
+
+        Raises:
+            DeadlineError: the wait would end after the deadline. The message begins with `reason`.
+        """
         self._check_deadline(wait_s, reason)
-        self.on_pause(wait_s)
+        self.terms.on_pause(wait_s)
         await self.clock.sleep(wait_s)
 
-    async def _is_gone(self) -> bool:
+    async def is_api_gone(self) -> bool:
         """Whether the API answers nothing, not even for other organizations."""
         me = await self._try(Asked(self.url_of(_ME, {})), is_probe=True)
         return not self._is_beside or me.is_failure
@@ -253,9 +253,7 @@ class Client:
     async def _try(self, asked: Asked, *, is_probe: bool = False) -> Try:
         began_s = self.clock.monotonic_s()
         try:
-            tried = await exchange(
-                self._session, asked, self._token, self.pace, self.clock, self.count, is_probe=is_probe
-            )
+            tried = await self._exchange.send(asked, self.pace, self.count, is_probe=is_probe)
         except UnansweredError as error:
             return self._without_token(asked, began_s, error)
         self.last_answer_at_s = self.clock.monotonic_s()

@@ -12,10 +12,12 @@ from audit import __version__
 from audit.clock import Clock
 from audit.errors import UsageError
 from audit.webex.client import Client
+from audit.webex.exchange import Exchange
 from audit.webex.oauth import OAuthTokens
 from audit.webex.pace import Pace
 from audit.webex.retry import RetryPolicy
 from audit.webex.shared_token import SharedToken
+from audit.webex.terms import Terms
 from audit.webex.tokens import TokenSource
 
 #: Bytes of one header: a next link may be long.
@@ -33,6 +35,7 @@ async def connect(
     ca_file: str | None = None,
     retry: RetryPolicy,
     clock: Clock,
+    terms: Terms | None = None,
 ) -> AsyncIterator[Client]:
     """Open a client of one API origin, and close it at the end of the block.
 
@@ -45,6 +48,7 @@ async def connect(
         ca_file: a CA bundle (PEM) that replaces the system's for TLS.
         retry: the policy for repeated requests.
         clock: the time.
+        terms: the terms of the client; by default, there is no deadline, and nobody hears of pauses.
 
     Raises:
         UsageError: the CA bundle can't be used.
@@ -64,7 +68,8 @@ async def connect(
     async with session:
         if isinstance(tokens, OAuthTokens):
             tokens.use(session)
-        yield Client(session, base_url, SharedToken(tokens), pace, retry, clock)
+        exchange = Exchange(session, SharedToken(tokens), clock)
+        yield Client(exchange, base_url, pace, retry, terms or Terms())
 
 
 def _tls(ca_file: str | None) -> ssl.SSLContext:

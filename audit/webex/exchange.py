@@ -1,6 +1,7 @@
 """Sends one request when the pace allows it, with the current token, and judges the answer."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import aiohttp
@@ -63,57 +64,60 @@ class Try(msgspec.Struct, frozen=True):
         return self.verdict.is_retryable and not self.is_throttled
 
 
-async def exchange(
-    session: aiohttp.ClientSession,
-    asked: Asked,
-    token: SharedToken,
-    pace: Pace,
-    clock: Clock,
-    count: RequestCount,
-    *,
-    is_probe: bool,
-) -> Try:
-    """Send one request when the pace allows it.
+@dataclass(frozen=True)
+class Exchange:
+    """Sends requests with the token of a run.
 
-    Args:
-        session: sends the request.
-        asked: the request.
+    Attributes:
+        session: sends the requests.
         token: the token to send.
-        pace: the gate.
         clock: the time.
-        count: counts the request when it is sent, because a run that is stopped may not see the answer.
-        is_probe: pass the gate even while it is held (`Pace.hold`).
-
-    Raises:
-        AuditError: there is no token to send (`SharedToken.get`).
     """
-    sent_at_s = await pace.enter(is_probe=is_probe)
-    try:
-        # Not earlier: a token may expire during the wait.
-        sent = await token.get()
-        headers = {"Authorization": sent.authorization()}
-        count.total += 1
-        async with session.get(URL(asked.url, encoded=True), headers=headers, allow_redirects=False) as response:
-            body = sent.redact_bytes(await _read(response))
-    except TimeoutError:
-        return not_answered(sent_at_s, "no answer in time")
-    except (aiohttp.ClientError, OSError) as error:
-        message = f"connection failed: {error or type(error).__name__}"
-        return not_answered(sent_at_s, wire.without_numbers(message) if asked.has_pins else message)
-    finally:
-        pace.leave()
-    if response.status < 500 and response.status != 429:
-        pace.on_success(clock.monotonic_s())
-        token.on_answer(sent, response.status, sent_at_s)
-    return Try(
-        wire.judge(response.status, response.headers, body, has_pins=asked.has_pins),
-        response.status,
-        not body,
-        ", ".join(response.headers.getall("Link", [])) or None,
-        _retry_after_s(response.headers, clock),
-        sent_at_s,
-        sent,
-    )
+
+    session: aiohttp.ClientSession
+    token: SharedToken
+    clock: Clock
+
+    async def send(self, asked: Asked, pace: Pace, count: RequestCount, *, is_probe: bool) -> Try:
+        """Send one request when the pace allows it.
+
+        Args:
+            asked: the request.
+            pace: the gate.
+            count: counts the request when it is sent, because a run that is stopped may not see the answer.
+            is_probe: pass the gate even while it is held (`Pace.hold`).
+
+        Raises:
+            AuditError: there is no token to send (`SharedToken.get`).
+        """
+        sent_at_s = await pace.enter(is_probe=is_probe)
+        try:
+            # Not earlier: a token may expire during the wait.
+            sent = await self.token.get()
+            headers = {"Authorization": sent.authorization()}
+            count.total += 1
+            url = URL(asked.url, encoded=True)
+            async with self.session.get(url, headers=headers, allow_redirects=False) as response:
+                body = sent.redact_bytes(await _read(response))
+        except TimeoutError:
+            return not_answered(sent_at_s, "no answer in time")
+        except (aiohttp.ClientError, OSError) as error:
+            message = f"connection failed: {error or type(error).__name__}"
+            return not_answered(sent_at_s, wire.without_numbers(message) if asked.has_pins else message)
+        finally:
+            pace.leave()
+        if response.status < 500 and response.status != 429:
+            pace.on_success(self.clock.monotonic_s())
+            self.token.on_answer(sent, response.status, sent_at_s)
+        return Try(
+            wire.judge(response.status, response.headers, body, has_pins=asked.has_pins),
+            response.status,
+            not body,
+            ", ".join(response.headers.getall("Link", [])) or None,
+            _retry_after_s(response.headers, self.clock),
+            sent_at_s,
+            sent,
+        )
 
 
 def not_answered(sent_at_s: float, message: str) -> Try:

@@ -48,9 +48,9 @@ def commit_parts(output: Path, inventory: list[str], parts: list[pa.Table], star
 
 def commit_draft(draft: Draft, inventory: list[str], parts: list[pa.Table]) -> Snapshot:
     entities = entity_table(Entity(EntityType.WORKSPACE, each) for each in inventory)
-    taken = draft.save_inventory(ORG, "d", [entities], {})
+    taken = draft.partition(ORG, "d").save_inventory([entities], {})
     for index, part in reversed(list(enumerate(parts))):
-        draft.write_part(ORG, "d", index, {"coverage": part}, PartFacts({"new": 1}))
+        draft.partition(ORG, "d").write_part(index, {"coverage": part}, PartFacts({"new": 1}))
     facts = RunFacts(NOW, "https://h/v1", Scope(["d"], ["WORKSPACE"]), Requests(0, 0, 0))
     org = OrgParts(ORG, None, {"d": taken})
     return commit(draft, facts, [org], {"d": {}}, ["csv"])
@@ -218,6 +218,6 @@ def test_who_has_lost_the_lock_neither_commits_nor_removes_anything(tmp_path: Pa
         assert [path.name for path in tmp_path.iterdir()] == [snapshot.path.name]
         assert sorted(path.name for path in snapshot.path.iterdir()) == ["coverage.csv", MANIFEST]
         return
-    assert draft.finished(ORG, "d") == {0}
+    assert draft.partition(ORG, "d").finished() == {0}
     draft.discard()
-    assert draft.finished(ORG, "d") == {0}
+    assert draft.partition(ORG, "d").finished() == {0}

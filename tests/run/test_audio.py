@@ -324,7 +324,7 @@ def test_another_organization_can_not_be_read(audit: Audit) -> None:
     with pytest.raises(UsageError, match="the API takes no orgId there, and this token is of organization"):
         audit(simulation, scope__org_ids=[customer.org_id], **AUDIO)
     for options in ({"scope__all_orgs": True}, {"scope__org_ids": [customer.org_id, ORGANIZATION.org_id]}):
-        with pytest.raises(UsageError, match="audio-options can be read of the token's own organization only"):
+        with pytest.raises(UsageError, match="audio-options can be read in the token's own organization only"):
             audit(simulation, **AUDIO, **options)
     assert not [line for line in simulation.log if "meetingPreferences" in line]
     assert audit(simulation, scope__org_ids=[ORGANIZATION.org_id], **AUDIO).manifest.status == "complete"

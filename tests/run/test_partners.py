@@ -185,10 +185,10 @@ def test_a_token_that_is_refused_amid_a_run_stops_all(audit: Audit) -> None:
             "leaves out all 3 organizations",
         ),
         (ALL | BOTH, {}, UsageError, "leave out --org-id"),
-        ({"scope__exclude_orgs": [ONE.org_id]}, {}, UsageError, "give that too"),
+        ({"scope__exclude_orgs": [ONE.org_id]}, {}, UsageError, "add --all-orgs"),
         ({"scope__org_ids": ["Northwind"]}, {}, UsageError, "--org-id: organization 'Northwind': expected its id"),
         (ALL | {"scope__exclude_orgs": ["x"]}, {}, UsageError, "--exclude-org: organization 'x'"),
-        (ALL | {"wanted": [ONE.workspace(1)["id"]]}, {}, UsageError, "name it alone"),
+        (ALL | {"wanted": [ONE.workspace(1)["id"]]}, {}, UsageError, "name only that organization"),
     ],
 )
 def test_what_can_not_be_audited_is_told_in_a_line(
@@ -385,7 +385,7 @@ def test_odd_organizations_of_the_list_are_told_and_passed_over(audit: Audit, ca
     simulation.organizations_listed = (OWN, Odd(3), ONE)
     snapshot = audit(simulation, **ALL)
     assert set(statuses(snapshot)) == {uuid(OWN), uuid(ONE)}
-    assert "an organization is listed by 'not-an-id'" in caplog.text
+    assert "an organization is listed with 'not-an-id'" in caplog.text
 
 
 def test_csv_is_written_for_each_organization_where_wanted(audit: Audit) -> None:

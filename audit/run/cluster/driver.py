@@ -13,7 +13,6 @@ from typing import cast
 
 from audit.clock import Clock
 from audit.config import Settings
-from audit.crawl.progress import Progress
 from audit.errors import EngineError, StoppedError, UsageError
 from audit.inventory.organizations import Organization
 from audit.output.draft import Draft
@@ -22,13 +21,13 @@ from audit.run.cluster.connection import DaskClient, connect, import_dask, threa
 from audit.run.cluster.report import Gathering, topic_of
 from audit.run.cluster.task import Result, Task, absolute, travelling
 from audit.run.cluster.worker import audit_organization, settle
+from audit.run.job import Job
 from audit.run.organization import OrganizationAudit
-from audit.run.scope import RunScope
 from audit.snapshot.catalog import Snapshot, is_committed
 from audit.storage.place import Place
 from audit.threads import in_thread
 from audit.webex.client import Client
-from audit.webex.tokens import CommandTokens, FileTokens, TokenSource
+from audit.webex.tokens import CommandTokens, FileTokens
 
 log = logging.getLogger(__name__)
 
@@ -79,7 +78,7 @@ class Cluster:
         base_url = self._task.settings.webex.base_url
         rate_per_s = await in_thread(memory.recall_rate, base_url, org_id)
         result = await self._result(one.organization, self._shares[place], rate_per_s)
-        self._draft.takes.choose(org_id, result.takes)
+        self._draft.choose(org_id, result.attempts)
         if result.rate_per_s:
             await in_thread(memory.remember_rate, base_url, org_id, result.rate_per_s)
         if result.error:
@@ -132,39 +131,25 @@ def shares(max_rate: float | None, places: int) -> list[float | None]:
 
 
 @asynccontextmanager
-async def open_cluster(
-    settings: Settings,
-    scope: RunScope,
-    client: Client,
-    tokens: TokenSource,
-    draft: Draft,
-    organizations: int,
-    *,
-    progress: Progress,
-    clock: Clock,
-) -> AsyncIterator[Cluster]:
+async def open_cluster(job: Job, client: Client, draft: Draft, organizations: int) -> AsyncIterator[Cluster]:
     """A cluster to audit organizations on; at the end of the block, nothing of the run is at work there.
 
     Args:
-        settings: the configuration.
-        scope: what is asked for.
+        job: that of the driver; each worker makes its own, with tokens of the same kind.
         client: the driver's own, with the deadline.
-        tokens: where its token comes from; the workers have their own from the like.
         draft: where parts go.
         organizations: how many there are to audit.
-        progress: is told what the workers tell.
-        clock: the time.
 
     Raises:
         UsageError: the extra is not installed, or a worker has another version.
         EngineError: the cluster can't be reached.
     """
-    task = _task(settings, scope, tokens, draft, _deadline_at(client, clock))
-    async with connect(settings.run.scheduler, organizations) as dask:
+    task = _task(job, draft, _deadline_at(client, job.clock))
+    async with connect(job.settings.run.scheduler, organizations) as dask:
         topic = topic_of(draft.journal.run_id)
-        dask.subscribe_topic(topic, Gathering(progress).on_event)
+        dask.subscribe_topic(topic, Gathering(job.progress).on_event)
         threads = await threads_of(dask)
-        cluster = Cluster(dask, task, draft, min(threads, organizations), clock)
+        cluster = Cluster(dask, task, draft, min(threads, organizations), job.clock)
         log.info("%d organizations as tasks of a Dask cluster, %d at once", organizations, cluster.places)
         try:
             yield cluster
@@ -178,7 +163,7 @@ async def open_cluster(
 
 
 def _deadline_at(client: Client, clock: Clock) -> datetime | None:
-    left_s = client.deadline_at_s - clock.monotonic_s()
+    left_s = client.terms.deadline_at_s - clock.monotonic_s()
     return clock.now() + timedelta(seconds=left_s) if math.isfinite(left_s) else None
 
 
@@ -188,15 +173,16 @@ def _named(snapshot: Snapshot, output: Place) -> str:
     return snapshot_id if is_committed(output / snapshot_id) else absolute(snapshot.path)
 
 
-def _task(settings: Settings, scope: RunScope, tokens: TokenSource, draft: Draft, deadline_at: datetime | None) -> Task:
+def _task(job: Job, draft: Draft, deadline_at: datetime | None) -> Task:
+    scope = job.scope
     return Task(
         journal=draft.journal,
-        settings=travelling(settings),
+        settings=travelling(job.settings),
         scope=replace(scope, datasets=(), retry_failed=None),
         datasets=tuple(dataset.name for dataset in scope.datasets),
-        retry_failed=_named(scope.retry_failed, settings.output.folder) if scope.retry_failed else None,
-        has_token_command=isinstance(tokens, CommandTokens),
-        token_file_is_flag=isinstance(tokens, FileTokens),
+        retry_failed=_named(scope.retry_failed, job.settings.output.folder) if scope.retry_failed else None,
+        has_token_command=isinstance(job.tokens, CommandTokens),
+        token_file_is_flag=isinstance(job.tokens, FileTokens),
         deadline_at=deadline_at,
         log_level=logging.getLogger("audit").getEffectiveLevel(),
     )

@@ -66,12 +66,12 @@ class Result:
     """What became of an organization.
 
     Attributes:
-        takes: of each dataset, the inventory that its parts are of (`audit.output.takes`).
+        attempts: of each dataset, the attempt that counts (`audit.output.partition`).
         rate_per_s: the rate that was settled at, if one was.
         error: what stopped it.
     """
 
-    takes: dict[str, str] = field(default_factory=dict)
+    attempts: dict[str, str] = field(default_factory=dict)
     rate_per_s: float | None = None
     error: AuditError | OSError | None = None
 

@@ -1,6 +1,7 @@
 """What a worker does: audits one organization, for as long as somebody waits for it."""
 
 import asyncio
+import math
 import os
 import socket
 from collections.abc import Callable, Coroutine
@@ -21,14 +22,15 @@ from audit.output.held import Held
 from audit.run.cluster.report import Reporter, forwarding, topic_of
 from audit.run.cluster.task import Result, Task
 from audit.run.credentials import find_tokens
+from audit.run.job import Job
 from audit.run.organization import OrganizationAudit
-from audit.run.session import connect_as, tell_pause
+from audit.run.session import tell_pause
 from audit.run.tally import tallied
 from audit.snapshot.layout import JOURNAL
 from audit.snapshot.staging import staged
 from audit.storage.place import Place, exists
-from audit.webex.client import Client
 from audit.webex.errors import ApiGoneError, OutageError
+from audit.webex.terms import Terms
 from audit.webex.tokens import TokenSource
 
 if TYPE_CHECKING:
@@ -140,15 +142,15 @@ class _Attempt:
             tokens = self._tokens(clock)
             scope = self.task.scope_here()
             scope = replace(scope, retry_failed=stack.enter_context(staged(scope.retry_failed)))
+            job = Job(self.settings, tokens, scope, self.reporter, clock)
         except (AuditError, OSError) as unable:
             return Result(error=unable)
-        async with connect_as(self.settings, tokens, clock) as client:
-            self._prepare(client, clock)
+        async with job.connect(self._terms(clock)) as client:
+            if self.rate_per_s:
+                client.pace.start_from(self.rate_per_s)
             if self.settings.pace.max_rate:
                 await clock.sleep(_REST_S)
-            one = OrganizationAudit(
-                self.organization, client, draft, self.settings, scope, progress=self.reporter, clock=clock
-            )
+            one = OrganizationAudit(self.organization, client, draft, job)
             error: AuditError | OSError | None = None
             try:
                 async with tallied(draft, client, clock):
@@ -158,8 +160,8 @@ class _Attempt:
                 error = OutageError(f"{self.place}: {gone}")
             except (AuditError, OSError) as stopped:
                 error = stopped
-            takes = draft.takes.chosen(self.organization.org_id)
-            return Result(takes, client.pace.settled_per_s, error)
+            attempts = draft.attempts(self.organization.org_id)
+            return Result(attempts, client.pace.settled_per_s, error)
 
     def _open(self) -> Draft:
         output = self.settings.output.folder
@@ -186,12 +188,13 @@ class _Attempt:
         except UsageError as error:
             raise UsageError(f"{self.place}: {error} (each worker reads the token itself: docs/cluster.md)") from None
 
-    def _prepare(self, client: Client, clock: Clock) -> None:
-        client.on_pause = partial(tell_pause, self.organization)
-        client.organization = self.organization.title
-        # It answered the driver.
-        client.is_known = True
-        if self.task.deadline_at:
-            client.deadline_at_s = clock.monotonic_s() + (self.task.deadline_at - clock.now()).total_seconds()
-        if self.rate_per_s:
-            client.pace.start_from(self.rate_per_s)
+    def _terms(self, clock: Clock) -> Terms:
+        deadline_at = self.task.deadline_at
+        left_s = (deadline_at - clock.now()).total_seconds() if deadline_at else math.inf
+        return Terms(
+            clock.monotonic_s() + left_s,
+            partial(tell_pause, self.organization),
+            self.organization.title,
+            # The API has answered the driver.
+            is_known=True,
+        )

@@ -383,7 +383,7 @@ def test_a_run_that_has_lost_its_lock_ends_its_workers_too(
     def lock(_: Path) -> Iterator[Lock]:
         yield Lock()
 
-    monkeypatch.setattr("audit.run.job.lock", lock)
+    monkeypatch.setattr("audit.run.run.lock", lock)
     monkeypatch.setattr("audit.run.cluster.driver._LOOK_EVERY_S", 0.1)
     url = api(partner(faults_of={ONE.org_id: Held(50)}, slow_s=1000))
     end = in_background(lambda: run_on(cluster, url, "--quiet"))

@@ -31,7 +31,7 @@ class AuditError(Exception):
     """Stops a command; the text is the one line that the user reads.
 
     Attributes:
-        exit_code: the exit code of the process (`design.md`, "Outcomes and exit codes").
+        exit_code: the exit code of the process; the documentation lists all of them.
         reach: how much of a run it ends.
         is_resumable: what the run has read so far is kept, and `run --resume` goes on from there.
     """

@@ -37,7 +37,7 @@ class DatasetAudit:
         organization: whose entities to read.
         client: the API.
         partition: keeps the inventory and the parts.
-        job: what to audit, and by which means.
+        job: what to audit, and how.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class DatasetAudit:
 
         Raises:
             TokenRefusedError: the token is refused, for all organizations.
-            StoppedError: the organization does not answer; what was read is kept for a resumed run.
+            StoppedError: the organization does not answer; the answers so far are kept for a resumed run.
             UsageError: the snapshot to retry does not hold the dataset.
             OSError: a part can't be written.
         """
@@ -80,7 +80,7 @@ class DatasetAudit:
         try:
             return refused | await self._crawl(inventory, earlier)
         except ScopeError as error:
-            # One person's settings may stand under another's name: none of them is kept.
+            # The settings of one person may be stored under the name of another, so none are kept.
             await in_thread(self._partition.forget_parts)
             await in_thread(self._give_up, inventory, Outcome.FORBIDDEN, error)
             return refused | dict.fromkeys(self.kinds, error)
@@ -90,11 +90,11 @@ class DatasetAudit:
         self._give_up(inventory, Outcome.TIMEOUT, error)
 
     def refuse(self, error: AuditError) -> None:
-        """Delete the data, and record for each kind of entity why."""
+        """Delete the data; record the reason for each kind of entity."""
         self._partition.refuse(dict.fromkeys(self.kinds, str(error)))
 
     def has_answers(self) -> bool:
-        """Whether any answer, of an earlier run at least, is not a 403."""
+        """Whether the draft holds an answer other than 403, perhaps from an earlier run."""
         return any(
             pc.any(pc.and_(pc.greater(part["attempts"], 0), pc.not_equal(part["outcome"], Outcome.FORBIDDEN))).as_py()
             for part in self._partition.read_parts(COVERAGE)

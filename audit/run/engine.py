@@ -1,4 +1,4 @@
-"""How the organizations of a run are audited side by side, whatever does the work."""
+"""Audits the organizations of a run side by side, in this process or on a cluster."""
 
 import hashlib
 import logging
@@ -14,9 +14,9 @@ from audit.threads import in_thread
 
 log = logging.getLogger(__name__)
 
-#: Organizations at once in one process; each has some batches in memory.
+#: Organizations at once in one process; each keeps some batches in memory.
 _AT_ONCE = 20
-#: Seconds between the first starts, so that not all begin in the same moment; fewer where there are more places.
+#: Seconds between the first starts, so that they do not coincide; shorter where there are more places.
 _SPREAD_S = 1.0
 
 
@@ -30,10 +30,16 @@ class Engine(Protocol):
     places: int
 
     async def audit(self, one: OrganizationAudit, place: int) -> None:
-        """Audit one, at a place that no other has meanwhile; raises what stops it (`OrganizationAudit.run`).
+        """Audit one organization.
+
+        Args:
+            one: the organization.
+            place: a place that no other organization has meanwhile, from 0 to `places` - 1.
 
         Raises:
-            EngineError: no other can be audited either.
+            EngineError: the engine is gone, so no other organization can be audited either.
+            AuditError: as `OrganizationAudit.run`.
+            OSError: as `OrganizationAudit.run`.
         """
 
 
@@ -43,7 +49,7 @@ class LocalEngine:
     places = _AT_ONCE
 
     async def audit(self, one: OrganizationAudit, place: int) -> None:  # noqa: ARG002
-        """Audit one, from the rate on that the last run over it settled at."""
+        """Audit one organization, beginning at the rate that the last run settled at."""
         client, org_id = one.client, one.organization.org_id
         if rate_per_s := await in_thread(memory.recall_rate, client.base_url, org_id):
             client.pace.start_from(rate_per_s)
@@ -77,8 +83,8 @@ async def audit_all(runs: list[OrganizationAudit], engine: Engine, clock: Clock)
 
 async def _side_by_side(runs: list[OrganizationAudit], engine: Engine, clock: Clock) -> dict[str, AuditError]:
     stopped: dict[str, AuditError] = {}
-    # The same order every night, which follows from nothing that clients have in common: the vendor
-    # advises to spread organizations by a hash ("Rate Limiting", developer.webex.com).
+    # The order is the same every night, and differs from that of other clients: the vendor advises
+    # spreading organizations by a hash ("Rate Limiting", developer.webex.com).
     waiting = deque(sorted(runs, key=lambda each: hashlib.sha256(each.organization.org_id.encode()).digest()))
     gap_s = _SPREAD_S * min(1, _AT_ONCE / engine.places)
 

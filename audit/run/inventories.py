@@ -1,4 +1,4 @@
-"""Takes the inventories of an organization: kept by an earlier run, listed anew, or as an earlier snapshot has them."""
+"""Takes the inventories of an organization: from a draft, from an earlier snapshot, or by listing the entities."""
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ class Inventories:
     scope: RunScope
 
     async def take(self, dataset: Dataset, partition: Partition, earlier: Earlier | None) -> Inventory:
-        """The inventory that a resumed run has saved, else that of the snapshot to retry, else a new one.
+        """The inventory in the draft, else that of the snapshot to retry, else a new one.
 
         Args:
             dataset: what is to be read of the entities.
@@ -42,7 +42,7 @@ class Inventories:
         Raises:
             RefusedError: the token may list none of the kinds of entity.
             StoppedError: a listing could not be finished.
-            UsageError: the snapshot to retry does not tell what to list, or the token is that of another user.
+            UsageError: the snapshot to retry does not say what to list, or the token belongs to another user.
             OSError: the inventory can't be written.
         """
         saved = await in_thread(partition.load_inventory)
@@ -60,7 +60,7 @@ class Inventories:
             return await _save(partition, found.entities(), found.unlisted)
 
     async def _take_again(self, found: Collector, dataset: Dataset, earlier: Earlier) -> None:
-        """The entities of an earlier snapshot, and those of kinds that could not be listed then."""
+        """Collect the entities of an earlier snapshot, and list the kinds that could not be listed then."""
         if dataset.by_user and not earlier.unlisted:
             ids = await in_thread(earlier.ids)
             await take_users(found, self.scope.users, ids)
@@ -81,16 +81,16 @@ class Inventories:
         snapshot = self.scope.retry_failed
         if snapshot and snapshot.manifest.scope.entity_ids is not None:
             raise UsageError(
-                f"snapshot {snapshot.manifest.snapshot_id} is of workspaces that were named by id and could not be "
-                "listed, so that their ids are not known: run again with --workspace-id or --ids-from"
+                f"snapshot {snapshot.manifest.snapshot_id} was to read workspaces selected by id, which could not be "
+                "listed, so their ids are unknown: run again with --workspace-id or --ids-from"
             )
 
 
 async def take(found: Collector, scope: RunScope, dataset: Dataset, kinds: Collection[str] | None = None) -> None:
-    """Find the entities of an organization for a dataset.
+    """List the entities of an organization for a dataset.
 
     Args:
-        found: collects the entities.
+        found: collects them.
         scope: of the run.
         dataset: what is to be read of the entities.
         kinds: only entities of these kinds.

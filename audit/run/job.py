@@ -1,4 +1,4 @@
-"""What a run, a dry run and the doctor are given: one value instead of five arguments."""
+"""The job of a run, a dry run or the doctor: settings, tokens, scope, progress and clock in one value."""
 
 import asyncio
 import math
@@ -21,13 +21,13 @@ from audit.webex.tokens import TokenSource
 
 @dataclass(frozen=True)
 class Job:
-    """What to audit, and by which means.
+    """What to audit, and how.
 
     Attributes:
         settings: the configuration.
         tokens: where the access token comes from.
-        scope: what is asked for.
-        progress: hears of each step; silent by default.
+        scope: what to audit.
+        progress: informed of each step; by default, it shows nothing.
         clock: the time.
     """
 

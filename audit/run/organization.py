@@ -22,7 +22,7 @@ class OrganizationAudit:
         organization: the organization.
         client: with a pace of its own.
         draft: keeps what was read.
-        job: what to audit, and by which means.
+        job: what to audit, and how.
     """
 
     def __init__(self, organization: Organization, client: Client, draft: Draft, job: Job) -> None:
@@ -39,8 +39,8 @@ class OrganizationAudit:
 
         Raises:
             TokenRefusedError: the token is refused, for all organizations.
-            RefusedError: nothing of it could be audited; nothing is kept.
-            StoppedError: it does not answer; what was read is kept for a resumed run.
+            RefusedError: the token may not read any of it; nothing is kept.
+            StoppedError: it does not answer; the answers so far are kept for a resumed run.
             UsageError: the snapshot to retry does not hold it.
             OSError: a part can't be written.
         """
@@ -73,7 +73,7 @@ class OrganizationAudit:
                 each.refuse(error)
 
     def parts(self, error: AuditError | None) -> OrgParts:
-        """What to commit of it, wherever it was audited: the draft holds all of it.
+        """What to commit: the draft holds everything, also what a worker elsewhere has read.
 
         Args:
             error: what stopped the organization, if something did.

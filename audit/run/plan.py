@@ -1,4 +1,4 @@
-"""What a run would do (`--dry-run`): takes the inventories, and crawls nothing."""
+"""Predicts what a run would do (`--dry-run`): takes the inventories and crawls nothing."""
 
 from dataclasses import dataclass
 
@@ -22,9 +22,9 @@ class OrgPlan:
         org_id: its UUID.
         name: its display name, if known.
         entities: the size of its inventories.
-        requests: reads that the crawl would make, at the least: meeting sites are not counted before.
-        rate_per_s: the rate that is expected: the remembered one, bounded by the ceiling; None where none is known.
-        message: why it, or a dataset of it, could not be audited.
+        requests: the least number of reads in the crawl; the number of meeting sites is not known yet.
+        rate_per_s: the expected rate: the remembered rate, bounded by the ceiling; None if unknown.
+        message: why the organization, or one of its datasets, can't be audited.
     """
 
     org_id: str
@@ -40,12 +40,13 @@ class Plan:
     """What a run would do.
 
     Attributes:
-        organizations: each organization.
-        entities: of all of them.
-        requests: of all of them; the inventories' own are made already.
-        rate_per_s: of all of them together; None where one is not known.
-        duration_s: seconds that the slowest takes, or all below the ceiling; None where a rate is not known.
-        scopes: what the token must have.
+        organizations: the plan for each organization.
+        entities: the entities of all organizations.
+        requests: the requests of all organizations, without those of the inventories, which are already made.
+        rate_per_s: the rate of all organizations together; None if that of any organization is unknown.
+        duration_s: seconds for the slowest organization, or for all below the ceiling if that takes longer; None if a
+            rate is unknown.
+        scopes: the scopes that the token needs.
     """
 
     organizations: list[OrgPlan]
@@ -60,7 +61,7 @@ async def plan(job: Job) -> Plan:
     """What a run would do.
 
     Raises:
-        AuditError: as `audit.run.run.run`, where no inventory can be taken.
+        AuditError: no inventory can be taken; as `audit.run.run.run`.
     """
     orgs: list[OrgPlan] = []
     errors: list[AuditError] = []
@@ -70,7 +71,7 @@ async def plan(job: Job) -> Plan:
             try:
                 orgs.append(await _plan_one(own, job.scope, organization, job.settings.pace.max_rate))
             except AuditError as error:
-                # Organizations are planned one after the other, so a wait of one holds up all.
+                # Organizations are planned one after the other, so a wait for one holds up all others.
                 if error.reach is Reach.RUN or isinstance(error, DeadlineError):
                     raise
                 errors.append(error)
@@ -112,7 +113,7 @@ async def _plan_one(client: Client, scope: RunScope, organization: Organization,
             continue
         reasons += found.unlisted.values()
         entities += listed
-        # A user's sites are listed, and there is one at the least.
+        # For each user, one request lists the sites, and at least one site is read.
         requests += asked * (2 if dataset.by_user else 1)
     if len(refusals) == len(scope.datasets):
         raise refusals[0]
@@ -122,6 +123,6 @@ async def _plan_one(client: Client, scope: RunScope, organization: Organization,
 
 
 def _count(found: Collector) -> tuple[int, int]:
-    """How many entities there are, and how many of them are to be asked for."""
+    """The number of entities, and the number of those to ask for."""
     counts = [(rows.num_rows, rows["known_outcome"].null_count) for rows in found.entities()]
     return sum(listed for listed, _ in counts), sum(asked for _, asked in counts)

@@ -42,12 +42,12 @@ async def run(
     seal_removed: SealRemoved | None = None,
     on_committed: Callable[[], None] = lambda: None,
 ) -> Snapshot:
-    """Crawl a scope, and commit it.
+    """Crawl a scope and commit the snapshot.
 
     Args:
-        job: what to audit, and by which means.
-        is_resuming: go on with the newest unfinished run, if there is one.
-        seal: signs the snapshot, if it is to be signed.
+        job: what to audit, and how.
+        is_resuming: continue the newest unfinished run, if there is one.
+        seal: signs the snapshot; None for a snapshot without a signature.
         seal_removed: signs the record of what is removed from the output, likewise.
         on_committed: called when the snapshot stands.
 
@@ -55,12 +55,11 @@ async def run(
         The committed snapshot, complete or partial.
 
     Raises:
-        UsageError: the output can't be written (before the first request), or an unfinished run to resume had
-            another scope.
+        UsageError: the output can't be written (before the first request), or the unfinished run has another scope.
         LockedError: another run holds the lock on the output.
         RefusedError: the token is refused or lacks a scope.
         StoppedError: the API can't be reached, the deadline is over, or the disk is full. Nothing is committed;
-            with `is_resumable`, a run with `is_resuming` goes on from there.
+            with `is_resumable`, a run with `is_resuming` continues from there.
     """
     check_engine(job.settings)
     output = job.settings.output.folder
@@ -104,9 +103,9 @@ class _Run:
     """One run of a job, from its draft to the commit.
 
     Attributes:
-        job: what to audit, and by which means.
+        job: what to audit, and how.
         draft: a new draft, or that of the run that this one resumes.
-        seal: signs the snapshot, if it is to be signed.
+        seal: signs the snapshot; None for a snapshot without a signature.
         on_committed: called with the snapshot when it stands.
     """
 
@@ -143,17 +142,17 @@ class _Run:
     def _check_resumed(self, begun: set[str], organizations: list[Organization]) -> None:
         others = begun - {each.org_id for each in organizations}
         if others and self.job.scope.organizations == "all" and len(others) < len(begun):
-            log.warning("no longer managed by the token, and so not in the snapshot: %s", ", ".join(sorted(others)))
+            log.warning("not in the snapshot, because the token no longer manages them: %s", ", ".join(sorted(others)))
         elif others:
             raise UsageError(
-                f"the unfinished run {self.draft.journal.run_id} is of organization {', '.join(sorted(others))}, and "
+                f"the unfinished run {self.draft.journal.run_id} audits organization {', '.join(sorted(others))}, and "
                 f"this token is for {organizations[0].org_id}: resume it with its own token, or run without --resume"
             )
 
     @asynccontextmanager
     async def _engine(self, client: Client, organizations: int) -> AsyncIterator[Engine]:
         if self.job.settings.run.engine == "local" or self.job.scope.is_by_user:
-            # What is addressed by user is of one organization.
+            # Datasets that are addressed by user concern one organization only.
             yield LocalEngine()
         else:
             async with open_cluster(self.job, client, self.draft, organizations) as cluster:
@@ -172,7 +171,7 @@ class _Run:
             scope=self.job.scope.for_manifest(),
             requests=total(requests.values()),
         )
-        # A signal that comes meanwhile is too late, as the crawl is already paid for.
+        # A signal during the commit comes too late: all answers are there already.
         await to_the_end(self._give_up_and_commit, runs, stopped, facts)
 
     def _give_up_and_commit(
@@ -194,25 +193,25 @@ class _Run:
         )
 
     async def _stopped(self, error: BaseException) -> BaseException:
-        """What a run that did not commit ends with, as the user is to read it."""
-        stopped = self._told(error)
+        """The error that ends a run without a commit, for the user to read."""
+        stopped = self._readable(error)
         is_kept = await in_thread(self._leave)
         return stopped.resumable() if is_kept and isinstance(stopped, AuditError) else stopped
 
-    def _told(self, error: BaseException) -> BaseException:
+    def _readable(self, error: BaseException) -> BaseException:
         if isinstance(error, asyncio.CancelledError):
             # The command line cancels with the name of the signal.
             why = f"({error})" if str(error) else "by a signal"
             return StoppedError(f"stopped {why} before the commit")
         if isinstance(error, OSError):
-            told = error if error.strerror else fault_of(error, self.draft.folder)
-            place = f" at {told.filename}" if told.filename else f" below {self.draft.output}"
-            advice = "" if isinstance(told, StorageError) else "; make room"
-            return StoppedError(f"the snapshot can't be written{place}: {told.strerror}{advice}")
+            fault = error if error.strerror else fault_of(error, self.draft.folder)
+            place = f" at {fault.filename}" if fault.filename else f" below {self.draft.output}"
+            advice = "" if isinstance(fault, StorageError) else "; make room"
+            return StoppedError(f"the snapshot can't be written{place}: {fault.strerror}{advice}")
         return error
 
     def _leave(self) -> bool:
-        """Keep what a resumed run can use, and nothing else; whether there is such."""
+        """Keep the draft if a resumed run can use it, else remove it; returns whether it is kept."""
         if self.draft.is_worth_resuming:
             return True
         self.draft.discard()

@@ -1,7 +1,6 @@
 """What a run is to audit: datasets, kinds of entity, organizations, users."""
 
 import hashlib
-import logging
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -18,8 +17,6 @@ from audit.snapshot.catalog import Snapshot
 from audit.snapshot.manifest import Scope
 from audit.text import did_you_mean
 from audit.webex import ids
-
-log = logging.getLogger(__name__)
 
 _OWN_ONLY = (
     "audio-options can be read in the token's own organization only, because the API takes no orgId there: audit each "
@@ -173,11 +170,6 @@ def _check(scope: RunScope, users: Users | None) -> None:
     for message, is_contradiction in _contradictions(scope, users).items():
         if is_contradiction:
             raise UsageError(message)
-    if not scope.is_by_user and (scope.users.which == "all" or scope.sites):
-        log.warning(
-            "--all-users and --site (scope.all_users, scope.sites) belong to --dataset audio-options: without it, they "
-            "change nothing"
-        )
 
 
 def _contradictions(scope: RunScope, users: Users | None) -> dict[str, bool]:
@@ -194,6 +186,8 @@ def _contradictions(scope: RunScope, users: Users | None) -> dict[str, bool]:
         f"{user_flags} select whose audio options to read: add --dataset audio-options": (
             bool(users) and not scope.is_by_user
         ),
+        "--all-users belongs to --dataset audio-options": not scope.is_by_user and scope.users.which == "all",
+        "--site belongs to --dataset audio-options": not scope.is_by_user and bool(scope.sites),
         f"{ids_flags} select workspaces: add --dataset push-to-talk": (
             has_ids and all(dataset.by_user for dataset in scope.datasets)
         ),

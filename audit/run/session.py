@@ -1,4 +1,4 @@
-"""What run, dry run and doctor begin with: the organizations of a scope, and a client for each."""
+"""The organizations of a scope, and a client for each: where run, dry run and doctor begin."""
 
 import logging
 from functools import partial
@@ -23,16 +23,16 @@ async def find_organizations(client: Client, scope: RunScope) -> list[Organizati
     """The organizations of a scope.
 
     Raises:
-        UsageError: a dataset of it can't be read of an organization that is not the token's own.
-        RefusedError: the token is refused, or lacks the scope to tell them.
-        StoppedError: they can't be found out.
+        UsageError: the scope names another organization for a dataset that only the token's own allows.
+        RefusedError: the token is refused, or lacks the scope to read its organizations.
+        StoppedError: the organizations can't be read.
     """
     if scope.is_by_user:
         own = await own_organization(client)
         if others := [each for each in await named_organizations(client, scope.org_ids) if each.org_id != own.org_id]:
             raise UsageError(
                 f"audio-options of organization {others[0].org_id} can't be read: the API takes no orgId there, and "
-                f"this token is of organization {own.org_id}: use a token of that organization"
+                f"this token is of organization {own.org_id}: use a token of organization {others[0].org_id}"
             )
         return [own]
     if scope.organizations == "own":
@@ -48,7 +48,7 @@ def clients_of(client: Client, organizations: list[Organization]) -> list[Client
     """A client for each organization, with a pace of its own where there are several.
 
     Args:
-        client: of the run; it makes no more requests afterwards.
+        client: the client of the run; it becomes that of a single organization.
         organizations: at least one.
     """
     if len(organizations) == 1:
@@ -60,4 +60,4 @@ def tell_pause(organization: Organization, pause_s: float) -> None:
     """Log a pause that a user would wonder about; it holds no other organization back."""
     if pause_s >= _LONG_PAUSE_S:
         name = organization.name or organization.org_id
-        log.info("%s: the API asks to wait: its requests pause %.0f s", name, pause_s)
+        log.info("%s: the API asks to wait: requests pause for %.0f s", name, pause_s)

@@ -3,7 +3,6 @@
 import logging
 import random
 from collections.abc import Callable, Mapping
-from copy import copy
 from dataclasses import replace
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -80,14 +79,13 @@ class Client:
         return other
 
     def asking(self, organization: str) -> "Client":
-        """This client with the name of its organization. Use only the new one from then on.
+        """Name the organization of this client in messages from now on. Returns the client.
 
         Args:
             organization: the name of the organization, for messages.
         """
-        other = copy(self)
-        other.terms = replace(self.terms, organization=organization)
-        return other
+        self.terms = replace(self.terms, organization=organization)
+        return self
 
     async def get(self, path: str, params: Mapping[str, str] | None = None, *, has_pins: bool = False) -> Answer:
         """GET a path, and retry as the policy says.

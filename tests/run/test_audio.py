@@ -1,4 +1,4 @@
-"""Audio options of users: whose they are, on which sites, and that no PIN is kept."""
+"""Audio options of users: right user, right site, and no PIN in any file."""
 
 import json
 import re
@@ -461,7 +461,7 @@ def test_no_pin_is_left_anywhere(
     assert result.code == code
     left = everything_in(tmp_path) + result.out + result.err
     assert ADMIN_TOKEN not in left
-    # As a number of its own: times and digests hold these digits by chance.
+    # Search for the PIN as a separate number: times and digests may contain its digits by chance.
     assert not re.search(rf"(?<![0-9a-f.]){PIN}(?![0-9a-f])", left)
     assert len(left) > 1000
     assert bool(list(tmp_path.rglob("*.coverage.arrow"))) == ("@" in faults)

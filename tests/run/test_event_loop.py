@@ -1,4 +1,4 @@
-"""The event loop's thread waits for nothing but sockets and timers."""
+"""The thread of the event loop waits only for sockets and timers."""
 
 import asyncio
 from collections.abc import Callable
@@ -44,10 +44,10 @@ def guarded(given: Settings, scope: RunScope) -> Snapshot:
     work = run(Job(given, StaticTokens(Token(ADMIN_TOKEN)), scope))
     guard = BlockBuster()
     for function in guard.functions.values():
-        # What comes before the first request holds nothing up.
+        # A call before the first request blocks nothing else.
         function.can_block_in("audit/storage/place.py", {"make_dir"})
         function.can_block_in("audit/output/lock.py", {"lock", "_lock_folder"})
-        # Coverage waits for its own lock where two threads enter a file for the first time.
+        # Coverage waits for its own lock when two threads enter a file for the first time.
         function.can_block_in("coverage/collector.py", {"lock_data"})
     guard.activate()
     try:

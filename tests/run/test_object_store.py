@@ -1,4 +1,4 @@
-"""Everything that works in a folder works in an object store, and comes to the same."""
+"""Whatever works in a folder works in an object store, with the same result."""
 
 import json
 import multiprocessing
@@ -263,7 +263,7 @@ def test_a_removal_that_was_cut_off_goes_on(
     audit: Audit, webex_audit: Command, s3: S3, output: str, folder: str
 ) -> None:
     old, new = (audit(Simulation(Organization(5)), output__path=output) for _ in range(2))
-    # Between the copy and the removal of a rename, an object store has both.
+    # During a rename, an object store has both files between copy and removal.
     (old.path / REMOVING).put((old.path / MANIFEST).read_bytes())
     prune = ["prune", "--keep-last", "5", "--output", output, "--json"]
     assert {each["action"] for each in json.loads(webex_audit(*prune).out)} == {"keep"}

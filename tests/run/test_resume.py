@@ -1,4 +1,4 @@
-"""A run that dies at any moment is continued, and ends as if it had never died."""
+"""A run that dies at any moment can be resumed, and its snapshot is that of a run that never died."""
 
 import json
 import multiprocessing
@@ -131,7 +131,7 @@ def test_a_resumed_run_asks_only_for_what_has_no_part(audit: Audit, tmp_path: Pa
     (unfinished,) = visible(tmp_path / "out")
     second = Simulation(Organization(WORKSPACES))
     snapshot = audit(second, is_resuming=True)
-    # A commit has a folder of its own, and that of the unfinished run is gone.
+    # A commit has a folder of its own; the folder of the unfinished run is removed.
     assert snapshot.path.name != unfinished
     assert visible(tmp_path / "out") == [snapshot.path.name]
     assert sorted(path.name for path in snapshot.path.iterdir()) == sorted(
@@ -266,7 +266,7 @@ def test_a_damaged_part_is_asked_for_again(table: str, damage: str, audit: Audit
     if damage == "truncate":
         part.write_bytes(part.read_bytes()[:100])
     elif damage == "schema":
-        # The footer is whole and its lengths are not: Arrow reports this as an error of the disk.
+        # The footer is intact but its lengths are wrong: Arrow reports this as a disk error.
         data = part.read_bytes()
         part.write_bytes(data[:-200] + b"\xff" * 100 + data[-100:])
     else:

@@ -1,4 +1,4 @@
-"""What a worker does: audits one organization, for as long as somebody waits for it."""
+"""Audits one organization on a worker, as long as the driver waits for the result."""
 
 import asyncio
 import math
@@ -36,27 +36,27 @@ from audit.webex.tokens import TokenSource
 if TYPE_CHECKING:
     from distributed import Worker
 
-#: Seconds between two reports, and between two looks at whether the attempt is still wanted.
+#: Seconds between two reports, and between two checks that the attempt is still wanted.
 _REPORT_EVERY_S = 0.5
-#: Seconds that an attempt rests below a ceiling, so that it and the one before it share no second.
+#: Seconds that an attempt waits below a ceiling, so that no second holds requests of two attempts.
 _REST_S = 1.0
-#: Attempts at work in this process, by run.
+#: The run of each attempt that is at work in this process.
 _AT_WORK: list[str] = []
 
 
 def audit_organization(
     task: Task, organization: Organization, ceiling: float | None, rate_per_s: float | None
 ) -> Result:
-    """Audit an organization into the draft of a run: the task that Dask is given.
+    """Audit an organization into the draft of a run. This function is the task that Dask runs.
 
     Args:
-        task: what all tasks of the run have in common.
-        organization: which.
-        ceiling: requests a second that are never exceeded.
-        rate_per_s: the rate that an earlier run settled at.
+        task: what all tasks of the run share.
+        organization: the organization.
+        ceiling: requests per second that are never exceeded; None for no ceiling.
+        rate_per_s: the rate that an earlier run settled at; None if unknown.
 
     Returns:
-        What became of it, and of what stopped it, as Dask would log an error that is raised.
+        The result, with the error that stopped the attempt; Dask would log an error that is raised.
     """
     from distributed import get_worker  # noqa: PLC0415 - needs the extra
 
@@ -76,7 +76,7 @@ def audit_organization(
 
 
 async def settle(run_id: str, within_s: float) -> None:
-    """Wait until no attempt of a run is at work in this process, but not for long."""
+    """Wait until no attempt of a run is at work in this process, at most `within_s` seconds."""
     for _ in range(int(within_s / 0.05)):
         if run_id not in _AT_WORK:
             return
@@ -84,9 +84,9 @@ async def settle(run_id: str, within_s: float) -> None:
 
 
 def _is_wanted(worker: "Worker", key: Any) -> bool:
-    """Whether the scheduler still waits for a task: it may have given it to another, or nobody waits any more.
+    """Whether the scheduler still waits for a task: another worker may have it, or the driver may be gone.
 
-    Dask can't stop a thread, and so forgets it instead (`distributed.worker_state_machine`, state `cancelled`).
+    Dask can't stop a thread and so forgets it instead (`distributed.worker_state_machine`, state `cancelled`).
     """
     known = worker.state.tasks.get(key)
     return worker.status.name in ("running", "paused") and known is not None and known.state != "cancelled"
@@ -105,24 +105,28 @@ async def _while_wanted(
 
 
 class _Wanted(Held):
-    """A worker has no part in the lock of its run: it writes for as long as the draft is there.
+    """Stands for the lock of a run, which the driver holds: a worker may write as long as the draft exists.
 
     Args:
-        folder: that of the draft.
+        folder: the folder of the draft.
     """
 
     def __init__(self, folder: Place) -> None:
         self._folder = folder
 
     def check(self) -> None:
-        """Go on only while the run is not over."""
+        """Check that the run is not over.
+
+        Raises:
+            StoppedError: it is over.
+        """
         if not exists(self._folder / JOURNAL):
-            raise StoppedError(f"the run {self._folder.name} is over: nobody waits for this worker any more")
+            raise StoppedError(f"the run {self._folder.name} is over: it no longer waits for this worker")
 
 
 @dataclass(frozen=True)
 class _Attempt:
-    """One attempt at an organization; another one may be under way elsewhere."""
+    """One attempt at an organization; another worker may be making another attempt."""
 
     task: Task
     organization: Organization
@@ -150,13 +154,12 @@ class _Attempt:
                 client.pace.start_from(self.rate_per_s)
             if self.settings.pace.max_rate:
                 await clock.sleep(_REST_S)
-            one = OrganizationAudit(self.organization, client, draft, job)
             error: AuditError | OSError | None = None
             try:
                 async with tallied(draft, client, clock):
-                    await one.run()
+                    await OrganizationAudit(self.organization, client, draft, job).run()
             except ApiGoneError as gone:
-                # The network of one worker may be gone: that ends no other organization.
+                # Only the network of this worker may be down, so other organizations go on.
                 error = OutageError(f"{self.place}: {gone}")
             except (AuditError, OSError) as stopped:
                 error = stopped
@@ -167,7 +170,8 @@ class _Attempt:
         output = self.settings.output.folder
         if self.task.version != __version__:
             raise UsageError(
-                f"{self.place} has webex-audit {__version__}, and the driver {self.task.version}: install the same"
+                f"{self.place} has webex-audit {__version__}, and the driver {self.task.version}: install the same "
+                "version on both"
             )
         folder = output / self.task.journal.run_id
         draft = open_draft(folder, _Wanted(folder))
@@ -178,7 +182,7 @@ class _Attempt:
         return draft
 
     def _tokens(self, clock: Clock) -> TokenSource:
-        """The tokens of this machine: a command comes from its own configuration, all else as the driver has it."""
+        """The tokens of this machine; a token command comes from its own configuration."""
         settings = self.settings.webex
         try:
             if self.task.has_token_command:

@@ -47,14 +47,14 @@ class Recorder(Progress):
 
 
 def crawled(simulation: Simulation, **options: Any) -> tuple[dict[int, dict[str, pa.Table]], Recorder]:
-    """The parts of a crawl whose faults begin behind the inventory."""
+    """The parts of a crawl; its faults begin after the inventory."""
     return crawled_with_refusals(simulation, **options)[:2]
 
 
 def crawled_with_refusals(
     simulation: Simulation, *, faults: str = "", concurrency: int = 5, revoke: bool = False
 ) -> tuple[dict[int, dict[str, pa.Table]], Recorder, dict[EntityType, ScopeError]]:
-    """The same, with the kinds of entity that were refused."""
+    """The parts of a crawl, and the kinds of entity that were refused."""
     clock = VirtualClock()
     parts: dict[int, dict[str, pa.Table]] = {}
     progress = Recorder()

@@ -102,7 +102,7 @@ print(rows, len(files), len(named), resource.getrusage(resource.RUSAGE_SELF).ru_
 
 
 def sort_many(count: int, folder: Path) -> tuple[int, int, int, int]:
-    """Rows, open files in a folder for temporary files, names in it, and kilobytes at the peak; of a process."""
+    """Sort in a process. Returns rows, open files in the temporary folder, names there, and peak kilobytes."""
     environment = os.environ | {"TMPDIR": str(folder)}
     environment.pop("SQLITE_TMPDIR", None)
     done = subprocess.run(
@@ -123,7 +123,7 @@ def test_few_entities_are_in_memory_and_nothing_is_left_in_the_folder_of_tempora
     assert many[1] > 0
     assert many[2] == 0
     assert list(tmp_path.iterdir()) == []
-    # The others alone are 20 MB.
+    # The additional entities alone have 15 MB.
     assert many[3] - few[3] < 8_000
 
 

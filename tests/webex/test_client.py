@@ -134,7 +134,7 @@ def test_a_refused_token_stops_at_once_and_is_not_shown(clock: VirtualClock) -> 
 
 
 class TokensOf(StaticTokens):
-    """Gives these tokens, one after the other; counts how often it was asked for another."""
+    """Gives these tokens, one after the other, and counts the renewals."""
 
     def __init__(self, *secrets: str) -> None:
         super().__init__(Token(secrets[0]))

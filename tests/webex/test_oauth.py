@@ -28,7 +28,7 @@ def secrets(tmp_path: Path) -> tuple[Path, Path]:
 
 
 class Clocked(VirtualClock):
-    """A wall clock that can be put forward."""
+    """A wall clock that tests can move forward."""
 
     shift = timedelta()
 
@@ -54,7 +54,7 @@ def with_simulator(secrets: tuple[Path, Path], work: Any, clock: Clock | None = 
 
 
 def with_answer(secrets: tuple[Path, Path], *answers: tuple[int, str]) -> Token:
-    """A token endpoint that gives these answers, one after the other, the last one for ever."""
+    """A token endpoint that gives these answers, one after the other, and then repeats the last one."""
     left = list(answers)
 
     async def answer(_: web.Request) -> web.Response:

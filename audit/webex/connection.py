@@ -53,6 +53,14 @@ async def connect(
     Raises:
         UsageError: the CA bundle can't be used.
     """
+    async with _session(base_url, concurrency, timeout_s, ca_file) as session:
+        if isinstance(tokens, OAuthTokens):
+            tokens.use(session)
+        exchange = Exchange(session, SharedToken(tokens), clock)
+        yield Client(exchange, base_url, pace, retry, terms or Terms())
+
+
+def _session(base_url: str, concurrency: int, timeout_s: float, ca_file: str | None) -> aiohttp.ClientSession:
     session = aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=concurrency, ssl=_tls(ca_file)),
         timeout=aiohttp.ClientTimeout(total=timeout_s),
@@ -65,11 +73,7 @@ async def connect(
     # aiohttp itself repeats a GET after a lost connection, past the pace and the count, and has no public way to
     # turn that off (aiohttp issue 10790).
     session._retry_connection = False  # noqa: SLF001
-    async with session:
-        if isinstance(tokens, OAuthTokens):
-            tokens.use(session)
-        exchange = Exchange(session, SharedToken(tokens), clock)
-        yield Client(exchange, base_url, pace, retry, terms or Terms())
+    return session
 
 
 def _tls(ca_file: str | None) -> ssl.SSLContext:

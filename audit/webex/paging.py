@@ -29,8 +29,7 @@ async def pages(
         params: the query.
         key: the key of the list in a page.
         scope: the scope that the listing needs, for the error after a 403.
-        probe: the listing takes `start`, and may page without `Link` (`/workspaces` declares none): if no page had a
-            `Link`, request further pages until one is empty.
+        probe: the listing takes `start`: if no page had a `Link`, request further pages until one is empty.
 
     Raises:
         TokenRefusedError: the API refuses the token (401), and there is no other.

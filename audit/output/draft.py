@@ -24,8 +24,9 @@ from audit.output.partition import COVERAGE_FILES, INVENTORY, UNLISTED, Partitio
 from audit.snapshot.catalog import is_committed
 from audit.snapshot.layout import JOURNAL, PARTS
 from audit.snapshot.manifest import Requests, Scope
+from audit.storage.content import atomic_file
 from audit.storage.errors import unwritable
-from audit.storage.place import Place, at_once, atomic_file, exists, make_dir, remove
+from audit.storage.place import Place, at_once, exists, make_dir, remove
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +54,7 @@ class Draft:
         self._partitions: dict[tuple[str, str], Partition] = {}
 
     def partition(self, org_id: str, dataset: str) -> Partition:
-        """One dataset of one organization: always the same object, from whatever thread."""
+        """One dataset of one organization; the same object for all callers and threads."""
         made = Partition(self._parts / org_id / dataset, self.writer, self.held)
         return self._partitions.setdefault((org_id, dataset), made)
 

@@ -20,7 +20,8 @@ from audit.output.inventory import Inventory, write_inventory
 from audit.output.journal import PartFacts
 from audit.output.part_files import read_facts, read_rows, write_rows
 from audit.snapshot.coverage import COVERAGE
-from audit.storage.place import Place, ahead, atomic_file, make_dir, remove
+from audit.storage.content import atomic_file
+from audit.storage.place import Place, ahead, make_dir, remove
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +50,7 @@ class Partition:
         self._folder = folder
         self._writer = writer
         self._held = held
-        #: The coverage file of each batch that has its part; None until somebody asks.
+        #: The coverage file of each batch that has its part; None until it is needed.
         self._coverage: dict[int, Place] | None = None
         #: Files of answers that this writer has added, by batch.
         self._written: dict[int, list[Place]] = {}
@@ -61,7 +62,7 @@ class Partition:
         self._coverage = None
 
     def save_inventory(self, entities: Iterable[pa.Table], unlisted: dict[str, str]) -> Inventory:
-        """Keep an inventory (`audit.output.inventory.write_inventory`), for this run and for one that resumes it.
+        """Keep an inventory (`audit.output.inventory.write_inventory`), for this run and for a run that resumes it.
 
         Raises:
             OSError: the disk refuses.
@@ -71,7 +72,7 @@ class Partition:
         return Inventory.open(path)
 
     def load_inventory(self) -> Inventory | None:
-        """The saved inventory; None where there is none, or where it is damaged: then its parts are dropped, too.
+        """The saved inventory. None if there is no inventory, or if it is damaged: its parts are dropped then.
 
         Raises:
             StoppedError: the lock is lost.
@@ -83,7 +84,7 @@ class Partition:
         except FileNotFoundError:
             pass
         except StoppedError:
-            log.warning("%s was damaged: what was read of it is asked for again", path)
+            log.warning("%s is damaged: its entities are listed and asked again", path)
         else:
             return inventory
         self.drop()
@@ -98,10 +99,10 @@ class Partition:
         write_inventory(self._begin() / UNLISTED, [], unlisted)
 
     def inventory(self) -> Inventory | None:
-        """The inventory to be committed, without entities where the dataset was refused; None where there is none.
+        """The inventory to be committed, or None; if the dataset was refused, the inventory has no entities.
 
         Raises:
-            StoppedError: it is damaged.
+            StoppedError: the inventory is damaged.
         """
         for name in (INVENTORY, UNLISTED):
             with suppress(FileNotFoundError):
@@ -168,7 +169,7 @@ class Partition:
         self._written.setdefault(index, []).append(path)
 
     def answers(self) -> dict[int, list[Place]]:
-        """The files of answers of all writers, by batch; a batch that has its part needs none."""
+        """The files of answers of all writers, by batch, for batches that do not have their part yet."""
         done = self.finished()
         return {index: paths for index, paths in self._answer_files().items() if index not in done}
 
@@ -202,7 +203,7 @@ class Partition:
             yield facts
 
     def _attempt_folder(self) -> Place:
-        """The folder of the chosen attempt, else of the fullest, which is chosen then, else of a new one."""
+        """The folder of the chosen attempt, else of the fullest, which is then chosen, else of a new attempt."""
         if self.attempt is None:
             attempts = [path.parent for path in self._folder.glob(f"*/{INVENTORY}")]
             if not attempts:
@@ -239,7 +240,7 @@ class Partition:
         self._held.check()
         # Another writer may have removed it before, or the whole attempt.
         coverage.unlink(missing_ok=True)
-        return StoppedError(f"{path} was damaged; a resumed run asks for its batch again")
+        return StoppedError(f"{path} is damaged; a resumed run asks for its batch again")
 
 
 def _batch_of(path: Place) -> int:

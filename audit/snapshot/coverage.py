@@ -1,4 +1,4 @@
-"""The coverage table: what became of each entity in each dataset."""
+"""The coverage table: the outcome of each entity in each dataset."""
 
 import pyarrow as pa
 
@@ -28,6 +28,6 @@ COVERAGE_SCHEMA = pa.schema(
     ]
 )  # fmt: skip
 
-#: Columns that tell how a run went and not what it found: two runs over an unchanged organization
-#: differ in them, so the digest leaves them out (the files' SHA-256 covers them).
+#: Columns about the course of a run, not about what it found. Two runs over an unchanged organization differ in
+#: them, so the digest leaves them out; the SHA-256 of the files covers them.
 VOLATILE_COLUMNS = frozenset({"tracking_id", "attempts", "fetched_at"})

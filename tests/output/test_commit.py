@@ -135,7 +135,7 @@ def test_a_newest_snapshot_of_the_future_and_a_fork_are_warned_of(
     warn_of_chain(tmp_path, NOW.replace(day=22))
     (told,) = caplog.messages
     ids = ", ".join(sorted([first.path.name, second.path.name]))
-    assert told.startswith(f"the chain of snapshots forks: each of {ids} names none as the snapshot before it")
+    assert told.startswith(f"the chain of snapshots forks: each of {ids} names no snapshot before it")
     assert f"'latest' is {third.path.name}" in told
 
 
@@ -163,7 +163,7 @@ def test_the_latest_is_not_an_older_one_where_the_newest_can_not_be_read(tmp_pat
     newest = max(tmp_path.glob(f"*/{MANIFEST}"))
     newest.write_text(newest.read_text().replace('"format_version": 1', '"format_version": 99'))
     for name in ("latest", "previous"):
-        with pytest.raises(UsageError, match=r"the newest snapshot can't be read: .*name another one by its id"):
+        with pytest.raises(UsageError, match=r"the newest snapshot can't be read: .*name another snapshot by its id"):
             find_snapshot(tmp_path, name)
     assert len(list_snapshots(tmp_path)) == 1
 

@@ -80,7 +80,7 @@ def test_a_damaged_inventory_stops_a_commit_and_is_taken_anew(draft: Draft) -> N
     path = draft.partition(ORG, "d").save_inventory(entities("a"), {}).path
     write_part(draft, 0)
     path.write_bytes(b"ARROW1 no more")
-    with pytest.raises(StoppedError, match=r"inventory\.arrow was damaged; a resumed run takes the inventory anew"):
+    with pytest.raises(StoppedError, match=r"inventory\.arrow is damaged; a resumed run takes a new inventory"):
         draft.inventories(ORG, ["d"])
     assert draft.partition(ORG, "d").load_inventory() is None
     assert draft.partition(ORG, "d").finished() == set()

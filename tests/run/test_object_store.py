@@ -22,7 +22,7 @@ from audit.cli import cli, process
 from audit.errors import DamagedError, StoppedError, UsageError
 from audit.output import inventory, lease
 from audit.output.draft import Draft
-from audit.output.lease import Holder
+from audit.output.holder import Holder
 from audit.output.lock import lock
 from audit.output.removals import record_removed
 from audit.simulator.app import ADMIN_TOKEN, Simulation
@@ -34,9 +34,10 @@ from audit.snapshot.layout import MANIFEST, REMOVED, REMOVING
 from audit.snapshot.manifest import write_manifest
 from audit.snapshot.removed import Removed, read_removed, read_small
 from audit.snapshot.staging import staged, staged_whole
+from audit.storage.content import sha256_of
 from audit.storage.errors import StorageError
 from audit.storage.objects import ObjectPath
-from audit.storage.place import place, sha256_of
+from audit.storage.place import place
 
 Api = Callable[[Simulation], str]
 Audit = Callable[..., Snapshot]

@@ -100,9 +100,13 @@ def _disk_errors() -> Iterator[None]:
     try:
         yield
     except sqlite3.OperationalError as error:
-        number = errno.ENOSPC if error.sqlite_errorcode == sqlite3.SQLITE_FULL else errno.EIO
-        text = os.strerror(number) if number == errno.ENOSPC else str(error)
-        raise OSError(number, text, _temporary_folder()) from error
+        # The low byte of an extended code is the kind of error (sqlite.org/rescode.html).
+        match error.sqlite_errorcode & 0xFF:
+            case sqlite3.SQLITE_FULL:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), _temporary_folder()) from error
+            case sqlite3.SQLITE_IOERR | sqlite3.SQLITE_CANTOPEN:
+                raise OSError(errno.EIO, str(error), _temporary_folder()) from error
+        raise
 
 
 def _temporary_folder() -> str:

@@ -135,3 +135,21 @@ def test_a_full_disk_is_told_by_the_folder_of_temporary_files(monkeypatch: pytes
         with pytest.raises(OSError, match="No space left") as full, sorter.all_or_none():
             sorter.add(rows)
     assert (full.value.errno, full.value.filename) == (errno.ENOSPC, str(tmp_path))
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs a limit of the size of files")
+def test_a_disk_that_fails_is_told_by_the_folder_of_temporary_files(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    import resource  # noqa: PLC0415 - not on Windows
+
+    monkeypatch.setenv("SQLITE_TMPDIR", str(tmp_path))
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with EntitySorter() as sorter:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
+        try:
+            with pytest.raises(OSError, match="disk I/O error") as failure:
+                sorter.add(entities(*((f"{number:064}", number) for number in range(20_000))))
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert (failure.value.errno, failure.value.filename) == (errno.EIO, str(tmp_path))

@@ -100,8 +100,8 @@ def earlier_of(snapshot: Snapshot, org_id: str, dataset: Dataset) -> Earlier | N
     entry = next((org for org in snapshot.manifest.orgs if org.org_id == org_id), None)
     if entry is None:
         raise UsageError(
-            f"snapshot {snapshot.manifest.snapshot_id} is not of organization {org_id}: retry it with its own token or "
-            "--org-id"
+            f"snapshot {snapshot.manifest.snapshot_id} does not cover organization {org_id}: retry it with the "
+            "token of its organization, or name that organization with --org-id"
         )
     return Earlier(snapshot, org_id, dataset, entry.unlisted.get(dataset.name)) if entry.is_audited else None
 
@@ -111,7 +111,7 @@ def _open(snapshot: Snapshot, table: str, org_id: str) -> Any:
     if not any(folder.glob("*.parquet")):
         raise UsageError(
             f"snapshot {snapshot.manifest.snapshot_id} holds no Parquet of {table} for organization {org_id}: only "
-            "what was written as Parquet can be retried"
+            "Parquet can be retried"
         )
     try:
         import pyarrow.dataset as ds  # noqa: PLC0415 - takes its time, and only a run that retries needs it

@@ -148,11 +148,11 @@ class Client:
             if is_settled and (is_last or not tried.verdict.is_retryable):
                 return self._answer(tried, attempts)
             self.count.retried += 1
-            log.debug("again after try %d: %s (%s)", attempts, self._redacted(url), tried.verdict.message)
+            log.debug("retry after try %d: %s (%s)", attempts, self._redacted(url), tried.verdict.message)
             if failures and not self._budget.spend():
                 raise UnansweredError(
-                    f"{self.base_url} fails too often: the budget of {self._budget.size} retries is spent, the last "
-                    f"for: {self._redacted(tried.verdict.message)}"
+                    f"{self.base_url} fails too often: the budget of {self._budget.size} retries is spent; the last "
+                    f"error: {self._redacted(tried.verdict.message)}"
                 )
             if failures or tried.is_throttled:
                 await self._wait(tried, failures)

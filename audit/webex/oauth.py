@@ -103,7 +103,7 @@ class OAuthTokens:
             return self._token
 
     def _unanswered(self) -> UnansweredError:
-        return UnansweredError(f"{self._url} does not answer ({_RETRY.attempts} tries): no access token could be had")
+        return UnansweredError(f"{self._url} does not answer ({_RETRY.attempts} tries): no access token was obtained")
 
     async def _refresh(self) -> Token:
         form = {
@@ -141,7 +141,7 @@ class OAuthTokens:
         try:
             grant = msgspec.json.decode(body, type=_Grant)
         except (msgspec.DecodeError, UnicodeDecodeError):
-            raise UnansweredError(f"{self._url} answered with something else than a token") from None
+            raise UnansweredError(f"{self._url} answered with something other than a token") from None
         token = checked_token(grant.access_token, self._url)
         if grant.refresh_token and grant.refresh_token != old_refresh_token:
             with atomic_file(self._refresh_token_file) as file:

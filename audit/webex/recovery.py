@@ -115,8 +115,8 @@ class Recovery:
         if self.outage.probes == 1:
             self._pace.hold()
             log.warning(
-                "%s has not answered since %s: one request probes, the run goes on when it is answered, and ends "
-                "after %.0f s (run.stall_s); the last error: %s",
+                "%s has not answered since %s: one request at a time probes it; the run goes on after an answer, and "
+                "ends after %.0f s without one (run.stall_s); the last error: %s",
                 subject,
                 self._since,
                 self._stall_s,

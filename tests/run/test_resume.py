@@ -207,7 +207,7 @@ def test_only_a_snapshot_of_the_organization_with_parquet_can_be_retried(audit: 
     csv_only = audit(Simulation(Organization(5)), output__formats=["csv"])
     with pytest.raises(UsageError, match="holds no Parquet"):
         audit(Simulation(Organization(5)), retry_failed=csv_only)
-    with pytest.raises(UsageError, match="is not of organization"):
+    with pytest.raises(UsageError, match="does not cover organization"):
         audit(Simulation(Organization(5, seed=2)), retry_failed=csv_only)
 
 

@@ -139,7 +139,7 @@ def test_trouble_of_the_endpoint_is_retried(secrets: tuple[Path, Path]) -> None:
     assert with_answer(secrets, (503, ""), (429, ""), (200, '{"access_token": "a"}')) == Token("a")
     with pytest.raises(UnansweredError, match=r"access_token does not answer \(5 tries\)"):
         with_answer(secrets, (500, ""))
-    with pytest.raises(UnansweredError, match="something else than a token"):
+    with pytest.raises(UnansweredError, match="something other than a token"):
         with_answer(secrets, (200, "<html>"))
 
 

@@ -19,9 +19,10 @@ _ROWS = 500
 
 # SQLite sorts a BLOB by its bytes, whatever they are. Of a group, `content` is that of the row that `min` finds
 # (sqlite.org/lang_select.html, "Bare columns in an aggregate query").
-_CREATE = "CREATE TEMP TABLE entities (entity_id BLOB, content BLOB)"
-_INSERT = "INSERT INTO entities VALUES (?, ?)"
-_SORTED = "SELECT content, min(rowid) FROM entities GROUP BY entity_id ORDER BY entity_id"
+_CREATE = "CREATE TEMP TABLE entities (number INTEGER PRIMARY KEY, entity_id BLOB, content BLOB)"
+_INSERT = "INSERT INTO entities VALUES (?, ?, ?)"
+_DROP = "DELETE FROM entities WHERE number BETWEEN ? AND ?"
+_SORTED = "SELECT content, min(number) FROM entities GROUP BY entity_id ORDER BY entity_id"
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Entity).decode
@@ -30,23 +31,23 @@ _decode = msgspec.msgpack.Decoder(Entity).decode
 class EntitySorter:
     """Sorts entities by the bytes (UTF-8) of their ids, and keeps the entity of each id that was added first.
 
-    SQLite spills to files that have no name, so that nothing is left behind, whatever happens. Methods may be called
-    in any thread, but not at the same time.
+    SQLite spills to files that have no name, so that nothing is left behind, whatever happens. `add` and `sorted`
+    block, so call them in threads, but not at the same time.
     """
 
     def __init__(self) -> None:
-        self._database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
-        # Some builds of SQLite keep temporary tables in memory by default.
-        self._database.execute("PRAGMA temp_store = FILE")
-        self._database.execute(_CREATE)
-        # Never committed, as closing drops it all.
-        self._database.execute("BEGIN")
+        self._opened: sqlite3.Connection | None = None
+        #: The number of entities so far, which is the number of the next one.
+        self._count = 0
+        #: First and last number of each block of entities that was dropped.
+        self._dropped: list[tuple[int, int]] = []
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._database.close()
+        if self._opened:
+            self._opened.close()
 
     def add(self, entities: Iterable[Entity]) -> None:
         """Add entities.
@@ -55,28 +56,33 @@ class EntitySorter:
             OSError: a temporary file can't be written.
         """
         with _disk_errors():
-            self._database.executemany(_INSERT, ((each.entity_id.encode(), _encode(each)) for each in entities))
+            self._database.executemany(_INSERT, map(self._numbered, entities))
 
     @contextmanager
     def all_or_none(self) -> Iterator[None]:
-        """Drop what the block adds if it raises.
-
-        Raises:
-            OSError: a temporary file can't be read or written.
-        """
-        with _disk_errors():
-            self._database.execute("SAVEPOINT block")
+        """Drop what the block adds if it raises."""
+        begin = self._count
         try:
             yield
         except BaseException:
-            # After an error of the disk, SQLite may have ended the transaction itself.
-            if self._database.in_transaction:
-                with _disk_errors():
-                    self._database.execute("ROLLBACK TO block")
-                    self._database.execute("RELEASE block")
+            self._dropped.append((begin, self._count - 1))
             raise
-        with _disk_errors():
-            self._database.execute("RELEASE block")
+
+    @property
+    def _database(self) -> sqlite3.Connection:
+        if self._opened is None:
+            self._opened = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+            # Some builds of SQLite keep temporary tables in memory by default.
+            self._opened.execute("PRAGMA temp_store = FILE")
+            self._opened.execute(_CREATE)
+            # Never committed, as closing drops it all.
+            self._opened.execute("BEGIN")
+        return self._opened
+
+    def _numbered(self, entity: Entity) -> tuple[int, bytes, bytes]:
+        number = self._count
+        self._count += 1
+        return number, entity.entity_id.encode(), _encode(entity)
 
     def sorted(self) -> Iterator[list[Entity]]:
         """The sorted entities, each id once, in lists of at most 500.
@@ -85,6 +91,7 @@ class EntitySorter:
             OSError: a temporary file can't be read or written.
         """
         with _disk_errors():
+            self._database.executemany(_DROP, self._dropped)
             rows = self._database.execute(_SORTED)
         while True:
             with _disk_errors():

@@ -1,1 +1,1 @@
-"""The crawl: each entity of an inventory is asked for, and each answer becomes rows."""
+"""The crawl: reads the settings of each entity of an inventory, and turns the answers into rows."""

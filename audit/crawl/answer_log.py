@@ -1,7 +1,7 @@
-"""Answers of batches that are not complete yet: kept every second, so a run that dies loses little.
+"""Writes the answers of incomplete batches every second, so that a run that dies loses little.
 
-Only complete answers are kept: what failed is asked again by the run that resumes this one. A file of answers is
-the SHA-256 of the rest, and a list of positions in the batch, each with its readings (MessagePack).
+Only complete answers are written: the run that resumes this one repeats the failed requests. A file of answers holds
+a SHA-256 and, in MessagePack, what it is the digest of: a list of positions in the batch with their readings.
 """
 
 import asyncio
@@ -19,36 +19,36 @@ from audit.storage.place import Place
 
 log = logging.getLogger(__name__)
 
-#: Seconds between two writes. With the time that a write takes, answers wait less than two.
+#: Seconds between two writes. Even with the time that a write takes, no answer waits for more than two seconds.
 KEEP_EVERY_S = 1.0
 
-#: Given a batch's index and answers of it, as `AnswerLog` encodes them.
+#: Takes a batch's index and some of its answers, as `AnswerLog` encodes them.
 WriteAnswers = Callable[[int, bytes], None]
 
-#: Of a file: a batch of which every answer is as long as an answer may be.
+#: The longest file that is read back.
 _MAX_BYTES = 1 << 30
 _DIGEST_BYTES = hashlib.sha256().digest_size
 
 
 class _Answered(msgspec.Struct, frozen=True, array_like=True):
-    """An entity's id, by which a reader knows that it looks at the same inventory, and its readings."""
+    """An entity's readings; the id proves to a reader that the position is in the same inventory."""
 
     position: int
     entity_id: str
     readings: list[Reading]
 
 
-#: By batch.
+#: Answers by batch.
 Taken = dict[int, list[_Answered]]
 
 _DECODER = msgspec.msgpack.Decoder(list[_Answered])
 
 
 class AnswerLog:
-    """The answers that are in no file yet.
+    """Holds the answers that no file has yet.
 
     Args:
-        write: keeps answers of a batch.
+        write: writes answers of a batch.
     """
 
     def __init__(self, write: WriteAnswers) -> None:
@@ -57,32 +57,32 @@ class AnswerLog:
         self._is_waiting = asyncio.Event()
 
     def add(self, index: int, position: int, entity: Entity, readings: list[Reading]) -> None:
-        """Take note of the readings of an entity, if they are complete answers, by its batch and its position there."""
+        """Note the readings of an entity, by its batch and its position there, if all are complete answers."""
         is_asked = any(reading.answer.attempts for reading in readings)
         if is_asked and all(reading.answer.outcome.is_complete for reading in readings):
             self._waiting.setdefault(index, []).append(_Answered(position, entity.entity_id, readings))
             self._is_waiting.set()
 
     def forget(self, index: int) -> None:
-        """The part of a batch is written, with all of its answers; from any thread."""
+        """Drop the answers of a batch, because its part holds them. May be called from any thread."""
         self._waiting.pop(index, None)
 
     def take(self) -> Taken:
-        """What was added since the last call, to be given to `keep`."""
+        """Take out the answers that were added since the last call, for `keep`."""
         taken, self._waiting = self._waiting, {}
         self._is_waiting.clear()
         return taken
 
     async def wait(self) -> None:
-        """Wait until there is something to take."""
+        """Wait until there are answers to take."""
         await self._is_waiting.wait()
 
     def keep(self, taken: Taken) -> None:
-        """Write what was taken; in a thread, as it takes its time.
+        """Write what `take` gave. Blocks, so call it in a thread.
 
         Raises:
             StoppedError: the lock is lost.
-            OSError: the disk refuses.
+            OSError: the file can't be written.
         """
         for index, answered in taken.items():
             self._write(index, _encode(answered))
@@ -94,20 +94,23 @@ def _encode(answered: list[_Answered]) -> bytes:
 
 
 def read_answers(paths: Iterable[Place], entities: list[Entity]) -> dict[int, list[Reading]]:
-    """The readings in files of answers of a batch, by position.
+    """Read back the answers of a batch.
 
-    A file that is damaged, or is of another inventory, counts as none: its entities are asked again.
+    Ignores a damaged file and one of another inventory: their entities are read again.
 
     Args:
-        paths: the files; where several have an entity, the first counts.
-        entities: those of the batch.
+        paths: the files; if several hold an entity, the first one counts.
+        entities: the entities of the batch.
+
+    Returns:
+        The readings by position.
     """
-    found: dict[int, list[Reading]] = {}
+    answered: dict[int, list[Reading]] = {}
     for path in paths:
         for position, entity_id, readings in _read(path):
             if 0 <= position < len(entities) and entities[position].entity_id == entity_id and readings:
-                found.setdefault(position, readings)
-    return found
+                answered.setdefault(position, readings)
+    return answered
 
 
 def _read(path: Place) -> list[tuple[int, str, list[Reading]]]:
@@ -116,8 +119,8 @@ def _read(path: Place) -> list[tuple[int, str, list[Reading]]]:
         digest, data = content[:_DIGEST_BYTES], content[_DIGEST_BYTES:]
         if hashlib.sha256(data).digest() == digest:
             return [(each.position, each.entity_id, each.readings) for each in _DECODER.decode(data)]
-        reason = "its digest is another one"
+        reason = "its digest does not match"
     except (UsageError, ValueError) as error:
         reason = str(error)
-    log.info("the answers in %s are asked for again: %s", path, reason)
+    log.info("requesting the answers in %s again: %s", path, reason)
     return []

@@ -1,7 +1,7 @@
-"""Hands out the entities of an inventory to the workers of a crawl, batch by batch."""
+"""Hands the entities of a backlog to the workers of a crawl, batch by batch."""
 
 import asyncio
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import InitVar, dataclass, field
 
@@ -11,21 +11,23 @@ import pyarrow as pa
 from audit.crawl.answer_log import read_answers
 from audit.crawl.earlier import Earlier
 from audit.crawl.reader import Reading
+from audit.datasets import Dataset
 from audit.entity import Entity, EntityType, entities_of
 from audit.outcome import Outcome
+from audit.output.inventory import Inventory
 from audit.snapshot.coverage import COVERAGE
 from audit.storage.place import Place
 
 
 @dataclass
 class Batch:
-    """A batch of the inventory, the readings of it so far, and the rows that an earlier snapshot had of it.
+    """A batch of the inventory, its readings so far, and its rows in an earlier snapshot.
 
     Attributes:
-        places: positions that no worker has taken yet; all workers take theirs from this one iterator.
-        kept: by position, whether the earlier rows hold the entity's answer.
-        readings: by position, what was read of the entity, by this run or the one that it resumes.
-        waiting: how many entities no worker has dealt with yet.
+        places: the positions that no worker has taken yet; all workers share this iterator.
+        kept: by position, whether the earlier snapshot has the entity's answer.
+        readings: by position, the entity's readings, of this run or of the run that it resumes.
+        waiting: how many entities no worker is done with yet.
     """
 
     index: int
@@ -46,42 +48,59 @@ class Batch:
         self.readings = [answered.get(position, []) for position in range(self.waiting)]
 
     def even_out(self, reasons: Mapping[EntityType, str]) -> None:
-        """Tell the same of every entity of a refused kind: which of them was still asked, is chance."""
+        """Record one result for all entities of a refused kind; which of them were asked depends on timing."""
         for position, entity in enumerate(self.entities):
             if reason := reasons.get(entity.entity_type):
                 self.readings[position] = _refused(self.readings[position], reason)
 
 
 def _refused(readings: list[Reading], reason: str) -> list[Reading]:
-    """The same readings with one that is refused for this reason, however many sites were."""
+    """The same readings, with a single refused one for this reason, however many sites refused."""
     others = [reading for reading in readings if reading.answer.outcome is not Outcome.FORBIDDEN]
     forbidden = [reading.answer for reading in readings if reading.answer.outcome is Outcome.FORBIDDEN]
     return others + [Reading(None, msgspec.structs.replace(each, status=403, message=reason)) for each in forbidden[:1]]
 
 
-def read_batches(
-    inventory: Iterator[tuple[int, pa.Table]], earlier: Earlier | None, answers: Mapping[int, Sequence[Place]]
-) -> Generator[Batch, None, None]:
-    """The batches of an inventory, with what is known of them already.
+@dataclass(frozen=True)
+class Backlog:
+    """The entities of an organization that a dataset is to be read of, and what is known of them already.
 
-    Args:
-        inventory: the batches (`audit.output.inventory.Inventory.batches`).
+    Attributes:
+        dataset: what to read.
+        org_id: UUID of the organization.
+        inventory: the entities.
+        done: the batches, by index, that the run which this one resumes has written.
+        answers: by batch, files of other answers that it had (`audit.crawl.answer_log`).
         earlier: a snapshot whose complete answers are kept.
-        answers: files of the answers of an unfinished run (`audit.crawl.answer_log`), by batch.
     """
-    for index, rows in inventory:
-        yield Batch(index, rows, earlier.rows_of(rows) if earlier else {}, answers.get(index, ()))
+
+    dataset: Dataset
+    org_id: str
+    inventory: Inventory
+    done: Collection[int] = ()
+    answers: Mapping[int, Sequence[Place]] = field(default_factory=dict)
+    earlier: Earlier | None = None
+
+    def batches(self) -> Generator[Batch, None, None]:
+        """The batches that are not done, in order.
+
+        Raises:
+            StoppedError: the inventory is damaged.
+            UsageError: the earlier snapshot is damaged.
+        """
+        for index, rows in self.inventory.batches(self.done):
+            yield Batch(index, rows, self.earlier.rows_of(rows) if self.earlier else {}, self.answers.get(index, ()))
 
 
 class Feed:
-    """One batch after the other, for several workers; the next one is read while they work.
+    """Gives all workers the same batch, and reads the next one meanwhile.
 
-    The executor has one thread, which also writes what is complete, and takes one thing after the other: so
-    reading does not run ahead of writing, and few batches are in memory whichever is the slower.
+    The only thread of the executor also writes complete batches. So reading never runs ahead of writing, and few
+    batches are in memory, whichever is slower.
 
     Args:
-        batches: in order.
-        executor: reads them, in one thread.
+        batches: the batches in order.
+        executor: has one thread.
     """
 
     def __init__(self, batches: Iterator[Batch], executor: Executor) -> None:
@@ -91,8 +110,8 @@ class Feed:
         self._current: Batch | None = None
         self._next = self._read()
 
-    async def behind(self, batch: Batch | None) -> Batch | None:
-        """The batch behind one whose places are taken, the first one behind None; None behind the last."""
+    async def after(self, batch: Batch | None) -> Batch | None:
+        """The batch after this one, or the first one if this is None; None after the last one."""
         async with self._turn:
             if batch is self._current:
                 self._current = await self._next

@@ -1,4 +1,4 @@
-"""Tells a fault of single entities from one of a whole kind of entity."""
+"""Distinguishes faults of single entities from the refusal of a whole kind of entity."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -8,7 +8,7 @@ from audit.outcome import Outcome
 from audit.webex.client import Answer, Client
 from audit.webex.errors import NotAcceptedError, ScopeError, needed
 
-#: If the first answers of a kind of entity, this many, are all 403 or 401, the whole kind is refused.
+#: A kind of entity is refused if its first answers, this many, are all 403 or 401.
 VERDICT_AFTER = 20
 
 
@@ -19,17 +19,17 @@ class _Count(NamedTuple):
 
 
 class Breaker:
-    """Watches the answers of a crawl.
+    """Decides from the answers of a crawl which kinds of entity the token may not read.
 
     Args:
-        dataset: the name of what is asked for.
+        dataset: the name of the dataset.
         client: the API.
-        scope_of: the scope that a kind of entity needs.
-        is_asking_again: those are asked that had no answer before, so that 403s are expected.
+        scope_of: gives the scope that a kind of entity needs.
+        is_asking_again: the crawl repeats requests that failed in an earlier run, so 403s are expected.
 
     Attributes:
-        refused: kinds of entity whose answers were all 403, each with the error that tells the scope.
-        reasons: the same, each with a text that is the same in every run.
+        refused: the refused kinds of entity, each with the error that names the missing scope.
+        reasons: the refused kinds of entity, each with a text that is the same in every run.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class Breaker:
         self._counts: dict[EntityType, _Count] = {}
 
     def on_answer(self, entity: Entity, answer: Answer) -> None:
-        """Take note of an answer."""
+        """Count an answer."""
         kind = entity.entity_type
         answers, forbidden, _ = self._counts.get(kind, (0, 0, answer))
         is_forbidden = answer.outcome is Outcome.FORBIDDEN
@@ -53,7 +53,7 @@ class Breaker:
             self._judge(kind)
 
     def on_end(self) -> None:
-        """Judge the kinds that had few answers."""
+        """Judge the kinds of entity that had few answers."""
         for kind in self._counts:
             self._judge(kind)
 
@@ -63,10 +63,10 @@ class Breaker:
             return
         if last.status == 401:
             reason = f"{self._dataset} of every {kind} is refused (401), though the API accepts the token elsewhere"
-            of = f"organization {self._client.organization}: " if self._client.organization else ""
+            subject = f"organization {self._client.organization}: " if self._client.organization else ""
             self.refused[kind] = NotAcceptedError(
-                f"{of}{reason}: the organization may be suspended, or no longer managed with this token; the API says: "
-                f"{last.message}"
+                f"{subject}{reason}: the organization may be suspended, or no longer managed with this token; "
+                f"the API says: {last.message}"
             )
             self.reasons[kind] = reason
             return

@@ -1,4 +1,4 @@
-"""The complete answers of an earlier snapshot, kept by a run that asks for the others again."""
+"""Reads the complete answers of an earlier snapshot, for a run that only repeats the failed requests."""
 
 from collections.abc import Iterator
 from itertools import chain
@@ -17,7 +17,7 @@ from audit.snapshot.catalog import Snapshot
 from audit.snapshot.coverage import COVERAGE, COVERAGE_SCHEMA
 from audit.snapshot.layout import parquet_folder
 
-#: Read at once.
+#: Rows that are read at once.
 _ROWS = 10_000
 _COMPLETE = [str(outcome) for outcome in Outcome if outcome.is_complete]
 
@@ -26,13 +26,13 @@ class Earlier:
     """The tables of a dataset and an organization in an earlier snapshot.
 
     Args:
-        snapshot: the snapshot, with Parquet files.
+        snapshot: a snapshot with Parquet files.
         org_id: UUID of the organization.
         dataset: the dataset.
-        unlisted: kinds of entity that could not be listed then, each with the reason.
+        unlisted: the kinds of entity that could not be listed then, each with the reason.
 
     Raises:
-        UsageError: the snapshot does not hold them.
+        UsageError: the snapshot does not hold the tables.
     """
 
     def __init__(
@@ -47,18 +47,18 @@ class Earlier:
         self._is_ours = pc.field("dataset") == dataset.name
 
     def entities(self) -> Iterator[pa.Table]:
-        """All its entities (`audit.entity.INVENTORY_SCHEMA`), as the coverage tells of them; some twice."""
+        """All entities in the coverage (`audit.entity.INVENTORY_SCHEMA`); an entity may come repeatedly."""
         names = [field.name for field in IDENTITY_SCHEMA if field.name != "org_id"]
         for rows in self._batches(COVERAGE, names, self._is_ours):
             yield entity_table(msgspec.convert(rows.to_pylist(), list[Entity]))
 
     def ids(self) -> list[str]:
-        """The ids of its entities, in order, each once."""
+        """The ids of all entities, in order, each once."""
         ids = (rows["entity_id"].to_pylist() for rows in self._batches(COVERAGE, ["entity_id"], self._is_ours))
         return list(dict.fromkeys(chain.from_iterable(ids)))
 
     def rows_of(self, inventory: pa.Table) -> dict[str, pa.Table]:
-        """The rows of those entities of an inventory that have complete answers only, by table."""
+        """The rows of each table, of those entities in an inventory whose answers are all complete."""
         ids = inventory["entity_id"].combine_chunks()
         coverage = self._rows(COVERAGE, ids, self._is_ours)
         is_complete = pc.is_in(coverage["outcome"], pa.array(_COMPLETE))
@@ -83,7 +83,7 @@ class Earlier:
         schema = self._tables[name][1]
         ends = pc.min_max(ids)
         entity_id = pc.field("entity_id")
-        # The ends let row groups be passed over.
+        # With these limits, Arrow skips row groups.
         wanted = (entity_id >= ends["min"]) & (entity_id <= ends["max"]) & entity_id.isin(ids)
         stored = [column for column in schema.names if column != "org_id"]
         table = self._read(name, stored, wanted if extra is None else wanted & extra)
@@ -92,16 +92,16 @@ class Earlier:
 
 
 def earlier_of(snapshot: Snapshot, org_id: str, dataset: Dataset) -> Earlier | None:
-    """What a snapshot has of a dataset and an organization; None where nothing of it could be audited.
+    """Open the rows of a dataset and an organization; None if nothing of the organization could be audited.
 
     Raises:
-        UsageError: the snapshot is not of this organization, or does not hold it as Parquet.
+        UsageError: the snapshot does not cover the organization, or does not hold it as Parquet.
     """
     entry = next((org for org in snapshot.manifest.orgs if org.org_id == org_id), None)
     if entry is None:
         raise UsageError(
-            f"snapshot {snapshot.manifest.snapshot_id} is not of organization {org_id}: retry it with its own token or "
-            "--org-id"
+            f"snapshot {snapshot.manifest.snapshot_id} does not cover organization {org_id}: retry it with the "
+            "token of its organization, or name that organization with --org-id"
         )
     return Earlier(snapshot, org_id, dataset, entry.unlisted.get(dataset.name)) if entry.is_audited else None
 
@@ -111,7 +111,7 @@ def _open(snapshot: Snapshot, table: str, org_id: str) -> Any:
     if not any(folder.glob("*.parquet")):
         raise UsageError(
             f"snapshot {snapshot.manifest.snapshot_id} holds no Parquet of {table} for organization {org_id}: only "
-            "what was written as Parquet can be retried"
+            "Parquet can be retried"
         )
     try:
         import pyarrow.dataset as ds  # noqa: PLC0415 - takes its time, and only a run that retries needs it

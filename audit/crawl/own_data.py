@@ -1,9 +1,9 @@
-"""Finds out that the API answers with the caller's own data where another user's is asked for.
+"""Detects that the API returns the caller's own settings in place of another user's.
 
-Without the admin scope, `userEmail` of `/meetingPreferences` is not looked at, and an answer names
-no user ("Get Audio Options" of the Webex API reference): one person's options would be written under
-another's name. So the caller's own are read first, then those of somebody who can't exist; and
-answers for others that are the caller's own, one after the other, are no chance.
+Without the admin scope, the API ignores `userEmail` of `/meetingPreferences`, and an answer names no user ("Get Audio
+Options" of the Webex API reference): the caller's settings would be stored under another person's name. So the guard
+first reads the caller's own settings, then those of a user who can't exist. Later, it compares each answer for
+another user with the caller's own settings: several equal ones in a row cannot be coincidence.
 """
 
 from contextlib import suppress
@@ -22,20 +22,21 @@ from audit.webex.errors import ScopeError
 
 #: A domain that never exists (RFC 2606).
 _NOBODY = "webex-audit-asks-whether-this-parameter-counts@nobody.invalid"
-#: So many answers in a row for others that are the caller's own are no chance; fewer, where there are no more.
+#: This many answers for other users in a row that equal the caller's own cannot be coincidence; fewer suffice if no
+#: more exist.
 _ALIKE = 3
 _CALLER = Entity(EntityType.PERSON, "")
 
 
 class _Settings(msgspec.Struct, frozen=True):
-    """Settings to compare: the declared fields as text, and what hardly two users have in common."""
+    """Settings to compare: the declared fields as text, and values that two users are unlikely to share."""
 
     fields: str
     pin: str
     mobile: str
 
     def is_alike(self, own: "_Settings") -> bool:
-        # Many users have all settings as they were provisioned: only these tell whose they are.
+        # Many users have the settings that they were provisioned with: only PIN and number identify a user.
         is_telling = bool(own.mobile or (own.pin and self.pin == own.pin))
         return is_telling and self.fields == own.fields
 
@@ -50,11 +51,11 @@ class OwnDataGuard:
 
     @classmethod
     async def begin(cls, client: Client, dataset: Dataset, by_user: ByUser) -> "OwnDataGuard":
-        """Read the caller's own, then those of nobody.
+        """Read the caller's own settings, then those of a user who can't exist.
 
         Raises:
-            ScopeError: the API answers with the caller's own.
-            UnansweredError: it does not answer.
+            ScopeError: the API returns the caller's own settings for that user.
+            UnansweredError: the API does not answer.
         """
         sites = await _get(client, by_user.sites(_CALLER, None), by_user.own_scope)
         site_urls: list[str] = []
@@ -62,7 +63,7 @@ class OwnDataGuard:
             with suppress(ValueError):
                 site_urls = by_user.read_sites(sites.body)
         own = [await _get(client, dataset.request(_CALLER, None), by_user.own_scope)]
-        # A single site may be dead.
+        # One dead site must not end the run, so its failure is ignored.
         own += [await _ask(client, dataset.request(_CALLER, site_url)) for site_url in site_urls]
         read = [_read(dataset, answer.body) for answer in own if answer.outcome is Outcome.OK]
         guard = cls(dataset, [settings for settings in read if settings])
@@ -70,10 +71,10 @@ class OwnDataGuard:
         return guard
 
     def on_answer(self, body: bytes) -> None:
-        """Take note of another user's settings.
+        """Compare another user's settings with the caller's own.
 
         Raises:
-            ScopeError: they, and those before them, are the caller's own.
+            ScopeError: these settings, and those before them, equal the caller's own.
         """
         settings = _read(self._dataset, body)
         if settings:
@@ -84,11 +85,11 @@ class OwnDataGuard:
                 raise self._error()
 
     async def confirm(self, client: Client) -> None:
-        """Judge few answers, and ask for nobody again: a token may be renewed with fewer scopes.
+        """Check again at the end: there may have been few answers, and a renewed token may have fewer scopes.
 
         Raises:
-            ScopeError: the API answers with the caller's own.
-            UnansweredError: it does not answer.
+            ScopeError: the API returns the caller's own settings for other users.
+            UnansweredError: the API does not answer.
         """
         if 0 < self._others == self._alike:
             raise self._error()
@@ -98,14 +99,14 @@ class OwnDataGuard:
         request = self._dataset.request(Entity(EntityType.PERSON, "", email=_NOBODY), None)
         answer = await _get(client, request, self._dataset.scopes[EntityType.PERSON])
         settings = _read(self._dataset, answer.body) if answer.outcome is Outcome.OK else None
-        # An answer for nobody, to one who may not read the caller's own, is of nobody knows whom.
+        # If the caller's own settings can't be read, nobody knows whose settings this answer holds.
         if settings and (not self._own or settings.fields in {own.fields for own in self._own}):
             raise self._error()
 
     def _error(self) -> ScopeError:
         name = self._dataset.name
         return ScopeError(
-            f"the API answers with the caller's own {name} where another user's are asked for: the token needs the "
+            f"the API returns the caller's own {name} in place of another user's: the token needs the "
             f"scope {self._dataset.scopes[EntityType.PERSON]} and an administrator role; nothing was written under "
             "another's name"
         )
@@ -123,7 +124,7 @@ async def _get(client: Client, request: Request, scope: str) -> Answer:
 
 
 def _read(dataset: Dataset, body: bytes) -> _Settings | None:
-    """The settings in an answer; None where it can't be read."""
+    """The settings in an answer; None if it can't be read."""
     try:
         content = msgspec.json.decode(body, type=dict[str, object])
         fields = {name: _texts(content.get(name)) for name in dataset.answer.names}
@@ -135,18 +136,18 @@ def _read(dataset: Dataset, body: bytes) -> _Settings | None:
 
 
 def _texts(value: object) -> object:
-    """A value with texts for numbers: the API sends either."""
+    """A value with its numbers as texts: the API sends both."""
     if isinstance(value, dict):
         return {key: _texts(value[key]) for key in sorted(value)}
     return value if value is None or isinstance(value, bool) else str(value)
 
 
 async def guard_for(client: Client, dataset: Dataset, inventory: Inventory) -> OwnDataGuard | None:
-    """A guard, where settings are addressed by user and others than the caller are asked for.
+    """Make a guard, if the settings are addressed by user and the inventory has users other than the caller.
 
     Raises:
-        ScopeError: the API answers with the caller's own.
-        UnansweredError: it does not answer.
+        ScopeError: the API returns the caller's own settings for other users.
+        UnansweredError: the API does not answer.
     """
     if dataset.by_user is None or not await in_thread(_has_others, inventory):
         return None

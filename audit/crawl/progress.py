@@ -1,4 +1,4 @@
-"""What a run tells while it works; silent unless a console listens."""
+"""The events of a run, for a console; silent by default."""
 
 from typing import Self
 
@@ -6,7 +6,7 @@ from audit.outcome import Outcome
 
 
 class Progress:
-    """Told of each step of a run. This one says nothing. To be used as a context manager."""
+    """Receives each event of a run, and ignores it. Use it as a context manager."""
 
     def __enter__(self) -> Self:
         return self
@@ -15,19 +15,24 @@ class Progress:
         """The run is over."""
 
     def on_inventory(self, entities: int, of: str) -> None:
-        """The inventory of something is taken: so many further entities are to be crawled."""
+        """An inventory is complete: the crawl will read this many more entities.
+
+        Args:
+            entities: the number of entities.
+            of: the name of the organization.
+        """
 
     def on_resumed(self, entities: int) -> None:
-        """So many entities were answered by the run that this one resumes."""
+        """The run that this one resumes has read this many entities."""
 
     def on_pause(self, pause_s: float) -> None:
-        """All requests pause: the API asks for it, or does not answer."""
+        """All requests pause, because the API asks for it or does not answer."""
 
     def on_answer(self, outcome: Outcome) -> None:
-        """One more entity has its outcome."""
+        """Another entity has its outcome."""
 
     def on_requests(self, total: int, throttled: int) -> None:
-        """Requests made and throttled so far."""
+        """The number of requests so far, and how many of them were throttled."""
 
     def on_commit(self) -> None:
-        """All entities are answered; the snapshot is being written."""
+        """Every entity has its outcome; the run writes the snapshot now."""

@@ -1,4 +1,4 @@
-"""The reads of one entity: one for its settings, or one for each of its meeting sites."""
+"""Reads the settings of one entity: once, or once for each of its meeting sites."""
 
 from collections.abc import Collection
 from typing import NamedTuple
@@ -15,14 +15,14 @@ from audit.webex.client import Answer, Client
 
 
 class Reading(NamedTuple):
-    """What became of an entity, at one meeting site where its settings are of a site."""
+    """The answer for an entity; for one meeting site, if its settings belong to a site."""
 
     site_url: str | None
     answer: Answer
 
 
 def unasked(outcome: Outcome, reason: str | None) -> Answer:
-    """The answer to what is not asked, as it is known before."""
+    """A synthetic answer: the outcome is known without a request."""
     return Answer(outcome, None, b"", reason, None, 0, None)
 
 
@@ -32,9 +32,13 @@ class Reader:
     Args:
         client: the API.
         dataset: what to read.
-        organization: whose entities they are.
-        sites: read these meeting sites only, instead of all that a user has.
-        guard: told of each answer for a user; None where the caller is the only one.
+        organization: the organization of the entities.
+        sites: the meeting sites to read, instead of all sites that a user has.
+        guard: checks each answer for a user; None if the caller is the only user.
+
+    Attributes:
+        client: the API.
+        found_sites: the chosen meeting sites that have any of the users.
     """
 
     def __init__(
@@ -45,12 +49,11 @@ class Reader:
         sites: Collection[str] = (),
         guard: OwnDataGuard | None = None,
     ) -> None:
-        self._client = client
+        self.client = client
         self._dataset = dataset
         self._params = {} if dataset.by_user else organization.params
         self._sites = sites
         self._guard = guard
-        #: Chosen meeting sites that a user was found on.
         self.found_sites: set[str] = set()
 
     def scope_of(self, kind: EntityType) -> str:
@@ -59,16 +62,16 @@ class Reader:
         return by_user.own_scope if by_user and not self._guard else self._dataset.scopes[kind]
 
     async def read(self, entity: Entity) -> list[Reading]:
-        """Read one entity: a reading, or one for each site.
+        """Read one entity. Returns one reading, or one for each site.
 
         Raises:
-            AuditError: what ends the run (`audit.webex.client.Client.get`, `OwnDataGuard.on_answer`).
+            AuditError: an error that ends the run (`audit.webex.client.Client.get`, `OwnDataGuard.on_answer`).
         """
         if entity.known_outcome:
             return [Reading(None, unasked(entity.known_outcome, entity.known_reason))]
         if self._dataset.by_user is None:
             return [Reading(None, await self._get(self._dataset.request(entity, None)))]
-        # Without admin scope, a mail address is not looked at, not even the caller's own.
+        # Without the admin scope, the API ignores an email address, even the caller's own.
         asked = entity if self._guard else msgspec.structs.replace(entity, email=None)
         if self._sites:
             return [await self._read_chosen(self._dataset.by_user, asked, site_url) for site_url in self._sites]
@@ -77,7 +80,7 @@ class Reader:
     async def _read_all_sites(self, by_user: ByUser, entity: Entity) -> list[Reading]:
         answer, site_urls = await self._sites_of(by_user, entity, None)
         for site_url in entity.site_urls:
-            # Only the default site knows whom it does not know: the directory may tell another one.
+            # A 404 from the default site is not final; try the directory's sites.
             if answer.outcome is not Outcome.NOT_FOUND:
                 break
             answer, site_urls = await self._sites_of(by_user, entity, site_url)
@@ -107,7 +110,7 @@ class Reader:
         return Reading(site_url, answer)
 
     async def _sites_of(self, by_user: ByUser, entity: Entity, site_url: str | None) -> tuple[Answer, list[str]]:
-        """The answer, and the URLs in it; where there are none, the answer says why."""
+        """The answer and the URLs in it; if there are none, the answer says why."""
         answer = await self._get(by_user.sites(entity, site_url))
         if answer.outcome is not Outcome.OK:
             hint = "" if site_url or answer.outcome is not Outcome.NOT_FOUND else "; --site asks another meeting site"
@@ -120,7 +123,7 @@ class Reader:
 
     async def _get(self, request: Request) -> Answer:
         has_pins = self._dataset.censor is not None
-        return await self._client.get(request.path, {**self._params, **request.params}, has_pins=has_pins)
+        return await self.client.get(request.path, {**self._params, **request.params}, has_pins=has_pins)
 
 
 def _as(answer: Answer, outcome: Outcome, message: str) -> Answer:

@@ -1,4 +1,4 @@
-"""The datasets: one module each, and one line in `_ALL`. They know nothing of HTTP or files."""
+"""The datasets: each has a module and a line in `_ALL`. They contain no HTTP and no file access."""
 
 from audit.datasets.audio_options import AUDIO_OPTIONS
 from audit.datasets.dataset import SUBJECT_SCHEMA, Dataset, Request

@@ -1,9 +1,9 @@
-"""Raw answers of a batch → one Arrow table of a declared schema, an answer a row.
+"""Turns the raw answers of a batch into one Arrow table of a declared schema, one row an answer.
 
-The fast way is `pyarrow.json` over all bodies at once. It refuses a value of another type than
-declared, so a batch with such an answer is read again one by one, in Python, with the few
-coercions that the API is known to need (`"primary": "true"`, a location as its bare name, a number
-where text belongs). Only what can't be coerced is a defect, of that answer alone.
+The fast path parses all bodies at once with `pyarrow.json`, which refuses a value of an undeclared type. A batch with
+such a value is parsed again answer by answer, in Python, with the few coercions that the API is known to need
+(`"primary": "true"`, a location as its bare name, a number in place of a text). An answer with any other value of a
+wrong type is a defect; the other answers of the batch are not affected.
 """
 
 import io
@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.json as pj
 
-#: Names of unknown fields that are counted; more than these are no new version of the API.
+#: Unknown fields that are counted; a new version of the API does not add more.
 _MAX_UNKNOWN = 1000
 
 
@@ -26,13 +26,13 @@ class _DefectError(ValueError):
 
 @dataclass(frozen=True)
 class Answers:
-    """The answers of a batch that could be read, and what was wrong with the others.
+    """The readable answers of a batch, and the defects of the others.
 
     Attributes:
-        table: one row an answer that could be read (fields of the schema, maybe more), in order.
-        positions: for each row, which of the bodies it is.
-        defects: by position, why a body is no answer.
-        unknown_fields: how often each field occurs that the schema does not know, by its path.
+        table: one row for each readable answer (the fields of the schema, maybe more), in order.
+        positions: for each row, the position of its body.
+        defects: for each unreadable body, by position, the reason.
+        unknown_fields: how often each field occurs that is not in the schema, by its path.
     """
 
     table: pa.Table
@@ -42,12 +42,12 @@ class Answers:
 
 
 def read_answers(bodies: list[bytes], schema: pa.Schema, required: tuple[str, ...]) -> Answers:
-    """Read bodies, each one JSON object in UTF-8, by a schema.
+    """Parse bodies by a schema.
 
     Args:
-        bodies: the raw bodies, each in UTF-8 that msgspec takes.
-        schema: the fields that are wanted, nested ones included.
-        required: the fields that an answer can't do without.
+        bodies: the raw bodies, each a JSON object in UTF-8 that msgspec accepts.
+        schema: the fields to read, including nested ones.
+        required: the fields that must not be null.
     """
     if not bodies:
         return Answers(schema.empty_table(), [])
@@ -61,7 +61,7 @@ def read_answers(bodies: list[bytes], schema: pa.Schema, required: tuple[str, ..
 
 
 def _parse(bodies: list[bytes], schema: pa.Schema) -> pa.Table:
-    # A raw newline can't stand inside a JSON string, so it is white space wherever it stands.
+    # A JSON string can't contain a raw newline, so every raw newline is white space.
     lines = b"\n".join(body.replace(b"\n", b" ").replace(b"\r", b" ") for body in bodies)
     table = pj.read_json(
         io.BytesIO(lines),
@@ -95,14 +95,14 @@ def _read_one_by_one(bodies: list[bytes], schema: pa.Schema) -> Answers:
     defects: dict[int, str] = {}
     unknown: Counter[str] = Counter()
     for position, body in enumerate(bodies):
-        found: Counter[str] = Counter()
+        unknown_here: Counter[str] = Counter()
         try:
-            rows.append(_coerce(msgspec.json.decode(body), pa.struct(schema), "", found))
+            rows.append(_coerce(msgspec.json.decode(body), pa.struct(schema), "", unknown_here))
         except (ValueError, RecursionError) as error:
             defects[position] = str(error)
         else:
             positions.append(position)
-            unknown += found if len(unknown) < _MAX_UNKNOWN else {}
+            unknown += unknown_here if len(unknown) < _MAX_UNKNOWN else {}
     return Answers(pa.Table.from_pylist(rows, schema=schema), positions, defects, unknown)
 
 

@@ -1,8 +1,8 @@
-"""Audio options of users: how they join the audio of meetings, by which numbers, and whether by a sound PIN.
+"""Audio options of users: how they join the audio of meetings, with which numbers, and with how good a PIN.
 
 Sources: "Get Audio Options" of the Webex API reference, and the schemas `AudioObject` and
-`SitesObject` of the official OpenAPI document. The PIN itself is a credential: `censor` puts its
-status in its place before anything else sees an answer.
+`SitesObject` of the official OpenAPI document. The PIN is a credential: `censor` replaces it with its
+status before any other code sees an answer.
 """
 
 import re
@@ -71,7 +71,7 @@ _SCHEMA = pa.schema(
 
 
 def pin_status(pin: object) -> str:
-    """What the API's own rules say of a PIN: `unset`, `ok`, `sequential`, `repeated` or `malformed`."""
+    """Rate a PIN by the API's own rules: `unset`, `ok`, `sequential`, `repeated` or `malformed`."""
     if pin is None or pin == "":
         return "unset"
     text = str(pin)
@@ -97,9 +97,9 @@ def _censor(body: bytes) -> bytes:
 
 
 def _without_strange(value: msgspec.Raw, known: pa.DataType | None) -> msgspec.Raw:
-    """A value without what no table has: a PIN may lie there, and answers are kept on the disk while a run goes on.
+    """Drop from a value what no table holds: a PIN may hide there, and a run writes answers to the disk.
 
-    The names of unknown fields stay, as they are counted.
+    The names of unknown fields stay, because they are counted.
     """
     begin = bytes(value).lstrip()[:1]
     if known is None:
@@ -122,7 +122,7 @@ def _read_sites(body: bytes) -> list[str]:
         items = msgspec.json.decode(sites or b"null", type=list[dict[str, msgspec.Raw]])
         return sorted({site_of(msgspec.json.decode(item["siteUrl"], type=str)) for item in items})
     except (ValueError, KeyError):
-        raise ValueError("the answer is no list of sites") from None
+        raise ValueError("the answer is not a list of sites") from None
 
 
 def _flatten(subject: pa.Table, answers: pa.Table) -> dict[str, pa.Table]:

@@ -1,4 +1,4 @@
-"""What a dataset is: data and a few functions, in one file of its own."""
+"""The type of a dataset: data and a few functions. Each dataset has a module of its own."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -10,7 +10,7 @@ import pyarrow as pa
 from audit.columns import IDENTITY_SCHEMA, column
 from audit.entity import Entity, EntityType
 
-#: What `Dataset.flatten` is told of each answer's entity.
+#: The entity of an answer, as `Dataset.flatten` gets it.
 SUBJECT_SCHEMA = pa.schema(
     [
         *IDENTITY_SCHEMA,
@@ -22,7 +22,7 @@ SUBJECT_SCHEMA = pa.schema(
 
 @dataclass(frozen=True)
 class Request:
-    """A read: its path, percent-encoded, below the base URL, and its query."""
+    """A read: the path (percent-encoded, below the base URL) and the query."""
 
     path: str
     params: Mapping[str, str] = field(default_factory=dict)
@@ -30,12 +30,12 @@ class Request:
 
 @dataclass(frozen=True)
 class ByUser:
-    """Settings that are addressed by a user's mail address, for each meeting site, and by no organization.
+    """How to read settings that are addressed by a user's email address and a meeting site, without an organization.
 
     Attributes:
-        own_scope: what reading the caller's own needs.
-        sites: the read of a user's sites, looked up by way of a site (None for the default one).
-        read_sites: its answer → their URLs. Raises ValueError where it holds none.
+        own_scope: the scope that reading the caller's own settings needs.
+        sites: gives the request for a user's sites, which goes to a site (None for the default one).
+        read_sites: gives the URLs in the answer. Raises ValueError if it holds no list of them.
     """
 
     own_scope: str
@@ -48,15 +48,16 @@ class Dataset:
     """One kind of settings.
 
     Attributes:
-        name: its name in tables; on the command line with `-` for `_`.
-        scopes: the kinds of entity that have it, each with the scope that its read needs.
-        request: the read of an entity's settings, of one site where they are `by_user`.
+        name: the name in tables; the command line has `-` for `_`.
+        scopes: the kinds of entity that have these settings, each with the scope that a read needs.
+        request: gives the request for an entity's settings, at a meeting site if they are `by_user`.
         answer: the schema of an answer, as far as the tables need it.
-        required: the fields without which an answer is no answer.
-        tables: the schemas of its tables.
-        flatten: whose answers they are (`SUBJECT_SCHEMA`) and the answers (`answer`), row by row → its tables.
-        by_user: set where the settings are addressed by mail address.
-        censor: takes secrets out of an answer, before anything else sees it.
+        required: the fields that every valid answer has.
+        tables: the schemas of the tables.
+        flatten: turns the entities of answers (`SUBJECT_SCHEMA`) and the answers themselves (`answer`), row by row,
+            into the tables.
+        by_user: set if the settings are addressed by email address.
+        censor: removes secrets from an answer, before any other code sees it.
     """
 
     name: str
@@ -71,18 +72,18 @@ class Dataset:
 
 
 def site_of(text: str) -> str:
-    """The name of a meeting site, however it is written.
+    """The host name of a meeting site, given as a host name or a URL.
 
     Raises:
-        ValueError: there is none.
+        ValueError: the text holds no host name.
     """
     name = re.sub(r"^https?://", "", text.strip().lower())
     name = re.split(r"[/#?]", name)[0]
     if "." not in name:
-        raise ValueError(f"{text!r} is no meeting site: expected one such as example.webex.com")
+        raise ValueError(f"{text!r} is not a meeting site: expected a name such as example.webex.com")
     return name
 
 
 def path_of(template: str, entity: Entity) -> str:
-    """A path with an entity's id in the place of `{}`, percent-encoded."""
+    """A path with an entity's id, percent-encoded, in place of `{}`."""
     return template.format(quote(entity.entity_id, safe="").replace(".", "%2E"))

@@ -1,8 +1,8 @@
-"""Push-to-Talk: who may open the microphone of a device that answers by itself.
+"""Push-to-Talk: who may open the microphone of a device that auto-answers.
 
 Sources: "Read Push-to-Talk Settings for a Workspace" (for a Person, for a Virtual Line) of the Webex
 API reference, and the schemas `PushToTalkInfo`, `MonitoredPersonObject` and `PushToTalkNumberObject` of
-the official OpenAPI document; `location` of a member is in its examples only.
+the official OpenAPI document, where only examples have the `location` of a member.
 """
 
 import re
@@ -16,7 +16,7 @@ from audit.columns import IDENTITY_SCHEMA, column
 from audit.datasets.dataset import Dataset, Request, path_of
 from audit.entity import EntityType
 
-#: `phonenumbers` alone also takes words around a number, letters for digits, and extensions.
+#: `phonenumbers` alone also accepts words around a number, letters for digits, and extensions.
 _INTERNATIONAL = re.compile(r"\+[0-9][0-9 ().-]*")
 
 _NUMBER = pa.struct(
@@ -127,7 +127,7 @@ def _members(settings: pa.Table, member_lists: pa.Array) -> pa.Table:
 
 
 def _explode(lists: pa.Array) -> tuple[pa.Array, pa.Array, pa.Array]:
-    """Each item of each list: its row, its position in its list (from 0), itself."""
+    """Each item of each list: the row of its list, its position there (from 0), and the item."""
     rows = pc.list_parent_indices(lists).cast(pa.int64())
     lengths = pc.fill_null(pc.list_value_length(lists), 0).cast(pa.int64())
     starts = pc.subtract(pc.cumulative_sum(lengths), lengths)
@@ -136,7 +136,7 @@ def _explode(lists: pa.Array) -> tuple[pa.Array, pa.Array, pa.Array]:
 
 
 def _explode_outer(lists: pa.Array) -> tuple[pa.Array, pa.Array, pa.Array]:
-    """As `_explode`, but a row without items keeps one: with a null position and a null item."""
+    """As `_explode`, but a row without items gives one null item at a null position."""
     rows, positions, items = _explode(lists)
     is_empty = pc.equal(pc.fill_null(pc.list_value_length(lists), 0), 0)
     lonely = pc.indices_nonzero(is_empty).cast(pa.int64())
@@ -158,7 +158,7 @@ def _validity(external: pa.Array) -> pa.Array:
 
 @lru_cache(maxsize=65_536)
 def _is_valid(number: str) -> bool:
-    """Whether a text is a valid number in international form (E.164), by the metadata of `phonenumbers`."""
+    """Whether a text is a valid international number (E.164), according to the metadata of `phonenumbers`."""
     if not _INTERNATIONAL.fullmatch(number):
         return False
     try:

@@ -1,4 +1,4 @@
-"""Which entities an organization has: listed kind by kind, deduplicated, sorted by id."""
+"""The entities of an organization: listed kind by kind, deduplicated, and sorted by id."""
 
 from audit.inventory.collector import Collector
 from audit.inventory.entities import take_inventory

@@ -1,4 +1,4 @@
-"""What the listings of an organization name, on its way to an inventory."""
+"""Collects the entities that the listings of an organization name, for an inventory."""
 
 import logging
 from collections.abc import Iterable, Iterator
@@ -9,10 +9,10 @@ from typing import Self
 import msgspec
 import pyarrow as pa
 
-from audit.entity import INVENTORY_SCHEMA, Entity, entity_table
+from audit.entity import Entity, entities_of, entity_table
 from audit.inventory.listing import PAGE_SIZE
 from audit.inventory.organizations import Organization
-from audit.inventory.sorter import ExternalSorter
+from audit.inventory.sorter import EntitySorter
 from audit.threads import in_thread
 from audit.webex import wire
 from audit.webex.client import Client
@@ -23,21 +23,21 @@ log = logging.getLogger(__name__)
 
 
 class Collector:
-    """The entities that were found so far: few in memory, in the end sorted by id and each once, as it came first.
+    """Collects entities, few of them in memory. Sorts them by id, and keeps the first entity of each id.
 
     Args:
         client: the API.
-        organization: whose they are.
+        organization: the organization of the entities.
 
     Attributes:
-        unlisted: kinds of entity that the token may not list, each with the reason.
+        unlisted: the kinds of entity that the token may not list, each with the reason.
     """
 
     def __init__(self, client: Client, organization: Organization) -> None:
         self.client = client
         self.organization = organization
         self.unlisted: dict[str, str] = {}
-        self._sorter = ExternalSorter(INVENTORY_SCHEMA, "entity_id")
+        self._sorter = EntitySorter()
         self._location_names: dict[str, str] | None = None
 
     def __enter__(self) -> Self:
@@ -47,30 +47,30 @@ class Collector:
         self._sorter.__exit__(kind, error, at)
 
     async def add(self, entities: list[Entity]) -> None:
-        """Take in further entities, with the names of their locations, where the token may read them.
+        """Add entities, with the names of their locations if the token may read those.
 
         Raises:
-            StoppedError: the locations can't be read.
+            StoppedError: the API does not answer.
             OSError: a temporary file can't be written.
         """
         if any(entity.location_id and not entity.location_name for entity in entities):
             if self._location_names is None:
                 self._location_names = await _read_location_names(self.client, self.organization)
             entities = [_located(entity, self._location_names) for entity in entities]
-        await in_thread(lambda: self._sorter.add(entity_table(entities)))
+        await in_thread(self._sorter.add, entities)
 
     def add_tables(self, entities: Iterable[pa.Table]) -> None:
-        """Take in further entities (`INVENTORY_SCHEMA`) as they are."""
+        """Add entities (`INVENTORY_SCHEMA`) unchanged."""
         for each in entities:
-            self._sorter.add(each)
+            self._sorter.add(entities_of(each))
 
     def all_or_none(self) -> AbstractContextManager[None]:
-        """What is added in the block stays only if it is left without an error."""
+        """Drop what the block adds if it raises."""
         return self._sorter.all_or_none()
 
     def entities(self) -> Iterator[pa.Table]:
-        """All of them (`INVENTORY_SCHEMA`), in tables of any size."""
-        return self._sorter.merged()
+        """The sorted entities (`INVENTORY_SCHEMA`), in tables of at most 500 rows."""
+        return map(entity_table, self._sorter.sorted())
 
 
 def _located(entity: Entity, names: dict[str, str]) -> Entity:
@@ -88,5 +88,5 @@ async def _read_location_names(client: Client, organization: Organization) -> di
                 if location_id and name:
                     names[location_id] = name
     except (ScopeError, NotListedError) as error:
-        log.info("location names can't be read (%s): going on without", error)
+        log.info("location names can't be read, so they are left out: %s", error)
     return names

@@ -1,4 +1,4 @@
-"""The entities of an organization, by kind: all, or those wanted by id."""
+"""Lists the entities of an organization, kind by kind: all of them, or the workspaces with given ids."""
 
 import logging
 from collections.abc import AsyncIterator, Collection
@@ -26,59 +26,59 @@ LISTINGS = {
 
 
 async def take_inventory(
-    found: Collector, kinds: Collection[EntityType], wanted: Collection[str] | None = None
+    collector: Collector, kinds: Collection[EntityType], wanted: Collection[str] | None = None
 ) -> None:
-    """Find the entities of an organization.
+    """List the entities of an organization.
 
     Args:
-        found: takes them in. A kind that the token may not list is told there; the others go on.
-        kinds: of which kinds.
-        wanted: take exactly the workspaces of these ids instead of all; the listing is then read only until it
-            has named each of them.
+        collector: takes the entities. It also notes each kind that the token may not list; the other kinds go on.
+        kinds: the kinds of entity to list.
+        wanted: take exactly the workspaces with these ids instead of all; the listing is read until it has named
+            each of them.
 
     Raises:
-        RefusedError: the token may list none of them, or the API lists another organization's.
+        RefusedError: the token may list none of the kinds, or the API lists another organization's entities.
         StoppedError: a listing could not be finished.
     """
     errors: list[ScopeError | NotListedError] = []
     for kind in kinds:
         try:
-            with found.all_or_none():
-                await _take(found, LISTINGS[kind], wanted)
+            with collector.all_or_none():
+                await _take(collector, LISTINGS[kind], wanted)
         except (ScopeError, NotListedError) as error:
             errors.append(error)
-            found.unlisted[kind] = str(error)
+            collector.unlisted[kind] = str(error)
     if errors and len(errors) == len(kinds):
-        raise _refusal(found.organization, errors[0])
+        raise _refusal(collector.organization, errors[0])
 
 
 def _refusal(organization: Organization, error: ScopeError | NotListedError) -> Exception:
-    """An organization that the token does not manage is answered with 403, 404 or 400."""
+    """The API answers with 403, 404 or 400 for an organization that the token does not manage."""
     if organization.is_own or isinstance(error, NotAcceptedError):
         return error
     return RefusedError(f"{error}; or the token does not manage organization {organization.org_id}")
 
 
-async def _take(found: Collector, kind: Listing, wanted: Collection[str] | None) -> None:
+async def _take(collector: Collector, kind: Listing, wanted: Collection[str] | None) -> None:
     missing = set(wanted) if wanted is not None else None
-    licences = await _licences(found.client, found.organization) if kind.needs_licences else {}
-    async for items in list_items(found.client, found.organization, kind):
+    licences = await _licences(collector.client, collector.organization) if kind.needs_licences else {}
+    async for items in list_items(collector.client, collector.organization, kind):
         named = [item for item in items if missing is None or item["id"] in missing]
-        await found.add([kind.read(item, licences) for item in named])
+        await collector.add([kind.read(item, licences) for item in named])
         if missing is not None:
             missing -= {item["id"] for item in named}
             if not missing:
                 break
-    await found.add([Entity(EntityType.WORKSPACE, entity_id) for entity_id in missing or ()])
+    await collector.add([Entity(EntityType.WORKSPACE, entity_id) for entity_id in missing or ()])
 
 
 async def list_items(
     client: Client, organization: Organization, kind: Listing, params: Json | None = None
 ) -> AsyncIterator[list[Json]]:
-    """The pages of a kind's listing: their items that have an id.
+    """The pages of the listing of a kind of entity, each with its items that have an id.
 
     Raises:
-        RefusedError: the token may not list them (403), or the API lists another organization's.
+        RefusedError: the token may not list them (403), or the API lists another organization's entities.
         StoppedError: the listing could not be finished.
     """
     query = {**organization.params, **kind.params, **(params or {})}
@@ -89,21 +89,21 @@ async def list_items(
             if wire.text(item.get("id")):
                 items.append(item)
             else:
-                log.warning("an item without an id is in the listing %s: it can't be asked for", kind.path)
+                log.warning("listing %s has an item without an id, which can't be audited", kind.path)
         yield items
 
 
 def _refuse_other_organization(item: Json, organization: Organization) -> None:
-    told = ids.uuid_of(wire.text(item.get("orgId")) or "")
-    if told and told != organization.org_id:
+    org_id = ids.uuid_of(wire.text(item.get("orgId")) or "")
+    if org_id and org_id != organization.org_id:
         raise RefusedError(
-            f"asked for organization {organization.org_id}, the API lists entities of {told}: the token may not act "
-            "on the one asked for"
+            f"the API lists entities of organization {org_id} in place of {organization.org_id}: the token may not "
+            "act on the latter"
         )
 
 
 async def _licences(client: Client, organization: Organization) -> dict[str, str]:
-    """The names of the licences by id, without padding; none where the token may not read them."""
+    """The names of the licences by id, without padding; empty if the token may not read them."""
     names: dict[str, str] = {}
     try:
         async for page in pages(client, "/licenses", organization.params, "items", scope="spark-admin:licenses_read"):
@@ -112,5 +112,5 @@ async def _licences(client: Client, organization: Organization) -> dict[str, str
                 if licence_id and name:
                     names[licence_id.rstrip("=")] = name
     except (ScopeError, UnansweredError) as error:
-        log.info("licences can't be read (%s): people are asked for who may have none", error)
+        log.info("licences can't be read, so people without a licence are audited too: %s", error)
     return names

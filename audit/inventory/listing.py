@@ -1,4 +1,4 @@
-"""What the listing of a kind of entity is: data and two functions, in one file a kind."""
+"""The type of a listing: data and a function. Each kind of entity has a listing in a module of its own."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -6,7 +6,7 @@ from typing import Any
 
 from audit.entity import Entity
 
-#: Asked for a page; where the API allows less, it says so with a next link.
+#: Items to request in a page. If the API allows fewer, its next link leads to the others.
 PAGE_SIZE = "1000"
 
 Json = dict[str, Any]
@@ -17,14 +17,14 @@ class Listing:
     """The listing of a kind of entity.
 
     Attributes:
-        path: of the listing.
-        key: of the list in a page.
-        scope: what the token needs.
-        read: an item with an id, and the names of the organization's licences by id (none where they are not
-            known) → the entity.
-        params: its query.
-        probe: it takes `start`, and may page without `Link`.
-        needs_licences: `read` wants to know the licences.
+        path: the path of the listing, below the base URL.
+        key: the key of the list in a page.
+        scope: the scope that the token needs.
+        read: turns an item with an id, and the names of the organization's licences by id (empty if they are not
+            known), into an entity.
+        params: the query.
+        probe: the listing takes `start`, and may page without `Link`.
+        needs_licences: `read` needs the names of the licences.
     """
 
     path: str

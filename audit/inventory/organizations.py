@@ -1,4 +1,4 @@
-"""Which organizations are audited: the token's own, those named, or all that it manages."""
+"""Finds the organizations to audit: the token's own, named ones, or all that the token manages."""
 
 import logging
 from collections.abc import Collection, Iterable
@@ -19,10 +19,10 @@ class Organization:
     """An organization that is audited.
 
     Attributes:
-        org_id: its UUID, as the tables have it.
-        webex_id: its id, as the API takes it.
-        is_own: it is addressed as the token's own, so that requests need no `orgId`.
-        name: its display name; None where the token may not read it.
+        org_id: the UUID, which the tables hold.
+        webex_id: the id, which the API takes.
+        is_own: this is the token's own organization, so requests need no `orgId`.
+        name: the display name; None if the token may not read it.
     """
 
     def __init__(self, webex_id: str, *, is_own: bool, name: str | None = None) -> None:
@@ -36,20 +36,20 @@ class Organization:
 
     @property
     def title(self) -> str:
-        """How messages name it: its name, if known, and its UUID."""
+        """The text for messages: the name, if known, and the UUID."""
         return f"{self.name} ({self.org_id})" if self.name else self.org_id
 
     @property
     def params(self) -> dict[str, str]:
-        """The query that addresses it."""
+        """The query parameters that address the organization."""
         return {} if self.is_own else {"orgId": self.webex_id}
 
 
 def check_org_ids(org_ids: Iterable[str], flag: str = "--org-id") -> list[str]:
-    """Ids or bare UUIDs of organizations as ids, each once.
+    """Turn ids and bare UUIDs of organizations into ids, each once.
 
     Raises:
-        UsageError: one is neither.
+        UsageError: a text is neither.
     """
     checked: dict[str, str] = {}
     for text in org_ids:
@@ -63,11 +63,11 @@ def check_org_ids(org_ids: Iterable[str], flag: str = "--org-id") -> list[str]:
 
 
 async def own_organization(client: Client) -> Organization:
-    """The token's own organization, with its name where the token may read it.
+    """The token's own organization, with its name if the token may read it.
 
     Raises:
-        RefusedError: the token is refused, or has no scope that tells its organization.
-        StoppedError: it can't be found out.
+        RefusedError: the API refuses the token, or the token has no scope that reveals its organization.
+        StoppedError: no answer names the organization.
     """
     organization = Organization(await _own_id(client), is_own=True)
     organization.name = (await _names(client)).get(organization.org_id)
@@ -75,7 +75,7 @@ async def own_organization(client: Client) -> Organization:
 
 
 async def named_organizations(client: Client, org_ids: Collection[str]) -> list[Organization]:
-    """The organizations of these ids (`check_org_ids`), with their names where the token may read them."""
+    """The organizations with these ids (`check_org_ids`), with their names if the token may read them."""
     organizations = [Organization(webex_id, is_own=False) for webex_id in org_ids]
     names = await _names(client)
     for organization in organizations:
@@ -84,12 +84,12 @@ async def named_organizations(client: Client, org_ids: Collection[str]) -> list[
 
 
 async def all_organizations(client: Client, excluded: Collection[str]) -> list[Organization]:
-    """All organizations that the token manages, but the excluded ones (`check_org_ids`).
+    """All organizations that the token manages, except the excluded ones (`check_org_ids`).
 
     Raises:
-        RefusedError: the token may not list them, or manages none.
-        UsageError: all of them are excluded.
-        StoppedError: they can't be listed.
+        RefusedError: the token may not list organizations, or manages none.
+        UsageError: all organizations are excluded.
+        StoppedError: the listing could not be finished.
     """
     listed: dict[str, Organization] = {}
     async for page in pages(client, "/organizations", {}, "items", scope=_SCOPE):
@@ -99,7 +99,7 @@ async def all_organizations(client: Client, excluded: Collection[str]) -> list[O
                 organization = Organization(webex_id, is_own=False, name=wire.text(item.get("displayName")))
                 listed.setdefault(organization.org_id, organization)
             else:
-                log.warning("an organization is listed by %r, which is no id: it can't be audited", listed_id)
+                log.warning("an organization is listed with %r, which is not an id: it can't be audited", listed_id)
     if not listed:
         raise RefusedError(
             "the token manages no organization (GET /organizations lists none): use a partner administrator's token, "
@@ -115,17 +115,17 @@ async def all_organizations(client: Client, excluded: Collection[str]) -> list[O
 
 
 async def retried_organizations(client: Client, orgs: Collection[Org]) -> list[Organization]:
-    """The organizations of a snapshot, also those that are no longer listed: they may need no request.
+    """The organizations of a snapshot, including those that are no longer listed: they may need no request.
 
     Raises:
         RefusedError: the token may not list its organizations.
-        StoppedError: they can't be listed.
+        StoppedError: the listing could not be finished.
     """
     listed = {each.org_id: each for each in await all_organizations(client, ())}
-    return [listed.get(org.org_id) or _told_before(org) for org in orgs]
+    return [listed.get(org.org_id) or _remembered(org) for org in orgs]
 
 
-def _told_before(org: Org) -> Organization:
+def _remembered(org: Org) -> Organization:
     (webex_id,) = check_org_ids([org.webex_id or org.org_id])
     return Organization(webex_id, is_own=False, name=org.name)
 
@@ -134,25 +134,25 @@ async def _own_id(client: Client) -> str:
     answer = await client.get("/people/me")
     if answer.outcome.is_unanswered or answer.outcome is Outcome.INVALID_RESPONSE:
         raise client.unanswered("/people/me", answer, "spark:people_read")
-    found = wire.text(wire.body_object(answer.body).get("orgId")) if answer.outcome is Outcome.OK else None
-    if not found and answer.outcome is Outcome.FORBIDDEN:
-        # A service app may lack spark:people_read; its workspaces name the organization as well.
+    own_id = wire.text(wire.body_object(answer.body).get("orgId")) if answer.outcome is Outcome.OK else None
+    if not own_id and answer.outcome is Outcome.FORBIDDEN:
+        # A service app may lack spark:people_read, but its workspaces name the organization too.
         scope = "spark-admin:workspaces_read (or spark:people_read)"
         async for page in pages(client, "/workspaces", {"max": "1"}, "items", scope=scope):
-            found = next((text for item in wire.objects(page) if (text := wire.text(item.get("orgId")))), None)
+            own_id = next((text for item in wire.objects(page) if (text := wire.text(item.get("orgId")))), None)
             break
-    if not found:
+    if not own_id:
         raise StoppedError(
-            f"the token's own organization could not be found out (GET /people/me: HTTP {answer.status}, "
+            f"the token's own organization is not known (GET /people/me: HTTP {answer.status}, "
             f"{answer.message or 'no orgId'}): check webex.base_url, or name the organization with --org-id"
         )
-    return found
+    return own_id
 
 
 async def _names(client: Client) -> dict[str, str]:
     answer = await client.get("/organizations")
     if answer.outcome is not Outcome.OK:
-        log.info("organization names can't be read (%s): going on without", answer.message)
+        log.info("organization names can't be read, so they are left out: %s", answer.message)
         return {}
     items = wire.objects(wire.page_items(answer.body, "items") or [])
     named = ((ids.uuid_of(wire.text(item.get("id")) or ""), wire.text(item.get("displayName"))) for item in items)

@@ -1,4 +1,4 @@
-"""People: `GET /people`, with calling data where a calling licence matters."""
+"""People: `GET /people`, with calling data if a calling licence matters."""
 
 from collections.abc import Mapping
 
@@ -27,9 +27,9 @@ def read_person(item: Json) -> Entity:
 
 
 def texts_of(item: Json, key: str) -> list[str]:
-    """The texts of a list in an item, none where there is no such list."""
-    found = item.get(key)
-    return [text for text in map(wire.text, found) if text] if isinstance(found, list) else []
+    """The texts of a list in an item; empty if there is no such list."""
+    values = item.get(key)
+    return [text for text in map(wire.text, values) if text] if isinstance(values, list) else []
 
 
 def _read_calling(item: Json, licences: Mapping[str, str]) -> Entity:
@@ -47,10 +47,10 @@ def _read_calling(item: Json, licences: Mapping[str, str]) -> Entity:
 
 
 def _may_call(item: Json, licences: Mapping[str, str]) -> bool:
-    """Whether somebody may have Webex Calling: only who surely has not is left out.
+    """Whether a person may have Webex Calling. Skip only those certainly unlicensed.
 
-    With `callingData`, only a person of Webex Calling has a `locationId`, and `errors` tell that a part could
-    not be read. Licences are ids, which `GET /licenses` tells the names of; they also came as one text with commas.
+    With `callingData`, only a person with Webex Calling has a `locationId`, and `errors` says that a part could not
+    be read. `GET /licenses` gives the names of the licence ids. The API has also sent the ids as one text with commas.
     """
     own = item.get("licenses")
     if item.get("locationId") or item.get("errors") or not isinstance(own, list):
@@ -61,7 +61,7 @@ def _may_call(item: Json, licences: Mapping[str, str]) -> bool:
     return any(name is None or "calling" in name.lower() for name in named)
 
 
-#: With calling data, a page has 100 at most, whatever is asked for.
+#: With calling data, a page has at most 100 people, whatever `max` says.
 CALLING_PEOPLE = Listing(
     "/people",
     "items",

@@ -1,129 +1,125 @@
-"""Sorts more rows than should be in memory: an external merge sort."""
+"""Sorts more entities than fit into memory: a table of SQLite in a temporary file."""
 
+import errno
+import os
+import sqlite3
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Self
+from typing import Self
 
-import pyarrow as pa
-import pyarrow.compute as pc
+import msgspec
 
-#: Rows that are sorted in memory, and make one run.
-_RUN_ROWS = 10_000
-#: Rows of a run that are in memory while the runs are merged.
-_HEAD_ROWS = 200
+from audit.entity import Entity
+
+#: Entities in memory at once while the sorted ones are read.
+_ROWS = 500
+
+# SQLite sorts a BLOB by its bytes, whatever they are. Of a group, `content` is that of the row that `min` finds
+# (sqlite.org/lang_select.html, "Bare columns in an aggregate query").
+_CREATE = "CREATE TEMP TABLE entities (number INTEGER PRIMARY KEY, entity_id BLOB, content BLOB)"
+_INSERT = "INSERT INTO entities VALUES (?, ?, ?)"
+_DROP = "DELETE FROM entities WHERE number BETWEEN ? AND ?"
+_SORTED = "SELECT content, min(number) FROM entities GROUP BY entity_id ORDER BY entity_id"
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(Entity).decode
 
 
-class ExternalSorter:
-    """Sorts rows by a column of texts, and keeps the row of each text that was added first.
+class EntitySorter:
+    """Sorts entities by the bytes (UTF-8) of their ids, and keeps the entity of each id that was added first.
 
-    The sorted runs are in a temporary file without a name, so that nothing is left behind, whatever happens.
-
-    Args:
-        schema: of the rows.
-        key: the column; it has no nulls.
-        run_rows: rows that are sorted in memory.
+    SQLite spills to files that have no name, so that nothing is left behind, whatever happens. `add` and `sorted`
+    block, so call them in threads, but not at the same time.
     """
 
-    def __init__(self, schema: pa.Schema, key: str, run_rows: int = _RUN_ROWS) -> None:
-        self._schema = schema
-        self._key = key
-        self._run_rows = run_rows
-        self._waiting = schema.empty_table()
-        self._file: IO[bytes] | None = None
-        self._writer: Any = None
-        #: The record batches of each run in the file.
-        self._runs: list[range] = []
-        self._written = 0
+    def __init__(self) -> None:
+        self._opened: sqlite3.Connection | None = None
+        #: The number of entities so far, which is the number of the next one.
+        self._count = 0
+        #: First and last number of each block of entities that was dropped.
+        self._dropped: list[tuple[int, int]] = []
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        if self._file:
-            # On a full disk, it fails again to write what is to be thrown away.
-            with suppress(OSError):
-                self._file.close()
+        if self._opened:
+            self._opened.close()
 
-    def add(self, rows: pa.Table) -> None:
-        """Take in further rows, before they are merged.
+    def add(self, entities: Iterable[Entity]) -> None:
+        """Add entities.
 
         Raises:
-            OSError: the temporary file can't be written.
+            OSError: a temporary file can't be written.
         """
-        self._waiting = pa.concat_tables([self._waiting, rows])
-        if self._waiting.num_rows >= self._run_rows:
-            self._spill()
+        with _disk_errors():
+            self._database.executemany(_INSERT, map(self._numbered, entities))
 
     @contextmanager
     def all_or_none(self) -> Iterator[None]:
-        """What is added in the block stays only if it is left without an error."""
-        self._spill()
-        kept = len(self._runs)
+        """Drop what the block adds if it raises."""
+        begin = self._count
         try:
             yield
         except BaseException:
-            self._waiting = self._schema.empty_table()
-            del self._runs[kept:]
+            self._dropped.append((begin, self._count - 1))
             raise
 
-    def merged(self) -> Iterator[pa.Table]:
-        """All rows, sorted, each text once, in tables of any size."""
-        self._spill()
-        if self._writer:
-            with _telling():
-                self._writer.close()
-            self._writer = None
-        if not self._runs:
-            return
-        with pa.ipc.open_file(self._file) as reader:
-            runs = [_batches(reader, run) for run in self._runs]
-            heads = [(next(run), run) for run in runs]
-            while heads:
-                # Behind its head, a run has greater texts only: up to the least end of a head, all rows are here.
-                end = min(head[self._key][-1].as_py() for head, _ in heads)
-                counts = [pc.sum(pc.less_equal(head[self._key], end)).as_py() for head, _ in heads]
-                ready = [head.slice(0, count) for (head, _), count in zip(heads, counts, strict=True)]
-                yield self._sorted(pa.concat_tables(ready))
-                rest = [(head.slice(count), run) for (head, run), count in zip(heads, counts, strict=True)]
-                heads = [(head, run) for rows, run in rest if (head := rows if rows.num_rows else next(run, None))]
+    @property
+    def _database(self) -> sqlite3.Connection:
+        if self._opened is None:
+            self._opened = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+            # Some builds of SQLite keep temporary tables in memory by default.
+            self._opened.execute("PRAGMA temp_store = FILE")
+            self._opened.execute(_CREATE)
+            # Never committed, as closing drops it all.
+            self._opened.execute("BEGIN")
+        return self._opened
 
-    def _sorted(self, rows: pa.Table) -> pa.Table:
-        # The sort is stable: of equal texts, the one that was added first stays the first.
-        rows = rows.take(pc.sort_indices(rows[self._key]))
-        keys = rows[self._key].combine_chunks()
-        is_new = pa.concat_arrays([pa.array([True]), pc.not_equal(keys[1:], keys[:-1])])
-        return rows.filter(is_new)
+    def _numbered(self, entity: Entity) -> tuple[int, bytes, bytes]:
+        number = self._count
+        self._count += 1
+        return number, entity.entity_id.encode(), _encode(entity)
 
-    def _spill(self) -> None:
-        if not self._waiting.num_rows:
-            return
-        with _telling():
-            self._write_run()
+    def sorted(self) -> Iterator[list[Entity]]:
+        """The sorted entities, each id once, in lists of at most 500.
 
-    def _write_run(self) -> None:
-        if self._file is None:
-            options = pa.ipc.IpcWriteOptions(compression="zstd")
-            self._file = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `__exit__`
-            self._writer = pa.ipc.new_file(self._file, self._schema, options=options)
-        batches = self._sorted(self._waiting).combine_chunks().to_batches(max_chunksize=_HEAD_ROWS)
-        for batch in batches:
-            self._writer.write_batch(batch)
-        self._runs.append(range(self._written, self._written + len(batches)))
-        self._written += len(batches)
-        self._waiting = self._schema.empty_table()
+        Raises:
+            OSError: a temporary file can't be read or written.
+        """
+        with _disk_errors():
+            self._database.executemany(_DROP, self._dropped)
+            rows = self._database.execute(_SORTED)
+        while True:
+            with _disk_errors():
+                entities = [_decode(content) for content, _ in rows.fetchmany(_ROWS)]
+            if not entities:
+                return
+            yield entities
 
 
 @contextmanager
-def _telling() -> Iterator[None]:
+def _disk_errors() -> Iterator[None]:
+    """Raise an OSError for a file error of SQLite."""
     try:
         yield
-    except OSError as error:
-        # The file has no name, and the folder is not that of the output.
-        raise OSError(error.errno, error.strerror or str(error), tempfile.gettempdir()) from error
+    except sqlite3.OperationalError as error:
+        # The low byte of an extended code is the kind of error (sqlite.org/rescode.html).
+        match error.sqlite_errorcode & 0xFF:
+            case sqlite3.SQLITE_FULL:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), _temporary_folder()) from error
+            case sqlite3.SQLITE_IOERR | sqlite3.SQLITE_CANTOPEN:
+                raise OSError(errno.EIO, str(error), _temporary_folder()) from error
+        raise
 
 
-def _batches(reader: Any, run: range) -> Iterator[pa.Table]:
-    for index in run:
-        yield pa.Table.from_batches([reader.get_batch(index)])
+def _temporary_folder() -> str:
+    """The folder of SQLite's temporary files (sqlite.org/tempfiles.html, section 5): the file itself has no name."""
+    if os.name != "posix":
+        return tempfile.gettempdir()
+    folders = [os.environ.get("SQLITE_TMPDIR"), os.environ.get("TMPDIR"), "/var/tmp", "/usr/tmp", "/tmp"]  # noqa: S108
+    is_usable = (each for each in folders if each and Path(each).is_dir() and os.access(each, os.W_OK | os.X_OK))
+    return next(is_usable, ".")

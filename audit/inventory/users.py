@@ -1,4 +1,4 @@
-"""Users whose settings are addressed by mail address: the token's own, those named, or all people."""
+"""Finds the users whose settings are addressed by email address: the token's own, named ones, or all people."""
 
 import asyncio
 import logging
@@ -23,9 +23,9 @@ from audit.webex.errors import NotListedError, ScopeError, TokenRefusedError, Un
 
 log = logging.getLogger(__name__)
 
-#: So many users are looked up one by one; for more of them, the directory is read.
+#: Up to this many users are looked up one by one; for more, the whole directory is read.
 MAX_LOOKUPS = 100
-#: The API takes 85 (`GET /people`, parameter `id`).
+#: Ids in one request; the API takes 85 (`GET /people`, parameter `id`).
 _IDS_AT_ONCE = 50
 _ME = "/people/me"
 _ME_SCOPE = "spark:people_read"
@@ -33,64 +33,64 @@ _ME_SCOPE = "spark:people_read"
 
 @dataclass(frozen=True)
 class Users:
-    """Whose settings are wanted.
+    """The users whose settings to read.
 
     Attributes:
-        which: the token's own user, those of `emails`, or all people of the organization.
-        emails: mail addresses, each once.
+        which: the token's own user, the users of `emails`, or all people of the organization.
+        emails: email addresses, each once.
     """
 
     which: Literal["self", "named", "all"] = "self"
     emails: tuple[str, ...] = ()
 
 
-async def take_users(found: Collector, users: Users, ids: Collection[str] | None = None) -> None:
-    """Find the users; one whom the directory does not know has the mail address for its id.
+async def take_users(collector: Collector, users: Users, ids: Collection[str] | None = None) -> None:
+    """Find the users. The id of a user whom the directory does not know is the email address.
 
     Args:
-        found: takes them in; its organization is the token's own.
-        users: whose settings are wanted.
-        ids: take exactly the users of these ids instead, as an earlier inventory had them.
+        collector: takes the users; its organization is the token's own.
+        users: the users to find.
+        ids: find exactly the users with these ids, of an earlier inventory, instead.
 
     Raises:
-        UsageError: the token's own user is another one than that of `ids`.
-        RefusedError: the token may not tell its own user, or not list people where all are wanted.
+        UsageError: only the token's own user is wanted, and `ids` names another.
+        RefusedError: the token may not read its own user, or not list people if all are wanted.
         StoppedError: the directory can't be read.
     """
-    me = await _me(found.client, is_needed=users.which == "self")
-    async for entities in _wanted(found, users, ids, me):
+    me = await _me(collector.client, is_needed=users.which == "self")
+    async for entities in _wanted(collector, users, ids, me):
         marked = [msgspec.structs.replace(each, is_caller=_is_same(each, me)) for each in entities]
-        await found.add([each if each.email or each.is_caller else _without_email(each) for each in marked])
+        await collector.add([each if each.email or each.is_caller else _without_email(each) for each in marked])
 
 
 async def _wanted(
-    found: Collector, users: Users, ids: Collection[str] | None, me: Entity | None
+    collector: Collector, users: Users, ids: Collection[str] | None, me: Entity | None
 ) -> AsyncIterator[list[Entity]]:
     if users.which == "self" and me:
         if ids is not None and me.entity_id not in ids:
             raise _another(me)
         yield [me]
     elif ids is not None:
-        async for entities in _known_before(found.client, found.organization, ids):
+        async for entities in _known_before(collector.client, collector.organization, ids):
             yield entities
     elif users.which == "all":
-        async for items in list_items(found.client, found.organization, PEOPLE):
+        async for items in list_items(collector.client, collector.organization, PEOPLE):
             yield [read_person(item) for item in items]
     else:
-        yield await _named(found.client, found.organization, users.emails)
+        yield await _named(collector.client, collector.organization, users.emails)
 
 
 async def renew_caller(client: Client, users: Users, entities: Iterator[pa.Table]) -> Iterator[pa.Table]:
-    """The same inventory for a run that resumes another one: the token may be somebody else's by now.
+    """Mark the caller anew in an inventory, for a resumed run: the token may be another user's by now.
 
     Args:
         client: the API.
-        users: whose settings are wanted.
+        users: the users of the run.
         entities: the inventory (`audit.entity.INVENTORY_SCHEMA`).
 
     Raises:
-        UsageError: the token's own user is wanted, and is another one; raised by the iterator.
-        RefusedError: the token may not tell its own user, where that one is wanted.
+        UsageError: only the token's own user is wanted, and the inventory has another; raised by the iterator.
+        RefusedError: the token may not read its own user, who is wanted.
         StoppedError: the token's own user can't be read.
     """
     me = await _me(client, is_needed=users.which == "self")
@@ -106,8 +106,8 @@ def _renewed(rows: pa.Table, me: Entity | None, *, is_alone: bool) -> pa.Table:
 
 def _another(me: Entity) -> UsageError:
     return UsageError(
-        f"this was begun with the token of another user than {me.entity_name or me.entity_id}: go on with that one's "
-        "token, or run anew"
+        f"another user than {me.entity_name or me.entity_id} began this run: continue with that user's token, or "
+        "start a new run"
     )
 
 
@@ -138,7 +138,7 @@ def _without_email(entity: Entity) -> Entity:
 async def _known_before(
     client: Client, organization: Organization, ids: Collection[str]
 ) -> AsyncIterator[list[Entity]]:
-    """Users by the ids of an earlier inventory."""
+    """The users with the ids of an earlier inventory."""
     in_directory = [each for each in ids if "@" not in each]
     for start in range(0, len(in_directory), _IDS_AT_ONCE):
         asked = in_directory[start : start + _IDS_AT_ONCE]
@@ -162,21 +162,22 @@ async def _named(client: Client, organization: Organization, emails: tuple[str, 
     read = _read_until_found if len(emails) > MAX_LOOKUPS else _look_up
     items, reason = await read(client, organization, emails)
     if reason:
-        log.warning("some users are told by mail address alone, as the directory does not tell them: %s", reason)
+        log.warning("some users appear by email address only, because the directory can't be read: %s", reason)
     entities = [
         msgspec.structs.replace(read_person(items[email.lower()]), known_outcome=None, known_reason=None)
         if email.lower() in items
         else _unknown(email)
         for email in emails
     ]
-    # One user may be named by several addresses.
+    # Several addresses may name the same user.
     return list({entity.entity_id: entity for entity in entities}.values())
 
 
-_Found = tuple[dict[str, Json], str | None]
+#: Items of the directory by email address, and why there may be too few.
+_Lookup = tuple[dict[str, Json], str | None]
 
 
-async def _look_up(client: Client, organization: Organization, emails: tuple[str, ...]) -> _Found:
+async def _look_up(client: Client, organization: Organization, emails: tuple[str, ...]) -> _Lookup:
     reasons: list[str] = []
 
     async def look_up(email: str) -> dict[str, Json]:
@@ -200,21 +201,21 @@ async def _look_up(client: Client, organization: Organization, emails: tuple[str
             tasks = [group.create_task(look_up(email)) for email in emails]
     except BaseExceptionGroup as failures:
         raise failures.exceptions[0] from None
-    found = {email: item for task in tasks for email, item in task.result().items()}
-    return found, reasons[0] if reasons else None
+    items = {email: item for task in tasks for email, item in task.result().items()}
+    return items, reasons[0] if reasons else None
 
 
-async def _read_until_found(client: Client, organization: Organization, emails: tuple[str, ...]) -> _Found:
+async def _read_until_found(client: Client, organization: Organization, emails: tuple[str, ...]) -> _Lookup:
     missing = {email.lower() for email in emails}
-    found: dict[str, Json] = {}
+    items: dict[str, Json] = {}
     try:
-        async for items in list_items(client, organization, PEOPLE):
-            found |= {email: item for item in items for email in _emails(item) if email in missing}
-            if found.keys() >= missing:
+        async for page in list_items(client, organization, PEOPLE):
+            items |= {email: item for item in page for email in _emails(item) if email in missing}
+            if items.keys() >= missing:
                 break
     except (ScopeError, NotListedError) as error:
-        return found, str(error)
-    return found, None
+        return items, str(error)
+    return items, None
 
 
 def _emails(item: Json) -> set[str]:

@@ -1,4 +1,4 @@
-"""Workspaces: `GET /workspaces`, which says of many that they have no Webex Calling."""
+"""Workspaces: `GET /workspaces`, which names the calling type of many."""
 
 from collections.abc import Mapping
 
@@ -7,8 +7,8 @@ from audit.inventory.listing import PAGE_SIZE, Json, Listing
 from audit.outcome import Outcome
 from audit.webex import wire
 
-#: The documented values of `calling.type` (`GET /workspaces`) other than `webexCalling`. A new one is
-#: asked for: only what is known to have no Webex Calling is left out.
+#: The documented values of `calling.type` (`GET /workspaces`) other than `webexCalling`. A workspace with an unknown
+#: value is read: skip only those certainly without Webex Calling.
 _WITHOUT_WEBEX_CALLING = frozenset(
     {"freeCalling", "hybridCalling", "webexEdgeForDevices", "thirdPartySipCalling", "none"}
 )

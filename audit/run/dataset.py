@@ -6,7 +6,8 @@ from functools import partial
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from audit.crawl.crawl import crawl, give_up
+from audit.crawl.batches import Backlog
+from audit.crawl.crawl import Crawl, Limits, Sink, give_up
 from audit.crawl.earlier import Earlier, earlier_of
 from audit.crawl.own_data import guard_for
 from audit.crawl.reader import Reader
@@ -109,22 +110,10 @@ class DatasetAudit:
         reader = Reader(self._client, self._dataset, self._organization, sites, guard)
         done = await in_thread(self._partition.finished)
         answers = await in_thread(self._partition.answers)
-        refused = await crawl(
-            self._client,
-            self._dataset,
-            self._organization.org_id,
-            reader,
-            inventory,
-            self._write_part,
-            self._partition.write_answers,
-            concurrency=self._job.settings.pace.concurrency,
-            progress=self._job.progress,
-            done=done,
-            answers=answers,
-            earlier=earlier,
-            stall_s=self._job.settings.run.stall_s,
-            clock=self._job.clock,
-        )
+        backlog = Backlog(self._dataset, self._organization.org_id, inventory, done, answers, earlier)
+        sink = Sink(self._write_part, self._partition.write_answers)
+        limits = Limits(self._job.settings.pace.concurrency, self._job.settings.run.stall_s)
+        refused = await Crawl(reader, backlog, sink, limits, self._job.progress, self._job.clock).run()
         if guard:
             await guard.confirm(self._client)
         if self._dataset.by_user and not done and not answers and not earlier:
@@ -133,17 +122,16 @@ class DatasetAudit:
         return refused
 
     def _give_up(self, inventory: Inventory, outcome: Outcome, error: AuditError) -> None:
-        give_up(
+        backlog = Backlog(
             self._dataset,
             self._organization.org_id,
             inventory,
-            partial(self._write_part, is_given_up=outcome is Outcome.TIMEOUT),
-            outcome,
-            error,
             self._partition.finished(),
             self._partition.answers(),
             self._earlier(),
         )
+        write_part = partial(self._write_part, is_given_up=outcome is Outcome.TIMEOUT)
+        give_up(backlog, write_part, outcome, error)
 
     def _write_part(
         self, index: int, tables: dict[str, pa.Table], unknown_fields: dict[str, int], *, is_given_up: bool = False

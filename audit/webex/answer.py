@@ -1,4 +1,4 @@
-"""What became of a read, and how many requests were made."""
+"""The answer to a read, and the count of requests."""
 
 from datetime import datetime
 
@@ -11,15 +11,15 @@ class Answer(msgspec.Struct, frozen=True):
     """The last answer to one read, after all retries.
 
     Attributes:
-        outcome: what it means.
-        status: the HTTP status; None where no answer came.
+        outcome: the meaning of the answer.
+        status: the HTTP status; None if no answer came.
         body: the raw JSON object of an answer with outcome `ok`; else empty.
-        message: what the API, or the network, said of a failure.
+        message: the reason for a failure, from the API or the network.
         tracking_id: the API's own name for this answer, for its support.
-        attempts: requests that were sent for it.
-        fetched_at: when it came, in UTC; None where nothing was asked.
-        link: its `Link` header.
-        is_empty: it had no body at all.
+        attempts: the number of requests.
+        fetched_at: when the answer came, in UTC; None if no request was made.
+        link: the `Link` header.
+        is_empty: the answer had no body at all.
     """
 
     outcome: Outcome
@@ -34,7 +34,7 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 class RequestCount(msgspec.Struct):
-    """Requests made so far: all, those that repeated another, those answered with 429 or 423."""
+    """Counts requests: all, those that repeat another, and those that were answered with 429 or 423."""
 
     total: int = 0
     retried: int = 0

@@ -1,4 +1,4 @@
-"""A session with one API origin: TLS, proxy, time limits, no cookies."""
+"""Opens a session with one API origin: TLS, proxy, time limits, no cookies."""
 
 import ssl
 import urllib.request
@@ -12,6 +12,7 @@ from audit import __version__
 from audit.clock import Clock
 from audit.errors import UsageError
 from audit.webex.client import Client
+from audit.webex.exchange import Exchange
 from audit.webex.oauth import OAuthTokens
 from audit.webex.pace import Pace
 from audit.webex.retry import RetryPolicy
@@ -19,7 +20,7 @@ from audit.webex.shared_token import SharedToken
 from audit.webex.terms import Terms
 from audit.webex.tokens import TokenSource
 
-#: A next link may be long, and is one header.
+#: Bytes of one header: a next link may be long.
 _MAX_HEADER = 65_536
 
 
@@ -36,22 +37,30 @@ async def connect(
     clock: Clock,
     terms: Terms | None = None,
 ) -> AsyncIterator[Client]:
-    """A client of one API origin, closed at the end.
+    """Open a client of one API origin, and close it at the end of the block.
 
     Args:
         base_url: `https`, or `http` to this machine; the token goes to its origin only.
-        tokens: where the access token comes from.
-        pace: the gate of its requests.
-        concurrency: connections at once.
+        tokens: the source of the access token.
+        pace: the gate of the requests.
+        concurrency: the number of connections at once.
         timeout_s: seconds for one whole request.
-        ca_file: a CA bundle (PEM) to verify TLS with, instead of the system's.
+        ca_file: a CA bundle (PEM) that replaces the system's for TLS.
         retry: the policy for repeated requests.
         clock: the time.
-        terms: what the client keeps to; by default, it has no deadline and informs nobody.
+        terms: the terms of the client; by default, there is no deadline, and nobody hears of pauses.
 
     Raises:
         UsageError: the CA bundle can't be used.
     """
+    async with _session(base_url, concurrency, timeout_s, ca_file) as session:
+        if isinstance(tokens, OAuthTokens):
+            tokens.use(session)
+        exchange = Exchange(session, SharedToken(tokens), clock)
+        yield Client(exchange, base_url, pace, retry, terms or Terms())
+
+
+def _session(base_url: str, concurrency: int, timeout_s: float, ca_file: str | None) -> aiohttp.ClientSession:
     session = aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=concurrency, ssl=_tls(ca_file)),
         timeout=aiohttp.ClientTimeout(total=timeout_s),
@@ -61,13 +70,10 @@ async def connect(
         max_line_size=_MAX_HEADER,
         max_field_size=_MAX_HEADER,
     )
-    # aiohttp repeats a GET on a lost connection by itself, past the pace and the count, and has no
-    # public way to say no (aiohttp issue 10790).
+    # aiohttp itself repeats a GET after a lost connection, past the pace and the count, and has no public way to
+    # turn that off (aiohttp issue 10790).
     session._retry_connection = False  # noqa: SLF001
-    async with session:
-        if isinstance(tokens, OAuthTokens):
-            tokens.use(session)
-        yield Client(session, base_url, SharedToken(tokens), pace, retry, clock, terms or Terms())
+    return session
 
 
 def _tls(ca_file: str | None) -> ssl.SSLContext:
@@ -78,7 +84,7 @@ def _tls(ca_file: str | None) -> ssl.SSLContext:
 
 
 def _proxy_for(base_url: str) -> str | None:
-    # aiohttp's own trust_env reads ~/.netrc too, whose entries collide with the Authorization header.
+    # aiohttp's own trust_env also reads ~/.netrc, whose entries collide with the Authorization header.
     parts = urlsplit(base_url)
     if parts.scheme != "https" or urllib.request.proxy_bypass(parts.hostname or ""):
         return None

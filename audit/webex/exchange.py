@@ -1,6 +1,7 @@
-"""One request and its answer: over a pace, with the token of the moment, and nothing that a server may have echoed."""
+"""Sends one request when the pace allows it, with the current token, and judges the answer."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import aiohttp
@@ -20,11 +21,11 @@ _MAX_BODY = 64 * 1024 * 1024
 
 
 class Asked(NamedTuple):
-    """What is asked for.
+    """A request.
 
     Attributes:
         url: the whole URL, percent-encoded.
-        has_pins: the answer may hold a PIN: what is said of a failure is kept without its numbers.
+        has_pins: the answer may hold a PIN, so error messages lose their numbers.
     """
 
     url: str
@@ -32,16 +33,16 @@ class Asked(NamedTuple):
 
 
 class Try(msgspec.Struct, frozen=True):
-    """One request and what became of it, before it is known whether another follows.
+    """The result of one request, whether or not another follows.
 
     Attributes:
-        verdict: what it means.
+        verdict: the meaning of the answer.
         status: the HTTP status; None without an answer.
         is_empty: the answer had no body at all.
-        link: its `Link` header.
-        retry_after_s: the wait that it asks for.
-        sent_at_s: when it was sent, on the clock.
-        token: the token that was sent; None if nothing was sent, or not answered.
+        link: the `Link` header.
+        retry_after_s: the seconds to wait that the answer asks for.
+        sent_at_s: when the request was sent, on the clock.
+        token: the token of the request; None if no answer came.
     """
 
     verdict: wire.Verdict
@@ -59,65 +60,68 @@ class Try(msgspec.Struct, frozen=True):
 
     @property
     def is_failure(self) -> bool:
-        """Whether it was not answered, or with what may be no answer of the API: a 5xx, or no JSON."""
+        """Whether no answer came, or one that may not be the API's: a 5xx, or a body that is not JSON."""
         return self.verdict.is_retryable and not self.is_throttled
 
 
-async def exchange(
-    session: aiohttp.ClientSession,
-    asked: Asked,
-    token: SharedToken,
-    pace: Pace,
-    clock: Clock,
-    count: RequestCount,
-    *,
-    is_probe: bool,
-) -> Try:
-    """Send one request when the pace allows it.
+@dataclass(frozen=True)
+class Exchange:
+    """Sends requests with the token of a run.
 
-    Args:
-        session: sends it.
-        asked: what to ask for.
-        token: goes with it.
-        pace: the gate.
+    Attributes:
+        session: sends the requests.
+        token: the token to send.
         clock: the time.
-        count: counts the request when it is sent: a run that is stopped may not see the answer.
-        is_probe: pass the gate while it is held (`Pace.hold`).
-
-    Raises:
-        AuditError: there is no token to send (`SharedToken.get`).
     """
-    sent_at_s = await pace.enter(is_probe=is_probe)
-    try:
-        # Not before the wait, which may outlive a token.
-        sent = await token.get()
-        headers = {"Authorization": sent.authorization()}
-        count.total += 1
-        async with session.get(URL(asked.url, encoded=True), headers=headers, allow_redirects=False) as response:
-            body = sent.redact_bytes(await _read(response))
-    except TimeoutError:
-        return not_answered(sent_at_s, "no answer in time")
-    except (aiohttp.ClientError, OSError) as error:
-        message = f"connection failed: {error or type(error).__name__}"
-        return not_answered(sent_at_s, wire.without_numbers(message) if asked.has_pins else message)
-    finally:
-        pace.leave()
-    if response.status < 500 and response.status != 429:
-        pace.on_success(clock.monotonic_s())
-        token.on_answer(sent, response.status, sent_at_s)
-    return Try(
-        wire.judge(response.status, response.headers, body, has_pins=asked.has_pins),
-        response.status,
-        not body,
-        ", ".join(response.headers.getall("Link", [])) or None,
-        _retry_after_s(response.headers, clock),
-        sent_at_s,
-        sent,
-    )
+
+    session: aiohttp.ClientSession
+    token: SharedToken
+    clock: Clock
+
+    async def send(self, asked: Asked, pace: Pace, count: RequestCount, *, is_probe: bool) -> Try:
+        """Send one request when the pace allows it.
+
+        Args:
+            asked: the request.
+            pace: the gate.
+            count: counts the request when it is sent, because a run that is stopped may not see the answer.
+            is_probe: pass the gate even while it is held (`Pace.hold`).
+
+        Raises:
+            AuditError: there is no token to send (`SharedToken.get`).
+        """
+        sent_at_s = await pace.enter(is_probe=is_probe)
+        try:
+            # Not earlier: a token may expire during the wait.
+            sent = await self.token.get()
+            headers = {"Authorization": sent.authorization()}
+            count.total += 1
+            url = URL(asked.url, encoded=True)
+            async with self.session.get(url, headers=headers, allow_redirects=False) as response:
+                body = sent.redact_bytes(await _read(response))
+        except TimeoutError:
+            return not_answered(sent_at_s, "no answer in time")
+        except (aiohttp.ClientError, OSError) as error:
+            message = f"connection failed: {error or type(error).__name__}"
+            return not_answered(sent_at_s, wire.without_numbers(message) if asked.has_pins else message)
+        finally:
+            pace.leave()
+        if response.status < 500 and response.status != 429:
+            pace.on_success(self.clock.monotonic_s())
+            self.token.on_answer(sent, response.status, sent_at_s)
+        return Try(
+            wire.judge(response.status, response.headers, body, has_pins=asked.has_pins),
+            response.status,
+            not body,
+            ", ".join(response.headers.getall("Link", [])) or None,
+            _retry_after_s(response.headers, self.clock),
+            sent_at_s,
+            sent,
+        )
 
 
 def not_answered(sent_at_s: float, message: str) -> Try:
-    """A request, sent at that time on the clock, that was not answered, or could not be sent."""
+    """The result of a request that was not answered or could not be sent, at that time on the clock."""
     return Try(wire.Verdict(Outcome.TIMEOUT, is_retryable=True, message=message), sent_at_s=sent_at_s)
 
 

@@ -1,8 +1,8 @@
 """Webex ids: base64 of a URI such as ``ciscospark://us/PLACE/<uuid>``.
 
-Ids are opaque keys everywhere else; only an organization's UUID is ever read out of one. The traps
-(missing padding, both alphabets, regions other than `us`) are those of the REST API Basics page of
-developer.webex.com and of the examples in the official specification.
+Everywhere else, ids are opaque keys; only the UUID of an organization is ever read from an id. The traps (missing
+padding, both alphabets, regions other than `us`) come from the REST API Basics page of developer.webex.com and from
+the examples in the official specification.
 """
 
 import base64
@@ -13,7 +13,7 @@ _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12
 
 
 def uri_of(webex_id: str) -> str | None:
-    """The URI inside an id, or None where the text is no Webex id."""
+    """The URI in an id; None if the text is not a Webex id."""
     text = webex_id.rstrip("=")
     try:
         raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=_altchars(text), validate=True)
@@ -33,15 +33,15 @@ def is_uuid(text: str) -> bool:
 
 
 def uuid_of(webex_id: str) -> str | None:
-    """The UUID that an id ends in, in lower case, or None where it ends in none."""
+    """The UUID at the end of an id, in lower case; None if there is none."""
     last = (uri_of(webex_id) or "").rpartition("/")[2]
     return last.lower() if is_uuid(last) else None
 
 
 def organization_id(text: str) -> str | None:
-    """The id of an organization, given as its id or as its bare UUID; None where it is neither.
+    """The id of an organization, given as an id or a bare UUID; None if the text is neither.
 
-    The API takes only the base64 form (a bare UUID is answered with 400), so a UUID is converted.
+    The API accepts only the base64 form (it answers 400 to a bare UUID), so a UUID is converted.
     """
     if is_uuid(text):
         return base64.b64encode(f"ciscospark://us/ORGANIZATION/{text.lower()}".encode()).decode().rstrip("=")

@@ -1,7 +1,7 @@
-"""Access tokens of integrations and service apps, by refresh token (RFC 6749 section 6).
+"""Gets access tokens of integrations and service apps with a refresh token (RFC 6749 section 6).
 
-`POST /access_token` is form-encoded; an answer may or may not bring a new refresh token, which is
-stored back at once (Webex: "Integrations & Authorization", "Service Apps").
+`POST /access_token` is form-encoded. If the answer brings a new refresh token, it is stored at once (Webex:
+"Integrations & Authorization", "Service Apps").
 """
 
 import asyncio
@@ -22,7 +22,7 @@ from audit.webex.tokens import Token, checked_token, read_secret
 
 log = logging.getLogger(__name__)
 
-#: A token is renewed so long before its end.
+#: Renew a token this long before it expires.
 _MARGIN = timedelta(minutes=5)
 _RETRY = RetryPolicy(attempts=5, throttled_attempts=5, budget=5)
 
@@ -38,9 +38,9 @@ class OAuthTokens:
 
     Args:
         base_url: the API; the secrets go to its origin only.
-        client_id: of the integration or service app.
-        client_secret_file: holds the client secret.
-        refresh_token_file: holds the refresh token; rewritten when a new one comes.
+        client_id: the id of the integration or service app.
+        client_secret_file: the file of the client secret.
+        refresh_token_file: the file of the refresh token; rewritten when a new refresh token comes.
         clock: the time.
         timeout_s: seconds for one request.
     """
@@ -65,28 +65,28 @@ class OAuthTokens:
         self._renew_at: datetime | None = None
         self._session: aiohttp.ClientSession | None = None
         self._lock = asyncio.Lock()
-        #: Renewals that were not answered.
+        #: Renewals that the API did not answer.
         self._failures = 0
 
     def use(self, session: aiohttp.ClientSession) -> None:
-        """Send requests through this session."""
+        """Send the requests through this session."""
         self._session = session
 
     async def get(self) -> Token:
-        """The token, a new one where it is about to expire.
+        """The token; a new one if it is about to expire.
 
         Raises:
-            UsageError: a secret's file can't be read.
-            TokenRefusedError: the refresh token is refused.
+            UsageError: the file of a secret can't be read.
+            TokenRefusedError: the API refuses the refresh token.
             UnansweredError: the API does not answer.
         """
         return await self._newer(None)
 
     async def renew(self, refused: Token) -> Token:
-        """Another token than the refused one.
+        """A token other than the refused one.
 
         Raises:
-            TokenRefusedError: the refresh token is refused too.
+            TokenRefusedError: the API refuses the refresh token too.
             UnansweredError: the API does not answer.
         """
         return await self._newer(refused)
@@ -97,13 +97,13 @@ class OAuthTokens:
             is_due = self._renew_at is not None and self._clock.now() >= self._renew_at
             if self._token is None or self._token == refused or (refused is None and is_due):
                 if self._failures != failures:
-                    # All who waited meanwhile would try in vain, one after the other.
+                    # Else all requests that waited meanwhile would try in vain, one after the other.
                     raise self._unanswered()
                 self._token = await self._refresh()
             return self._token
 
     def _unanswered(self) -> UnansweredError:
-        return UnansweredError(f"{self._url} does not answer ({_RETRY.attempts} tries): no access token could be had")
+        return UnansweredError(f"{self._url} does not answer ({_RETRY.attempts} tries): no access token was obtained")
 
     async def _refresh(self) -> Token:
         form = {
@@ -141,7 +141,7 @@ class OAuthTokens:
         try:
             grant = msgspec.json.decode(body, type=_Grant)
         except (msgspec.DecodeError, UnicodeDecodeError):
-            raise UnansweredError(f"{self._url} answered with something else than a token") from None
+            raise UnansweredError(f"{self._url} answered with something other than a token") from None
         token = checked_token(grant.access_token, self._url)
         if grant.refresh_token and grant.refresh_token != old_refresh_token:
             with atomic_file(self._refresh_token_file) as file:

@@ -1,8 +1,8 @@
-"""When a request may start: the gate that all requests of a (token, organization) pass.
+"""Decides when a request may start: the gate that all requests for a (token, organization) pass.
 
-`rate` decides how many a second; the gate spaces them, and closes for all while the API asks
-for a pause. What several paces have in common, requests at once and a second, is a `Ceiling`: its
-rate never changes, so that aiolimiter keeps it.
+`rate` decides how many requests start in a second. The gate spaces them, and closes while the API asks for a pause.
+Several paces share a `Ceiling` of requests at once and of requests in a second. Its rate never changes, so aiolimiter
+keeps it.
 """
 
 import asyncio
@@ -15,18 +15,18 @@ from aiolimiter import AsyncLimiter
 from audit.clock import Clock
 from audit.webex.rate import START_PER_S, AdaptiveRate
 
-#: A timer wakes up to a millisecond late: so much lateness may be caught up, and no more.
+#: A timer wakes up to a millisecond late. Of such lateness, at most this much is caught up.
 _SLACK_S = 0.01
 
 
 class _Spacing:
-    """Lets one after the other pass, at a rate that may change; time in which nobody came is no credit."""
+    """Lets one request after the other pass, at a rate that may change; idle time earns no burst."""
 
     def __init__(self) -> None:
         self._last_s = -math.inf
 
     async def wait(self, clock: Clock, rate_of: Callable[[float], float], now_s: float) -> float:
-        """Wait for one's turn, at the rate that is told for each time; takes and returns the time on the clock."""
+        """Wait for the next turn, at the rate that `rate_of` gives. Takes and returns the time on the clock."""
         while (wait_s := self._last_s + 1 / rate_of(now_s) - now_s) > 0:
             await clock.sleep(wait_s)
             now_s = clock.monotonic_s()
@@ -35,17 +35,17 @@ class _Spacing:
 
 
 def _limiter(rate_per_s: float) -> AsyncLimiter:
-    """Lets so many start in any second: what comes at once, by the slack, is taken off the rate."""
+    """Never lets more than `rate_per_s` start in any second; the burst is deducted."""
     at_once = max(1.0, rate_per_s * _SLACK_S)
     return AsyncLimiter(at_once, at_once / (rate_per_s * (1 - _SLACK_S)))
 
 
 class Ceiling:
-    """What all paces of a run stay below together.
+    """The limits of all paces of a run together.
 
     Args:
-        concurrency: requests at once.
-        max_rate_per_s: requests in any second; None for no such ceiling.
+        concurrency: the most requests at once.
+        max_rate_per_s: the most requests in any second; None for no limit.
     """
 
     def __init__(self, concurrency: int, max_rate_per_s: float | None = None) -> None:
@@ -57,12 +57,12 @@ class Ceiling:
 
     @property
     def share(self) -> int:
-        """Requests at once for each pace that is at work, so that one whose answers hang leaves room for the others."""
+        """Requests at once for each working pace, so that a pace whose answers hang leaves room for the others."""
         return max(1, self._concurrency // max(1, self._at_work))
 
     @contextmanager
     def at_work(self) -> Iterator[None]:
-        """A pace takes part while the block runs."""
+        """Count a pace as working while the block runs."""
         self._at_work += 1
         try:
             yield
@@ -70,7 +70,7 @@ class Ceiling:
             self._at_work -= 1
 
     async def enter(self) -> None:
-        """Wait until a request may start; each call is followed by one of `leave`."""
+        """Wait until a request may start. Call `leave` when the request is over."""
         await self._slots.acquire()
         try:
             if self._limiter:
@@ -80,7 +80,7 @@ class Ceiling:
             raise
 
     def leave(self) -> None:
-        """A request that had entered is over."""
+        """Note that a request that has entered is over."""
         self._slots.release()
 
 
@@ -89,9 +89,13 @@ class Pace:
 
     Args:
         clock: the time.
-        ceiling: shared with the paces of other organizations; None for none.
-        share: of the limit that is found, what to use.
+        ceiling: the limits shared with the paces of other organizations; None for none.
+        share: the part of the measured limit to use (0 to 1).
         start_per_s: the rate to start at.
+
+    Attributes:
+        in_flight: the number of requests that have entered and not left.
+        resume_at_s: when the last pause ends, on the clock.
     """
 
     def __init__(
@@ -103,9 +107,9 @@ class Pace:
         self._share = share
         self._start_per_s = start_per_s
         max_rate_per_s = ceiling.max_rate_per_s if ceiling else None
-        # What is caught up comes on top of the rate, so that the rate must leave room for it.
+        # Lateness that is caught up comes on top of the rate, so the rate must leave room for it.
         self._ceiling_per_s = math.inf if max_rate_per_s is None else max_rate_per_s * (1 - _SLACK_S)
-        #: When `hold` closed the gate, on the clock; and for how many seconds it was closed before.
+        #: When `hold` closed the gate, on the clock, and the seconds that it was closed before.
         self._held_at_s = math.inf
         self._held_s = 0.0
         self._rate = self._make_rate(None)
@@ -114,44 +118,44 @@ class Pace:
         self._left = asyncio.Event()
         self._open = asyncio.Event()
         self._open.set()
-        #: On the clock: when the last pause ends.
         self.resume_at_s = -math.inf
 
     def at_work(self) -> AbstractContextManager[None]:
-        """It takes part in what it shares with others while the block runs."""
+        """Count as working for the shared ceiling while the block runs."""
         return self._ceiling.at_work() if self._ceiling else nullcontext()
 
     def beside(self) -> "Pace":
-        """A pace for another organization, below the same ceiling."""
+        """A pace for another organization, under the same ceiling."""
         return Pace(self._clock, self._ceiling, self._share, self._start_per_s)
 
     def start_from(self, remembered_per_s: float) -> None:
-        """Start at the rate that an earlier run settled at, unless this one has already been throttled."""
+        """Start at the rate that an earlier run settled at, unless the API has throttled this run already."""
         if self._rate.settled_per_s is None:
             self._rate = self._make_rate(remembered_per_s)
 
     @property
     def settled_per_s(self) -> float | None:
-        """The rate to remember for the next run, if one was found."""
+        """The rate to remember for the next run; None while it is not measured."""
         return self._rate.settled_per_s
 
     @property
     def rate_per_s(self) -> float:
-        """Requests a second, now."""
+        """The current number of requests in a second."""
         return self._rate_at(self._clock.monotonic_s())
 
     @property
     def pause_s(self) -> float:
-        """Seconds until requests may start again; 0 where there is no pause."""
+        """Seconds until requests may start again; 0 without a pause."""
         return max(0.0, self.resume_at_s - self._clock.monotonic_s())
 
     async def enter(self, *, is_probe: bool = False) -> float:
-        """Wait until a request may start; returns the time on the clock, for `on_throttled`.
-
-        Each call is followed by one of `leave`.
+        """Wait until a request may start. Call `leave` when the request is over.
 
         Args:
-            is_probe: pass by those who wait, also while the gate is held; only pauses and the ceiling apply.
+            is_probe: overtake waiting requests, even while the gate is held; only pauses and the ceiling apply.
+
+        Returns:
+            The time on the clock, for `on_throttled`.
         """
         while True:
             if not is_probe:
@@ -182,41 +186,41 @@ class Pace:
         return now_s
 
     def leave(self) -> None:
-        """A request that had entered is over."""
+        """Note that a request that has entered is over."""
         self.in_flight -= 1
         self._left.set()
         if self._ceiling:
             self._ceiling.leave()
 
     def on_success(self, now_s: float) -> None:
-        """An answer came, at that time on the clock, that the limit let through."""
+        """Note an answer, at that time on the clock, to a request that the limit let through."""
         self._rate.on_success(self._rate_time_s(now_s))
 
     def hold(self) -> None:
-        """Let nothing but probes start, until `go_on`. The rate stands still meanwhile, as nothing is measured."""
+        """Let only probes start until `go_on`. The rate does not change meanwhile, because nothing is measured."""
         if self._open.is_set():
             self._open.clear()
             self._held_at_s = self._clock.monotonic_s()
 
     def go_on(self) -> None:
-        """End what `hold` began: those who wait start one after the other, at the rate of before."""
+        """Open the gate after `hold`: waiting requests start one after the other, at the same rate as before."""
         if not self._open.is_set():
             self._held_s += self._clock.monotonic_s() - self._held_at_s
             self._held_at_s = math.inf
             self._open.set()
 
     def pause(self, pause_s: float) -> None:
-        """Pause all who share this pace; a shorter wait never shortens a pause that runs."""
+        """Pause all requests of this pace. A shorter pause never shortens the current one."""
         self.resume_at_s = max(self.resume_at_s, self._clock.monotonic_s() + pause_s)
 
     def on_throttled(self, sent_at_s: float, retry_after_s: float) -> None:
-        """A request sent at that time was throttled: pause, and slow down."""
+        """Note that a request, sent at that time, was throttled: pause, and slow down."""
         self.pause(retry_after_s)
         now_s = self._rate_time_s(self._clock.monotonic_s())
         self._rate.on_throttled(now_s, self._rate_time_s(sent_at_s), retry_after_s)
 
     def _rate_time_s(self, now_s: float) -> float:
-        """A time on a clock that stands still while the gate is held."""
+        """A time, on a clock that stands still while the gate is held."""
         return min(now_s, self._held_at_s) - self._held_s
 
     def _rate_at(self, now_s: float) -> float:

@@ -1,6 +1,6 @@
-"""Listings: all pages by `Link`, opaque URLs, in a loop, with the quirks that the API is known for.
+"""Reads listings page by page along their `Link` headers, despite the known quirks of the API.
 
-A listing that can't be known to be whole raises: what it names is all that a run asks for.
+Raises if a listing may be incomplete, because a run audits only the entities that the listings name.
 """
 
 import logging
@@ -14,7 +14,7 @@ from audit.webex.errors import ForeignLinkError, UnansweredError
 
 log = logging.getLogger(__name__)
 
-#: Pages in a row that may be empty while a listing still names a next one.
+#: The most empty pages in a row while a listing still names a next page.
 _MAX_EMPTY_PAGES = 100
 
 
@@ -25,17 +25,16 @@ async def pages(
 
     Args:
         client: the API.
-        path: path of the listing.
-        params: its query.
+        path: the path of the listing.
+        params: the query.
         key: the key of the list in a page.
-        scope: the scope that it needs, for the error that a 403 becomes.
-        probe: the listing takes `start`, and may page without `Link` (`/workspaces` declares
-            none): where no page had one, ask on behind the last page until one is empty.
+        scope: the scope that the listing needs, for the error after a 403.
+        probe: the listing takes `start`: if no page had a `Link`, request further pages until one is empty.
 
     Raises:
-        TokenRefusedError: the token is refused (401), and there is no other.
-        ScopeError: the token may not list this (403).
-        UnansweredError: a page could not be had.
+        TokenRefusedError: the API refuses the token (401), and there is no other.
+        ScopeError: the token may not read the listing (403).
+        UnansweredError: a page could not be read.
         ForeignLinkError: a next link leads to another origin.
     """
     url: str | None = client.url_of(path, params)
@@ -54,12 +53,10 @@ async def pages(
             following = client.url_of(path, {**params, "start": str(listed)})
         is_known = hash(following) in seen
         if is_known and not items:
-            # Known of this API: an empty last page that still links on.
+            # The API is known to send an empty last page that still has a next link.
             return
         if is_known or empty > _MAX_EMPTY_PAGES:
-            raise UnansweredError(
-                f"{path}: the listing runs in circles behind {listed} items, so that its end is unknown"
-            )
+            raise UnansweredError(f"{path}: the listing runs in circles after {listed} items, so its end is unknown")
         url = following
 
 
@@ -67,7 +64,7 @@ async def _page(client: Client, path: str, url: str, key: str, scope: str) -> tu
     for _ in range(client.retry.attempts):
         answer = await client.get_url(url)
         if answer.outcome is Outcome.INVALID_RESPONSE and answer.link and answer.is_empty:
-            log.warning("listing %s: a page is empty, tries included; going on behind it", path)
+            log.warning("listing %s: a page is empty after all tries; continuing with the next page", path)
             return answer, []
         if answer.outcome is not Outcome.OK:
             raise client.unanswered(path, answer, scope)
@@ -75,19 +72,19 @@ async def _page(client: Client, path: str, url: str, key: str, scope: str) -> tu
         if items is not None:
             return answer, items
         await client.clock.sleep(client.retry.delay_s(1))
-    raise UnansweredError(f"{path}: a page has no list {key!r} ({client.retry.attempts} tries), so it can't be listed")
+    raise UnansweredError(f"{path} can't be listed: a page has no list {key!r} ({client.retry.attempts} tries)")
 
 
 def _following(path: str, answer: Answer, url: str, params: Mapping[str, str]) -> str | None:
     try:
         return wire.next_url(answer.link, url, params)
     except wire.BadLinkError as error:
-        raise ForeignLinkError(f"{path}: its next link is no URL that can be followed: {error}") from None
+        raise ForeignLinkError(f"{path}: the next link is not a usable URL: {error}") from None
 
 
 def _has_news(items: list[Any], known: set[int]) -> bool:
-    """Whether a page names other ids than each one before did: a listing that ignores `start` does not."""
+    """Whether a page has other ids than every page before it. Always false for a listing that ignores `start`."""
     before = len(known)
-    # All ids of a listing would be too much to remember.
+    # A hash for each page, because all ids of a listing would need too much memory.
     known.add(hash(frozenset(wire.text(item.get("id")) for item in wire.objects(items))))
     return len(known) > before

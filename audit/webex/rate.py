@@ -1,67 +1,85 @@
-"""How many requests a second an unpublished limit bears: a pure state machine, told the time.
+"""Finds out how many requests a second an unpublished limit allows: a pure state machine without a clock.
 
-It starts gently and doubles until the first throttle, then recovers along a cubic and holds just
-below what it measured, and probes for more now and then (RFC 9438 for the shape; AWS SDK adaptive
-retry mode for the cut to 0.7). Two kinds of limit exist and want to be measured differently:
+The rate starts low and doubles until the first throttle. Then it recovers along a cubic, stays just below the
+measured limit, and probes for more now and then (RFC 9438 for the shape; AWS SDK adaptive retry mode for the cut to
+0.7). Two kinds of limit exist, and need different measures:
 
-* **bucket** (refills steadily): the successes between two throttles, divided by the time between
-  them, pauses included, are the refill rate almost exactly, as long as it never ran over.
-* **window** (a count for each second): that same figure misses what the pause wastes; there, the
-  rate that was about to be sent when the throttle came is the limit itself.
+* **bucket** (refills steadily): the successes between two throttles, divided by the time between them including
+  pauses, are almost exactly the refill rate, as long as the bucket never ran over.
+* **window** (a count for each second): that measure misses what the pause wastes. The rate at which requests were
+  sent when the throttle came is the limit itself.
 
-Where the two figures disagree, a rate between them is tried: a bucket runs dry within a time that
-is known, a window bears it. `benchmarks/pace.py` measures it against both kinds.
+If the two measures disagree, a rate between them is tried: a bucket runs dry within a known time, a window bears it.
+`benchmarks/pace.py` tests the result against both kinds.
 """
 
 import math
 from bisect import bisect_right
 from enum import StrEnum
+from typing import NamedTuple
 
-#: Doubling time of the start, and the rate that it starts from where none is remembered.
+#: Seconds in which the rate doubles at the start, and the first rate if none is remembered.
 _DOUBLING_S = 0.6
 START_PER_S = 10.0
-#: A cut goes to this share of the measured rate (AWS SDK adaptive mode, RFC 9438 section 4.6).
+#: A throttle cuts the rate to this share of the measured one (AWS SDK adaptive mode, RFC 9438 section 4.6).
 _CUT = 0.7
-#: Seconds of the cubic's way back, and the one in which a probe adds 30 %.
+#: Seconds in which the cubic recovers, and in which a probe adds 30 %.
 _RECOVERY_S = 1.0
 _PROBE_S = 8.0
-#: Seconds to stay at the first cut, where the measured rate may still hold a bucket's burst.
+#: Seconds to stay at the first cut, because the measured rate may include the burst of a full bucket.
 _FIRST_FLAT_S = 2.0
-#: Seconds between probes, longer as the measures agree; but so many requests at the least.
+#: Seconds between probes, by confidence; and the fewest requests between probes, for each point of confidence.
 _HOLD_S = (2.0, 20.0, 42.0)
 _HOLD_REQUESTS = 100
 _MAX_HOLD_S = 120.0
-#: Where between two measures, as a share of their logarithms, a rate is tried: nearer the upper one, as a
-#: window loses what it is tried below itself, and a bucket nothing.
+#: Position of a tried rate between two measures, as a share of their logarithms. It is nearer to the upper one,
+#: because a rate below the limit wastes requests of a window, while too high a rate costs nothing at a bucket.
 _TRIED = 0.75
-#: Held around a measured bucket (a little above: what was saved up pays for it) and a measured window.
+#: The rate to hold, as a share of a measured bucket (a little above: saved requests pay for that) and window.
 _OF_BUCKET = 1.02
 _OF_WINDOW = 0.975
-#: Two measures within 8 % agree.
+#: Two measures agree if they differ by less than 8 %.
 _AGREEMENT = 0.08
 _RECENT_S = 2.0
 _FLOOR_PER_S = 0.1
-#: So few successes between two throttles measure nothing: then the cut is one of the rate itself.
+#: Fewer successes between two throttles measure nothing: then the current rate is cut.
 _FEW = 8
 
 
 class LimitKind(StrEnum):
-    """What the throttles so far tell of the limit."""
+    """The kind of the limit, as far as the throttles reveal it."""
 
     UNKNOWN = "unknown"
     BUCKET = "bucket"
     WINDOW = "window"
 
 
+class _Bounds(NamedTuple):
+    """Two measures that disagree: the limit is the lower one if it is a bucket, the upper one if it is a window."""
+
+    low_per_s: float
+    high_per_s: float
+
+
+class _Trial(NamedTuple):
+    """A rate between two measures is tried; the limit is a window if it bears that rate until the end."""
+
+    bounds: _Bounds
+    end_s: float
+
+
 class AdaptiveRate:
-    """The rate to send at, from the successes and throttles that it is told.
+    """Derives the rate to send at from successes and throttles.
 
     Args:
-        now_s: the time, on any clock that never jumps; later calls give theirs.
-        ceiling_per_s: never exceeded.
-        start_per_s: where to start; doubled from there.
-        remembered_per_s: the rate that an earlier run settled at: started at, without doubling.
-        share: of the measured limit, what to use when settled (0 to 1); the rest is left to others.
+        now_s: the time, on any clock that never jumps; every call gives the time on that clock.
+        ceiling_per_s: the highest rate.
+        start_per_s: the first rate, which then doubles.
+        remembered_per_s: the rate that an earlier run settled at; replaces the first rate, and does not double.
+        share: the part of the measured limit to use (0 to 1); the rest is left to others.
+
+    Attributes:
+        kind: the kind of the limit.
     """
 
     def __init__(
@@ -77,18 +95,17 @@ class AdaptiveRate:
         self._ceiling_per_s = ceiling_per_s
         self._share = share
         self._start_per_s = start_per_s
-        #: Times of the latest, and of some that are too old to count.
+        #: Times of the latest successes, and of some that are too old to count.
         self._successes: list[float] = []
         self._measured_since_s = self._began_s = now_s
         self._measured_successes = 0
         self._cut_at_s = -math.inf
-        #: What the limit is held to be; None until the first throttle.
+        #: The assumed limit; None until the first throttle.
         self._target_per_s: float | None = None
         self._flat_s = self._hold_s = 0.0
         self._confidence = 0
         self._early_throttles = 0
-        #: A trial of a rate between two measures: its end, and the measures.
-        self._trial: tuple[float, float, float] | None = None
+        self._trial: _Trial | None = None
         if remembered_per_s is not None:
             self._target_per_s = remembered_per_s
             self._began_s = now_s - _RECOVERY_S
@@ -96,7 +113,7 @@ class AdaptiveRate:
 
     @property
     def settled_per_s(self) -> float | None:
-        """The rate to remember for the next run: None while nothing was measured."""
+        """The rate to remember for the next run; None while it is not measured."""
         return self._target_per_s if self._confidence or self.kind is not LimitKind.UNKNOWN else None
 
     def rate_per_s(self, now_s: float) -> float:
@@ -113,12 +130,12 @@ class AdaptiveRate:
             del self._successes[:half]
 
     def on_throttled(self, now_s: float, sent_at_s: float, retry_after_s: float) -> None:
-        """Cut the rate, once for each episode: throttles of requests sent before the cut do not count.
+        """Cut the rate, once an episode: throttles of requests that were sent before the cut do not count.
 
         Args:
             now_s: when the answer came.
             sent_at_s: when its request was sent.
-            retry_after_s: the pause that it asks for; sending is expected to resume behind it.
+            retry_after_s: the pause that it asks for; requests are expected to start again after it.
         """
         if sent_at_s <= self._cut_at_s:
             return
@@ -135,9 +152,6 @@ class AdaptiveRate:
         self._cut_at_s = self._measured_since_s = now_s
         self._measured_successes = 0
         self._began_s = now_s + retry_after_s
-        if self._trial:
-            end_s, low, high = self._trial
-            self._trial = (self._began_s + _RECOVERY_S + end_s, low, high)
 
     def _unbounded_per_s(self, now_s: float) -> float:
         elapsed_s = max(0.0, now_s - self._began_s)
@@ -161,7 +175,7 @@ class AdaptiveRate:
         return min(2 * target, probed)
 
     def _double(self, now_s: float) -> None:
-        """A probe went all the way: where it was really sent, it is the new measure."""
+        """Take a completed probe as the new measure, if requests were really sent at its rate."""
         target = self._target_per_s or 0.0
         if self._recent_per_s(now_s, _RECENT_S) >= _CUT * 2 * target:
             self._target_per_s = 2 * target
@@ -181,37 +195,34 @@ class AdaptiveRate:
         trial = self._trial
         self._trial = None
         if trial is not None:
-            self._judge_trial(trial, old, average_per_s, sent_per_s)
+            bounds = self._judge_trial(trial.bounds, old, average_per_s, sent_per_s)
         elif is_probe:
-            self._judge_probe(old, average_per_s, sent_per_s)
+            bounds = self._judge_probe(old, average_per_s, sent_per_s)
         else:
-            self._judge_early(old, average_per_s, sent_per_s)
-        self._plan(retry_after_s)
-
-    def _plan(self, retry_after_s: float) -> None:
-        """When to probe next; a trial comes first."""
-        if self._trial:
-            self._start_trial(retry_after_s)
+            bounds = self._judge_early(old, average_per_s, sent_per_s)
+        if bounds:
+            self._start_trial(bounds, now_s, retry_after_s)
         else:
             requests_s = _HOLD_REQUESTS * self._confidence / max(self._target_per_s or 0, _FLOOR_PER_S)
             self._hold_s = max(_HOLD_S[self._confidence], min(requests_s, _MAX_HOLD_S), 10 * retry_after_s)
 
-    def _judge_probe(self, old: float, average_per_s: float, sent_per_s: float) -> None:
+    def _judge_probe(self, old: float, average_per_s: float, sent_per_s: float) -> _Bounds | None:
         self._early_throttles = 0
         if self.kind is LimitKind.BUCKET and _agree(_OF_BUCKET * average_per_s, old):
             self._settle(LimitKind.BUCKET, _OF_BUCKET * average_per_s, self._confidence + 1)
         elif self.kind is LimitKind.WINDOW and _agree(_OF_WINDOW * sent_per_s, old):
             self._settle(LimitKind.WINDOW, _OF_WINDOW * sent_per_s, self._confidence + 1)
         elif self._share < 1:
-            # Who uses a part only need not know the whole exactly, and should not try it out.
+            # A run that uses only a part of the limit need not know it exactly, and should not try it out.
             self._settle(LimitKind.WINDOW, math.sqrt(average_per_s * sent_per_s), self._confidence + 1)
         elif sent_per_s < 1.1 * average_per_s:
             self._settle(self.kind, average_per_s, 0)
         else:
-            self._trial = (0.0, average_per_s, sent_per_s)
+            return _Bounds(average_per_s, sent_per_s)
+        return None
 
-    def _judge_early(self, old: float, average_per_s: float, sent_per_s: float) -> None:
-        """A throttle at or below the rate that was held: the limit dropped, or was held to be too high."""
+    def _judge_early(self, old: float, average_per_s: float, sent_per_s: float) -> _Bounds | None:
+        """Judge a throttle at or below the held rate: the limit has dropped, or was assumed too high."""
         self._early_throttles += 1
         if self.kind is LimitKind.BUCKET:
             target = min(_OF_BUCKET * average_per_s, old)
@@ -219,33 +230,30 @@ class AdaptiveRate:
         elif self.kind is LimitKind.WINDOW and self._early_throttles < 3:
             self._settle(LimitKind.WINDOW, 0.96 * old, self._confidence)
         else:
-            self._trial = (0.0, average_per_s, sent_per_s)
+            return _Bounds(average_per_s, sent_per_s)
+        return None
 
-    def _judge_trial(
-        self, trial: tuple[float, float, float], old: float, average_per_s: float, sent_per_s: float
-    ) -> None:
-        _, low, _ = trial
-        if average_per_s >= (1 - _AGREEMENT) * low:
-            self._settle(LimitKind.BUCKET, _OF_BUCKET * average_per_s, 1)
-        else:
-            self._trial = (0.0, max(average_per_s, _CUT * low), min(old, _OF_BUCKET * sent_per_s))
+    def _judge_trial(self, bounds: _Bounds, old: float, average_per_s: float, sent_per_s: float) -> _Bounds | None:
+        if average_per_s < (1 - _AGREEMENT) * bounds.low_per_s:
+            return _Bounds(max(average_per_s, _CUT * bounds.low_per_s), min(old, _OF_BUCKET * sent_per_s))
+        self._settle(LimitKind.BUCKET, _OF_BUCKET * average_per_s, 1)
+        return None
 
-    def _start_trial(self, retry_after_s: float) -> None:
-        _, low, high = self._trial or (0.0, 0.0, 0.0)
-        low = max(low, _FLOOR_PER_S)
-        high = max(high, 1.05 * low)
+    def _start_trial(self, bounds: _Bounds, now_s: float, retry_after_s: float) -> None:
+        low = max(bounds.low_per_s, _FLOOR_PER_S)
+        high = max(bounds.high_per_s, 1.05 * low)
         tried = max(low ** (1 - _TRIED) * high**_TRIED, 1.05 * low)
         duration_s = min(20.0, max(3.0, 1.5 * low * max(1.0, retry_after_s) / (tried - low)))
-        self._trial = (duration_s, low, high)
+        self._trial = _Trial(_Bounds(low, high), now_s + retry_after_s + _RECOVERY_S + duration_s)
         self._target_per_s = tried
         self._confidence = self._early_throttles = 0
         self._hold_s = 0.0
 
     def _end_trial(self, now_s: float) -> None:
-        if self._trial and now_s > self._trial[0]:
-            end_s, _, high = self._trial
+        if self._trial and now_s > self._trial.end_s:
+            bounds, end_s = self._trial
             self._trial = None
-            self._settle(LimitKind.WINDOW, _OF_WINDOW * high, 1)
+            self._settle(LimitKind.WINDOW, _OF_WINDOW * bounds.high_per_s, 1)
             self._began_s, self._flat_s, self._hold_s = end_s - _RECOVERY_S, 0.0, _HOLD_S[1]
 
     def _settle(self, kind: LimitKind, target_per_s: float, confidence: int) -> None:

@@ -1,4 +1,4 @@
-"""How often, and after what wait, a request is made again."""
+"""Decides how often, and after which wait, a request is repeated."""
 
 import random
 
@@ -9,14 +9,14 @@ class RetryPolicy(msgspec.Struct, frozen=True):
     """Exponential backoff with full jitter (AWS Architecture Blog, "Exponential Backoff And Jitter").
 
     Attributes:
-        attempts: tries of one request that end in 5xx, a lost connection, a timeout or a body that
-            is not JSON, the first one included.
-        throttled_attempts: tries of one request that end in 429 or 423. More of them, since the
-            API says when to come back and a crowd of requests shares its limit.
-        budget: retries of all requests together that successes have not paid for.
-        stall_s: seconds that an outage is waited out (`audit.webex.outage`).
-        base_s: the longest wait before the second try; it doubles with each further one.
-        cap_s: the longest wait of all.
+        attempts: the most tries of one request, including the first, that end in 5xx, a lost connection, a timeout
+            or a body that is not JSON.
+        throttled_attempts: the most tries of one request that end in 429 or 423. There are more of them, because the
+            API says when to come back, and many requests share its limit.
+        budget: the most retries of all requests together that successes have not earned back.
+        stall_s: the longest outage to wait out, in seconds (`audit.webex.outage`).
+        base_s: the longest wait before the second try, in seconds; it doubles with each further try.
+        cap_s: the longest wait of all, in seconds.
     """
 
     attempts: int
@@ -27,15 +27,15 @@ class RetryPolicy(msgspec.Struct, frozen=True):
     cap_s: float = 30.0
 
     def delay_s(self, failures: int) -> float:
-        """A random wait after so many failures (1 or more), between none and the doubled base."""
+        """A random wait in seconds after this many failures (1 or more), whose limit doubles with each failure."""
         return random.uniform(0, min(self.cap_s, self.base_s * 2 ** min(failures - 1, 30)))  # noqa: S311
 
 
 class RetryBudget:
-    """Retries that are left: each spends one, each success earns one back (AWS SDK retry quota).
+    """The retries that are left: a retry spends one, a success earns one back (AWS SDK retry quota).
 
-    An API that answers half of the time is served to the end; one that fails far more often than it answers ends
-    the run. Throttles and outages do not spend: the API says how long a throttle lasts, and an outage is waited out.
+    A run survives an API that answers half of the requests, and ends with an API that fails far more often than it
+    answers. Throttles and outages spend nothing: the API says how long a throttle lasts, and a run waits out an outage.
     """
 
     def __init__(self, size: int) -> None:
@@ -43,7 +43,7 @@ class RetryBudget:
         self._left = size
 
     def spend(self) -> bool:
-        """Take one retry; False where none is left."""
+        """Take one retry; False if none is left."""
         self._left -= 1
         return self._left >= 0
 

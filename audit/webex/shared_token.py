@@ -1,8 +1,8 @@
-"""The access token of all requests of a run, and what a refusal (401) of it means.
+"""Holds the access token of all requests of a run, and decides what its refusal (401) means.
 
-A token that is refused is renewed, once. If the API goes on to refuse it for one thing and accepts it for
-others, the refusal belongs to that thing: an organization, or an entity. Only a token that is refused for
-`GET /people/me` too ends a run.
+A refused token is renewed once. If the API still refuses it for one request and accepts it for others, the refusal
+belongs to what was requested: an organization, or an entity. Only a token that the API also refuses for
+`GET /people/me` ends a run.
 """
 
 import asyncio
@@ -24,12 +24,12 @@ class SharedToken:
         self._tokens = tokens
         self._settling = asyncio.Lock()
         self._token: Token | None = None
-        #: Came from a renewal; and that has not been accepted yet.
+        #: The token that came from a renewal; and that token, as long as the API has not accepted it.
         self._renewed: Token | None = None
         self._unproven: Token | None = None
-        #: Is known to be refused for one thing and accepted for others, so that a renewal changes nothing.
+        #: A token that the API refuses for some requests and accepts for others, so that a renewal changes nothing.
         self._good: Token | None = None
-        #: On the clock: when the latest request was sent that the token was accepted for.
+        #: When the latest request was sent for which the API accepted the token, on the clock.
         self._accepted_at_s = -math.inf
 
     async def get(self) -> Token:
@@ -37,8 +37,8 @@ class SharedToken:
 
         Raises:
             UsageError: there is no token.
-            TokenRefusedError: a token is due for renewal, and the renewal is refused.
-            UnansweredError: the same, and nobody answers.
+            TokenRefusedError: the token is due for renewal, and the API refuses the renewal.
+            UnansweredError: the token is due for renewal, and the API does not answer.
         """
         token = await self._tokens.get()
         if token != self._token:
@@ -46,7 +46,7 @@ class SharedToken:
         return token
 
     def on_answer(self, token: Token, status: int, sent_at_s: float) -> None:
-        """Note how a request with a token, sent at that time on the clock, was answered."""
+        """Note the status of the answer to a request with a token, sent at that time on the clock."""
         if token == self._token and status != 401:
             self._unproven = None
             if status == 200:
@@ -55,20 +55,20 @@ class SharedToken:
     async def on_refused(
         self, refused: Token, since_s: float, *, is_first: bool, is_accepted: Callable[[], Awaitable[bool]]
     ) -> bool:
-        """Find out what a refusal means; renew the token if that may help.
+        """Find out what a refusal means, and renew the token if that may help.
 
         Args:
             refused: the token.
             since_s: when the request was sent, on the clock.
             is_first: the same request was not refused before.
-            is_accepted: asks whether the API accepts the token elsewhere.
+            is_accepted: finds out whether the API accepts the token for another request.
 
         Returns:
-            Whether to ask again; False if the refusal belongs to what was asked for.
+            Whether to repeat the request; False if the refusal belongs to what was requested.
 
         Raises:
-            TokenRefusedError: the token is refused everywhere, and no other is accepted.
-            UnansweredError: a renewal is not answered.
+            TokenRefusedError: the API refuses the token everywhere, and accepts no other.
+            UnansweredError: the API does not answer a renewal.
         """
         async with self._settling:
             if await self.get() != refused:
@@ -85,13 +85,13 @@ class SharedToken:
             if refusal_of_renewal:
                 raise refusal_of_renewal
             if refused == self._unproven:
-                raise refusal("the one that came instead is refused as well")
+                raise refusal("the renewed token is refused too")
             return await self._renew(refused)
 
     async def _renew(self, refused: Token) -> bool:
         renewed = await self._tokens.renew(refused)
         if renewed == refused:
-            raise refusal("the renewal gives the same one again")
+            raise refusal("the renewal gives the same token again")
         self._token = self._renewed = self._unproven = renewed
         self._accepted_at_s = -math.inf
         return True

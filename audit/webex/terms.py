@@ -1,4 +1,4 @@
-"""What a client keeps to, and whom it informs, as whoever makes the client wants it."""
+"""The terms that a client works under: a deadline, names and counts."""
 
 import math
 from collections.abc import Callable
@@ -17,10 +17,10 @@ class Terms:
 
     Attributes:
         deadline_at_s: on the clock; a wait that would end after it stops the run at once.
-        on_pause: called with the seconds of each pause that all requests take.
-        organization: how messages name the organization that is asked; None if none is.
-        is_known: the API is known to answer. An outage is waited out only then, as a wrong address never answers.
-        count: counts the requests; shared by clients of one run.
+        on_pause: receives the seconds of each pause of all requests.
+        organization: the name of the organization, for messages; None for requests without one.
+        is_known: the API has answered before. Else a run does not wait out an outage: a wrong address never answers.
+        count: counts the requests; the clients of a run share it.
     """
 
     deadline_at_s: float = math.inf

@@ -1,8 +1,9 @@
-"""Where access tokens come from, how they are renewed, and what keeps them from being seen."""
+"""Reads and renews access tokens, and keeps them out of texts."""
 
 import asyncio
 import re
 import shlex
+from abc import ABC, abstractmethod
 from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,7 +19,7 @@ _LONG_NAME = 40
 
 
 class Token:
-    """An access token that neither `repr` nor `str` shows."""
+    """An access token. Neither `repr` nor `str` shows it."""
 
     __slots__ = ("_in_bytes", "_in_text", "_secret")
 
@@ -32,11 +33,11 @@ class Token:
         return f"Bearer {self._secret}"
 
     def redact(self, text: str) -> str:
-        """The text without the token, in any case, should a server have echoed it."""
+        """Remove the token from a text, in upper or lower case, because a server may echo it."""
         return self._in_text.sub("[token]", text)
 
     def redact_bytes(self, body: bytes) -> bytes:
-        """The body without the token, should a server have echoed it."""
+        """Remove the token from a body, because a server may echo it."""
         return body.replace(self._in_bytes, b"[token]")
 
     def __eq__(self, other: object) -> bool:
@@ -50,26 +51,26 @@ class Token:
 
 
 class TokenSource(Protocol):
-    """Gives the access token, and another one when it is refused."""
+    """Gives the access token, and another token after a refusal."""
 
     async def get(self) -> Token:
-        """The token to use now; near its known end, a new one.
+        """The token to use now; a new one if it is about to expire.
 
         Raises:
-            UsageError: there is none where one should be.
-            TokenRefusedError: a new one is refused.
+            UsageError: there is no token.
+            TokenRefusedError: the API refuses to renew the token.
         """
 
     async def renew(self, refused: Token) -> Token:
-        """A token to use instead of one that was refused.
+        """A token to use in place of the refused one.
 
         Raises:
-            TokenRefusedError: there is no other.
+            TokenRefusedError: there is no other token.
         """
 
 
 class StaticTokens:
-    """A token that is given once, such as in the environment."""
+    """A token that never changes, such as that of an environment variable."""
 
     def __init__(self, token: Token) -> None:
         self._token = token
@@ -79,78 +80,77 @@ class StaticTokens:
         return self._token
 
     async def renew(self, refused: Token) -> Token:  # noqa: ARG002
-        """There is no other.
+        """Raise, because there is no other token.
 
         Raises:
             TokenRefusedError: always.
         """
-        raise refusal("get a new one and set it again")
+        raise refusal("get a new token and set it again")
 
 
-class FileTokens:
-    """A token that a file holds; read again when it is refused, as another program may have renewed it."""
+class _ReadTokens(ABC):
+    """A token that is read from somewhere, and read again when the API refuses it.
+
+    Args:
+        unchanged: what the user is told if the token is still the refused one then.
+    """
+
+    def __init__(self, unchanged: str) -> None:
+        self._token: Token | None = None
+        self._unchanged = unchanged
+
+    async def get(self) -> Token:
+        """The token as it was last read.
+
+        Raises:
+            UsageError: there is no token.
+        """
+        if self._token is None:
+            self._token = await self._read()
+        return self._token
+
+    async def renew(self, refused: Token) -> Token:
+        """Read the token again.
+
+        Raises:
+            TokenRefusedError: it is still the same, or there is none.
+        """
+        try:
+            self._token = await self._read()
+        except UsageError as error:
+            raise refusal(str(error)) from None
+        if self._token == refused:
+            raise refusal(self._unchanged)
+        return self._token
+
+    @abstractmethod
+    async def _read(self) -> Token:
+        """The token; UsageError if there is none."""
+
+
+class FileTokens(_ReadTokens):
+    """A token in a file. Another program may replace it there."""
 
     def __init__(self, path: Path) -> None:
+        super().__init__(f"put a new token into {path}")
         self._path = path
-        self._token: Token | None = None
 
-    async def get(self) -> Token:
-        """The token that the file held when it was last read."""
-        if self._token is None:
-            self._token = read_token(self._path)
-        return self._token
-
-    async def renew(self, refused: Token) -> Token:
-        """The token in the file, if it has changed.
-
-        Raises:
-            TokenRefusedError: it is still the same, or there is none.
-        """
-        try:
-            self._token = read_token(self._path)
-        except UsageError as error:
-            raise refusal(str(error)) from None
-        if self._token == refused:
-            raise refusal(f"put a new one into {self._path}")
-        return self._token
+    async def _read(self) -> Token:
+        return read_token(self._path)
 
 
-class CommandTokens:
-    """A token that a command prints, such as that of a vault; run again when it is refused."""
+class CommandTokens(_ReadTokens):
+    """A token that a command prints, such as the client of a vault."""
 
     def __init__(self, command: str) -> None:
+        super().__init__("webex.token_command prints the same token again")
         self._command = command
-        self._token: Token | None = None
 
-    async def get(self) -> Token:
-        """The token that the command printed.
-
-        Raises:
-            UsageError: the command fails, or prints no token.
-        """
-        if self._token is None:
-            self._token = await self._run()
-        return self._token
-
-    async def renew(self, refused: Token) -> Token:
-        """The token that the command prints now.
-
-        Raises:
-            TokenRefusedError: it is still the same, or there is none.
-        """
-        try:
-            self._token = await self._run()
-        except UsageError as error:
-            raise refusal(str(error)) from None
-        if self._token == refused:
-            raise refusal("webex.token_command prints the same one again")
-        return self._token
-
-    async def _run(self) -> Token:
+    async def _read(self) -> Token:
         title = "webex.token_command"
         try:
             program = shlex.split(self._command)
-            # Its own standard error may hold secrets, and is not ours.
+            # The standard error of the command may hold secrets, so it is not shown.
             process = await asyncio.create_subprocess_exec(*program, stdin=DEVNULL, stdout=PIPE, stderr=DEVNULL)
         except (OSError, TypeError, ValueError) as error:
             raise UsageError(f"{title} can't be started: {getattr(error, 'strerror', None) or error}") from None
@@ -167,24 +167,24 @@ class CommandTokens:
 
 
 def refusal(remedy: str) -> TokenRefusedError:
-    """The error that a refused token ends a run with."""
+    """The error that ends a run after the API has refused the token."""
     return TokenRefusedError(
         f"the access token is refused (401): it is expired, revoked or not a Webex token; {remedy}"
     )
 
 
 def environment_token(environment: Mapping[str, str]) -> Token | None:
-    """The token of `WEBEX_ACCESS_TOKEN`, if it is set.
+    """The token in `WEBEX_ACCESS_TOKEN`; None if the variable is not set.
 
     Raises:
-        UsageError: it holds no token.
+        UsageError: the variable holds something else.
     """
     text = environment.get(TOKEN_VARIABLE, "").strip()
     return checked_token(text, TOKEN_VARIABLE) if text else None
 
 
 def read_token(path: Path) -> Token:
-    """The token that a file holds, alone.
+    """The token in a file that holds nothing else.
 
     Raises:
         UsageError: the file can't be read, or holds no token.
@@ -193,15 +193,15 @@ def read_token(path: Path) -> Token:
 
 
 def read_secret(path: Path, title: str) -> str:
-    """The text of a secret's file.
+    """The text in the file of a secret.
 
     Raises:
-        UsageError: it can't be read, or is empty.
+        UsageError: the file can't be read, or is empty.
     """
     try:
         text = path.read_text("utf-8").strip()
     except OSError as error:
-        # Who gives the secret itself for the name of its file should not find it in a log.
+        # A user may give the secret itself in place of a file name: a log must not show it.
         shown = path if len(path.name) <= _LONG_NAME else "(a name too long to show)"
         raise UsageError(f"{title} {shown}: {error.strerror}: name a file that this user may read") from None
     except UnicodeDecodeError:
@@ -212,10 +212,10 @@ def read_secret(path: Path, title: str) -> str:
 
 
 def checked_token(text: str, source: str) -> Token:
-    """A text as a token.
+    """Check a text that should be a token.
 
     Raises:
-        UsageError: it is none; the text names the source, never the token.
+        UsageError: the text can't be a token; the message names the source, never the text.
     """
     if not text or not text.isascii() or not text.isprintable() or " " in text:
         raise UsageError(f"{source} holds no access token: expected one word without blanks, and nothing else")

@@ -1,4 +1,4 @@
-"""The rules of the Webex API as pure functions: status, headers and body → a meaning.
+"""The rules of the Webex API as pure functions, which turn status, headers and body into a meaning.
 
 Sources: the official OpenAPI documents (webex/webex-openapi-specs, error statuses of every
 operation), "Webex REST API Basics" on developer.webex.com (paging), RFC 9110 section 10.2.3
@@ -17,25 +17,25 @@ import msgspec
 
 from audit.outcome import Outcome
 
-#: Waited where a 429 names no usable time; what other clients of this API wait too.
+#: The wait after a 429 without a usable time; other clients of this API wait as long.
 DEFAULT_RETRY_AFTER_S = 5.0
-#: `Retry-After: 0` has been sent for a wait of less than a second.
+#: The API has sent `Retry-After: 0` for a wait of less than a second.
 MIN_RETRY_AFTER_S = 1.0
-#: More than a week is no wait but a defect, and is treated as nonsense.
+#: A wait of more than a week is a defect, and is ignored.
 MAX_RETRY_AFTER_S = 7 * 86_400.0
 
 _RETRYABLE = frozenset({423, 429})
-#: Errors of a server that last; all other 5xx may pass, also those that no standard knows, such as a gateway's 520.
+#: Lasting errors of a server. All other 5xx may pass, including those without a standard, such as a gateway's 520.
 _LASTING = frozenset({501, 505})
 _NOT_A_CALLING_USER = 4008
 _NOT_A_PROFESSIONAL_PLACE = 25409
 _MAX_MESSAGE = 500
 _MAX_LINK = 16_384
-#: Such as ``ROUTERGW_<uuid>`` and ``<32 hexadecimal digits>_<milliseconds>``, with suffixes.
+#: Matches ``ROUTERGW_<uuid>`` and ``<32 hexadecimal digits>_<milliseconds>``, for example.
 _TRACKING_ID = re.compile(r"[A-Za-z_-]*[0-9a-fA-F]{8}(-?[0-9a-fA-F]{4}){3}-?[0-9a-fA-F]{12}(_[0-9]+)*")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _CODE = re.compile(r"[0-9]{1,9}")
-#: How errors of an upstream service are quoted, such as ``[Error 4008] User not found``.
+#: Matches a quoted error of an upstream service, such as ``[Error 4008] User not found``.
 _CODE_IN_TEXT = re.compile(r"\[Error ([0-9]{1,9})\]")
 
 
@@ -43,7 +43,7 @@ _RAW = msgspec.json.Decoder(msgspec.Raw)
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """What one answer of the API means; `body` is that of an answer with outcome `ok`, as `read_body` gives it."""
+    """The meaning of an answer of the API. An outcome `ok` comes with the body, as `read_body` gives it."""
 
     outcome: Outcome
     is_retryable: bool = False
@@ -53,7 +53,7 @@ class Verdict(msgspec.Struct, frozen=True):
 
 
 class BadLinkError(ValueError):
-    """A next link that is no URL."""
+    """A next link is not a URL."""
 
 
 def judge(status: int, headers: Mapping[str, str], body: bytes, *, has_pins: bool = False) -> Verdict:
@@ -61,9 +61,9 @@ def judge(status: int, headers: Mapping[str, str], body: bytes, *, has_pins: boo
 
     Args:
         status: the HTTP status.
-        headers: the headers, in any case.
+        headers: the headers, with names in upper or lower case.
         body: the body.
-        has_pins: it may hold a PIN: the message is given without its numbers.
+        has_pins: the body may hold a PIN, so the message loses its numbers.
     """
     tracking_id = _checked_id(headers.get("trackingid"), has_pins=has_pins)
     if status == 200:
@@ -82,17 +82,17 @@ def judge(status: int, headers: Mapping[str, str], body: bytes, *, has_pins: boo
 
 
 def _checked_id(text: str | None, *, has_pins: bool) -> str | None:
-    """A tracking id; where a PIN could stand in its place, only one of the known forms."""
+    """A tracking id; if a PIN could stand in its place, only an id of a known form."""
     return clean(text) if text and (not has_pins or _TRACKING_ID.fullmatch(text)) else None
 
 
 def without_numbers(text: str) -> str:
-    """A text without the numbers in it, any of which could be a PIN that an error quotes."""
+    """Remove all numbers from a text, because any of them could be a PIN that an error quotes."""
     return re.sub(r"\d+", "…", text)
 
 
 def clean(text: str | None) -> str | None:
-    """A text that UTF-8 can hold: unpaired surrogates become U+FFFD."""
+    """Make a text fit for UTF-8: unpaired surrogates become U+FFFD."""
     return _SURROGATE.sub("\ufffd", text) if text else text
 
 
@@ -115,37 +115,37 @@ def _outcome_of(status: int, codes: frozenset[int]) -> Outcome:
 
 
 def read_body(body: bytes) -> bytes:
-    """A 200 body as one JSON object in UTF-8 that any parser takes.
+    """Turn the body of a 200 into a JSON object in UTF-8 that any parser accepts.
 
     Raises:
-        ValueError: it is none; the text says why.
+        ValueError: the body is not a JSON object; the text says why.
     """
     try:
         if not body.isascii():
             body.decode("utf-8")
         try:
-            found = bytes(_RAW.decode(body))
+            content = bytes(_RAW.decode(body))
         except msgspec.DecodeError:
             # msgspec refuses unpaired surrogates, which JSON allows: the standard library decides.
-            content = json.loads(body.decode("utf-8"), parse_constant=_refuse_constant)
-            found = (clean(json.dumps(content, ensure_ascii=False, allow_nan=False)) or "").encode()
+            value = json.loads(body.decode("utf-8"), parse_constant=_refuse_constant)
+            content = (clean(json.dumps(value, ensure_ascii=False, allow_nan=False)) or "").encode()
     except UnicodeDecodeError:
         raise ValueError("the answer is not UTF-8") from None
     except RecursionError:
         raise ValueError("the answer is nested too deep") from None
     except ValueError as error:
         raise ValueError(f"the answer is not JSON: {error}") from None
-    if not found.startswith(b"{"):
+    if not content.startswith(b"{"):
         raise ValueError("the answer is not a JSON object")
-    return found
+    return content
 
 
 def _refuse_constant(name: str) -> float:
-    raise ValueError(f"{name} is no JSON")
+    raise ValueError(f"{name} is not JSON")
 
 
 class ApiError(msgspec.Struct, frozen=True):
-    """What the body of an error says, whichever of the known shapes it has."""
+    """The content of an error body of any known shape."""
 
     message: str | None = None
     codes: frozenset[int] = frozenset()
@@ -153,7 +153,7 @@ class ApiError(msgspec.Struct, frozen=True):
 
 
 def read_error(body: bytes) -> ApiError:
-    """Read an error body; an HTML page, an empty one or an unknown shape gives an empty `ApiError`."""
+    """Read an error body. An HTML page, an empty body or an unknown shape gives an empty `ApiError`."""
     try:
         content = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -186,14 +186,14 @@ def _collect(node: Any, messages: list[str], codes: set[int], tracking_ids: list
 
 
 def retry_after_s(value: str | None, now: datetime) -> float | None:
-    """The seconds that a `Retry-After` asks for, or None where it says nothing usable.
+    """The seconds that a `Retry-After` asks for; None if it says nothing usable.
 
-    Seconds and HTTP dates (RFC 9110) are understood; a time in the past and `0` become
-    `MIN_RETRY_AFTER_S`; text such as ``rand(30),add(30)``, which the API has sent, is None.
+    Understands seconds and HTTP dates (RFC 9110). A time in the past and `0` become `MIN_RETRY_AFTER_S`; a text such
+    as ``rand(30),add(30)``, which the API has sent, becomes None.
 
     Args:
-        value: the header's text, None where it is absent.
-        now: the time to measure a date from: the answer's own `Date` where it has one.
+        value: the text of the header; None if it is absent.
+        now: the time to measure a date from: the `Date` of the answer, if it has one.
     """
     text = (value or "").strip()
     if re.fullmatch(r"[0-9]{1,12}(\.[0-9]{1,9})?", text):
@@ -207,12 +207,12 @@ def retry_after_s(value: str | None, now: datetime) -> float | None:
 
 
 def answer_time(headers: Mapping[str, str], default: datetime) -> datetime:
-    """The time by the server's clock (`Date`), `default` where it is absent or nonsense."""
+    """The time on the server's clock (`Date`); `default` if the header is absent or unusable."""
     try:
-        told = parsedate_to_datetime(headers.get("date", ""))
+        time = parsedate_to_datetime(headers.get("date", ""))
     except (ValueError, TypeError, OverflowError):
         return default
-    return told if told.tzinfo else default
+    return time if time.tzinfo else default
 
 
 _LINK = re.compile(r"<([^<>]*)>((?:\s*;\s*[^\s;,=]+(?:\s*=\s*(?:\"[^\"]*\"|[^\s;,\"]*))?)*)")
@@ -220,7 +220,7 @@ _REL = re.compile(r";\s*rel\s*=\s*(?:\"([^\"]*)\"|([^\s;,\"]+))", re.IGNORECASE)
 
 
 def next_link(link: str | None) -> str | None:
-    """The target of `rel="next"` in a `Link` header (several links may share one header)."""
+    """The target of `rel="next"` in a `Link` header, which may hold several links."""
     for target, parameters in _LINK.findall((link or "")[:_MAX_LINK]):
         rel = _REL.search(parameters)
         if rel and "next" in (rel.group(1) or rel.group(2) or "").lower().split():
@@ -229,11 +229,10 @@ def next_link(link: str | None) -> str | None:
 
 
 def next_url(link: str | None, current_url: str, params: Mapping[str, str]) -> str | None:
-    """The URL of the next page, or None on the last one.
+    """The URL of the next page; None on the last page.
 
-    The URL is opaque and stays as it came, but for defects that the API is known to have sent: a
-    relative URL, ``https,https://``, ``max=null``, and an `orgId` that got lost on the way (it
-    would silently list another organization).
+    The URL is opaque and stays unchanged, except for defects that the API is known to send: a relative URL,
+    ``https,https://``, ``max=null``, and a lost `orgId` (the next page would silently list another organization).
 
     Args:
         link: the `Link` header of the current page.
@@ -241,7 +240,7 @@ def next_url(link: str | None, current_url: str, params: Mapping[str, str]) -> s
         params: the query of the first page.
 
     Raises:
-        BadLinkError: the target is no URL.
+        BadLinkError: the target is not a URL.
     """
     target = next_link(link)
     if not target:
@@ -257,7 +256,7 @@ def _mended(target: str, current_url: str, params: Mapping[str, str]) -> str:
     url = re.sub(r"(?<=[?&])max=null(?=&|$)", f"max={params['max']}" if "max" in params else "", url)
     parts = urlsplit(url)
     if parts.username is not None or not parts.hostname:
-        raise ValueError("it names a user or no host")
+        raise ValueError("it names a user, or no host")
     names = {name for name, _ in parse_qsl(parts.query, keep_blank_values=True)}
     if "orgId" in params and "orgId" not in names:
         url += f"{'&' if '?' in url else '?'}orgId={quote(params['orgId'], safe='')}"
@@ -265,7 +264,7 @@ def _mended(target: str, current_url: str, params: Mapping[str, str]) -> str:
 
 
 def origin_of(url: str) -> tuple[str, str, int | None]:
-    """Scheme, host and port of a URL: what the token may be sent to (RFC 6454)."""
+    """Scheme, host and port of a URL (RFC 6454); the token goes to one origin only."""
     parts = urlsplit(url)
     default = {"https": 443, "http": 80}.get(parts.scheme)
     try:
@@ -276,21 +275,21 @@ def origin_of(url: str) -> tuple[str, str, int | None]:
 
 
 def body_object(body: bytes) -> dict[str, Any]:
-    """A body that `read_body` gave, as an object."""
+    """The object in a body that `read_body` gave."""
     return msgspec.json.decode(body, type=dict[str, Any])
 
 
 def page_items(body: bytes, key: str) -> list[Any] | None:
-    """The items of a listing's page; None where there is no list, which is not the same as an empty one."""
+    """The items of a page of a listing; None if there is no list, which differs from an empty list."""
     items = body_object(body).get(key)
     return items if isinstance(items, list) else None
 
 
 def objects(items: list[Any]) -> list[dict[str, Any]]:
-    """The objects of a list; whatever else it holds is passed over."""
+    """The objects in a list; other values are skipped."""
     return [item for item in items if isinstance(item, dict)]
 
 
 def text(value: object) -> str | None:
-    """A value that is a text, else None."""
+    """The value if it is a text, else None."""
     return value if isinstance(value, str) else None

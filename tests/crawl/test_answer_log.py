@@ -1,4 +1,4 @@
-"""A run that stops goes on from where it was: in order with every answer, killed with all but two seconds of them."""
+"""A stopped run loses no answer, a killed run at most two seconds of answers."""
 
 import asyncio
 import errno
@@ -33,7 +33,7 @@ ROOMS = 60
 
 
 def reads(simulation: Simulation) -> Counter[str]:
-    """How often each room was asked for."""
+    """The number of reads of each room."""
     return Counter(line for line in simulation.log if "pushToTalk" in line)
 
 
@@ -58,7 +58,7 @@ def test_a_deadline_that_is_far_too_short_ends_after_some_nights(audit: Audit, t
     else:
         pytest.fail("it never comes to its end")
     assert digests(snapshot) == digests(whole)
-    # Two at a time may be under way when the deadline comes.
+    # Two reads may be under way when the deadline comes.
     assert sum(asked.values()) <= len(asked) + 2 * 20
     assert requests - 2 * 20 <= snapshot.manifest.requests.total <= requests
 
@@ -171,7 +171,7 @@ def test_answers_that_can_not_be_trusted_are_asked_again(damage: str, tmp_path: 
 
 
 def run_until(url: str, output: Path, seconds: float, number: signal.Signals) -> int:
-    """A run in a process of its own, which gets a signal after so long; its exit code."""
+    """Run in a process that gets a signal after this time, and return its exit code."""
     command = [sys.executable, "-m", "audit", "run", "--base-url", url, "--output", str(output), "--resume", "--quiet"]
     with subprocess.Popen(
         [*command, "--max-rate", str(RATE)], env=environment(), stderr=subprocess.PIPE, text=True
@@ -203,7 +203,7 @@ def test_a_signal_loses_two_seconds_of_answers_at_the_most(
     assert digests(snapshot) == digests(whole)
     asked = reads(simulation)
     assert stops
-    # Some are under way when the signal comes.
+    # Some reads are under way when the signal comes.
     under_way = stops * 5
     assert sum(asked.values()) - len(asked) <= lost_s * RATE * stops + under_way
     counted = snapshot.manifest.requests.total

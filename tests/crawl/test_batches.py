@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from audit.crawl.batches import Batch, Feed, read_batches
+from audit.crawl.batches import Batch, Feed
 from audit.entity import Entity, EntityType, entity_table
 from audit.errors import StoppedError
 
@@ -16,12 +16,12 @@ def batches(count: int, size: int) -> Iterator[Batch]:
         entity_table(Entity(EntityType.PERSON, each) for each in ids[index * size : (index + 1) * size])
         for index in range(count)
     )
-    return read_batches(enumerate(tables), None, {})
+    return (Batch(index, rows, {}) for index, rows in enumerate(tables))
 
 
 async def work(feed: Feed, taken: list[str]) -> None:
     batch: Batch | None = None
-    while batch := await feed.behind(batch):
+    while batch := await feed.after(batch):
         for position in batch.places:
             taken.append(batch.entities[position].entity_id)
             await asyncio.sleep(0)
@@ -53,12 +53,12 @@ def test_one_batch_is_read_ahead_and_not_while_something_is_to_be_written() -> N
     async def main() -> None:
         with ThreadPoolExecutor(1) as executor:
             feed = Feed(watched(), executor)
-            first = await feed.behind(None)
+            first = await feed.after(None)
             await asyncio.get_running_loop().run_in_executor(executor, lambda: None)
             assert read == [0, 1]
             write = asyncio.get_running_loop().run_in_executor(executor, writing.wait)
-            second = await feed.behind(first)
-            third = asyncio.create_task(feed.behind(second))
+            second = await feed.after(first)
+            third = asyncio.create_task(feed.after(second))
             await asyncio.sleep(0.01)
             assert (read, third.done()) == ([0, 1], False)
             writing.set()

@@ -7,7 +7,8 @@ import pytest
 from harness import VirtualClock, run_virtually
 
 from audit.crawl import crawl as crawl_module
-from audit.crawl.crawl import crawl
+from audit.crawl.batches import Backlog
+from audit.crawl.crawl import Crawl, Limits, Sink
 from audit.crawl.progress import Progress
 from audit.crawl.reader import Reader
 from audit.datasets import DATASETS
@@ -46,14 +47,14 @@ class Recorder(Progress):
 
 
 def crawled(simulation: Simulation, **options: Any) -> tuple[dict[int, dict[str, pa.Table]], Recorder]:
-    """The parts of a crawl whose faults begin behind the inventory."""
+    """The parts of a crawl; its faults begin after the inventory."""
     return crawled_with_refusals(simulation, **options)[:2]
 
 
 def crawled_with_refusals(
     simulation: Simulation, *, faults: str = "", concurrency: int = 5, revoke: bool = False
 ) -> tuple[dict[int, dict[str, pa.Table]], Recorder, dict[EntityType, ScopeError]]:
-    """The same, with the kinds of entity that were refused."""
+    """The parts of a crawl, and the kinds of entity that were refused."""
     clock = VirtualClock()
     parts: dict[int, dict[str, pa.Table]] = {}
     progress = Recorder()
@@ -70,18 +71,10 @@ def crawled_with_refusals(
             simulation.faults = parse(faults)
             if revoke:
                 simulation.tokens.clear()
-            return await crawl(
-                client,
-                PUSH_TO_TALK,
-                organization.org_id,
-                Reader(client, PUSH_TO_TALK, organization),
-                inventory_file.Inventory.open(INVENTORY),
-                lambda index, tables, _: parts.__setitem__(index, tables),
-                lambda *_: None,
-                concurrency=concurrency,
-                progress=progress,
-                clock=clock,
-            )
+            reader = Reader(client, PUSH_TO_TALK, organization)
+            backlog = Backlog(PUSH_TO_TALK, organization.org_id, inventory_file.Inventory.open(INVENTORY))
+            sink = Sink(lambda index, tables, _: parts.__setitem__(index, tables), lambda *_: None)
+            return await Crawl(reader, backlog, sink, Limits(concurrency), progress, clock).run()
 
     refused = run_virtually(main())
     return parts, progress, refused
@@ -187,6 +180,6 @@ def test_a_part_that_can_not_be_written_ends_the_crawl(monkeypatch: pytest.Monke
     def refuse(*_: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(crawl_module, "finish", refuse)
+    monkeypatch.setattr(crawl_module, "flatten", refuse)
     with pytest.raises(OSError, match="No space left"):
         crawled(Simulation(Organization(5)))

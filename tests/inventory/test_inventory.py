@@ -103,7 +103,7 @@ def test_workspaces_of_another_organization_than_asked_for_are_refused() -> None
         def workspace(self, index: int) -> Any:
             return super().workspace(index) | {"orgId": webex_id("ORGANIZATION", OTHER_UUID)}
 
-    with pytest.raises(RefusedError, match=f"the API lists entities of {OTHER_UUID}"):
+    with pytest.raises(RefusedError, match=f"the API lists entities of organization {OTHER_UUID}"):
         take(Simulation(Mixed(3)))
 
 

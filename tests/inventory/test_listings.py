@@ -1,4 +1,4 @@
-"""People and virtual lines beside workspaces: what is asked, and what a missing scope stops."""
+"""People and virtual lines beside workspaces: which requests are made, and what a missing scope stops."""
 
 import json
 from collections import Counter

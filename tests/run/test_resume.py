@@ -207,7 +207,7 @@ def test_only_a_snapshot_of_the_organization_with_parquet_can_be_retried(audit: 
     csv_only = audit(Simulation(Organization(5)), output__formats=["csv"])
     with pytest.raises(UsageError, match="holds no Parquet"):
         audit(Simulation(Organization(5)), retry_failed=csv_only)
-    with pytest.raises(UsageError, match="is not of organization"):
+    with pytest.raises(UsageError, match="does not cover organization"):
         audit(Simulation(Organization(5, seed=2)), retry_failed=csv_only)
 
 
@@ -243,7 +243,7 @@ def test_an_api_that_fails_too_often_ends_the_run_in_bounded_time(audit: Audit, 
 
 def test_a_hang_is_noticed(audit: Audit, monkeypatch: pytest.MonkeyPatch) -> None:
     hanging = threading.Event()
-    monkeypatch.setattr(crawl_module, "finish", lambda *_: hanging.wait(3))
+    monkeypatch.setattr(crawl_module, "flatten", lambda *_: ({}, {"waited": hanging.wait(3)}))
     with pytest.raises(StoppedError, match=r"nothing was answered for \d+ s"):
         audit(Simulation(Organization(5)), run__stall_s=2.0)
 

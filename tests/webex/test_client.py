@@ -134,7 +134,7 @@ def test_a_refused_token_stops_at_once_and_is_not_shown(clock: VirtualClock) -> 
 
 
 class TokensOf(StaticTokens):
-    """Gives these tokens, one after the other; counts how often it was asked for another."""
+    """Gives these tokens, one after the other, and counts the renewals."""
 
     def __init__(self, *secrets: str) -> None:
         super().__init__(Token(secrets[0]))
@@ -171,7 +171,7 @@ def test_a_renewed_token_that_is_refused_as_well_ends_it(clock: VirtualClock) ->
         async with serve(Simulation()) as url, connect(url, tokens, Pace(clock), **OPTIONS, clock=clock) as client:
             await client.get("/people/me")
 
-    with pytest.raises(TokenRefusedError, match="the one that came instead is refused as well"):
+    with pytest.raises(TokenRefusedError, match="the renewed token is refused too"):
         run_virtually(main())
     assert tokens.renewals == 1
 
@@ -252,7 +252,7 @@ def test_an_empty_page_is_followed_by_its_link(clock: VirtualClock) -> None:
 
 
 def test_a_listing_in_circles_is_no_whole_one(clock: VirtualClock) -> None:
-    with pytest.raises(UnansweredError, match=r"runs in circles behind \d+ items"):
+    with pytest.raises(UnansweredError, match=r"runs in circles after \d+ items"):
         use(Simulation(Organization(20), parse("circle"), max_page=10), clock, listing({"max": "10"}))
 
 

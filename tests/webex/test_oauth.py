@@ -28,7 +28,7 @@ def secrets(tmp_path: Path) -> tuple[Path, Path]:
 
 
 class Clocked(VirtualClock):
-    """A wall clock that can be put forward."""
+    """A wall clock that tests can move forward."""
 
     shift = timedelta()
 
@@ -54,7 +54,7 @@ def with_simulator(secrets: tuple[Path, Path], work: Any, clock: Clock | None = 
 
 
 def with_answer(secrets: tuple[Path, Path], *answers: tuple[int, str]) -> Token:
-    """A token endpoint that gives these answers, one after the other, the last one for ever."""
+    """A token endpoint that gives these answers, one after the other, and then repeats the last one."""
     left = list(answers)
 
     async def answer(_: web.Request) -> web.Response:
@@ -139,7 +139,7 @@ def test_trouble_of_the_endpoint_is_retried(secrets: tuple[Path, Path]) -> None:
     assert with_answer(secrets, (503, ""), (429, ""), (200, '{"access_token": "a"}')) == Token("a")
     with pytest.raises(UnansweredError, match=r"access_token does not answer \(5 tries\)"):
         with_answer(secrets, (500, ""))
-    with pytest.raises(UnansweredError, match="something else than a token"):
+    with pytest.raises(UnansweredError, match="something other than a token"):
         with_answer(secrets, (200, "<html>"))
 
 

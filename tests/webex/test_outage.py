@@ -1,4 +1,4 @@
-"""An outage of the API, or of one organization, is waited out; a fault of a single entity is not taken for one."""
+"""A run waits out an outage of the API or of one organization, and does not mistake an entity's fault for one."""
 
 import asyncio
 import subprocess
@@ -42,7 +42,7 @@ def stall_s() -> float:
 
 
 def content(snapshot: Snapshot) -> dict[str, Any]:
-    """The tables, and those columns of coverage that do not depend on the time."""
+    """The tables, and the columns of coverage that do not depend on time."""
     coverage = ds.dataset(snapshot.path / "coverage", partitioning="hive").to_table()
     kept = [name for name in coverage.column_names if name not in ("tracking_id", "attempts", "fetched_at")]
     digests: dict[str, Any] = {name: table.digest for name, table in snapshot.manifest.tables.items()}
@@ -50,13 +50,13 @@ def content(snapshot: Snapshot) -> dict[str, Any]:
 
 
 def statuses(snapshot: Snapshot) -> list[str]:
-    """Of the own organization, then the customers."""
+    """The status of the own organization, then those of the customers."""
     by_id = {org.webex_id or org.org_id: org for org in snapshot.manifest.orgs}
     by_name = {org.name: org.status for org in by_id.values()}
     return [by_name[each.name] for each in (OWN, ONE, TWO)]
 
 
-#: Content of an undisturbed run, by the worker of the tests that made it.
+#: Content of an undisturbed run, made once in each process of tests.
 UNDISTURBED: list[dict[str, Any]] = []
 
 
@@ -115,7 +115,7 @@ def test_the_tables_after_an_outage_are_those_of_an_undisturbed_run(
     snapshot = audit(simulation, webex__timeout_s=5.0, pace__start_rate=200)
     assert snapshot.manifest.status == "complete"
     assert content(snapshot) == undisturbed
-    # One request probes: those under way at the beginning, and a probe at a growing distance.
+    # Only the requests under way at the beginning, and probes at growing intervals.
     assert len(simulation.log) - ROOMS < 50 + 5 + 8 + seconds / 20
     assert [line for line in caplog.messages if BEGIN in line and "run.stall_s" in line] != []
     assert len([line for line in caplog.messages if BEGIN in line]) == 1

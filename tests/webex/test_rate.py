@@ -26,7 +26,7 @@ class Now:
 
 @dataclass
 class Crawl:
-    """So many requests against a limit, each answered a latency after it was sent."""
+    """Send this many requests against a limit; each answer comes after the latency."""
 
     limit: Callable[[Callable[[], float]], Limit]
     requests: int

@@ -1,4 +1,4 @@
-"""A 401 for one organization or entity, while the token is accepted elsewhere, is theirs alone."""
+"""A 401 for one organization or entity concerns only that one, if the API accepts the token elsewhere."""
 
 import json
 import sys
@@ -147,7 +147,7 @@ def run(webex_audit: Command, monkeypatch: pytest.MonkeyPatch) -> Command:
 
 
 def any_of(prefix: str) -> Any:
-    """Tokens that begin so."""
+    """The tokens with this prefix."""
 
     class Tokens(dict[str, frozenset[str]]):
         def __contains__(self, token: object) -> bool:
@@ -195,7 +195,7 @@ def test_a_token_that_expires_is_renewed_beside_an_organization_that_is_always_r
             return ADMIN_SCOPES
 
     simulation.tokens = Expiring()
-    # Few at once: a request that is repeated with the next token must not meet the end of that one, too.
+    # Low concurrency: a repeated request must not meet the end of the next token, too.
     result = run(api(simulation), "--all-orgs", "--concurrency", "8")
     assert result.code == 3, result.err
     assert [org["status"] for org in json.loads(result.out)["orgs"] if org["name"] != ONE.name] == ["complete"] * 2
@@ -211,7 +211,7 @@ def test_a_token_file_that_has_not_changed_is_no_other_token(api: Api, run: Comm
     (tmp_path / "token").write_text("revoked")
     refused = run(api(Simulation(OWN)), "--token-file", "token")
     assert refused.code == 4
-    assert "put a new one into" in refused.err
+    assert "put a new token into" in refused.err
 
 
 def test_the_doctor_names_an_organization_that_is_refused(

@@ -84,7 +84,7 @@ def test_a_token_file_is_read_again_when_its_token_is_refused(tmp_path: Path) ->
     file.write_text("a")
     tokens = FileTokens(file)
     assert get(tokens) == Token("a")
-    with pytest.raises(TokenRefusedError, match=f"put a new one into {file}"):
+    with pytest.raises(TokenRefusedError, match=f"put a new token into {file}"):
         renew(tokens, "a")
     file.write_text("")
     assert get(tokens) == Token("a")
@@ -110,7 +110,7 @@ def test_a_command_prints_the_token_and_is_run_again_when_it_is_refused(tmp_path
     assert renew(tokens, "t1") == get(tokens) == Token("t2")
     with pytest.raises(TokenRefusedError, match="failed with exit code 1"):
         asyncio.run(command(tmp_path, "raise SystemExit(1)").renew(Token("x")))
-    with pytest.raises(TokenRefusedError, match="prints the same one again"):
+    with pytest.raises(TokenRefusedError, match="prints the same token again"):
         asyncio.run(command(tmp_path, "print('same')").renew(Token("same")))
 
 

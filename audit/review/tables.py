@@ -14,6 +14,7 @@ import duckdb
 
 from audit.datasets import DATASETS
 from audit.errors import UsageError
+from audit.review.quoting import identifier, list_of_literals
 from audit.snapshot.catalog import Snapshot
 from audit.snapshot.coverage import COVERAGE
 from audit.snapshot.layout import ORG_OF_FILENAME
@@ -67,7 +68,7 @@ def open_tables(snapshot: Snapshot, previous: Snapshot | None = None) -> Iterato
                 if each:
                     _refuse_without_tables(each)
                     paths += _create_views(connection, schema, each)
-            connection.execute(f"SET allowed_paths = {_list(paths)}")
+            connection.execute(f"SET allowed_paths = {list_of_literals(paths)}")
             connection.execute("SET enable_external_access = false")
             connection.execute("SET lock_configuration = true")
             yield connection
@@ -217,11 +218,10 @@ def _create_views(connection: duckdb.DuckDBPyConnection, schema: str, snapshot: 
         if paths:
             files = [str(path) for path in paths]
             # By the file's own folder: DuckDB's partitioning would read the folders above the snapshot, too.
-            source = f"read_parquet({_list(files)}, hive_partitioning = false, filename = true)"
-            view = '"' + name.replace('"', '""') + '"'
+            source = f"read_parquet({list_of_literals(files)}, hive_partitioning = false, filename = true)"
             try:
                 connection.execute(
-                    f"CREATE VIEW {schema}.{view} AS FROM {source} "
+                    f"CREATE VIEW {schema}.{identifier(name)} AS FROM {source} "
                     f"SELECT {ORG_OF_FILENAME} AS org_id, * EXCLUDE (filename)"
                 )
             except (duckdb.Error, RuntimeError) as error:  # the latter of a path that is not UTF-8
@@ -236,7 +236,3 @@ def _inside(folder: Path, relative: str) -> Path:
     if not path.is_relative_to(folder.resolve()):
         raise UsageError(f"{folder}: its manifest names {relative}, a file that is not in this folder")
     return path
-
-
-def _list(texts: list[str]) -> str:
-    return "[" + ", ".join("'" + text.replace("'", "''") + "'" for text in texts) + "]"

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 import duckdb
 
 from audit.columns import IDENTITY_SCHEMA
+from audit.review.quoting import identifier, literal
 from audit.review.tables import CURRENT, PREVIOUS
 
 _SITE = "site_url"
@@ -31,7 +32,7 @@ def settings_sql(connection: duckdb.DuckDBPyConnection, dataset: str) -> list[st
 
 
 def _columns(connection: duckdb.DuckDBPyConnection, schema: str, table: str) -> list[str]:
-    found = connection.execute(f"SELECT * FROM {schema}.{_quoted(table)} LIMIT 0").description  # noqa: S608
+    found = connection.execute(f"SELECT * FROM {schema}.{identifier(table)} LIMIT 0").description  # noqa: S608
     return [column[0] for column in found]
 
 
@@ -40,43 +41,38 @@ def _changed(dataset: str, columns: Iterable[str], site: str) -> str:
     of_site = "" if site == "NULL" else "AND o.site_url IS NOT DISTINCT FROM n.site_url"
     key = site if site == "NULL" else f"n.{site}"
     pairs = ", ".join(
-        f"{{'name': {_text(name)}, 'old': {_value(name, 'o', 'n')}, 'new': {_value(name, 'n', 'o')}}}"
+        f"{{'name': {literal(name)}, 'old': {_value(name, 'o', 'n')}, 'new': {_value(name, 'n', 'o')}}}"
         for name in columns
     )
-    differ = " OR ".join(f"o.{_quoted(name)} IS DISTINCT FROM n.{_quoted(name)}" for name in columns)
-    return f"""SELECT 'changed', {_text(dataset)}, org_id, NULL, entity_id, key, NULL, d.name, d.old, d.new, NULL, NULL
+    differ = " OR ".join(f"o.{identifier(name)} IS DISTINCT FROM n.{identifier(name)}" for name in columns)
+    return f"""SELECT 'changed', {literal(dataset)}, org_id, NULL, entity_id, key, NULL, d.name, d.old,
+               d.new, NULL, NULL
         FROM (
           SELECT n.org_id, n.entity_id, {key} AS key,
                  unnest(list_filter([{pairs}], lambda d: d.old IS DISTINCT FROM d.new)) AS d
-          FROM {PREVIOUS}.{_quoted(dataset)} AS o
-          JOIN {CURRENT}.{_quoted(dataset)} AS n ON o.org_id = n.org_id AND o.entity_id = n.entity_id {of_site}
+          FROM {PREVIOUS}.{identifier(dataset)} AS o
+          JOIN {CURRENT}.{identifier(dataset)} AS n ON o.org_id = n.org_id AND o.entity_id = n.entity_id {of_site}
           WHERE {differ}
         )"""  # noqa: S608
 
 
 def _value(name: str, side: str, other: str) -> str:
-    text = f"CAST({side}.{_quoted(name)} AS VARCHAR)"
+    text = f"CAST({side}.{identifier(name)} AS VARCHAR)"
     return f"CASE WHEN {other}.{name} IS NOT NULL THEN {text} END" if name == _MAYBE_UNTOLD else text
 
 
 def _whole(dataset: str, kind: str, schema: str, site: str, columns: Iterable[str]) -> str:
     """Settings that one side has, and the other says that there are none: all columns as one text."""
     told = ", ".join(
-        f"{_text(name + '=')} || CAST(s.{_quoted(name)} AS VARCHAR)" for name in columns if name not in _NOT_SETTINGS
+        f"{literal(name + '=')} || CAST(s.{identifier(name)} AS VARCHAR)"
+        for name in columns
+        if name not in _NOT_SETTINGS
     )
     text = f"concat_ws(', ', {told})"
     of_site = "" if site == "NULL" else "AND s.site_url IS NOT DISTINCT FROM j.site_url"
     values = f"NULL, {text}" if kind == "added" else f"{text}, NULL"
     return f"""SELECT kind, dataset, j.org_id, NULL, j.entity_id, j.site_url, NULL, NULL, {values}, old_state, new_state
         FROM judged AS j
-        LEFT JOIN {schema}.{_quoted(dataset)} AS s ON s.org_id = j.org_id AND s.entity_id = j.entity_id {of_site}
-        WHERE kind = '{kind}' AND dataset = {_text(dataset)}
+        LEFT JOIN {schema}.{identifier(dataset)} AS s ON s.org_id = j.org_id AND s.entity_id = j.entity_id {of_site}
+        WHERE kind = '{kind}' AND dataset = {literal(dataset)}
           AND {"new" if kind == "added" else "old"}_outcome = 'ok'"""  # noqa: S608
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
-
-
-def _text(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

@@ -12,6 +12,7 @@ from audit import __version__
 from audit.files import atomic_file
 from audit.review.check.finding import CheckResult, Finding, RuleResult
 from audit.review.diff.change import Change
+from audit.review.quoting import identifier
 from audit.review.report import wording
 from audit.review.tables import open_tables, table_names
 from audit.snapshot.catalog import Snapshot
@@ -137,15 +138,17 @@ def _text(value: object) -> str:
 
 def _table(connection: duckdb.DuckDBPyConnection, table: str) -> tuple[tuple[str, ...], Iterator[_Row]]:
     """The columns and the rows of a table, `org_id` first and times as text."""
-    described = connection.execute(f'DESCRIBE "{table}"').fetchall()
+    described = connection.execute(f"DESCRIBE {identifier(table)}").fetchall()
     kinds = {str(name): str(kind) for name, kind, *_ in described}
     names = ["org_id", *(name for name in kinds if name != "org_id")]
     # A time with a zone would be handed out in the zone of this machine.
     columns = (
-        f"strftime(\"{name}\" AT TIME ZONE 'UTC', '%Y-%m-%dT%H:%M:%SZ')" if "TIME ZONE" in kinds[name] else f'"{name}"'
+        f"strftime({identifier(name)} AT TIME ZONE 'UTC', '%Y-%m-%dT%H:%M:%SZ')"
+        if "TIME ZONE" in kinds[name]
+        else identifier(name)
         for name in names
     )
-    return tuple(names), _stream(connection.execute(f'SELECT {", ".join(columns)} FROM "{table}"'))  # noqa: S608
+    return tuple(names), _stream(connection.execute(f"SELECT {', '.join(columns)} FROM {identifier(table)}"))  # noqa: S608
 
 
 def _stream(cursor: duckdb.DuckDBPyConnection) -> Iterator[_Row]:

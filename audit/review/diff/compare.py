@@ -57,18 +57,18 @@ def compare(old: Snapshot, new: Snapshot) -> Iterator[Change]:
         with open_tables(new, old) as connection:
             _prepare(connection, old, new)
             found = connection.execute(_changes(connection))
+            names = [column[0] for column in found.description]
             while rows := found.fetchmany(_FETCHED):
-                yield from map(_change, rows)
+                yield from (_change(dict(zip(names, row, strict=True))) for row in rows)
     except duckdb.Error as error:
         ids = f"{old.manifest.snapshot_id} and {new.manifest.snapshot_id}"
         first, *_ = str(error).splitlines()
         raise UsageError(f"snapshots {ids} can't be compared: {first}; 'webex-audit verify' tells more") from error
 
 
-def _change(row: tuple[str | None, ...]) -> Change:
-    names = Change.__struct_fields__[:-1]
-    fields = dict(zip(names, row[:-2], strict=True))
-    return msgspec.convert({**fields, "reason": _reason(str(row[0]), *row[-2:])}, Change)
+def _change(row: dict[str, str | None]) -> Change:
+    reason = _reason(str(row["kind"]), row.pop("old_state"), row.pop("new_state"))
+    return msgspec.convert({**row, "reason": reason}, Change)
 
 
 def _reason(kind: str, old_state: str | None, new_state: str | None) -> str | None:
@@ -131,5 +131,7 @@ def _changes(connection: duckdb.DuckDBPyConnection) -> str:
     for (dataset,) in connection.execute("SELECT DISTINCT dataset FROM coverage_of_both ORDER BY ALL").fetchall():
         parts += settings_sql(connection, dataset) if dataset in names else []
     return (
-        (files("audit.review.diff") / "diff_order.sql").read_text("utf-8").replace("@parts", " UNION ALL ".join(parts))
+        (files("audit.review.diff") / "diff_order.sql")
+        .read_text("utf-8")
+        .replace("@parts", " UNION ALL BY NAME ".join(parts))
     )

@@ -110,24 +110,24 @@ FROM told;
 
 -- All but settings and members: what became of entities as a whole, and of datasets and sites of them.
 CREATE TEMP VIEW coverage_changes AS
-SELECT kind, 'coverage' AS tbl, org_id, NULL AS entity_type, entity_id, NULL AS key, NULL AS key_name, NULL AS col,
-       old_value AS old, new_value AS new, old_state, new_state
+SELECT kind, 'coverage' AS "table", org_id, entity_id, old_value AS old, new_value AS new, old_state, new_state
 FROM entity_rows
-UNION ALL
-SELECT 'changed', 'coverage', org_id, NULL, entity_id, NULL, NULL, d.name, d.old, d.new, NULL, NULL
+UNION ALL BY NAME
+SELECT 'changed' AS kind, 'coverage' AS "table", org_id, entity_id, d.name AS "column", d.old, d.new
 FROM identity_changes
 WHERE d.old IS DISTINCT FROM d.new
-UNION ALL
-SELECT kind, dataset, org_id, NULL, entity_id, site_url, NULL, NULL, NULL, NULL, old_state, new_state
+UNION ALL BY NAME
+SELECT kind, dataset AS "table", org_id, entity_id, site_url AS key, old_state, new_state
 FROM judged
 WHERE kind = 'unknown'
-UNION ALL
+UNION ALL BY NAME
 -- Neither side has settings, and no line tells it of the entity as a whole.
-SELECT kind, dataset, org_id, NULL, entity_id, site_url, NULL, 'outcome', old_outcome, new_outcome, NULL, NULL
+SELECT kind, dataset AS "table", org_id, entity_id, site_url AS key, 'outcome' AS "column", old_outcome AS old,
+       new_outcome AS new
 FROM judged
 ANTI JOIN entity_rows USING (kind, org_id, entity_id)
 WHERE kind <> 'unknown' AND coalesce(old_outcome, '') <> 'ok' AND coalesce(new_outcome, '') <> 'ok'
-UNION ALL
-SELECT 'unknown', dataset, org_id, entity_type, '', NULL, NULL, NULL, NULL, NULL,
-       coalesce(old_reason, 'nothing listed'), coalesce(new_reason, 'nothing listed')
+UNION ALL BY NAME
+SELECT 'unknown' AS kind, dataset AS "table", org_id, entity_type, '' AS entity_id,
+       coalesce(old_reason, 'nothing listed') AS old_state, coalesce(new_reason, 'nothing listed') AS new_state
 FROM gaps;

@@ -72,14 +72,13 @@ SELECT org_id, entity_id, member_id, o, n, list_min(list_transform(coalesce(n, o
 FROM pairs;
 
 CREATE TEMP VIEW member_changes AS
-SELECT CASE WHEN o IS NULL THEN 'added' ELSE 'removed' END AS kind, 'push_to_talk_members' AS tbl, org_id,
-       NULL AS entity_type, entity_id, member_id AS key, name AS key_name, NULL AS col, listed(numbers_of(o)) AS old,
-       listed(numbers_of(n)) AS new, NULL AS old_state, NULL AS new_state
+SELECT CASE WHEN o IS NULL THEN 'added' ELSE 'removed' END AS kind, 'push_to_talk_members' AS "table", org_id,
+       entity_id, member_id AS key, name AS key_name, listed(numbers_of(o)) AS old, listed(numbers_of(n)) AS new
 FROM member_pairs
 WHERE o IS NULL OR n IS NULL
-UNION ALL
-SELECT 'changed', 'push_to_talk_members', org_id, NULL, entity_id, member_id, name, d.name, listed(d.old),
-       listed(d.new), NULL, NULL
+UNION ALL BY NAME
+SELECT 'changed' AS kind, 'push_to_talk_members' AS "table", org_id, entity_id, member_id AS key, name AS key_name,
+       d.name AS "column", listed(d.old) AS old, listed(d.new) AS new
 FROM (
   SELECT org_id, entity_id, member_id, name, unnest(list_filter([
     {'name': 'member_type', 'old': distinct_of(list_transform(o, lambda m: m.type)),

@@ -45,8 +45,8 @@ def _changed(dataset: str, columns: Iterable[str], site: str) -> str:
         for name in columns
     )
     differ = " OR ".join(f"o.{identifier(name)} IS DISTINCT FROM n.{identifier(name)}" for name in columns)
-    return f"""SELECT 'changed', {literal(dataset)}, org_id, NULL, entity_id, key, NULL, d.name, d.old,
-               d.new, NULL, NULL
+    return f"""SELECT 'changed' AS kind, {literal(dataset)} AS "table", org_id, entity_id, key,
+               d.name AS "column", d.old, d.new
         FROM (
           SELECT n.org_id, n.entity_id, {key} AS key,
                  unnest(list_filter([{pairs}], lambda d: d.old IS DISTINCT FROM d.new)) AS d
@@ -68,11 +68,10 @@ def _whole(dataset: str, kind: str, schema: str, site: str, columns: Iterable[st
         for name in columns
         if name not in _NOT_SETTINGS
     )
-    text = f"concat_ws(', ', {told})"
     of_site = "" if site == "NULL" else "AND s.site_url IS NOT DISTINCT FROM j.site_url"
-    values = f"NULL, {text}" if kind == "added" else f"{text}, NULL"
-    return f"""SELECT kind, dataset, j.org_id, NULL, j.entity_id, j.site_url, NULL, NULL, {values}, old_state, new_state
+    side = "new" if kind == "added" else "old"
+    return f"""SELECT kind, dataset AS "table", j.org_id, j.entity_id, j.site_url AS key,
+               concat_ws(', ', {told}) AS {side}, old_state, new_state
         FROM judged AS j
         LEFT JOIN {schema}.{identifier(dataset)} AS s ON s.org_id = j.org_id AND s.entity_id = j.entity_id {of_site}
-        WHERE kind = '{kind}' AND dataset = {literal(dataset)}
-          AND {"new" if kind == "added" else "old"}_outcome = 'ok'"""  # noqa: S608
+        WHERE kind = '{kind}' AND dataset = {literal(dataset)} AND {side}_outcome = 'ok'"""  # noqa: S608

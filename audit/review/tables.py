@@ -15,6 +15,7 @@ import duckdb
 from audit.datasets import DATASETS
 from audit.errors import UsageError
 from audit.review.quoting import identifier, list_of_literals
+from audit.review.vocabulary import COMPLETE_OUTCOMES
 from audit.snapshot.catalog import Snapshot
 from audit.snapshot.coverage import COVERAGE
 from audit.snapshot.layout import ORG_OF_FILENAME
@@ -63,6 +64,7 @@ def open_tables(snapshot: Snapshot, previous: Snapshot | None = None) -> Iterato
             # Data goes to standard output, and a bar would stand amid it.
             connection.execute("SET enable_progress_bar = false")
             connection.execute(f"CREATE SCHEMA {PREVIOUS}")
+            connection.execute("SET VARIABLE complete_outcomes = ?", [sorted(COMPLETE_OUTCOMES)])
             paths = []
             for schema, each in ((CURRENT, snapshot), (PREVIOUS, previous)):
                 if each:

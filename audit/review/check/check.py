@@ -10,7 +10,6 @@ import duckdb
 
 from audit.config import CheckSettings
 from audit.errors import UsageError
-from audit.outcome import Outcome
 from audit.review.check.exceptions import Exceptions, load_exceptions
 from audit.review.check.facts import Facts, add_facts
 from audit.review.check.finding import CheckResult, Finding, Rule, RuleResult
@@ -74,7 +73,6 @@ def _facts(connection: duckdb.DuckDBPyConnection, snapshot: Snapshot, why_not: s
 
 
 def _set_variables(connection: duckdb.DuckDBPyConnection, settings: CheckSettings) -> None:
-    connection.execute("SET VARIABLE complete_outcomes = ?", [[str(each) for each in Outcome if each.is_complete]])
     for name in SETTINGS.values():
         # An empty list has no type in SQL; rules that need one are skipped.
         if (value := getattr(settings, name)) != []:

@@ -16,7 +16,7 @@ SELECT org_id, dataset, entity_type, entity_id, site_url,
        any_value(outcome) FILTER (is_new) AS new_word
 FROM coverage_of_both
 GROUP BY ALL
-HAVING old_word IS DISTINCT FROM new_word OR old_word NOT IN ('ok', 'not_licensed', 'not_found');
+HAVING old_word IS DISTINCT FROM new_word OR NOT list_contains(getvariable('complete_outcomes'), old_word);
 
 -- What a side has of an entity of which it lacks a cell. An outcome without a site stands for each of its sites.
 CREATE TEMP TABLE present AS
@@ -58,8 +58,8 @@ SELECT *, coalesce(old_outcome, old_reason, 'not listed') AS old_state,
        coalesce(new_outcome, new_reason, 'not listed') AS new_state,
        CASE
          WHEN old_reason IS NOT NULL OR new_reason IS NOT NULL THEN 'unknown'
-         WHEN old_outcome NOT IN ('ok', 'not_licensed', 'not_found') THEN 'unknown'
-         WHEN new_outcome NOT IN ('ok', 'not_licensed', 'not_found') THEN 'unknown'
+         WHEN NOT list_contains(getvariable('complete_outcomes'), old_outcome) THEN 'unknown'
+         WHEN NOT list_contains(getvariable('complete_outcomes'), new_outcome) THEN 'unknown'
          WHEN old_outcome = 'ok' OR new_outcome IS NULL THEN 'removed'
          WHEN new_outcome = 'ok' OR old_outcome IS NULL THEN 'added'
          ELSE 'changed'

@@ -8,9 +8,11 @@ import pygal  # type: ignore[import-untyped]
 from markupsafe import Markup
 from pygal.etree import etree  # type: ignore[import-untyped]
 
+from audit.outcome import Outcome
 from audit.review.report.coverage import Answers
 from audit.review.report.reach import AUTOMATIC, Exposure, LocationCount, Reach
 from audit.review.report.wording import DATASETS, REACH_LABELS
+from audit.review.vocabulary import COMPLETE_OUTCOMES
 from audit.text import printable
 
 # On its import pygal hooks in a finder of a protocol that Python has given up: each later import would warn of it.
@@ -56,7 +58,7 @@ def location_chart(reach: Reach) -> Markup:
 def coverage_chart(answers: Answers) -> Markup:
     """Entities by outcome, of each dataset."""
     datasets = sorted({each.dataset for each in answers.counts})
-    series = {"answered": {"ok"}, "nothing to read": {"not_licensed", "not_found"}}
+    series = {"answered": {Outcome.OK}, "nothing to read": COMPLETE_OUTCOMES - {Outcome.OK}}
     bars = []
     for name in datasets:
         counts = [each for each in answers.counts if each.dataset == name]

@@ -5,14 +5,12 @@ from datetime import datetime
 
 import duckdb
 
-from audit.outcome import Outcome
 from audit.review.report.rows import fetch, fetch_dicts, time_of
 from audit.review.tables import PREVIOUS, table_names
+from audit.review.vocabulary import COMPLETE_OUTCOMES
 
 #: What the report lists; the rest is in the CSV.
 MAX_UNANSWERED = 300
-
-_COMPLETE = [str(outcome) for outcome in Outcome if outcome.is_complete]
 
 
 @dataclass(frozen=True)
@@ -65,7 +63,7 @@ GROUP BY ALL ORDER BY dataset, entity_type DESC, outcome
 """
 _UNANSWERED = """
 SELECT org_id, dataset, entity_type, entity_id, entity_name, location_name, site_url, outcome, error_message
-FROM coverage WHERE NOT list_contains(?, outcome)
+FROM coverage WHERE NOT list_contains(getvariable('complete_outcomes'), outcome)
 ORDER BY dataset, entity_type DESC, entity_name, org_id, entity_id, site_url LIMIT ?
 """
 
@@ -81,8 +79,8 @@ def find_answers(connection: duckdb.DuckDBPyConnection) -> Answers:
     return Answers(
         counts=counts,
         total=sum(each.entities for each in counts),
-        unanswered_total=sum(each.entities for each in counts if each.outcome not in _COMPLETE),
-        unanswered=fetch(connection, Unanswered, _UNANSWERED, [_COMPLETE, MAX_UNANSWERED]),
+        unanswered_total=sum(each.entities for each in counts if each.outcome not in COMPLETE_OUTCOMES),
+        unanswered=fetch(connection, Unanswered, _UNANSWERED, [MAX_UNANSWERED]),
         first=time_of(times["first"]),
         last=time_of(times["last"]),
     )

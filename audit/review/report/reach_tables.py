@@ -42,7 +42,8 @@ FROM main.push_to_talk LEFT JOIN main_list USING (org_id, entity_type, entity_id
 """
 _ALONE = "'alone' AS since, NULL AS since_reason, NULL AS since_ms"
 _SINCE = """
-CASE WHEN was_access IS NULL AND was_outcome IN ('not_licensed', 'not_found') THEN was_outcome
+CASE WHEN was_access IS NULL AND was_outcome <> 'ok' AND list_contains(getvariable('complete_outcomes'), was_outcome)
+     THEN was_outcome
      WHEN was_access IS NULL AND was_outcome IS NOT NULL THEN 'not_answered'
      WHEN was_access IS NULL AND why_absent IS NOT NULL THEN 'not_audited'
      WHEN was_access IS NULL THEN 'not_listed'

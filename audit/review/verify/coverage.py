@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pyarrow.compute as pc
 
-from audit.outcome import Outcome
 from audit.review.verify.contents import UNREADABLE, files_of, read_parquet
 from audit.review.verify.fault import Fault, Note
+from audit.review.vocabulary import COMPLETE_OUTCOMES
 from audit.snapshot.coverage import COVERAGE
 from audit.snapshot.layout import MANIFEST
 from audit.snapshot.manifest import Manifest, Org
@@ -97,7 +97,11 @@ def _check_org(org: Org, outcomes: _Outcomes, entities: int) -> Iterator[Fault]:
         if outcomes:
             yield Fault(MANIFEST, f"organization {org.org_id} is {org.status}, and coverage has outcomes of it")
         return
-    is_whole = not org.message and not org.unlisted and all(map(_is_complete, outcomes.values()))
+    is_whole = (
+        not org.message
+        and not org.unlisted
+        and all(COMPLETE_OUTCOMES.issuperset(counts) for counts in outcomes.values())
+    )
     expected = "complete" if is_whole else "partial"
     if org.status != expected:
         yield Fault(MANIFEST, f"organization {org.org_id} is {org.status}, and by its outcomes {expected}")
@@ -111,10 +115,6 @@ def _check_manifest(manifest: Manifest, total: _Outcomes) -> Iterator[Fault]:
     expected = "complete" if all(org.status == "complete" for org in manifest.orgs) else "partial"
     if manifest.status != expected:
         yield Fault(MANIFEST, f"the snapshot is {manifest.status}, and by its organizations {expected}")
-
-
-def _is_complete(outcomes: Counter[str]) -> bool:
-    return all(word in set(Outcome) and Outcome(word).is_complete for word in outcomes)
 
 
 def _listed(counts: dict[str, int]) -> str:

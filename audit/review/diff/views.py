@@ -14,7 +14,7 @@ from audit.review.diff.change import Change
 from audit.snapshot.catalog import Snapshot
 from audit.snapshot.coverage import COVERAGE
 from audit.snapshot.csv import CSV_OPTIONS, without_formulas
-from audit.text import printable
+from audit.text import count_of, printable
 
 _MEMBERS = "push_to_talk_members"
 _CSV_SCHEMA = pa.schema([pa.field(name, pa.string()) for name in Change.__struct_fields__])
@@ -198,13 +198,10 @@ def total(tally: Tally) -> str:
     """The counts of a comparison, in a line."""
     if not tally.differences:
         return "no differences"
-    entities, members = tally.entities, tally.members
-    return (
-        f"{_counted(entities['changed'], 'room')} changed, {entities['added']} added, {entities['removed']} removed; "
-        f"{_counted(members['added'], 'member')} added, {members['removed']} removed, {members['changed']} changed; "
-        f"{entities['unknown']} unknown"
-    )
+    rooms = _counts("room", tally.entities, "changed", "added", "removed")
+    members = _counts("member", tally.members, "added", "removed", "changed")
+    return f"{rooms}; {members}; {tally.entities['unknown']:,} unknown"
 
 
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+def _counts(noun: str, counts: Counter[str], first: str, *others: str) -> str:
+    return ", ".join([f"{count_of(counts[first], noun)} {first}", *(f"{counts[word]:,} {word}" for word in others)])

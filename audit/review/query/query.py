@@ -15,7 +15,7 @@ from audit.errors import UsageError
 from audit.review.tables import CURRENT, open_tables, refuse_writing, told
 from audit.snapshot.catalog import Snapshot
 from audit.snapshot.coverage import COVERAGE, COVERAGE_SCHEMA
-from audit.text import printable
+from audit.text import count_of, printable
 
 #: Rows in memory at once.
 _BATCH_ROWS = 10_000
@@ -78,7 +78,7 @@ def describe_tables(snapshot: Snapshot) -> Iterator[str]:
     """
     rows = [row for batch in list_columns(snapshot).batches for row in batch.to_pylist()]
     for table, columns in groupby(rows, itemgetter("table")):
-        yield f"{printable(table)}  {snapshot.manifest.tables[table].rows} rows\n"
+        yield f"{printable(table)}  {count_of(snapshot.manifest.tables[table].rows, 'row')}\n"
         for row in columns:
             null = f"; null: {row['null_when']}" if row["null_when"] not in (None, "never") else ""
             yield f"  {printable(row['column']):<33} {row['type']:<25} {row['holds'] or ''}{null}".rstrip() + "\n"

@@ -12,7 +12,7 @@ import pyarrow.csv as pcsv
 from rich.cells import cell_len, set_cell_size
 
 from audit.snapshot.csv import CSV_OPTIONS, without_formulas
-from audit.text import printable
+from audit.text import count_of, printable
 
 #: Characters of a value that a text table shows at most, and at least where the terminal is narrow.
 _WIDEST = 40
@@ -45,7 +45,7 @@ def as_text(schema: pa.Schema, batches: Iterable[pa.RecordBatch], width: int | N
         yield layout.lines(cells)
         rows += batch.num_rows
     layout = layout or _Layout(schema, [[] for _ in schema], width)
-    yield ("" if rows else layout.heading()) + f"({rows} row{'' if rows == 1 else 's'}{layout.told_cut()})\n"
+    yield ("" if rows else layout.heading()) + f"({count_of(rows, 'row')}{layout.told_cut()})\n"
 
 
 def as_csv(schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> Iterator[str]:

@@ -16,7 +16,7 @@ from audit.review.diff.views import total
 from audit.review.report import charts, wording
 from audit.review.report.content import Content, collect
 from audit.snapshot.catalog import Snapshot
-from audit.text import printable
+from audit.text import count_of, printable
 
 
 def write_report(
@@ -106,7 +106,7 @@ def _template() -> Template:
         "name": name,
         "day": wording.day,
         "minute": wording.minute,
-        "counted": wording.counted,
+        "counted": count_of,
         "grouped": lambda number: f"{number:,}",
     }
     environment.globals["words"] = wording

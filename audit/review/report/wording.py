@@ -6,6 +6,7 @@ from datetime import datetime
 from audit.review.diff.views import YES_NO
 from audit.review.report.reach import ReachKind
 from audit.snapshot.manifest import Manifest
+from audit.text import count_of
 
 REACH_LABELS: dict[ReachKind, str] = {
     "everybody": "Everybody but a list",
@@ -84,16 +85,11 @@ def period(first: datetime, last: datetime) -> str:
     return f"on {minute(first)}" if minute(first) == minute(last) else f"between {minute(first)} and {minute(last)}"
 
 
-def counted(number: int, one: str, many: str | None = None) -> str:
-    """A number with its noun: `1 room`, `2,000 rooms`."""
-    return f"{number:,} {one if number == 1 else many or one + 's'}"
-
-
 def subject(manifest: Manifest) -> str:
     """Whose report it is."""
     if len(manifest.orgs) == 1:
         return manifest.orgs[0].name or manifest.orgs[0].org_id
-    return counted(len(manifest.orgs), "organization")
+    return count_of(len(manifest.orgs), "organization")
 
 
 def list_of(words: list[str]) -> str:
@@ -106,7 +102,7 @@ def scope(manifest: Manifest) -> str:
     asked = manifest.scope
     kinds = list_of([KINDS.get(kind, kind).lower() for kind in asked.entities])
     if asked.entity_ids is not None:
-        kinds = f"{counted(asked.entity_ids, 'workspace')} by id"
+        kinds = f"{count_of(asked.entity_ids, 'workspace')} by id"
     elif asked.entities:
         kinds = f"every {kinds}"
     users = {"self": "the token's own user alone", "all": "all people", "named": f"{asked.user_count} named users"}
@@ -115,7 +111,7 @@ def scope(manifest: Manifest) -> str:
     what = list_of([f"{DATASETS.get(name, name)} of {whom.get(name, kinds)}" for name in asked.datasets])
     organizations = {"own": "the token's own organization", "named": "named organizations",
                      "all": "all organizations that the token manages"}  # fmt: skip
-    without = f" but {counted(len(asked.excluded), 'of them', 'of them')}" if asked.excluded else ""
+    without = f" but {count_of(len(asked.excluded), 'of them', 'of them')}" if asked.excluded else ""
     return f"{what}, in {organizations[asked.organizations]}{without}"
 
 
@@ -155,11 +151,11 @@ def gaps(manifest: Manifest) -> list[str]:
     is_one = len(manifest.scope.datasets) == 1
     lines = [
         f"{KINDS.get(kind, kind).lower()}{'' if is_one else f' ({DATASETS.get(dataset, dataset)})'} "
-        f"of {counted(number, 'organization')} could not be listed"
+        f"of {count_of(number, 'organization')} could not be listed"
         for (dataset, kind), number in sorted(unlisted.items())
     ]
     if unknown:
-        share = f"{len(unknown):,} of {counted(len(manifest.orgs), 'organization')}"
+        share = f"{len(unknown):,} of {count_of(len(manifest.orgs), 'organization')}"
         whom = "it" if len(unknown) == 1 else "them"
         lines.insert(0, f"{share} refused or unanswered: nothing is known of {whom}")
     return lines

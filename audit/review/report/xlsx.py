@@ -18,7 +18,7 @@ from audit.review.tables import open_tables, table_names
 from audit.snapshot.catalog import Snapshot
 from audit.snapshot.layout import MANIFEST
 from audit.storage.place import sha256_of
-from audit.text import printable
+from audit.text import count_of, printable
 
 #: Of Excel ("Excel specifications and limits"): rows of a sheet, the header's included, and characters of a cell.
 MAX_ROWS = 1_048_576
@@ -102,7 +102,7 @@ class _Book:
         """Add a sheet, and tell how many rows it has and how many did not fit."""
         written, left_out = self.write(self.add_sheet(name), columns, rows)
         more = f"; {left_out:,} more do not fit into a sheet of Excel: see the CSV" if left_out else ""
-        self.told.append((f"sheet {name}", f"{wording.counted(written, 'row')}{more}"))
+        self.told.append((f"sheet {name}", f"{count_of(written, 'row')}{more}"))
 
     def write(self, sheet: Worksheet, columns: tuple[str, ...], rows: Iterable[_Row]) -> tuple[int, int]:
         """Write a header, which stays in sight, and rows; returns how many were written and left out."""
@@ -191,7 +191,7 @@ def _summary(
     yield "compared with", against.manifest.snapshot_id if against else "no earlier snapshot"
     for org in manifest.orgs:
         who = f"organization {org.org_id}" + (f" ({org.name})" if org.name else "")
-        yield who, f"{org.status}, {org.entities} entities {org.message or ''}".strip()
+        yield who, f"{org.status}, {count_of(org.entities, 'entity', 'entities')} {org.message or ''}".strip()
         for dataset, kinds in org.unlisted.items():
             yield from ((f"{who}: {dataset} of {kind}", f"could not be listed: {why}") for kind, why in kinds.items())
     for dataset, outcomes in manifest.outcomes.items():

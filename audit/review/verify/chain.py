@@ -13,6 +13,7 @@ from audit.snapshot.layout import JOURNAL, MANIFEST, REMOVED, REMOVING, SNAPSHOT
 from audit.snapshot.manifest import Manifest
 from audit.snapshot.removed import Removed, has_record, read_removed
 from audit.storage.place import Place, sha256_of
+from audit.text import count_of
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -118,7 +119,7 @@ def check_chain(
             told.append(Fault(f"{each.at or each.by[0]}/{MANIFEST}", str(each)))
     pruned = [link.by for link in lineage if link.by not in found]
     if pruned:
-        count = "1 earlier snapshot was" if len(pruned) == 1 else f"{len(pruned)} earlier snapshots were"
+        count = count_of(len(pruned), "earlier snapshot was", "earlier snapshots were")
         told.append(Note(f"{count} pruned ({REMOVED}), the last of them {pruned[0]}"))
     return [link.by for link in lineage[1:] if link.by in found], told
 

@@ -14,6 +14,7 @@ from audit.review.vocabulary import COMPLETE_OUTCOMES
 from audit.snapshot.coverage import COVERAGE
 from audit.snapshot.layout import MANIFEST
 from audit.snapshot.manifest import Manifest, Org
+from audit.text import count_of
 
 #: Outcomes by dataset.
 _Outcomes = dict[str, Counter[str]]
@@ -92,7 +93,10 @@ def _rows(paths: list[Path], org_id: str, *columns: str) -> Iterator[tuple[str, 
 
 def _check_org(org: Org, outcomes: _Outcomes, entities: int) -> Iterator[Fault]:
     if entities != org.entities:
-        yield Fault(MANIFEST, f"organization {org.org_id} has {org.entities} entities, and coverage {entities}")
+        yield Fault(
+            MANIFEST,
+            f"organization {org.org_id} has {count_of(org.entities, 'entity', 'entities')}, and coverage {entities:,}",
+        )
     if not org.is_audited:
         if outcomes:
             yield Fault(MANIFEST, f"organization {org.org_id} is {org.status}, and coverage has outcomes of it")

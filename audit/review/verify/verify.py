@@ -23,7 +23,7 @@ from audit.snapshot.layout import MANIFEST, is_leftover
 from audit.snapshot.manifest import FileEntry, Manifest, read_manifest
 from audit.snapshot.staging import staged_whole
 from audit.storage.place import Place, at_once, subfolders
-from audit.text import printable
+from audit.text import count_of, printable
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -144,7 +144,7 @@ def _check_others(paths: set[str]) -> Iterator[Fault | Note]:
         if path not in leftovers:
             yield Fault(path, "is not named by the manifest")
     if leftovers:
-        count = "1 file is" if len(leftovers) == 1 else f"{len(leftovers)} files are"
+        count = count_of(len(leftovers), "file is", "files are")
         yield Note(f"{count} left over from the commit, removed by the next run or prune: {printable(leftovers[0])}")
 
 
@@ -185,11 +185,12 @@ def render(found: Verification) -> str:
     """What came of it, for people: a line for each fault, or one that says what was verified."""
     if found.faults:
         lines = [printable(f"{fault.path}: {fault.message}") for fault in found.faults]
-        count = "1 fault" if len(lines) == 1 else f"{len(lines)} faults"
+        count = count_of(len(lines), "fault")
         return "\n".join([*lines, f"not verified: {printable(found.snapshot_id)}, {count}"])
     signed = f", signed by key {found.signed_by}" if found.signed_by else ""
-    chain = f", {len(found.chain)} earlier snapshots" if found.chain else ""
+    chain = f", {count_of(len(found.chain), 'earlier snapshot')}" if found.chain else ""
+    files, rows, tables = count_of(found.files, "file"), count_of(found.rows, "row"), count_of(found.tables, "table")
     return (
-        f"verified {printable(found.snapshot_id)}: {found.files} files, {found.rows} rows in {found.tables} tables"
+        f"verified {printable(found.snapshot_id)}: {files}, {rows} in {tables}"
         f"{chain}{signed}; {MANIFEST} has SHA-256 {found.manifest_sha256}"
     )

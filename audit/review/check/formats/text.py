@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from audit.review.check.finding import CheckResult, Finding, RuleResult
-from audit.text import printable
+from audit.text import count_of, printable
 
 #: Findings of one rule that are named; the other formats name all.
 _NAMED = 20
@@ -36,13 +36,13 @@ def _lines(result: CheckResult) -> Iterator[str]:
 
 def _of_rule(result: RuleResult, *, has_orgs: bool) -> Iterator[str]:
     rule = result.rule
-    counted = _count(len(result.findings), "finding") if result.findings else "accepted"
+    counted = count_of(len(result.findings), "finding") if result.findings else "accepted"
     yield f"{rule.severity.upper():<9} {rule.rule_id}: {rule.title} ({counted})"
     for marker, findings in (("-", result.findings), ("accepted", result.excepted)):
         for finding in findings[:_NAMED]:
             yield f"  {marker} {_told(finding, has_orgs=has_orgs)}"
         if len(findings) > _NAMED:
-            yield f"  {marker} … and {len(findings) - _NAMED} more: --format csv, or json, names all"
+            yield f"  {marker} … and {len(findings) - _NAMED:,} more: --format csv, or json, names all"
     yield f"  why: {rule.rationale}"
     yield f"  do:  {rule.remedy}"
 
@@ -59,15 +59,11 @@ def _told(finding: Finding, *, has_orgs: bool) -> str:
 
 def _sum(result: CheckResult) -> str:
     severities = Counter(finding.severity for finding in result.findings)
-    words = ", ".join(f"{severities[each]} {each}" for each in sorted(severities, key=lambda each: each.rank))
+    words = ", ".join(f"{severities[each]:,} {each}" for each in sorted(severities, key=lambda each: each.rank))
     statuses = Counter(each.status for each in result.results)
     accepted = sum(len(each.excepted) for each in result.results)
-    found = _count(len(result.findings), "finding") + (f" ({words})" if words else "")
+    found = count_of(len(result.findings), "finding") + (f" ({words})" if words else "")
     return (
-        f"{found}, {accepted} accepted; of {len(result.results)} rules, {statuses['failed']} found something, "
-        f"{statuses['passed']} passed, {statuses['skipped']} skipped"
+        f"{found}, {accepted:,} accepted; of {count_of(len(result.results), 'rule')}, "
+        f"{statuses['failed']} found something, {statuses['passed']} passed, {statuses['skipped']} skipped"
     )
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -2,14 +2,14 @@
 
 import io
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from itertools import groupby, islice
 
 import msgspec
 import pyarrow as pa
 import pyarrow.csv as pcsv
 
-from audit.datasets import DATASETS
+from audit.review import vocabulary
 from audit.review.diff.change import Change
 from audit.snapshot.catalog import Snapshot
 from audit.snapshot.coverage import COVERAGE
@@ -19,29 +19,6 @@ from audit.text import count_of, printable
 _MEMBERS = "push_to_talk_members"
 _CSV_SCHEMA = pa.schema([pa.field(name, pa.string()) for name in Change.__struct_fields__])
 _CSV_ROWS = 1000
-
-#: Columns whose values are yes or no.
-YES_NO = {
-    field.name
-    for dataset in DATASETS.values()
-    for schema in dataset.tables.values()
-    for field in schema
-    if pa.types.is_boolean(field.type)
-}
-_COLUMNS = {
-    "allow_auto_answer": "answers by itself",
-    "connection_type": "connection",
-    "access_type": "who may call in",
-    "entity_name": "name",
-    "location_name": "location",
-    "times_listed": "times in the list",
-}
-_WORDS: Mapping[str, Mapping[str, str]] = {
-    "connection_type": {"ONE_WAY": "one-way", "TWO_WAY": "two-way"},
-    "access_type": {"ALLOW_MEMBERS": "the members only", "BLOCK_MEMBERS": "all but the members"},
-}
-_TITLES = {COVERAGE: "the entity", "push_to_talk": "push-to-talk settings", "audio_options": "audio options"}
-_KINDS = {"WORKSPACE": "room", "PERSON": "person", "VIRTUAL_LINE": "virtual line"}
 
 
 class Tally:
@@ -154,7 +131,7 @@ def _titled(snapshot: Snapshot) -> str:
 
 
 def _heading(change: Change) -> str:
-    kind = _KINDS.get(change.entity_type, printable(change.entity_type))
+    kind = printable(vocabulary.kind_of(change.entity_type))
     if not change.entity_id:
         return f"every {kind}"
     place = f", {printable(change.location_name)}" if change.location_name else ""
@@ -167,9 +144,8 @@ def _line(change: Change) -> str:
     if change.kind == "unknown":
         return f"{subject}: unknown ({printable(change.reason or '')})"
     if change.column:
-        column = change.column
-        title = _COLUMNS.get(column, printable(column).removeprefix("member_").replace("_", " "))
-        told = f"{title}: {_value(column, change.old)} → {_value(column, change.new)}"
+        title = printable(vocabulary.column(change.column))
+        told = f"{title}: {_value(change.column, change.old)} → {_value(change.column, change.new)}"
         return f"{subject}: {told}" if change.key or change.table == _MEMBERS else told
     why = f" ({printable(change.reason)})" if change.reason else ""
     values = printable(change.new or change.old or "")
@@ -178,20 +154,16 @@ def _line(change: Change) -> str:
 
 
 def _subject(change: Change) -> str:
-    if change.table == _MEMBERS:
-        return f"member {printable(change.key_name or change.key or 'without id and name')}"
     if change.table == COVERAGE:
-        return _KINDS.get(change.entity_type, _TITLES[COVERAGE])
-    site = f" on {printable(change.key)}" if change.key else ""
-    return f"{_TITLES.get(change.table, printable(change.table))}{site}"
+        return printable(vocabulary.kind_of(change.entity_type))
+    what = printable(vocabulary.row(change.table))
+    if change.table == _MEMBERS:
+        return f"{what} {printable(change.key_name or change.key or 'without id and name')}"
+    return f"{what} on {printable(change.key)}" if change.key else what
 
 
 def _value(column: str, value: str | None) -> str:
-    if value is None:
-        return "none"
-    if column in YES_NO:
-        return {"true": "yes", "false": "no"}.get(value, value)
-    return printable(_WORDS.get(column, {}).get(value, value)) or '""'
+    return "(none)" if value is None else printable(vocabulary.value(column, value)) or '""'
 
 
 def total(tally: Tally) -> str:

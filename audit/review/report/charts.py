@@ -11,8 +11,8 @@ from pygal.etree import etree  # type: ignore[import-untyped]
 from audit.outcome import Outcome
 from audit.review.report.coverage import Answers
 from audit.review.report.reach import AUTOMATIC, Exposure, LocationCount, Reach
-from audit.review.report.wording import DATASETS, REACH_LABELS
-from audit.review.vocabulary import COMPLETE_OUTCOMES
+from audit.review.report.wording import REACH_LABELS
+from audit.review.vocabulary import COMPLETE_OUTCOMES, dataset, heading
 from audit.text import printable
 
 # On its import pygal hooks in a finder of a protocol that Python has given up: each later import would warn of it.
@@ -63,7 +63,7 @@ def coverage_chart(answers: Answers) -> Markup:
     for name in datasets:
         counts = [each for each in answers.counts if each.dataset == name]
         told = [sum(each.entities for each in counts if each.outcome in words) for words in series.values()]
-        bars.append(Bar(DATASETS.get(name, name), (*told, sum(each.entities for each in counts) - sum(told))))
+        bars.append(Bar(heading(dataset(name)), (*told, sum(each.entities for each in counts) - sum(told))))
     return stacked_bars("Coverage of each dataset", (*series, "not answered"), bars, "coverage")
 
 

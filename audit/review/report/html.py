@@ -10,6 +10,7 @@ from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup, escape
 
 from audit import __version__
+from audit.review import vocabulary
 from audit.review.check.finding import CheckResult
 from audit.review.diff.change import Change
 from audit.review.diff.views import total
@@ -109,6 +110,6 @@ def _template() -> Template:
         "counted": count_of,
         "grouped": lambda number: f"{number:,}",
     }
-    environment.globals["words"] = wording
+    environment.globals |= {"sentences": wording, "words": vocabulary}
     environment.globals["total"] = total
     return environment.from_string(_source("template.html.j2"))

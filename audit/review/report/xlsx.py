@@ -10,6 +10,7 @@ from xlsxwriter.worksheet import Worksheet  # type: ignore[import-untyped]
 
 from audit import __version__
 from audit.files import atomic_file
+from audit.review import vocabulary
 from audit.review.check.finding import CheckResult, Finding, RuleResult
 from audit.review.diff.change import Change
 from audit.review.quoting import identifier
@@ -187,7 +188,7 @@ def _summary(
     yield "snapshot", manifest.snapshot_id
     yield "status", manifest.status
     yield "state of", wording.minute(manifest.finished_at)
-    yield "asked for", wording.scope(manifest)
+    yield "asked for", vocabulary.scope(manifest.scope)
     yield "compared with", against.manifest.snapshot_id if against else "no earlier snapshot"
     for org in manifest.orgs:
         who = f"organization {org.org_id}" + (f" ({org.name})" if org.name else "")

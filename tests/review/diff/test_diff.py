@@ -442,13 +442,13 @@ def test_text_is_grouped_by_room_in_plain_words_and_counted_at_the_end(audit: Au
     lines = list(as_text(before, after, compare(before, after), Tally()))
     text = "\n".join(lines)
     was = PLAIN.push_to_talk(index)["allowAutoAnswer"]
-    assert f"  answers by itself: {'yes → no' if was else 'no → yes'}" in lines
+    assert f"  auto-answer: {'yes → no' if was else 'no → yes'}" in lines
     assert any(line.startswith("  member \\x1b[31mMallory\\u202e added: +") for line in lines)
-    assert "  push-to-talk settings: unknown (old: ok; new: server_error)" in lines
+    assert "  Push-to-Talk settings: unknown (old: ok; new: server_error)" in lines
     assert "any more): " in text
     headings = [line for line in lines if line.startswith("\n")]
     assert len(headings) == 3
-    assert all(line.endswith(" (room)") for line in headings)
+    assert all(line.endswith(" (workspace)") for line in headings)
     gone = len(PLAIN.push_to_talk(other)["members"])
     assert lines[-1] == (f"2 rooms changed, 0 added, 0 removed; 1 member added, {gone} removed, 0 changed; 1 unknown")
     assert "\x1b" not in text

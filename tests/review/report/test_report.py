@@ -297,8 +297,8 @@ def test_a_room_of_a_kind_that_was_not_asked_for_is_not_called_unlisted(audit: A
     old = audit(Simulation(_organization()), **{"scope.entities": ["workspace"]})
     told = _since(audit(Simulation(_organization()), **_KINDS), old)
     assert {each.partition(": ")[2] for each in told} == {
-        "Person was not asked for",
-        "Virtual line was not asked for",
+        "person was not asked for",
+        "virtual line was not asked for",
     }
 
 
@@ -309,7 +309,7 @@ def test_a_kind_that_could_not_be_listed_is_told_in_the_verdict_and_of_its_rooms
     assert "Partial person of 1 organization could not be listed" in _seen(verdict)
     assert "All that could be listed was answered, but person of 1 organization could not be listed." in _seen(rest)
     (told,) = _since(audit(Simulation(_organization()), **_KINDS), old)
-    assert told.endswith(": Person could not be listed")
+    assert told.endswith(": person could not be listed")
 
 
 @pytest.mark.parametrize(("outcome", "told"), [("not_licensed", "no licence on"), ("not_found", "not found on")])
@@ -374,7 +374,7 @@ def test_changes_are_told_by_room_and_what_is_unknown_is_not_called_removed(audi
     seen = _seen(write_report(snapshot, None, iter(changes), snapshot))
     assert "1 room changed, 0 added, 0 removed; 1 member added, 0 removed, 0 changed; 1 unknown." in seen
     assert "1 room changed, 1 not known." in seen
-    assert "direction: one-way (the caller only speaks) → two-way (the caller hears the room)" in seen
+    assert "direction: one-way (the caller only speaks) → two-way (the caller can listen)" in seen
     assert "member added: Ingrid Sato" in seen
     assert "They may have changed or not; they were not removed." in seen
     assert "Lab Workspace Push-to-Talk ok, then server_error" in seen
@@ -401,11 +401,13 @@ def test_a_list_that_could_not_be_read_is_named_by_its_kind(audit: Audit) -> Non
     ("change", "told"),
     [
         (_change(table="coverage", column="entity_name", old="true", new="ONE_WAY"), "name: true → ONE_WAY"),
-        (_change(column="allow_auto_answer", old="true", new="false"), "answers by itself: yes → no"),
-        (_change(column="access_type", old="ALLOW_MEMBERS", new="X"), "who may call in: the members alone → X"),
+        (_change(column="allow_auto_answer", old="true", new="false"), "auto-answer: yes → no"),
+        (_change(column="access_type", old="ALLOW_MEMBERS", new="X"),
+         "who may call: only the members (Allowed lines) → X"),
         (_change(table="push_to_talk_members", key="m", column="member_last_name", old="a", new=None),
          "member m, last name: a → (none)"),
-        (_change(kind="removed", reason="old: ok; new: not_found"), "settings removed (old: ok; new: not_found)"),
+        (_change(kind="removed", reason="old: ok; new: not_found"),
+         "Push-to-Talk settings removed (old: ok; new: not_found)"),
         (_change(kind="added", table="coverage", reason="old: not listed; new: ok"),
          "now audited; it was not before (old: not listed; new: ok)"),
     ],

@@ -141,7 +141,7 @@ def test_what_was_committed_is_verified_in_one_line(
         result = webex_audit("verify", folder.name)
         assert (result.code, result.err, result.out.count("\n")) == (0, "", 1)
         assert result.out.startswith(f"verified {folder.name}: ")
-        assert (f", {earlier} earlier snapshots" in result.out) == bool(earlier)
+        assert (f", {earlier} earlier snapshot{'s' if earlier > 1 else ''};" in result.out) == bool(earlier)
     assert webex_audit("verify").out == result.out
     assert webex_audit("verify", nights.third, "--output", "elsewhere").out == result.out
 

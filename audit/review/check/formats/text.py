@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from audit.review.check.finding import CheckResult, Finding, RuleResult
+from audit.review.vocabulary import kind_of
 from audit.text import count_of, printable
 
 #: Findings of one rule that are named; the other formats name all.
@@ -51,7 +52,7 @@ def _told(finding: Finding, *, has_orgs: bool) -> str:
     place = f" in {finding.location_name}" if finding.location_name else ""
     org = f" [{finding.org_id}]" if has_orgs and finding.org_id else ""
     name = finding.entity_name or finding.entity_id
-    kind = (finding.entity_type or "").lower().replace("_", " ")
+    kind = kind_of(finding.entity_type or "")
     whom = f"{name} ({kind}{place}){org}: " if name else f"{org.strip()}: " if org else ""
     exception = f" — {finding.exception}" if finding.exception else ""
     return f"{whom}{finding.detail}{exception}"

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from functools import cache
 from importlib import resources
 
-from jinja2 import Environment, StrictUndefined, Template
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup, escape
 
 from audit import __version__
@@ -43,8 +43,8 @@ def render(found: Content) -> str:
     read = found.answers.last or found.manifest.finished_at
     first = found.answers.first or read
     before = found.before or read
-    minute = wording.second if found.against and wording.minute(before) == wording.minute(read) else wording.minute
-    date = minute if before.date() == read.date() else wording.day
+    moment = wording.second if found.against and wording.minute(before) == wording.minute(read) else wording.minute
+    date = moment if before.date() == read.date() else wording.day
     return _template().render(
         found=found,
         manifest=found.manifest,
@@ -53,7 +53,7 @@ def render(found: Content) -> str:
         before=date(before),
         now=date(read),
         date=date,
-        minute=minute,
+        moment=moment,
         first=first if first < found.manifest.started_at else read,
         gaps=wording.gaps(found.manifest),
         is_many=len(found.manifest.orgs) > 1,
@@ -97,11 +97,13 @@ def _source(file: str) -> str:
 @cache
 def _template() -> Template:
     environment = Environment(
+        loader=PackageLoader("audit.review.report"),
         autoescape=True,
         undefined=StrictUndefined,
         finalize=visible,
         trim_blocks=True,
         lstrip_blocks=True,
+        keep_trailing_newline=True,
     )
     environment.filters |= {
         "name": name,
@@ -112,4 +114,4 @@ def _template() -> Template:
     }
     environment.globals |= {"sentences": wording, "words": vocabulary}
     environment.globals["total"] = total
-    return environment.from_string(_source("template.html.j2"))
+    return environment.get_template("report.html.j2")

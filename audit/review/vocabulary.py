@@ -46,6 +46,11 @@ def kind_of(entity_type: str) -> str:
     return entity_type.lower().replace("_", " ")
 
 
+def kinds_of(entity_type: str) -> str:
+    """The plural of a kind of entity."""
+    return "people" if entity_type == "PERSON" else f"{kind_of(entity_type)}s"
+
+
 def dataset(name: str) -> str:
     """A dataset, by its name in the tables."""
     return _DATASETS.get(name, name)

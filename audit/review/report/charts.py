@@ -25,7 +25,7 @@ _FONT = 13
 _LABEL_LENGTH = 24
 #: Of the longest bar: what is shorter has no room for its number, which the description has.
 _MIN_SHARE = 0.05
-_DIRECTIONS = ("caller hears", "only speaks", "unclear", "nobody")
+_DIRECTIONS = ("caller can listen", "caller only speaks", "unclear", "nobody may call")
 #: Pygal puts these in for its scripts, tooltips and styles.
 _DROPPED_TAGS = {"script", "style", "desc", "title", "defs"}
 _DROPPED_ATTRIBUTES = ("style", "id", "xmlns:xlink")
@@ -40,19 +40,19 @@ class Bar:
 
 
 def exposure_chart(reach: Reach) -> Markup:
-    """Rooms by whom they answer."""
+    """Rooms by who may call them."""
     bars = [
         Bar(REACH_LABELS[each.reach], _directions(each) if each.reach in AUTOMATIC else (0, 0, 0, each.rooms))
         for each in reach.exposure
         if each.rooms
     ]
-    return stacked_bars("Rooms by whom they answer by themselves", _DIRECTIONS, bars)
+    return stacked_bars("Rooms that auto-answer, by who may call", _DIRECTIONS, bars)
 
 
 def location_chart(reach: Reach) -> Markup:
-    """Rooms that answer by themselves, by location."""
+    """Rooms that auto-answer, by location."""
     bars = [Bar(each.location_name or "no location", _directions(each)) for each in reach.locations]
-    return stacked_bars("Rooms that answer by themselves, by location", _DIRECTIONS, bars)
+    return stacked_bars("Rooms that auto-answer, by location", _DIRECTIONS, bars)
 
 
 def coverage_chart(answers: Answers) -> Markup:

@@ -4,27 +4,27 @@ from collections import Counter
 from datetime import datetime
 
 from audit.review.report.reach import ReachKind
-from audit.review.vocabulary import dataset, heading, kind_of
+from audit.review.vocabulary import dataset, heading, kinds_of
 from audit.snapshot.manifest import Manifest
 from audit.text import count_of
 
 REACH_LABELS: dict[ReachKind, str] = {
-    "everybody": "Everybody but a list",
-    "members": "The members of a list",
+    "everybody": "Anyone not blocked",
+    "members": "Allowed lines only",
     "unclear": "Unclear",
-    "nobody": "An empty list",
-    "off": "Off: nobody",
+    "nobody": "Nobody: empty list",
+    "off": "Auto-answer is off",
 }
 OUTCOMES = {
     "ok": "answered",
-    "not_licensed": "no licence for it, so nothing to read",
-    "not_found": "deleted meanwhile, or never there",
+    "not_licensed": "no licence for it, so no settings",
+    "not_found": "deleted since it was listed, or never there",
     "forbidden": "refused: the token may not read it",
-    "bad_request": "refused in another way",
-    "throttled": "no answer: too many requests, retries spent",
-    "server_error": "no answer: server error, retries spent",
-    "timeout": "no answer in time, retries spent",
-    "invalid_response": "an answer that is not what is documented",
+    "bad_request": "refused for another reason",
+    "throttled": "no answer: too many requests, despite retries",
+    "server_error": "no answer: server error, despite retries",
+    "timeout": "no answer in time, despite retries",
+    "invalid_response": "the answer is not what the API documents",
 }
 PINS = {
     "ok": "sound",
@@ -78,7 +78,7 @@ def absence(reason: str) -> str:
     first, _, rest = short.partition(" ")
     if short.startswith("the organization is "):
         return short.replace(" is ", " was ", 1)
-    return f"{kind_of(first) if first.isupper() else dataset(first)} {rest}"
+    return f"{kinds_of(first)} {rest.replace('was ', 'were ', 1)}" if first.isupper() else f"{dataset(first)} {rest}"
 
 
 def gaps(manifest: Manifest) -> list[str]:
@@ -93,14 +93,14 @@ def gaps(manifest: Manifest) -> list[str]:
     )
     is_one = len(manifest.scope.datasets) == 1
     lines = [
-        f"{kind_of(kind)}{'' if is_one else f' ({dataset(name)})'} "
+        f"{kinds_of(kind)}{'' if is_one else f' ({dataset(name)})'} "
         f"of {count_of(number, 'organization')} could not be listed"
         for (name, kind), number in sorted(unlisted.items())
     ]
     if unknown:
         share = f"{len(unknown):,} of {count_of(len(manifest.orgs), 'organization')}"
-        whom = "it" if len(unknown) == 1 else "them"
-        lines.insert(0, f"{share} refused or unanswered: nothing is known of {whom}")
+        whose = "its" if len(unknown) == 1 else "their"
+        lines.insert(0, f"{share} refused or did not answer: {whose} settings are not known")
     return lines
 
 

@@ -201,9 +201,10 @@ def test_the_verdict_tells_what_was_read_and_what_was_not(audit: Audit) -> None:
     html = write_report(snapshot, None, None, None)
     verdict = _seen(html.partition("<nav")[0])
     assert counts["server_error"] > 0
-    assert f"{on} of {counts['ok']} rooms that could be read answer Push-to-Talk calls by themselves" in verdict
+    assert f"{on} of {counts['ok']} rooms that could be read auto-answer Push-to-Talk calls" in verdict
     assert (
-        f"Partial {counts['server_error']} of {sum(counts.values())} not answered: nothing is known of these" in verdict
+        f"Partial {counts['server_error']} of {sum(counts.values())} not answered: their settings are not known"
+        in verdict
     )
     assert "Not checked no rules were run" in verdict
     assert "Not compared with an earlier snapshot" in verdict
@@ -213,7 +214,7 @@ def test_the_verdict_tells_what_was_read_and_what_was_not(audit: Audit) -> None:
 
 def test_a_complete_snapshot_says_so(audit: Audit) -> None:
     seen = _seen(write_report(audit(Simulation(_organization(workspaces=5))), None, None, None))
-    assert "Complete every one of 5 questions has its answer" in seen
+    assert "Complete 5 questions asked, all answered" in seen
     assert "Every question has a complete answer." in seen
 
 
@@ -221,18 +222,18 @@ def test_a_complete_snapshot_says_so(audit: Audit) -> None:
     ("given", "members", "told"),
     [
         ({"allow_auto_answer": True, "access_type": "ALLOW_MEMBERS"}, 2, "Only Member 0 Member 1"),
-        ({"allow_auto_answer": True, "access_type": "ALLOW_MEMBERS"}, 0, "Nobody: its list is empty"),
-        ({"allow_auto_answer": True, "access_type": "BLOCK_MEMBERS"}, 2, "Everybody but Member 0 Member 1"),
-        ({"allow_auto_answer": True, "access_type": "BLOCK_MEMBERS"}, 0, "Everybody: its block list is empty"),
+        ({"allow_auto_answer": True, "access_type": "ALLOW_MEMBERS"}, 0, "Nobody: the list of allowed lines is empty"),
+        ({"allow_auto_answer": True, "access_type": "BLOCK_MEMBERS"}, 2, "Anyone except Member 0 Member 1"),
+        ({"allow_auto_answer": True, "access_type": "BLOCK_MEMBERS"}, 0, "Anyone: the list of blocked lines is empty"),
         ({"allow_auto_answer": True, "access_type": "SOME_NEW_WORD"}, 2, "Unclear: SOME_NEW_WORD"),
         (
             {"allow_auto_answer": False, "access_type": "BLOCK_MEMBERS"},
             2,
-            "Nobody, while it is off. On its list: Member 0",
+            "Nobody while auto-answer is off. On its list: Member 0",
         ),
-        ({"allow_auto_answer": True, "connection_type": "TWO_WAY"}, 2, "yes speaks and hears"),
-        ({"allow_auto_answer": True, "connection_type": "ONE_WAY"}, 2, "yes only speaks"),
-        ({"allow_auto_answer": True, "connection_type": "HALF_DUPLEX"}, 2, "yes unclear: HALF_DUPLEX"),
+        ({"allow_auto_answer": True, "connection_type": "TWO_WAY"}, 2, "on speaks and listens"),
+        ({"allow_auto_answer": True, "connection_type": "ONE_WAY"}, 2, "on only speaks"),
+        ({"allow_auto_answer": True, "connection_type": "HALF_DUPLEX"}, 2, "on unclear: HALF_DUPLEX"),
     ],
 )
 def test_a_room_says_whom_it_answers(audit: Audit, given: dict[str, object], members: int, told: str) -> None:
@@ -271,7 +272,7 @@ def test_a_room_says_since_when_as_far_as_two_snapshots_can(audit: Audit) -> Non
     assert len(told) == new.manifest.outcomes["push_to_talk"]["ok"]
     assert sum("or earlier" in each for each in told) in {answered - 1, answered}
     assert sum(each.startswith("changed after") for each in told) in {0, 1}
-    assert sum(each.startswith("not known: not answered on") for each in told) >= 1
+    assert sum(each.startswith("unknown: not answered on") for each in told) >= 1
     assert sum(each.startswith("not listed on") for each in told) <= 2
     assert len({each.split(" ")[0] for each in told}) >= 2
 
@@ -288,17 +289,17 @@ def test_a_room_of_an_organization_that_was_refused_is_not_called_unlisted(audit
     old = audit(Simulation(own, customers=(customer,), refused_organizations=refused), **{"scope.all_orgs": True})
     new = audit(Simulation(own, customers=(customer,)), **{"scope.all_orgs": True})
     (told,) = _since(new, old)
-    assert told.startswith("not known on ")
+    assert told.startswith("unknown on ")
     assert told.endswith(": the organization was refused")
-    assert "not known on " not in str(_since(new, new))
+    assert "unknown on " not in str(_since(new, new))
 
 
 def test_a_room_of_a_kind_that_was_not_asked_for_is_not_called_unlisted(audit: Audit) -> None:
     old = audit(Simulation(_organization()), **{"scope.entities": ["workspace"]})
     told = _since(audit(Simulation(_organization()), **_KINDS), old)
     assert {each.partition(": ")[2] for each in told} == {
-        "person was not asked for",
-        "virtual line was not asked for",
+        "people were not asked for",
+        "virtual lines were not asked for",
     }
 
 
@@ -306,13 +307,15 @@ def test_a_kind_that_could_not_be_listed_is_told_in_the_verdict_and_of_its_rooms
     tokens = _without("spark-admin:people_read")
     old = audit(Simulation(_organization(), tokens=tokens), **_KINDS)
     verdict, _, rest = write_report(old, None, None, None).partition("<nav")
-    assert "Partial person of 1 organization could not be listed" in _seen(verdict)
-    assert "All that could be listed was answered, but person of 1 organization could not be listed." in _seen(rest)
+    assert "Partial people of 1 organization could not be listed" in _seen(verdict)
+    assert "Everything that could be listed was answered, but people of 1 organization could not be listed." in _seen(
+        rest
+    )
     (told,) = _since(audit(Simulation(_organization()), **_KINDS), old)
-    assert told.endswith(": person could not be listed")
+    assert told.endswith(": people could not be listed")
 
 
-@pytest.mark.parametrize(("outcome", "told"), [("not_licensed", "no licence on"), ("not_found", "not found on")])
+@pytest.mark.parametrize(("outcome", "told"), [("not_licensed", "not licensed on"), ("not_found", "not found on")])
 def test_a_complete_answer_without_settings_is_told_as_what_it_was(audit: Audit, outcome: str, told: str) -> None:
     simulation = Simulation(_organization(workspaces=3))
     old, new = audit(simulation), audit(simulation)
@@ -333,7 +336,7 @@ def test_a_retried_snapshot_is_told_from_its_first_answer(audit: Audit) -> None:
     assert f"{day(kept)} or earlier" in seen
     alone = _seen(write_report(old, None, None, None))
     assert f"State of {minute(kept)} to " in alone
-    assert f"This is one state, that of {minute(kept)} to " in alone
+    assert f"The report shows one state, that of {minute(kept)} to " in alone
 
 
 def test_times_of_the_same_minute_show_seconds(audit: Audit) -> None:
@@ -360,7 +363,7 @@ def test_findings_stand_by_severity_with_what_to_do_and_skipped_rules_are_not_pa
     assert "Why it matters. What to do: What helps." in seen
     assert "100 of 150 findings are listed here." in seen
     assert "Bob, until 2027" in seen
-    assert "A skipped rule is not a passed one" in seen
+    assert "A skipped rule has not passed" in seen
     assert "the snapshot has no table audio_options" in seen
 
 
@@ -373,10 +376,10 @@ def test_changes_are_told_by_room_and_what_is_unknown_is_not_called_removed(audi
     snapshot = audit(Simulation(_organization(workspaces=3)))
     seen = _seen(write_report(snapshot, None, iter(changes), snapshot))
     assert "1 room changed, 0 added, 0 removed; 1 member added, 0 removed, 0 changed; 1 unknown." in seen
-    assert "1 room changed, 1 not known." in seen
+    assert "1 room changed, 1 unknown." in seen
     assert "direction: one-way (the caller only speaks) → two-way (the caller can listen)" in seen
     assert "member added: Ingrid Sato" in seen
-    assert "They may have changed or not; they were not removed." in seen
+    assert "They may or may not have changed; they were not removed." in seen
     assert "Lab Workspace Push-to-Talk ok, then server_error" in seen
 
 
@@ -393,7 +396,7 @@ def test_a_list_that_could_not_be_read_is_named_by_its_kind(audit: Audit) -> Non
     unread = _change(kind="unknown", table="audio_options", entity_type="PERSON", entity_id="", entity_name=None)
     snapshot = audit(Simulation(_organization(workspaces=3)))
     seen = _seen(write_report(snapshot, None, [msgspec.structs.replace(unread, reason="403")], snapshot))
-    assert "0 rooms changed, 1 not known." in seen
+    assert "0 rooms changed, 1 unknown." in seen
     assert "every person Person Audio options 403" in seen
 
 
@@ -428,9 +431,11 @@ def test_many_changes_are_counted_and_the_rest_is_left_to_the_diff(audit: Audit)
 def test_what_the_data_cannot_say_is_said(audit: Audit) -> None:
     snapshot = audit(Simulation(_organization(workspaces=3)))
     alone = _seen(write_report(snapshot, None, None, None))
-    assert "When a setting was made cannot be read from Webex" in alone
+    assert "Webex does not record when a setting was made" in alone
     assert "Who changed it? The settings do not say." in alone
-    assert "in the audit log of Control Hub, between" in _seen(write_report(snapshot, None, [], snapshot))
+    assert "Search the audit log of Control Hub for a changed room, between" in _seen(
+        write_report(snapshot, None, [], snapshot)
+    )
 
 
 def test_names_from_outside_are_shown_and_never_markup(audit: Audit) -> None:
@@ -501,8 +506,8 @@ def test_an_organization_that_was_refused_is_told_with_the_reason(audit: Audit) 
     assert "2 organizations" in seen
     assert "refused" in seen
     assert snapshot.manifest.orgs[0].message or snapshot.manifest.orgs[1].message
-    assert "Partial 1 of 2 organizations refused or unanswered: nothing is known of it" in seen
-    assert "All that could be listed was answered, but 1 of 2 organizations refused or unanswered" in seen
+    assert "Partial 1 of 2 organizations refused or did not answer: its settings are not known" in seen
+    assert "Everything that could be listed was answered, but 1 of 2 organizations refused or did not answer" in seen
 
 
 def test_the_evidence_names_every_digest_and_how_to_check_it(audit: Audit) -> None:

@@ -210,11 +210,11 @@ def test_what_can_not_run_is_skipped_with_the_reason(audit: Audit) -> None:
     result = checked(audit(Simulation(crafted())), CheckSettings())
     skipped = {each.rule.rule_id: each.reason for each in result.results if each.status == "skipped"}
     assert skipped == {
-        "audio-pin-unset": "the snapshot holds no table audio_options",
-        "audio-pin-weak": "the snapshot holds no table audio_options",
-        "call-in-without-pin": "the snapshot holds no table audio_options",
-        "toll-free-enabled": "the snapshot holds no table audio_options",
-        "global-call-in-enabled": "the snapshot holds no table audio_options",
+        "audio-pin-unset": "needs --dataset audio-options",
+        "audio-pin-weak": "needs --dataset audio-options",
+        "call-in-without-pin": "needs --dataset audio-options",
+        "toll-free-enabled": "needs --dataset audio-options",
+        "global-call-in-enabled": "needs --dataset audio-options",
         "member-of-another-domain": "check.allowed_domains is not set",
         "member-no-longer-exists": "people were not in scope, or could not be listed",
         "coverage-fell": "there is no earlier snapshot of the same scope to compare with",
@@ -223,7 +223,7 @@ def test_what_can_not_run_is_skipped_with_the_reason(audit: Audit) -> None:
     of_users = audit(Simulation(crafted()), scope__datasets=["audio-options"], scope__all_users=True)
     reasons = {each.rule.rule_id: each.reason for each in checked(of_users, CheckSettings()).results}
     assert reasons["toll-free-enabled"] == "check.forbid_toll_free is not set"
-    assert reasons["two-way-auto-answer"] == "the snapshot holds no table push_to_talk"
+    assert reasons["two-way-auto-answer"] == "needs --dataset push-to-talk"
 
 
 def test_people_of_the_audio_options_alone_are_not_all_people(audit: Audit) -> None:
@@ -260,7 +260,7 @@ def test_only_a_snapshot_of_the_same_scope_is_compared_with(audit: Audit) -> Non
     assert checked(other).previous_id is None
     assert checked(latest).previous_id == first.manifest.snapshot_id
     result = check(latest, other, POLICY, today=TODAY)
-    reason = f"snapshot {other.manifest.snapshot_id} is of another scope (entities)"
+    reason = f"snapshot {other.manifest.snapshot_id} has another scope (entities)"
     assert result_of(result, "coverage-fell").reason == result_of(result, "members-gone").reason == reason
     assert result.previous_id is None
     with pytest.raises(UsageError, match="holds no Parquet of table"):

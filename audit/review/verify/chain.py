@@ -96,42 +96,65 @@ def check_chain(
     Returns:
         The ids of the snapshots before it that are here, the newest first, and the faults and notes.
     """
-    output, name = folder.resolve().parent, folder.resolve().name
-    told: list[Fault | Note] = []
+    output, name = _read_output(folder, manifest, key), folder.resolve().name
+    chain = Chain([each.manifest for each in output.found.values()], output.record.entries)
+    lineage = list(chain.lineage(manifest.snapshot_id))
+    results: list[Fault | Note] = []
     if SNAPSHOT_ID.fullmatch(name) and name != manifest.snapshot_id:
-        told.append(Fault(MANIFEST, f"is of snapshot {manifest.snapshot_id}, but its folder is {name}"))
+        results.append(Fault(MANIFEST, f"is of snapshot {manifest.snapshot_id}, but its folder is {name}"))
+    results += output.record.faults
+    results += _after(output, manifest.snapshot_id, manifest_sha256)
+    results += _before(output.found, lineage)
+    own = {link.by for link in lineage}
+    for each in chain.breaks():
+        if everywhere or each.at in own or own & {*each.by}:
+            results += _broken(output, each)
+    results += _pruned([link.by for link in lineage if link.by not in output.found])
+    return [link.by for link in lineage[1:] if link.by in output.found], results
+
+
+@dataclass(frozen=True)
+class _Output:
+    """The manifests of an output.
+
+    Attributes:
+        folder: the folder of all snapshots.
+        found: the snapshots by id.
+        unreadable: by the name of a folder, why its manifest can't be read.
+        record: the snapshots that were removed.
+        has_record: whether there is a file of removed snapshots.
+    """
+
+    folder: Place
+    found: Mapping[str, Snapshot]
+    unreadable: Mapping[str, str]
+    record: Record
+    has_record: bool
+
+    @property
+    def is_of_one(self) -> bool:
+        """Whether a single snapshot was copied here, so that a gap before it says nothing."""
+        return len(self.found) == 1 and not any(map(SNAPSHOT_ID.fullmatch, self.unreadable)) and not self.has_record
+
+
+def _read_output(folder: Place, manifest: Manifest, key: "Ed25519PublicKey | None") -> _Output:
+    output = folder.resolve().parent
     record = read_record(output, key)
     found, unreadable = scan(output)
     found[manifest.snapshot_id] = Snapshot(folder, manifest)
-    chain = Chain([each.manifest for each in found.values()], record.entries)
-    lineage = list(chain.lineage(manifest.snapshot_id))
-    told += [
-        *record.faults,
-        *_after(found, record.entries, manifest.snapshot_id, manifest_sha256),
-        *_before(found, lineage),
-    ]
-    own = {link.by for link in lineage}
-    is_alone = len(found) == 1 and not any(map(SNAPSHOT_ID.fullmatch, unreadable)) and not has_record(output)
-    for each in chain.breaks():
-        if not everywhere and each.at not in own and not own & {*each.by}:
-            continue
-        if each.kind == "gap":
-            told += _gap(output, each, found, unreadable, record, is_alone=is_alone)
-        else:
-            told.append(Fault(f"{each.at or each.by[0]}/{MANIFEST}", str(each)))
-    pruned = [link.by for link in lineage if link.by not in found]
-    if pruned:
-        count = count_of(len(pruned), "earlier snapshot was", "earlier snapshots were")
-        told.append(Note(f"{count} pruned ({REMOVED}), the last of them {pruned[0]}"))
-    return [link.by for link in lineage[1:] if link.by in found], told
+    return _Output(output, found, unreadable, record, has_record(output))
 
 
-def _after(
-    found: Mapping[str, Snapshot], removed: list[Removed], snapshot_id: str, manifest_sha256: str
-) -> Iterator[Fault]:
+def _pruned(ids: list[str]) -> Iterator[Note]:
+    if ids:
+        count = count_of(len(ids), "earlier snapshot was", "earlier snapshots were")
+        yield Note(f"{count} pruned ({REMOVED}), the last of them {ids[0]}")
+
+
+def _after(output: _Output, snapshot_id: str, manifest_sha256: str) -> Iterator[Fault]:
     """What later snapshots say about this one: nothing else vouches for an unsigned manifest."""
-    links = [Link(each.manifest.snapshot_id, each.manifest.previous) for each in found.values()]
-    links += [Link(each.snapshot_id, each.previous) for each in removed]
+    links = [Link(each.manifest.snapshot_id, each.manifest.previous) for each in output.found.values()]
+    links += [Link(each.snapshot_id, each.previous) for each in output.record.entries]
     for by, named in links:
         if named and named.snapshot_id == snapshot_id and named.manifest_sha256 != manifest_sha256:
             yield _other_sha256(MANIFEST, manifest_sha256, by, named.manifest_sha256)
@@ -160,36 +183,35 @@ def _other_sha256(path: str, found: str, by: str, named: str) -> Fault:
     return Fault(path, f"has SHA-256 {found}, but {by} names {named}")
 
 
-def _gap(
-    output: Place,
-    gap: Break,
-    found: Mapping[str, Snapshot],
-    unreadable: Mapping[str, str],
-    record: Record,
-    *,
-    is_alone: bool,
-) -> Iterator[Fault | Note]:
+def _broken(output: _Output, each: Break) -> Iterator[Fault | Note]:
+    if each.kind == "gap":
+        yield from _gap(output, each)
+    else:
+        yield Fault(f"{each.at or each.by[0]}/{MANIFEST}", str(each))
+
+
+def _gap(output: _Output, gap: Break) -> Iterator[Fault | Note]:
     """Report a snapshot that is named, but is neither readable nor recorded as pruned."""
     missing, names = str(gap.at), ", ".join(gap.by)
     path = f"{missing}/{MANIFEST}"
     if not SNAPSHOT_ID.fullmatch(missing):
         yield Fault(MANIFEST, f"of {names} names {missing} as the snapshot before it, which is not a snapshot id")
-    elif missing in unreadable:
-        named = [each.manifest for each in found.values() if each.manifest.snapshot_id in gap.by]
+    elif missing in output.unreadable:
+        named = [each.manifest for each in output.found.values() if each.manifest.snapshot_id in gap.by]
         expected = {each.snapshot_id: each.previous.manifest_sha256 for each in named if each.previous}
-        yield from _check_named(output / missing, missing, expected)
-        yield Note(f"the chain is not checked further back: {unreadable[missing]}")
-    elif isinstance(lost := lost_manifest(output / missing, record.ids), Fault):
+        yield from _check_named(output.folder / missing, missing, expected)
+        yield Note(f"the chain is not checked further back: {output.unreadable[missing]}")
+    elif isinstance(lost := lost_manifest(output.folder / missing, output.record.ids), Fault):
         yield lost
-    elif is_alone:
+    elif output.is_of_one:
         yield Note(
             f"{missing}, the snapshot before {names}, is not in this folder: the chain is not checked further back"
         )
-    elif pruned := record.digests_of(missing):
+    elif pruned := output.record.digests_of(missing):
         yield Fault(
             path, f"is not the manifest that {names} names: {REMOVED} says that SHA-256 {', '.join(pruned)} was pruned"
         )
-    elif missing in record.others:
+    elif missing in output.record.others:
         yield Fault(path, f"is missing: {names} names it, and its entry in {REMOVED} is not signed by this key")
     else:
         yield Fault(path, str(gap))

@@ -1,4 +1,4 @@
-"""Names and texts as parts of a SQL statement."""
+"""Names and texts as parts of SQL."""
 
 from collections.abc import Iterable
 

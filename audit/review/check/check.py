@@ -15,7 +15,7 @@ from audit.review.check.facts import Facts, add_facts, missing_tables
 from audit.review.check.finding import CheckResult, Finding, Rule, RuleResult
 from audit.review.check.rules import SETTINGS, load_rules
 from audit.review.comparable import scope_differences
-from audit.review.tables import PREVIOUS, open_tables, refuse_writing, table_names, told
+from audit.review.tables import PREVIOUS, message_of, open_tables, refuse_writing, table_names
 from audit.snapshot.catalog import Snapshot
 
 log = logging.getLogger(__name__)
@@ -121,7 +121,7 @@ def _findings(connection: duckdb.DuckDBPyConnection, rule: Rule) -> list[Finding
         while rows := cursor.fetchmany(_ROWS):
             found += [_finding(rule, dict(zip(names, row, strict=True))) for row in rows]
     except duckdb.Error as error:
-        raise _wrong(rule, told(error)) from None
+        raise _wrong(rule, message_of(error)) from None
     return sorted(found, key=lambda each: (each.org_id or "", each.entity_id or "", each.detail))
 
 

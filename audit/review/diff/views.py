@@ -1,4 +1,4 @@
-"""Differences for people, and as JSON and CSV for programs: one result, three views, each written as it comes."""
+"""Differences as text for people, and as JSON and CSV for programs; each view is a stream."""
 
 import io
 from collections import Counter
@@ -22,12 +22,12 @@ _CSV_ROWS = 1000
 
 
 class Tally:
-    """Counts differences as they pass by.
+    """Counts differences that stream through it.
 
     Attributes:
-        differences: all of them, unknown ones included.
-        entities: how many entities were `added`, `removed`, `changed`; `unknown` counts beside these.
-        members: how many lines say so of a member; one with several columns changed counts once.
+        differences: all differences, including unknown ones.
+        entities: number of entities that were `added`, `removed` or `changed`; `unknown` entities may be among these.
+        members: number of members likewise; a member with several changed columns counts once.
     """
 
     def __init__(self) -> None:
@@ -36,7 +36,7 @@ class Tally:
         self.members: Counter[str] = Counter()
 
     def count(self, changes: Iterable[Change]) -> Iterator[Change]:
-        """The same differences, in their order."""
+        """Pass differences on unchanged and count them."""
         for _, group in groupby(changes, key=_entity_of):
             kinds: set[str] = set()
             members: set[tuple[str, str | None, str | None]] = set()
@@ -69,7 +69,7 @@ def as_text(old: Snapshot, new: Snapshot, changes: Iterable[Change], tally: Tall
         old: the snapshot before.
         new: the snapshot after.
         changes: the differences.
-        tally: counts them, and is told at the end.
+        tally: counts the differences; its counts are the last line.
     """
     names = {org.org_id: org.name or org.org_id for each in (old, new) for org in each.manifest.orgs}
     yield f"from {_titled(old)}"
@@ -85,7 +85,7 @@ def as_text(old: Snapshot, new: Snapshot, changes: Iterable[Change], tally: Tall
 
 
 def as_json(old: Snapshot, new: Snapshot, changes: Iterable[Change], tally: Tally) -> Iterator[str]:
-    """Differences as one JSON object, a line for each change: `old`, `new`, `changes`, `summary` (as `as_text`)."""
+    """Differences as one JSON object, one line for each change: `old`, `new`, `changes`, `summary`."""
     ids = (_encoded(each.manifest.snapshot_id) for each in (old, new))
     yield '{{"old": {}, "new": {}, "changes": ['.format(*ids)
     waiting = None
@@ -99,7 +99,7 @@ def as_json(old: Snapshot, new: Snapshot, changes: Iterable[Change], tally: Tall
 
 
 def as_csv(changes: Iterable[Change], tally: Tally) -> Iterator[str]:
-    """Differences as CSV with a header, in blocks of lines; formulas are guarded as in the tables (as `as_text`)."""
+    """Differences as CSV with a header, in blocks of lines; formulas are inert as in the tables."""
     rest = tally.count(changes)
     sink = io.BytesIO()
     with pcsv.CSVWriter(sink, _CSV_SCHEMA, write_options=CSV_OPTIONS) as writer:
@@ -145,8 +145,8 @@ def _line(change: Change) -> str:
         return f"{subject}: unknown ({printable(change.reason or '')})"
     if change.column:
         title = printable(vocabulary.column(change.column))
-        told = f"{title}: {_value(change.column, change.old)} → {_value(change.column, change.new)}"
-        return f"{subject}: {told}" if change.key or change.table == _MEMBERS else told
+        text = f"{title}: {_value(change.column, change.old)} → {_value(change.column, change.new)}"
+        return f"{subject}: {text}" if change.key or change.table == _MEMBERS else text
     why = f" ({printable(change.reason)})" if change.reason else ""
     values = printable(change.new or change.old or "")
     what = f": {values}" if values and change.table != COVERAGE else ""
@@ -167,7 +167,7 @@ def _value(column: str, value: str | None) -> str:
 
 
 def total(tally: Tally) -> str:
-    """The counts of a comparison, in a line."""
+    """The counts of a comparison in one line."""
     if not tally.differences:
         return "no differences"
     rooms = _counts("room", tally.entities, "changed", "added", "removed")

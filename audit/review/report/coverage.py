@@ -1,4 +1,4 @@
-"""What was asked and what was not answered, and how users join the audio of meetings."""
+"""What was asked and what was not answered."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,13 +9,13 @@ from audit.review.report.rows import fetch, fetch_dicts, time_of
 from audit.review.tables import PREVIOUS, table_names
 from audit.review.vocabulary import COMPLETE_OUTCOMES
 
-#: What the report lists; the rest is in the CSV.
+#: The most entities that the report lists; the CSV has all.
 MAX_UNANSWERED = 300
 
 
 @dataclass(frozen=True)
 class Unanswered:
-    """An entity of which nothing is known; the fields are columns of `coverage`."""
+    """An entity without a complete answer; the fields are columns of `coverage`."""
 
     org_id: str
     dataset: str
@@ -30,7 +30,7 @@ class Unanswered:
 
 @dataclass(frozen=True)
 class OutcomeCount:
-    """How many entities of a kind ended with an outcome in a dataset."""
+    """The number of entities of a kind with an outcome in a dataset."""
 
     dataset: str
     entity_type: str
@@ -40,13 +40,13 @@ class OutcomeCount:
 
 @dataclass(frozen=True)
 class Answers:
-    """What was answered.
+    """The answers of a run.
 
     Attributes:
-        counts: by dataset, kind and outcome.
+        counts: number of entities by dataset, kind and outcome.
         total: rows of coverage.
-        unanswered_total, unanswered: those without a complete answer, all and the ones that are listed.
-        first, last: when the answers came; None where nothing was asked.
+        unanswered_total, unanswered: number of rows without a complete answer, and the first of them.
+        first, last: times of the first and the last answer; None if nothing was asked.
     """
 
     counts: list[OutcomeCount]
@@ -69,7 +69,7 @@ ORDER BY dataset, entity_type DESC, entity_name, org_id, entity_id, site_url LIM
 
 
 def find_answers(connection: duckdb.DuckDBPyConnection) -> Answers:
-    """What was answered, from `coverage`."""
+    """Read the answers from `coverage`."""
     if "coverage" not in table_names(connection):
         return Answers([], 0, 0, [], None, None)
     counts = fetch(connection, OutcomeCount, _COUNTS)
@@ -87,7 +87,7 @@ def find_answers(connection: duckdb.DuckDBPyConnection) -> Answers:
 
 
 def find_first_before(connection: duckdb.DuckDBPyConnection) -> datetime | None:
-    """When the first answer of the snapshot before came: a retried one keeps answers that are older than its run."""
+    """Time of the first answer of the snapshot before: a retried snapshot keeps answers older than its run."""
     if "coverage" not in table_names(connection, PREVIOUS):
         return None
     ((first,),) = connection.execute(f"SELECT min(epoch_ms(fetched_at)) FROM {PREVIOUS}.coverage").fetchall()  # noqa: S608

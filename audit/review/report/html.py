@@ -1,4 +1,4 @@
-"""The report as one HTML file that asks for nothing and runs only its own script."""
+"""The report as one HTML file that requests nothing and runs only its own script."""
 
 import base64
 import hashlib
@@ -27,18 +27,18 @@ def write_report(
 
     Args:
         snapshot: the snapshot.
-        checks: what the rules said of it, if they were run.
-        changes: the differences to `against`; read once.
+        checks: the results of the rules, if they ran.
+        changes: the differences from `against`; read once.
         against: an earlier snapshot.
 
     Raises:
-        UsageError: a table has no Parquet, or a file of it is missing.
+        UsageError: a table has no Parquet, or one of its files is missing.
     """
     return render(collect(snapshot, checks, changes, against))
 
 
 def render(found: Content) -> str:
-    """The document that says it."""
+    """Render the document."""
     style, script = _source("report.css"), _source("report.js")
     read = found.answers.last or found.manifest.finished_at
     first = found.answers.first or read
@@ -69,12 +69,12 @@ def render(found: Content) -> str:
 
 
 def visible(text: object) -> object:
-    """Text with its control and bidirectional characters shown as escapes; all else as it is."""
+    """Text with control and bidirectional characters escaped; other values unchanged."""
     return text if not isinstance(text, str) or hasattr(text, "__html__") else printable(text)
 
 
 def name(text: str | None, absent: str = "(no name)") -> Markup:
-    """A name from outside: escaped, apart from the text around it, its hidden characters marked."""
+    """A name from outside: escaped, isolated from the text around it, with hidden characters marked."""
     if text is None or not text.strip():
         return Markup('<i class="absent">{}</i>').format(absent if text is None else f"{absent[:-1]}: blank)")
     marked = Markup().join(_marked(char) for char in text)

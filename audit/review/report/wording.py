@@ -1,4 +1,4 @@
-"""Sentences of the report: times, whose it is, what is missing. Single words are in `audit.review.vocabulary`."""
+"""Phrases of the report: labels, times, its subject, what is missing. Words are in `audit.review.vocabulary`."""
 
 from collections import Counter
 from datetime import datetime
@@ -52,27 +52,27 @@ def minute(time: datetime) -> str:
 
 
 def second(time: datetime) -> str:
-    """A time in UTC for what is less than a minute apart."""
+    """A date and time in UTC with seconds, for times of the same minute."""
     return f"{day(time)}, {time:%H:%M:%S} UTC"
 
 
 def period(first: datetime, last: datetime) -> str:
-    """Two times as people write what lies between."""
+    """The time between two times as people write it."""
     return f"on {minute(first)}" if minute(first) == minute(last) else f"between {minute(first)} and {minute(last)}"
 
 
 def subject(manifest: Manifest) -> str:
-    """Whose report it is."""
+    """The name of the organization, or the number of organizations."""
     if len(manifest.orgs) == 1:
         return manifest.orgs[0].name or manifest.orgs[0].org_id
     return count_of(len(manifest.orgs), "organization")
 
 
 def absence(reason: str) -> str:
-    """Why nothing is known of a room in a snapshot before, short, as it stands in many rows.
+    """A short reason why a room is unknown in the snapshot before, as many rows repeat it.
 
     Args:
-        reason: of `audit.review.absence`, with what the API said in parentheses at its end.
+        reason: from `audit.review.absence`; the message of the API stands in parentheses at its end.
     """
     short, _, _ = reason.partition(" (")
     first, _, rest = short.partition(" ")
@@ -82,7 +82,7 @@ def absence(reason: str) -> str:
 
 
 def gaps(manifest: Manifest) -> list[str]:
-    """What could not be audited at all, a line for each: organizations, and kinds of entity."""
+    """What could not be audited at all: one line for organizations, and one for each kind of entity."""
     unknown = [org for org in manifest.orgs if not org.is_audited]
     unlisted = Counter(
         (name, kind)
@@ -105,7 +105,7 @@ def gaps(manifest: Manifest) -> list[str]:
 
 
 def title(manifest: Manifest) -> str:
-    """What the report is of: Push-to-Talk, unless it was not asked for."""
+    """The dataset in the title: Push-to-Talk if it was asked for, otherwise the first."""
     asked = manifest.scope.datasets
     name = "push_to_talk" if "push_to_talk" in asked or not asked else asked[0]
     return heading(dataset(name))

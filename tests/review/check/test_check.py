@@ -1,4 +1,4 @@
-"""Each rule finds what it should and nothing else, and says so where it can't run."""
+"""Each rule finds what it should and nothing else, and says why if it cannot run."""
 
 import dataclasses
 from typing import Any
@@ -30,7 +30,7 @@ def setting(**changes: Any) -> Change:
 
 
 def member(**changes: Any) -> Change:
-    """The first member is another one."""
+    """Change the first member."""
     return lambda _, answer: answer | {"members": [answer["members"][0] | changes, *answer["members"][1:]]}
 
 
@@ -127,7 +127,7 @@ def test_what_is_in_order_is_not_found(audit: Audit) -> None:
         member(numbers=[{"external": "+14085260001"}, {"external": "+1"}]),
         member(email="ann@EXAMPLE.com"),
         lambda organization, answer: member(location=organization.locations[0]["name"])(organization, answer),
-        # Who may not call is not judged by place or domain.
+        # Rules on location and domain ignore members who are blocked.
         blocked,
     ]
     without_number = setting(officeNumber=NUMBER | {"number": ""}, mobileNumber=None)

@@ -1,4 +1,4 @@
-"""What a check says, in each form: safe for what reads it, and complete."""
+"""The result of a check in each format: complete, and safe for its reader."""
 
 import csv
 import io

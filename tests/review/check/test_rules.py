@@ -1,4 +1,4 @@
-"""Rules and exceptions as files: what is taken, and what is refused in one line that names the place."""
+"""Rules and exceptions as files: what is accepted, and what is refused in one line that names the place."""
 
 import runpy
 import sys

@@ -1,4 +1,4 @@
-"""The diff of two snapshots: what changed, what is unknown, and never one for the other."""
+"""The diff of two snapshots: changes, unknown entities, and never one for the other."""
 
 import csv
 import io
@@ -30,7 +30,7 @@ from audit.snapshot.manifest import write_manifest
 Audit = Callable[..., Snapshot]
 Edit = Callable[[Json], Any]
 ROOMS = 24
-#: Its last room answers, so that it can be taken away.
+#: Its last room answers, so that tests can remove it.
 PLAIN = Organization(ROOMS, odd=False, people=40, virtual_lines=6)
 ODD = Organization(ROOMS, people=40, virtual_lines=6)
 #: Rooms of PLAIN that answer.
@@ -75,12 +75,12 @@ def room(index: int, of: Organization = PLAIN) -> str:
 
 
 def with_members(count: int = 1) -> int:
-    """A room with at least so many members."""
+    """A room with at least this many members."""
     return next(index for index in ANSWERED if len(PLAIN.push_to_talk(index)["members"]) >= count)
 
 
 class Lasting(Where):
-    """One kind of fault, for good, for a third of the URLs of settings."""
+    """One kind of lasting fault for a third of the URLs of settings."""
 
     def __init__(self, kind: str, seed: int) -> None:
         super().__init__(kind, "/features/pushToTalk", "/pushToTalk", "/meetingPreferences/audio?userEmail=user")
@@ -501,7 +501,7 @@ def test_snapshots_of_different_apis_are_compared_with_a_warning(
     snapshot = audit(Simulation(PLAIN))
     other = Snapshot(snapshot.path, msgspec.structs.replace(snapshot.manifest, base_url="https://webexapis.com/v1"))
     assert list(compare(snapshot, other)) == []
-    assert "the snapshots are of different APIs" in caplog.text
+    assert "the snapshots come from different APIs" in caplog.text
 
 
 def test_a_snapshot_that_is_damaged_or_lacks_a_table_is_refused(audit: Audit) -> None:

@@ -27,7 +27,7 @@ from audit.snapshot.catalog import Snapshot, find_snapshot
 from audit.snapshot.coverage import COVERAGE_SCHEMA
 from audit.snapshot.manifest import FileEntry, write_manifest
 
-#: SQL that writes, or reaches for anything but the tables; {folder} is the snapshot's, {outside} a file beside it.
+#: SQL that writes, or reads anything but the tables; {folder} is the snapshot, {outside} a file beside it.
 HARMFUL = (
     "COPY (SELECT 1) TO '{folder}/x.csv'",
     "WITH x AS (COPY (SELECT 1) TO '{parquet}') SELECT * FROM x",
@@ -72,7 +72,7 @@ HARMFUL = (
 
 @pytest.fixture(scope="module")
 def made() -> list[Path]:
-    """The snapshot that all tests here have copies of, once it is made."""
+    """The snapshot that all tests here copy."""
     return []
 
 
@@ -176,7 +176,7 @@ def test_wide_values_are_cut_with_a_note(query: Callable[..., Result]) -> None:
     lines = result.out.splitlines()
     assert {line.index("…") for line in lines[2:4]} == {39}
     assert {len(line) for line in lines[:4]} == {47}
-    assert lines[-1] == "(2 rows; what ends in … was cut: --csv and --json have it whole)"
+    assert lines[-1] == "(2 rows; values that end in … are cut: --csv and --json print them whole)"
 
 
 def test_a_narrow_terminal_narrows_the_columns() -> None:
@@ -247,7 +247,7 @@ WRONG = {
     "SELECT\n nope FROM coverage": 'Referenced column "nope" not found in FROM clause!; Candidate',
     "SELEC 1": 'query: Parser Error: syntax error at or near "SELEC" (line 1)',
     "SELECT 1 FROM nowhere": "Table with name nowhere does not exist!",
-    "DELETE FROM coverage": "query: expected one SELECT statement, as a snapshot is only read",
+    "DELETE FROM coverage": "query: expected one SELECT statement, as a snapshot can only be read",
     "SELECT CASE range WHEN 99999 THEN 'x' ELSE '1' END::INT FROM range(100000)": "Could not convert string 'x'",
 }
 
@@ -265,7 +265,7 @@ def test_csv_and_json_at_once_are_refused(query: Callable[..., Result]) -> None:
 
 
 def with_table(snapshot: Snapshot, name: str, *paths: str) -> Snapshot:
-    """The snapshot with a manifest that somebody made up."""
+    """The snapshot with a forged manifest."""
     table = msgspec.structs.replace(
         snapshot.manifest.tables["coverage"], files=[FileEntry(path, 0, 0, "") for path in paths]
     )

@@ -1,4 +1,4 @@
-"""What the report says, and that names from outside stay data in it."""
+"""The content of the report, in which names from outside stay data."""
 
 import base64
 import hashlib
@@ -46,7 +46,7 @@ _HOSTILE = "<script>alert(1)</script>\u202e\x1b[31m"
 
 
 class _Document(HTMLParser):
-    """What an HTML parser makes of the report."""
+    """The report as an HTML parser sees it."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -64,7 +64,7 @@ class _Document(HTMLParser):
 
 
 def _seen(html: str) -> str:
-    """The text of a report, without tags and with single blanks."""
+    """The text of a report without tags, with single spaces."""
     body = re.sub(r"<(style|script).*?</\1>", "", html, flags=re.DOTALL)
     body = re.sub(r"</(td|th|li|p|dt|dd|div|h[1-6])>", " ", body)
     return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", "", body))
@@ -120,7 +120,7 @@ def _set(column: str, values: Iterable[object]) -> Callable[[pa.Table], pa.Table
 
 
 def _one_room(audit: Audit, members: int = 2, **settings: object) -> Snapshot:
-    """A snapshot of one room with some settings, and as many members as there are up to that number."""
+    """A snapshot of one room with some settings and at most this many members."""
     snapshot = audit(Simulation(_organization(workspaces=8)))
     _rewrite(snapshot, "push_to_talk", lambda table: table.slice(0, 1))
     room = pq.ParquetFile(next(snapshot.path.glob("push_to_talk/*/*.parquet"))).read()["entity_id"][0]
@@ -278,7 +278,7 @@ def test_a_room_says_since_when_as_far_as_two_snapshots_can(audit: Audit) -> Non
 
 
 def _since(new: Snapshot, old: Snapshot) -> set[str]:
-    """What the report says of rooms of which it does not know since when."""
+    """What the report says about rooms with an unknown `since`."""
     table = re.findall('data-label="Since">(.*?)</td>', write_report(new, None, None, old), flags=re.DOTALL)
     return {_seen(each) for each in table if "or earlier" not in each and "changed" not in each}
 

@@ -1,4 +1,4 @@
-"""What `verify` says of the chain: what was pruned is recorded, and what else is missing is a fault."""
+"""`verify` and the chain: pruned snapshots are recorded, and any other missing snapshot is a fault."""
 
 import json
 import shutil
@@ -53,7 +53,7 @@ def names(_made: Path, output: Path) -> list[str]:
 
 
 def told(output: Path, name: str = "latest") -> str:
-    """The faults of a snapshot, a line each."""
+    """The faults of a snapshot, one on each line."""
     return "\n".join(f"{each.path}: {each.message}" for each in verify(output, name).faults)
 
 

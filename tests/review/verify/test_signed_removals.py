@@ -1,4 +1,4 @@
-"""What was pruned is recorded and signed, and only what this key has signed is vouched for."""
+"""The record of pruned snapshots is signed, and only entries that this key has signed count."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -38,7 +38,7 @@ def output(tmp_path: Path) -> Path:
 
 
 def vouched(output: Path, key: Path) -> list[Removed]:
-    """What the key vouches for, with a signature that is good."""
+    """The entries that the key has signed, with a good signature."""
     found, faults = check_removed(output, read_removed(output), load_public_key(key.with_suffix(".pub")))
     assert faults == []
     return found

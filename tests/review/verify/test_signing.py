@@ -32,7 +32,7 @@ Api = Callable[[Simulation], str]
 
 @pytest.fixture
 def key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The public half of a key that runs sign with."""
+    """The public key of the key that runs sign with."""
     path = write_key(tmp_path / "sign-key.pem")
     monkeypatch.setenv("WEBEX_AUDIT_SIGN_KEY_FILE", str(path))
     monkeypatch.setenv("WEBEX_ACCESS_TOKEN", ADMIN_TOKEN)
@@ -174,7 +174,7 @@ def test_without_the_extra_it_is_said_which_one_is_missing(
 def test_no_snapshot_is_without_the_signature_that_was_asked_for(
     audit: Callable[..., Snapshot], key: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The signature is there before the manifest; what a commit that was cut off has left is gone with the next."""
+    """The signature is written before the manifest; the next commit removes what an interrupted commit left."""
     seal = seal_with(str(key.with_suffix(".pem")))
 
     def cut_off(folder: Path, _: object) -> None:
@@ -209,7 +209,7 @@ needs_programs = pytest.mark.skipif(not all(map(shutil.which, PROGRAMS)), reason
 
 @pytest.fixture
 def chained(key: Path, api: Api, webex_audit: Command, tmp_path: Path) -> tuple[Path, Path]:
-    """The second of two snapshots, signed by a key that the page's commands made; and its public half."""
+    """The second of two snapshots, signed by a key that the commands of the page made, and the public key."""
     made = _bash("".join(_blocks("sh key")), tmp_path)
     assert made.returncode == 0, made.stderr
     assert (tmp_path / "sign-key.pem").stat().st_mode & 0o777 == 0o600

@@ -1,4 +1,4 @@
-"""A snapshot that is not what was committed is told, with the file that shows it."""
+"""`verify` reports each difference from what was committed, and the file that shows it."""
 
 import hashlib
 import json
@@ -88,7 +88,7 @@ def check(folder: Path) -> Verification:
 
 
 def told(folder: Path) -> str:
-    """The faults of a snapshot as text, of which there must be some."""
+    """The faults of a snapshot as text; there must be at least one."""
     found = check(folder)
     assert found.faults
     return "\n".join(f"{fault.path}: {fault.message}" for fault in found.faults)
@@ -105,12 +105,12 @@ def flip(path: Path, position: int, mask: int) -> None:
 
 
 def rewrite(folder: Path, **changes: Any) -> None:
-    """Another manifest, as one would write it who wants to hide something."""
+    """Rewrite the manifest, as an attacker would to hide a change."""
     write_manifest(folder, msgspec.structs.replace(read_manifest(folder), **changes))
 
 
 def recommit(folder: Path, name: str, change: Callable[[pa.Table], pa.Table]) -> TableEntry:
-    """Change the rows of a table in all its files, and what the manifest says of them."""
+    """Change the rows of a table in all its files, and their entries in the manifest."""
     manifest = read_manifest(folder)
     rows = [
         (org_id, [change(pa.concat_tables(read_parquet(folder / file.path, org_id))).cast(SCHEMAS[name])])
@@ -124,7 +124,7 @@ def recommit(folder: Path, name: str, change: Callable[[pa.Table], pa.Table]) ->
 
 
 def restate(folder: Path, path: str) -> None:
-    """Let the manifest say of a file what it is now, and nothing else."""
+    """Update the entry of a file in the manifest, and nothing else."""
     text = json.loads((folder / MANIFEST).read_text())
     for table in text["tables"].values():
         for file in table["files"]:
@@ -165,7 +165,7 @@ def test_verifying_needs_no_extra(nights: Nights, monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_flipped_byte_in_any_file_is_told_with_its_name(nights: Nights, webex_audit: Callable[..., Result]) -> None:
-    """Also in the manifest, as the snapshot behind names it."""
+    """Also in the manifest, which the next snapshot names."""
     checked = [*files(nights.first), *files(nights.second)]
     assert len(checked) > 15
     for path in checked:

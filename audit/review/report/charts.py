@@ -58,7 +58,7 @@ def location_chart(reach: Reach) -> Markup:
 def coverage_chart(answers: Answers) -> Markup:
     """Entities by outcome for each dataset."""
     datasets = sorted({each.dataset for each in answers.counts})
-    series = {"answered": {Outcome.OK}, "nothing to read": COMPLETE_OUTCOMES - {Outcome.OK}}
+    series = {"answered": {Outcome.OK}, "no settings": COMPLETE_OUTCOMES - {Outcome.OK}}
     bars = []
     for name in datasets:
         counts = [each for each in answers.counts if each.dataset == name]

@@ -107,7 +107,7 @@ def _check_parquet(folder: Path, name: str, table: TableEntry, files: TableFiles
             yield Fault(file.path, f"can't be read as Parquet: {_line(error)}")
             return
         if rows != file.rows:
-            yield Fault(file.path, f"holds {rows} rows, but the manifest says {file.rows}")
+            yield _miscounted(file, rows)
     if digest.hexdigest() != table.digest:
         yield Fault(MANIFEST, f"table {name} has the digest {table.digest}, but its Parquet has {digest.hexdigest()}")
     for org, file in files.csv:
@@ -130,7 +130,7 @@ def _check_csv(folder: Path, file: FileEntry, schema: pa.Schema | None, expected
         yield Fault(file.path, f"can't be read as CSV: {_line(error)}")
         return
     if rows != file.rows:
-        yield Fault(file.path, f"holds {rows} rows, but the manifest says {file.rows}")
+        yield _miscounted(file, rows)
     elif expected and digest.hexdigest() != expected:
         yield Fault(file.path, "does not hold what the Parquet of the table holds")
 
@@ -151,6 +151,10 @@ def _texts(path: Path) -> pa.Schema:
     """The columns of a CSV file, all as text."""
     with path.open(encoding="utf-8", newline="") as file:
         return pa.schema([(name, pa.string()) for name in next(csv.reader(file), [])])
+
+
+def _miscounted(file: FileEntry, rows: int) -> Fault:
+    return Fault(file.path, f"holds {rows} rows, but the manifest says {file.rows}")
 
 
 def _line(error: Exception) -> str:

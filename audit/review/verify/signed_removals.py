@@ -14,6 +14,7 @@ from audit.files import expand
 from audit.review.verify.fault import Fault
 from audit.review.verify.signing import check_key, load_private_key, unwrap, wrap
 from audit.snapshot.layout import MANIFEST
+from audit.snapshot.manifest import UNDECODABLE
 from audit.snapshot.removed import MAX_BYTES, Removed, SealRemoved
 from audit.storage.place import Place, atomic_file, read_small
 
@@ -92,7 +93,7 @@ def _signed(output: Place, key: "Ed25519PublicKey") -> tuple[list[Removed], list
         return [], [Fault(name, f"is damaged: {error.reason}")]
     except UsageError as error:
         return [], [Fault(name, f"can't be read: {error}")]
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except UNDECODABLE as error:
         return [], [Fault(name, f"is damaged: {error}")]
     faults = check_key(name, data, envelope, key)
     if statement.predicate_type != _PREDICATE_TYPE:

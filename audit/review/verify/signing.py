@@ -16,7 +16,7 @@ from audit.errors import UsageError
 from audit.files import expand, is_readable_by_others
 from audit.review.verify.fault import Fault
 from audit.snapshot.layout import MANIFEST
-from audit.snapshot.manifest import Manifest, Seal, encode
+from audit.snapshot.manifest import UNDECODABLE, Manifest, Seal, encode
 from audit.storage.place import Place, atomic_file
 
 if TYPE_CHECKING:
@@ -109,9 +109,7 @@ def unwrap(data: bytes) -> tuple[Envelope, Statement]:
     """Decode an envelope and the statement in it. The signature is not checked.
 
     Raises:
-        msgspec.DecodeError: the data is not an envelope.
-        UnicodeDecodeError: likewise.
-        RecursionError: likewise.
+        Exception: one of `audit.snapshot.manifest.UNDECODABLE`: the data is not an envelope.
     """
     envelope = msgspec.json.decode(data, type=Envelope)
     return envelope, msgspec.json.decode(envelope.payload, type=Statement)
@@ -135,7 +133,7 @@ def check_signature(
         return [Fault(SIGNATURE, "is missing: the snapshot is not signed")] if key else []
     except OSError as error:
         return [Fault(SIGNATURE, f"can't be read: {error.strerror}")]
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except UNDECODABLE as error:
         return [Fault(SIGNATURE, f"is damaged: {error}")]
     faults = check_key(SIGNATURE, data, envelope, key) if key else []
     signed = {each.name: each.digest.get("sha256") for each in statement.subject}

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from audit.clock import Clock
 from audit.simulator.app import ADMIN_TOKEN
 from audit.simulator.faults import Faults
+from audit.simulator.simulation import ADMIN_SCOPES
 
 T = TypeVar("T")
 
@@ -106,3 +107,8 @@ def visible(folder: Path) -> list[str]:
     """The content of an output folder, except for the lock file and the record of pruned snapshots."""
     stays = {".lock", "pruned.json", "pruned.dsse.json"}
     return sorted({path.name for path in folder.iterdir()} - stays) if folder.exists() else []
+
+
+def without(*scopes: str) -> dict[str, frozenset[str]]:
+    """The admin token without some of its scopes."""
+    return {ADMIN_TOKEN: ADMIN_SCOPES - set(scopes)}

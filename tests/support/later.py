@@ -8,10 +8,8 @@ from typing import Any
 from harness import Where
 
 from audit.review.diff.change import Change
-from audit.simulator.app import ADMIN_TOKEN
 from audit.simulator.faults import parse
 from audit.simulator.organization import Json, Organization
-from audit.simulator.simulation import ADMIN_SCOPES
 from audit.snapshot.catalog import Snapshot
 
 Audit = Callable[..., Snapshot]
@@ -49,15 +47,18 @@ class Later(Organization):
 
 
 def later(of: Organization = PLAIN, **changes: Any) -> Later:
+    """An organization with changes."""
     given = {name: getattr(of, name) for name in ("workspaces", "seed", "odd", "people", "virtual_lines")}
     return Later(**{**given, **changes})
 
 
 def edited(index: int, edit: Edit, of: Organization = PLAIN) -> Later:
+    """An organization in which one room answers otherwise."""
     return later(of, edits=((index, edit),))
 
 
 def room(index: int, of: Organization = PLAIN) -> str:
+    """The id of a room."""
     return str(of.workspace(index)["id"])
 
 
@@ -78,10 +79,12 @@ class Lasting(Where):
 
 
 def told(change: Change) -> tuple[Any, ...]:
+    """What a change says, without the entity."""
     return change.kind, change.table, change.key, change.column, change.old, change.new
 
 
 def mirrored(changes: list[Change]) -> Counter[tuple[Any, ...]]:
+    """Changes as the opposite comparison must find them."""
     kinds = {"added": "removed", "removed": "added"}
     return Counter(
         (kinds.get(each.kind, each.kind), each.table, each.entity_id, each.key, each.column, each.new, each.old)
@@ -90,10 +93,7 @@ def mirrored(changes: list[Change]) -> Counter[tuple[Any, ...]]:
 
 
 def plain(changes: list[Change]) -> Counter[tuple[Any, ...]]:
+    """Changes without names and reasons."""
     return Counter(
         (each.kind, each.table, each.entity_id, each.key, each.column, each.old, each.new) for each in changes
     )
-
-
-def without(*scopes: str) -> dict[str, frozenset[str]]:
-    return {ADMIN_TOKEN: ADMIN_SCOPES - set(scopes)}

@@ -9,9 +9,8 @@ import pyarrow.parquet as pq
 
 from audit.review.check.finding import CheckResult, Finding, Rule, RuleResult, Severity
 from audit.review.diff.change import Change
-from audit.simulator.app import ADMIN_TOKEN, Simulation
+from audit.simulator.app import Simulation
 from audit.simulator.organization import Organization
-from audit.simulator.simulation import ADMIN_SCOPES
 from audit.snapshot.catalog import Snapshot
 
 Audit = Callable[..., Snapshot]
@@ -28,30 +27,31 @@ def text_of(html: str) -> str:
     return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", "", body))
 
 
-def without(*scopes: str) -> dict[str, frozenset[str]]:
-    return {ADMIN_TOKEN: ADMIN_SCOPES - set(scopes)}
-
-
 def small_organization(**sizes: int) -> Organization:
+    """An organization that is quick to audit."""
     return Organization(**{"workspaces": 30, "people": 20, "virtual_lines": 3, **sizes})
 
 
 def a_rule(rule_id: str = "two-way", severity: Severity = Severity.HIGH, **attributes: Any) -> Rule:
+    """A rule, with other attributes if given."""
     given = {"title": f"Title of {rule_id}", "rationale": "Why it matters.", "remedy": "What helps."} | attributes
     return Rule(rule_id=rule_id, severity=severity, tables=(), sql="SELECT 1", path=f"{rule_id}.sql", **given)
 
 
 def a_finding(rule: Rule, detail: str = "a detail", **attributes: Any) -> Finding:
+    """A finding of a rule, with other attributes if given."""
     given = {"org_id": "o", "entity_type": "WORKSPACE", "entity_id": "w", "entity_name": "Ward", "location_name": None}
     return Finding(rule_id=rule.rule_id, severity=rule.severity, detail=detail, **(given | attributes))
 
 
 def a_change(**attributes: Any) -> Change:
+    """A changed setting, with other attributes if given."""
     given = {"kind": "changed", "table": "push_to_talk", "org_id": "o", "entity_type": "WORKSPACE", "entity_id": "w"}
     return Change(**(given | {"entity_name": "Ward", "location_name": None} | attributes))
 
 
 def a_check(*results: RuleResult) -> CheckResult:
+    """The result of a check."""
     return CheckResult("now", None, list(results))
 
 

@@ -35,6 +35,7 @@ class Nights:
 
 
 def check(folder: Path) -> Verification:
+    """The result of verifying a snapshot."""
     return verify(folder.parent, folder.name)
 
 
@@ -46,10 +47,12 @@ def told(folder: Path) -> str:
 
 
 def files(folder: Path) -> list[Path]:
+    """The files of a snapshot."""
     return sorted(path for path in folder.rglob("*") if path.is_file())
 
 
 def flip(path: Path, position: int, mask: int) -> None:
+    """Flip bits of one byte of a file."""
     data = bytearray(path.read_bytes())
     data[position % len(data)] ^= mask
     path.write_bytes(data)

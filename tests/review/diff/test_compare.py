@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import msgspec
 import pytest
-from later import ANSWERED, PLAIN, ROOMS, Audit, Lasting, edited, later, mirrored, plain, room, told, without
+from harness import without
+from later import ANSWERED, PLAIN, ROOMS, Audit, Lasting, edited, later, mirrored, plain, room, told
 
 from audit.errors import UsageError
 from audit.inventory import Users

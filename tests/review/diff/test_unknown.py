@@ -4,7 +4,7 @@ from collections import Counter
 
 import pyarrow.dataset as ds
 import pytest
-from harness import Where
+from harness import Where, without
 from later import (
     ANSWERED,
     ODD,
@@ -19,7 +19,6 @@ from later import (
     room,
     told,
     with_members,
-    without,
 )
 
 from audit.outcome import Outcome

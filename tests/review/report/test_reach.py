@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 import pytest
-from reporting import KINDS, Audit, one_room, rewrite, set_column, small_organization, text_of, without
+from harness import without
+from reporting import KINDS, Audit, one_room, rewrite, set_column, small_organization, text_of
 
 from audit.review.report import write_report
 from audit.review.report.wording import day, minute

@@ -8,6 +8,7 @@ from typing import Any
 import openpyxl
 import pyarrow.csv as pcsv
 import pytest
+from harness import without
 from reporting import (
     BOTH,
     KINDS,
@@ -19,7 +20,6 @@ from reporting import (
     rewrite,
     set_column,
     small_organization,
-    without,
 )
 
 from audit.review.check.finding import RuleResult

@@ -10,6 +10,7 @@ from harness import Where
 from audit.config import CheckSettings
 from audit.errors import UsageError
 from audit.review.check.check import check
+from audit.review.check.facts import missing_tables
 from audit.review.check.finding import Severity
 from audit.review.check.rules import load_rules
 from audit.simulator.app import ADMIN_TOKEN, Simulation
@@ -224,6 +225,12 @@ def test_what_can_not_run_is_skipped_with_the_reason(audit: Audit) -> None:
     reasons = {each.rule.rule_id: each.reason for each in checked(of_users, CheckSettings()).results}
     assert reasons["toll-free-enabled"] == "check.forbid_toll_free is not set"
     assert reasons["two-way-auto-answer"] == "needs --dataset push-to-talk"
+
+
+def test_a_dataset_without_rows_is_not_called_unasked(audit: Audit) -> None:
+    missing = missing_tables(audit(Simulation(crafted())).manifest, [])
+    assert missing["push_to_talk"] == "the snapshot has no rows of push_to_talk"
+    assert missing["audio_options"] == "needs --dataset audio-options"
 
 
 def test_people_of_the_audio_options_alone_are_not_all_people(audit: Audit) -> None:

@@ -61,7 +61,7 @@ def open_tables(snapshot: Snapshot, previous: Snapshot | None = None) -> Iterato
             if received:
                 raise KeyboardInterrupt
             connection.execute("SET TimeZone = 'UTC'")
-            # A progress bar would end up amid the data on standard output.
+            # A progress bar would mix with the data on standard output.
             connection.execute("SET enable_progress_bar = false")
             connection.execute(f"CREATE SCHEMA {PREVIOUS}")
             connection.execute("SET VARIABLE complete_outcomes = ?", [sorted(COMPLETE_OUTCOMES)])

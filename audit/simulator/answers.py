@@ -35,7 +35,7 @@ def error(status: int, message: str, *, code: int | None = None, headers: dict[s
 
 
 async def cut_off(request: web.Request, beginning: bytes | None) -> web.StreamResponse:
-    """Break the connection: at once, or amid an answer."""
+    """Break the connection: at once, or during an answer."""
     response = web.StreamResponse(headers={"Content-Length": "100000", "Content-Type": "application/json"})
     if beginning is not None:
         await response.prepare(request)

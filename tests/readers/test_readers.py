@@ -1,4 +1,4 @@
-"""The code of docs/reading.md, run unchanged on two nights of Push-to-Talk, amid other content of an output."""
+"""The code of docs/reading.md, run unchanged on two nights of Push-to-Talk and whatever else an output holds."""
 
 import re
 from collections.abc import Callable, Iterator

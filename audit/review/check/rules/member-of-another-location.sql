@@ -1,4 +1,4 @@
--- title: A member who may call is at another location than the room
+-- title: A member who may call is at a location other than the room's
 -- severity: medium
 -- rationale: Push-to-Talk is meant for people nearby. A member elsewhere has often moved, and kept the right to open a
 --   microphone from afar.

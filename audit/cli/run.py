@@ -22,9 +22,10 @@ from audit.errors import AuditError, UsageError
 from audit.review.verify import signing
 from audit.review.verify.signed_removals import seal_removed_with
 from audit.run import doctor as diagnosis
-from audit.run import job
 from audit.run.credentials import find_tokens
+from audit.run.job import Job
 from audit.run.plan import plan
+from audit.run.run import run as run_job
 from audit.run.scope import retried_scope, scope_of
 from audit.snapshot.catalog import Snapshot, find_snapshot
 from audit.snapshot.staging import staged
@@ -94,17 +95,13 @@ def run(
             wanted = select(workspace_ids, ids_from, sys.stdin)
             scope = scope_of(settings, wanted, select_users(emails, users_from, sys.stdin))
         if dry_run:
-            planned = process.run_until_signal(plan(settings, tokens, scope, clock=clock))
+            planned = process.run_until_signal(plan(Job(settings, tokens, scope, clock=clock)))
             print_result(summary.as_json(asdict(planned)) if as_json else summary.render_plan(planned))
             return 0
         with show_progress(console, settings.log.format, verbosity) as progress, _resume_hint(earlier, stdin):
-            work = job.run(
-                settings,
-                tokens,
-                scope,
+            work = run_job(
+                Job(settings, tokens, scope, progress, clock),
                 is_resuming=resume,
-                progress=progress,
-                clock=clock,
                 seal=seal,
                 seal_removed=seal_removed_with(settings.sign.key_file),
                 on_committed=is_committed.set,
@@ -122,14 +119,14 @@ def _resume_hint(earlier: Snapshot | None, stdin: str) -> Iterator[None]:
     try:
         yield
     except AuditError as error:
-        if error.is_resumable:
-            arguments = [*click.get_current_context().obj]
-            if earlier and "--retry-failed" in arguments:
-                # By then, `latest` may be another one.
-                arguments[arguments.index("--retry-failed") + 1] = earlier.manifest.snapshot_id
-            command = shlex.join(["webex-audit", *arguments, *([] if "--resume" in arguments else ["--resume"])])
-            error.args = (f"{error}; go on with: {command}{stdin}",)
-        raise
+        if not error.is_resumable:
+            raise
+        arguments = [*click.get_current_context().obj]
+        if earlier and "--retry-failed" in arguments:
+            # By then, `latest` may be another one.
+            arguments[arguments.index("--retry-failed") + 1] = earlier.manifest.snapshot_id
+        command = shlex.join(["webex-audit", *arguments, *([] if "--resume" in arguments else ["--resume"])])
+        raise error.advised(f"go on with: {command}{stdin}") from error
 
 
 @cli.command()

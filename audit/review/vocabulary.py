@@ -83,7 +83,7 @@ def _booleans() -> frozenset[str]:
     from audit.datasets import DATASETS  # noqa: PLC0415 - brings pyarrow, which all other words do without
 
     schemas = (schema for each in DATASETS.values() for schema in each.tables.values())
-    return frozenset(field.name for schema in schemas for field in schema if field.type == "bool")
+    return frozenset(field.name for schema in schemas for field in schema if str(field.type) == "bool")
 
 
 def list_of(words: list[str]) -> str:

@@ -18,7 +18,7 @@ from audit.review.report import wording
 from audit.review.tables import open_tables, table_names
 from audit.snapshot.catalog import Snapshot
 from audit.snapshot.layout import MANIFEST
-from audit.storage.place import sha256_of
+from audit.storage.content import sha256_of
 from audit.text import count_of, printable
 
 #: The most rows of a sheet, header included, and characters of a cell ("Excel specifications and limits").

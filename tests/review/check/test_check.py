@@ -55,7 +55,7 @@ FOUND_IN_ROOMS: list[tuple[str, Change, str]] = [
         "(user0001@example.com) is of Riverside Clinic, not of Paragville Main Hospital",
     ),
     ("member-of-another-location", member(location="Moon Base"), "is of Moon Base, not of "),
-    ("member-of-another-domain", member(email="ann@Example.com.evil.test"), "mail address ann@Example.com.evil.test"),
+    ("member-of-another-domain", member(email="ann@Example.com.evil.test"), "address ann@Example.com.evil.test"),
     ("member-of-unsupported-type", member(type="HUNT_GROUP"), "(user0001@example.com) is of type HUNT_GROUP"),
     ("member-no-longer-exists", member(id="Y2lzY29zcGFyazovL3VzL1BFT1BMRS9nb25l"), "is no longer listed"),
     ("member-without-valid-number", member(numbers=[]), "(user0001@example.com) has no number"),

@@ -1,4 +1,4 @@
-"""Reads committed snapshots only, offline: verify, diff, check, report, query. Needs the extra `review`."""
+"""Reviews of committed snapshots, offline: verify, diff, check, report, query. They need the extra `review`."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,10 +10,10 @@ _EXTRA = frozenset({"cryptography", "duckdb", "jinja2", "pygal", "xlsxwriter"})
 
 @contextmanager
 def needs_extra() -> Iterator[None]:
-    """Import what a review needs inside: where the extra is not installed, the error says how to.
+    """Turn a failed import of a library of the extra `review` into an error that says how to install it.
 
     Raises:
-        UsageError: a library of the extra `review` is missing.
+        UsageError: a library of the extra is missing.
     """
     try:
         yield

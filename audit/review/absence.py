@@ -1,7 +1,7 @@
-"""Why an entity may be absent from a snapshot: what its run was not asked for, or not answered about.
+"""Why an entity may be absent from a snapshot: its run was not asked for it, or got no answer.
 
-What is absent without such a reason was not there: the listing is an answer too. A token that sees fewer
-locations than another's lists fewer entities, and no manifest tells that: compare runs of one role.
+An entity that is absent for no such reason did not exist: the listing is an answer too. A token that sees fewer
+locations lists fewer entities, which no manifest shows: compare runs of the same role.
 """
 
 from collections.abc import Collection, Iterator
@@ -13,14 +13,14 @@ from audit.snapshot.manifest import Manifest, Org
 def reason_of_absence(
     manifest: Manifest, org_id: str, dataset: str, kind: str, listed: Collection[tuple[str, str]]
 ) -> str | None:
-    """Why entities of a kind may be absent though they exist; None where their absence is a fact.
+    """Why entities of a kind may be absent although they exist; None if their absence is a fact.
 
     Args:
-        manifest: of the snapshot that lacks them.
+        manifest: manifest of the snapshot that lacks them.
         org_id: UUID of their organization.
-        dataset: what is asked of them.
+        dataset: the dataset in question.
         kind: `WORKSPACE`, `PERSON` or `VIRTUAL_LINE`.
-        listed: each dataset and kind that the snapshot has entities of.
+        listed: each dataset and kind of which the snapshot has entities.
     """
     scope = manifest.scope
     org = next((each for each in manifest.orgs if each.org_id == org_id), None)
@@ -38,7 +38,7 @@ def reason_of_absence(
 
 
 def gaps(manifest: Manifest) -> Iterator[tuple[str, str, str, str]]:
-    """Organization, dataset, kind and reason of all that could not be listed as a whole."""
+    """Organization, dataset, kind and reason of every listing that is not complete."""
     for org in manifest.orgs:
         for (dataset, kind), reason in _gaps_of(manifest, org).items():
             yield org.org_id, dataset, kind, reason
@@ -65,6 +65,6 @@ def _is_by_user(dataset: str) -> bool:
 
 
 def _is_of_users_alone(manifest: Manifest, kind: str, is_listed: bool) -> bool:  # noqa: FBT001
-    """Whether a kind may stand in the scope only for a dataset by user, as the scope is of all datasets together."""
+    """Whether a kind may be in the scope for datasets by user only: one scope covers all datasets."""
     by_user = {kind for name in manifest.scope.datasets if _is_by_user(name) for kind in DATASETS[name].scopes}
     return kind in by_user and not is_listed

@@ -1,4 +1,4 @@
-"""Which snapshot another one can be compared with: one of the same scope."""
+"""Which snapshot can be compared with another: it must have the same scope."""
 
 from typing import Any
 
@@ -9,10 +9,10 @@ from audit.snapshot.manifest import Manifest
 
 
 def find_before(snapshot: Snapshot) -> Snapshot | None:
-    """The nearest snapshot before one, by the chain of its folder, that is of the same scope and holds Parquet.
+    """The nearest earlier snapshot in the chain of the folder that has the same scope and holds Parquet.
 
     Raises:
-        UsageError: the folder may not be looked into.
+        UsageError: the folder can't be opened.
     """
     for each in ancestors(snapshot):
         if not scope_differences(snapshot.manifest, each.manifest) and _has_parquet(each.manifest):
@@ -21,9 +21,9 @@ def find_before(snapshot: Snapshot) -> Snapshot | None:
 
 
 def scope_differences(one: Manifest, other: Manifest) -> list[str]:
-    """In what two scopes differ: names of fields of `audit.snapshot.manifest.Scope`.
+    """The fields of `audit.snapshot.manifest.Scope` in which two scopes differ.
 
-    Organizations are compared by id, but not where all were wanted: one that is no longer there is news.
+    Organizations are compared by id, except if all were wanted: an organization that is gone is then a difference.
     """
     ours, theirs = _scope(one), _scope(other)
     return [name for name in ours if ours[name] != theirs[name]]

@@ -1,4 +1,4 @@
-"""The tables of snapshots in DuckDB: read where they lie, with no way out for SQL that comes from elsewhere."""
+"""The tables of snapshots in DuckDB: read in place, and foreign SQL can reach nothing else."""
 
 import json
 import re
@@ -14,42 +14,44 @@ import duckdb
 
 from audit.datasets import DATASETS
 from audit.errors import UsageError
+from audit.review.quoting import identifier, list_of_literals
+from audit.review.vocabulary import COMPLETE_OUTCOMES
 from audit.snapshot.catalog import Snapshot
 from audit.snapshot.coverage import COVERAGE
 from audit.snapshot.layout import ORG_OF_FILENAME
 
-#: The schema of the snapshot under review, and that of the one it is compared with.
+#: The schemas of the snapshot under review and of the snapshot that it is compared with.
 CURRENT = "main"
 PREVIOUS = "previous"
 
-#: Nothing is fetched or loaded, and no variable of this program is a table.
+#: DuckDB fetches and loads nothing, and takes no variable of this program for a table.
 _CONFIG: dict[str, str | bool | int | float | list[str]] = {
     "allow_community_extensions": "false",
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
     "python_enable_replacements": "false",
 }
-#: Kinds of query that read. `WITH x AS (COPY … TO …) SELECT` is one SELECT statement too, and writes.
+#: Kinds of query that only read. `WITH x AS (COPY … TO …) SELECT` is a SELECT statement, too, but writes.
 _READING = frozenset({"SELECT_NODE", "SET_OPERATION_NODE", "RECURSIVE_CTE_NODE", "CTE_NODE"})
-#: Functions that make rows and touch nothing: others read files, or run a text as SQL.
+#: Table functions that only make rows: others read files, or run a text as SQL.
 _TABLE_FUNCTIONS = frozenset({"generate_series", "json_each", "json_tree", "range", "repeat", "unnest"})
 
 
 @contextmanager
 def open_tables(snapshot: Snapshot, previous: Snapshot | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A DuckDB connection with a view for each table of a snapshot, all columns, `org_id` included.
+    """A DuckDB connection with a view for each table of a snapshot, with all columns, including `org_id`.
 
-    Views of `previous` stand in the schema `previous`. What does not fit into memory is spilled to a temporary
-    folder. SQL can open the snapshots' Parquet files and nothing else: no other file, no network, no extension, and
-    the settings are locked. Times are in UTC. What could write to those files is kept out by `refuse_writing`: SQL
-    that comes from elsewhere must pass it.
+    The views of `previous` are in the schema `previous`. DuckDB spills what does not fit into memory to a temporary
+    folder. SQL can open the Parquet files of the snapshots and nothing else (no other file, no network, no
+    extension), and the settings are locked. Times are in UTC. SQL could still write to those files, so foreign SQL
+    must pass `refuse_writing` first.
 
     Args:
         snapshot: the snapshot, on this machine (`audit.snapshot.staging`); its tables are unqualified.
-        previous: another one to compare with.
+        previous: a snapshot to compare with.
 
     Raises:
-        UsageError: a table is missing or has no Parquet, or a file of it is missing or lies elsewhere.
+        UsageError: a table is missing or has no Parquet, or one of its files is missing or outside of the folder.
     """
     running: list[duckdb.DuckDBPyConnection] = []
     with _interruptible(running) as received, tempfile.TemporaryDirectory(prefix="webex-audit-") as spill:
@@ -59,15 +61,16 @@ def open_tables(snapshot: Snapshot, previous: Snapshot | None = None) -> Iterato
             if received:
                 raise KeyboardInterrupt
             connection.execute("SET TimeZone = 'UTC'")
-            # Data goes to standard output, and a bar would stand amid it.
+            # A progress bar would mix with the data on standard output.
             connection.execute("SET enable_progress_bar = false")
             connection.execute(f"CREATE SCHEMA {PREVIOUS}")
+            connection.execute("SET VARIABLE complete_outcomes = ?", [sorted(COMPLETE_OUTCOMES)])
             paths = []
             for schema, each in ((CURRENT, snapshot), (PREVIOUS, previous)):
                 if each:
                     _refuse_without_tables(each)
                     paths += _create_views(connection, schema, each)
-            connection.execute(f"SET allowed_paths = {_list(paths)}")
+            connection.execute(f"SET allowed_paths = {list_of_literals(paths)}")
             connection.execute("SET enable_external_access = false")
             connection.execute("SET lock_configuration = true")
             yield connection
@@ -77,42 +80,42 @@ def open_tables(snapshot: Snapshot, previous: Snapshot | None = None) -> Iterato
 
 
 def refuse_writing(connection: duckdb.DuckDBPyConnection, sql: str, place: str) -> None:
-    """Take SQL that reads tables only: one statement, `SELECT` and its like.
+    """Refuse SQL that is not exactly one statement that only reads tables (`SELECT` and the like).
 
     Args:
-        connection: to parse with; nothing is run.
+        connection: parses the SQL; nothing runs.
         sql: the statement.
         place: what to name in an error: a file, or the query.
 
     Raises:
-        UsageError: it does not parse, is none or several, could write, or calls a function that reads elsewhere.
+        UsageError: it does not parse, is not one statement, could write, or calls a function that reads elsewhere.
     """
     try:
         kinds = [statement.type for statement in connection.extract_statements(sql)]
         # EXPLAIN ANALYZE runs what it explains, COPY included.
         tree = _parsed(connection, sql) if kinds == [duckdb.StatementType.SELECT] else None
     except duckdb.Error as error:
-        raise UsageError(f"{place}: {told(error)}") from None
+        raise UsageError(f"{place}: {message_of(error)}") from None
     except (TypeError, ValueError):
-        # A text that is not UTF-8, or a statement that DuckDB for Python has no word for.
+        # The text is not UTF-8, or DuckDB for Python does not know the kind of statement.
         tree = None
     if tree is None or _queries(tree) - _READING:
-        raise UsageError(f"{place}: expected one SELECT statement, as a snapshot is only read")
+        raise UsageError(f"{place}: expected one SELECT statement, as a snapshot can only be read")
     if others := sorted(_table_functions(tree) - _TABLE_FUNCTIONS):
         raise UsageError(f"{place}: {others[0]}() can't be used: only the tables of the snapshot can be read")
 
 
-def told(error: Exception) -> str:
-    """What DuckDB says, in one line; where it names a line of the SQL, that comes last."""
+def message_of(error: Exception) -> str:
+    """The message of DuckDB in one line; a line number of the SQL comes last."""
     text, _, place = str(error).partition("\n\nLINE ")
     line = re.match("[0-9]+", place)
     return "; ".join(filter(None, map(str.strip, text.splitlines()))) + (f" (line {line[0]})" if line else "")
 
 
 def _parsed(connection: duckdb.DuckDBPyConnection, sql: str) -> Any:
-    """The syntax tree of a SELECT statement; None if there is none."""
-    with connection.cursor() as beside:  # a result may be open on the connection itself
-        found = beside.execute("SELECT json_serialize_sql(?)", [sql]).fetchone()
+    """The syntax tree of a SELECT statement; None if it does not parse."""
+    with connection.cursor() as other:  # a result may be open on the connection itself
+        found = other.execute("SELECT json_serialize_sql(?)", [sql]).fetchone()
     tree = json.loads(found[0]) if found else {}
     return None if tree.get("error", True) else tree["statements"]
 
@@ -134,13 +137,13 @@ def _queries(tree: Any) -> set[str]:
 
 
 def _table_functions(tree: Any) -> set[str]:
-    """The functions that stand in the place of a table."""
+    """The names of the functions that are used as a table."""
     calls = [found["function"] for found in _objects(tree) if found.get("type") == "TABLE_FUNCTION"]
     return {call["function_name"].lower() for call in calls}
 
 
 def table_names(connection: duckdb.DuckDBPyConnection, schema: str = CURRENT) -> list[str]:
-    """The tables that can be asked for."""
+    """The names of the tables."""
     rows = connection.execute(
         "SELECT view_name FROM duckdb_views() WHERE schema_name = ? AND NOT internal ORDER BY view_name", [schema]
     ).fetchall()
@@ -148,7 +151,7 @@ def table_names(connection: duckdb.DuckDBPyConnection, schema: str = CURRENT) ->
 
 
 def _refuse_without_tables(snapshot: Snapshot) -> None:
-    """Refuse a snapshot that lost a table: its rows would seem not to be."""
+    """Refuse a snapshot that lost a table: lost rows would look absent."""
     manifest = snapshot.manifest
     promised = {
         COVERAGE,
@@ -160,18 +163,18 @@ def _refuse_without_tables(snapshot: Snapshot) -> None:
 
 @contextmanager
 def _interruptible(running: list[duckdb.DuckDBPyConnection]) -> Iterator[list[int]]:
-    """Let a signal end a query, and what it has spilled be removed: DuckDB would compute on, or all be killed.
+    """Let a signal end a running query, so that its spilled data is removed: DuckDB alone would compute on.
 
-    While nothing runs, a signal waits: what is being made or removed then would be left behind.
+    While no query runs, a signal waits until the temporary folder has been made or removed.
 
     Args:
-        running: connections that may be at work.
+        running: connections that may be running a query.
 
     Yields:
-        The signals that came.
+        The numbers of the signals received.
 
     Raises:
-        KeyboardInterrupt: one came.
+        KeyboardInterrupt: a signal was received.
     """
     received: list[int] = []
     if threading.current_thread() is not threading.main_thread():
@@ -189,7 +192,7 @@ def _interruptible(running: list[duckdb.DuckDBPyConnection]) -> Iterator[list[in
     try:
         yield received
     except Exception:
-        # What DuckDB makes of it is an error of its own.
+        # DuckDB turns the interruption into an error of its own.
         if received:
             raise KeyboardInterrupt from None
         raise
@@ -201,7 +204,7 @@ def _interruptible(running: list[duckdb.DuckDBPyConnection]) -> Iterator[list[in
 
 
 def _create_views(connection: duckdb.DuckDBPyConnection, schema: str, snapshot: Snapshot) -> list[str]:
-    """Make the views of a snapshot; returns the files that they read."""
+    """Create the views of a snapshot; returns the files that they read."""
     found = []
     folder = snapshot.path
     if not isinstance(folder, Path):
@@ -213,30 +216,27 @@ def _create_views(connection: duckdb.DuckDBPyConnection, schema: str, snapshot: 
                 f"snapshot {snapshot.manifest.snapshot_id} holds no Parquet of table {name}: run with --format parquet"
             )
         if missing := [path for path in paths if not path.is_file()]:
-            raise UsageError(f"{missing[0]} is missing: 'webex-audit verify' tells what else is")
+            raise UsageError(f"{missing[0]} is missing: 'webex-audit verify' lists everything that is missing")
         if paths:
             files = [str(path) for path in paths]
-            # By the file's own folder: DuckDB's partitioning would read the folders above the snapshot, too.
-            source = f"read_parquet({_list(files)}, hive_partitioning = false, filename = true)"
-            view = '"' + name.replace('"', '""') + '"'
+            # From the file's own folder: DuckDB's partitioning would use the folders above the snapshot, too.
+            source = f"read_parquet({list_of_literals(files)}, hive_partitioning = false, filename = true)"
             try:
                 connection.execute(
-                    f"CREATE VIEW {schema}.{view} AS FROM {source} "
+                    f"CREATE VIEW {schema}.{identifier(name)} AS FROM {source} "
                     f"SELECT {ORG_OF_FILENAME} AS org_id, * EXCLUDE (filename)"
                 )
-            except (duckdb.Error, RuntimeError) as error:  # the latter of a path that is not UTF-8
-                raise UsageError(f"table {name} of snapshot {snapshot.manifest.snapshot_id}: {told(error)}") from None
+            except (duckdb.Error, RuntimeError) as error:  # RuntimeError: a path that is not UTF-8
+                raise UsageError(
+                    f"table {name} of snapshot {snapshot.manifest.snapshot_id}: {message_of(error)}"
+                ) from None
             found += files
     return found
 
 
 def _inside(folder: Path, relative: str) -> Path:
-    """A file of a snapshot, as its manifest names it; a manifest may come from anywhere, too."""
+    """The path of a file that a manifest names; a manifest may come from anywhere."""
     path = (folder / relative).resolve()
     if not path.is_relative_to(folder.resolve()):
         raise UsageError(f"{folder}: its manifest names {relative}, a file that is not in this folder")
     return path
-
-
-def _list(texts: list[str]) -> str:
-    return "[" + ", ".join("'" + text.replace("'", "''") + "'" for text in texts) + "]"

@@ -1,4 +1,4 @@
-"""Who may ask for what: tokens, scopes and organizations."""
+"""Which request may read what: tokens, scopes and organizations."""
 
 from aiohttp import web
 
@@ -8,7 +8,7 @@ from audit.simulator.simulation import Simulation
 
 
 class RefusedError(Exception):
-    """A request is answered with an error."""
+    """Ends a request with an error as its answer."""
 
     def __init__(self, response: web.Response) -> None:
         super().__init__()
@@ -16,12 +16,12 @@ class RefusedError(Exception):
 
 
 def refused(status: int) -> RefusedError:
-    """A refusal in the API's own words."""
+    """A refusal in the words of the API."""
     return RefusedError(error(status, MESSAGES[str(status)]))
 
 
 class Access:
-    """Decides from a request's token and `orgId`."""
+    """Decides by the token and the `orgId` of a request."""
 
     def __init__(self, simulation: Simulation) -> None:
         self._simulation = simulation
@@ -40,13 +40,13 @@ class Access:
         """The organization that a request addresses: that of `orgId`, or the token's own.
 
         Raises:
-            RefusedError: the token has none of these scopes, or the organization is none of its business.
+            RefusedError: the token has none of these scopes, or may not address the organization.
         """
         self.require(request, *any_of)
         org_id = request.query.get("orgId")
         if org_id is None:
             return self._simulation.organization
-        if not org_id.startswith("Y2lzY29zcGFyazov"):  # a bare UUID is no id
+        if not org_id.startswith("Y2lzY29zcGFyazov"):  # a bare UUID is not an id
             raise refused(400)
         if org_id not in self._simulation.refused_organizations:
             for organization in self._simulation.organizations:

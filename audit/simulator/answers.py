@@ -1,4 +1,4 @@
-"""What the API answers when it does not answer: errors, waits, and bodies that are none."""
+"""The faulty answers of the API: errors, requests to wait, and unusable bodies."""
 
 import json
 import uuid
@@ -9,7 +9,7 @@ from typing import Any
 
 from aiohttp import web
 
-#: The API's own words, by status.
+#: The messages of the API, by status.
 MESSAGES = {
     "400": "The request could not be understood by the server due to malformed syntax.",
     "401": "The request requires a valid access token set in the Authorization request header.",
@@ -25,7 +25,7 @@ MESSAGES = {
 
 
 def error(status: int, message: str, *, code: int | None = None, headers: dict[str, str] | None = None) -> web.Response:
-    """An error in the shape of the calling configuration API: `errorCode` where there is a code."""
+    """An error in the shape of the calling configuration API, with `errorCode` if there is a code."""
     description: dict[str, Any] = {"description": message}
     body: dict[str, Any] = {"message": message, "errors": [description], "trackingId": f"ROUTERGW_{uuid.uuid4()}"}
     if code is not None:
@@ -35,7 +35,7 @@ def error(status: int, message: str, *, code: int | None = None, headers: dict[s
 
 
 async def cut_off(request: web.Request, beginning: bytes | None) -> web.StreamResponse:
-    """Break the connection: at once, or with an answer that is not whole."""
+    """Break the connection: at once, or during an answer."""
     response = web.StreamResponse(headers={"Content-Length": "100000", "Content-Type": "application/json"})
     if beginning is not None:
         await response.prepare(request)
@@ -58,7 +58,7 @@ def _text(text: str, content_type: str = "application/json", status: int = 200) 
     return web.Response(text=text, content_type=content_type, status=status)
 
 
-#: What each kind of fault (`audit.simulator.faults.KINDS`) is answered with, but for those that break or delay.
+#: The answer of each kind of fault (`audit.simulator.faults.KINDS`), except those that break or delay an answer.
 FAULTY_ANSWERS: dict[str, Callable[[], web.Response]] = {
     "429": lambda: _wait(429, "1"),
     "429-date": lambda: _wait(429, _in_a_second()),

@@ -1,4 +1,4 @@
-"""The API over real HTTP: tokens, limits and faults come before every operation."""
+"""The API over real HTTP: tokens, limits and faults apply before every operation."""
 
 import asyncio
 import math
@@ -27,9 +27,9 @@ async def serve(simulation: Simulation, host: str = "127.0.0.1", port: int = 0) 
     """Serve a simulation while the block runs.
 
     Args:
-        simulation: what to serve.
+        simulation: the simulation.
         host: a loopback address.
-        port: 0 for any that is free.
+        port: 0 for any free port.
 
     Yields:
         The base URL.

@@ -1,4 +1,4 @@
-"""An organization at a later time: the same, but for a share of its rooms and a few of its people."""
+"""An organization at a later time: the same, except for some of its rooms and people."""
 
 import random
 from collections.abc import Callable
@@ -14,15 +14,15 @@ from audit.simulator.seed import Json
 
 Fate = Literal["same", "gone", "renamed", "set"]
 
-#: Of the rooms that changed, those that another one has taken the place of, and those that have a new name.
+#: What happened to the rooms that changed, as shares: replaced, renamed, or given other settings.
 _OF_CHANGED: tuple[tuple[Fate, float], ...] = (("gone", 0.2), ("renamed", 0.2), ("set", 0.6))
-#: Of all people, as a part of the share of rooms: those who left, and those who have a new number.
+#: The share of people who left, or who have a new number, relative to the share of rooms.
 _OF_PEOPLE = 0.4
 _SWITCHED = {"ONE_WAY": "TWO_WAY", "TWO_WAY": "ONE_WAY"} | {
     "ALLOW_MEMBERS": "BLOCK_MEMBERS",
     "BLOCK_MEMBERS": "ALLOW_MEMBERS",
 }
-#: What administrators do: the change of an answer, given whom they might add.
+#: Changes that administrators make: the changed fields of an answer, given a person whom they might add.
 _CHANGES: tuple[Callable[[Json, list[Json]], Json], ...] = (
     lambda answer, _more: {"allowAutoAnswer": not answer["allowAutoAnswer"]},
     lambda answer, _more: {"connectionType": _SWITCHED.get(answer["connectionType"], "ONE_WAY")},
@@ -34,7 +34,7 @@ _CHANGES: tuple[Callable[[Json, list[Json]], Json], ...] = (
 
 @dataclass(frozen=True)
 class _ChangedPeople(People):
-    """The same people, some with a new number; new people have the indexes behind them."""
+    """The same people, some with a new number; new people have the indexes after them."""
 
     share: float = 0.0
 
@@ -48,24 +48,24 @@ class _ChangedPeople(People):
 
 @dataclass(frozen=True)
 class Changed(Organization):
-    """What an organization has become: by `of`.
+    """A changed organization; `of` makes it.
 
-    A room or a person that is gone has a successor in its place, so that what stands at a place still follows from
-    the seed and the place alone. Lists of members are not told that somebody left.
+    A successor takes the index of a room or person that is gone, so that seed and index still determine everything.
+    Lists of members keep people who left.
 
     Attributes:
-        share: of the rooms that changed, from 0 to 1.
+        share: the share of rooms that changed, from 0 to 1.
     """
 
     share: float = 0.05
 
     @classmethod
     def of(cls, organization: Organization, share: float = 0.05) -> Self:
-        """An organization at a later time."""
+        """Change an organization."""
         return cls(**{field.name: getattr(organization, field.name) for field in fields(Organization)}, share=share)
 
     def fate(self, index: int) -> Fate:
-        """What has become of the room that once stood at a place."""
+        """What happened to the room that had this index."""
         lot = self._seed.dice("later/room", index).random()
         for fate, part in _OF_CHANGED:
             lot -= part * self.share
@@ -74,7 +74,7 @@ class Changed(Organization):
         return "same"
 
     def has_left(self, index: int) -> bool:
-        """Whether a person is gone; the caller stays."""
+        """Whether a person is gone; the caller always stays."""
         return index > 0 and self._seed.dice("later/person", index).random() < self.share * _OF_PEOPLE
 
     def workspace(self, index: int) -> Json:
@@ -85,16 +85,16 @@ class Changed(Organization):
         return item
 
     def index_of(self, workspace_id: str) -> int | None:
-        """Which workspace an id names, if any."""
+        """The index of the workspace with this id, if there is one."""
         found = self._seed.index_of("PLACE", "workspace", workspace_id, 2 * self.workspaces)
         return _place(found, self.workspaces, self._room)
 
     def refusal(self, index: int) -> int | None:
-        """The HTTP status that a workspace without the right licence is answered with."""
+        """The HTTP status for a workspace without the right licence."""
         return super().refusal(self._room(index))
 
     def push_to_talk(self, index: int) -> Json:
-        """The answer to the pushToTalk read of a workspace that has it."""
+        """The pushToTalk answer of a workspace that has it."""
         answer = super().push_to_talk(self._room(index))
         if self.fate(index) == "set":
             dice = self._dice(index)
@@ -106,23 +106,23 @@ class Changed(Organization):
         return super().person(self._person(index), calling_data=calling_data)
 
     def person_index_of(self, person_id: str) -> int | None:
-        """Which person an id names, if any."""
+        """The index of the person with this id, if there is one."""
         return _place(super().person_index_of(person_id), self.people, self._person)
 
     def person_index_of_email(self, email: str) -> int | None:
-        """Which person an address belongs to, if any."""
+        """The index of the person with this email address, if there is one."""
         return _place(super().person_index_of_email(email), self.people, self._person)
 
     def person_location_id(self, index: int) -> str | None:
-        """The location that a person's calling data names, if any."""
+        """The location in a person's calling data, if there is one."""
         return super().person_location_id(self._person(index))
 
     def person_refusal(self, index: int) -> int | None:
-        """The HTTP status that a person without Push-to-Talk is answered with."""
+        """The HTTP status for a person without Push-to-Talk."""
         return super().person_refusal(self._person(index))
 
     def person_push_to_talk(self, index: int) -> Json:
-        """The answer to the pushToTalk read of a person that has it."""
+        """The pushToTalk answer of a person that has it."""
         return super().person_push_to_talk(self._person(index))
 
     def sites(self, index: int) -> list[Json]:
@@ -130,7 +130,7 @@ class Changed(Organization):
         return super().sites(self._person(index))
 
     def audio(self, index: int, site_url: str) -> Json:
-        """The answer to the audio read of a person on a site."""
+        """The audio answer of a person on a site."""
         return super().audio(self._person(index), site_url)
 
     @cached_property
@@ -147,14 +147,14 @@ class Changed(Organization):
         )
 
     def _room(self, index: int) -> int:
-        """What stands at a place: the room of before, or its successor."""
+        """The room at an index: the earlier room, or its successor."""
         return index + self.workspaces if self.fate(index) == "gone" else index
 
     def _person(self, index: int) -> int:
         return index + self.people if self.has_left(index) else index
 
     def _addable(self, dice: random.Random, answer: Json) -> list[Json]:
-        """Somebody who is no member yet, if there is anybody."""
+        """A person who is not a member yet, if there is one."""
         members = {each.get("id") for each in answer.get("members") or []}
         first = dice.randrange(max(1, self.people))
         people = (self.member(self._person((first + step) % self.people)) for step in range(self.people))
@@ -165,7 +165,7 @@ class Changed(Organization):
 
 
 def _place(found: int | None, count: int, at: Callable[[int], int]) -> int | None:
-    """The place of one that was found, if it still, or already, stands there."""
+    """The index of an entity that was found, if it exists at this time."""
     if found is None:
         return None
     place = found % count

@@ -1,15 +1,15 @@
-"""What goes wrong, by share or by plan, the same for each seed and whatever the order of requests.
+"""Which requests fail, by share or by plan: equal for equal seeds, whatever the order of requests.
 
 A specification is a list of items, separated by commas:
 
 ==================  ==========================================================================
-``KIND=SHARE``      a fault for this share of reads, at most twice in a row for one URL, so that
-                    a client that retries gets its answer
+``KIND=SHARE``      this share of reads fails, at most twice in a row for one URL, so that a client
+                    that retries gets its answer
 ``KIND=SHARE!``     the same share of URLs fails at every try
 ``KIND@N``          the N-th request of the server (from 1) fails; may be repeated
 ``KIND@N+S``        an outage: from the N-th request on, every request fails for S seconds; may be repeated
-``all=SHARE``       every passing kind together, but for the ones that take long
-``QUIRK``           an oddity of listings, always on; ``quirks`` is all that a client must survive
+``all=SHARE``       every passing kind together, except slow ones
+``QUIRK``           an oddity of listings, always on; ``quirks`` turns on all that a client must survive
 ==================  ==========================================================================
 """
 
@@ -20,14 +20,14 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-#: Kinds of fault, each with what it does.
+#: The kinds of fault and their meaning.
 KINDS = {
     "429": "too many requests, Retry-After: 1",
-    "429-date": "the same, with a date",
-    "429-zero": "the same, Retry-After: 0",
-    "429-absent": "the same, without Retry-After",
-    "429-nonsense": "the same, Retry-After: rand(30),add(30)",
-    "429-long": "the same, Retry-After: 194",
+    "429-date": "too many requests, Retry-After is a date",
+    "429-zero": "too many requests, Retry-After: 0",
+    "429-absent": "too many requests, without Retry-After",
+    "429-nonsense": "too many requests, Retry-After: rand(30),add(30)",
+    "429-long": "too many requests, Retry-After: 194",
     "423": "locked, without Retry-After",
     "423-seconds": "locked, Retry-After: 1",
     "500": "server error in the documented shape",
@@ -39,8 +39,8 @@ KINDS = {
     "malformed": "200 with broken JSON",
     "truncated": "a body that ends before its Content-Length",
     "reset": "the connection is reset",
-    "slow": "the answer comes late",
-    "hang": "the request is taken and never answered",
+    "slow": "the answer is late",
+    "hang": "the request is accepted and never answered",
     "503-bare": "unavailable, without Retry-After, an HTML page",
     "400": "malformed request",
     "401": "the token is refused",
@@ -50,25 +50,25 @@ KINDS = {
     "array": "200 with a JSON array",
     "mistyped": "200 with settings of another shape",
 }
-#: The kinds that a retry cures and that do not take long.
+#: The kinds that a retry cures and that are not slow.
 PASSING = (
     "429", "429-date", "429-zero", "429-absent", "429-nonsense", "423", "423-seconds", "500", "502", "503", "504",
     "html", "empty", "malformed", "truncated", "reset",
 )  # fmt: skip
-#: Oddities of listings that are always on, each with what it does.
+#: Oddities of listings and their meaning; once named, they are always on.
 QUIRKS = {
     "duplicate": "each page repeats the last item of the page before",
-    "empty-page": "an empty page with a next link stands amid the others",
+    "empty-page": "an empty page with a next link stands between the others",
     "max-null": "next links say max=null, which is refused when asked for",
-    "no-blank": "no blank behind the semicolon of a Link",
+    "no-blank": "no space after the semicolon of a Link",
     "valueless": "next links hold a parameter without a value",
     "foreign-link": "next links lead to another host",
-    "no-link": "no Link at all",
+    "no-link": "there is no Link header",
     "lost-org": "next links drop orgId",
-    "endless": "behind the last page stands an empty one that links to itself",
+    "endless": "an empty page that links to itself follows the last page",
     "circle": "the last page links to the first",
     "no-start": "start is ignored",
-    "empty-body-page": "a page without any body, but with a next link, stands amid the others",
+    "empty-body-page": "a page without a body, but with a next link, stands between the others",
 }
 SURVIVABLE = ("duplicate", "empty-page", "max-null", "no-blank", "valueless")
 _MAX_IN_A_ROW = 2
@@ -76,14 +76,14 @@ _MAX_IN_A_ROW = 2
 
 @dataclass
 class Faults:
-    """Decides which request fails, and how. Made by `parse`."""
+    """Decides which request fails, and how; `parse` makes it."""
 
     seed: int = 1
     shares: dict[str, float] = field(default_factory=dict)
     lasting: dict[str, float] = field(default_factory=dict)
     plan: dict[int, str] = field(default_factory=dict)
     quirks: frozenset[str] = frozenset()
-    #: By the number of its first request: kind and seconds.
+    #: Kind and duration in seconds, by the number of the first request.
     outages: dict[int, tuple[str, float]] = field(default_factory=dict)
     now_s: Callable[[], float] = field(default=time.monotonic, compare=False)
     _outage: tuple[str, float] = ("", -math.inf)
@@ -92,7 +92,7 @@ class Faults:
     _in_a_row: Counter[str] = field(default_factory=Counter)
 
     def next(self, url: str) -> str | None:
-        """The kind of fault that the next request, of this URL, ends in; None where it goes well."""
+        """The kind of fault of the next request, for this URL; None if the request succeeds."""
         self._requests += 1
         if self._requests in self.outages:
             broken, lasts_s = self.outages[self._requests]
@@ -124,10 +124,10 @@ class Faults:
 
 
 def parse(text: str, seed: int = 1) -> Faults:
-    """Read a specification of faults.
+    """Parse a specification of faults.
 
     Raises:
-        ValueError: it names no known kind, or a share or number that is none.
+        ValueError: a kind is unknown, or a share or a number is not valid.
     """
     faults = Faults(seed)
     quirks: set[str] = set()
@@ -152,7 +152,7 @@ def parse(text: str, seed: int = 1) -> Faults:
 
 
 def explain() -> str:
-    """The specification of faults, for a terminal."""
+    """The help on the specification of faults."""
     rows = [
         ("SPEC is a list, separated by commas, of:", {}),
         ("", {
@@ -160,7 +160,7 @@ def explain() -> str:
             "KIND=SHARE!": "this share of URLs fails at every try",
             "KIND@N": "the N-th request fails (from 1); may be repeated",
             "KIND@N+S": "from the N-th request on, every request fails for S seconds",
-            "all=SHARE": "every kind together that a retry cures soon",
+            "all=SHARE": "all kinds together that a retry cures soon",
             "QUIRK": "an oddity of listings, always on",
             "quirks": ", ".join(SURVIVABLE),
         }),
@@ -177,7 +177,7 @@ def explain() -> str:
 def _share(text: str) -> float:
     share = float(text)
     if not 0 <= share <= 1:
-        raise ValueError(f"{text} is no share between 0 and 1")
+        raise ValueError(f"{text} is not a share between 0 and 1")
     return share
 
 

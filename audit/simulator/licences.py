@@ -9,17 +9,17 @@ BASIC = "Webex Calling - Basic"
 WORKSPACES = "Webex Calling - Workspaces"
 MEETINGS = "Webex Meetings Suite"
 MESSAGING = "Messaging"
-#: Each name with the short form that stands in its id.
+#: The short form of each name in the id of the licence.
 _KINDS = {PROFESSIONAL: "BCSTD", BASIC: "BCBAS", WORKSPACES: "BCWKS", MEETINGS: "EE", MESSAGING: "MS"}
 
 
 @dataclass(frozen=True)
 class Licences:
-    """What an organization has bought.
+    """The licences that an organization has bought.
 
     Attributes:
-        seed: what the ids follow from.
-        default_site: where the meetings licence belongs.
+        seed: determines the ids.
+        default_site: the site of the meetings licence.
         consumed: units in use, by name.
     """
 
@@ -28,7 +28,7 @@ class Licences:
     consumed: tuple[tuple[str, int], ...]
 
     def id(self, name: str) -> str:
-        """The id of a licence: it names the organization, too."""
+        """The id of a licence, which also names the organization."""
         index = list(_KINDS).index(name)
         return webex_id(
             "LICENSE", f"{self.seed.uuid('organization', 0)}:{_KINDS[name]}_{self.seed.uuid('bought', index)}"

@@ -1,4 +1,4 @@
-"""Rate limits, of the two kinds that services are built with."""
+"""Rate limits of the two common kinds."""
 
 import math
 from collections.abc import Callable
@@ -11,11 +11,11 @@ class Limit(Protocol):
     """A limit on the rate of requests."""
 
     def take(self) -> float:
-        """Count a request: 0 where it may pass, else the seconds until one may."""
+        """Count a request: 0 if it may pass, otherwise the seconds until the next request may."""
 
 
 class TokenBucket:
-    """Refills steadily; a burst may spend what has gathered."""
+    """Refills steadily; a burst may spend the saved tokens."""
 
     def __init__(self, rate_per_s: float, burst: float, now_s: Callable[[], float]) -> None:
         self._rate_per_s = rate_per_s
@@ -25,7 +25,7 @@ class TokenBucket:
         self._filled_at_s = now_s()
 
     def take(self) -> float:
-        """Count a request: 0 where it may pass, else the seconds until one may."""
+        """Count a request: 0 if it may pass, otherwise the seconds until the next request may."""
         now_s = self._now_s()
         self._tokens = min(self._burst, self._tokens + (now_s - self._filled_at_s) * self._rate_per_s)
         self._filled_at_s = now_s
@@ -36,7 +36,7 @@ class TokenBucket:
 
 
 class FixedWindow:
-    """So many requests in each window of time; the count starts anew with the next one."""
+    """A fixed number of requests in each window of time; every window counts from zero."""
 
     def __init__(self, rate_per_s: float, window_s: float, now_s: Callable[[], float]) -> None:
         self._allowed = max(1, round(rate_per_s * window_s))
@@ -46,7 +46,7 @@ class FixedWindow:
         self._count = 0
 
     def take(self) -> float:
-        """Count a request: 0 where it may pass, else the seconds until one may."""
+        """Count a request: 0 if it may pass, otherwise the seconds until the next request may."""
         now_s = self._now_s()
         window = math.floor(now_s / self._window_s)
         if window != self._window:

@@ -1,4 +1,4 @@
-"""Meeting sites of an organization, and what its users have set for audio there."""
+"""Meeting sites of an organization, and the audio options of its users there."""
 
 import random
 from collections.abc import Callable
@@ -12,12 +12,12 @@ _SHARE_TRAINING_TOO = 0.15
 _SHARE_PIN = 0.7
 _SHARE_EMPTY_NUMBER = 0.1
 _SHARE_ODD = 0.15
-#: PINs that the documents forbid.
+#: PINs that the documentation forbids.
 _FORBIDDEN_PINS = frozenset({f"{digit}" * 4 for digit in range(10)}) | {
     run for start in range(7) for run in ("0123456789"[start : start + 4], "9876543210"[start : start + 4])
 }
 _ABSENT = "absent"
-#: What answers hold that no document promises: the change of an ordinary answer.
+#: Undocumented content of answers, as changes of an ordinary answer.
 _ODDITIES: tuple[Callable[[Json], Json], ...] = (
     *(lambda _audio, pin=pin: {"audioPin": pin} for pin in ("1234", "4321", "1111", "", "12a4", 2580, None)),
     lambda _audio: {"officeNumber": None},
@@ -33,12 +33,12 @@ _ODDITIES: tuple[Callable[[Json], Json], ...] = (
 
 @dataclass(frozen=True)
 class Meetings:
-    """Sites, and who is on them.
+    """The sites and their users.
 
     Attributes:
-        seed: what all follows from.
-        odd: mix in what documents do not promise.
-        prefix: what the names of the sites begin with.
+        seed: determines everything.
+        odd: mix in undocumented content.
+        prefix: the beginning of the names of the sites.
     """
 
     seed: Seed
@@ -60,7 +60,7 @@ class Meetings:
         return found if lot < 1 - _SHARE_TRAINING_TOO else [*found, {"siteUrl": training, "default": False}]
 
     def audio(self, index: int, site_url: str) -> Json:
-        """What a user has set for audio on a site."""
+        """The audio options of a user on a site."""
         dice = self.seed.dice(f"audio/{site_url}", index)
         kind = dice.choice(("webexAudio", "webexAudio", "webexAudio", "voipOnly", "otherTeleconferenceService", "none"))
         audio: Json = {

@@ -2,7 +2,7 @@
 
 COMPANY = "Northwind Medical Group"
 
-#: Companies that other seeds than 1 tell of, each with what the names of its meeting sites begin with.
+#: The companies of seeds other than 1, each with the prefix of its meeting sites.
 OTHER_COMPANIES = (
     ("Contoso Clinics", "contoso"),
     ("Fabrikam Logistics", "fabrikam"),
@@ -56,7 +56,7 @@ LAST_NAMES = (
     "Jensen", "Silva", "Yıldız", "Petrov", "Smith-Jones", "de la Cruz", "Patel", "Rossi", "Kim", "Novák",
 )  # fmt: skip
 
-#: Names that break careless programs: formulas, markup, controls, right-to-left, combining characters.
+#: Names that break careless programs: formulas, markup, control, right-to-left and combining characters.
 HOSTILE = (
     '=HYPERLINK("http://example.com","Reception")',
     "@SUM(1+1)*cmd|' /C calc'!A0",

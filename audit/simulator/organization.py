@@ -1,7 +1,7 @@
 """A seeded organization.
 
-Every answer is a function of the seed and an index, so that a million entities take no memory
-and two servers with one seed tell the same.
+Every answer is a function of the seed and an index, so a million entities take no memory, and two servers
+with the same seed give the same answers.
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from audit.simulator.virtual_lines import VirtualLines
 
 __all__ = ["Json", "Organization", "webex_id"]
 
-#: Shares of workspaces: a listing that says there is no Webex Calling, a listing that says nothing of
+#: Shares of workspaces: the listing says that there is no Webex Calling, the listing does not mention
 #: calling, and the two refusals of a workspace without the professional licence.
 _SHARE_NOT_CALLING = 0.04
 _SHARE_UNTOLD = 0.03
@@ -27,16 +27,15 @@ _SHARE_ODD = 0.12
 
 @dataclass(frozen=True)
 class Organization:
-    """What there is to audit.
+    """An organization to audit.
 
     Attributes:
-        workspaces: how many.
-        seed: what all names, ids and settings follow from.
-        odd: mix in what documents do not promise: absent and null members, unknown words,
-            `"primary": "true"`, a location as its bare name, hostile names. Without it, every
-            answer is as documented.
-        people: how many; person 0 is who calls the API.
-        virtual_lines: how many.
+        workspaces: number of workspaces.
+        seed: determines all names, ids and settings.
+        odd: mix in undocumented content: absent and null members, unknown words, `"primary": "true"`,
+            a location as a bare name, hostile names. Otherwise, every answer is as documented.
+        people: number of people; person 0 calls the API.
+        virtual_lines: number of virtual lines.
     """
 
     workspaces: int = 300
@@ -97,11 +96,11 @@ class Organization:
         return item
 
     def index_of(self, workspace_id: str) -> int | None:
-        """Which workspace an id names, if any."""
+        """The index of the workspace with this id, if there is one."""
         return self._seed.index_of("PLACE", "workspace", workspace_id, self.workspaces)
 
     def refusal(self, index: int) -> int | None:
-        """The HTTP status that a workspace without the right licence is answered with: 404, 405 or None."""
+        """The HTTP status for a workspace without the right licence (404 or 405); None if it has the licence."""
         lot = self._lot(index) - _SHARE_NOT_CALLING - _SHARE_UNTOLD
         if lot < 0:
             return 404 if self._lot(index) < _SHARE_NOT_CALLING else None
@@ -110,7 +109,7 @@ class Organization:
         return 404 if lot < _SHARE_405 + _SHARE_404 else None
 
     def push_to_talk(self, index: int) -> Json:
-        """The answer to the pushToTalk read of a workspace that has it."""
+        """The pushToTalk answer of a workspace that has it."""
         return self._settings("push_to_talk", index)
 
     def member(self, index: int) -> Json:
@@ -122,23 +121,23 @@ class Organization:
         return self._people.person(index, calling_data=calling_data)
 
     def person_index_of(self, person_id: str) -> int | None:
-        """Which person an id names, if any."""
+        """The index of the person with this id, if there is one."""
         return self._people.index_of(person_id)
 
     def person_index_of_email(self, email: str) -> int | None:
-        """Which person an address belongs to, if any, in whatever case."""
+        """The index of the person with this email address in any case, if there is one."""
         return self._people.index_of_email(email)
 
     def person_location_id(self, index: int) -> str | None:
-        """The location that a person's calling data names, if any."""
+        """The location in a person's calling data, if there is one."""
         return self._people.location_id(index)
 
     def person_refusal(self, index: int) -> int | None:
-        """The HTTP status that a person without Push-to-Talk is answered with: 404 or None."""
+        """The HTTP status for a person without Push-to-Talk (404); None if the person has it."""
         return self._people.refusal(index)
 
     def person_push_to_talk(self, index: int) -> Json:
-        """The answer to the pushToTalk read of a person that has it."""
+        """The pushToTalk answer of a person that has it."""
         return self._settings("person_push_to_talk", index)
 
     def virtual_line(self, index: int) -> Json:
@@ -146,11 +145,11 @@ class Organization:
         return self._virtual_lines.item(index)
 
     def virtual_line_index_of(self, virtual_line_id: str) -> int | None:
-        """Which virtual line an id names, if any."""
+        """The index of the virtual line with this id, if there is one."""
         return self._virtual_lines.index_of(virtual_line_id)
 
     def virtual_line_push_to_talk(self, index: int) -> Json:
-        """The answer to the pushToTalk read of a virtual line: its members have no location."""
+        """The pushToTalk answer of a virtual line; its members have no location."""
         settings = self._settings("virtual_line_push_to_talk", index)
         for member in settings.get("members") or []:
             member.pop("location", None)
@@ -161,7 +160,7 @@ class Organization:
         return self._meetings.sites(index) if self._people.kind(index) in {"calling", "meetings"} else []
 
     def audio(self, index: int, site_url: str) -> Json:
-        """The answer to the audio read of a person on a site."""
+        """The audio answer of a person on a site."""
         return self._meetings.audio(index, site_url)
 
     @property

@@ -1,4 +1,4 @@
-"""Pages of a listing: by offset or by cursor, with the quirks that the API is known for."""
+"""Pages of a listing by offset or by cursor, with the known quirks of the API."""
 
 import base64
 from collections.abc import Callable
@@ -16,14 +16,14 @@ _DEFAULT_PAGE = 100
 
 @dataclass(frozen=True)
 class Listing:
-    """What is listed.
+    """A listing.
 
     Attributes:
-        total: how many items.
-        item: makes one of them.
-        key: what the list is called in a page.
-        by_cursor: pages are found by an opaque `after` rather than by `start`.
-        extra: what a page holds besides.
+        total: number of items.
+        item: makes the item of an index.
+        key: the field of a page that holds the items.
+        by_cursor: an opaque `after` names a page instead of `start`.
+        extra: further fields of a page.
     """
 
     total: int
@@ -37,7 +37,7 @@ def page(request: web.Request, listing: Listing, *, max_page: int, quirks: froze
     """The page of a listing that a request asks for.
 
     Raises:
-        RefusedError: it asks for none that can be.
+        RefusedError: the page is not valid.
     """
     try:
         start = _cursor_start(request) if listing.by_cursor else _start(request, quirks)

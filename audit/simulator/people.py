@@ -17,7 +17,7 @@ _SHARE_BASIC = 0.05
 _SHARE_REFUSED = 0.02
 _SHARE_ODD = 0.12
 _ABSENT = "absent"
-#: What listings hold that no document promises: the change of an ordinary item.
+#: Undocumented content of listings, as changes of an ordinary item.
 _ODDITIES: tuple[Callable[[Json], Json], ...] = (
     lambda item: {"licenses": [",".join(item["licenses"])]},
     lambda _item: {"licenses": _ABSENT},
@@ -30,16 +30,16 @@ _ODDITIES: tuple[Callable[[Json], Json], ...] = (
 
 @dataclass(frozen=True)
 class People:
-    """Everybody of an organization; person 0 is the caller.
+    """All people of an organization; person 0 is the caller.
 
     Attributes:
-        seed: what all follows from.
-        odd: mix in what documents do not promise.
-        count: how many.
-        org_id: the organization's id.
-        locations: where they may be.
-        meetings: the sites that they are on.
-        licences: what they may have.
+        seed: determines everything.
+        odd: mix in undocumented content.
+        count: number of people.
+        org_id: id of the organization.
+        locations: the locations where they may be.
+        meetings: the sites that they may use.
+        licences: the licences that they may have.
     """
 
     seed: Seed
@@ -51,7 +51,7 @@ class People:
     licences: Licences
 
     def kind(self, index: int) -> Kind:
-        """What sort of account a person has; the caller is an ordinary calling user."""
+        """The kind of account of a person; the caller is an ordinary calling user."""
         lot = 1.0 if index == 0 else self.seed.dice("account", index).random()
         for kind, share in _SHARES:
             lot -= share
@@ -112,21 +112,21 @@ class People:
         return {key: value for key, value in item.items() if value != _ABSENT}
 
     def location_id(self, index: int) -> str | None:
-        """Where a calling user is, if anywhere."""
+        """The location of a calling user, if there is one."""
         location_id: str | None = self.person(index, calling_data=True).get("locationId")
         return location_id
 
     def refusal(self, index: int) -> int | None:
-        """The HTTP status that a person without Push-to-Talk is answered with: 404 or None."""
+        """The HTTP status for a person without Push-to-Talk (404); None if the person has it."""
         is_served = self.kind(index) == "calling" and (index == 0 or self._lot(index) >= _SHARE_REFUSED)
         return None if is_served else 404
 
     def index_of(self, person_id: str) -> int | None:
-        """Which person an id names, if any."""
+        """The index of the person with this id, if there is one."""
         return self.seed.index_of("PEOPLE", "person", person_id, self.count)
 
     def index_of_email(self, email: str) -> int | None:
-        """Which person an address belongs to, if any."""
+        """The index of the person with this email address, if there is one."""
         found = re.fullmatch(r"user([0-9]{4,10})@example\.com", email.lower())
         index = int(found[1]) if found else self.count
         return index if index < self.count and email.lower() == f"user{index:04d}@example.com" else None

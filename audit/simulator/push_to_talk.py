@@ -1,4 +1,4 @@
-"""Push-to-Talk settings, as they are documented and as they are not."""
+"""Push-to-Talk settings, documented and undocumented."""
 
 import random
 from collections.abc import Callable
@@ -8,7 +8,7 @@ from audit.simulator.seed import Json
 
 _SHARE_ODD = 0.12
 _ABSENT = "absent"
-#: What answers hold that no document promises: of two ordinary members, the settings that change.
+#: Undocumented content of answers: the changed settings, given two ordinary members.
 _ODDITIES: tuple[Callable[[Json, Json], Json], ...] = (
     lambda _one, _two: {"members": _ABSENT},
     lambda _one, _two: {"members": None},
@@ -30,13 +30,13 @@ _ODDITIES: tuple[Callable[[Json, Json], Json], ...] = (
 
 
 def settings(dice: random.Random, people: int, member: Callable[[int], Json], *, odd: bool) -> Json:
-    """The answer to a pushToTalk read.
+    """A pushToTalk answer.
 
     Args:
-        dice: what the settings follow from.
-        people: how many there are to choose members from.
-        member: makes one of them.
-        odd: mix in what documents do not promise.
+        dice: determines the settings.
+        people: number of people to choose members from.
+        member: makes the member of an index.
+        odd: mix in undocumented content.
     """
     count = 0 if dice.random() < 0.15 else min(people, dice.choice((1, 2, 3, 3, 4, 6, 12, 40)))
     answer: Json = {

@@ -1,4 +1,4 @@
-"""What a simulated API does, and for whom."""
+"""What a simulated API serves, and to whom."""
 
 import time
 from collections.abc import Callable
@@ -8,7 +8,7 @@ from audit.simulator.faults import Faults
 from audit.simulator.limit import FixedWindow, Limit, LimitKind, TokenBucket
 from audit.simulator.organization import Organization
 
-#: Tokens that the simulator takes.
+#: Tokens that the simulator accepts.
 ADMIN_TOKEN = "simulated-admin-token"  # noqa: S105
 USER_TOKEN = "simulated-user-token"  # noqa: S105
 UNSCOPED_TOKEN = "simulated-token-without-scopes"  # noqa: S105
@@ -27,23 +27,23 @@ MAX_PAGE = 1000
 
 @dataclass
 class Simulation:
-    """What a simulated API does.
+    """What a simulated API serves.
 
     Attributes:
-        organization: what there is to read; the token's own.
-        faults: what goes wrong.
-        rate_limit_per_s: requests a second to one organization that are let through; None for all.
-        limit_kind: `bucket` (refills steadily, a second's worth of burst) or `window` (a count a second).
-        max_page: items of a page at most, whatever `max` asks for.
-        slow_s: how late a `slow` answer comes.
-        tokens: access tokens that are taken, with their scopes.
-        now_s: the clock of the rate limit.
+        organization: the token's own organization.
+        faults: the faults.
+        rate_limit_per_s: requests a second that each organization allows; None for no limit.
+        limit_kind: `bucket` (refills steadily, a burst of one second) or `window` (a count for each second).
+        max_page: the most items of a page, whatever `max` asks for.
+        slow_s: delay of a `slow` answer in seconds.
+        tokens: the scopes of each access token that is accepted.
+        now_s: the clock of the rate limit, in seconds.
         log: method and path with query of each request, in order.
-        customers: what a partner's token manages besides its own organization.
-        refused_organizations: ids of those where every call with `orgId` answers 403.
-        faults_of: by id of an organization, what goes wrong in place of `faults` with requests that have it as `orgId`.
+        customers: the other organizations that the token manages.
+        refused_organizations: ids of organizations that answer every call with 403.
+        faults_of: faults that replace `faults` for requests with an `orgId`, by id of the organization.
         dead_sites: meeting sites whose audio answers 503.
-        organizations_listed: what `GET /organizations` lists; None for the own one and the customers.
+        organizations_listed: what `GET /organizations` lists; None for the own organization and the customers.
     """
 
     organization: Organization = field(default_factory=Organization)
@@ -65,15 +65,15 @@ class Simulation:
 
     @property
     def organizations(self) -> tuple[Organization, ...]:
-        """All that the token may address, its own first."""
+        """All organizations that the token may address, its own first."""
         return (self.organization, *self.customers)
 
     def faults_for(self, org_id: str | None) -> Faults:
-        """What goes wrong with requests to an organization; None where they name none."""
+        """The faults for requests to an organization; `org_id` is None if they name none."""
         return self.faults if org_id is None else self.faults_of.get(org_id, self.faults)
 
     def make_limit(self) -> Limit | None:
-        """The rate limit of one organization, if there is one."""
+        """A rate limit for one organization; None if there is no limit."""
         if self.rate_limit_per_s is None:
             return None
         if self.limit_kind == "window":

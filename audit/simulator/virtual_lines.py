@@ -1,4 +1,4 @@
-"""The virtual lines of an organization: numbers that belong to nobody's account."""
+"""The virtual lines of an organization: numbers without an account."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from audit.simulator.seed import Json, Seed
 
 _SHARE_ODD = 0.3
 _ABSENT = "absent"
-#: What listings hold that is easily forgotten: the change of an ordinary item.
+#: Content of listings that is easy to forget, as changes of an ordinary item.
 _ODDITIES: tuple[Callable[[Json], Json], ...] = (
     lambda _item: {"firstName": _ABSENT},
     lambda _item: {"firstName": _ABSENT, "lastName": _ABSENT},
@@ -24,10 +24,10 @@ class VirtualLines:
     """All virtual lines.
 
     Attributes:
-        seed: what all follows from.
-        odd: mix in what documents do not promise.
-        count: how many.
-        locations: where they may be.
+        seed: determines everything.
+        odd: mix in undocumented content.
+        count: number of virtual lines.
+        locations: the locations where they may be.
     """
 
     seed: Seed
@@ -60,5 +60,5 @@ class VirtualLines:
         return {key: value for key, value in item.items() if value != _ABSENT}
 
     def index_of(self, virtual_line_id: str) -> int | None:
-        """Which virtual line an id names, if any."""
+        """The index of the virtual line with this id, if there is one."""
         return self.seed.index_of("VIRTUAL_PROFILE", "virtual_line", virtual_line_id, self.count)

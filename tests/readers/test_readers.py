@@ -1,4 +1,4 @@
-"""The code of docs/reading.md, run as it stands against two nights of Push-to-Talk, and what else lies beside them."""
+"""The code of docs/reading.md, run unchanged on two nights of Push-to-Talk and whatever else an output holds."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -28,7 +28,7 @@ def connection() -> Iterator[duckdb.DuckDBPyConnection]:
 
 @pytest.fixture(scope="module")
 def made() -> list[Nights]:
-    """What all tests of a module read, once it is made."""
+    """The output that all tests of a module read."""
     return []
 
 
@@ -40,7 +40,7 @@ def nights(
     tmp_path_factory: pytest.TempPathFactory,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Nights:
-    """Two nights of Push-to-Talk, one of audio options, and one that is under way; the folder above is the current."""
+    """Two nights of Push-to-Talk, one of audio options, and a run in progress; the working directory is above them."""
     if not made:
         output = tmp_path_factory.mktemp("made") / "snapshots"
         made.append(make_nights(audit, clock, output))
@@ -55,7 +55,7 @@ def test_the_nights_differ(nights: Nights) -> None:
 
 
 def run_python(*kinds: str, **given: Any) -> dict[str, Any]:
-    """Run code of the page, one block after the other; returns its variables."""
+    """Run blocks of the page in order; returns the variables."""
     variables = given
     for kind in kinds:
         exec(BLOCKS[f"python {kind}"], variables)
@@ -86,7 +86,7 @@ def test_the_latest_is_the_newest_with_a_manifest_and_the_table(nights: Nights) 
 
 
 def asker(connection: duckdb.DuckDBPyConnection, *hidden: str) -> Callable[[str, list[str]], list[Row]]:
-    """Carries out SQL; leaves out columns that `SELECT *` has here alone."""
+    """Run SQL without the columns that only DuckDB has in `SELECT *`."""
 
     def ask(sql: str, parameters: list[str]) -> list[Row]:
         rows = connection.sql(sql, params=parameters).to_arrow_table().to_pylist()
@@ -153,7 +153,7 @@ def test_spark(nights: Nights) -> None:
 
 
 def as_text(value: Any) -> str | None:
-    """A value as CSV has it."""
+    """A value as CSV."""
     if isinstance(value, bool):
         return str(value).lower()
     text = None if value is None else str(value)

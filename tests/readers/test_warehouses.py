@@ -1,4 +1,4 @@
-"""The SQL of docs/sql: what the schemas say, in the dialects of its engines."""
+"""The SQL of docs/sql says what the schemas say, in the dialect of each engine."""
 
 import runpy
 

@@ -24,7 +24,7 @@ def sites_of(index: int) -> list[str]:
     return [path.replace("/audio", "/sites") for path in audio_of(index)[:1]]
 
 
-# Not /locations: the document refers to the schema of another, older object there.
+# Not /locations: there the document refers to the schema of another, older object.
 OPERATIONS = {
     "/organizations": ["/organizations"],
     "/licenses": ["/licenses"],

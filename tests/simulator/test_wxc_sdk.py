@@ -1,4 +1,4 @@
-"""The simulator, judged by a client that nobody here wrote."""
+"""The simulator, judged by a foreign client."""
 
 from collections.abc import Callable, Iterator
 from typing import Any

@@ -1,4 +1,4 @@
-"""Organizations without a fault, but for what a test changes in them, and checks of their snapshots."""
+"""Flawless organizations that tests change, and checks of their snapshots."""
 
 from collections.abc import Callable, Sequence
 from datetime import date, datetime, timedelta
@@ -16,7 +16,7 @@ from audit.snapshot.catalog import Snapshot
 Audit = Callable[..., Snapshot]
 Change = Callable[[Organization, Json], Json]
 TODAY = date(2026, 11, 22)
-#: All that there is to audit.
+#: The scope with everything.
 EVERYTHING: dict[str, Any] = {
     "scope__datasets": ["push-to-talk", "audio-options"],
     "scope__entities": ["workspace", "person"],
@@ -26,7 +26,7 @@ POLICY = CheckSettings(allowed_domains=["example.com"], forbid_toll_free=True, f
 
 
 class TickingClock(VirtualClock):
-    """A later time at each call, so that one run is surely after another."""
+    """A clock that advances with each call, so that every run is later than the one before."""
 
     ticks = 0
 
@@ -36,7 +36,7 @@ class TickingClock(VirtualClock):
 
 
 def crafted(*changes: Change, audio: Sequence[Change] = (), workspaces: int = 3) -> Organization:
-    """An organization that no rule finds anything in, but for what is changed of its first rooms and users."""
+    """An organization without findings, except in its first rooms and users, which tests change."""
 
     class Crafted(Organization):
         def workspace(self, index: int) -> Json:
@@ -63,7 +63,7 @@ def crafted(*changes: Change, audio: Sequence[Change] = (), workspaces: int = 3)
             return {"allowAutoAnswer": False, "connectionType": "ONE_WAY", "accessType": "ALLOW_MEMBERS", "members": []}
 
         def audio(self, index: int, site_url: str) -> Json:
-            # One of their own, as an answer that is the caller's own is refused.
+            # Audio options of their own: an answer equal to the caller's is refused.
             number = {"countryCode": "1", "number": f"40852655{index:02d}", "enabledCallInAuthentication": True}
             answer = {
                 "defaultAudioType": "webexAudio",
@@ -79,16 +79,16 @@ def crafted(*changes: Change, audio: Sequence[Change] = (), workspaces: int = 3)
 
 
 def checked(snapshot: Snapshot, settings: CheckSettings = POLICY) -> CheckResult:
-    """What the rules say of a snapshot, against the one before."""
+    """The results of all rules over a snapshot, compared with the snapshot before."""
     return check(snapshot, find_before(snapshot), settings, today=TODAY)
 
 
 def result_of(result: CheckResult, rule_id: str) -> RuleResult:
-    """What became of one rule."""
+    """The result of one rule."""
     (found,) = [each for each in result.results if each.rule.rule_id == rule_id]
     return found
 
 
 def statuses(result: CheckResult) -> dict[str, str]:
-    """What became of each rule."""
+    """The status of each rule."""
     return {each.rule.rule_id: each.status for each in result.results}

@@ -20,7 +20,7 @@ def wait_until(is_true: Callable[[], Any]) -> None:
 
 
 class Processes:
-    """A scheduler, and workers that may die; all that they print is kept."""
+    """A scheduler and workers that may die; their output is kept."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -30,7 +30,7 @@ class Processes:
         self.scheduler = self._start("scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--no-show")
 
     def wait(self) -> None:
-        """Wait until the scheduler has told where it is."""
+        """Wait until the scheduler has printed its address."""
         wait_until(lambda: self._file.exists() and self._file.read_text().endswith("}"))
         self.address = json.loads(self._file.read_text())["address"]
 
@@ -50,7 +50,7 @@ class Processes:
         return name
 
     def _start(self, kind: str, *options: str, **environment: str) -> subprocess.Popen[bytes]:
-        # Nothing of whoever runs the tests, and no token: a worker reads the file that the driver names.
+        # A clean environment without a token: a worker reads the file that the driver names.
         given = {name: text for name, text in os.environ.items() if not name.startswith("WEBEX_")} | environment
         command = [sys.executable, "-m", f"distributed.cli.dask_{kind}", *options, "--scheduler-file", str(self._file)]
         with (self._folder / f"{kind}-{len(self._started)}.log").open("wb") as log:
@@ -59,7 +59,7 @@ class Processes:
 
     def stop(self) -> None:
         for process in reversed(self._started):
-            # In order, so that what they ran counts as tested.
+            # An orderly stop, so that their coverage is recorded.
             process.terminate()
         for process in self._started:
             try:

@@ -1,4 +1,4 @@
-"""SQL in the dialects of Athena and BigQuery, parsed, and as DuckDB takes it."""
+"""SQL in the dialects of Athena and BigQuery, parsed and translated for DuckDB."""
 
 import logging
 import re
@@ -10,15 +10,15 @@ from nights import Nights
 from page import DOCS
 from sqlglot import exp
 
-# What DuckDB has no word for is told: where an external table lies, and how a table is clustered.
+# DuckDB has no words for the place of an external table and for clustering, which sqlglot logs.
 logging.getLogger("sqlglot").setLevel(logging.ERROR)
 
-#: The one clause that sqlglot does not know.
+#: The only clause that sqlglot does not know.
 PARTITIONED = "WITH PARTITION COLUMNS (org_id STRING)"
 
 
 def statements(engine: str, dataset: str = "push_to_talk") -> Iterator[Any]:
-    """The statements of a script, one by one, as each engine reads them."""
+    """The statements of a script, as each engine parses them."""
     for text in (DOCS / "sql" / f"{engine}_{dataset}.sql").read_text().split(";\n"):
         if text.strip():
             yield parsed(text.replace(PARTITIONED, ""), engine)
@@ -35,12 +35,12 @@ def in_duckdb(statement: Any) -> str:
 
 
 def read_in(engine: str) -> Callable[[str], str]:
-    """Makes of SQL in the dialect of an engine what DuckDB takes."""
+    """Translate SQL of an engine to SQL for DuckDB."""
     return lambda sql: in_duckdb(parsed(sql, engine))
 
 
 def external(statement: Any, nights: Nights) -> str:
-    """What an external table is in DuckDB."""
+    """An external table as a table of DuckDB."""
     text = statement.sql(dialect="bigquery")
     (uri,) = re.findall(r"uris=\['gs://bucket/snapshots/(.*)/\*'\]", text)
     assert f"hive_partition_uri_prefix='gs://bucket/snapshots/{uri}'" in text

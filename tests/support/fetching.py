@@ -1,4 +1,4 @@
-"""What a simulation answers, over real HTTP."""
+"""Requests to a simulation over real HTTP."""
 
 import asyncio
 import json
@@ -11,7 +11,7 @@ from audit.simulator.organization import Organization
 
 
 def fetch(simulation: Simulation, *paths: str, token: str = ADMIN_TOKEN) -> list[tuple[int, Any, Any]]:
-    """Status, decoded body and headers of each path."""
+    """The status, decoded body and headers of each path."""
 
     async def main() -> list[tuple[int, Any, Any]]:
         found = []
@@ -28,12 +28,12 @@ def fetch(simulation: Simulation, *paths: str, token: str = ADMIN_TOKEN) -> list
 
 
 def statuses(simulation: Simulation, *paths: str, token: str = ADMIN_TOKEN) -> list[int]:
-    """Only the status of each path."""
+    """The status of each path."""
     return [status for status, _, _ in fetch(simulation, *paths, token=token)]
 
 
 def pages(simulation: Simulation, path: str, most: int = 50) -> list[Any]:
-    """The bodies of a listing's pages, by their next links."""
+    """The bodies of the pages of a listing, following its next links."""
 
     async def main() -> list[Any]:
         found: list[Any] = []

@@ -1,4 +1,4 @@
-"""A clock that takes no time, faults of a place, and what a command leaves."""
+"""A clock that takes no time, faults for some URLs, and the result of a command."""
 
 import asyncio
 import os
@@ -13,12 +13,13 @@ from typing import Any, TypeVar
 from audit.clock import Clock
 from audit.simulator.app import ADMIN_TOKEN
 from audit.simulator.faults import Faults
+from audit.simulator.simulation import ADMIN_SCOPES
 
 T = TypeVar("T")
 
 
-#: How long the virtual loop waits in real time for what is under way (a socket, a thread) before it
-#: moves its clock to the next timer.
+#: How long the virtual loop waits in real time for a socket or a thread before it advances its clock to the
+#: next timer.
 _GRACE_S = 0.002
 
 
@@ -26,7 +27,7 @@ _GRACE_OF_THREAD_S = 0.25
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
-    """An event loop that waits by moving its clock: real sockets and threads, and no time passes."""
+    """An event loop that advances its clock instead of waiting, with real sockets and threads."""
 
     def __init__(self) -> None:
         self.now_s = 1000.0
@@ -57,8 +58,8 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         return future
 
     async def shutdown_default_executor(self, *_: Any) -> None:
-        # Without the timeout of asyncio.Runner (Python 3.12 and newer): threads end in real time, and the clock would
-        # reach any timer first. A thread that hangs meets the timeout of pytest.
+        # Without the timeout of asyncio.Runner (Python 3.12 and newer): threads end in real time, and the virtual clock
+        # would reach any timer first. The timeout of pytest ends a thread that hangs.
         await super().shutdown_default_executor()
 
 
@@ -69,14 +70,14 @@ def run_virtually(main: Coroutine[Any, Any, T]) -> T:
 
 
 class VirtualClock(Clock):
-    """A wall clock that goes with the virtual loop's."""
+    """A wall clock that follows the clock of the virtual loop."""
 
     def now(self) -> datetime:
         return datetime(2026, 11, 21, 19, 9, tzinfo=UTC) + timedelta(seconds=self.monotonic_s())
 
 
 class Where(Faults):
-    """One kind of fault, wherever the URL holds one of the texts."""
+    """One kind of fault for every URL that contains one of the texts."""
 
     def __init__(self, kind: str, *texts: str) -> None:
         super().__init__()
@@ -89,7 +90,7 @@ class Where(Faults):
 
 @dataclass(frozen=True)
 class Result:
-    """What a command left: exit code, standard output and standard error."""
+    """The result of a command: exit code, standard output and standard error."""
 
     code: int
     out: str
@@ -97,12 +98,17 @@ class Result:
 
 
 def environment() -> dict[str, str]:
-    """That of a run in a process of its own, which has the token. What is paused or killed measures no coverage."""
+    """The environment of a run in its own process, with the token and without coverage, which a kill would lose."""
     given = {name: text for name, text in os.environ.items() if not name.startswith("COVERAGE_")}
     return given | {"WEBEX_ACCESS_TOKEN": ADMIN_TOKEN, "PYTHONPATH": os.pathsep.join(sys.path)}
 
 
 def visible(folder: Path) -> list[str]:
-    """What an output folder holds, but for what stays: the lock's file, and the record of what was pruned."""
+    """The content of an output folder, except for the lock file and the record of pruned snapshots."""
     stays = {".lock", "pruned.json", "pruned.dsse.json"}
     return sorted({path.name for path in folder.iterdir()} - stays) if folder.exists() else []
+
+
+def without(*scopes: str) -> dict[str, frozenset[str]]:
+    """The admin token without some of its scopes."""
+    return {ADMIN_TOKEN: ADMIN_SCOPES - set(scopes)}

@@ -1,4 +1,4 @@
-"""What readers read: an output of several nights."""
+"""An output of several nights for readers."""
 
 import shutil
 from collections.abc import Callable
@@ -22,7 +22,7 @@ ALL = {"scope__all_orgs": True, "scope__entities": ["workspace", "person"]}
 
 
 class NightlyClock(VirtualClock):
-    """A clock that is set to a later night by hand."""
+    """A clock that tests set to a later night."""
 
     night = 0
 
@@ -42,21 +42,21 @@ class Nights:
         return self.history[-1]
 
     def table(self, name: str, folder: Path) -> pa.Table:
-        """A table of a snapshot, with its id."""
+        """A table of a snapshot, with the id of the snapshot."""
         rows = ds.dataset(folder / name, partitioning="hive").to_table()
         return rows.append_column("snapshot_id", pa.repeat(folder.name, rows.num_rows))
 
     def rows(self, name: str) -> list[Row]:
-        """The rows of a table, in the latest snapshot."""
+        """The rows of a table in the latest snapshot."""
         return self.table(name, self.latest).to_pylist()  # type: ignore[no-any-return]
 
     def all_rows(self, name: str) -> list[Row]:
-        """The rows of a table, in all snapshots."""
+        """The rows of a table in all snapshots."""
         return [row for folder in self.history for row in self.table(name, folder).to_pylist()]
 
 
 def make_nights(audit: Callable[..., Snapshot], clock: NightlyClock, output: Path) -> Nights:
-    """Two nights of Push-to-Talk, one of audio options, and one that is under way."""
+    """Two nights of Push-to-Talk, one of audio options, and a run in progress."""
     first = audit(Simulation(OWN, customers=(CUSTOMER,)), output__path=str(output), **ALL)
     rooms = Nights(output, [first.path]).rows("push_to_talk")
     refused = [row["entity_id"] for row in rooms if row["entity_type"] == "WORKSPACE"][:12]

@@ -14,7 +14,7 @@ BUCKET = "audits"
 
 
 class S3:
-    """An S3 server with one bucket; its clock can be told that time has passed."""
+    """An S3 server with one bucket, whose objects can be made older."""
 
     def __init__(self, port: int) -> None:
         self.port = port
@@ -28,7 +28,7 @@ class S3:
         return sorted(key.removeprefix(f"{folder}/") for key in self._objects() if key.startswith(f"{folder}/"))
 
     def age(self, key: str, seconds: float) -> None:
-        """Let an object be written so long before now."""
+        """Make an object older by this time."""
         self._objects()[key].last_modified -= timedelta(seconds=seconds)
 
     def _objects(self) -> Any:
@@ -62,7 +62,7 @@ def serve_s3() -> Iterator[S3]:
 
 
 def credentials() -> dict[str, str]:
-    """What the environment holds for whoever may read and write."""
+    """The environment variables of a user who may read and write."""
     nowhere = os.devnull
     return {
         "AWS_ACCESS_KEY_ID": "test",

@@ -1,4 +1,4 @@
-"""The page on reading, its code, and what its readers must find."""
+"""The code of docs/reading.md, and the answers that its readers must get."""
 
 import re
 from collections.abc import Callable, Iterable
@@ -8,7 +8,7 @@ from nights import Nights, Row
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGE = (DOCS / "reading.md").read_text()
-#: The code of the page: what stands behind its fence, and the code.
+#: The code of the page: by the text after the opening fence.
 BLOCKS: dict[str, str] = dict(re.findall(r"^```((?:python|sql) .*?)\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE))
 LATEST = ("coverage", "push_to_talk", "push_to_talk_members")
 HISTORY = ("coverage", "push_to_talk")
@@ -16,22 +16,22 @@ COMPLETE = ("ok", "not_licensed", "not_found")
 
 
 def unordered(rows: Iterable[Row]) -> list[Row]:
-    """Rows in an order, and their columns in one, that depend on nothing but them."""
+    """Rows and columns in an order that depends on their values only."""
     return sorted(({name: row[name] for name in sorted(row)} for row in rows), key=repr)
 
 
 def assert_same(found: Iterable[Row], expected: Iterable[Row]) -> None:
-    """Compare rows, whatever their order."""
+    """Compare rows in any order."""
     assert unordered(found) == unordered(expected)
 
 
 def assert_answered(nights: Nights, ask: Callable[[str, list[str]], list[Row]], read: Callable[[str], str]) -> None:
-    """Ask all questions of the page, and check every view and every answer.
+    """Ask all questions of the page; check every view and every answer.
 
     Args:
-        nights: what is asked about.
-        ask: carries out SQL, with parameters.
-        read: makes of SQL what the engine takes.
+        nights: the snapshots.
+        ask: runs SQL with parameters.
+        read: translates SQL for the engine.
     """
     for name in LATEST:
         assert_same(ask(f"SELECT * FROM {name}", []), nights.rows(name))
@@ -116,7 +116,7 @@ def _last_known(nights: Nights) -> tuple[list[str], list[Row]]:
     return [], [known[key] for key in _unknown(nights) if key in known]
 
 
-#: The questions of the page, each with its parameters and its answer, computed without SQL.
+#: The questions of the page, with their parameters and answers, computed without SQL.
 ANSWERS: dict[str, Callable[[Nights], tuple[list[str], list[Row]]]] = {
     "open": _open,
     "members": _members,

@@ -1,4 +1,4 @@
-"""A proxy before an S3 server that makes the faults of networks and stores, as a test asks for them."""
+"""A proxy for an S3 server that makes faults of networks and stores on demand."""
 
 import asyncio
 import threading
@@ -18,7 +18,7 @@ _OF_CONNECTION = {"transfer-encoding", "content-length", "expect", "connection"}
 
 
 class Proxy:
-    """A proxy that runs.
+    """A running proxy.
 
     Attributes:
         rule: decides on each request.

@@ -1,4 +1,4 @@
-"""What the workers of a test begin with (Dask's `--preload`)."""
+"""Set-up of the workers of a test (Dask's `--preload`)."""
 
 from audit.output import inventory
 

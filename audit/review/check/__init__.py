@@ -1,1 +1,1 @@
-"""`check`: rules in SQL, exceptions, findings, and the formats of findings."""
+"""`check`: rules in SQL, exceptions, findings, and formats for findings."""

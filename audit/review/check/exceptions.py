@@ -1,4 +1,4 @@
-"""Exceptions: findings that somebody accepts, and answers for, until a day."""
+"""Exceptions: findings that somebody accepts and answers for, until a date."""
 
 import tomllib
 from collections import defaultdict
@@ -21,12 +21,12 @@ class Acceptance(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     Attributes:
         rule: id of the rule whose findings are accepted.
-        reason: why.
+        reason: why they are accepted.
         owner: who answers for it.
-        expires: the last day on which it holds (UTC).
-        org_id: of this organization only.
-        entity_id: of this entity only.
-        detail: the finding of exactly this text only, so that one member of a room is accepted and no other.
+        expires: the last day (UTC) on which the entry is valid.
+        org_id: accept findings of this organization only.
+        entity_id: accept findings of this entity only.
+        detail: accept the finding with exactly this text only, such as one member of a room.
     """
 
     rule: str
@@ -38,7 +38,7 @@ class Acceptance(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     detail: str | None = None
 
     def is_of(self, finding: Finding) -> bool:
-        """Whether it speaks of a finding of its rule, expired or not."""
+        """Whether the entry, expired or not, matches a finding of its rule."""
         return (
             self.org_id in (None, finding.org_id)
             and self.entity_id in (None, finding.entity_id)
@@ -50,8 +50,8 @@ class Exceptions:
     """The entries of a file.
 
     Args:
-        entries: those that there are.
-        today: the day on which they hold, or no longer do.
+        entries: the entries.
+        today: the date (UTC) on which they must still be valid.
     """
 
     def __init__(self, entries: Iterable[Acceptance], today: date) -> None:
@@ -62,9 +62,9 @@ class Exceptions:
             self._entries[entry.rule, entry.entity_id].append(entry)
 
     def split(self, found: Iterable[Finding]) -> tuple[list[Finding], list[Finding]]:
-        """The findings that are left, and those that are accepted; each tells the exception that speaks of it.
+        """Split findings into open and accepted ones; each names the exception that matches it.
 
-        An exception that has expired accepts nothing: its finding is left, and says so.
+        An expired exception accepts nothing: its finding stays open and says so.
         """
         left: list[Finding] = []
         accepted: list[Finding] = []
@@ -72,17 +72,18 @@ class Exceptions:
             entry = self._of(finding)
             self._used |= {entry} if entry else set()
             is_expired = entry is not None and entry.expires < self._today
-            told = msgspec.structs.replace(finding, exception=_told(entry, is_expired=is_expired)) if entry else finding
-            (accepted if entry and not is_expired else left).append(told)
+            if entry:
+                finding = msgspec.structs.replace(finding, exception=_describe(entry, is_expired=is_expired))  # noqa: PLW2901
+            (accepted if entry and not is_expired else left).append(finding)
         return left, accepted
 
     def unused(self, rule_ids: Collection[str]) -> list[Acceptance]:
-        """The entries of these rules that speak of no finding."""
+        """The entries of these rules that match no finding."""
         entries = [entry for each in self._entries.values() for entry in each]
         return [entry for entry in entries if entry.rule in rule_ids and entry not in self._used]
 
     def _of(self, finding: Finding) -> Acceptance | None:
-        """The exception that speaks of a finding and holds the longest."""
+        """The exception that matches a finding and is valid the longest."""
         entries = [
             entry
             for entity_id in {finding.entity_id, None}
@@ -97,11 +98,11 @@ def load_exceptions(path: str | None, rule_ids: Collection[str], today: date) ->
 
     Args:
         path: a TOML file; None for no exceptions.
-        rule_ids: the rules that there are.
-        today: the day on which they hold, or no longer do.
+        rule_ids: the ids of all rules.
+        today: the date (UTC) on which exceptions must still be valid.
 
     Raises:
-        UsageError: the file can't be read, or an entry of it is wrong.
+        UsageError: the file can't be read, or an entry is wrong.
     """
     if path is None:
         return Exceptions([], today)
@@ -133,6 +134,6 @@ def _entry(path: str, number: int, fields: Any, rule_ids: Collection[str]) -> Ac
     return entry
 
 
-def _told(entry: Acceptance, *, is_expired: bool) -> str:
+def _describe(entry: Acceptance, *, is_expired: bool) -> str:
     state = "expired after" if is_expired else "accepted until"
     return f"{state} {entry.expires}: {entry.reason} ({entry.owner})"

@@ -1,12 +1,13 @@
-"""What a manifest says, as tables for SQL: the schema `manifest`, beside those of the snapshots.
+"""The content of a manifest as tables for SQL: the schema `manifest`, beside the schemas of the snapshots.
 
 ==========================  ==========================================================================
 `manifest.organizations`    `org_id, name, status, message`: the organizations of the snapshot
 `manifest.unlisted`         `org_id, dataset, entity_type, reason`: what the token may not list
-`manifest.people`           `org_id, person_id`: the people of each organization where all were listed
+`manifest.people`           `org_id, person_id`: the people of each organization that lists all of them
 ==========================  ==========================================================================
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import duckdb
@@ -16,6 +17,7 @@ from audit.entity import EntityType
 from audit.review.tables import table_names
 from audit.snapshot.coverage import COVERAGE
 from audit.snapshot.manifest import Manifest, Org
+from audit.text import count_of
 
 PEOPLE = "manifest.people"
 _NOT_LISTED = "people were not in scope, or could not be listed"
@@ -23,12 +25,12 @@ _NOT_LISTED = "people were not in scope, or could not be listed"
 
 @dataclass(frozen=True)
 class Facts:
-    """Which of the tables there are.
+    """The tables that rules can read.
 
     Attributes:
-        tables: those that there are.
-        missing: those that there are not, each with the reason.
-        partial: those that say nothing of some organizations, each with the reason.
+        tables: names of the tables.
+        missing: the reason why a table is missing, by its name.
+        partial: the reason why a table does not cover all organizations, by its name.
     """
 
     tables: frozenset[str]
@@ -40,8 +42,8 @@ def add_facts(connection: duckdb.DuckDBPyConnection, manifest: Manifest) -> Fact
     """Add the tables of the schema `manifest`.
 
     Args:
-        connection: the tables of a snapshot (`audit.review.tables.open_tables`).
-        manifest: the snapshot's.
+        connection: from `audit.review.tables.open_tables`.
+        manifest: the manifest of the snapshot.
     """
     connection.execute("CREATE SCHEMA manifest")
     connection.execute(
@@ -59,14 +61,32 @@ def add_facts(connection: duckdb.DuckDBPyConnection, manifest: Manifest) -> Fact
     partial = _unread(connection, manifest)
     if not listed:
         return Facts(tables, {PEOPLE: _NOT_LISTED}, partial)
-    told = f"people of {total - listed} of {total} organizations were not in scope, or could not be listed"
-    return Facts(tables | {PEOPLE}, partial=partial | ({PEOPLE: told} if listed < total else {}))
+    reason = (
+        f"people of {total - listed:,} of {count_of(total, 'organization')} were not in scope, or could not be listed"
+    )
+    return Facts(tables | {PEOPLE}, partial=partial | ({PEOPLE: reason} if listed < total else {}))
+
+
+def missing_tables(manifest: Manifest, tables: Iterable[str]) -> dict[str, str]:
+    """The reason why a table of a dataset is missing, by its name.
+
+    Args:
+        manifest: the manifest of the snapshot.
+        tables: the tables that the snapshot has.
+    """
+    return {
+        table: f"the snapshot has no rows of {table}"
+        if name in manifest.scope.datasets
+        else f"needs --dataset {name.replace('_', '-')}"
+        for name, dataset in DATASETS.items()
+        for table in {*dataset.tables} - {*tables}
+    }
 
 
 def _unread(connection: duckdb.DuckDBPyConnection, manifest: Manifest) -> dict[str, str]:
-    """The tables that say nothing of an organization, or of a kind of its entities, each with the reason."""
+    """The tables that lack an organization, or a kind of its entities, each with the reason."""
     unread = [org for org in manifest.orgs if not org.is_audited or org.unlisted]
-    reason = f"{len(unread)} of {len(manifest.orgs)} organizations could not be read, or not all of them"
+    reason = f"{len(unread):,} of {count_of(len(manifest.orgs), 'organization')} could not be read, or only in part"
     return dict.fromkeys(table_names(connection), reason) if unread else {}
 
 
@@ -80,13 +100,13 @@ def _unlisted(manifest: Manifest) -> list[list[str | None]]:
 
 
 def _insert(connection: duckdb.DuckDBPyConnection, sql: str, rows: list[list[str | None]]) -> None:
-    # None at all is an error of executemany.
+    # executemany refuses an empty list.
     if rows:
         connection.executemany(sql, rows)
 
 
 def _add_people(connection: duckdb.DuckDBPyConnection, manifest: Manifest) -> int:
-    """Add the table of people; returns of how many organizations it is."""
+    """Add the table of people; returns the number of organizations in it."""
     if COVERAGE not in table_names(connection):
         return 0
     connection.execute("CREATE TABLE manifest.listing (org_id VARCHAR, dataset VARCHAR)")
@@ -103,7 +123,7 @@ def _add_people(connection: duckdb.DuckDBPyConnection, manifest: Manifest) -> in
 
 
 def _listing(manifest: Manifest, org: Org) -> list[str]:
-    """The datasets whose coverage holds all people of an organization, if any of them."""
+    """The datasets whose coverage holds all people of an organization."""
     if org.message is not None:
         return []
     wants_all = manifest.scope.users == "all"

@@ -1,4 +1,4 @@
-"""What a check says: data that console, JSON, CSV, OCSF, JUnit and the report are views of."""
+"""The result of a check as data; text, JSON, CSV, OCSF, JUnit and the report are views of it."""
 
 from enum import StrEnum
 from typing import Literal
@@ -7,7 +7,7 @@ import msgspec
 
 
 class Severity(StrEnum):
-    """How much a finding matters, the worst first."""
+    """How much a finding matters, the most severe first."""
 
     CRITICAL = "critical"
     HIGH = "high"
@@ -17,7 +17,7 @@ class Severity(StrEnum):
 
     @property
     def rank(self) -> int:
-        """0 for the worst."""
+        """0 for the most severe."""
         return list(Severity).index(self)
 
 
@@ -26,14 +26,14 @@ class Rule(msgspec.Struct, frozen=True):
 
     Attributes:
         rule_id: kebab-case, the file's name without `.sql`.
-        title: what is wrong, in a line.
+        title: what is wrong, in one line.
         severity: how much it matters.
         rationale: why it matters.
         remedy: what to do.
-        tables: those that it needs (`previous.coverage` for one of the snapshot before).
-        sql: the query; each row of it is a finding.
+        tables: the tables that it needs (`previous.coverage` for a table of the snapshot before).
+        sql: the query; each row of its result is a finding.
         path: the file.
-        settings: keys of the configuration that it can't do without (`check.allowed_domains`).
+        settings: the keys of the configuration that it needs (`check.allowed_domains`).
         line: the line of the file on which the query begins, from 1.
     """
 
@@ -53,11 +53,11 @@ class Finding(msgspec.Struct, frozen=True, gc=False):
     """One row that a rule returned.
 
     Attributes:
-        rule_id: the rule.
-        severity: the rule's.
-        org_id, entity_type, entity_id, entity_name, location_name: whom it concerns; None where it concerns nobody.
-        detail: what exactly was found, a sentence.
-        exception: why it is accepted (reason, owner, expiry), where it is.
+        rule_id: id of the rule.
+        severity: the severity of the rule.
+        org_id, entity_type, entity_id, entity_name, location_name: the entity concerned; None for the whole audit.
+        detail: what exactly was found, as a sentence. Exceptions match this text, so it is a contract with users.
+        exception: the exception that matches (expiry, reason, owner), if there is one.
     """
 
     rule_id: str
@@ -72,15 +72,15 @@ class Finding(msgspec.Struct, frozen=True, gc=False):
 
 
 class RuleResult(msgspec.Struct, frozen=True):
-    """What became of a rule.
+    """The result of a rule.
 
     Attributes:
         rule: the rule.
-        status: `failed` where it found something that is not excepted; `skipped` where it could not run, or not for
-            all organizations and found nothing, never `passed`; `passed` otherwise.
-        findings: what it found, but for `excepted`.
-        excepted: findings that are accepted.
-        reason: why it could not run, or for whom.
+        status: `failed` if findings are open; `skipped` if the rule could not run, or could not run for all
+            organizations and found nothing (never `passed`); otherwise `passed`.
+        findings: the open findings.
+        excepted: the accepted findings.
+        reason: why it could not run, or which organizations it could not judge.
     """
 
     rule: Rule
@@ -91,7 +91,7 @@ class RuleResult(msgspec.Struct, frozen=True):
 
 
 class CheckResult(msgspec.Struct, frozen=True):
-    """What all rules said of a snapshot."""
+    """The results of all rules over a snapshot."""
 
     snapshot_id: str
     previous_id: str | None
@@ -99,7 +99,7 @@ class CheckResult(msgspec.Struct, frozen=True):
 
     @property
     def findings(self) -> list[Finding]:
-        """All findings that are not excepted, the worst first."""
+        """All open findings, the most severe first."""
         return sorted(
             (finding for result in self.results for finding in result.findings),
             key=lambda each: (each.severity.rank, each.rule_id),

@@ -1,4 +1,4 @@
-"""What differs between two snapshots: data that text, JSON, CSV and the report are views of."""
+"""A difference between two snapshots as data; text, JSON, CSV and the report are views of it."""
 
 from typing import Literal
 
@@ -11,14 +11,14 @@ class Change(msgspec.Struct, frozen=True):
     """One difference.
 
     Attributes:
-        kind: `unknown` where either side has no complete answer, so that nothing can be said.
-        table: `coverage` for an entity as a whole, else the table.
-        org_id, entity_type, entity_id, entity_name, location_name: the room (or person, or line).
-        key: what of the entity: a member's id, or a meeting site; None for the entity itself.
-        key_name: a name for it, for people.
-        column: what changed; None where the whole row was added, removed or is unknown.
+        kind: `unknown` if either side lacks a complete answer, so that the snapshots cannot be compared.
+        table: `coverage` for an entity as a whole, otherwise the table.
+        org_id, entity_type, entity_id, entity_name, location_name: the entity.
+        key: the part of the entity: a member's id or a meeting site; None for the entity itself.
+        key_name: a name of that part for people.
+        column: the column that changed; None if the whole row was added, removed or is unknown.
         old, new: the values as text; None for null.
-        reason: of `unknown`: the outcomes on both sides; of a row that was added or removed: why, where it is known.
+        reason: for `unknown`, the outcomes on both sides; for a row that was added or removed, the reason if known.
     """
 
     kind: ChangeKind

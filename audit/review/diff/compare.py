@@ -1,6 +1,6 @@
-"""The differences between two snapshots, by SQL over their Parquet files, so that size is no matter.
+"""The differences between two snapshots of any size, by SQL over their Parquet files.
 
-What was not answered on either side, or not asked for, is `unknown` and never `removed`.
+What was not answered or not asked for on either side is `unknown`, never `removed`.
 """
 
 import logging
@@ -38,41 +38,41 @@ _ADDED = {
 
 
 def compare(old: Snapshot, new: Snapshot) -> Iterator[Change]:
-    """What differs, ordered by organization, location, name and id of the entity, then table, key and column.
+    """The differences, ordered by organization, location, name and id of the entity, then table, key and column.
 
-    Members are compared by entity and id, one without an id by its names; the order of members and of numbers is
-    nothing that changes. The whole is computed before the first difference is handed out, and spilled to the
-    disk where it does not fit into memory.
+    Members are compared by entity and id, and members without an id by their names; the order of members and of
+    numbers does not matter. DuckDB computes all differences before it returns the first, and spills to disk what
+    does not fit into memory.
 
     Args:
-        old: the snapshot before.
-        new: the snapshot after.
+        old: the earlier snapshot.
+        new: the later snapshot.
 
     Raises:
         UsageError: a snapshot has no Parquet, lacks a table, or is damaged.
     """
     if old.manifest.base_url != new.manifest.base_url:
-        log.warning("the snapshots are of different APIs: %s and %s", old.manifest.base_url, new.manifest.base_url)
+        log.warning("the snapshots come from different APIs: %s and %s", old.manifest.base_url, new.manifest.base_url)
     try:
         with open_tables(new, old) as connection:
             _prepare(connection, old, new)
             found = connection.execute(_changes(connection))
+            names = [column[0] for column in found.description]
             while rows := found.fetchmany(_FETCHED):
-                yield from map(_change, rows)
+                yield from (_change(dict(zip(names, row, strict=True))) for row in rows)
     except duckdb.Error as error:
         ids = f"{old.manifest.snapshot_id} and {new.manifest.snapshot_id}"
         first, *_ = str(error).splitlines()
-        raise UsageError(f"snapshots {ids} can't be compared: {first}; 'webex-audit verify' tells more") from error
+        raise UsageError(f"snapshots {ids} can't be compared: {first}; 'webex-audit verify' says more") from error
 
 
-def _change(row: tuple[str | None, ...]) -> Change:
-    names = Change.__struct_fields__[:-1]
-    fields = dict(zip(names, row[:-2], strict=True))
-    return msgspec.convert({**fields, "reason": _reason(str(row[0]), *row[-2:])}, Change)
+def _change(row: dict[str, str | None]) -> Change:
+    reason = _reason(str(row["kind"]), row.pop("old_state"), row.pop("new_state"))
+    return msgspec.convert({**row, "reason": reason}, Change)
 
 
 def _reason(kind: str, old_state: str | None, new_state: str | None) -> str | None:
-    """In words, what both sides say of an entity or a site; None where they need not be told."""
+    """What both sides say about an entity or a site, in words; None if that needs no words."""
     if old_state is None or new_state is None:
         return None
     why = {"removed": _REMOVED.get(new_state), "added": _ADDED.get(old_state)}.get(kind)
@@ -80,20 +80,20 @@ def _reason(kind: str, old_state: str | None, new_state: str | None) -> str | No
 
 
 def _prepare(connection: duckdb.DuckDBPyConnection, old: Snapshot, new: Snapshot) -> None:
-    """Create what the differences are read from."""
+    """Create the tables and views that the differences are read from."""
     for schema, name in ((PREVIOUS, "old_coverage"), (CURRENT, "new_coverage")):
         if COVERAGE in table_names(connection, schema):
             connection.execute(f"CREATE TEMP VIEW {name} AS FROM {schema}.{COVERAGE}")
         else:
             connection.register(name, COVERAGE_SCHEMA.empty_table())
-    _tell_scopes(connection, old.manifest, new.manifest)
+    _create_absences(connection, old.manifest, new.manifest)
     _run(connection, "diff.sql")
     if MEMBERS in _in_both(connection):
         _run(connection, "diff_members.sql")
 
 
-def _tell_scopes(connection: duckdb.DuckDBPyConnection, old: Manifest, new: Manifest) -> None:
-    """Tell the SQL what the manifests know: what was not asked for, and what could not be listed."""
+def _create_absences(connection: duckdb.DuckDBPyConnection, old: Manifest, new: Manifest) -> None:
+    """Create tables of what was not asked for, and of what could not be listed, from the manifests."""
     kinds = [_kinds(connection, "old_coverage"), _kinds(connection, "new_coverage")]
     unlisted = {gap[:3] for manifest in (old, new) for gap in gaps(manifest)} - kinds[0] - kinds[1]
     reasons = {
@@ -131,5 +131,7 @@ def _changes(connection: duckdb.DuckDBPyConnection) -> str:
     for (dataset,) in connection.execute("SELECT DISTINCT dataset FROM coverage_of_both ORDER BY ALL").fetchall():
         parts += settings_sql(connection, dataset) if dataset in names else []
     return (
-        (files("audit.review.diff") / "diff_order.sql").read_text("utf-8").replace("@parts", " UNION ALL ".join(parts))
+        (files("audit.review.diff") / "diff_order.sql")
+        .read_text("utf-8")
+        .replace("@parts", " UNION ALL BY NAME ".join(parts))
     )

@@ -1,6 +1,6 @@
--- What differs between two snapshots: `previous` is the old one, `main` the new one. Everything is done by grouping
--- both sides, so that a null is a key like any other, and what does not fit into memory is spilled.
--- Before it runs, there are: old_coverage, new_coverage, and from the manifests absence, gaps and chosen_sites.
+-- The differences between two snapshots: schema `previous` is the old one, `main` the new one. Both sides are grouped
+-- together, so that a null is a key like any other value, and DuckDB can spill what does not fit into memory.
+-- It needs old_coverage and new_coverage and, from the manifests, absence, gaps and chosen_sites.
 
 CREATE TEMP VIEW coverage_of_both AS
 SELECT false AS is_new, org_id, dataset, entity_type, entity_id, entity_name, location_id, location_name, site_url, outcome
@@ -9,16 +9,16 @@ UNION ALL
 SELECT true, org_id, dataset, entity_type, entity_id, entity_name, location_id, location_name, site_url, outcome
 FROM new_coverage;
 
--- A cell is an entity in a dataset, on a site where there are sites. Those that were answered alike are left out.
+-- A cell is an entity in a dataset and, if there are sites, on a site. Cells with equal complete answers are left out.
 CREATE TEMP TABLE cells AS
 SELECT org_id, dataset, entity_type, entity_id, site_url,
        any_value(outcome) FILTER (NOT is_new) AS old_word,
        any_value(outcome) FILTER (is_new) AS new_word
 FROM coverage_of_both
 GROUP BY ALL
-HAVING old_word IS DISTINCT FROM new_word OR old_word NOT IN ('ok', 'not_licensed', 'not_found');
+HAVING old_word IS DISTINCT FROM new_word OR NOT list_contains(getvariable('complete_outcomes'), old_word);
 
--- What a side has of an entity of which it lacks a cell. An outcome without a site stands for each of its sites.
+-- What a side knows about an entity although it lacks a cell. An outcome without a site stands for all its sites.
 CREATE TEMP TABLE present AS
 SELECT is_new, org_id, dataset, entity_id, any_value(outcome) FILTER (site_url IS NULL) AS whole
 FROM coverage_of_both
@@ -48,7 +48,7 @@ WITH stated AS (
     ON n.is_new AND n.org_id = c.org_id AND n.dataset = c.dataset AND n.entity_id = c.entity_id
   LEFT JOIN absence AS a
     ON a.org_id = c.org_id AND a.dataset = c.dataset AND a.entity_type = c.entity_type
-  -- The rows of the sites, on the other side, tell it already.
+  -- The rows of the sites on the other side say it already.
   WHERE NOT (
     c.site_url IS NULL
     AND ((c.old_word IS NULL AND o.org_id IS NOT NULL) OR (c.new_word IS NULL AND n.org_id IS NOT NULL))
@@ -58,8 +58,8 @@ SELECT *, coalesce(old_outcome, old_reason, 'not listed') AS old_state,
        coalesce(new_outcome, new_reason, 'not listed') AS new_state,
        CASE
          WHEN old_reason IS NOT NULL OR new_reason IS NOT NULL THEN 'unknown'
-         WHEN old_outcome NOT IN ('ok', 'not_licensed', 'not_found') THEN 'unknown'
-         WHEN new_outcome NOT IN ('ok', 'not_licensed', 'not_found') THEN 'unknown'
+         WHEN NOT list_contains(getvariable('complete_outcomes'), old_outcome) THEN 'unknown'
+         WHEN NOT list_contains(getvariable('complete_outcomes'), new_outcome) THEN 'unknown'
          WHEN old_outcome = 'ok' OR new_outcome IS NULL THEN 'removed'
          WHEN new_outcome = 'ok' OR old_outcome IS NULL THEN 'added'
          ELSE 'changed'
@@ -67,7 +67,7 @@ SELECT *, coalesce(old_outcome, old_reason, 'not listed') AS old_state,
 FROM stated
 WHERE old_state <> new_state OR kind = 'unknown';
 
--- Entities that only one side lists, in any dataset.
+-- Entities that only one side lists in any dataset.
 CREATE TEMP TABLE entity_rows AS
 SELECT j.kind, j.org_id, j.entity_id, arg_max(j.old_outcome, j.dataset) AS old_value,
        arg_max(j.new_outcome, j.dataset) AS new_value, arg_max(j.old_state, j.dataset) AS old_state,
@@ -80,8 +80,8 @@ WHERE ((j.kind = 'added' AND j.is_new_entity) OR (j.kind = 'removed' AND j.is_lo
   )
 GROUP BY ALL;
 
--- Names and places of entities that both sides list. What was not told (a name of one that is gone, the name of a
--- location that may not be read) is no change.
+-- Names and locations of entities that both sides list. A name that one side does not know (the entity was gone, or
+-- the token may not read the location) is not a change.
 CREATE TEMP VIEW identity_changes AS
 WITH pairs AS (
   SELECT org_id, dataset, entity_id,
@@ -95,7 +95,7 @@ WITH pairs AS (
 latest AS (
   SELECT org_id, entity_id, arg_max(o, dataset) AS o, arg_max(n, dataset) AS n FROM pairs GROUP BY ALL
 ),
-told AS (
+named AS (
   SELECT *, o.location IS DISTINCT FROM n.location
             AND (o.location IS NOT NULL OR o.location_id IS NULL)
             AND (n.location IS NOT NULL OR n.location_id IS NULL) AS is_named
@@ -106,28 +106,28 @@ SELECT org_id, entity_id, unnest([
   CASE WHEN is_named THEN {'name': 'location_name', 'old': o.location, 'new': n.location}
        ELSE {'name': 'location_id', 'old': o.location_id, 'new': n.location_id} END
 ]) AS d
-FROM told;
+FROM named;
 
--- All but settings and members: what became of entities as a whole, and of datasets and sites of them.
+-- All differences but those of settings and members: entities as a whole, and their datasets and sites.
 CREATE TEMP VIEW coverage_changes AS
-SELECT kind, 'coverage' AS tbl, org_id, NULL AS entity_type, entity_id, NULL AS key, NULL AS key_name, NULL AS col,
-       old_value AS old, new_value AS new, old_state, new_state
+SELECT kind, 'coverage' AS "table", org_id, entity_id, old_value AS old, new_value AS new, old_state, new_state
 FROM entity_rows
-UNION ALL
-SELECT 'changed', 'coverage', org_id, NULL, entity_id, NULL, NULL, d.name, d.old, d.new, NULL, NULL
+UNION ALL BY NAME
+SELECT 'changed' AS kind, 'coverage' AS "table", org_id, entity_id, d.name AS "column", d.old, d.new
 FROM identity_changes
 WHERE d.old IS DISTINCT FROM d.new
-UNION ALL
-SELECT kind, dataset, org_id, NULL, entity_id, site_url, NULL, NULL, NULL, NULL, old_state, new_state
+UNION ALL BY NAME
+SELECT kind, dataset AS "table", org_id, entity_id, site_url AS key, old_state, new_state
 FROM judged
 WHERE kind = 'unknown'
-UNION ALL
--- Neither side has settings, and no line tells it of the entity as a whole.
-SELECT kind, dataset, org_id, NULL, entity_id, site_url, NULL, 'outcome', old_outcome, new_outcome, NULL, NULL
+UNION ALL BY NAME
+-- Neither side has settings, and no row says it about the entity as a whole.
+SELECT kind, dataset AS "table", org_id, entity_id, site_url AS key, 'outcome' AS "column", old_outcome AS old,
+       new_outcome AS new
 FROM judged
 ANTI JOIN entity_rows USING (kind, org_id, entity_id)
 WHERE kind <> 'unknown' AND coalesce(old_outcome, '') <> 'ok' AND coalesce(new_outcome, '') <> 'ok'
-UNION ALL
-SELECT 'unknown', dataset, org_id, entity_type, '', NULL, NULL, NULL, NULL, NULL,
-       coalesce(old_reason, 'nothing listed'), coalesce(new_reason, 'nothing listed')
+UNION ALL BY NAME
+SELECT 'unknown' AS kind, dataset AS "table", org_id, entity_type, '' AS entity_id,
+       coalesce(old_reason, 'nothing listed') AS old_state, coalesce(new_reason, 'nothing listed') AS new_state
 FROM gaps;

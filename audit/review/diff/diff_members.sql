@@ -1,6 +1,6 @@
--- What differs between the members of two snapshots, in entities that both sides tell of.
+-- The differences of members between two snapshots, in entities that both sides answered.
 
--- A member without an id is known by all else that names it.
+-- A member without an id is identified by everything else that names it.
 CREATE TEMP MACRO unnamed(id, type, first_name, last_name, display_name, email) AS
   CASE WHEN id IS NULL THEN [type, first_name, last_name, display_name, email] END;
 
@@ -15,7 +15,7 @@ FROM (
   SELECT true AS is_new, * FROM main.push_to_talk_members
 );
 
--- The members whose rows are not the same, each as often, on both sides; in whatever order.
+-- The members whose rows differ, or differ in number, between the sides; their order does not matter.
 CREATE TEMP TABLE touched AS
 SELECT DISTINCT org_id, entity_id, member_id, unnamed
 FROM (
@@ -27,12 +27,12 @@ FROM (
 )
 ANTI JOIN (FROM judged WHERE kind = 'unknown' AND dataset = 'push_to_talk') USING (org_id, entity_id);
 
--- A part of a number in words: quoted where it is empty or could be taken for another part.
-CREATE TEMP MACRO told(label, value) AS label || CASE
+-- A labelled part of a number: quoted if it is empty or could be taken for another part.
+CREATE TEMP MACRO labelled(label, value) AS label || CASE
   WHEN regexp_full_match(value, '[^\s"()]+') THEN value
   ELSE '"' || replace(value, '"', '""') || '"'
 END;
--- The different values of a column: one, unless the member is listed more than once.
+-- The distinct values of a column: one, unless the member is listed more than once.
 CREATE TEMP MACRO distinct_of(texts) AS CASE len(texts)
   WHEN 1 THEN texts
   ELSE flatten(list_sort(list_distinct(list_transform(texts, lambda t: [t]))))
@@ -45,7 +45,8 @@ END;
 CREATE TEMP MACRO numbers_of(items) AS list_sort(list_distinct(list_transform(items, lambda m: m.number)));
 CREATE TEMP MACRO times_of(items) AS [CAST(len(list_distinct(list_transform(items, lambda m: m.position))) AS VARCHAR)];
 
--- A member has one row, however often it is listed and however many numbers it has; `o` and `n` are its rows.
+-- One row for each member, however often it is listed and however many numbers it has: `o` and `n` are its old and
+-- new rows.
 CREATE TEMP TABLE member_pairs AS
 WITH occurrences AS (
   SELECT m.*, {
@@ -53,8 +54,8 @@ WITH occurrences AS (
            'last_name': member_last_name, 'display_name': member_display_name, 'email': member_email,
            'location_id': member_location_id, 'location_name': member_location_name,
            'number': CASE WHEN number_position IS NOT NULL THEN concat_ws(
-             ' ', told('', number_external), told('ext. ', number_extension), told('prefix ', number_routing_prefix),
-             told('esn ', number_esn), CASE number_primary WHEN true THEN '(primary)' WHEN false THEN '(not primary)' END
+             ' ', labelled('', number_external), labelled('ext. ', number_extension), labelled('prefix ', number_routing_prefix),
+             labelled('esn ', number_esn), CASE number_primary WHEN true THEN '(primary)' WHEN false THEN '(not primary)' END
            ) END
          } AS item
   FROM members_of_both AS m
@@ -72,14 +73,13 @@ SELECT org_id, entity_id, member_id, o, n, list_min(list_transform(coalesce(n, o
 FROM pairs;
 
 CREATE TEMP VIEW member_changes AS
-SELECT CASE WHEN o IS NULL THEN 'added' ELSE 'removed' END AS kind, 'push_to_talk_members' AS tbl, org_id,
-       NULL AS entity_type, entity_id, member_id AS key, name AS key_name, NULL AS col, listed(numbers_of(o)) AS old,
-       listed(numbers_of(n)) AS new, NULL AS old_state, NULL AS new_state
+SELECT CASE WHEN o IS NULL THEN 'added' ELSE 'removed' END AS kind, 'push_to_talk_members' AS "table", org_id,
+       entity_id, member_id AS key, name AS key_name, listed(numbers_of(o)) AS old, listed(numbers_of(n)) AS new
 FROM member_pairs
 WHERE o IS NULL OR n IS NULL
-UNION ALL
-SELECT 'changed', 'push_to_talk_members', org_id, NULL, entity_id, member_id, name, d.name, listed(d.old),
-       listed(d.new), NULL, NULL
+UNION ALL BY NAME
+SELECT 'changed' AS kind, 'push_to_talk_members' AS "table", org_id, entity_id, member_id AS key, name AS key_name,
+       d.name AS "column", listed(d.old) AS old, listed(d.new) AS new
 FROM (
   SELECT org_id, entity_id, member_id, name, unnest(list_filter([
     {'name': 'member_type', 'old': distinct_of(list_transform(o, lambda m: m.type)),

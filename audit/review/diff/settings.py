@@ -1,25 +1,26 @@
-"""The differences of settings: one row for each entity, or for each of its meeting sites, whatever the dataset."""
+"""SQL for the differences of settings: tables of any dataset with a row for each entity or meeting site."""
 
 from collections.abc import Iterable
 
 import duckdb
 
 from audit.columns import IDENTITY_SCHEMA
+from audit.review.quoting import identifier, literal
 from audit.review.tables import CURRENT, PREVIOUS
 
 _SITE = "site_url"
-#: What a row of settings is of, and what other tables tell better.
+#: Columns that identify a row, and a count that the table of members shows better.
 _NOT_SETTINGS = frozenset({*IDENTITY_SCHEMA.names, _SITE, "member_count"})
-#: Null too where the token may not read it: then it is no change.
-_MAYBE_UNTOLD = "email"
+#: Also null if the token may not read it, which is not a change.
+_MAYBE_HIDDEN = "email"
 
 
 def settings_sql(connection: duckdb.DuckDBPyConnection, dataset: str) -> list[str]:
-    """Queries of what changed, was added and was removed in a dataset's settings, for `diff_order.sql`.
+    """Queries for the settings of a dataset that changed, were added or were removed, for `diff_order.sql`.
 
     Args:
-        connection: with the views of both snapshots, and what `diff.sql` creates.
-        dataset: one whose table both of them have.
+        connection: has the views of both snapshots and the tables of `diff.sql`.
+        dataset: a dataset whose table both snapshots have.
     """
     old, new = _columns(connection, PREVIOUS, dataset), _columns(connection, CURRENT, dataset)
     site = _SITE if _SITE in old and _SITE in new else "NULL"
@@ -31,52 +32,46 @@ def settings_sql(connection: duckdb.DuckDBPyConnection, dataset: str) -> list[st
 
 
 def _columns(connection: duckdb.DuckDBPyConnection, schema: str, table: str) -> list[str]:
-    found = connection.execute(f"SELECT * FROM {schema}.{_quoted(table)} LIMIT 0").description  # noqa: S608
+    found = connection.execute(f"SELECT * FROM {schema}.{identifier(table)} LIMIT 0").description  # noqa: S608
     return [column[0] for column in found]
 
 
 def _changed(dataset: str, columns: Iterable[str], site: str) -> str:
-    """Settings that both sides have: each column that differs."""
+    """Each column that differs in settings that both sides have."""
     of_site = "" if site == "NULL" else "AND o.site_url IS NOT DISTINCT FROM n.site_url"
     key = site if site == "NULL" else f"n.{site}"
     pairs = ", ".join(
-        f"{{'name': {_text(name)}, 'old': {_value(name, 'o', 'n')}, 'new': {_value(name, 'n', 'o')}}}"
+        f"{{'name': {literal(name)}, 'old': {_value(name, 'o', 'n')}, 'new': {_value(name, 'n', 'o')}}}"
         for name in columns
     )
-    differ = " OR ".join(f"o.{_quoted(name)} IS DISTINCT FROM n.{_quoted(name)}" for name in columns)
-    return f"""SELECT 'changed', {_text(dataset)}, org_id, NULL, entity_id, key, NULL, d.name, d.old, d.new, NULL, NULL
+    differ = " OR ".join(f"o.{identifier(name)} IS DISTINCT FROM n.{identifier(name)}" for name in columns)
+    return f"""SELECT 'changed' AS kind, {literal(dataset)} AS "table", org_id, entity_id, key,
+               d.name AS "column", d.old, d.new
         FROM (
           SELECT n.org_id, n.entity_id, {key} AS key,
                  unnest(list_filter([{pairs}], lambda d: d.old IS DISTINCT FROM d.new)) AS d
-          FROM {PREVIOUS}.{_quoted(dataset)} AS o
-          JOIN {CURRENT}.{_quoted(dataset)} AS n ON o.org_id = n.org_id AND o.entity_id = n.entity_id {of_site}
+          FROM {PREVIOUS}.{identifier(dataset)} AS o
+          JOIN {CURRENT}.{identifier(dataset)} AS n ON o.org_id = n.org_id AND o.entity_id = n.entity_id {of_site}
           WHERE {differ}
         )"""  # noqa: S608
 
 
 def _value(name: str, side: str, other: str) -> str:
-    text = f"CAST({side}.{_quoted(name)} AS VARCHAR)"
-    return f"CASE WHEN {other}.{name} IS NOT NULL THEN {text} END" if name == _MAYBE_UNTOLD else text
+    text = f"CAST({side}.{identifier(name)} AS VARCHAR)"
+    return f"CASE WHEN {other}.{name} IS NOT NULL THEN {text} END" if name == _MAYBE_HIDDEN else text
 
 
 def _whole(dataset: str, kind: str, schema: str, site: str, columns: Iterable[str]) -> str:
-    """Settings that one side has, and the other says that there are none: all columns as one text."""
-    told = ", ".join(
-        f"{_text(name + '=')} || CAST(s.{_quoted(name)} AS VARCHAR)" for name in columns if name not in _NOT_SETTINGS
+    """Settings of one side, if the other side answered that there are none: all columns as one text."""
+    texts = ", ".join(
+        f"{literal(name + '=')} || CAST(s.{identifier(name)} AS VARCHAR)"
+        for name in columns
+        if name not in _NOT_SETTINGS
     )
-    text = f"concat_ws(', ', {told})"
     of_site = "" if site == "NULL" else "AND s.site_url IS NOT DISTINCT FROM j.site_url"
-    values = f"NULL, {text}" if kind == "added" else f"{text}, NULL"
-    return f"""SELECT kind, dataset, j.org_id, NULL, j.entity_id, j.site_url, NULL, NULL, {values}, old_state, new_state
+    side = "new" if kind == "added" else "old"
+    return f"""SELECT kind, dataset AS "table", j.org_id, j.entity_id, j.site_url AS key,
+               concat_ws(', ', {texts}) AS {side}, old_state, new_state
         FROM judged AS j
-        LEFT JOIN {schema}.{_quoted(dataset)} AS s ON s.org_id = j.org_id AND s.entity_id = j.entity_id {of_site}
-        WHERE kind = '{kind}' AND dataset = {_text(dataset)}
-          AND {"new" if kind == "added" else "old"}_outcome = 'ok'"""  # noqa: S608
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
-
-
-def _text(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
+        LEFT JOIN {schema}.{identifier(dataset)} AS s ON s.org_id = j.org_id AND s.entity_id = j.entity_id {of_site}
+        WHERE kind = '{kind}' AND dataset = {literal(dataset)} AND {side}_outcome = 'ok'"""  # noqa: S608

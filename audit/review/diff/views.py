@@ -1,56 +1,33 @@
-"""Differences for people, and as JSON and CSV for programs: one result, three views, each written as it comes."""
+"""Differences as text for people, and as JSON and CSV for programs; each view is a stream."""
 
 import io
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from itertools import groupby, islice
 
 import msgspec
 import pyarrow as pa
 import pyarrow.csv as pcsv
 
-from audit.datasets import DATASETS
+from audit.review import vocabulary
 from audit.review.diff.change import Change
 from audit.snapshot.catalog import Snapshot
 from audit.snapshot.coverage import COVERAGE
 from audit.snapshot.csv import CSV_OPTIONS, without_formulas
-from audit.text import printable
+from audit.text import count_of, printable
 
 _MEMBERS = "push_to_talk_members"
 _CSV_SCHEMA = pa.schema([pa.field(name, pa.string()) for name in Change.__struct_fields__])
 _CSV_ROWS = 1000
 
-#: Columns whose values are yes or no.
-YES_NO = {
-    field.name
-    for dataset in DATASETS.values()
-    for schema in dataset.tables.values()
-    for field in schema
-    if pa.types.is_boolean(field.type)
-}
-_COLUMNS = {
-    "allow_auto_answer": "answers by itself",
-    "connection_type": "connection",
-    "access_type": "who may call in",
-    "entity_name": "name",
-    "location_name": "location",
-    "times_listed": "times in the list",
-}
-_WORDS: Mapping[str, Mapping[str, str]] = {
-    "connection_type": {"ONE_WAY": "one-way", "TWO_WAY": "two-way"},
-    "access_type": {"ALLOW_MEMBERS": "the members only", "BLOCK_MEMBERS": "all but the members"},
-}
-_TITLES = {COVERAGE: "the entity", "push_to_talk": "push-to-talk settings", "audio_options": "audio options"}
-_KINDS = {"WORKSPACE": "room", "PERSON": "person", "VIRTUAL_LINE": "virtual line"}
-
 
 class Tally:
-    """Counts differences as they pass by.
+    """Counts differences that stream through it.
 
     Attributes:
-        differences: all of them, unknown ones included.
-        entities: how many entities were `added`, `removed`, `changed`; `unknown` counts beside these.
-        members: how many lines say so of a member; one with several columns changed counts once.
+        differences: all differences, including unknown ones.
+        entities: number of entities that were `added`, `removed` or `changed`; `unknown` entities may be among these.
+        members: number of members likewise; a member with several changed columns counts once.
     """
 
     def __init__(self) -> None:
@@ -59,7 +36,7 @@ class Tally:
         self.members: Counter[str] = Counter()
 
     def count(self, changes: Iterable[Change]) -> Iterator[Change]:
-        """The same differences, in their order."""
+        """Pass differences on unchanged and count them."""
         for _, group in groupby(changes, key=_entity_of):
             kinds: set[str] = set()
             members: set[tuple[str, str | None, str | None]] = set()
@@ -92,7 +69,7 @@ def as_text(old: Snapshot, new: Snapshot, changes: Iterable[Change], tally: Tall
         old: the snapshot before.
         new: the snapshot after.
         changes: the differences.
-        tally: counts them, and is told at the end.
+        tally: counts the differences; its counts are the last line.
     """
     names = {org.org_id: org.name or org.org_id for each in (old, new) for org in each.manifest.orgs}
     yield f"from {_titled(old)}"
@@ -108,7 +85,7 @@ def as_text(old: Snapshot, new: Snapshot, changes: Iterable[Change], tally: Tall
 
 
 def as_json(old: Snapshot, new: Snapshot, changes: Iterable[Change], tally: Tally) -> Iterator[str]:
-    """Differences as one JSON object, a line for each change: `old`, `new`, `changes`, `summary` (as `as_text`)."""
+    """Differences as one JSON object, one line for each change: `old`, `new`, `changes`, `summary`."""
     ids = (_encoded(each.manifest.snapshot_id) for each in (old, new))
     yield '{{"old": {}, "new": {}, "changes": ['.format(*ids)
     waiting = None
@@ -122,7 +99,7 @@ def as_json(old: Snapshot, new: Snapshot, changes: Iterable[Change], tally: Tall
 
 
 def as_csv(changes: Iterable[Change], tally: Tally) -> Iterator[str]:
-    """Differences as CSV with a header, in blocks of lines; formulas are guarded as in the tables (as `as_text`)."""
+    """Differences as CSV with a header, in blocks of lines; formulas are inert as in the tables."""
     rest = tally.count(changes)
     sink = io.BytesIO()
     with pcsv.CSVWriter(sink, _CSV_SCHEMA, write_options=CSV_OPTIONS) as writer:
@@ -154,7 +131,7 @@ def _titled(snapshot: Snapshot) -> str:
 
 
 def _heading(change: Change) -> str:
-    kind = _KINDS.get(change.entity_type, printable(change.entity_type))
+    kind = printable(vocabulary.kind_of(change.entity_type))
     if not change.entity_id:
         return f"every {kind}"
     place = f", {printable(change.location_name)}" if change.location_name else ""
@@ -167,10 +144,9 @@ def _line(change: Change) -> str:
     if change.kind == "unknown":
         return f"{subject}: unknown ({printable(change.reason or '')})"
     if change.column:
-        column = change.column
-        title = _COLUMNS.get(column, printable(column).removeprefix("member_").replace("_", " "))
-        told = f"{title}: {_value(column, change.old)} → {_value(column, change.new)}"
-        return f"{subject}: {told}" if change.key or change.table == _MEMBERS else told
+        title = printable(vocabulary.column(change.column))
+        text = f"{title}: {_value(change.column, change.old)} → {_value(change.column, change.new)}"
+        return f"{subject}: {text}" if change.key or change.table == _MEMBERS else text
     why = f" ({printable(change.reason)})" if change.reason else ""
     values = printable(change.new or change.old or "")
     what = f": {values}" if values and change.table != COVERAGE else ""
@@ -178,33 +154,26 @@ def _line(change: Change) -> str:
 
 
 def _subject(change: Change) -> str:
-    if change.table == _MEMBERS:
-        return f"member {printable(change.key_name or change.key or 'without id and name')}"
     if change.table == COVERAGE:
-        return _KINDS.get(change.entity_type, _TITLES[COVERAGE])
-    site = f" on {printable(change.key)}" if change.key else ""
-    return f"{_TITLES.get(change.table, printable(change.table))}{site}"
+        return printable(vocabulary.kind_of(change.entity_type))
+    what = printable(vocabulary.row(change.table))
+    if change.table == _MEMBERS:
+        return f"{what} {printable(change.key_name or change.key or 'without id and name')}"
+    return f"{what} on {printable(change.key)}" if change.key else what
 
 
 def _value(column: str, value: str | None) -> str:
-    if value is None:
-        return "none"
-    if column in YES_NO:
-        return {"true": "yes", "false": "no"}.get(value, value)
-    return printable(_WORDS.get(column, {}).get(value, value)) or '""'
+    return "(none)" if value is None else printable(vocabulary.value(column, value)) or '""'
 
 
 def total(tally: Tally) -> str:
-    """The counts of a comparison, in a line."""
+    """The counts of a comparison in one line."""
     if not tally.differences:
         return "no differences"
-    entities, members = tally.entities, tally.members
-    return (
-        f"{_counted(entities['changed'], 'room')} changed, {entities['added']} added, {entities['removed']} removed; "
-        f"{_counted(members['added'], 'member')} added, {members['removed']} removed, {members['changed']} changed; "
-        f"{entities['unknown']} unknown"
-    )
+    rooms = _counts("room", tally.entities, "changed", "added", "removed")
+    members = _counts("member", tally.members, "added", "removed", "changed")
+    return f"{rooms}; {members}; {tally.entities['unknown']:,} unknown"
 
 
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+def _counts(noun: str, counts: Counter[str], first: str, *others: str) -> str:
+    return ", ".join([f"{count_of(counts[first], noun)} {first}", *(f"{counts[word]:,} {word}" for word in others)])

@@ -1,4 +1,4 @@
-"""Questions of a user's own to a snapshot, in SQL; and, for whoever asks them, its tables and columns."""
+"""The SQL queries of users over a snapshot, and the tables and columns that they can use."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,10 +12,10 @@ import pyarrow as pa
 from audit.columns import null_of, source_of
 from audit.datasets import DATASETS
 from audit.errors import UsageError
-from audit.review.tables import CURRENT, open_tables, refuse_writing, told
+from audit.review.tables import CURRENT, message_of, open_tables, refuse_writing
 from audit.snapshot.catalog import Snapshot
 from audit.snapshot.coverage import COVERAGE, COVERAGE_SCHEMA
-from audit.text import printable
+from audit.text import count_of, printable
 
 #: Rows in memory at once.
 _BATCH_ROWS = 10_000
@@ -28,7 +28,7 @@ _COLUMNS = pa.schema([(name, pa.string()) for name in ("table", "column", "type"
 
 @dataclass(frozen=True)
 class Rows:
-    """The result of a query: its columns, and its rows as they come. They can be gone through once."""
+    """The result of a query: its columns, and its rows as a stream that can be read once."""
 
     schema: pa.Schema
     batches: Iterator[pa.RecordBatch]
@@ -43,7 +43,7 @@ def ask(snapshot: Snapshot, sql: str) -> Iterator[Rows]:
         sql: one SELECT statement (`audit.review.tables.refuse_writing`).
 
     Raises:
-        UsageError: the SQL is wrong, also where only a later row shows it, or a table can't be read.
+        UsageError: the SQL is wrong (a later row may be the first to show it), or a table can't be read.
     """
     with open_tables(snapshot) as connection:
         refuse_writing(connection, sql, "query")
@@ -55,7 +55,7 @@ def ask(snapshot: Snapshot, sql: str) -> Iterator[Rows]:
 
 
 def list_columns(snapshot: Snapshot) -> Rows:
-    """All columns of all tables of a snapshot: table, column, type in SQL, what it holds, when it is null.
+    """All columns of all tables of a snapshot: table, column, SQL type, what it holds, when it is null.
 
     Raises:
         UsageError: a table can't be read.
@@ -71,14 +71,14 @@ def list_columns(snapshot: Snapshot) -> Rows:
 
 
 def describe_tables(snapshot: Snapshot) -> Iterator[str]:
-    """The same for people, with the number of rows of each table, and a query to begin with.
+    """The columns for people, with the number of rows of each table and an example of a query.
 
     Raises:
         UsageError: a table can't be read.
     """
     rows = [row for batch in list_columns(snapshot).batches for row in batch.to_pylist()]
     for table, columns in groupby(rows, itemgetter("table")):
-        yield f"{printable(table)}  {snapshot.manifest.tables[table].rows} rows\n"
+        yield f"{printable(table)}  {count_of(snapshot.manifest.tables[table].rows, 'row')}\n"
         for row in columns:
             null = f"; null: {row['null_when']}" if row["null_when"] not in (None, "never") else ""
             yield f"  {printable(row['column']):<33} {row['type']:<25} {row['holds'] or ''}{null}".rstrip() + "\n"
@@ -87,7 +87,7 @@ def describe_tables(snapshot: Snapshot) -> Iterator[str]:
 
 
 def _docs(table: str, column: str) -> tuple[str | None, str | None]:
-    """What a column holds, and when it is null, where this version knows."""
+    """What a column holds and when it is null, if this version knows."""
     schema = _SCHEMAS.get(table)
     if schema is None or column not in schema.names:
         return None, None
@@ -102,4 +102,4 @@ def _batches(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
 
 
 def _refused(error: Exception) -> UsageError:
-    return UsageError(f"query: {told(error)}")
+    return UsageError(f"query: {message_of(error)}")

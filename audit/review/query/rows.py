@@ -1,4 +1,4 @@
-"""Rows of any query as a text table, CSV or JSON: streamed, so that a result may be larger than memory."""
+"""Rows of any query as a text table, CSV or JSON: streamed, as a result may be larger than memory."""
 
 import io
 from collections.abc import Callable, Iterable, Iterator
@@ -12,28 +12,28 @@ import pyarrow.csv as pcsv
 from rich.cells import cell_len, set_cell_size
 
 from audit.snapshot.csv import CSV_OPTIONS, without_formulas
-from audit.text import printable
+from audit.text import count_of, printable
 
-#: Characters of a value that a text table shows at most, and at least where the terminal is narrow.
+#: The widest column of a text table, and the widest on a narrow terminal, in characters.
 _WIDEST = 40
 _NARROWEST = 12
 _GAP = "  "
 _CSV_ROWS = pcsv.WriteOptions(include_header=False, quoting_style=CSV_OPTIONS.quoting_style)
 _IS_NUMBER: tuple[Callable[[pa.DataType], bool], ...] = (pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal)
-#: Types that Arrow writes into CSV, and as text, by itself.
+#: Types that Arrow can write as CSV and cast to text.
 _IS_PLAIN = (*_IS_NUMBER, pa.types.is_boolean, pa.types.is_null, pa.types.is_timestamp, pa.types.is_date,
              pa.types.is_time)  # fmt: skip
 
 
 def as_text(schema: pa.Schema, batches: Iterable[pa.RecordBatch], width: int | None = None) -> Iterator[str]:
-    """A table for people: aligned, wide values cut, control characters escaped, and the number of rows below it.
+    """A table for people: aligned, with long values cut and control characters escaped, and the number of rows below.
 
-    A null is an empty cell, an empty text `""`. The first batch decides how wide the columns are.
+    A null is an empty cell, an empty text `""`. The first batch determines the width of the columns.
 
     Args:
         schema: the columns.
         batches: the rows.
-        width: columns of the terminal, which narrows what is shown; None where there is none.
+        width: width of the terminal in characters, which narrows the columns; None without a terminal.
     """
     layout = None
     rows = 0
@@ -45,11 +45,11 @@ def as_text(schema: pa.Schema, batches: Iterable[pa.RecordBatch], width: int | N
         yield layout.lines(cells)
         rows += batch.num_rows
     layout = layout or _Layout(schema, [[] for _ in schema], width)
-    yield ("" if rows else layout.heading()) + f"({rows} row{'' if rows == 1 else 's'}{layout.told_cut()})\n"
+    yield ("" if rows else layout.heading()) + f"({count_of(rows, 'row')}{layout.note()})\n"
 
 
 def as_csv(schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> Iterator[str]:
-    """CSV as that of a snapshot (`audit.snapshot.csv`), formula guard included."""
+    """CSV in the form of a snapshot's (`audit.snapshot.csv`), with formulas made inert."""
     header = pa.table({"name": schema.names or pa.array([], pa.string())})
     names = without_formulas(header)["name"].to_pylist()
     yield _csv(pa.table([pa.array([], pa.string()) for _ in names], names), CSV_OPTIONS)
@@ -59,16 +59,16 @@ def as_csv(schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> Iterator[str
 
 
 def as_json(schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> Iterator[str]:
-    """A list of objects, a line each; a column whose name another one has before it gets a number."""
+    """A list of objects, one on each line; a repeated column name gets a number."""
     names = _distinct(schema.names)
     encoder = msgspec.json.Encoder(enc_hook=_text, decimal_format="number")
     before = "[\n"
     for batch in batches:
-        # A tuple to Python, an interval would become a list.
+        # Python sees an interval as a tuple, which would become a list.
         columns = [_texts(column) if pa.types.is_interval(column.type) else column for column in batch.columns]
         try:
             rows = pa.record_batch(columns, names).to_pylist()
-        except (OverflowError, ValueError):  # a time that Python has none for, such as infinity
+        except (OverflowError, ValueError):  # a time that Python cannot hold, such as infinity
             rows = pa.record_batch([_timeless(column) for column in columns], names).to_pylist()
         if rows:
             yield before + ",\n".join(encoder.encode(row).decode() for row in rows)
@@ -77,12 +77,12 @@ def as_json(schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> Iterator[st
 
 
 class _Layout:
-    """How wide the columns of a text table are.
+    """The widths of the columns of a text table.
 
     Args:
         schema: the columns.
-        cells: their values, as far as they are known at the beginning.
-        width: columns of the terminal, if there is one.
+        cells: the values of the first batch, by column.
+        width: width of the terminal in characters, if there is one.
     """
 
     def __init__(self, schema: pa.Schema, cells: list[list[str]], width: int | None) -> None:
@@ -96,20 +96,20 @@ class _Layout:
                 break
 
     def heading(self) -> str:
-        """Names and a rule."""
+        """The names of the columns and a line below."""
         return self.lines([[name, "-" * width] for name, width in zip(self._names, self._widths, strict=True)])
 
     def lines(self, columns: list[list[str]]) -> str:
-        """Rows, given by column."""
+        """Rows, from their cells by column."""
         fitted = (
             [self._fit(cell, width, is_number=is_number) for cell in cells]
             for cells, width, is_number in zip(columns, self._widths, self._is_number, strict=True)
         )
         return "".join(f"{_GAP.join(row).rstrip()}\n" for row in zip(*fitted, strict=True))
 
-    def told_cut(self) -> str:
-        """What to add where a value was cut."""
-        return "; what ends in … was cut: --csv and --json have it whole" if self._is_cut else ""
+    def note(self) -> str:
+        """The note below the table if a value was cut."""
+        return "; values that end in … are cut: --csv and --json print them whole" if self._is_cut else ""
 
     def _fit(self, cell: str, width: int, *, is_number: bool) -> str:
         length = _length(cell)
@@ -120,7 +120,7 @@ class _Layout:
 
 
 def _cells(column: pa.Array) -> list[str]:
-    """A column's values for a text table, not much longer than it shows."""
+    """A column's values for a text table, cut shortly after what it shows."""
     return ["" if text is None else _cell(text[: _WIDEST + 1]) for text in _texts(column).to_pylist()]
 
 
@@ -137,7 +137,7 @@ def _timeless(column: pa.Array) -> pa.Array:
 
 
 def _texts(column: pa.Array) -> pa.Array:
-    """A column as text: what Arrow has no text for, as JSON or ISO 8601."""
+    """A column as text; types that Arrow cannot cast become JSON or ISO 8601."""
     if pa.types.is_string(column.type) or _is(column.type, _IS_PLAIN):
         return pc.cast(column, pa.string())
     return pa.array([None if value is None else _text(value) for value in column.to_pylist()], pa.string())

@@ -1,4 +1,4 @@
-"""A snapshot as a reviewer reads it: one HTML file, or a workbook."""
+"""A snapshot for reviewers: one HTML file, or a workbook."""
 
 from audit.review.report.html import write_report
 from audit.review.report.xlsx import write_workbook

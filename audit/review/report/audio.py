@@ -1,4 +1,4 @@
-"""How users join the audio of meetings, in numbers."""
+"""How users join the audio of meetings, as counts."""
 
 from dataclasses import dataclass
 
@@ -7,13 +7,13 @@ import duckdb
 from audit.review.report.rows import count, fetch, fetch_dicts
 from audit.review.tables import table_names
 
-#: Of what is free text in principle; the API has a handful of words.
+#: The most values of a free-text column that are counted; the API uses a handful.
 _MAX_WORDS = 12
 
 
 @dataclass(frozen=True)
 class WordCount:
-    """How many rows hold a word."""
+    """The number of rows that hold a word."""
 
     word: str
     rows: int
@@ -21,14 +21,14 @@ class WordCount:
 
 @dataclass(frozen=True)
 class Audio:
-    """Audio options in numbers.
+    """Counts of audio options.
 
     Attributes:
         rows: (user, site) pairs.
-        users: different users.
+        users: distinct users.
         pins: by `audio_pin_status`.
         kinds: by `default_audio_type`.
-        toll_free, global_call_in: pairs where it is on.
+        toll_free, global_call_in: pairs that have it on.
         unauthenticated: pairs with a phone number whose call-in authentication is off.
     """
 
@@ -57,7 +57,7 @@ _WORDS = (
 
 
 def find_audio(connection: duckdb.DuckDBPyConnection) -> Audio | None:
-    """Audio options in numbers; None where the snapshot has none."""
+    """Counts of audio options; None if the snapshot has none."""
     if "audio_options" not in table_names(connection) or not count(connection, "SELECT count(*) FROM audio_options"):
         return None
     (numbers,) = fetch_dicts(connection, _AUDIO)

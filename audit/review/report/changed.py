@@ -1,4 +1,4 @@
-"""The differences to an earlier snapshot, room by room."""
+"""The differences from an earlier snapshot, room by room."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from audit.review.diff.change import Change
 from audit.review.diff.views import Tally
 
-#: What the report lists; `diff` has the rest.
+#: The most entries that the report lists; `diff` has all.
 MAX_CHANGED_ROOMS = 300
 MAX_CHANGES_OF_ROOM = 30
 MAX_UNKNOWN = 200
@@ -14,7 +14,7 @@ MAX_UNKNOWN = 200
 
 @dataclass
 class ChangedRoom:
-    """A room that differs; `first` names it, `changes` are the first of `total`."""
+    """A room that differs: `first` names it, and `changes` are the first of `total`."""
 
     first: Change
     changes: list[Change] = field(default_factory=list)
@@ -23,13 +23,13 @@ class ChangedRoom:
 
 @dataclass(frozen=True)
 class Changes:
-    """What changed.
+    """The changes that the report shows.
 
     Attributes:
-        tally: the counts, as `diff` has them.
-        unknown_total: differences of which nothing can be said.
-        rooms: the first of them.
-        unknown: the first of those of which nothing can be said.
+        tally: the counts, as in `diff`.
+        unknown_total: number of unknown differences.
+        rooms: the first rooms that differ.
+        unknown: the first unknown differences.
     """
 
     tally: Tally
@@ -39,12 +39,12 @@ class Changes:
 
     @property
     def room_total(self) -> int:
-        """Rooms that differ, those that are unknown apart."""
+        """Number of rooms that differ, without unknown ones."""
         return sum(self.tally.entities[kind] for kind in ("added", "removed", "changed"))
 
 
 def fold(changes: Iterable[Change]) -> Changes:
-    """Changes by room, read once; what is kept of them is bounded."""
+    """Group changes by room in one pass; what is kept is bounded."""
     tally = Tally()
     rooms: dict[tuple[str, str, str], ChangedRoom] = {}
     unknown: list[Change] = []

@@ -1,4 +1,4 @@
-"""Charts as inline SVG: drawn by pygal, stripped of its scripts and styles, coloured by the report's own."""
+"""Charts as inline SVG: drawn by pygal without its scripts and styles, coloured by the style sheet of the report."""
 
 import sys
 from dataclasses import dataclass
@@ -8,12 +8,14 @@ import pygal  # type: ignore[import-untyped]
 from markupsafe import Markup
 from pygal.etree import etree  # type: ignore[import-untyped]
 
+from audit.outcome import Outcome
 from audit.review.report.coverage import Answers
 from audit.review.report.reach import AUTOMATIC, Exposure, LocationCount, Reach
-from audit.review.report.wording import DATASETS, REACH_LABELS
+from audit.review.report.wording import REACH_LABELS
+from audit.review.vocabulary import COMPLETE_OUTCOMES, dataset, heading
 from audit.text import printable
 
-# On its import pygal hooks in a finder of a protocol that Python has given up: each later import would warn of it.
+# pygal registers an import finder of a protocol that Python has dropped: every later import would warn.
 sys.meta_path[:] = [finder for finder in sys.meta_path if type(finder).__module__ != "pygal"]
 
 _WIDTH = 480
@@ -21,58 +23,58 @@ _BAR_HEIGHT = 34
 _FRAME_HEIGHT = 60
 _FONT = 13
 _LABEL_LENGTH = 24
-#: Of the longest bar: what is shorter has no room for its number, which the description has.
+#: The share of the longest bar below which a bar has no room for its number; the description has all numbers.
 _MIN_SHARE = 0.05
-_DIRECTIONS = ("caller hears", "only speaks", "unclear", "nobody")
-#: Pygal puts these in for its scripts, tooltips and styles.
+_DIRECTIONS = ("caller can listen", "caller only speaks", "unclear", "nobody may call")
+#: What pygal adds for its scripts, tooltips and styles.
 _DROPPED_TAGS = {"script", "style", "desc", "title", "defs"}
 _DROPPED_ATTRIBUTES = ("style", "id", "xmlns:xlink")
 
 
 @dataclass(frozen=True)
 class Bar:
-    """A bar of a chart: a label and a number for each series."""
+    """A bar of a chart: its label, and a number for each series."""
 
     label: str
     values: tuple[int, ...]
 
 
 def exposure_chart(reach: Reach) -> Markup:
-    """Rooms by whom they answer."""
+    """Rooms by who may call them."""
     bars = [
         Bar(REACH_LABELS[each.reach], _directions(each) if each.reach in AUTOMATIC else (0, 0, 0, each.rooms))
         for each in reach.exposure
         if each.rooms
     ]
-    return stacked_bars("Rooms by whom they answer by themselves", _DIRECTIONS, bars)
+    return stacked_bars("Rooms that auto-answer, by who may call", _DIRECTIONS, bars)
 
 
 def location_chart(reach: Reach) -> Markup:
-    """Rooms that answer by themselves, by location."""
+    """Rooms that auto-answer, by location."""
     bars = [Bar(each.location_name or "no location", _directions(each)) for each in reach.locations]
-    return stacked_bars("Rooms that answer by themselves, by location", _DIRECTIONS, bars)
+    return stacked_bars("Rooms that auto-answer, by location", _DIRECTIONS, bars)
 
 
 def coverage_chart(answers: Answers) -> Markup:
-    """Entities by outcome, of each dataset."""
+    """Entities by outcome for each dataset."""
     datasets = sorted({each.dataset for each in answers.counts})
-    series = {"answered": {"ok"}, "nothing to read": {"not_licensed", "not_found"}}
+    series = {"answered": {Outcome.OK}, "no settings": COMPLETE_OUTCOMES - {Outcome.OK}}
     bars = []
     for name in datasets:
         counts = [each for each in answers.counts if each.dataset == name]
-        told = [sum(each.entities for each in counts if each.outcome in words) for words in series.values()]
-        bars.append(Bar(DATASETS.get(name, name), (*told, sum(each.entities for each in counts) - sum(told))))
+        known = [sum(each.entities for each in counts if each.outcome in words) for words in series.values()]
+        bars.append(Bar(heading(dataset(name)), (*known, sum(each.entities for each in counts) - sum(known))))
     return stacked_bars("Coverage of each dataset", (*series, "not answered"), bars, "coverage")
 
 
 def stacked_bars(title: str, series: tuple[str, ...], bars: list[Bar], kind: str = "reach") -> Markup:
-    """A chart of horizontal bars; nothing where there is nothing to draw.
+    """A chart of horizontal bars; empty if there is nothing to draw.
 
     Args:
-        title: what it shows.
+        title: the title for screen readers.
         series: names of the parts of a bar.
-        bars: from top to bottom.
-        kind: which colours the style sheet gives it.
+        bars: the bars from top to bottom.
+        kind: prefix of the style sheet's classes for its colours.
     """
     if not any(sum(bar.values) for bar in bars):
         return Markup()
@@ -121,7 +123,7 @@ def _strip(element: Any) -> None:
 
 
 def _name_colours(root: Any, names: dict[str, str]) -> None:
-    """Call each series by its meaning, not by its place among those that are drawn."""
+    """Give each series the class of its meaning instead of its position among the drawn series."""
     for element in root.iter():
         classes = str(element.get("class", "")).split()
         if classes:

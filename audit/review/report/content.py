@@ -1,4 +1,4 @@
-"""What the report says: bounded data, however large the snapshot is."""
+"""The content of the report: bounded data, however large the snapshot is."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -16,14 +16,14 @@ from audit.snapshot.layout import MANIFEST
 from audit.snapshot.manifest import Manifest, Org
 from audit.storage.content import sha256_of
 
-#: Findings of a rule, and organizations, that the report lists.
+#: The most findings of a rule, and organizations, that the report lists.
 MAX_FINDINGS = 100
 MAX_ORGS = 200
 
 
 @dataclass(frozen=True)
 class Failed:
-    """A rule that found something: how much, and the first findings."""
+    """A rule with open findings: their number and the first of them."""
 
     rule: Rule
     total: int
@@ -32,14 +32,14 @@ class Failed:
 
 @dataclass(frozen=True)
 class Checked:
-    """What the checks said.
+    """The results of the checks.
 
     Attributes:
-        counts: open findings by severity, every severity, the worst first.
-        failed: rules with open findings, the worst first.
-        excepted_total, excepted: findings that are accepted, all and the ones that are listed.
+        counts: number of open findings for every severity, the most severe first.
+        failed: rules with open findings, the most severe first.
+        excepted_total, excepted: number of accepted findings, and the first of them.
         skipped: rules that could not run.
-        passed: titles of rules that found nothing.
+        passed: rules that found nothing.
     """
 
     counts: dict[Severity, int]
@@ -51,20 +51,20 @@ class Checked:
 
     @property
     def total(self) -> int:
-        """Open findings."""
+        """Number of open findings."""
         return sum(self.counts.values())
 
 
 @dataclass(frozen=True)
 class Content:
-    """All that the report says.
+    """The whole content of the report.
 
     Attributes:
-        manifest: of the snapshot.
+        manifest: manifest of the snapshot.
         manifest_sha256: SHA-256 of its `manifest.json`.
-        against: the manifest of the snapshot that it is compared with.
-        before: since when that one tells: when its run began, or its first answer came if that was earlier.
-        answers, reach, audio, checked, changes: None where there is nothing to say.
+        against: manifest of the snapshot that it is compared with.
+        before: time of the state of `against`: start of its run, or of its first answer if that is earlier.
+        answers, reach, audio, checked, changes: the sections; None for a section without data.
     """
 
     manifest: Manifest
@@ -79,23 +79,23 @@ class Content:
 
     @property
     def orgs(self) -> list[Org]:
-        """The organizations that are listed, those that are not complete first."""
+        """The organizations that are listed, incomplete ones first."""
         return sorted(self.manifest.orgs, key=lambda org: org.status == "complete")[:MAX_ORGS]
 
 
 def collect(
     snapshot: Snapshot, checks: CheckResult | None, changes: Iterable[Change] | None, against: Snapshot | None
 ) -> Content:
-    """What the report says of a snapshot.
+    """Collect the content of the report.
 
     Args:
         snapshot: the snapshot.
-        checks: what the rules said of it, if they were run.
-        changes: the differences to `against`; read once.
+        checks: the results of the rules, if they ran.
+        changes: the differences from `against`; read once.
         against: an earlier snapshot.
 
     Raises:
-        UsageError: a table has no Parquet, or a file of it is missing.
+        UsageError: a table has no Parquet, or one of its files is missing.
     """
     with open_tables(snapshot, against) as connection:
         first = find_first_before(connection)

@@ -1,23 +1,21 @@
-"""What was asked and what was not answered, and how users join the audio of meetings."""
+"""What was asked and what was not answered."""
 
 from dataclasses import dataclass
 from datetime import datetime
 
 import duckdb
 
-from audit.outcome import Outcome
 from audit.review.report.rows import fetch, fetch_dicts, time_of
 from audit.review.tables import PREVIOUS, table_names
+from audit.review.vocabulary import COMPLETE_OUTCOMES
 
-#: What the report lists; the rest is in the CSV.
+#: The most entities that the report lists; the CSV has all.
 MAX_UNANSWERED = 300
-
-_COMPLETE = [str(outcome) for outcome in Outcome if outcome.is_complete]
 
 
 @dataclass(frozen=True)
 class Unanswered:
-    """An entity of which nothing is known; the fields are columns of `coverage`."""
+    """An entity without a complete answer; the fields are columns of `coverage`."""
 
     org_id: str
     dataset: str
@@ -32,7 +30,7 @@ class Unanswered:
 
 @dataclass(frozen=True)
 class OutcomeCount:
-    """How many entities of a kind ended with an outcome in a dataset."""
+    """The number of entities of a kind with an outcome in a dataset."""
 
     dataset: str
     entity_type: str
@@ -42,13 +40,13 @@ class OutcomeCount:
 
 @dataclass(frozen=True)
 class Answers:
-    """What was answered.
+    """The answers of a run.
 
     Attributes:
-        counts: by dataset, kind and outcome.
+        counts: number of entities by dataset, kind and outcome.
         total: rows of coverage.
-        unanswered_total, unanswered: those without a complete answer, all and the ones that are listed.
-        first, last: when the answers came; None where nothing was asked.
+        unanswered_total, unanswered: number of rows without a complete answer, and the first of them.
+        first, last: times of the first and the last answer; None if nothing was asked.
     """
 
     counts: list[OutcomeCount]
@@ -65,13 +63,13 @@ GROUP BY ALL ORDER BY dataset, entity_type DESC, outcome
 """
 _UNANSWERED = """
 SELECT org_id, dataset, entity_type, entity_id, entity_name, location_name, site_url, outcome, error_message
-FROM coverage WHERE NOT list_contains(?, outcome)
+FROM coverage WHERE NOT list_contains(getvariable('complete_outcomes'), outcome)
 ORDER BY dataset, entity_type DESC, entity_name, org_id, entity_id, site_url LIMIT ?
 """
 
 
 def find_answers(connection: duckdb.DuckDBPyConnection) -> Answers:
-    """What was answered, from `coverage`."""
+    """Read the answers from `coverage`."""
     if "coverage" not in table_names(connection):
         return Answers([], 0, 0, [], None, None)
     counts = fetch(connection, OutcomeCount, _COUNTS)
@@ -81,15 +79,15 @@ def find_answers(connection: duckdb.DuckDBPyConnection) -> Answers:
     return Answers(
         counts=counts,
         total=sum(each.entities for each in counts),
-        unanswered_total=sum(each.entities for each in counts if each.outcome not in _COMPLETE),
-        unanswered=fetch(connection, Unanswered, _UNANSWERED, [_COMPLETE, MAX_UNANSWERED]),
+        unanswered_total=sum(each.entities for each in counts if each.outcome not in COMPLETE_OUTCOMES),
+        unanswered=fetch(connection, Unanswered, _UNANSWERED, [MAX_UNANSWERED]),
         first=time_of(times["first"]),
         last=time_of(times["last"]),
     )
 
 
 def find_first_before(connection: duckdb.DuckDBPyConnection) -> datetime | None:
-    """When the first answer of the snapshot before came: a retried one keeps answers that are older than its run."""
+    """Time of the first answer of the snapshot before: a retried snapshot keeps answers older than its run."""
     if "coverage" not in table_names(connection, PREVIOUS):
         return None
     ((first,),) = connection.execute(f"SELECT min(epoch_ms(fetched_at)) FROM {PREVIOUS}.coverage").fetchall()  # noqa: S608

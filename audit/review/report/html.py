@@ -1,4 +1,4 @@
-"""The report as one HTML file that asks for nothing and runs only its own script."""
+"""The report as one HTML file that requests nothing and runs only its own script."""
 
 import base64
 import hashlib
@@ -6,17 +6,18 @@ from collections.abc import Iterable
 from functools import cache
 from importlib import resources
 
-from jinja2 import Environment, StrictUndefined, Template
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup, escape
 
 from audit import __version__
+from audit.review import vocabulary
 from audit.review.check.finding import CheckResult
 from audit.review.diff.change import Change
 from audit.review.diff.views import total
 from audit.review.report import charts, wording
 from audit.review.report.content import Content, collect
 from audit.snapshot.catalog import Snapshot
-from audit.text import printable
+from audit.text import count_of, printable
 
 
 def write_report(
@@ -26,24 +27,24 @@ def write_report(
 
     Args:
         snapshot: the snapshot.
-        checks: what the rules said of it, if they were run.
-        changes: the differences to `against`; read once.
+        checks: the results of the rules, if they ran.
+        changes: the differences from `against`; read once.
         against: an earlier snapshot.
 
     Raises:
-        UsageError: a table has no Parquet, or a file of it is missing.
+        UsageError: a table has no Parquet, or one of its files is missing.
     """
     return render(collect(snapshot, checks, changes, against))
 
 
 def render(found: Content) -> str:
-    """The document that says it."""
+    """Render the document."""
     style, script = _source("report.css"), _source("report.js")
     read = found.answers.last or found.manifest.finished_at
     first = found.answers.first or read
     before = found.before or read
-    minute = wording.second if found.against and wording.minute(before) == wording.minute(read) else wording.minute
-    date = minute if before.date() == read.date() else wording.day
+    moment = wording.second if found.against and wording.minute(before) == wording.minute(read) else wording.minute
+    date = moment if before.date() == read.date() else wording.day
     return _template().render(
         found=found,
         manifest=found.manifest,
@@ -52,7 +53,7 @@ def render(found: Content) -> str:
         before=date(before),
         now=date(read),
         date=date,
-        minute=minute,
+        moment=moment,
         first=first if first < found.manifest.started_at else read,
         gaps=wording.gaps(found.manifest),
         is_many=len(found.manifest.orgs) > 1,
@@ -68,12 +69,12 @@ def render(found: Content) -> str:
 
 
 def visible(text: object) -> object:
-    """Text with its control and bidirectional characters shown as escapes; all else as it is."""
+    """Text with control and bidirectional characters escaped; other values unchanged."""
     return text if not isinstance(text, str) or hasattr(text, "__html__") else printable(text)
 
 
 def name(text: str | None, absent: str = "(no name)") -> Markup:
-    """A name from outside: escaped, apart from the text around it, its hidden characters marked."""
+    """A name from outside: escaped, isolated from the text around it, with hidden characters marked."""
     if text is None or not text.strip():
         return Markup('<i class="absent">{}</i>').format(absent if text is None else f"{absent[:-1]}: blank)")
     marked = Markup().join(_marked(char) for char in text)
@@ -96,19 +97,21 @@ def _source(file: str) -> str:
 @cache
 def _template() -> Template:
     environment = Environment(
+        loader=PackageLoader("audit.review.report"),
         autoescape=True,
         undefined=StrictUndefined,
         finalize=visible,
         trim_blocks=True,
         lstrip_blocks=True,
+        keep_trailing_newline=True,
     )
     environment.filters |= {
         "name": name,
         "day": wording.day,
         "minute": wording.minute,
-        "counted": wording.counted,
+        "counted": count_of,
         "grouped": lambda number: f"{number:,}",
     }
-    environment.globals["words"] = wording
+    environment.globals |= {"sentences": wording, "words": vocabulary}
     environment.globals["total"] = total
-    return environment.from_string(_source("template.html.j2"))
+    return environment.get_template("report.html.j2")

@@ -1,8 +1,8 @@
-"""Who can reach which room, by room and by person, and since when as far as two snapshots can say.
+"""Who can call which room, by room and by person, and since when, as far as two snapshots can say.
 
-What the words of the API mean is from "Read Push-to-Talk Settings for a Workspace" of the Webex API reference:
-`ALLOW_MEMBERS` lets the members alone call in, `BLOCK_MEMBERS` everybody but them; with `TWO_WAY` the room can respond,
-so that the caller hears it, with `ONE_WAY` it cannot.
+The meaning of the API's words is from "Read Push-to-Talk Settings for a Workspace" of the Webex API reference:
+`ALLOW_MEMBERS` lets only the members call, `BLOCK_MEMBERS` anyone but the members; with `TWO_WAY` the room can respond,
+so the caller can listen; with `ONE_WAY` it cannot.
 """
 
 from dataclasses import dataclass, field
@@ -23,19 +23,19 @@ from audit.review.report.rows import count, fetch, fetch_dicts, time_of
 from audit.review.tables import table_names
 from audit.snapshot.manifest import Manifest
 
-#: What the report lists; the rest is in the CSV. The most exposed come first.
+#: The most entries that the report lists, the most exposed first; the CSV has all.
 MAX_ROOMS = 1_500
 MAX_MEMBERS = 40
 MAX_PEOPLE = 1_500
 MAX_ROOMS_OF_PERSON = 20
 MAX_LOCATIONS = 8
 
-#: Whom a room answers by itself: `unclear` where the API used a word that is not documented.
+#: Who may call a room that auto-answers; `unclear` if the API used a word that is not documented.
 ReachKind = Literal["everybody", "members", "unclear", "nobody", "off"]
 REACH_KINDS: tuple[ReachKind, ...] = ("everybody", "members", "unclear", "nobody", "off")
-#: Those that answer somebody.
+#: The kinds whose rooms somebody may call.
 AUTOMATIC: tuple[ReachKind, ...] = ("everybody", "members", "unclear")
-#: How a room's settings stand to the snapshot before: `not_audited` where its absence there says nothing.
+#: How a room's settings compare with the snapshot before; `not_audited` if its absence there says nothing.
 SinceKind = Literal[
     "unchanged", "changed", "not_listed", "not_licensed", "not_found", "not_answered", "not_audited", "alone"
 ]
@@ -43,7 +43,7 @@ SinceKind = Literal[
 
 @dataclass(frozen=True)
 class Member:
-    """Who stands in a room's list."""
+    """A member of a room's list."""
 
     name: str | None
     email: str | None
@@ -51,18 +51,18 @@ class Member:
 
 @dataclass(frozen=True)
 class Room:
-    """A workspace, a person's phone or a virtual line, and whom it answers.
+    """A workspace, a person's phone or a virtual line, and who may call it.
 
     Attributes:
         org_id, entity_type, entity_id, entity_name, location_name: as in the tables.
         connection_type, access_type: as in the tables.
-        reach: whom it answers by itself.
-        member_total: different members in its list.
-        is_twin: another room of that organization has the same name.
-        since: how its settings stand to the snapshot before.
-        since_reason: why a room of its kind may be absent there; None where absence is a fact.
-        since_at: when that snapshot was answered about it; None where it was not asked.
-        members: the first of its list.
+        reach: who may call it.
+        member_total: number of distinct members in its list.
+        is_twin: another room of the organization has the same name.
+        since: how its settings compare with the snapshot before.
+        since_reason: why a room of its kind may be absent there; None if absence is a fact.
+        since_at: time of that snapshot's answer about it; None if it was not asked.
+        members: the first members of its list.
     """
 
     org_id: str
@@ -83,13 +83,13 @@ class Room:
 
 @dataclass(frozen=True)
 class Person:
-    """A member who may call into rooms that answer by themselves, by name.
+    """A member of at least one list of allowed lines of a room that auto-answers.
 
     Attributes:
         org_id, name, email, member_type: as in the tables.
-        room_total: rooms that answer this person by itself, because of a list of those who may.
-        heard: those of them that the person hears.
-        rooms: names of the first.
+        room_total: number of rooms that the person may call by name.
+        heard: number of these rooms in which the person can listen.
+        rooms: names of the first rooms.
     """
 
     org_id: str
@@ -103,7 +103,7 @@ class Person:
 
 @dataclass(frozen=True)
 class Exposure:
-    """How many rooms answer whom; in how many of them the caller hears the room, and in how many it only speaks."""
+    """The number of rooms by who may call; in `heard` of them the caller can listen, in `spoken` only speak."""
 
     reach: ReachKind
     rooms: int
@@ -113,7 +113,7 @@ class Exposure:
 
 @dataclass(frozen=True)
 class LocationCount:
-    """Rooms of a location that answer by themselves, those that the caller hears, those where it only speaks."""
+    """The number of rooms of a location that auto-answer; `heard` and `spoken` as in `Exposure`."""
 
     location_name: str | None
     rooms: int
@@ -123,13 +123,13 @@ class LocationCount:
 
 @dataclass(frozen=True)
 class Reach:
-    """What the report says of who can reach which room.
+    """Who can call which room.
 
     Attributes:
-        room_total, person_total, location_total: all that there are.
-        rooms, people, locations: those that are listed, the most exposed first.
-        heard_by: people that hear a room because they stand in its list.
-        exposure: rooms by whom they answer; every kind, in the order of `REACH_KINDS`.
+        room_total, person_total, location_total: how many exist.
+        rooms, people, locations: the first of them, the most exposed first.
+        heard_by: number of people who can listen in a room by name.
+        exposure: number of rooms by who may call, for every kind in the order of `REACH_KINDS`.
     """
 
     room_total: int
@@ -142,34 +142,34 @@ class Reach:
     exposure: list[Exposure]
 
     def rooms_that(self, *kinds: ReachKind) -> int:
-        """How many rooms answer one of these."""
+        """The number of rooms of these kinds."""
         return sum(each.rooms for each in self.exposure if each.reach in kinds)
 
     @property
     def automatic(self) -> int:
-        """Rooms with Push-to-Talk on that answer somebody."""
+        """The number of rooms that auto-answer and that somebody may call."""
         return self.rooms_that(*AUTOMATIC)
 
     @property
     def heard(self) -> int:
-        """Those of them that the caller hears."""
+        """The number of these rooms in which the caller can listen."""
         return sum(each.heard for each in self.exposure if each.reach in AUTOMATIC)
 
     @property
     def undirected(self) -> int:
-        """Those of them whose direction is a word that is not documented."""
+        """The number of these rooms whose direction is not documented."""
         return self.automatic - sum(each.heard + each.spoken for each in self.exposure if each.reach in AUTOMATIC)
 
 
 def find_reach(connection: duckdb.DuckDBPyConnection, against: Manifest | None) -> Reach | None:
-    """Who can reach which room.
+    """Find out who can call which room.
 
     Args:
-        connection: of `audit.review.tables.open_tables`.
-        against: of the snapshot that it was opened with to compare.
+        connection: from `audit.review.tables.open_tables`.
+        against: manifest of the earlier snapshot that the connection was opened with.
 
     Returns:
-        None where the snapshot has no settings of Push-to-Talk.
+        None if the snapshot has no Push-to-Talk settings.
     """
     if "push_to_talk" not in table_names(connection):
         return None

@@ -1,4 +1,4 @@
-"""Whom each room answers, as tables of DuckDB: what has millions of rows stays there."""
+"""Who may call each room, as DuckDB tables, which may have millions of rows."""
 
 import duckdb
 
@@ -42,7 +42,8 @@ FROM main.push_to_talk LEFT JOIN main_list USING (org_id, entity_type, entity_id
 """
 _ALONE = "'alone' AS since, NULL AS since_reason, NULL AS since_ms"
 _SINCE = """
-CASE WHEN was_access IS NULL AND was_outcome IN ('not_licensed', 'not_found') THEN was_outcome
+CASE WHEN was_access IS NULL AND was_outcome <> 'ok' AND list_contains(getvariable('complete_outcomes'), was_outcome)
+     THEN was_outcome
      WHEN was_access IS NULL AND was_outcome IS NOT NULL THEN 'not_answered'
      WHEN was_access IS NULL AND why_absent IS NOT NULL THEN 'not_audited'
      WHEN was_access IS NULL THEN 'not_listed'
@@ -59,7 +60,7 @@ LEFT JOIN (SELECT org_id, entity_type, entity_id, member_keys AS old_keys FROM p
 LEFT JOIN previous_outcome USING (org_id, entity_type, entity_id)
 LEFT JOIN absence USING (org_id, entity_type)
 """
-# What nothing was found for has a table without rows, or no file and so no table.
+# A dataset without rows has an empty table, or no file and so no table.
 _SETTINGS = """
 CREATE TEMP VIEW previous_settings AS
 SELECT org_id, entity_type, entity_id, allow_auto_answer, connection_type, access_type FROM {source}
@@ -111,13 +112,13 @@ SELECT count(*) FROM (SELECT DISTINCT location_name FROM room WHERE reach NOT IN
 def create_tables(
     connection: duckdb.DuckDBPyConnection, against: Manifest | None, *, max_rooms: int, max_rooms_of_person: int
 ) -> None:
-    """Make the tables `room` (whom each answers), `shown` (the most exposed) and `person` (who is let in by name).
+    """Create the tables `room` (who may call each), `shown` (the most exposed) and `person` (who may call by name).
 
     Args:
-        connection: of `audit.review.tables.open_tables`.
-        against: of the earlier snapshot, if there is one to compare with.
-        max_rooms: rows of `shown`.
-        max_rooms_of_person: rooms that a person is listed with.
+        connection: from `audit.review.tables.open_tables`.
+        against: manifest of the earlier snapshot, if there is one to compare with.
+        max_rooms: the most rows of `shown`.
+        max_rooms_of_person: the most rooms that are listed for a person.
     """
     for schema in (CURRENT, PREVIOUS) if against else (CURRENT,):
         has_members = "push_to_talk_members" in table_names(connection, schema)
@@ -132,9 +133,9 @@ def create_tables(
 
 
 def _create_previous(connection: duckdb.DuckDBPyConnection, against: Manifest) -> None:
-    """Make what the snapshot before says of each room, and of each kind why a room of it may be absent there."""
+    """Create what the snapshot before says about each room, and why rooms of a kind may be absent there."""
     names = table_names(connection, PREVIOUS)
-    # The columns are the same, and a snapshot that found no room has none.
+    # The columns are the same; a snapshot without rooms may lack the table.
     settings = f"{PREVIOUS}.{_DATASET}" if _DATASET in names else f"{CURRENT}.{_DATASET} LIMIT 0"
     connection.execute(_SETTINGS.format(source=settings))
     connection.execute(_OUTCOMES.format(source=f"{PREVIOUS}.coverage" if "coverage" in names else _NO_COVERAGE))

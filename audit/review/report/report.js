@@ -1,10 +1,10 @@
 "use strict";
-// The document is whole without this: it adds search and sorting to the tables, and opens what is folded for printing.
+// The document is complete without this script: it adds search and sorting to tables, and unfolds details for printing.
 for (const box of document.querySelectorAll("[data-search]")) {
   const rows = [...document.getElementById(box.dataset.search).tBodies[0].rows];
   const texts = rows.map((row) => row.textContent.toLowerCase());
   const input = box.querySelector("input");
-  const told = box.querySelector("[role=status]");
+  const status = box.querySelector("[role=status]");
   box.hidden = false;
   input.addEventListener("input", () => {
     const words = input.value.toLowerCase().split(/\s+/).filter(Boolean);
@@ -13,7 +13,7 @@ for (const box of document.querySelectorAll("[data-search]")) {
       row.hidden = !words.every((word) => texts[index].includes(word));
       shown += row.hidden ? 0 : 1;
     });
-    told.textContent = words.length ? `${shown} of ${rows.length}` : "";
+    status.textContent = words.length ? `${shown} of ${rows.length}` : "";
   });
 }
 const collator = new Intl.Collator(undefined, { numeric: true, sensitivity: "base" });

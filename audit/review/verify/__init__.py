@@ -1,1 +1,1 @@
-"""`verify`: recomputes what a manifest says, walks the chain, and checks signatures."""
+"""`verify`: recomputes what a manifest says, follows the chain, and checks signatures."""

@@ -1,4 +1,4 @@
-"""The content of a snapshot's tables, counted and digested anew from their files."""
+"""Rows and digests of a snapshot's tables, recomputed from their files."""
 
 import csv
 from collections.abc import Iterator
@@ -18,25 +18,25 @@ from audit.snapshot.manifest import FileEntry, TableEntry
 
 #: Rows in memory at once.
 _BATCH_ROWS = 50_000
-#: A row of CSV must be shorter.
+#: The longest row of CSV that can be read.
 _BLOCK_BYTES = 4 << 20
-#: What readers raise over files that are no Parquet or CSV, or of another shape; KeyError is an absent column.
+#: What readers raise if a file is not Parquet or CSV, or has another shape; KeyError means a missing column.
 UNREADABLE = (pa.ArrowException, OSError, ValueError, KeyError)
 
 
 @dataclass(frozen=True)
 class TableFiles:
-    """The files of a table, each with the UUID of its organization; None for that of all."""
+    """The files of a table, each with the UUID of its organization; None for a file of all organizations."""
 
     parquet: list[tuple[str, FileEntry]]
     csv: list[tuple[str | None, FileEntry]]
 
 
 def files_of(name: str, table: TableEntry) -> TableFiles:
-    """Sort the files of a table by kind, and by organization as its digest wants them.
+    """Sort the files of a table by kind, and by organization in the order of the digest.
 
     Raises:
-        ValueError: a file is neither; the text names it.
+        ValueError: a file is neither Parquet nor CSV; the text names it.
     """
     files = TableFiles([], [])
     for file in table.files:
@@ -51,36 +51,36 @@ def files_of(name: str, table: TableEntry) -> TableFiles:
 
 
 def check_table(folder: Path, name: str, table: TableEntry) -> Iterator[Fault | Note]:
-    """Check rows and digest of a table whose files are those of the manifest; CSV must hold what Parquet holds.
+    """Check the rows and the digest of a table, and that CSV and Parquet agree. Its files must have been checked.
 
     Args:
         folder: the snapshot's folder.
         name: the table.
-        table: what the manifest says of it.
+        table: its entry in the manifest.
     """
     try:
         files = files_of(name, table)
     except ValueError as error:
-        yield Fault(MANIFEST, f"table {name}: {error} is no place for a file of it")
+        yield Fault(MANIFEST, f"table {name}: {error} is not a path of its files")
         return
     for kind in (files.parquet, files.csv):
         rows = sum(file.rows for _, file in kind)
         if rows != table.rows and (kind or not table.files):
-            yield Fault(MANIFEST, f"table {name} has {table.rows} rows, and its files have {rows}")
+            yield Fault(MANIFEST, f"table {name} has {table.rows} rows, but its files have {rows}")
     if files.parquet:
         yield from _check_parquet(folder, name, table, files)
     else:
         if table.rows:
-            yield Note(f"table {name}: its digest is not recomputed, as there is no Parquet of it")
+            yield Note(f"table {name}: its digest is not recomputed, as the table has no Parquet")
         for _, file in files.csv:
             yield from _check_csv(folder, file, None, None)
 
 
 def read_parquet(path: Path, org_id: str, columns: list[str] | None = None) -> Iterator[pa.Table]:
-    """The rows of a Parquet file in batches, with `org_id`, which stands in the folder's name alone, before them."""
+    """The rows of a Parquet file in batches, with `org_id` as the first column: only the folder's name holds it."""
     with pq.ParquetFile(path) as file:
         if "org_id" in file.schema_arrow.names:
-            raise ValueError("the column org_id belongs into the name of the folder")
+            raise ValueError("the column org_id belongs in the name of the folder")
         for batch in file.iter_batches(_BATCH_ROWS, columns=columns):
             rows = pa.Table.from_batches([batch])
             yield rows.add_column(0, "org_id", pa.repeat(pa.scalar(org_id), rows.num_rows))
@@ -96,7 +96,7 @@ def _check_parquet(folder: Path, name: str, table: TableEntry, files: TableFiles
                 digest = ContentDigest(pa.schema([field for field in schema if field.name not in VOLATILE_COLUMNS]))
                 for_csv = {org: ContentDigest(schema) for org, _ in files.csv}
             if not found.equals(schema):
-                raise ValueError("its columns are not those of the others")
+                raise ValueError("its columns differ from those of the other files")
             rows = 0
             for group in read_parquet(folder / file.path, org_id):
                 rows += group.num_rows
@@ -107,9 +107,9 @@ def _check_parquet(folder: Path, name: str, table: TableEntry, files: TableFiles
             yield Fault(file.path, f"can't be read as Parquet: {_line(error)}")
             return
         if rows != file.rows:
-            yield Fault(file.path, f"holds {rows} rows, and the manifest says {file.rows}")
+            yield _miscounted(file, rows)
     if digest.hexdigest() != table.digest:
-        yield Fault(MANIFEST, f"table {name} has the digest {table.digest}, and its Parquet {digest.hexdigest()}")
+        yield Fault(MANIFEST, f"table {name} has the digest {table.digest}, but its Parquet has {digest.hexdigest()}")
     for org, file in files.csv:
         yield from _check_csv(folder, file, schema, for_csv[org].hexdigest())
 
@@ -121,7 +121,7 @@ def _check_csv(folder: Path, file: FileEntry, schema: pa.Schema | None, expected
         digest = ContentDigest(schema)
         with _open_csv(folder / file.path, schema) as reader:
             if reader.schema.names != schema.names:
-                raise ValueError("its columns are not those of the Parquet")
+                raise ValueError("its columns differ from those of the Parquet")
             for batch in reader:
                 rows += batch.num_rows
                 if expected:
@@ -130,13 +130,13 @@ def _check_csv(folder: Path, file: FileEntry, schema: pa.Schema | None, expected
         yield Fault(file.path, f"can't be read as CSV: {_line(error)}")
         return
     if rows != file.rows:
-        yield Fault(file.path, f"holds {rows} rows, and the manifest says {file.rows}")
+        yield _miscounted(file, rows)
     elif expected and digest.hexdigest() != expected:
         yield Fault(file.path, "does not hold what the Parquet of the table holds")
 
 
 def _open_csv(path: Path, schema: pa.Schema) -> pcsv.CSVStreamingReader:
-    """CSV as `audit.snapshot.csv` writes it: a null is an empty cell, an empty text is quoted."""
+    """Open CSV as `audit.snapshot.csv` writes it: a null is an empty cell, an empty text is quoted."""
     return pcsv.open_csv(
         path,
         pcsv.ReadOptions(use_threads=False, block_size=_BLOCK_BYTES),
@@ -148,9 +148,13 @@ def _open_csv(path: Path, schema: pa.Schema) -> pcsv.CSVStreamingReader:
 
 
 def _texts(path: Path) -> pa.Schema:
-    """The columns of a CSV file, all as texts."""
+    """The columns of a CSV file, all as text."""
     with path.open(encoding="utf-8", newline="") as file:
         return pa.schema([(name, pa.string()) for name in next(csv.reader(file), [])])
+
+
+def _miscounted(file: FileEntry, rows: int) -> Fault:
+    return Fault(file.path, f"holds {rows} rows, but the manifest says {file.rows}")
 
 
 def _line(error: Exception) -> str:

@@ -1,4 +1,4 @@
-"""Coverage against inventory: every entity has its outcome, once, and the manifest counts them right."""
+"""Coverage against inventory: every entity has exactly one outcome, and the manifest counts them correctly."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -8,27 +8,28 @@ from pathlib import Path
 
 import pyarrow.compute as pc
 
-from audit.outcome import Outcome
 from audit.review.verify.contents import UNREADABLE, files_of, read_parquet
 from audit.review.verify.fault import Fault, Note
+from audit.review.vocabulary import COMPLETE_OUTCOMES
 from audit.snapshot.coverage import COVERAGE
 from audit.snapshot.layout import MANIFEST
 from audit.snapshot.manifest import Manifest, Org
+from audit.text import count_of
 
 #: Outcomes by dataset.
 _Outcomes = dict[str, Counter[str]]
 
 
 def check_coverage(folder: Path, manifest: Manifest) -> Iterator[Fault | Note]:
-    """Check coverage row by row: it is in the order of the inventories, so that nothing of it is kept in memory.
+    """Check coverage row by row; its order is that of the inventories, so memory stays small.
 
     Args:
         folder: the snapshot's folder.
-        manifest: its manifest; the files of coverage are as it says.
+        manifest: its manifest; the files of coverage must match it.
     """
     try:
         yield from _check(folder, manifest)
-    except (*UNREADABLE, TypeError) as error:  # a TypeError is a null where there should be none
+    except (*UNREADABLE, TypeError) as error:  # a TypeError is a null in a column without nulls
         yield Fault(COVERAGE, f"is not as webex-audit writes it: {error}")
 
 
@@ -37,11 +38,11 @@ def _check(folder: Path, manifest: Manifest) -> Iterator[Fault | Note]:
     for org_id, file in files_of(COVERAGE, manifest.tables[COVERAGE]).parquet:
         files.setdefault(org_id, []).append(folder / file.path)
     if not files and manifest.tables[COVERAGE].rows:
-        yield Note("coverage is not compared with the inventory, as there is no Parquet of it")
+        yield Note("coverage is not compared with the inventory, as it has no Parquet")
         return
     total: _Outcomes = {}
     for org_id in sorted(files.keys() - {org.org_id for org in manifest.orgs}):
-        yield Fault(MANIFEST, f"does not name organization {org_id}, which coverage has")
+        yield Fault(MANIFEST, f"does not name organization {org_id}, but coverage does")
     for org in manifest.orgs:
         outcomes: _Outcomes = {}
         yield from _check_rows(files.get(org.org_id, []), org.org_id, outcomes)
@@ -52,7 +53,7 @@ def _check(folder: Path, manifest: Manifest) -> Iterator[Fault | Note]:
 
 
 def _check_rows(paths: list[Path], org_id: str, outcomes: _Outcomes) -> Iterator[Fault]:
-    """Count the outcomes of an organization, and tell the first entity (or site of it) that has not exactly one."""
+    """Count an organization's outcomes; report the first entity (or site of it) without exactly one."""
     last = ("", "")
     sites: set[str | None] = set()
     counts: Counter[tuple[str, str]] = Counter()
@@ -74,7 +75,7 @@ def _check_rows(paths: list[Path], org_id: str, outcomes: _Outcomes) -> Iterator
 
 
 def _count_entities(paths: list[Path], org_id: str, outcomes: _Outcomes) -> int:
-    """How many entities there are in all datasets; each counts once. Those of a dataset are in order."""
+    """The number of entities in all datasets; each counts once. The entities of a dataset are in order."""
     return sum(1 for _ in groupby(merge(*(_entities(paths, org_id, dataset) for dataset in outcomes))))
 
 
@@ -92,29 +93,30 @@ def _rows(paths: list[Path], org_id: str, *columns: str) -> Iterator[tuple[str, 
 
 def _check_org(org: Org, outcomes: _Outcomes, entities: int) -> Iterator[Fault]:
     if entities != org.entities:
-        yield Fault(MANIFEST, f"organization {org.org_id} has {org.entities} entities, and coverage {entities}")
+        count = count_of(org.entities, "entity", "entities")
+        yield Fault(MANIFEST, f"organization {org.org_id} has {count}, but coverage has {entities:,}")
     if not org.is_audited:
         if outcomes:
-            yield Fault(MANIFEST, f"organization {org.org_id} is {org.status}, and coverage has outcomes of it")
+            yield Fault(MANIFEST, f"organization {org.org_id} is {org.status}, but coverage has outcomes of it")
         return
-    is_whole = not org.message and not org.unlisted and all(map(_is_complete, outcomes.values()))
+    is_whole = (
+        not org.message
+        and not org.unlisted
+        and all(COMPLETE_OUTCOMES.issuperset(counts) for counts in outcomes.values())
+    )
     expected = "complete" if is_whole else "partial"
     if org.status != expected:
-        yield Fault(MANIFEST, f"organization {org.org_id} is {org.status}, and by its outcomes {expected}")
+        yield Fault(MANIFEST, f"organization {org.org_id} is {org.status}, but its outcomes make it {expected}")
 
 
 def _check_manifest(manifest: Manifest, total: _Outcomes) -> Iterator[Fault]:
     for dataset in sorted(total.keys() | manifest.outcomes.keys()):
-        told, found = manifest.outcomes.get(dataset, {}), dict(sorted(total.get(dataset, Counter()).items()))
-        if told != found:
-            yield Fault(MANIFEST, f"outcomes of {dataset} are {_listed(told)}, and in coverage {_listed(found)}")
+        said, found = manifest.outcomes.get(dataset, {}), dict(sorted(total.get(dataset, Counter()).items()))
+        if said != found:
+            yield Fault(MANIFEST, f"outcomes of {dataset} are {_listed(said)}, but in coverage {_listed(found)}")
     expected = "complete" if all(org.status == "complete" for org in manifest.orgs) else "partial"
     if manifest.status != expected:
-        yield Fault(MANIFEST, f"the snapshot is {manifest.status}, and by its organizations {expected}")
-
-
-def _is_complete(outcomes: Counter[str]) -> bool:
-    return all(word in set(Outcome) and Outcome(word).is_complete for word in outcomes)
+        yield Fault(MANIFEST, f"the snapshot is {manifest.status}, but its organizations make it {expected}")
 
 
 def _listed(counts: dict[str, int]) -> str:

@@ -1,13 +1,13 @@
-"""What `verify` says: data that text and JSON are views of."""
+"""The result of `verify` as data; text and JSON are views of it."""
 
 import msgspec
 
 
 class Fault(msgspec.Struct, frozen=True):
-    """Something that is not as it was committed.
+    """Something that differs from what was committed.
 
     Attributes:
-        path: the file, below the snapshot's folder; of another snapshot, `<snapshot-id>/manifest.json`.
+        path: the file, relative to the snapshot's folder; for another snapshot, `<snapshot-id>/manifest.json`.
         message: what is wrong with it.
     """
 
@@ -16,24 +16,24 @@ class Fault(msgspec.Struct, frozen=True):
 
 
 class Note(msgspec.Struct, frozen=True):
-    """Something that could not be checked, and why; no fault."""
+    """Something that could not be checked, and why. Not a fault."""
 
     message: str
 
 
 class Verification(msgspec.Struct, frozen=True):
-    """What came of verifying a snapshot.
+    """The result of verifying a snapshot.
 
     Attributes:
-        snapshot_id: its id; the name of its folder where the manifest can't be read.
+        snapshot_id: its id; the name of its folder if the manifest can't be read.
         path: its folder.
-        manifest_sha256: SHA-256 of its manifest, which all the rest hangs on; None where it can't be read.
-        files: how many files its manifest names.
-        tables: how many tables.
-        rows: those of all tables.
-        chain: ids of the snapshots before it that are still there, the newest first.
-        signed_by: id of the key whose signature is good; None where none was asked for.
-        faults: none where all is as it was committed.
+        manifest_sha256: SHA-256 of its manifest, on which everything else depends; None if it can't be read.
+        files: number of files that its manifest names.
+        tables: number of tables.
+        rows: number of rows of all tables.
+        chain: ids of the snapshots before it that still exist, the newest first.
+        signed_by: id of the key whose signature is good; None if no key was given.
+        faults: empty if everything is as it was committed.
         notes: what could not be checked.
     """
 

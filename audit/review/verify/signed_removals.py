@@ -1,7 +1,7 @@
 """The signed record of removed snapshots: a DSSE envelope over the entries of `pruned.json`, in `pruned.dsse.json`.
 
-The statement holds the entries themselves, so that it stays good while `pruned.json` is a step behind it, and an
-entry that somebody else adds there is not vouched for. Its subjects are the manifests that were removed.
+The statement holds the entries themselves: it stays valid while `pruned.json` is one step behind, and does not cover
+an entry that somebody else adds there. Its subjects are the manifests that were removed.
 """
 
 from collections.abc import Sequence
@@ -14,6 +14,7 @@ from audit.files import expand
 from audit.review.verify.fault import Fault
 from audit.review.verify.signing import check_key, load_private_key, unwrap, wrap
 from audit.snapshot.layout import MANIFEST
+from audit.snapshot.manifest import UNDECODABLE
 from audit.snapshot.removed import MAX_BYTES, Removed, SealRemoved
 from audit.storage.content import atomic_file, read_small
 from audit.storage.place import Place
@@ -30,13 +31,13 @@ class _Predicate(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def seal_removed_with(key_file: str | None) -> SealRemoved | None:
-    """What signs the record of removed snapshots; None where no key is configured.
+    """A function that signs the record of removed snapshots; None if no key is configured.
 
     Args:
         key_file: path of an Ed25519 private key (PEM, PKCS#8, not encrypted): `sign.key_file`.
 
     Raises:
-        UsageError: it is no such key, or the package that signs is not installed.
+        UsageError: the file holds no such key, or the package that signs is not installed.
     """
     if key_file is None:
         return None
@@ -46,7 +47,7 @@ def seal_removed_with(key_file: str | None) -> SealRemoved | None:
         signed, faults = _signed(output, key.public_key())
         if faults:
             raise UsageError(
-                f"nothing is removed: {output / SIGNATURE_OF_REMOVED} {faults[0].message}; restore it from a backup, "
+                f"nothing was removed: {output / SIGNATURE_OF_REMOVED} {faults[0].message}; restore it from a backup, "
                 "or move it out of the output and keep it as evidence"
             )
         everything = {each.key: each for each in (*signed, *entries)}
@@ -60,19 +61,19 @@ def seal_removed_with(key_file: str | None) -> SealRemoved | None:
 def check_removed(
     output: Place, entries: Sequence[Removed], key: "Ed25519PublicKey"
 ) -> tuple[list[Removed], list[Fault]]:
-    """Check what of the record of removed snapshots was signed.
+    """Check which entries of the record of removed snapshots are signed.
 
     Args:
         output: the folder of all snapshots.
-        entries: the record as it stands.
+        entries: all entries of the record.
         key: the key that must have signed.
 
     Returns:
-        The entries that the key vouches for, and what is wrong with the signature.
+        The entries that the key has signed, and the faults of the signature.
     """
     signed, faults = _signed(output, key)
-    vouched_for = set(signed)
-    return [each for each in entries if each in vouched_for], faults
+    known = set(signed)
+    return [each for each in entries if each in known], faults
 
 
 def _sign(entries: list[Removed], key: "Ed25519PrivateKey") -> bytes:
@@ -81,7 +82,7 @@ def _sign(entries: list[Removed], key: "Ed25519PrivateKey") -> bytes:
 
 
 def _signed(output: Place, key: "Ed25519PublicKey") -> tuple[list[Removed], list[Fault]]:
-    """The entries that a key has signed; none where nothing was signed, or the signature is not good."""
+    """The entries that a key has signed; none if nothing was signed or the signature is not good."""
     name = SIGNATURE_OF_REMOVED
     try:
         data = read_small(output / name, 2 * MAX_BYTES)
@@ -93,7 +94,7 @@ def _signed(output: Place, key: "Ed25519PublicKey") -> tuple[list[Removed], list
         return [], [Fault(name, f"is damaged: {error.reason}")]
     except UsageError as error:
         return [], [Fault(name, f"can't be read: {error}")]
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except UNDECODABLE as error:
         return [], [Fault(name, f"is damaged: {error}")]
     faults = check_key(name, data, envelope, key)
     if statement.predicate_type != _PREDICATE_TYPE:

@@ -1,8 +1,8 @@
 """Signed snapshots: a DSSE envelope with an in-toto Statement over all files, in `manifest.dsse.json`.
 
 Sources: DSSE 1.0 (secure-systems-lab/dsse, "protocol.md" and "envelope.md"), in-toto Attestation
-Framework 1 (in-toto/attestation, "spec/v1/statement.md"). The signature is Ed25519 (RFC 8032). A key's
-id is the SHA-256 of its public half in DER, which any tool can compute.
+Framework 1 (in-toto/attestation, "spec/v1/statement.md"). The signature is Ed25519 (RFC 8032). The id of
+a key is the SHA-256 of its public half in DER, which any tool can compute.
 """
 
 import hashlib
@@ -16,7 +16,7 @@ from audit.errors import UsageError
 from audit.files import expand, is_readable_by_others
 from audit.review.verify.fault import Fault
 from audit.snapshot.layout import MANIFEST
-from audit.snapshot.manifest import Manifest, Seal, encode
+from audit.snapshot.manifest import UNDECODABLE, Manifest, Seal, encode
 from audit.storage.content import atomic_file
 from audit.storage.place import Place
 
@@ -30,7 +30,7 @@ SIGNATURE = "manifest.dsse.json"
 _PAYLOAD_TYPE: Final = "application/vnd.in-toto+json"
 _STATEMENT_TYPE: Final = "https://in-toto.io/Statement/v1"
 _PREDICATE_TYPE = "urn:webex-audit:snapshot:v1"
-#: No key is larger: what is named by mistake is not read whole.
+#: Keys are smaller; this bounds the read of a file that is named by mistake.
 _KEY_BYTES = 65_536
 
 
@@ -40,7 +40,7 @@ class _Signature(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Envelope(msgspec.Struct, forbid_unknown_fields=True, rename="camel"):
-    """A DSSE envelope: what was signed, as it was, and the signatures."""
+    """A DSSE envelope: the signed bytes and the signatures."""
 
     payload: bytes
     payload_type: Literal["application/vnd.in-toto+json"]
@@ -64,13 +64,13 @@ class Statement(msgspec.Struct, rename="camel"):
 
 
 def seal_with(key_file: str | None) -> Seal | None:
-    """What signs a snapshot in its commit; None where no key is configured.
+    """A function that signs a snapshot in its commit; None if no key is configured.
 
     Args:
         key_file: path of an Ed25519 private key (PEM, PKCS#8, not encrypted): `sign.key_file`.
 
     Raises:
-        UsageError: it is no such key, or the package that signs is not installed.
+        UsageError: the file holds no such key, or the package that signs is not installed.
     """
     if key_file is None:
         return None
@@ -96,9 +96,9 @@ def wrap(
 
     Args:
         subjects: the files that it is about: path and SHA-256 of each.
-        predicate_type: a URI that says what the predicate means.
-        predicate: what it says of them.
-        key: signs it.
+        predicate_type: a URI for the meaning of the predicate.
+        predicate: what the statement says about the files.
+        key: the key that signs.
     """
     subject = [Subject(path, {"sha256": sha256}) for path, sha256 in subjects]
     payload = _formatted(Statement(_STATEMENT_TYPE, subject, predicate_type, predicate))
@@ -107,10 +107,10 @@ def wrap(
 
 
 def unwrap(data: bytes) -> tuple[Envelope, Statement]:
-    """An envelope, and the statement in it. That it was signed is not checked.
+    """Decode an envelope and the statement in it. The signature is not checked.
 
     Raises:
-        msgspec.DecodeError: it is not one; so do `UnicodeDecodeError` and `RecursionError` say.
+        Exception: one of `audit.snapshot.manifest.UNDECODABLE`: the data is not an envelope.
     """
     envelope = msgspec.json.decode(data, type=Envelope)
     return envelope, msgspec.json.decode(envelope.payload, type=Statement)
@@ -124,8 +124,8 @@ def check_signature(
     Args:
         folder: the snapshot's folder.
         manifest: its manifest.
-        manifest_sha256: SHA-256 of the manifest as it lies there.
-        key: the key that must have signed; None to compare what was signed without knowing by whom.
+        manifest_sha256: SHA-256 of the manifest file.
+        key: the key that must have signed; None to compare digests without checking who signed.
     """
     try:
         data = (folder / SIGNATURE).read_bytes()
@@ -134,7 +134,7 @@ def check_signature(
         return [Fault(SIGNATURE, "is missing: the snapshot is not signed")] if key else []
     except OSError as error:
         return [Fault(SIGNATURE, f"can't be read: {error.strerror}")]
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except UNDECODABLE as error:
         return [Fault(SIGNATURE, f"is damaged: {error}")]
     faults = check_key(SIGNATURE, data, envelope, key) if key else []
     signed = {each.name: each.digest.get("sha256") for each in statement.subject}
@@ -143,9 +143,9 @@ def check_signature(
         if path not in signed:
             faults.append(Fault(path, f"was not signed ({SIGNATURE})"))
         elif path not in found:
-            faults.append(Fault(path, f"was signed ({SIGNATURE}), and {MANIFEST} does not name it"))
+            faults.append(Fault(path, f"was signed ({SIGNATURE}), but {MANIFEST} does not name it"))
         elif signed[path] != found[path]:
-            faults.append(Fault(path, f"has SHA-256 {found[path]}, and {signed[path]} was signed ({SIGNATURE})"))
+            faults.append(Fault(path, f"has SHA-256 {found[path]}, but {signed[path]} was signed ({SIGNATURE})"))
     return faults
 
 
@@ -153,7 +153,7 @@ def check_key(name: str, data: bytes, envelope: Envelope, key: "Ed25519PublicKey
     """Check that an envelope is as it was written, and signed by a key.
 
     Args:
-        name: its file, for what is told of it.
+        name: its file, to name in faults.
         data: its bytes.
         envelope: the same, decoded.
         key: the key that must have signed.
@@ -164,11 +164,11 @@ def check_key(name: str, data: bytes, envelope: Envelope, key: "Ed25519PublicKey
         return [Fault(name, "is not as it was written")]
     (signature,) = envelope.signatures
     if signature.keyid != wanted:
-        return [Fault(name, f"is of another key: expected {wanted}, and it names {signature.keyid}")]
+        return [Fault(name, f"is signed by another key: expected {wanted}, but it names {signature.keyid}")]
     try:
         key.verify(signature.sig, _signed_bytes(envelope.payload))
     except exceptions.InvalidSignature:
-        return [Fault(name, f"the signature is not good for what it signs (key {wanted})")]
+        return [Fault(name, f"its signature does not match its content (key {wanted})")]
     return []
 
 
@@ -183,7 +183,7 @@ def load_private_key(path: Path) -> "Ed25519PrivateKey":
     """Read the key that signs.
 
     Raises:
-        UsageError: it is no unencrypted Ed25519 private key, or the package that signs is not installed.
+        UsageError: the file holds no unencrypted Ed25519 private key, or the package that signs is not installed.
     """
     exceptions, serialization, ed25519 = _cryptography()
     title = f"sign.key_file {path}"
@@ -196,7 +196,7 @@ def load_private_key(path: Path) -> "Ed25519PrivateKey":
         key = None
     if not isinstance(key, ed25519.Ed25519PrivateKey):
         raise UsageError(
-            f"{title} is no Ed25519 private key in PEM: make one with 'openssl genpkey -algorithm ed25519'"
+            f"{title} is not an Ed25519 private key in PEM: make one with 'openssl genpkey -algorithm ed25519'"
         )
     if is_readable_by_others(path):
         log.warning("%s can be read by other users: chmod 600 it", title)
@@ -207,7 +207,7 @@ def load_public_key(path: Path) -> "Ed25519PublicKey":
     """Read the key that must have signed.
 
     Raises:
-        UsageError: it is no Ed25519 public key, or the package that verifies is not installed.
+        UsageError: the file holds no Ed25519 public key, or the package that verifies is not installed.
     """
     exceptions, serialization, ed25519 = _cryptography()
     data = _read(path, f"--public-key {path}")
@@ -217,14 +217,14 @@ def load_public_key(path: Path) -> "Ed25519PublicKey":
         key = None
     if not isinstance(key, ed25519.Ed25519PublicKey):
         raise UsageError(
-            f"--public-key {path} is no Ed25519 public key in PEM: 'openssl pkey -pubout' makes it of the private one"
+            f"--public-key {path} is not an Ed25519 public key in PEM: make it with 'openssl pkey -pubout'"
         )
     return key  # type: ignore[no-any-return]
 
 
 def _cryptography() -> tuple[Any, Any, Any]:
     try:
-        from cryptography import exceptions  # noqa: PLC0415 - only who signs needs it
+        from cryptography import exceptions  # noqa: PLC0415 - only signatures need it
         from cryptography.hazmat.primitives import serialization  # noqa: PLC0415
         from cryptography.hazmat.primitives.asymmetric import ed25519  # noqa: PLC0415
     except ImportError:
@@ -254,6 +254,6 @@ def _formatted(value: Any) -> bytes:
 
 
 def _signed_bytes(payload: bytes) -> bytes:
-    """What is signed: the payload with its type and lengths before it (DSSE, "Pre-Authentication Encoding")."""
+    """The bytes that are signed: type and length before the payload (DSSE, "Pre-Authentication Encoding")."""
     kind = _PAYLOAD_TYPE.encode()
     return b"DSSEv1 %d %b %d %b" % (len(kind), kind, len(payload), payload)

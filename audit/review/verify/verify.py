@@ -23,7 +23,7 @@ from audit.snapshot.layout import MANIFEST, is_leftover
 from audit.snapshot.manifest import FileEntry, Manifest, read_manifest
 from audit.snapshot.staging import staged_whole
 from audit.storage.place import Place, at_once, subfolders
-from audit.text import printable
+from audit.text import count_of, printable
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -35,10 +35,10 @@ def verify(output: Place, name: str, key: "Ed25519PublicKey | None" = None) -> V
     Args:
         output: the folder of all snapshots.
         name: `latest`, `previous`, an id, or a path.
-        key: the key that must have signed it; None where that is not asked.
+        key: the key that must have signed it; None to skip this check.
 
     Raises:
-        UsageError: there is no such snapshot, or it is of a newer format.
+        UsageError: the snapshot does not exist, or its format is newer.
     """
     everywhere = name in ("latest", "previous")
     damaged = list(_damaged_manifests(output, key)) if everywhere else []
@@ -55,7 +55,7 @@ def verify(output: Place, name: str, key: "Ed25519PublicKey | None" = None) -> V
 
 
 def _damaged_manifests(output: Place, key: "Ed25519PublicKey | None") -> Iterator[Fault | Note]:
-    """Manifests that can't be read: one of them may be the newest."""
+    """Report manifests that can't be read, as one of them may be the newest."""
     look = partial(_damaged_manifest, removed=read_record(output, key).ids)
     yield from filter(None, at_once(look, sorted(subfolders(output), key=lambda each: each.name)))
 
@@ -83,10 +83,12 @@ def _verify(
         signature = signature or check_signature(folder, manifest, sha256, key)
         chain, links = check_chain(snapshot.path, manifest, sha256, key, everywhere=everywhere)
         at_fault = {each.path for each in files if isinstance(each, Fault)}
-        told = [*damaged, *files, *signature, *links, *_check_contents(folder, manifest, at_fault)]
+        results = [*damaged, *files, *signature, *links, *_check_contents(folder, manifest, at_fault)]
         if not key and (folder / SIGNATURE).exists():
-            told.append(Note("the snapshot is signed, by whom is not checked: name the key with --public-key"))
-    found = _verification(manifest.snapshot_id, str(snapshot.path), told)
+            results.append(
+                Note("the snapshot is signed, but who signed it is not checked: name the key with --public-key")
+            )
+    found = _verification(manifest.snapshot_id, str(snapshot.path), results)
     return msgspec.structs.replace(
         found,
         manifest_sha256=sha256,
@@ -98,19 +100,19 @@ def _verify(
     )
 
 
-def _verification(snapshot_id: str, path: str, told: list[Fault | Note]) -> Verification:
-    unique = list(dict.fromkeys(told))
+def _verification(snapshot_id: str, path: str, results: list[Fault | Note]) -> Verification:
+    unique = list(dict.fromkeys(results))
     faults = [each for each in unique if isinstance(each, Fault)]
     return Verification(snapshot_id, path, faults=faults, notes=[each for each in unique if isinstance(each, Note)])
 
 
 def _check_contents(folder: Path, manifest: Manifest, damaged: set[str]) -> Iterator[Fault | Note]:
-    """Check what the tables hold; what lies in damaged files is not looked at."""
+    """Check the content of the tables, except those with damaged files."""
     if COVERAGE not in manifest.tables:
         yield Fault(MANIFEST, f"has no table {COVERAGE}")
     for name, table in manifest.tables.items():
         if damaged & {file.path for file in table.files}:
-            yield Note(f"table {name}: its content is not checked, as files of it are at fault")
+            yield Note(f"table {name}: its content is not checked, as some of its files have faults")
             continue
         faults = list(check_table(folder, name, table))
         yield from faults
@@ -119,7 +121,7 @@ def _check_contents(folder: Path, manifest: Manifest, damaged: set[str]) -> Iter
 
 
 def _check_files(folder: Path, manifest: Manifest) -> Iterator[Fault | Note]:
-    """Check that the folder holds the files of the manifest, byte by byte, and no other."""
+    """Check that the folder holds the files of the manifest, byte for byte, and no others."""
     found = dict(_walk(folder))
     entries = [file for table in manifest.tables.values() for file in table.files]
     for path, count in Counter(file.path for file in entries).items():
@@ -127,7 +129,7 @@ def _check_files(folder: Path, manifest: Manifest) -> Iterator[Fault | Note]:
             yield Fault(MANIFEST, f"names {path} {count} times")
     for path, is_file in found.items():
         if not is_file:
-            yield Fault(path, "is no regular file, or can't be looked into")
+            yield Fault(path, "is not a regular file, or can't be opened")
     for file in entries:
         if file.path not in found:
             yield Fault(file.path, "is missing")
@@ -137,15 +139,15 @@ def _check_files(folder: Path, manifest: Manifest) -> Iterator[Fault | Note]:
 
 
 def _check_others(paths: set[str]) -> Iterator[Fault | Note]:
-    """Tell of files that the manifest does not name."""
+    """Report files that the manifest does not name."""
     others = sorted(paths - {MANIFEST, SIGNATURE})
     leftovers = [path for path in others if is_leftover(path)]
     for path in others:
         if path not in leftovers:
             yield Fault(path, "is not named by the manifest")
     if leftovers:
-        count = "1 file is" if len(leftovers) == 1 else f"{len(leftovers)} files are"
-        yield Note(f"{count} left over from the commit, removed by the next run or prune: {printable(leftovers[0])}")
+        count = count_of(len(leftovers), "file is", "files are")
+        yield Note(f"{count} left over from the commit; the next run or prune removes them: {printable(leftovers[0])}")
 
 
 def _check_file(path: Path, file: FileEntry) -> Iterator[Fault]:
@@ -155,13 +157,13 @@ def _check_file(path: Path, file: FileEntry) -> Iterator[Fault]:
         yield Fault(file.path, f"can't be read: {error.strerror}")
         return
     if size != file.bytes:
-        yield Fault(file.path, f"has {size} bytes, and the manifest says {file.bytes}")
+        yield Fault(file.path, f"has {size} bytes, but the manifest says {file.bytes}")
     elif sha256 != file.sha256:
-        yield Fault(file.path, f"has SHA-256 {sha256}, and the manifest says {file.sha256}")
+        yield Fault(file.path, f"has SHA-256 {sha256}, but the manifest says {file.sha256}")
 
 
 def _walk(folder: Path) -> Iterator[tuple[str, bool]]:
-    """What lies in a folder, links not followed: the path below it, and whether it is a regular file."""
+    """The content of a folder without following links: relative path, and whether it is a regular file."""
     errors: list[OSError] = []
     for place, folders, names in os.walk(folder, onerror=errors.append):
         for name in [*names, *(each for each in folders if Path(place, each).is_symlink())]:
@@ -172,24 +174,25 @@ def _walk(folder: Path) -> Iterator[tuple[str, bool]]:
 
 
 def _text(path: Path) -> str:
-    """A path as text that can be printed: names are bytes, and may be no UTF-8."""
+    """A path as printable text: names are bytes that may not be UTF-8."""
     return os.fsencode(path.as_posix()).decode("utf-8", "backslashreplace")
 
 
 def as_data(found: Verification) -> dict[str, Any]:
-    """What came of it, for programs."""
+    """The result for programs."""
     return {"is_verified": not found.faults, **msgspec.to_builtins(found)}
 
 
 def render(found: Verification) -> str:
-    """What came of it, for people: a line for each fault, or one that says what was verified."""
+    """The result for people: a line for each fault, or one line that says what was verified."""
     if found.faults:
         lines = [printable(f"{fault.path}: {fault.message}") for fault in found.faults]
-        count = "1 fault" if len(lines) == 1 else f"{len(lines)} faults"
+        count = count_of(len(lines), "fault")
         return "\n".join([*lines, f"not verified: {printable(found.snapshot_id)}, {count}"])
     signed = f", signed by key {found.signed_by}" if found.signed_by else ""
-    chain = f", {len(found.chain)} earlier snapshots" if found.chain else ""
+    chain = f", {count_of(len(found.chain), 'earlier snapshot')}" if found.chain else ""
+    files, rows, tables = count_of(found.files, "file"), count_of(found.rows, "row"), count_of(found.tables, "table")
     return (
-        f"verified {printable(found.snapshot_id)}: {found.files} files, {found.rows} rows in {found.tables} tables"
+        f"verified {printable(found.snapshot_id)}: {files}, {rows} in {tables}"
         f"{chain}{signed}; {MANIFEST} has SHA-256 {found.manifest_sha256}"
     )

@@ -1,4 +1,4 @@
-"""Workspaces, virtual lines, and everybody's Push-to-Talk settings."""
+"""Workspaces, virtual lines, and the Push-to-Talk settings of all kinds of entity."""
 
 from aiohttp import web
 
@@ -9,7 +9,7 @@ from audit.simulator.simulation import Simulation
 
 
 class CallingRoutes:
-    """Answers from a simulation."""
+    """Serves these operations from a simulation."""
 
     def __init__(self, simulation: Simulation) -> None:
         self._simulation = simulation

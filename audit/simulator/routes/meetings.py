@@ -1,4 +1,4 @@
-"""Meeting preferences: the sites of a user, and what is set for audio there."""
+"""Meeting preferences: the sites of a user, and the audio options there."""
 
 import json
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ class _Asked:
 
 
 class MeetingRoutes:
-    """Answers from a simulation. There is no `orgId` here: only the token's own organization can be asked."""
+    """Serves these operations from a simulation. They take no `orgId`: only the token's own organization answers."""
 
     def __init__(self, simulation: Simulation) -> None:
         self._simulation = simulation
@@ -49,7 +49,7 @@ class MeetingRoutes:
     def _asked(self, request: web.Request) -> _Asked:
         organization = self._simulation.organization
         user: int | None = 0
-        # Without the admin's scope, userEmail is ignored: the answer is the caller's own, and does not say so.
+        # Without the admin scope, the API ignores userEmail and silently answers for the caller.
         if "userEmail" in request.query and self._access.has(request, _ANYBODYS):
             user = organization.person_index_of_email(request.query["userEmail"])
         site_url = self._site_url(request)
@@ -58,7 +58,7 @@ class MeetingRoutes:
         return _Asked(user, site_url)
 
     def _site_url(self, request: web.Request) -> str:
-        # The caller's default site is the organization's.
+        # The default site of the caller is that of the organization.
         return request.query.get("siteUrl", self._simulation.organization.site_urls[0])
 
 

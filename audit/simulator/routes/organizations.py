@@ -8,7 +8,7 @@ from audit.simulator.simulation import Simulation
 
 
 class OrganizationRoutes:
-    """Answers from a simulation."""
+    """Serves these operations from a simulation."""
 
     def __init__(self, simulation: Simulation) -> None:
         self._simulation = simulation

@@ -1,4 +1,4 @@
-"""People: the listing, one of them, and the caller."""
+"""People: the listing, a single person, and the caller."""
 
 from collections.abc import Sequence
 
@@ -16,7 +16,7 @@ _MAX_IDS = 85
 
 
 class PeopleRoutes:
-    """Answers from a simulation."""
+    """Serves these operations from a simulation."""
 
     def __init__(self, simulation: Simulation) -> None:
         self._simulation = simulation

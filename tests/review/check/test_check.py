@@ -1,4 +1,4 @@
-"""Each rule finds what it should and nothing else, and says so where it can't run."""
+"""Each rule finds what it should and nothing else, and says why if it cannot run."""
 
 import dataclasses
 from typing import Any
@@ -10,6 +10,7 @@ from harness import Where
 from audit.config import CheckSettings
 from audit.errors import UsageError
 from audit.review.check.check import check
+from audit.review.check.facts import missing_tables
 from audit.review.check.finding import Severity
 from audit.review.check.rules import load_rules
 from audit.simulator.app import ADMIN_TOKEN, Simulation
@@ -30,7 +31,7 @@ def setting(**changes: Any) -> Change:
 
 
 def member(**changes: Any) -> Change:
-    """The first member is another one."""
+    """Change the first member."""
     return lambda _, answer: answer | {"members": [answer["members"][0] | changes, *answer["members"][1:]]}
 
 
@@ -54,7 +55,7 @@ FOUND_IN_ROOMS: list[tuple[str, Change, str]] = [
         "(user0001@example.com) is of Riverside Clinic, not of Paragville Main Hospital",
     ),
     ("member-of-another-location", member(location="Moon Base"), "is of Moon Base, not of "),
-    ("member-of-another-domain", member(email="ann@Example.com.evil.test"), "mail address ann@Example.com.evil.test"),
+    ("member-of-another-domain", member(email="ann@Example.com.evil.test"), "address ann@Example.com.evil.test"),
     ("member-of-unsupported-type", member(type="HUNT_GROUP"), "(user0001@example.com) is of type HUNT_GROUP"),
     ("member-no-longer-exists", member(id="Y2lzY29zcGFyazovL3VzL1BFT1BMRS9nb25l"), "is no longer listed"),
     ("member-without-valid-number", member(numbers=[]), "(user0001@example.com) has no number"),
@@ -127,7 +128,7 @@ def test_what_is_in_order_is_not_found(audit: Audit) -> None:
         member(numbers=[{"external": "+14085260001"}, {"external": "+1"}]),
         member(email="ann@EXAMPLE.com"),
         lambda organization, answer: member(location=organization.locations[0]["name"])(organization, answer),
-        # Who may not call is not judged by place or domain.
+        # Rules on location and domain ignore members who are blocked.
         blocked,
     ]
     without_number = setting(officeNumber=NUMBER | {"number": ""}, mobileNumber=None)
@@ -210,11 +211,11 @@ def test_what_can_not_run_is_skipped_with_the_reason(audit: Audit) -> None:
     result = checked(audit(Simulation(crafted())), CheckSettings())
     skipped = {each.rule.rule_id: each.reason for each in result.results if each.status == "skipped"}
     assert skipped == {
-        "audio-pin-unset": "the snapshot holds no table audio_options",
-        "audio-pin-weak": "the snapshot holds no table audio_options",
-        "call-in-without-pin": "the snapshot holds no table audio_options",
-        "toll-free-enabled": "the snapshot holds no table audio_options",
-        "global-call-in-enabled": "the snapshot holds no table audio_options",
+        "audio-pin-unset": "needs --dataset audio-options",
+        "audio-pin-weak": "needs --dataset audio-options",
+        "call-in-without-pin": "needs --dataset audio-options",
+        "toll-free-enabled": "needs --dataset audio-options",
+        "global-call-in-enabled": "needs --dataset audio-options",
         "member-of-another-domain": "check.allowed_domains is not set",
         "member-no-longer-exists": "people were not in scope, or could not be listed",
         "coverage-fell": "there is no earlier snapshot of the same scope to compare with",
@@ -223,7 +224,13 @@ def test_what_can_not_run_is_skipped_with_the_reason(audit: Audit) -> None:
     of_users = audit(Simulation(crafted()), scope__datasets=["audio-options"], scope__all_users=True)
     reasons = {each.rule.rule_id: each.reason for each in checked(of_users, CheckSettings()).results}
     assert reasons["toll-free-enabled"] == "check.forbid_toll_free is not set"
-    assert reasons["two-way-auto-answer"] == "the snapshot holds no table push_to_talk"
+    assert reasons["two-way-auto-answer"] == "needs --dataset push-to-talk"
+
+
+def test_a_dataset_without_rows_is_not_called_unasked(audit: Audit) -> None:
+    missing = missing_tables(audit(Simulation(crafted())).manifest, [])
+    assert missing["push_to_talk"] == "the snapshot has no rows of push_to_talk"
+    assert missing["audio_options"] == "needs --dataset audio-options"
 
 
 def test_people_of_the_audio_options_alone_are_not_all_people(audit: Audit) -> None:
@@ -260,7 +267,7 @@ def test_only_a_snapshot_of_the_same_scope_is_compared_with(audit: Audit) -> Non
     assert checked(other).previous_id is None
     assert checked(latest).previous_id == first.manifest.snapshot_id
     result = check(latest, other, POLICY, today=TODAY)
-    reason = f"snapshot {other.manifest.snapshot_id} is of another scope (entities)"
+    reason = f"snapshot {other.manifest.snapshot_id} has another scope (entities)"
     assert result_of(result, "coverage-fell").reason == result_of(result, "members-gone").reason == reason
     assert result.previous_id is None
     with pytest.raises(UsageError, match="holds no Parquet of table"):

@@ -1,4 +1,4 @@
-"""What a check says, in each form: safe for what reads it, and complete."""
+"""The result of a check in each format: complete, and safe for its reader."""
 
 import csv
 import io
@@ -82,7 +82,7 @@ def test_text_names_the_organization_where_there_are_several_and_cuts_long_lists
     lines = render("text", CheckResult("id", None, [RuleResult(TWO.rule, "failed", found)])).splitlines()
     assert lines[3] == "  - Room 0 (workspace in Kraków) [org 0]: Room 0 is wrong"
     assert sum(line.startswith("  - Room") for line in lines) == 20
-    assert "  - … and 5 more: --format csv, or json, names all" in lines
+    assert "  - … and 5 more: --format csv or json lists all" in lines
 
 
 def test_text_shows_no_character_that_a_terminal_obeys() -> None:

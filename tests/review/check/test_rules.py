@@ -1,4 +1,4 @@
-"""Rules and exceptions as files: what is taken, and what is refused in one line that names the place."""
+"""Rules and exceptions as files: what is accepted, and what is refused in one line that names the place."""
 
 import runpy
 import sys
@@ -70,7 +70,7 @@ def test_the_rule_and_the_exceptions_that_the_page_shows_work(snapshot: Snapshot
     (sql,) = [block.partition("```")[0] for block in PAGE.split("```sql\n")[1:]]
     result = check_with(snapshot, rules(tmp_path, long__list=sql.replace("> 10", "> 3")))
     assert [each.detail for each in result_of(result, "long-list").findings] == ["4 members may call"] * 2
-    assert result_of(result, "long-list").rule.remedy == "Shorten the list; a text may go on in an indented line."
+    assert result_of(result, "long-list").rule.remedy == "Shorten the list; a text may continue on an indented line."
     (toml,) = [block.partition("```")[0] for block in PAGE.split("```toml\n")[1:]]
     (tmp_path / "exceptions.toml").write_text(toml)
     check_with(snapshot, exceptions=tmp_path / "exceptions.toml")
@@ -90,7 +90,7 @@ def test_an_own_rule_stands_beside_the_built_in_ones_and_one_of_the_same_id_repl
 def test_a_table_that_no_snapshot_has_skips_an_own_rule(snapshot: Snapshot, tmp_path: Path) -> None:
     header = HEADER.replace("push_to_talk", "do_not_disturb")
     result = check_with(snapshot, rules(tmp_path, mine=header + "SELECT * FROM do_not_disturb"))
-    assert result_of(result, "mine").reason == "the snapshot holds no table do_not_disturb"
+    assert result_of(result, "mine").reason == "the snapshot has no table do_not_disturb"
 
 
 WRONG_SQL = [
@@ -102,7 +102,7 @@ WRONG_SQL = [
     ("SELECT 1; SELECT 2", r"mine\.sql:7: expected one SELECT statement"),
     ("COPY (SELECT 1) TO 'stolen.csv'", r"mine\.sql:7: expected one SELECT statement"),
     ("SELECT * FROM read_text('/etc/hostname')", r"mine\.sql:7: read_text\(\) can't be used"),
-    ("SELECT org_id, entity_id FROM push_to_talk", r"mine\.sql:7: its rows lack the columns entity_type, "),
+    ("SELECT org_id, entity_id FROM push_to_talk", r"mine\.sql:7: the result lacks the columns entity_type, "),
 ]
 
 
@@ -122,13 +122,16 @@ def test_a_rule_that_is_no_query_is_named_with_its_line(snapshot: Snapshot, tmp_
         (ROOMS, r"1: the header lacks title, severity, rationale, remedy, tables \(such as '-- title: …'\)$"),
         (HEADER.replace("-- remedy: M\n", "") + ROOMS, r"1: the header lacks remedy \(such as '-- remedy: …'\)$"),
         (HEADER.replace(": low", ": awful") + ROOMS, "2: severity 'awful' is none of critical, high, medium, low"),
-        (HEADER.replace("remedy", "remdy") + ROOMS, r"5: remdy is unknown in a header; did you mean remedy\?$"),
-        (HEADER + "-- title: again\n" + ROOMS, "7: title is twice in the header$"),
+        (HEADER.replace("remedy", "remdy") + ROOMS, r"5: remdy is unknown; did you mean remedy\?$"),
+        (HEADER + "-- title: again\n" + ROOMS, "7: title stands twice in the header$"),
         (
             HEADER + "-- settings: check.alowed_domains\n" + ROOMS,
-            r"7: no setting of a rule: check\.alowed_domains;",
+            r"7: check\.alowed_domains is not a setting that rules can read;",
         ),
-        (HEADER + "-- settings: check.rules_dir\n" + ROOMS, r"7: no setting of a rule: check\.rules_dir; "),
+        (
+            HEADER + "-- settings: check.rules_dir\n" + ROOMS,
+            r"7: check\.rules_dir is not a setting that rules can read; ",
+        ),
     ],
 )
 def test_a_header_that_is_wrong_is_named_with_its_line(sql: str, complaint: str, tmp_path: Path) -> None:
@@ -140,10 +143,10 @@ def test_a_header_that_is_wrong_is_named_with_its_line(sql: str, complaint: str,
 def test_a_folder_of_rules_that_is_none_is_told(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"^rules .*absent: No such file or directory$"):
         load_rules(str(tmp_path / "absent"))
-    with pytest.raises(UsageError, match=r"^rules .*: it holds no rule \(\*\.sql\)$"):
+    with pytest.raises(UsageError, match=r"^rules .*: the folder holds no rule \(\*\.sql\)$"):
         load_rules(str(tmp_path))
     (tmp_path / "My Rule.sql").write_text(HEADER + ROOMS)
-    with pytest.raises(UsageError, match=r"My Rule\.sql:1: the name of a rule is of the form two-way-room\.sql"):
+    with pytest.raises(UsageError, match=r"My Rule\.sql:1: the name of a rule has the form two-way-room\.sql"):
         load_rules(str(tmp_path))
     (tmp_path / "My Rule.sql").rename(tmp_path / "mine.sql").write_bytes(b"-- title: \xff")
     with pytest.raises(UsageError, match=r"mine\.sql is not UTF-8"):
@@ -243,7 +246,7 @@ def test_the_command_tells_findings_by_its_exit_code(
     arguments = ["check", "--output", snapshot.path.parent]
     found = webex_audit(*arguments)
     assert found.code == 1
-    assert "HIGH      two-way-auto-answer: A device answers by itself and lets callers listen (1 finding)" in found.out
+    assert "HIGH      two-way-auto-answer: A room auto-answers and lets callers listen (1 finding)" in found.out
     assert webex_audit(*arguments, "--fail-on", "high").code == 1
     assert webex_audit(*arguments, "--fail-on", "critical").code == 0
     as_json = webex_audit(*arguments, "--json")

@@ -1,4 +1,4 @@
-"""The report in a real browser: it runs its own script, nothing else, and asks for nothing."""
+"""The report in a real browser: it runs its own script only, and requests nothing."""
 
 import asyncio
 import shutil
@@ -35,7 +35,7 @@ class Page:
         self.errors: list[dict[str, Any]] = []
 
     async def call(self, method: str, **parameters: Any) -> Any:
-        """Call a method; what the page reports meanwhile is kept."""
+        """Call a method; keep what the page reports meanwhile."""
         self._calls += 1
         await self._socket.send_json({"id": self._calls, "method": method, "params": parameters})
         while (message := await self._socket.receive_json()).get("id") != self._calls:
@@ -63,7 +63,7 @@ Look = Callable[[Callable[[Page], Awaitable[None]]], None]
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A browser; the address of its DevTools."""
+    """A browser, by the address of its DevTools."""
     folder = tmp_path_factory.mktemp("chromium")
     command = [str(_BROWSER), *_FLAGS, f"--user-data-dir={folder}", "about:blank"]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -80,7 +80,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture
 def look(browser: str, audit: Callable[..., Snapshot], tmp_path: Path) -> Look:
-    """Opens the report of a simulated organization and looks at it."""
+    """Open the report of a simulated organization and run a scenario on it."""
     snapshot = audit(Simulation(Organization(workspaces=90, people=20, virtual_lines=3)))
     file = tmp_path / "report.html"
     file.write_text(write_report(snapshot, _checks(), _changes(), snapshot), encoding="utf-8")
@@ -161,11 +161,11 @@ def test_search_shows_the_rooms_that_match_and_tells_how_many(look: Look) -> Non
         total = await page.run(f"{_SHOWN}.length")
         told = await page.run(_TYPE.format(word="NORTHWIND reception"))
         assert told == f"0 of {total}"
-        told = await page.run(_TYPE.format(word="WORKSPACE hears"))
+        told = await page.run(_TYPE.format(word="WORKSPACE listens"))
         shown = await page.run(f"{_SHOWN}.map((row) => row.textContent)")
         assert 0 < len(shown) < total
         assert told == f"{len(shown)} of {total}"
-        assert all("hears" in row and "Workspace" in row for row in shown)
+        assert all("listens" in row and "Workspace" in row for row in shown)
         assert await page.run(_TYPE.format(word="")) == ""
         assert await page.run(f"{_SHOWN}.length") == total
 

@@ -1,4 +1,4 @@
-"""What `verify` says of the chain: what was pruned is recorded, and what else is missing is a fault."""
+"""`verify` and the chain: pruned snapshots are recorded, and any other missing snapshot is a fault."""
 
 import json
 import shutil
@@ -53,7 +53,7 @@ def names(_made: Path, output: Path) -> list[str]:
 
 
 def told(output: Path, name: str = "latest") -> str:
-    """The faults of a snapshot, a line each."""
+    """The faults of a snapshot, one on each line."""
     return "\n".join(f"{each.path}: {each.message}" for each in verify(output, name).faults)
 
 
@@ -104,7 +104,7 @@ def test_a_record_of_another_manifest_excuses_nothing(output: Path, names: list[
     previous = read_manifest(output / names[1]).previous
     shutil.rmtree(output / names[1])
     record_removed(output, [Removed(names[1], "0" * 64, previous, NOW, "old")])
-    message = f"is not the one that {names[2]} names: {REMOVED} says that SHA-256 {'0' * 64} was pruned"
+    message = f"is not the manifest that {names[2]} names: {REMOVED} says that SHA-256 {'0' * 64} was pruned"
     assert told(output) == f"{names[1]}/{MANIFEST}: {message}"
     assert verify(output, "latest").chain == [names[2], names[0]]
 
@@ -113,8 +113,8 @@ def test_what_a_pruned_snapshot_named_vouches_for_the_one_before_it(output: Path
     prune(output, names[1])
     path = output / names[0] / MANIFEST
     path.write_bytes(path.read_bytes().replace(b'"total": ', b'"total": 1'))
-    assert f"{MANIFEST}: has SHA-256 {sha256_of(path)}, and {names[1]} names " in told(output, names[0])
-    assert f"{names[0]}/{MANIFEST}: has SHA-256 {sha256_of(path)}, and {names[1]} names " in told(output)
+    assert f"{MANIFEST}: has SHA-256 {sha256_of(path)}, but {names[1]} names " in told(output, names[0])
+    assert f"{names[0]}/{MANIFEST}: has SHA-256 {sha256_of(path)}, but {names[1]} names " in told(output)
 
 
 def test_a_fork_is_a_fault_of_whoever_it_concerns(
@@ -194,7 +194,7 @@ def test_with_a_key_only_what_it_has_signed_excuses_a_gap(output: Path, names: l
     assert faults() == []
     prune(output, names[2])
     assert told(output) == ""
-    told_of = f"{names[3]} names it, and what {REMOVED} says of it is not signed by this key"
+    told_of = f"{names[3]} names it, and its entry in {REMOVED} is not signed by this key"
     assert faults() == [f"{names[2]}/{MANIFEST}: is missing: {told_of}"]
     other = load_public_key(write_key(tmp_path / "other.pem").with_suffix(".pub"))
     paths = {each.path for each in verify(output, "latest", other).faults}
@@ -205,12 +205,12 @@ def test_a_folder_that_was_given_up_lost_no_manifest(output: Path, names: list[s
     given_up = output / "20261121T190900Z-0a1b2c"
     given_up.mkdir()
     (given_up / "coverage.csv").touch()
-    assert told(output) == f"{given_up.name}/{MANIFEST}: is missing, and other files of the snapshot are still here"
+    assert told(output) == f"{given_up.name}/{MANIFEST}: is missing, but other files of the snapshot are still here"
     record_abandoned(output, [given_up.name])
     found = verify(output, "latest")
     assert found.faults == []
     assert notes(found) == [
-        f"{given_up.name} holds stray files and is not a snapshot: {REMOVED} says it was removed or given up"
+        f"{given_up.name} holds stray files and is not a snapshot: {REMOVED} says that it was removed or given up"
     ]
     private = write_key(tmp_path / "key.pem")
     key = load_public_key(private.with_suffix(".pub"))
@@ -267,7 +267,7 @@ def test_what_a_cut_off_commit_left_is_a_note(output: Path, names: list[str], we
     found = verify(output, names[1])
     assert found.faults == []
     assert notes(found) == [
-        "3 files are left over from the commit, removed by the next run or prune: .manifest.json.tmp"
+        "3 files are left over from the commit; the next run or prune removes them: .manifest.json.tmp"
     ]
     assert webex_audit("verify", names[1]).code == 0
     for path in ("push_to_talk/.x.tmp", "parts.csv", "run.json.txt", "..tmp", "coverage/run.json"):

@@ -1,4 +1,4 @@
-"""What was pruned is recorded and signed, and only what this key has signed is vouched for."""
+"""The record of pruned snapshots is signed, and only entries that this key has signed count."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -38,7 +38,7 @@ def output(tmp_path: Path) -> Path:
 
 
 def vouched(output: Path, key: Path) -> list[Removed]:
-    """What the key vouches for, with a signature that is good."""
+    """The entries that the key has signed, with a good signature."""
     found, faults = check_removed(output, read_removed(output), load_public_key(key.with_suffix(".pub")))
     assert faults == []
     return found
@@ -116,7 +116,7 @@ def test_a_signature_that_is_not_good_vouches_for_nothing(output: Path, key: Pat
         assert faults(output, key).startswith(f"{SIGNATURE_OF_REMOVED}: "), position
     path.write_bytes(whole)
     other = write_key(tmp_path / "other.pem")
-    assert "is of another key: expected " in faults(output, other)
+    assert "is signed by another key: expected " in faults(output, other)
     path.unlink()
     assert faults(output, key) == ""
     path.mkdir()
@@ -154,7 +154,7 @@ def test_a_record_that_another_key_has_signed_is_not_signed_over(
     stands = visible(output)
     result = webex_audit("prune", "--output", output, "--keep-last", 1)
     assert (result.code, result.out, result.err.count("\n")) == (2, "", 1)
-    assert f"nothing is removed: {output / SIGNATURE_OF_REMOVED} is of another key" in result.err
+    assert f"nothing was removed: {output / SIGNATURE_OF_REMOVED} is signed by another key" in result.err
     assert "move it out of the output and keep it as evidence" in result.err
     assert (visible(output), {each: each.read_bytes() for each in output.glob("pruned*")}) == (stands, before)
 

@@ -32,7 +32,7 @@ Api = Callable[[Simulation], str]
 
 @pytest.fixture
 def key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The public half of a key that runs sign with."""
+    """The public key of the key that runs sign with."""
     path = write_key(tmp_path / "sign-key.pem")
     monkeypatch.setenv("WEBEX_AUDIT_SIGN_KEY_FILE", str(path))
     monkeypatch.setenv("WEBEX_ACCESS_TOKEN", ADMIN_TOKEN)
@@ -58,7 +58,7 @@ def test_a_run_signs_all_files_and_the_manifest(signed: Path, key: Path, webex_a
     assert ", signed by key " in result.out
     unasked = webex_audit("verify")
     assert (unasked.code, "signed by" in unasked.out) == (0, False)
-    assert "by whom is not checked: name the key with --public-key" in unasked.err
+    assert "who signed it is not checked: name the key with --public-key" in unasked.err
 
 
 def test_a_flipped_byte_in_any_signed_file_is_told_with_its_name(signed: Path, key: Path) -> None:
@@ -83,7 +83,7 @@ def test_who_rewrites_the_manifest_is_found_out_by_the_signature(signed: Path, k
     for arguments in ((), ("--public-key", key)):
         result = webex_audit("verify", *arguments)
         assert result.code == 1
-        assert re.search(rf"^{MANIFEST}: has SHA-256 \w+, and \w+ was signed", result.out, re.MULTILINE)
+        assert re.search(rf"^{MANIFEST}: has SHA-256 \w+, but \w+ was signed", result.out, re.MULTILINE)
         assert "signed by" not in result.out
 
 
@@ -93,7 +93,7 @@ def test_a_file_that_was_not_signed_is_told(signed: Path, key: Path) -> None:
     (signed / moved["path"]).unlink()
     (signed / MANIFEST).write_text(json.dumps(data))
     faults = {each.path: each.message for each in verify(signed.parent, str(signed), load_public_key(key)).faults}
-    assert faults[moved["path"]] == f"was signed ({SIGNATURE}), and {MANIFEST} does not name it"
+    assert faults[moved["path"]] == f"was signed ({SIGNATURE}), but {MANIFEST} does not name it"
 
 
 def test_a_signature_that_is_missing_or_of_another_key_is_told(
@@ -101,7 +101,7 @@ def test_a_signature_that_is_missing_or_of_another_key_is_told(
 ) -> None:
     other = write_key(tmp_path / "other.pem").with_suffix(".pub")
     result = webex_audit("verify", "--public-key", other)
-    assert (result.code, f"{SIGNATURE}: is of another key: expected " in result.out) == (1, True)
+    assert (result.code, f"{SIGNATURE}: is signed by another key: expected " in result.out) == (1, True)
     envelope = json.loads((signed / SIGNATURE).read_text())
     envelope["signatures"].append(envelope["signatures"][0])
     (signed / SIGNATURE).write_text(json.dumps(envelope))
@@ -114,7 +114,7 @@ def test_a_signature_that_is_missing_or_of_another_key_is_told(
     assert (result.code, f"{SIGNATURE}: is missing: the snapshot is not signed" in result.out) == (1, True)
     assert webex_audit("verify").code == 0
     os.mkfifo(signed / SIGNATURE)
-    assert f"{SIGNATURE}: is no regular file" in webex_audit("verify", "--public-key", key).out
+    assert f"{SIGNATURE}: is not a regular file" in webex_audit("verify", "--public-key", key).out
 
 
 def test_a_key_that_can_not_sign_is_told_before_the_first_request(
@@ -128,9 +128,9 @@ def test_a_key_that_can_not_sign_is_told_before_the_first_request(
     for name, complaint in (
         ("absent.pem", "No such file or directory"),
         ("encrypted.pem", "is encrypted: a run can't ask for its passphrase"),
-        ("rsa.pem", "is no Ed25519 private key in PEM"),
-        ("sign-key.pub", "is no Ed25519 private key in PEM"),
-        ("junk.pem", "is no Ed25519 private key in PEM"),
+        ("rsa.pem", "is not an Ed25519 private key in PEM"),
+        ("sign-key.pub", "is not an Ed25519 private key in PEM"),
+        ("junk.pem", "is not an Ed25519 private key in PEM"),
     ):
         monkeypatch.setenv("WEBEX_AUDIT_SIGN_KEY_FILE", str(tmp_path / name))
         result = webex_audit("run", "--base-url", url)
@@ -144,8 +144,8 @@ def test_a_key_that_can_not_verify_is_exit_2(signed: Path, webex_audit: Command,
     write_key(tmp_path / "rsa.pem", kind="rsa")
     for name, complaint in (
         ("absent.pub", "No such file or directory"),
-        ("rsa.pub", "is no Ed25519 public key in PEM"),
-        ("sign-key.pem", "is no Ed25519 public key in PEM"),
+        ("rsa.pub", "is not an Ed25519 public key in PEM"),
+        ("sign-key.pem", "is not an Ed25519 public key in PEM"),
     ):
         result = webex_audit("verify", "--public-key", name)
         assert (result.code, result.out, result.err.count("\n")) == (2, "", 1)
@@ -174,7 +174,7 @@ def test_without_the_extra_it_is_said_which_one_is_missing(
 def test_no_snapshot_is_without_the_signature_that_was_asked_for(
     audit: Callable[..., Snapshot], key: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The signature is there before the manifest; what a commit that was cut off has left is gone with the next."""
+    """The signature is written before the manifest; the next commit removes what an interrupted commit left."""
     seal = seal_with(str(key.with_suffix(".pem")))
 
     def cut_off(folder: Path, _: object) -> None:
@@ -209,7 +209,7 @@ needs_programs = pytest.mark.skipif(not all(map(shutil.which, PROGRAMS)), reason
 
 @pytest.fixture
 def chained(key: Path, api: Api, webex_audit: Command, tmp_path: Path) -> tuple[Path, Path]:
-    """The second of two snapshots, signed by a key that the page's commands made; and its public half."""
+    """The second of two snapshots, signed by a key that the commands of the page made, and the public key."""
     made = _bash("".join(_blocks("sh key")), tmp_path)
     assert made.returncode == 0, made.stderr
     assert (tmp_path / "sign-key.pem").stat().st_mode & 0o777 == 0o600
@@ -298,5 +298,5 @@ def test_the_commands_of_the_page_tell_pruned_from_missing_and_find_forks(
 
 def test_a_public_key_of_nothing_is_a_usage_error(tmp_path: Path) -> None:
     (tmp_path / "empty").touch()
-    with pytest.raises(UsageError, match="is no Ed25519 public key"):
+    with pytest.raises(UsageError, match="is not an Ed25519 public key"):
         load_public_key(tmp_path / "empty")

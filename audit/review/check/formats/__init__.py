@@ -1,4 +1,4 @@
-"""What a check says, in the forms that people and programs read."""
+"""The result of a check in the formats that people and programs read."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -19,7 +19,7 @@ def _as_json(result: CheckResult, _: datetime) -> str:
     return msgspec.json.format(msgspec.json.encode(result), indent=2).decode()
 
 
-#: Each takes what the check said, and when that was (UTC).
+#: Each takes the result of a check and its time (UTC).
 FORMATS: dict[FormatName, Callable[[CheckResult, datetime], str]] = {
     "text": as_text,
     "json": _as_json,

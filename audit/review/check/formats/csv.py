@@ -1,4 +1,4 @@
-"""Findings as CSV, for spreadsheets: one row a finding, accepted ones included, and one a rule that was skipped."""
+"""Findings as CSV for spreadsheets: a row for each finding, open or accepted, and for each skipped rule."""
 
 import io
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ _SCHEMA = pa.schema([(name, pa.string()) for name in _COLUMNS])
 
 
 def as_csv(result: CheckResult, _: datetime) -> str:
-    """Findings as CSV: control characters are escaped, and what a spreadsheet would run is guarded."""
+    """Findings as CSV; control characters are escaped, and formulas are made inert."""
     rows = [row for each in result.results for row in _rows(each)]
     table = without_formulas(pa.Table.from_pylist(rows, schema=_SCHEMA))
     file = io.BytesIO()

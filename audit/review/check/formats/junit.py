@@ -1,4 +1,4 @@
-"""A check as JUnit XML, for what shows the results of tests: one test case a rule."""
+"""A check as JUnit XML, for programs that show test results: one test case for each rule."""
 
 import re
 from datetime import datetime
@@ -7,13 +7,13 @@ from xml.etree import ElementTree as ET
 from audit.review.check.finding import CheckResult, Finding, RuleResult
 from audit.text import printable
 
-#: What XML 1.0 does not allow, and `printable` leaves.
+#: Characters that XML 1.0 forbids and `printable` keeps.
 _FORBIDDEN = re.compile("[\ufffe\uffff]")
 _CLASS = "webex-audit.check"
 
 
 def as_junit(result: CheckResult, at: datetime) -> str:
-    """A check as JUnit XML: a rule that found something is a failure, one that could not run is skipped."""
+    """A check as JUnit XML: a rule with open findings is a failure, a rule that could not run is skipped."""
     statuses = [each.status for each in result.results]
     counts = {
         "tests": str(len(statuses)),
@@ -38,14 +38,14 @@ def _add_case(suite: ET.Element, result: RuleResult) -> None:
     elif result.status == "failed":
         message = f"{rule.severity}: {rule.title} ({len(result.findings)})"
         failure = ET.SubElement(case, "failure", _clean({"message": message, "type": str(rule.severity)}))
-        failure.text = _lines([*map(_told, result.findings), f"why: {rule.rationale}", f"do: {rule.remedy}"])
-    told = [f"accepted: {_told(each)}" for each in result.excepted]
-    told += [f"not judged: {result.reason}"] if result.reason and result.status == "failed" else []
-    if told:
-        ET.SubElement(case, "system-out").text = _lines(told)
+        failure.text = _lines([*map(_line, result.findings), f"why: {rule.rationale}", f"do: {rule.remedy}"])
+    output = [f"accepted: {_line(each)}" for each in result.excepted]
+    output += [f"not judged: {result.reason}"] if result.reason and result.status == "failed" else []
+    if output:
+        ET.SubElement(case, "system-out").text = _lines(output)
 
 
-def _told(finding: Finding) -> str:
+def _line(finding: Finding) -> str:
     whom = [finding.org_id, finding.entity_type, finding.entity_id, finding.entity_name, finding.location_name]
     exception = f" — {finding.exception}" if finding.exception else ""
     return f"{' / '.join(each for each in whom if each)}: {finding.detail}{exception}"

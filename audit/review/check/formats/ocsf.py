@@ -1,4 +1,4 @@
-"""A check as events of the Open Cybersecurity Schema Framework: Compliance Finding, one a line.
+"""A check as events of the Open Cybersecurity Schema Framework: Compliance Finding, one event a line.
 
 Source: class `compliance_finding` (2003) of OCSF 1.3.0, https://schema.ocsf.io/1.3.0/classes/compliance_finding.
 """
@@ -19,7 +19,7 @@ _CREATE = 1
 _SEVERITY_ID = {Severity.INFO: 1, Severity.LOW: 2, Severity.MEDIUM: 3, Severity.HIGH: 4, Severity.CRITICAL: 5}
 #: `compliance.status_id`; a warning is a check without a result, "due to missing information".
 _STATUS_ID = {"Pass": 1, "Warning": 2, "Fail": 3}
-#: `status_id` of a finding that is open, one that was accepted, and one that there is no more.
+#: `status_id` of an open finding, of an accepted finding, and of a rule without findings.
 _NEW, _SUPPRESSED, _RESOLVED = (1, "New"), (3, "Suppressed"), (4, "Resolved")
 
 
@@ -96,6 +96,6 @@ def _resource(finding: Finding) -> dict[str, Any]:
 
 
 def _uid(rule: Rule, finding: Finding | None) -> str:
-    """The same for the same finding in every check, so that what collects events knows it again."""
+    """Equal for the same finding in every check, so that a SIEM recognizes it."""
     whose = [finding.org_id, finding.entity_type, finding.entity_id, finding.detail] if finding else []
     return hashlib.sha256(msgspec.json.encode([rule.rule_id, *whose])).hexdigest()

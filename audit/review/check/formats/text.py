@@ -1,14 +1,15 @@
-"""A check as text, for a terminal: the worst first, and at the end the sum."""
+"""A check as text for a terminal: the most severe rules first, the counts at the end."""
 
 from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime
 
 from audit.review.check.finding import CheckResult, Finding, RuleResult
-from audit.text import printable
+from audit.review.vocabulary import kind_of
+from audit.text import count_of, printable
 
-#: Findings of one rule that are named; the other formats name all.
-_NAMED = 20
+#: The most findings of one rule that are listed; the other formats list all.
+_LISTED = 20
 
 
 def as_text(result: CheckResult, _: datetime) -> str:
@@ -31,43 +32,39 @@ def _lines(result: CheckResult) -> Iterator[str]:
         for each in skipped:
             yield f"skipped   {each.rule.rule_id:<{width}}  {each.reason}"
     yield ""
-    yield _sum(result)
+    yield _counts(result)
 
 
 def _of_rule(result: RuleResult, *, has_orgs: bool) -> Iterator[str]:
     rule = result.rule
-    counted = _count(len(result.findings), "finding") if result.findings else "accepted"
+    counted = count_of(len(result.findings), "finding") if result.findings else "accepted"
     yield f"{rule.severity.upper():<9} {rule.rule_id}: {rule.title} ({counted})"
     for marker, findings in (("-", result.findings), ("accepted", result.excepted)):
-        for finding in findings[:_NAMED]:
-            yield f"  {marker} {_told(finding, has_orgs=has_orgs)}"
-        if len(findings) > _NAMED:
-            yield f"  {marker} … and {len(findings) - _NAMED} more: --format csv, or json, names all"
+        for finding in findings[:_LISTED]:
+            yield f"  {marker} {_line(finding, has_orgs=has_orgs)}"
+        if len(findings) > _LISTED:
+            yield f"  {marker} … and {len(findings) - _LISTED:,} more: --format csv or json lists all"
     yield f"  why: {rule.rationale}"
     yield f"  do:  {rule.remedy}"
 
 
-def _told(finding: Finding, *, has_orgs: bool) -> str:
+def _line(finding: Finding, *, has_orgs: bool) -> str:
     place = f" in {finding.location_name}" if finding.location_name else ""
     org = f" [{finding.org_id}]" if has_orgs and finding.org_id else ""
     name = finding.entity_name or finding.entity_id
-    kind = (finding.entity_type or "").lower().replace("_", " ")
+    kind = kind_of(finding.entity_type or "")
     whom = f"{name} ({kind}{place}){org}: " if name else f"{org.strip()}: " if org else ""
     exception = f" — {finding.exception}" if finding.exception else ""
     return f"{whom}{finding.detail}{exception}"
 
 
-def _sum(result: CheckResult) -> str:
+def _counts(result: CheckResult) -> str:
     severities = Counter(finding.severity for finding in result.findings)
-    words = ", ".join(f"{severities[each]} {each}" for each in sorted(severities, key=lambda each: each.rank))
+    words = ", ".join(f"{severities[each]:,} {each}" for each in sorted(severities, key=lambda each: each.rank))
     statuses = Counter(each.status for each in result.results)
     accepted = sum(len(each.excepted) for each in result.results)
-    found = _count(len(result.findings), "finding") + (f" ({words})" if words else "")
+    found = count_of(len(result.findings), "finding") + (f" ({words})" if words else "")
     return (
-        f"{found}, {accepted} accepted; of {len(result.results)} rules, {statuses['failed']} found something, "
-        f"{statuses['passed']} passed, {statuses['skipped']} skipped"
+        f"{found}, {accepted:,} accepted; of {count_of(len(result.results), 'rule')}, "
+        f"{statuses['failed']} found something, {statuses['passed']} passed, {statuses['skipped']} skipped"
     )
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

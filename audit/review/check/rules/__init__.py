@@ -1,4 +1,4 @@
-"""Rules: SQL files that say in their header what is wrong, how much it matters, and what to do."""
+"""Rules: SQL files whose header says what is wrong, how severe it is, why it matters and what to do."""
 
 import re
 from importlib import resources
@@ -19,7 +19,7 @@ _RULE_ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _REQUIRED = ("title", "severity", "rationale", "remedy", "tables")
 _KNOWN = (*_REQUIRED, "settings")
 
-#: Keys that say where files lie, and nothing to SQL.
+#: Settings that are paths, which SQL does not need.
 _PATHS = ("rules_dir", "exceptions_file")
 #: Settings that SQL reads as variables, by key of the configuration.
 SETTINGS = {
@@ -28,15 +28,15 @@ SETTINGS = {
 
 
 def load_rules(own: str | None = None) -> list[Rule]:
-    """The built-in rules and those of a folder, by id; one of the folder replaces a built-in one of the same id.
+    """The built-in rules and those of a folder, by id; a rule of the folder replaces a built-in rule of the same id.
 
-    The SQL is not looked at.
+    The SQL is not checked here.
 
     Args:
         own: a folder of further rules, `*.sql`.
 
     Raises:
-        UsageError: the folder can't be read or holds no rule, or a header is wrong; it names file and line.
+        UsageError: the folder can't be read or holds no rule, or a header is wrong; the error names file and line.
     """
     files = [file for file in resources.files(__name__).iterdir() if file.name.endswith(".sql")]
     if own is not None:
@@ -51,16 +51,16 @@ def _files_of(folder: Path) -> list[Path]:
     except OSError as error:
         raise UsageError(f"rules {folder}: {error.strerror}") from None
     if not files:
-        raise UsageError(f"rules {folder}: it holds no rule (*.sql)")
+        raise UsageError(f"rules {folder}: the folder holds no rule (*.sql)")
     return files
 
 
 def _read(file: Traversable) -> Rule:
     rule_id = file.name.removesuffix(".sql")
     if not _RULE_ID.fullmatch(rule_id):
-        raise UsageError(f"{file}:1: the name of a rule is of the form two-way-room.sql")
+        raise UsageError(f"{file}:1: the name of a rule has the form two-way-room.sql")
     lines = _text(file).splitlines()
-    # The query alone: DuckDB miscounts lines behind a comment at the beginning.
+    # The query alone: DuckDB miscounts lines after a leading comment.
     start = next((index for index, line in enumerate(lines) if line.strip() and not line.startswith("--")), len(lines))
     header = _header(str(file), lines[:start])
     if missing := [name for name in _REQUIRED if not header.get(name, (0, ""))[1]]:
@@ -89,15 +89,15 @@ def _text(file: Traversable) -> str:
 
 
 def _header(path: str, lines: list[str]) -> dict[str, tuple[int, str]]:
-    """The entries of a header, each with its line (from 1) and its text."""
+    """The entries of a header: line (from 1) and text, by name."""
     header: dict[str, tuple[int, str]] = {}
     name = ""
     for number, line in enumerate(lines, 1):
         if entry := _ENTRY.fullmatch(line.rstrip()):
             name, text = entry.groups()
             if name not in _KNOWN or name in header:
-                what = "twice in the header" if name in header else f"unknown in a header{_nearest(name, _KNOWN)}"
-                raise UsageError(f"{path}:{number}: {name} is {what}")
+                fault = "stands twice in the header" if name in header else f"is unknown{_nearest(name, _KNOWN)}"
+                raise UsageError(f"{path}:{number}: {name} {fault}")
             header[name] = (number, text)
         elif name and (more := _CONTINUATION.fullmatch(line.rstrip())):
             header[name] = (header[name][0], f"{header[name][1]} {more[1]}")
@@ -115,7 +115,9 @@ def _severity(path: str, line: int, text: str) -> Severity:
 def _settings(path: str, line: int, text: str) -> tuple[str, ...]:
     for key in _names(text):
         if key not in SETTINGS:
-            raise UsageError(f"{path}:{line}: no setting of a rule: {key}{_nearest(key, tuple(SETTINGS))}")
+            raise UsageError(
+                f"{path}:{line}: {key} is not a setting that rules can read{_nearest(key, tuple(SETTINGS))}"
+            )
     return _names(text)
 
 

@@ -1,8 +1,8 @@
--- title: Push-to-Talk is on and its allow list names nobody
+-- title: Push-to-Talk is on, but its allow list (Allowed lines) is empty
 -- severity: low
--- rationale: Nobody may call, so that the feature is of no use here; and the next one who adds a member, or turns the
---   list into a block list, opens a room that nobody watches.
--- remedy: Turn auto answer off, or name who may call.
+-- rationale: Nobody can call, so the feature is of no use here. Whoever adds a member later, or turns the list into a
+--   block list, opens a room that nobody watches.
+-- remedy: Turn auto answer off, or add the people who may call to Allowed lines.
 -- tables: push_to_talk
 SELECT
     org_id, entity_type, entity_id, entity_name, location_name,

@@ -1,6 +1,7 @@
 -- title: A user has no audio PIN
 -- severity: medium
--- rationale: Without a PIN, a user who calls into a meeting is known by the calling number alone, which can be forged.
+-- rationale: Without a PIN, the calling number alone identifies a user who calls into a meeting, and a number can be
+--   forged.
 -- remedy: Have the user set an audio PIN on the meeting site.
 -- tables: audio_options
 SELECT

@@ -1,8 +1,8 @@
--- title: A block list blocks nobody, so that anyone may call in
+-- title: A block list (Blocked lines) is empty, so anyone can call
 -- severity: critical
--- rationale: The device answers by itself, and its list says who may not call. The list is empty: the whole
---   organization may open the speaker, and with a two-way connection the microphone, of this room.
--- remedy: Change the list to one of members who may call, and name them; or turn auto answer off.
+-- rationale: The device auto-answers, and its list says who may not call. As the list is empty, everyone in the
+--   organization can open the loudspeaker of this room and, with a two-way connection, its microphone.
+-- remedy: Switch the list to Allowed lines and add the people who may call, or turn auto answer off.
 -- tables: push_to_talk
 SELECT
     org_id, entity_type, entity_id, entity_name, location_name,

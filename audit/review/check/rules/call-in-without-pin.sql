@@ -1,8 +1,8 @@
--- title: A number may call into meetings without PIN authentication
+-- title: A phone number can call into meetings without PIN authentication
 -- severity: medium
--- rationale: Calling numbers can be forged. Without authentication, whoever calls with this number is taken for the
+-- rationale: Calling numbers can be forged. Without authentication, whoever calls from this number is taken for the
 --   user.
--- remedy: Turn call-in authentication on for the number, in the user's audio preferences on the meeting site.
+-- remedy: Turn on call-in authentication for the number, in the user's audio preferences on the meeting site.
 -- tables: audio_options
 WITH numbers AS (
     SELECT *, 'office' AS kind, office_number AS number, office_call_in_authentication AS authentication

@@ -1,8 +1,8 @@
--- title: Less was read than by the snapshot before
+-- title: Less was read than in the snapshot before
 -- severity: high
--- rationale: A token that lost a right, a licence that ran out or a listing that broke off makes rooms vanish from the
---   review, and a review of fewer rooms looks cleaner than it is.
--- remedy: Find out what is missing ('webex-audit diff' names it) before believing that it is gone.
+-- rationale: When a token loses a right, a licence expires or a listing ends early, rooms disappear from the review,
+--   and a review of fewer rooms looks cleaner than it is.
+-- remedy: Find out what is missing ('webex-audit diff' names it) before you believe that it is gone.
 -- tables: coverage, previous.coverage
 WITH
     now AS (
@@ -23,7 +23,7 @@ WITH
         FROM previous.coverage
         GROUP BY ALL
     )
--- A share that falls at all, or a tenth fewer with settings: single rooms come and go.
+-- Any fall of the share of answers counts, but settings must fall by a tenth, as single rooms come and go.
 SELECT
     org_id, entity_type, NULL AS entity_id, NULL AS entity_name, NULL AS location_name,
     format(

@@ -1,7 +1,7 @@
 -- title: The settings of a workspace, person or virtual line could not be read
 -- severity: high
--- rationale: What was not read was not reviewed: no other rule says anything of it.
--- remedy: Look at the outcome and its message in the coverage, and run again with --retry-failed and this snapshot.
+-- rationale: What was not read was not reviewed: no other rule covers it.
+-- remedy: Read the outcome and its message in the coverage, then run again with --retry-failed and this snapshot.
 -- tables: coverage
 SELECT
     org_id, entity_type, entity_id, entity_name, location_name,

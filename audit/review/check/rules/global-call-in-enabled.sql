@@ -1,8 +1,7 @@
--- title: Global call-in is on, and the policy forbids it
+-- title: Global call-in is on, but the policy forbids it
 -- severity: low
--- rationale: Numbers in many countries lead into the user's meetings, and check.forbid_global_call_in says that none
---   shall.
--- remedy: Turn global call-in off in the user's audio preferences, or on the meeting site for all.
+-- rationale: Numbers in many countries lead into the user's meetings, and check.forbid_global_call_in forbids that.
+-- remedy: Turn global call-in off in the user's audio preferences, or for everyone on the meeting site.
 -- tables: audio_options
 -- settings: check.forbid_global_call_in
 SELECT

@@ -1,7 +1,7 @@
 -- title: A member is no longer among the people of the organization
 -- severity: high
--- rationale: Somebody left, or was never of this organization, and the list still names the account. A list that
---   nobody keeps up is one that nobody reviews.
+-- rationale: The person left, or never belonged to the organization, but the list still names the account. A list that
+--   nobody maintains is a list that nobody reviews.
 -- remedy: Remove the member from the list.
 -- tables: push_to_talk_members, manifest.people
 SELECT

@@ -1,6 +1,6 @@
--- title: A member who may call has a mail domain that is not allowed
+-- title: A member who may call has an email domain that is not allowed
 -- severity: high
--- rationale: Mail addresses of other domains belong to guests, contractors or companies that were sold: people whom
+-- rationale: Email addresses of other domains belong to guests, contractors or companies that were sold: people whom
 --   nobody meant to let into a room.
 -- remedy: Remove the member from the list, or add the domain to check.allowed_domains.
 -- tables: push_to_talk_members

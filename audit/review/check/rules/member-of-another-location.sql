@@ -1,10 +1,10 @@
--- title: A member who may call is of another location than the room
+-- title: A member who may call is at a location other than the room's
 -- severity: medium
--- rationale: Push-to-Talk is meant for those nearby. Who sits elsewhere is often somebody who moved, and kept the right
---   to open a microphone from afar.
--- remedy: Ask the owner of the room whether the member is still needed; else remove the member from the list.
+-- rationale: Push-to-Talk is meant for people nearby. A member elsewhere has often moved, and kept the right to open a
+--   microphone from afar.
+-- remedy: Ask the owner of the room whether the member is still needed; if not, remove the member from the list.
 -- tables: push_to_talk_members
--- Ids and names are both compared, as either may be missing.
+-- Both ids and names are compared, as either may be missing.
 SELECT
     org_id, entity_type, entity_id, entity_name, location_name,
     concat_ws(

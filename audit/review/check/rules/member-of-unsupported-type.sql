@@ -1,8 +1,8 @@
 -- title: A member is of a type that Push-to-Talk does not support
 -- severity: medium
--- rationale: The documents allow people alone. A place or a group in the list may let everybody behind it call, and is
---   no name that anyone answers for.
--- remedy: Replace the member by the people who are meant.
+-- rationale: The documentation allows people only. A place or a group on the list may let everyone in it call, and
+--   nobody answers for it by name.
+-- remedy: Replace the member with the people who are meant.
 -- tables: push_to_talk_members
 SELECT
     org_id, entity_type, entity_id, entity_name, location_name,

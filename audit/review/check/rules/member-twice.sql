@@ -1,7 +1,7 @@
 -- title: A list names the same member twice
 -- severity: low
--- rationale: Who removes one of the two believes the member is gone, and is wrong.
--- remedy: Remove the member from the list, and add it once where it is needed.
+-- rationale: Whoever removes one of the two entries believes that the member is gone, but the other entry remains.
+-- remedy: Remove every entry of the member, then add the member once where it is needed.
 -- tables: push_to_talk_members
 SELECT
     org_id, entity_type, entity_id,

@@ -1,10 +1,10 @@
 -- title: A member has no valid number
 -- severity: low
--- rationale: A member is known by number when the call comes in. One without a number, or with one that can't exist,
---   can't call; or, on a block list, is not blocked.
--- remedy: Give the member a number in Control Hub, correct it, or remove the member from the list.
+-- rationale: Webex recognizes a member by the number of the call. A member without a number, or with an impossible one,
+--   cannot call or, on a block list, is not blocked.
+-- remedy: Give the member a number in Control Hub, correct the number, or remove the member from the list.
 -- tables: push_to_talk_members
--- An extension alone is a number too: not everybody has a direct one.
+-- An extension alone is a number too: not everyone has a direct number.
 SELECT
     org_id, entity_type, entity_id,
     any_value(entity_name) AS entity_name,

@@ -1,7 +1,7 @@
--- title: A third of the members, or more, are gone since the snapshot before
+-- title: A third or more of the members are gone since the snapshot before
 -- severity: medium
--- rationale: So many leave a list by a mistake, or by an answer that was cut, more often than on purpose.
--- remedy: Ask the owner of the room; 'webex-audit diff' names who is gone.
+-- rationale: A list loses this many members by mistake, or because an answer was cut off, more often than on purpose.
+-- remedy: Ask the owner of the room; 'webex-audit diff' names the members who are gone.
 -- tables: push_to_talk, push_to_talk_members, previous.push_to_talk_members
 WITH
     before AS (
@@ -18,7 +18,7 @@ WITH
         FROM before LEFT JOIN now USING (org_id, entity_type, entity_id, member_id)
         GROUP BY ALL
     )
--- Only where both snapshots have the settings: an entity that was not read has lost nobody.
+-- Both snapshots must have the settings: an entity that was not read has lost nobody.
 SELECT
     org_id, entity_type, entity_id, entity_name, location_name,
     format('{} of {} members are gone', gone, members) AS detail

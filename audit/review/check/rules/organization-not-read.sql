@@ -1,7 +1,7 @@
 -- title: An organization, or a kind of entity of it, could not be listed
 -- severity: high
--- rationale: What was not listed was not reviewed: no other rule says anything of it.
--- remedy: Give the token the scope or the role that the message names, and run again with --retry-failed and this
+-- rationale: What was not listed was not reviewed: no other rule covers it.
+-- remedy: Give the token the scope or the role that the message names, then run again with --retry-failed and this
 --   snapshot.
 -- tables: manifest.organizations, manifest.unlisted
 SELECT

@@ -1,8 +1,8 @@
--- title: Toll-free call-in is on, and the policy forbids it
+-- title: Toll-free call-in is on, but the policy forbids it
 -- severity: low
--- rationale: The organization pays for each minute of a toll-free call, and check.forbid_toll_free says that it does
+-- rationale: The organization pays for every minute of a toll-free call, and check.forbid_toll_free says that it does
 --   not want to.
--- remedy: Turn toll-free call-in off in the user's audio preferences, or on the meeting site for all.
+-- remedy: Turn toll-free call-in off in the user's audio preferences, or for everyone on the meeting site.
 -- tables: audio_options
 -- settings: check.forbid_toll_free
 SELECT

@@ -1,9 +1,9 @@
--- title: A device answers by itself and lets callers listen
+-- title: A room auto-answers and lets callers listen
 -- severity: high
--- rationale: Whoever may call opens the microphone of the room unasked: with a two-way connection, the caller hears
---   all that is said there, and nobody has to pick up.
--- remedy: Set the connection to one-way, or turn auto answer off, in Control Hub under Push-to-Talk of the room. Where
---   it is wanted, accept it with an exception that names who answers for it.
+-- rationale: Whoever may call opens the microphone of the room without asking: on a two-way connection the caller hears
+--   everything that is said there, and nobody has to pick up.
+-- remedy: In Control Hub, under Push-to-Talk of the room, set the connection to one-way or turn auto answer off. If the
+--   setting is wanted, accept it with an exception that names who answers for it.
 -- tables: push_to_talk
 SELECT
     org_id, entity_type, entity_id, entity_name, location_name,

@@ -1,0 +1,104 @@
+"""The words of the API and of the tables in plain English, the same in every view of a review.
+
+Who is allowed or blocked is said in our words and, beside them, in those of Control Hub: Allowed lines, Blocked lines.
+"""
+
+from functools import cache
+
+from audit.outcome import Outcome
+from audit.snapshot.manifest import Scope
+from audit.text import count_of
+
+#: The outcomes that are complete answers. SQL reads them with `getvariable('complete_outcomes')`.
+COMPLETE_OUTCOMES = frozenset(str(outcome) for outcome in Outcome if outcome.is_complete)
+
+_DATASETS = {"push_to_talk": "Push-to-Talk", "audio_options": "audio options"}
+_ROWS = {"push_to_talk": "Push-to-Talk settings", "push_to_talk_members": "member"}
+_COLUMNS = {
+    "allow_auto_answer": "auto-answer",
+    "connection_type": "direction",
+    "access_type": "who may call",
+    "entity_name": "name",
+    "location_name": "location",
+    "times_listed": "times in the list",
+}
+#: By column, as other columns hold names, which may be any word.
+_VALUES = {
+    "connection_type": {
+        "TWO_WAY": "two-way (the caller can listen)",
+        "ONE_WAY": "one-way (the caller only speaks)",
+    },
+    "access_type": {
+        "ALLOW_MEMBERS": "only the members (Allowed lines)",
+        "BLOCK_MEMBERS": "anyone but the members (Blocked lines)",
+    },
+}
+_USERS = {"self": "the token's own user", "all": "all people"}
+_ORGANIZATIONS = {
+    "own": "the token's own organization",
+    "named": "named organizations",
+    "all": "all organizations that the token manages",
+}
+
+
+def kind_of(entity_type: str) -> str:
+    """A kind of entity: `virtual line` for `VIRTUAL_LINE`."""
+    return entity_type.lower().replace("_", " ")
+
+
+def kinds_of(entity_type: str) -> str:
+    """The plural of a kind of entity."""
+    return "people" if entity_type == "PERSON" else f"{kind_of(entity_type)}s"
+
+
+def dataset(name: str) -> str:
+    """A dataset, by its name in the tables."""
+    return _DATASETS.get(name, name)
+
+
+def heading(text: str) -> str:
+    """The same words at the beginning of a line."""
+    return text[:1].upper() + text[1:]
+
+
+def row(table: str) -> str:
+    """What a row of a table is."""
+    return _ROWS.get(table, dataset(table))
+
+
+def column(name: str) -> str:
+    """What a column holds."""
+    return _COLUMNS.get(name, name.removeprefix("member_").replace("_", " "))
+
+
+def value(column: str, text: str) -> str:
+    """A value of a column. Names and words that are not documented stay as they are."""
+    if column in _booleans():
+        return {"true": "yes", "false": "no"}.get(text, text)
+    return _VALUES.get(column, {}).get(text, text)
+
+
+@cache
+def _booleans() -> frozenset[str]:
+    from audit.datasets import DATASETS  # noqa: PLC0415 - brings pyarrow, which all other words do without
+
+    schemas = (schema for each in DATASETS.values() for schema in each.tables.values())
+    return frozenset(field.name for schema in schemas for field in schema if str(field.type) == "bool")
+
+
+def list_of(words: list[str]) -> str:
+    """Words as a sentence lists them."""
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}" if words else ""
+
+
+def scope(asked: Scope) -> str:
+    """What a run was asked to audit."""
+    kinds = f"every {list_of([kind_of(each) for each in asked.entities])}" if asked.entities else ""
+    if asked.entity_ids is not None:
+        kinds = f"{count_of(asked.entity_ids, 'workspace')} by id"
+    users = _USERS.get(asked.users or "self") or f"{count_of(asked.user_count or 0, 'named user')}"
+    where = f" on {list_of(asked.sites)}" if asked.sites else ""
+    whom = {"audio_options": f"{users}{where}"}
+    what = list_of([f"{dataset(name)} of {whom.get(name, kinds)}" for name in asked.datasets])
+    without = f" but {count_of(len(asked.excluded), 'of them', 'of them')}" if asked.excluded else ""
+    return f"{heading(what)}, in {_ORGANIZATIONS[asked.organizations]}{without}"

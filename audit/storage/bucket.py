@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
 from importlib.util import find_spec
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl, unquote, urlsplit
-
-import pyarrow.fs as pafs
 
 from audit.errors import UsageError
 from audit.storage.errors import telling
+
+if TYPE_CHECKING:
+    import pyarrow.fs as pafs
 
 _SCHEMES: Final = {"s3": "s3://bucket/folder", "gs": "gs://bucket/folder", "abfs": "abfs://container@account/folder"}
 _OPTIONS: Final = {
@@ -57,7 +58,7 @@ class Bucket:
         query = f"?{self.query}" if self.query else ""
         return f"{self.scheme}://{authority}/{key}{query}"
 
-    def filesystem(self) -> pafs.FileSystem:
+    def filesystem(self) -> "pafs.FileSystem":
         """Reads, lists and streams."""
         return _filesystem(self)
 
@@ -111,7 +112,9 @@ def parse(uri: str) -> tuple[Bucket, str]:
 
 
 @cache
-def _filesystem(bucket: Bucket) -> pafs.FileSystem:
+def _filesystem(bucket: Bucket) -> "pafs.FileSystem":
+    import pyarrow.fs as pafs  # noqa: PLC0415 - only an object store needs it
+
     with telling(bucket.uri("")):
         if bucket.scheme != "abfs":
             return pafs.FileSystem.from_uri(bucket.uri(""))[0]

@@ -7,8 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-import pyarrow as pa
-
 from audit.errors import AuditError, StoppedError, UsageError
 
 
@@ -98,8 +96,14 @@ def telling(place: object, *others: type[BaseException]) -> Iterator[None]:
         yield
     except (StorageError, FileExistsError):
         raise
-    except (OSError, pa.ArrowException, *others) as error:
+    except _foreign(*others) as error:
         raise fault_of(error, place) from error
+
+
+def _foreign(*others: type[BaseException]) -> tuple[type[BaseException], ...]:
+    import pyarrow as pa  # noqa: PLC0415 - only an error needs it: it takes longer to load than most commands run
+
+    return OSError, pa.ArrowException, *others
 
 
 def unwritable(output: object, error: OSError) -> AuditError:

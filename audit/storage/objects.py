@@ -4,12 +4,13 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Any
-
-import pyarrow.fs as pafs
+from typing import TYPE_CHECKING, Any
 
 from audit.storage.bucket import Bucket, parse
 from audit.storage.errors import fault_of, telling
+
+if TYPE_CHECKING:
+    import pyarrow.fs as pafs
 
 _BLOCK_BYTES = 4 << 20
 
@@ -62,22 +63,23 @@ class ObjectPath:
         return self
 
     @property
-    def location(self) -> tuple[pafs.FileSystem, str]:
+    def location(self) -> tuple["pafs.FileSystem", str]:
         """Where pyarrow finds it."""
         return self.bucket.filesystem(), f"{self.bucket.name}/{self.key}".rstrip("/")
 
     def exists(self) -> bool:
         """Whether there is such an object, or one below it."""
-        return bool(self._type() != pafs.FileType.NotFound)
+        return self._type() != "NotFound"
 
     def is_dir(self) -> bool:
         """Whether there is an object below it."""
-        return bool(self._type() == pafs.FileType.Directory)
+        return self._type() == "Directory"
 
-    def _type(self) -> pafs.FileType:
+    def _type(self) -> str:
+        """The name of its `pyarrow.fs.FileType`."""
         filesystem, path = self.location
         with telling(self):
-            return filesystem.get_file_info(path).type
+            return filesystem.get_file_info(path).type.name  # type: ignore[no-any-return]
 
     def read_bytes(self) -> bytes:
         """Its content."""
@@ -118,6 +120,8 @@ class ObjectPath:
         Raises:
             StorageError: the bucket is not there, too.
         """
+        import pyarrow.fs as pafs  # noqa: PLC0415 - only an object store needs it
+
         filesystem, path = self.location
         with telling(self):
             found = filesystem.get_file_info(pafs.FileSelector(path, allow_not_found=True, recursive=is_recursive))

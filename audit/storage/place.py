@@ -12,15 +12,16 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
-from typing import Any, BinaryIO, TypeAlias, TypeVar, cast
-
-import pyarrow as pa
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, TypeVar, cast
 
 from audit import files
 from audit.errors import DamagedError, UsageError
 from audit.storage import bucket
 from audit.storage.errors import telling
 from audit.storage.objects import ObjectPath
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 #: A file or a folder.
 Place: TypeAlias = Path | ObjectPath
@@ -307,19 +308,23 @@ def sha256_of(path: Place) -> str:
     return digest.hexdigest()
 
 
-def open_arrow(path: Place) -> pa.NativeFile:
+def open_arrow(path: Place) -> "pa.NativeFile":
     """A file for Arrow to read here and there.
 
     Raises:
         OSError: it can't be read.
     """
+    import pyarrow as pa  # noqa: PLC0415 - takes longer to load than most commands run
+
     return pa.OSFile(str(path)) if isinstance(path, Path) else path.open_input_file()
 
 
-def read_arrow(path: Place) -> pa.NativeFile:
+def read_arrow(path: Place) -> "pa.NativeFile":
     """A small file for Arrow to read whole.
 
     Raises:
         OSError: it can't be read.
     """
+    import pyarrow as pa  # noqa: PLC0415 - as above
+
     return pa.OSFile(str(path)) if isinstance(path, Path) else pa.BufferReader(path.read_bytes())

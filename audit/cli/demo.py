@@ -67,10 +67,10 @@ def review(old: Snapshot, new: Snapshot, path: Path, hint: str) -> Iterator[str]
         ModuleNotFoundError: the extra `review` is not installed.
         OSError: the report can't be written.
     """
-    from audit.review.check.check import check  # noqa: PLC0415
-    from audit.review.diff import views as diff_views  # noqa: PLC0415 - needs the extra
-    from audit.review.diff.compare import compare  # noqa: PLC0415
-    from audit.review.report import write_report  # noqa: PLC0415
+    from audit.review.check.check import check
+    from audit.review.diff import views as diff_views
+    from audit.review.diff.compare import compare
+    from audit.review.report import write_report
 
     blocks = deque(diff_views.as_text(old, new, compare(old, new), diff_views.Tally()))
     yield from (blocks.popleft() for _ in range(min(_BLOCKS, len(blocks))))

@@ -1,18 +1,20 @@
-"""The options of the commands, in groups; those that a key of the configuration has too take its default."""
+"""The options of the commands, in groups, and the settings that follow from them."""
 
+import os
 from collections.abc import Callable
 from typing import Any, get_args
 
 import click
 
 from audit import config
+from audit.cli.console import Verbosity, early_log_format, set_up_logging
 from audit.config import Settings
-from audit.datasets import DATASETS
 
 Command = Callable[..., Any]
 
 _DEFAULTS = Settings()
-_DATASETS = click.Choice([name.replace("_", "-") for name in DATASETS])
+#: The names in `audit.datasets.DATASETS`, which takes longer to load than help should; a test compares the two.
+_DATASETS = click.Choice(["push-to-talk", "audio-options"])
 
 
 def flag(key: str, **attributes: Any) -> Callable[[Command], Command]:
@@ -104,3 +106,25 @@ def simulation_options(command: Command) -> Command:
 
 def _size(flag: str, default: int, text: str) -> Callable[[Command], Command]:
     return click.option(flag, default=default, show_default=True, type=click.IntRange(0), help=text)
+
+
+def settings_of(given: dict[str, Any]) -> Settings:
+    """The settings of a command, with its log set up as they say.
+
+    Args:
+        given: the values of the options, by name.
+
+    Raises:
+        UsageError: as `audit.config.load`.
+    """
+    flags = {name.replace("__", "."): value for name, value in given.items() if "__" in name and value != ()}
+    flags = {key: list(value) if isinstance(value, tuple) else value for key, value in flags.items()}
+    set_up_logging(flags.get("log.format") or early_log_format(), verbosity_of(given))
+    settings = config.load(given.get("config_file"), os.environ, flags)
+    set_up_logging(settings.log.format, verbosity_of(given))
+    return settings
+
+
+def verbosity_of(given: dict[str, Any]) -> Verbosity:
+    """What `--quiet` and `--verbose` ask for."""
+    return "quiet" if given["quiet"] else "verbose" if given["verbose"] else "normal"

@@ -1,23 +1,21 @@
 """The process around a command: signals, exit codes, and the log of a crash."""
 
-import asyncio
 import logging
 import os
 import signal
 import sys
-import tempfile
-import traceback
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
-import platformdirs
 
 from audit.errors import AuditError, StoppedError
-from audit.files import make_dir, private_file
+
+if TYPE_CHECKING:
+    import asyncio
 
 log = logging.getLogger(__name__)
 
@@ -79,6 +77,8 @@ def run_until_signal(work: Coroutine[Any, Any, _Result], is_done: Callable[[], b
     Raises:
         StoppedError: a signal came before the end.
     """
+    import asyncio
+
     received: list[signal.Signals] = []
 
     async def main() -> _Result:
@@ -102,7 +102,7 @@ def serve_until_signal(server: Coroutine[Any, Any, None]) -> None:
 
 
 def _cancel(
-    task: asyncio.Task[Any] | None,
+    task: "asyncio.Task[Any] | None",
     number: signal.Signals,
     received: list[signal.Signals],
     is_done: Callable[[], bool],
@@ -123,6 +123,13 @@ def _cancel(
 
 
 def _write_crash_log(error: BaseException) -> str:
+    import tempfile
+    import traceback
+
+    import platformdirs
+
+    from audit.files import make_dir, private_file
+
     find_folders: list[Callable[[], str]] = [lambda: platformdirs.user_log_dir("webex-audit"), tempfile.mkdtemp]
     for find_folder in find_folders:
         with suppress(OSError, RuntimeError):  # no home, or none that may be written

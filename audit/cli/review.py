@@ -8,10 +8,9 @@ from typing import Any
 
 import click
 
-from audit.cli import options
-from audit.cli import views as summary
-from audit.cli.group import cli, print_all, print_result, settings_of
-from audit.clock import Clock
+from audit.cli import options, views
+from audit.cli.options import settings_of
+from audit.cli.results import print_all, print_result
 from audit.errors import FOUND_EXIT_CODE, UsageError
 from audit.files import atomic_file, expand
 from audit.review import needs_extra
@@ -21,7 +20,7 @@ from audit.snapshot.staging import staged
 from audit.text import printable
 
 
-@cli.command()
+@click.command()
 @click.argument("snapshot", default="latest")
 @options.flag("check.rules_dir", metavar="DIR", help="Folder of your own rules, *.sql.")
 @options.flag("check.exceptions_file", metavar="FILE", help="TOML file of findings that are accepted for a time.")
@@ -48,11 +47,13 @@ from audit.text import printable
 @options.logging_options
 def check(snapshot: str, against: str | None, fail_on: str, form: Any, *, as_json: bool, **given: Any) -> int:
     """Check a snapshot by rules: SNAPSHOT is a path, an id, 'latest' (the default) or 'previous'."""
-    settings, _, _ = settings_of(given)
+    settings = settings_of(given)
+    from audit.clock import Clock
+
     with needs_extra():
-        from audit.review.check.check import check as apply_rules  # noqa: PLC0415 - needs the extra
-        from audit.review.check.formats import FORMATS  # noqa: PLC0415
-        from audit.review.comparable import find_before  # noqa: PLC0415
+        from audit.review.check.check import check as apply_rules
+        from audit.review.check.formats import FORMATS
+        from audit.review.comparable import find_before
     found = find_snapshot(settings.output.folder, snapshot)
     previous = find_snapshot(settings.output.folder, against) if against else find_before(found)
     now = Clock().now()
@@ -63,7 +64,7 @@ def check(snapshot: str, against: str | None, fail_on: str, form: Any, *, as_jso
     return FOUND_EXIT_CODE if is_found else 0
 
 
-@cli.command()
+@click.command()
 @click.argument("snapshot", default="latest")
 @options.flag("check.rules_dir", metavar="DIR", help="Folder of your own rules, *.sql.")
 @options.flag("check.exceptions_file", metavar="FILE", help="TOML file of findings that are accepted for a time.")
@@ -81,12 +82,14 @@ def check(snapshot: str, against: str | None, fail_on: str, form: Any, *, as_jso
 @options.logging_options
 def report(snapshot: str, against: str | None, kind: str, file: str | None, *, as_json: bool, **given: Any) -> int:
     """Write a snapshot as one HTML file that reviewers read, or as a workbook."""
-    settings, _, _ = settings_of(given)
+    settings = settings_of(given)
+    from audit.clock import Clock
+
     with needs_extra():
-        from audit.review.check.check import check as apply_rules  # noqa: PLC0415 - needs the extra
-        from audit.review.comparable import find_before  # noqa: PLC0415
-        from audit.review.diff.compare import compare  # noqa: PLC0415
-        from audit.review.report import write_report, write_workbook  # noqa: PLC0415
+        from audit.review.check.check import check as apply_rules
+        from audit.review.comparable import find_before
+        from audit.review.diff.compare import compare
+        from audit.review.report import write_report, write_workbook
     found = find_snapshot(settings.output.folder, snapshot)
     earlier = find_snapshot(settings.output.folder, against) if against else find_before(found)
     path = expand(file or f"{found.manifest.snapshot_id}.{kind}")
@@ -101,11 +104,11 @@ def report(snapshot: str, against: str | None, kind: str, file: str | None, *, a
                     stream.write(write_report(one, checks, changes, other).encode())
         except OSError as error:
             raise UsageError(f"{path}: {error.strerror}: name another place with --file") from None
-    print_result(summary.as_json({"path": str(path)}) if as_json else printable(str(path)))
+    print_result(views.as_json({"path": str(path)}) if as_json else printable(str(path)))
     return 0
 
 
-@cli.command()
+@click.command()
 @click.argument("old")
 @click.argument("new")
 @click.option("--csv", "as_csv", is_flag=True, help="Print the differences as CSV.")
@@ -118,12 +121,12 @@ def diff(old: str, new: str, *, as_csv: bool, exit_code: bool, as_json: bool, **
 
     What was not answered, or not asked for, is unknown and never removed.
     """
-    settings, _, _ = settings_of(given)
+    settings = settings_of(given)
     if as_csv and as_json:
         raise UsageError("--csv and --json can't both be printed")
     with needs_extra():
-        from audit.review.diff import views as diff_views  # noqa: PLC0415 - needs the extra
-        from audit.review.diff.compare import compare  # noqa: PLC0415
+        from audit.review.diff import views as diff_views
+        from audit.review.diff.compare import compare
     before, after = (find_snapshot(settings.output.folder, name) for name in (old, new))
     tally = diff_views.Tally()
     with staged(before) as one, staged(after) as other:
@@ -137,7 +140,7 @@ def diff(old: str, new: str, *, as_csv: bool, exit_code: bool, as_json: bool, **
     return FOUND_EXIT_CODE if exit_code and tally.differences else 0
 
 
-@cli.command()
+@click.command()
 @click.argument("snapshot", default="latest")
 @click.argument("sql", required=False)
 @click.option("--csv", "as_csv", is_flag=True, help="Print the result as CSV.")
@@ -151,10 +154,10 @@ def query(snapshot: str, sql: str | None, *, as_csv: bool, as_json: bool, **give
     """
     if as_csv and as_json:
         raise UsageError("--csv and --json can't both be printed")
-    settings, _, _ = settings_of(given)
+    settings = settings_of(given)
     with needs_extra():
-        from audit.review.query import query as queries  # noqa: PLC0415 - needs the extra
-        from audit.review.query import rows  # noqa: PLC0415
+        from audit.review.query import query as queries
+        from audit.review.query import rows
     named = find_snapshot(settings.output.folder, snapshot)
 
     def as_table(schema: Any, batches: Any) -> Iterator[str]:

@@ -12,25 +12,15 @@ from typing import Any
 import click
 
 from audit import config
-from audit.cli import metrics, options, process
-from audit.cli import views as summary
-from audit.cli.console import show_progress
-from audit.cli.group import cli, exit_code, print_result, print_snapshot, settings_of
-from audit.cli.selection import select, select_users
-from audit.clock import Clock
+from audit.cli import options, process, views
+from audit.cli.options import settings_of, verbosity_of
+from audit.cli.results import exit_code, print_result, print_snapshot
 from audit.errors import AuditError, UsageError
-from audit.review.verify import signing
-from audit.review.verify.signed_removals import seal_removed_with
-from audit.run import doctor as diagnosis
-from audit.run import job
-from audit.run.credentials import find_tokens
-from audit.run.plan import plan
-from audit.run.scope import retried_scope, scope_of
 from audit.snapshot.catalog import Snapshot, find_snapshot
 from audit.snapshot.staging import staged
 
 
-@cli.command()
+@click.command()
 @options.scope_options
 @click.option("--workspace-id", "workspace_ids", multiple=True, metavar="ID", help="Only this one; may be repeated.")
 @click.option("--ids-from", metavar="FILE", help="Only the ids in this file, one a line; - is standard input.")
@@ -74,7 +64,19 @@ def run(
 
     The access token is read from WEBEX_ACCESS_TOKEN, or from a file (--token-file).
     """
-    settings, console, verbosity = settings_of(given)
+    settings = settings_of(given)
+    verbosity = verbosity_of(given)
+    from audit.cli import metrics
+    from audit.cli.progress import show_progress
+    from audit.cli.selection import select, select_users
+    from audit.clock import Clock
+    from audit.review.verify import signing
+    from audit.review.verify.signed_removals import seal_removed_with
+    from audit.run import job
+    from audit.run.credentials import find_tokens
+    from audit.run.plan import plan
+    from audit.run.scope import retried_scope, scope_of
+
     selections = (*workspace_ids, ids_from, *emails, users_from)
     if retry_failed and (any(selections) or dry_run):
         raise UsageError("--retry-failed has its own scope: leave out what selects entities, and --dry-run")
@@ -95,9 +97,9 @@ def run(
             scope = scope_of(settings, wanted, select_users(emails, users_from, sys.stdin))
         if dry_run:
             planned = process.run_until_signal(plan(settings, tokens, scope, clock=clock))
-            print_result(summary.as_json(asdict(planned)) if as_json else summary.render_plan(planned))
+            print_result(views.as_json(asdict(planned)) if as_json else views.render_plan(planned))
             return 0
-        with show_progress(console, settings.log.format, verbosity) as progress, _resume_hint(earlier, stdin):
+        with show_progress(settings.log.format, verbosity) as progress, _resume_hint(earlier, stdin):
             work = job.run(
                 settings,
                 tokens,
@@ -132,7 +134,7 @@ def _resume_hint(earlier: Snapshot | None, stdin: str) -> Iterator[None]:
         raise
 
 
-@cli.command()
+@click.command()
 @options.scope_options
 @options.api_options
 @options.config_options
@@ -140,8 +142,11 @@ def _resume_hint(earlier: Snapshot | None, stdin: str) -> Iterator[None]:
 @options.logging_options
 def doctor(*, as_json: bool, **given: Any) -> int:
     """Check configuration, token, scopes, organizations and output, and say what to do about each fault."""
-    settings, _, _ = settings_of(given)
+    settings = settings_of(given)
+    from audit.clock import Clock
+    from audit.run import doctor as diagnosis
+
     file_is_flag = given["webex__token_file"] is not None
     checks = process.run_until_signal(diagnosis.examine(settings, os.environ, Clock(), file_is_flag=file_is_flag))
-    print_result(summary.as_json(diagnosis.as_data(checks)) if as_json else summary.render_checks(checks))
+    print_result(views.as_json(diagnosis.as_data(checks)) if as_json else views.render_checks(checks))
     return diagnosis.exit_code(checks)

@@ -1,6 +1,5 @@
 """The commands that need no account: `demo` and `simulate`."""
 
-import asyncio
 import math
 import os
 import shlex
@@ -9,10 +8,9 @@ from typing import Any
 
 import click
 
-from audit.cli import options, process
-from audit.cli import views as summary
-from audit.cli.console import show_progress
-from audit.cli.group import cli, exit_code, print_result, settings_of
+from audit.cli import options, process, views
+from audit.cli.options import settings_of, verbosity_of
+from audit.cli.results import exit_code, print_result
 from audit.errors import UsageError
 from audit.files import expand
 from audit.review import needs_extra
@@ -23,7 +21,7 @@ from audit.storage.bucket import is_uri
 from audit.text import printable
 
 
-@cli.command()
+@click.command()
 @click.option(
     "--output", default="webex-audit-demo", show_default=True, metavar="DIR", help="Folder for the snapshots."
 )
@@ -33,15 +31,17 @@ from audit.text import printable
 @options.logging_options
 def demo(output: str, fault_spec: str, *, as_json: bool, **given: Any) -> int:
     """Audit simulated organizations: the whole chain, without an account."""
-    from audit.cli.demo import demonstrate, review  # noqa: PLC0415 - a server is much to load for all who want none
-    from audit.simulator import app as simulator  # noqa: PLC0415
+    from audit.cli.demo import demonstrate, review
+    from audit.cli.progress import show_progress
+    from audit.simulator import app as simulator
 
     own, customers = _organizations(given)
-    settings, console, verbosity = settings_of({**given, "config_file": os.devnull})
+    settings = settings_of({**given, "config_file": os.devnull})
+    verbosity = verbosity_of(given)
     if is_uri(output):
         raise UsageError(f"demo leaves files to be opened: expected a folder of this machine, not {output}")
     simulation = simulator.Simulation(own, _faults(fault_spec, given["seed"]), customers=customers)
-    show = partial(show_progress, console, settings.log.format, verbosity)
+    show = partial(show_progress, settings.log.format, verbosity)
     found = process.run_until_signal(demonstrate(simulation, output, show))
     code = max(exit_code(snapshot, allow_partial=False) for snapshot in found)
     audio, old, new = found
@@ -50,9 +50,9 @@ def demo(output: str, fault_spec: str, *, as_json: bool, **given: Any) -> int:
     with needs_extra():
         reviewed = list(review(old, new, report, f"webex-audit diff previous latest --output {place}"))
     if as_json:
-        print_result(summary.as_json([summary.describe(snapshot) for snapshot in found]))
+        print_result(views.as_json([views.describe(snapshot) for snapshot in found]))
     elif verbosity != "quiet":
-        print_result("\n\n".join(map(summary.render, found)))
+        print_result("\n\n".join(map(views.render, found)))
         print_result("\n".join(["\nwhat changed between the last two:\n", *reviewed]))
         paths = (report, new.path / "push_to_talk_members.csv", audio.path / "audio_options.csv")
         first, second, third = (shlex.quote(printable(str(path))) for path in paths)
@@ -63,7 +63,7 @@ def demo(output: str, fault_spec: str, *, as_json: bool, **given: Any) -> int:
     return code
 
 
-@cli.command()
+@click.command()
 @click.option(
     "--port", default=0, type=click.IntRange(0, 65_535), help="Port on 127.0.0.1. [default: any that is free]"
 )
@@ -93,7 +93,9 @@ def simulate(
     **given: Any,
 ) -> int:
     """Serve simulated organizations on this machine until stopped."""
-    from audit.simulator import app as simulator  # noqa: PLC0415 - as above
+    import asyncio
+
+    from audit.simulator import app as simulator
 
     if list_faults:
         print_result(faults.explain())

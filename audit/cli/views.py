@@ -1,17 +1,19 @@
 """What a snapshot holds, for people and, as `--json`, for programs: one result, two views."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from audit.outcome import Outcome
-from audit.output.prune import Folder
-from audit.run.doctor import Check
-from audit.run.plan import OrgPlan, Plan
 from audit.snapshot.catalog import Snapshot
 from audit.snapshot.manifest import Org, Scope
 from audit.text import printable
+
+if TYPE_CHECKING:
+    from audit.output.prune import Folder
+    from audit.run.doctor import Check
+    from audit.run.plan import OrgPlan, Plan
 
 #: Organizations that a line of the list names.
 _NAMED = 3
@@ -121,7 +123,7 @@ def render_list(snapshots: list[Snapshot]) -> str:
     return "\n".join(lines)
 
 
-def render_plan(plan: Plan) -> str:
+def render_plan(plan: "Plan") -> str:
     """What a run would do."""
     rate = "not known yet: it is found by starting gently" if plan.rate_per_s is None else f"{plan.rate_per_s:g}/s"
     duration = "" if plan.duration_s is None else f", about {plan.duration_s:.0f} s"
@@ -137,17 +139,17 @@ def render_plan(plan: Plan) -> str:
     )
 
 
-def _planned(org: OrgPlan) -> str:
+def _planned(org: "OrgPlan") -> str:
     told = f"{org.entities} entities" + ("" if org.message is None else f"; not all of it: {printable(org.message)}")
     return f"  org        {org.org_id}  {printable(org.name or '(name not readable)')}: {told}"
 
 
-def render_checks(checks: list[Check]) -> str:
+def render_checks(checks: list["Check"]) -> str:
     """What was checked, a line each."""
     return "\n".join(f"{check.status:<8} {check.name:<14} {printable(check.message)}" for check in checks)
 
 
-def render_pruned(folders: list[Folder]) -> str:
+def render_pruned(folders: list["Folder"]) -> str:
     """What became of each folder, or would, a line each."""
     lines = [f"{each.action:<7}  {printable(each.name)}  {printable(each.reason)}" for each in folders]
     return "\n".join(lines) or "nothing to prune"

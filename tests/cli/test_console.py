@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audit.cli import console
-from audit.cli.console import ProgressLines, set_up_logging
+from audit.cli import progress as showing
+from audit.cli.console import set_up_logging
+from audit.cli.progress import ProgressLines
 from audit.outcome import Outcome
 from audit.text import printable
 
@@ -41,7 +42,7 @@ def test_a_log_line_can_not_be_forged(capfd: pytest.CaptureFixture[str]) -> None
 def test_a_job_without_a_terminal_gets_a_line_now_and_then(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(console, "_LINE_EVERY_S", 0.0)
+    monkeypatch.setattr(showing, "_LINE_EVERY_S", 0.0)
     set_up_logging("text", "normal")
     progress = ProgressLines()
     progress.on_inventory(2, "Northwind")
@@ -56,7 +57,7 @@ def test_a_job_without_a_terminal_gets_a_line_now_and_then(
 
 def test_a_long_pause_is_told_once(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     now_s = 1000.0
-    monkeypatch.setattr(console.time, "monotonic", lambda: now_s)
+    monkeypatch.setattr(showing.time, "monotonic", lambda: now_s)
     caplog.set_level(logging.INFO, "audit")
     progress = ProgressLines()
     progress.on_pause(4)

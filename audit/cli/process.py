@@ -2,25 +2,18 @@
 
 import logging
 import os
-import signal
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from audit.cli import signals
 from audit.errors import AuditError, StoppedError
 
-if TYPE_CHECKING:
-    import asyncio
-
 log = logging.getLogger(__name__)
-
-_Result = TypeVar("_Result")
-_SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 
 def execute(command: click.Command, arguments: list[str] | None) -> int:
@@ -32,7 +25,8 @@ def execute(command: click.Command, arguments: list[str] | None) -> int:
     """
     try:
         arguments = sys.argv[1:] if arguments is None else arguments
-        return int(command.main(arguments, prog_name="webex-audit", standalone_mode=False, obj=arguments) or 0)
+        with signals.received():
+            return int(command.main(arguments, prog_name="webex-audit", standalone_mode=False, obj=arguments) or 0)
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the last line of defence
         return _report(error)
 
@@ -60,66 +54,11 @@ def _report(error: BaseException) -> int:
             log.debug("the same, in detail", exc_info=error)
             return error.exit_code
         case click.Abort() | KeyboardInterrupt():
-            log.error("interrupted")
+            log.error("%s", signals.reason())
             return StoppedError.exit_code
     log.error("a bug of webex-audit (%s): please report it with %s", type(error).__name__, _write_crash_log(error))
     log.debug("the same, in detail", exc_info=error)
     return AuditError.exit_code
-
-
-def run_until_signal(work: Coroutine[Any, Any, _Result], is_done: Callable[[], bool] = lambda: False) -> _Result:
-    """Run a coroutine; SIGINT, SIGTERM and SIGHUP end it in order, and a second one at once.
-
-    Args:
-        work: the coroutine.
-        is_done: whether all that counts is done, so that a signal changes nothing any more.
-
-    Raises:
-        StoppedError: a signal came before the end.
-    """
-    import asyncio
-
-    received: list[signal.Signals] = []
-
-    async def main() -> _Result:
-        task = asyncio.current_task()
-        loop = asyncio.get_running_loop()
-        for number in _SIGNALS:
-            with suppress(NotImplementedError, RuntimeError, ValueError):
-                loop.add_signal_handler(number, _cancel(task, number, received, is_done))
-        return await work
-
-    try:
-        return asyncio.run(main())
-    except asyncio.CancelledError:
-        raise StoppedError("stopped by a signal") from None
-
-
-def serve_until_signal(server: Coroutine[Any, Any, None]) -> None:
-    """Run a server; SIGINT and SIGTERM are its proper end."""
-    with suppress(StoppedError):
-        run_until_signal(server)
-
-
-def _cancel(
-    task: "asyncio.Task[Any] | None",
-    number: signal.Signals,
-    received: list[signal.Signals],
-    is_done: Callable[[], bool],
-) -> Callable[[], None]:
-    def cancel() -> None:
-        if is_done():
-            log.warning("%s comes too late: the snapshot stands, what it no longer needs is being removed", number.name)
-            return
-        if received:
-            log.error("stopped at once by %s; what was written so far can be resumed (--resume)", number.name)
-            logging.shutdown()
-            os._exit(StoppedError.exit_code)
-        received.append(number)
-        if task:
-            task.cancel()
-
-    return cancel
 
 
 def _write_crash_log(error: BaseException) -> str:

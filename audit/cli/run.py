@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from audit import config
-from audit.cli import options, process, views
+from audit.cli import options, signals, views
 from audit.cli.options import settings_of, verbosity_of
 from audit.cli.results import exit_code, print_result, print_snapshot
 from audit.errors import AuditError, UsageError
@@ -96,7 +96,7 @@ def run(
             wanted = select(workspace_ids, ids_from, sys.stdin)
             scope = scope_of(settings, wanted, select_users(emails, users_from, sys.stdin))
         if dry_run:
-            planned = process.run_until_signal(plan(settings, tokens, scope, clock=clock))
+            planned = signals.run_until_signal(plan(settings, tokens, scope, clock=clock))
             print_result(views.as_json(asdict(planned)) if as_json else views.render_plan(planned))
             return 0
         with show_progress(settings.log.format, verbosity) as progress, _resume_hint(earlier, stdin):
@@ -111,7 +111,7 @@ def run(
                 seal_removed=seal_removed_with(settings.sign.key_file),
                 on_committed=is_committed.set,
             )
-            snapshot = process.run_until_signal(work, is_committed.is_set)
+            snapshot = signals.run_until_signal(work, is_committed.is_set)
         record(snapshot)
     code = exit_code(snapshot, allow_partial=settings.output.allow_partial)
     print_snapshot(snapshot, as_json=as_json, is_quiet=verbosity == "quiet")
@@ -147,6 +147,6 @@ def doctor(*, as_json: bool, **given: Any) -> int:
     from audit.run import doctor as diagnosis
 
     file_is_flag = given["webex__token_file"] is not None
-    checks = process.run_until_signal(diagnosis.examine(settings, os.environ, Clock(), file_is_flag=file_is_flag))
+    checks = signals.run_until_signal(diagnosis.examine(settings, os.environ, Clock(), file_is_flag=file_is_flag))
     print_result(views.as_json(diagnosis.as_data(checks)) if as_json else views.render_checks(checks))
     return diagnosis.exit_code(checks)

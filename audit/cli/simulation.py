@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from audit.cli import options, process, views
+from audit.cli import options, signals, views
 from audit.cli.options import settings_of, verbosity_of
 from audit.cli.results import exit_code, print_result
 from audit.errors import UsageError
@@ -42,7 +42,7 @@ def demo(output: str, fault_spec: str, *, as_json: bool, **given: Any) -> int:
         raise UsageError(f"demo leaves files to be opened: expected a folder of this machine, not {output}")
     simulation = simulator.Simulation(own, _faults(fault_spec, given["seed"]), customers=customers)
     show = partial(show_progress, settings.log.format, verbosity)
-    found = process.run_until_signal(demonstrate(simulation, output, show))
+    found = signals.run_until_signal(demonstrate(simulation, output, show))
     code = max(exit_code(snapshot, allow_partial=False) for snapshot in found)
     audio, old, new = found
     report = expand(output) / f"{new.path.name}.html"
@@ -119,7 +119,7 @@ def simulate(
             await asyncio.Event().wait()
 
     try:
-        process.serve_until_signal(serve())
+        signals.serve_until_signal(serve())
     except OSError as error:
         raise UsageError(f"port {port} of 127.0.0.1 can't be served: {error.strerror}") from None
     return 0

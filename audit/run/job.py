@@ -152,7 +152,8 @@ def _leave(draft: Draft) -> bool:
 def _stopped(draft: Draft, error: BaseException) -> BaseException:
     """What a run that did not commit ends with, as the user is to read it."""
     if isinstance(error, asyncio.CancelledError):
-        return StoppedError("stopped by a signal before the commit")
+        why = f" ({error})" if str(error) else ""
+        return StoppedError(f"stopped{why} before the commit")
     if isinstance(error, OSError):
         told = error if error.strerror else fault_of(error, draft.folder)
         place = f" at {told.filename}" if told.filename else f" below {draft.output}"

@@ -269,7 +269,8 @@ def test_a_signal_ends_a_run_in_order(number: signal.Signals, api: Api, process:
     run.send_signal(number)
     _, err = run.communicate(timeout=20)
     assert run.returncode == 5
-    assert "error: stopped by a signal before the commit; go on with: webex-audit run --base-url" in err
+    title = "Ctrl-C" if number is signal.SIGINT else number.name
+    assert f"error: stopped ({title}) before the commit; go on with: webex-audit run --base-url" in err
     assert err.endswith(" --resume\n")
     assert "Traceback" not in err
     assert list((tmp_path / "snapshots").glob("*/manifest.json")) == []

@@ -19,13 +19,20 @@ from msgspec import Meta
 from audit.errors import UsageError
 from audit.files import expand
 from audit.storage.place import Place, place
-from audit.text import did_you_mean
+from audit.text import did_you_mean, mismatch
 
 #: Names the configuration file, where `--config` does not.
 CONFIG_VARIABLE = "WEBEX_AUDIT_CONFIG"
 _PREFIX = "WEBEX_AUDIT_"
 _DURATION = r"^([0-9]+(\.[0-9]+)?[dhms])+$"
 _UNIT_S = {"d": 86_400.0, "h": 3_600.0, "m": 60.0, "s": 1.0}
+#: Names under which people write a secret itself, each with the key that names its file.
+_SECRETS = {
+    "access_token": "webex.token_file",
+    "token": "webex.token_file",
+    "client_secret": "webex.client_secret_file",
+    "refresh_token": "webex.refresh_token_file",
+}
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 #: The keys that have a flag, with its name.
@@ -173,14 +180,14 @@ class Settings(msgspec.Struct, frozen=True):
     log: LogSettings = LogSettings()
 
 
-def seconds_of(duration: str) -> float:
+def seconds_of(duration: str, source: str = "time") -> float:
     """The seconds of a duration such as `45m`, `1h30m` or `400d`.
 
     Raises:
         UsageError: it is none.
     """
     if not re.fullmatch(_DURATION, duration):
-        raise UsageError(f"{duration!r} is no duration: expected one such as 45m, 1h30m or 400d")
+        raise UsageError(f"{source} {duration!r}: expected a time such as 45m, 1h30m or 400d")
     return sum(float(number) * _UNIT_S[unit] for number, unit in re.findall(r"([0-9.]+)([dhms])", duration))
 
 
@@ -206,22 +213,24 @@ def load(config_file: str | None, environment: Mapping[str, str], flags: Mapping
     """
     types = keys()
     tree: dict[str, dict[str, Any]] = {}
-    for origin, values, is_text in (
+    for origin, values, kind in (
         *_from_file(config_file or environment.get(CONFIG_VARIABLE)),
         *_from_environment(environment),
-        *((f"--{FLAGS[key]}", {key: value}, False) for key, value in flags.items() if value is not None),
+        *((f"--{FLAGS[key]}", {key: value}, "flag") for key, value in flags.items() if value is not None),
     ):
         for key, value in values.items():
             if key not in types:
-                raise UsageError(f"{origin}: unknown key {key}{_nearest(key, types)}")
+                raise UsageError(f"{origin}: {_unknown(key, types)}")
             section, _, name = key.partition(".")
-            tree.setdefault(section, {})[name] = _convert(value, types[key], origin, key, is_text=is_text)
+            tree.setdefault(section, {})[name] = _convert(value, types[key], origin, key, kind)
     settings = msgspec.convert(tree, Settings)
     _check_base_url(settings.webex.base_url)
     return settings
 
 
-_Source = tuple[str, dict[str, Any], bool]
+#: Where values come from, in words; the values by key; and what kind of source it is.
+_Kind = Literal["file", "variable", "flag"]
+_Source = tuple[str, dict[str, Any], _Kind]
 
 
 def _from_file(named: str | None) -> list[_Source]:
@@ -242,7 +251,7 @@ def _from_file(named: str | None) -> list[_Source]:
         if not isinstance(body, dict):
             raise UsageError(f"{path}: {section} stands outside a section{_nearest(section, keys())}")
         values |= {f"{section}.{name}": value for name, value in body.items()}
-    return [(str(path), values, False)]
+    return [(str(path), values, "file")]
 
 
 def _from_environment(environment: Mapping[str, str]) -> list[_Source]:
@@ -253,17 +262,28 @@ def _from_environment(environment: Mapping[str, str]) -> list[_Source]:
         if variable.startswith(_PREFIX) and variable != CONFIG_VARIABLE:
             if variable not in names:
                 raise UsageError(f"environment: unknown variable {variable}{_nearest(variable, names)}")
-            sources.append((f"environment variable {variable}", {names[variable]: environment[variable]}, True))
+            sources.append((f"environment variable {variable}", {names[variable]: environment[variable]}, "variable"))
     return sources
 
 
-def _convert(value: Any, wanted: Any, origin: str, key: str, *, is_text: bool) -> Any:
-    if is_text and _is_list(wanted):
-        value = [item.strip() for item in value.split(",")]
+def _convert(value: Any, wanted: Any, origin: str, key: str, kind: _Kind) -> Any:
+    is_text = kind == "variable"
+    items = [item.strip() for item in value.split(",")] if is_text and _is_list(wanted) else value
     try:
-        return msgspec.convert(value, wanted, strict=not is_text)
-    except msgspec.ValidationError as error:
-        raise UsageError(f"{origin}: {key} = {value!r}: {error}") from None
+        return msgspec.convert(items, wanted, strict=not is_text)
+    except msgspec.ValidationError:
+        section, _, name = key.partition(".")
+        default = getattr(getattr(Settings(), section), name)
+        place = {"file": f"{origin}: {key} =", "variable": f"{origin} =", "flag": origin}[kind]
+        raise UsageError(f"{place} {value!r}: {mismatch(items, wanted, default)}") from None
+
+
+def _unknown(key: str, types: Mapping[str, Any]) -> str:
+    name = key.rpartition(".")[2]
+    if name in _SECRETS:
+        secret = name.replace("_", " ").removeprefix("access ")
+        return f"{key}: the {secret} never stands in the configuration: use {_SECRETS[name]}"
+    return f"unknown key {key}{_nearest(key, types)}"
 
 
 def _is_list(wanted: Any) -> bool:

@@ -82,7 +82,7 @@ def prune(keep_last: int | None, keep_within: str | None, *, dry_run: bool, as_j
     from audit.review.verify.signed_removals import seal_removed_with
     from audit.storage.errors import unwritable
 
-    keep = pruning.Keep(keep_last, None if keep_within is None else config.seconds_of(keep_within))
+    keep = pruning.Keep(keep_last, None if keep_within is None else config.seconds_of(keep_within, "--keep-within"))
     output = settings.output.folder
     seal = seal_removed_with(settings.sign.key_file)
     try:

@@ -1,5 +1,6 @@
 """The commands of the review: `check`, `diff`, `query`, `report`. What they need comes with the extra `review`."""
 
+import re
 import shutil
 import sys
 from collections.abc import Iterator
@@ -15,9 +16,13 @@ from audit.errors import FOUND_EXIT_CODE, UsageError
 from audit.files import atomic_file, expand
 from audit.review import needs_extra
 from audit.review.check.finding import Severity
-from audit.snapshot.catalog import find_snapshot
+from audit.snapshot.catalog import Snapshot, find_snapshot
 from audit.snapshot.staging import staged
+from audit.storage.place import is_dir, place
 from audit.text import printable
+
+#: How SQL begins that stands where a SNAPSHOT is expected.
+_SQL = re.compile(r"\s*(DESCRIBE|EXPLAIN|FROM|PIVOT|SELECT|SHOW|SUMMARIZE|TABLE|UNPIVOT|VALUES|WITH)\s", re.IGNORECASE)
 
 
 @click.command()
@@ -109,14 +114,14 @@ def report(snapshot: str, against: str | None, kind: str, file: str | None, *, a
 
 
 @click.command()
-@click.argument("old")
-@click.argument("new")
+@click.argument("old", required=False)
+@click.argument("new", default="latest")
 @click.option("--csv", "as_csv", is_flag=True, help="Print the differences as CSV.")
 @click.option("--exit-code", is_flag=True, help="Exit with 1 where there are differences; an unknown one counts.")
 @options.config_options
 @options.json_option
 @options.logging_options
-def diff(old: str, new: str, *, as_csv: bool, exit_code: bool, as_json: bool, **given: Any) -> int:
+def diff(old: str | None, new: str, *, as_csv: bool, exit_code: bool, as_json: bool, **given: Any) -> int:
     """Tell what changed between two snapshots: each is a path, an id, 'latest' or 'previous'.
 
     What was not answered, or not asked for, is unknown and never removed.
@@ -127,7 +132,8 @@ def diff(old: str, new: str, *, as_csv: bool, exit_code: bool, as_json: bool, **
     with needs_extra():
         from audit.review.diff import views as diff_views
         from audit.review.diff.compare import compare
-    before, after = (find_snapshot(settings.output.folder, name) for name in (old, new))
+    after = find_snapshot(settings.output.folder, new)
+    before = find_snapshot(settings.output.folder, old) if old else _before(after)
     tally = diff_views.Tally()
     with staged(before) as one, staged(after) as other:
         changes = compare(one, other)
@@ -138,6 +144,22 @@ def diff(old: str, new: str, *, as_csv: bool, exit_code: bool, as_json: bool, **
             blocks = view(before, after, changes, tally)
         print_all(f"{block}\n" for block in blocks)
     return FOUND_EXIT_CODE if exit_code and tally.differences else 0
+
+
+def _before(snapshot: Snapshot) -> Snapshot:
+    """The snapshot that `diff` compares with by default.
+
+    Raises:
+        UsageError: there is none.
+    """
+    from audit.review.comparable import find_before
+
+    if before := find_before(snapshot):
+        return before
+    raise UsageError(
+        f"no snapshot of the same scope before {snapshot.manifest.snapshot_id}: name the one to compare with, OLD "
+        "('webex-audit snapshots' lists them)"
+    )
 
 
 @click.command()
@@ -158,6 +180,8 @@ def query(snapshot: str, sql: str | None, *, as_csv: bool, as_json: bool, **give
     with needs_extra():
         from audit.review.query import query as queries
         from audit.review.query import rows
+    if sql is None and _SQL.match(snapshot) and not is_dir(place(snapshot)):
+        snapshot, sql = "latest", snapshot
     named = find_snapshot(settings.output.folder, snapshot)
 
     def as_table(schema: Any, batches: Any) -> Iterator[str]:

@@ -1,7 +1,6 @@
 """What a run sets out to audit: datasets, kinds of entity, organizations, users."""
 
 import hashlib
-import logging
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -18,8 +17,6 @@ from audit.snapshot.catalog import Snapshot
 from audit.snapshot.manifest import Scope
 from audit.text import did_you_mean
 from audit.webex import ids
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -174,7 +171,8 @@ def _check(scope: RunScope, users: Users | None) -> None:
     if users and not scope.is_by_user:
         raise UsageError("--user and --users-from name whose audio options to read: add --dataset audio-options")
     if not scope.is_by_user and (scope.users.which == "all" or scope.sites):
-        log.warning("--all-users and --site (scope.all_users, scope.sites) say nothing without audio-options")
+        flag = "--all-users" if scope.users.which == "all" else "--site"
+        raise UsageError(f"{flag} belongs to --dataset audio-options")
     if scope.wanted is not None and all(dataset.by_user for dataset in scope.datasets):
         raise UsageError("--workspace-id and --ids-from name workspaces: add --dataset push-to-talk")
     if scope.is_by_user and (scope.organizations == "all" or len(scope.org_ids) > 1):

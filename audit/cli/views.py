@@ -70,7 +70,7 @@ def _lines(snapshot: Snapshot) -> Iterator[str]:
     yield f"snapshot {manifest.snapshot_id}  {manifest.status}"
     yield f"  path       {printable(str(snapshot.path))}"
     if len(manifest.orgs) > 1:
-        yield f"  orgs       {len(manifest.orgs)}, of which {len(unfinished(snapshot))} are not complete"
+        yield f"  orgs       {len(manifest.orgs)}, {_completeness(snapshot)}"
     yield from _organizations(manifest.orgs)
     yield f"  scope      {_scope(manifest.scope)}"
     yield f"  started    {manifest.started_at:%Y-%m-%d %H:%M:%S} UTC, took {duration_s:.1f} s"
@@ -84,6 +84,11 @@ def _lines(snapshot: Snapshot) -> Iterator[str]:
         if fields:
             names = ", ".join(f"{printable(path)} ({count})" for path, count in fields.items())
             yield f"  unknown    {dataset}: fields that are in no table: {names}"
+
+
+def _completeness(snapshot: Snapshot) -> str:
+    count = len(unfinished(snapshot))
+    return f"{count} not complete" if count else "all complete"
 
 
 def _organizations(orgs: list[Org]) -> Iterator[str]:

@@ -218,5 +218,6 @@ def checked_token(text: str, source: str) -> Token:
         UsageError: it is none; the text names the source, never the token.
     """
     if not text or not text.isascii() or not text.isprintable() or " " in text:
-        raise UsageError(f"{source} holds no access token: expected one word without blanks, and nothing else")
+        advice = '; leave out "Bearer"' if text.lower().startswith("bearer") else ""
+        raise UsageError(f"{source} holds no access token: expected one word without blanks, and nothing else{advice}")
     return Token(text)

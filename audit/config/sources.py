@@ -1,10 +1,9 @@
-"""Settings: flags over environment over file over defaults, into one typed tree.
+"""Where settings come from: flags override environment variables, which override the file and the defaults.
 
 `config.example.toml` documents every key. A key `section.key` is also the environment variable
-`WEBEX_AUDIT_SECTION_KEY`; one that has a flag `--some-flag` is `WEBEX_AUDIT_SOME_FLAG` too.
+`WEBEX_AUDIT_SECTION_KEY`; a key with a flag `--some-flag` is `WEBEX_AUDIT_SOME_FLAG` too.
 """
 
-import math
 import re
 import tomllib
 from collections.abc import Mapping
@@ -14,19 +13,17 @@ from urllib.parse import urlsplit
 
 import msgspec
 import platformdirs
-from msgspec import Meta
 
+from audit.config.mismatch import mismatch
+from audit.config.settings import Settings
 from audit.errors import UsageError
 from audit.files import expand
-from audit.storage.place import Place, place
-from audit.text import did_you_mean, mismatch
+from audit.text import did_you_mean
 
-#: Names the configuration file, where `--config` does not.
+#: Names the configuration file if `--config` does not.
 CONFIG_VARIABLE = "WEBEX_AUDIT_CONFIG"
 _PREFIX = "WEBEX_AUDIT_"
-_DURATION = r"^([0-9]+(\.[0-9]+)?[dhms])+$"
-_UNIT_S = {"d": 86_400.0, "h": 3_600.0, "m": 60.0, "s": 1.0}
-#: Names under which people write a secret itself, each with the key that names its file.
+#: Keys that people invent for a secret, with the key that names its file instead.
 _SECRETS = {
     "access_token": "webex.token_file",
     "token": "webex.token_file",
@@ -35,7 +32,7 @@ _SECRETS = {
 }
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
-#: The keys that have a flag, with its name.
+#: Keys that have a flag, with the name of the flag.
 FLAGS = {
     "webex.base_url": "base-url",
     "webex.token_file": "token-file",
@@ -61,138 +58,9 @@ FLAGS = {
     "log.format": "log-format",
 }
 
-EntityName = Literal["workspace", "person", "virtual-line"]
-FormatName = Literal["parquet", "csv"]
-EngineName = Literal["local", "dask"]
-LogFormat = Literal["text", "json"]
-
-
-class WebexSettings(msgspec.Struct, frozen=True):
-    """`[webex]`: the API and the token."""
-
-    base_url: str = "https://webexapis.com/v1"
-    token_file: str | None = None
-    token_command: str | None = None
-    client_id: str | None = None
-    client_secret_file: str | None = None
-    refresh_token_file: str | None = None
-    ca_file: str | None = None
-    timeout_s: Annotated[float, Meta(gt=0, le=3600)] = 30.0
-
-
-class ScopeSettings(msgspec.Struct, frozen=True):
-    """`[scope]`: what is audited."""
-
-    datasets: Annotated[list[str], Meta(min_length=1)] = msgspec.field(default_factory=lambda: ["push-to-talk"])
-    entities: Annotated[list[EntityName], Meta(min_length=1)] = msgspec.field(default_factory=lambda: ["workspace"])
-    org_ids: list[str] = []
-    all_orgs: bool = False
-    exclude_orgs: list[str] = []
-    all_users: bool = False
-    sites: list[str] = []
-
-
-class PaceSettings(msgspec.Struct, frozen=True):
-    """`[pace]`: requests a second, and at once."""
-
-    max_rate: Annotated[float, Meta(gt=0, le=10_000)] | None = None
-    share: Annotated[float, Meta(gt=0, le=1)] = 1.0
-    start_rate: Annotated[float, Meta(gt=0, le=10_000)] = 10.0
-    concurrency: Annotated[int, Meta(ge=1, le=1000)] = 50
-
-
-class RetrySettings(msgspec.Struct, frozen=True):
-    """`[retry]`: tries of one request, the first included."""
-
-    attempts: Annotated[int, Meta(ge=1, le=100)] = 6
-    throttled_attempts: Annotated[int, Meta(ge=1, le=1000)] = 30
-    budget: Annotated[int, Meta(ge=0, le=100_000)] = 300
-
-
-class OutputSettings(msgspec.Struct, frozen=True):
-    """`[output]`: where snapshots go, and as what."""
-
-    path: str = "snapshots"
-    formats: Annotated[list[FormatName], Meta(min_length=1)] = msgspec.field(default_factory=lambda: ["parquet", "csv"])
-    csv_per_org: bool = False
-    allow_partial: bool = False
-
-    @property
-    def folder(self) -> Place:
-        """The folder of all snapshots, or the prefix of an object store."""
-        return place(self.path)
-
-
-class RunSettings(msgspec.Struct, frozen=True):
-    """`[run]`: what does the work, how a run ends, and what it tells a scheduler."""
-
-    engine: EngineName = "local"
-    scheduler: str | None = None
-    deadline: Annotated[str, Meta(pattern=_DURATION)] | None = None
-    stall_s: Annotated[float, Meta(gt=0)] = 600.0
-    resume_within: Annotated[str, Meta(pattern=_DURATION)] = "72h"
-    metrics_file: str | None = None
-
-    @property
-    def deadline_s(self) -> float:
-        """The deadline in seconds; infinity where there is none."""
-        return seconds_of(self.deadline) if self.deadline else math.inf
-
-    @property
-    def resume_within_s(self) -> float:
-        """How old an unfinished run may be to be resumed, in seconds."""
-        return seconds_of(self.resume_within)
-
-
-class CheckSettings(msgspec.Struct, frozen=True):
-    """`[check]`: what the rules of `check` go by. SQL reads each key but the paths as a variable of its name."""
-
-    allowed_domains: list[str] = []
-    forbid_toll_free: bool = False
-    forbid_global_call_in: bool = False
-    rules_dir: str | None = None
-    exceptions_file: str | None = None
-
-
-class SignSettings(msgspec.Struct, frozen=True):
-    """`[sign]`: who vouches for a snapshot."""
-
-    key_file: str | None = None
-
-
-class LogSettings(msgspec.Struct, frozen=True):
-    """`[log]`: what goes to standard error."""
-
-    format: LogFormat = "text"
-
-
-class Settings(msgspec.Struct, frozen=True):
-    """The whole configuration."""
-
-    webex: WebexSettings = WebexSettings()
-    scope: ScopeSettings = msgspec.field(default_factory=ScopeSettings)
-    pace: PaceSettings = PaceSettings()
-    retry: RetrySettings = RetrySettings()
-    output: OutputSettings = msgspec.field(default_factory=OutputSettings)
-    run: RunSettings = RunSettings()
-    check: CheckSettings = msgspec.field(default_factory=CheckSettings)
-    sign: SignSettings = SignSettings()
-    log: LogSettings = LogSettings()
-
-
-def seconds_of(duration: str, source: str = "time") -> float:
-    """The seconds of a duration such as `45m`, `1h30m` or `400d`.
-
-    Raises:
-        UsageError: it is none.
-    """
-    if not re.fullmatch(_DURATION, duration):
-        raise UsageError(f"{source} {duration!r}: expected a time such as 45m, 1h30m or 400d")
-    return sum(float(number) * _UNIT_S[unit] for number, unit in re.findall(r"([0-9.]+)([dhms])", duration))
-
 
 def keys() -> dict[str, Any]:
-    """Every key of the configuration (`section.key`) with its type."""
+    """All keys of the configuration (`section.key`) with their types."""
     return {
         f"{section.name}.{field.name}": field.type
         for section in msgspec.structs.fields(Settings)
@@ -204,12 +72,13 @@ def load(config_file: str | None, environment: Mapping[str, str], flags: Mapping
     """Read the settings.
 
     Args:
-        config_file: path of a TOML file; None for the one of `WEBEX_AUDIT_CONFIG`, else the user's own if it exists.
+        config_file: path of a TOML file; None for the file that `WEBEX_AUDIT_CONFIG` names, else the user's own file
+            if it exists.
         environment: the process environment.
-        flags: values of flags by key; None where a flag was not given.
+        flags: values of flags by key; None for a flag that was not given.
 
     Raises:
-        UsageError: the file can't be read, a key is unknown, or a value is of the wrong type.
+        UsageError: the file can't be read, a key is unknown, or a value has the wrong type.
     """
     types = keys()
     tree: dict[str, dict[str, Any]] = {}
@@ -228,8 +97,8 @@ def load(config_file: str | None, environment: Mapping[str, str], flags: Mapping
     return settings
 
 
-#: Where values come from, in words; the values by key; and what kind of source it is.
 _Kind = Literal["file", "variable", "flag"]
+#: A source in words, its values by key, and its kind.
 _Source = tuple[str, dict[str, Any], _Kind]
 
 
@@ -237,7 +106,7 @@ def _from_file(named: str | None) -> list[_Source]:
     try:
         path = expand(named) if named else Path(platformdirs.user_config_dir("webex-audit")) / "config.toml"
     except RuntimeError:
-        return []  # a user without a home has no configuration there
+        return []  # a user without a home directory has no file there
     try:
         content = tomllib.loads(path.read_text("utf-8"))
     except OSError as error:
@@ -249,7 +118,7 @@ def _from_file(named: str | None) -> list[_Source]:
     values: dict[str, Any] = {}
     for section, body in content.items():
         if not isinstance(body, dict):
-            raise UsageError(f"{path}: {section} stands outside a section{_nearest(section, keys())}")
+            raise UsageError(f"{path}: {section} is outside of any section{_nearest(section, keys())}")
         values |= {f"{section}.{name}": value for name, value in body.items()}
     return [(str(path), values, "file")]
 
@@ -308,6 +177,6 @@ def _check_base_url(base_url: str) -> None:
         raise UsageError(f"webex.base_url {shown!r}: expected a URL such as https://webexapis.com/v1")
     if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _LOOPBACK):
         raise UsageError(
-            f"webex.base_url {base_url!r}: must be https, as the token travels with each request "
-            "(http to this machine only)"
+            f"webex.base_url {base_url!r}: must be https, because every request carries the token "
+            "(http is for this machine only)"
         )

@@ -9,7 +9,7 @@ import pytest
 from audit.config import FLAGS, Settings, keys, load
 from audit.errors import UsageError
 
-EXAMPLE = Path(__file__).parents[1] / "config.example.toml"
+EXAMPLE = Path(__file__).parents[2] / "config.example.toml"
 
 
 def test_the_example_names_every_key_with_its_default() -> None:
@@ -68,7 +68,7 @@ def test_every_key_is_an_environment_variable(variable: str, value: str, key: st
     [
         ("[pace]\nmax_rte = 5", r"unknown key pace\.max_rte; did you mean pace\.max_rate\?"),
         ("[pase]\nmax_rate = 5", r"unknown key pase\.max_rate; did you mean pace\.max_rate\?"),
-        ("max_rate = 5", r"max_rate stands outside a section; did you mean pace\.max_rate\?"),
+        ("max_rate = 5", r"max_rate is outside of any section; did you mean pace\.max_rate\?"),
         ("[zzz]\nqqq = 5", r"unknown key zzz\.qqq; config\.example\.toml lists all keys"),
         ("[pace]\nmax_rate = 'fast'", r"pace\.max_rate = 'fast': expected a number$"),
         ("[pace]\nmax_rate = 0", r"pace\.max_rate = 0: must be more than 0$"),

@@ -17,6 +17,17 @@ def printable(text: str) -> str:
     )
 
 
+def count_of(number: int, noun: str, plural: str | None = None) -> str:
+    """A number with its noun: `1 room`, `2,000 rooms`, `3 entities`.
+
+    Args:
+        number: how many.
+        noun: for one of them.
+        plural: for any other number; the noun with an `s` by default.
+    """
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
 def did_you_mean(name: str, known: Iterable[str], *, otherwise: str = "", cutoff: float = 0.6) -> str:
     """The end of a message about an unknown name: `; did you mean <the most similar known name>?`.
 

@@ -22,7 +22,7 @@ class _Console(Console):
 
 
 class ProgressBar(Progress):
-    """Done, total, rate, throttled and time left, on a terminal."""
+    """A progress bar with entities done, total, rate, throttled requests and time left."""
 
     def __init__(self) -> None:
         self._resume_at_s = 0.0
@@ -50,16 +50,16 @@ class ProgressBar(Progress):
 
     @property
     def pause_s(self) -> float:
-        """Seconds that a pause still takes; 0 where there is none."""
+        """Seconds left of a pause; 0 without a pause."""
         return max(0.0, self._resume_at_s - time.monotonic())
 
     def on_inventory(self, entities: int, of: str) -> None:
-        """Show the size of an inventory, beside those before."""
+        """Add the size of an inventory to the total."""
         self._total += entities
         self._bar.update(self._task, description="asking", total=self._total)
 
     def on_resumed(self, entities: int) -> None:
-        """Move the bar by what need not be asked again."""
+        """Move the bar by the answers of the resumed run."""
         self._bar.advance(self._task, entities)
 
     def on_pause(self, pause_s: float) -> None:
@@ -71,16 +71,16 @@ class ProgressBar(Progress):
         self._bar.advance(self._task)
 
     def on_requests(self, total: int, throttled: int) -> None:
-        """Show what was throttled."""
+        """Show the number of throttled requests."""
         self._bar.update(self._task, throttled=throttled)
 
     def on_commit(self) -> None:
-        """Show that the crawl is over."""
+        """Show the end of the crawl."""
         self._bar.update(self._task, description="writing the snapshot")
 
 
 class _PaceColumn(ProgressColumn):
-    """Entities a second, or the countdown of a pause."""
+    """Entities per second, or the countdown of a pause."""
 
     max_refresh = 0.5
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 Verbosity = Literal["quiet", "normal", "verbose"]
 _LEVELS = {"quiet": logging.ERROR, "normal": logging.INFO, "verbose": logging.DEBUG}
-#: Tells the lines of one process from those of another, where many share a log.
+#: Identifies the lines of a process in a log that several processes share.
 _RUN_ID = os.urandom(4).hex()
 
 
@@ -47,7 +47,7 @@ def _encodable(text: str) -> str:
 
 
 class _StderrHandler(logging.Handler):
-    """Writes to `sys.stderr` as it is at that moment, since a progress bar replaces it. Survives a closed pipe."""
+    """Writes to the current `sys.stderr`, which a progress bar replaces. Survives a closed pipe: output is dropped."""
 
     def emit(self, record: logging.LogRecord) -> None:
         if sys.stderr:
@@ -65,5 +65,5 @@ def set_up_logging(log_format: "LogFormat", verbosity: Verbosity) -> None:
 
 
 def early_log_format() -> "LogFormat":
-    """The log format that the environment asks for: it holds until the settings are read."""
+    """The log format of the environment, for errors before the settings are read."""
     return "json" if os.environ.get("WEBEX_AUDIT_LOG_FORMAT") == "json" else "text"

@@ -1,7 +1,7 @@
-"""Metrics of a run for Prometheus' textfile collector: OpenMetrics text, written atomically.
+"""Metrics of a run for the textfile collector of Prometheus: OpenMetrics text, written atomically.
 
-Names have base units, as OpenMetrics asks for; the figures of one run are gauges. They are written
-at the end of every run, so that one that fails is seen as well.
+Names have base units, as OpenMetrics requires; the figures of one run are gauges. Every run writes them at its
+end, so that failures are seen as well.
 """
 
 import logging
@@ -27,14 +27,14 @@ def recorded(metrics_file: str | None, output: Place) -> Iterator[Callable[[Snap
     """Write the metrics of a run when the block ends, however it ends.
 
     Args:
-        metrics_file: where to; None for nowhere.
+        metrics_file: path of the file; None for no metrics.
         output: the folder of all snapshots.
 
     Yields:
-        To be called with the snapshot that the run committed.
+        A function that takes the committed snapshot.
 
     Raises:
-        UsageError: the file can't be written; told before the block begins.
+        UsageError: the file can't be written; raised before the block begins.
     """
     path = _checked(metrics_file) if metrics_file else None
     began_s = time.monotonic()
@@ -53,14 +53,14 @@ def recorded(metrics_file: str | None, output: Place) -> Iterator[Callable[[Snap
             try:
                 _write(path, committed, output, time.monotonic() - began_s, exit_code)
             except (OSError, AuditError) as error:
-                # What the run itself came to counts more.
+                # The result of the run matters more.
                 log.error("metrics file %s can't be written: %s", path, error)
 
 
 def _checked(metrics_file: str) -> Path:
     path = expand(metrics_file)
     if not path.name or path.is_dir() or not os.access(path.parent, os.W_OK):
-        raise UsageError(f"metrics file {path} can't be written: name a file in a folder that may be written")
+        raise UsageError(f"metrics file {path} can't be written: name a file in a writable folder")
     return path
 
 
@@ -99,4 +99,4 @@ def _write(path: Path, committed: list[Snapshot], output: Place, duration_s: flo
             gauge("table_rows", "Rows of each table.", table.rows, table=name)
     with atomic_file(path) as file:
         file.write(generate_latest(registry))  # type: ignore[no-untyped-call]
-    path.chmod(0o644)  # the collector is another user, and nothing here is secret
+    path.chmod(0o644)  # the collector runs as another user, and nothing here is secret

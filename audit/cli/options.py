@@ -13,12 +13,12 @@ from audit.config import Settings
 Command = Callable[..., Any]
 
 _DEFAULTS = Settings()
-#: The names in `audit.datasets.DATASETS`, which takes longer to load than help should; a test compares the two.
+#: The names in `audit.datasets.DATASETS`, which is too slow to load for a help text; a test compares the two.
 _DATASETS = click.Choice(["push-to-talk", "audio-options"])
 
 
 def flag(key: str, **attributes: Any) -> Callable[[Command], Command]:
-    """An option that overrides a key of the configuration, which gives its default."""
+    """An option that overrides a key of the configuration and has its default."""
     section, _, name = key.partition(".")
     value = getattr(getattr(_DEFAULTS, section), name)
     if value not in (None, False, []) and "[default" not in attributes["help"]:
@@ -27,15 +27,15 @@ def flag(key: str, **attributes: Any) -> Callable[[Command], Command]:
 
 
 def choice(name: Any) -> click.Choice[str]:
-    """The words of a `Literal` as choices."""
+    """The words of a `Literal`, as choices."""
     return click.Choice(get_args(name))
 
 
 def logging_options(command: Command) -> Command:
-    """What every command takes."""
+    """Add the options of every command."""
     for option in (
-        flag("log.format", type=choice(config.LogFormat), help="Form of the log lines on standard error."),
-        click.option("--verbose", is_flag=True, help="Log each retry, and what lies behind an error."),
+        flag("log.format", type=choice(config.LogFormat), help="Format of the log lines on standard error."),
+        click.option("--verbose", is_flag=True, help="Log each retry, and details of errors."),
         click.option("--quiet", is_flag=True, help="Log errors only."),
     ):
         command = option(command)
@@ -43,7 +43,7 @@ def logging_options(command: Command) -> Command:
 
 
 def config_options(command: Command) -> Command:
-    """Configuration file and output folder."""
+    """Add the configuration file and the output folder."""
     command = flag("output.path", metavar="DIR|URI", help="Folder of all snapshots.")(command)
     return click.option(
         "--config",
@@ -54,30 +54,44 @@ def config_options(command: Command) -> Command:
 
 
 def api_options(command: Command) -> Command:
-    """Token and API."""
+    """Add the token and the API."""
     for option in (
-        flag("webex.token_file", metavar="FILE", help="File of the access token. [default: $WEBEX_ACCESS_TOKEN]"),
-        flag("webex.base_url", metavar="URL", help="The API."),
+        flag(
+            "webex.token_file", metavar="FILE", help="File that holds the access token. [default: $WEBEX_ACCESS_TOKEN]"
+        ),
+        flag("webex.base_url", metavar="URL", help="Base URL of the API."),
     ):
         command = option(command)
     return command
 
 
 def scope_options(command: Command) -> Command:
-    """What is audited."""
+    """Add what to audit."""
     for option in reversed(
         (
-            flag("scope.datasets", multiple=True, type=_DATASETS, help="What to audit; may be repeated."),
-            flag("scope.entities", multiple=True, type=choice(config.EntityName), help="Of what; may be repeated."),
+            flag("scope.datasets", multiple=True, type=_DATASETS, help="Settings to audit; may be repeated."),
+            flag(
+                "scope.entities",
+                multiple=True,
+                type=choice(config.EntityName),
+                help="Kind of entity to audit; may be repeated.",
+            ),
             flag(
                 "scope.org_ids",
                 multiple=True,
                 metavar="ID",
                 help="Organization (id or UUID); may be repeated. [default: the token's own]",
             ),
-            flag("scope.all_orgs", is_flag=True, help="All organizations that the token manages."),
-            flag("scope.exclude_orgs", multiple=True, metavar="ID", help="Not this one; may be repeated."),
-            flag("scope.all_users", is_flag=True, help="Audio options of all people. [default: the token's own]"),
+            flag("scope.all_orgs", is_flag=True, help="Audit all organizations that the token manages."),
+            flag(
+                "scope.exclude_orgs",
+                multiple=True,
+                metavar="ID",
+                help="With --all-orgs, leave out this organization; may be repeated.",
+            ),
+            flag(
+                "scope.all_users", is_flag=True, help="Audio options of all people. [default: of the token's own user]"
+            ),
             flag("scope.sites", multiple=True, metavar="URL", help="Only this meeting site; may be repeated."),
         )
     ):
@@ -90,14 +104,14 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print the re
 
 
 def simulation_options(command: Command) -> Command:
-    """What is simulated."""
+    """Add what to simulate."""
     for option in reversed(
         (
             _size("--workspaces", 300, "Workspaces of the organization."),
-            _size("--people", 100, "People of it."),
-            _size("--virtual-lines", 12, "Virtual lines of it."),
-            _size("--customers", 1, "Further organizations that the token manages, a fifth of that size."),
-            click.option("--seed", default=1, show_default=True, help="What all of them follow from."),
+            _size("--people", 100, "People of the organization."),
+            _size("--virtual-lines", 12, "Virtual lines of the organization."),
+            _size("--customers", 1, "Other organizations that the token manages, a fifth of the size."),
+            click.option("--seed", default=1, show_default=True, help="The same seed gives the same organizations."),
         )
     ):
         command = option(command)
@@ -109,7 +123,7 @@ def _size(flag: str, default: int, text: str) -> Callable[[Command], Command]:
 
 
 def settings_of(given: dict[str, Any]) -> Settings:
-    """The settings of a command, with its log set up as they say.
+    """The settings of a command; also sets up its log.
 
     Args:
         given: the values of the options, by name.

@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 
 def execute(command: click.Command, arguments: list[str] | None) -> int:
-    """Run a command to its exit code; whatever goes wrong is one line on standard error.
+    """Run a command and return its exit code; every error is one line on standard error.
 
     Args:
         command: a click command that returns an exit code, or None for 0.
@@ -32,7 +32,7 @@ def execute(command: click.Command, arguments: list[str] | None) -> int:
 
 
 def forget_unread_output() -> None:
-    """Let go of output whose reader has gone away: Python would exit with 120 when it flushes it."""
+    """Drop output that nobody reads any more: Python would exit with 120 when it flushes a closed pipe."""
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
@@ -51,13 +51,13 @@ def _report(error: BaseException) -> int:
             return error.exit_code
         case AuditError() if error.exit_code != AuditError.exit_code:
             log.error("%s", error)
-            log.debug("the same, in detail", exc_info=error)
+            log.debug("details of this error", exc_info=error)
             return error.exit_code
         case click.Abort() | KeyboardInterrupt():
             log.error("%s", signals.reason())
             return StoppedError.exit_code
     log.error("a bug of webex-audit (%s): please report it with %s", type(error).__name__, _write_crash_log(error))
-    log.debug("the same, in detail", exc_info=error)
+    log.debug("details of this error", exc_info=error)
     return AuditError.exit_code
 
 
@@ -71,7 +71,7 @@ def _write_crash_log(error: BaseException) -> str:
 
     find_folders: list[Callable[[], str]] = [lambda: platformdirs.user_log_dir("webex-audit"), tempfile.mkdtemp]
     for find_folder in find_folders:
-        with suppress(OSError, RuntimeError):  # no home, or none that may be written
+        with suppress(OSError, RuntimeError):  # no home folder, or not writable
             path = Path(find_folder()) / f"crash-{datetime.now(UTC):%Y%m%dT%H%M%S%f}.log"
             make_dir(path.parent)
             with private_file(path) as file:

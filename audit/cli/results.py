@@ -1,4 +1,4 @@
-"""How a command prints its result to standard output."""
+"""Prints results to standard output."""
 
 import io
 import logging
@@ -13,7 +13,7 @@ log = logging.getLogger(__name__)
 
 
 def print_result(text: str) -> None:
-    """Print a result. That nobody can read it is told, and changes nothing else."""
+    """Print a result. A write error is logged and does not change the exit code."""
     try:
         stream = sys.stdout
         if hasattr(stream, "reconfigure"):
@@ -25,10 +25,10 @@ def print_result(text: str) -> None:
 
 
 def print_all(texts: Iterable[str], encoding: str | None = None) -> None:
-    """Print a result as it comes; a reader that has seen enough ends it.
+    """Print a result piece by piece, until its reader closes the pipe.
 
     Raises:
-        StoppedError: it can't be printed, such as on a full disk.
+        StoppedError: a write fails for another reason, such as a full disk.
     """
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(encoding=encoding, errors="backslashreplace")
@@ -43,7 +43,7 @@ def print_all(texts: Iterable[str], encoding: str | None = None) -> None:
 
 
 def print_snapshot(snapshot: Snapshot, *, as_json: bool, is_quiet: bool) -> None:
-    """Print a snapshot, in a screen of text or as JSON."""
+    """Print a snapshot as a screen of text or as JSON."""
     if as_json:
         print_result(views.as_json(views.describe(snapshot)))
     elif not is_quiet:
@@ -51,7 +51,7 @@ def print_snapshot(snapshot: Snapshot, *, as_json: bool, is_quiet: bool) -> None
 
 
 def exit_code(snapshot: Snapshot, *, allow_partial: bool) -> int:
-    """The exit code of a run that committed a snapshot; why it is partial, is told."""
+    """The exit code of a run that committed a snapshot; if the snapshot is partial, log why."""
     if snapshot.manifest.status == "complete":
         return 0
     log.warning("the snapshot is partial: %s", views.shortcomings(snapshot))

@@ -1,4 +1,4 @@
-"""The commands of the review: `check`, `diff`, `query`, `report`. What they need comes with the extra `review`."""
+"""The commands of the review: `check`, `diff`, `query`, `report`. They need the extra `review`."""
 
 import re
 import shutil
@@ -21,23 +21,23 @@ from audit.snapshot.staging import staged
 from audit.storage.place import is_dir, place
 from audit.text import printable
 
-#: How SQL begins that stands where a SNAPSHOT is expected.
+#: How SQL begins, to recognize it in the place of a SNAPSHOT.
 _SQL = re.compile(r"\s*(DESCRIBE|EXPLAIN|FROM|PIVOT|SELECT|SHOW|SUMMARIZE|TABLE|UNPIVOT|VALUES|WITH)\s", re.IGNORECASE)
 
 
 @click.command()
 @click.argument("snapshot", default="latest")
 @options.flag("check.rules_dir", metavar="DIR", help="Folder of your own rules, *.sql.")
-@options.flag("check.exceptions_file", metavar="FILE", help="TOML file of findings that are accepted for a time.")
+@options.flag("check.exceptions_file", metavar="FILE", help="TOML file of findings that are accepted until a date.")
 @click.option(
-    "--against", metavar="SNAPSHOT", help="The snapshot to compare with. [default: the one before, of the same scope]"
+    "--against", metavar="SNAPSHOT", help="Compare with this snapshot. [default: the one before, of the same scope]"
 )
 @click.option(
     "--fail-on",
     default="low",
     show_default=True,
     type=click.Choice([str(each) for each in Severity]),
-    help="Exit with 1 where a finding of this severity, or a worse one, is left.",
+    help="Exit with 1 if a finding of this severity or a worse one remains.",
 )
 @click.option(
     "--format",
@@ -45,13 +45,16 @@ _SQL = re.compile(r"\s*(DESCRIBE|EXPLAIN|FROM|PIVOT|SELECT|SHOW|SUMMARIZE|TABLE|
     default="text",
     show_default=True,
     type=click.Choice(["text", "json", "csv", "ocsf", "junit"]),
-    help="Form of the result.",
+    help="Format of the result.",
 )
 @options.config_options
 @options.json_option
 @options.logging_options
 def check(snapshot: str, against: str | None, fail_on: str, form: Any, *, as_json: bool, **given: Any) -> int:
-    """Check a snapshot by rules: SNAPSHOT is a path, an id, 'latest' (the default) or 'previous'."""
+    """Check a snapshot against rules.
+
+    SNAPSHOT is a path, an id, 'latest' (the default) or 'previous'.
+    """
     settings = settings_of(given)
     from audit.clock import Clock
 
@@ -72,21 +75,29 @@ def check(snapshot: str, against: str | None, fail_on: str, form: Any, *, as_jso
 @click.command()
 @click.argument("snapshot", default="latest")
 @options.flag("check.rules_dir", metavar="DIR", help="Folder of your own rules, *.sql.")
-@options.flag("check.exceptions_file", metavar="FILE", help="TOML file of findings that are accepted for a time.")
+@options.flag("check.exceptions_file", metavar="FILE", help="TOML file of findings that are accepted until a date.")
 @click.option(
     "--against",
     metavar="SNAPSHOT",
-    help="Tell what changed since this one. [default: the one before, of the same scope]",
+    help="Show what changed since this snapshot. [default: the one before, of the same scope]",
 )
 @click.option(
-    "--format", "kind", type=click.Choice(["html", "xlsx"]), default="html", show_default=True, help="Of the file."
+    "--format",
+    "kind",
+    type=click.Choice(["html", "xlsx"]),
+    default="html",
+    show_default=True,
+    help="Format of the file.",
 )
-@click.option("--file", metavar="FILE", help="Where to. [default: <snapshot id>.html or .xlsx in this folder]")
+@click.option("--file", metavar="FILE", help="Path of the file. [default: <snapshot id>.html or .xlsx in this folder]")
 @options.config_options
 @options.json_option
 @options.logging_options
 def report(snapshot: str, against: str | None, kind: str, file: str | None, *, as_json: bool, **given: Any) -> int:
-    """Write a snapshot as one HTML file that reviewers read, or as a workbook."""
+    """Write a report for reviewers, as HTML or as a workbook.
+
+    SNAPSHOT is a path, an id, 'latest' (the default) or 'previous'.
+    """
     settings = settings_of(given)
     from audit.clock import Clock
 
@@ -108,7 +119,7 @@ def report(snapshot: str, against: str | None, kind: str, file: str | None, *, a
                 with atomic_file(path) as stream:
                     stream.write(write_report(one, checks, changes, other).encode())
         except OSError as error:
-            raise UsageError(f"{path}: {error.strerror}: name another place with --file") from None
+            raise UsageError(f"{path}: {error.strerror}: name another file with --file") from None
     print_result(views.as_json({"path": str(path)}) if as_json else printable(str(path)))
     return 0
 
@@ -117,18 +128,20 @@ def report(snapshot: str, against: str | None, kind: str, file: str | None, *, a
 @click.argument("old", required=False)
 @click.argument("new", default="latest")
 @click.option("--csv", "as_csv", is_flag=True, help="Print the differences as CSV.")
-@click.option("--exit-code", is_flag=True, help="Exit with 1 where there are differences; an unknown one counts.")
+@click.option("--exit-code", is_flag=True, help="Exit with 1 if there are differences; unknown ones count.")
 @options.config_options
 @options.json_option
 @options.logging_options
 def diff(old: str | None, new: str, *, as_csv: bool, exit_code: bool, as_json: bool, **given: Any) -> int:
-    """Tell what changed between two snapshots: each is a path, an id, 'latest' or 'previous'.
+    """Show what changed between two snapshots.
 
-    What was not answered, or not asked for, is unknown and never removed.
+    OLD and NEW are paths, ids, 'latest' or 'previous'. By default, NEW is the latest snapshot, and OLD
+    the one before it of the same scope. What has no answer, or was not asked for, is unknown and never
+    removed.
     """
     settings = settings_of(given)
     if as_csv and as_json:
-        raise UsageError("--csv and --json can't both be printed")
+        raise UsageError("choose one of --csv and --json")
     with needs_extra():
         from audit.review.diff import views as diff_views
         from audit.review.diff.compare import compare
@@ -170,12 +183,13 @@ def _before(snapshot: Snapshot) -> Snapshot:
 @options.json_option
 @options.logging_options
 def query(snapshot: str, sql: str | None, *, as_csv: bool, as_json: bool, **given: Any) -> None:
-    """Ask a snapshot in SQL (DuckDB): one SELECT statement over its tables; without SQL, list these.
+    """Query a snapshot in SQL (DuckDB).
 
-    SNAPSHOT is a path, an id, 'latest' or 'previous'. SQL can read the tables and nothing else.
+    SQL is one SELECT statement over the tables of the snapshot, and can read nothing else. Without SQL, the
+    command lists tables and columns. SNAPSHOT is a path, an id, 'latest' (the default) or 'previous'.
     """
     if as_csv and as_json:
-        raise UsageError("--csv and --json can't both be printed")
+        raise UsageError("choose one of --csv and --json")
     settings = settings_of(given)
     with needs_extra():
         from audit.review.query import query as queries

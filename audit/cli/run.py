@@ -22,27 +22,48 @@ from audit.snapshot.staging import staged
 
 @click.command()
 @options.scope_options
-@click.option("--workspace-id", "workspace_ids", multiple=True, metavar="ID", help="Only this one; may be repeated.")
-@click.option("--ids-from", metavar="FILE", help="Only the ids in this file, one a line; - is standard input.")
+@click.option(
+    "--workspace-id", "workspace_ids", multiple=True, metavar="ID", help="Only this workspace; may be repeated."
+)
+@click.option(
+    "--ids-from", metavar="FILE", help="Only the workspace ids in this file, one per line; - is standard input."
+)
 @click.option("--user", "emails", multiple=True, metavar="EMAIL", help="Audio options of this user; may be repeated.")
-@click.option("--users-from", metavar="FILE", help="Of the mail addresses in this file, one a line; - as above.")
-@options.flag("output.formats", multiple=True, type=options.choice(config.FormatName), help="May be repeated.")
-@options.flag("output.csv_per_org", is_flag=True, help="CSV for each organization, not one for all.")
-@options.flag("output.allow_partial", is_flag=True, help="Exit with 0 where the snapshot is partial.")
-@options.flag("pace.max_rate", type=float, metavar="N", help="Requests a second, never exceeded. [default: no ceiling]")
-@options.flag("pace.concurrency", type=int, metavar="N", help="Requests at once.")
-@options.flag(
-    "run.deadline", metavar="TIME", help="Stop in order, resumable, after a time such as 45m. [default: none]"
+@click.option(
+    "--users-from",
+    metavar="FILE",
+    help="Audio options of the users in this file, one email address per line; - is standard input.",
 )
 @options.flag(
-    "run.engine", type=options.choice(config.EngineName), help="Audit organizations in this process, or by Dask."
+    "output.formats",
+    multiple=True,
+    type=options.choice(config.FormatName),
+    help="Format of the tables; may be repeated.",
 )
-@options.flag("run.scheduler", metavar="ADDRESS", help="Of an existing Dask cluster. [default: one on this machine]")
-@click.option("--resume", is_flag=True, help="Go on with the newest unfinished run, if there is one.")
-@click.option("--retry-failed", metavar="SNAPSHOT", help="Keep its complete answers, and ask for the others again.")
-@click.option("--dry-run", is_flag=True, help="Take the inventory; tell requests, time and scopes; crawl nothing.")
+@options.flag("output.csv_per_org", is_flag=True, help="Write CSV per organization, not for all together.")
+@options.flag("output.allow_partial", is_flag=True, help="Exit with 0 even if the snapshot is partial.")
 @options.flag(
-    "run.metrics_file", metavar="FILE", help="Write metrics for Prometheus' textfile collector. [default: none]"
+    "pace.max_rate", type=float, metavar="N", help="Never exceed this many requests per second. [default: no ceiling]"
+)
+@options.flag("pace.concurrency", type=int, metavar="N", help="Requests in flight at a time.")
+@options.flag("run.deadline", metavar="TIME", help="Stop cleanly, resumable, after a time such as 45m. [default: none]")
+@options.flag(
+    "run.engine",
+    type=options.choice(config.EngineName),
+    help="What audits the organizations: this process, or a Dask cluster.",
+)
+@options.flag(
+    "run.scheduler", metavar="ADDRESS", help="Address of an existing Dask cluster. [default: a cluster on this machine]"
+)
+@click.option("--resume", is_flag=True, help="Continue the newest unfinished run, if there is one.")
+@click.option(
+    "--retry-failed",
+    metavar="SNAPSHOT",
+    help="Keep the complete answers of this snapshot and request the others again.",
+)
+@click.option("--dry-run", is_flag=True, help="Take the inventory, print requests, time and scopes, and crawl nothing.")
+@options.flag(
+    "run.metrics_file", metavar="FILE", help="Write metrics for the textfile collector of Prometheus. [default: none]"
 )
 @options.api_options
 @options.config_options
@@ -62,7 +83,7 @@ def run(
 ) -> int:
     """Crawl one or many organizations and commit a snapshot.
 
-    The access token is read from WEBEX_ACCESS_TOKEN, or from a file (--token-file).
+    The access token comes from WEBEX_ACCESS_TOKEN or from a file (--token-file).
     """
     settings = settings_of(given)
     verbosity = verbosity_of(given)
@@ -79,7 +100,7 @@ def run(
 
     selections = (*workspace_ids, ids_from, *emails, users_from)
     if retry_failed and (any(selections) or dry_run):
-        raise UsageError("--retry-failed has its own scope: leave out what selects entities, and --dry-run")
+        raise UsageError("--retry-failed has its own scope: leave out options that select entities, and --dry-run")
     if ids_from == users_from == "-":
         raise UsageError("--ids-from and --users-from can't both read standard input")
     stdin = " (and the same lines on standard input)" if "-" in (ids_from, users_from) else ""
@@ -120,14 +141,14 @@ def run(
 
 @contextmanager
 def _resume_hint(earlier: Snapshot | None, stdin: str) -> Iterator[None]:
-    """Tell the exact command that goes on with a run that stopped."""
+    """Add to the error of a stopped run the exact command that continues it."""
     try:
         yield
     except AuditError as error:
         if error.is_resumable:
             arguments = [*click.get_current_context().obj]
             if earlier and "--retry-failed" in arguments:
-                # By then, `latest` may be another one.
+                # `latest` may be another snapshot by then.
                 arguments[arguments.index("--retry-failed") + 1] = earlier.manifest.snapshot_id
             command = shlex.join(["webex-audit", *arguments, *([] if "--resume" in arguments else ["--resume"])])
             error.args = (f"{error}; go on with: {command}{stdin}",)
@@ -141,7 +162,10 @@ def _resume_hint(earlier: Snapshot | None, stdin: str) -> Iterator[None]:
 @options.json_option
 @options.logging_options
 def doctor(*, as_json: bool, **given: Any) -> int:
-    """Check configuration, token, scopes, organizations and output, and say what to do about each fault."""
+    """Check token, scopes, organizations and output before a run.
+
+    Each fault comes with its remedy; the exit code is that of the run.
+    """
     settings = settings_of(given)
     from audit.clock import Clock
     from audit.run import doctor as diagnosis

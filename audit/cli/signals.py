@@ -1,4 +1,4 @@
-"""How a command ends when SIGINT, SIGTERM or SIGHUP comes. This module alone installs handlers, once a process."""
+"""SIGINT, SIGTERM and SIGHUP: the process installs one handler, which ends the command in order."""
 
 import logging
 import os
@@ -21,11 +21,11 @@ _SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if
 
 
 class _Receiver:
-    """Hands each signal to whatever is at work; as a rule, that is the main thread, which gets a `KeyboardInterrupt`.
+    """Hands each signal to what is at work: by default the main thread, which gets a `KeyboardInterrupt`.
 
     Attributes:
-        last: the signal that came last.
-        hand_over: takes the next one.
+        last: the last signal.
+        hand_over: receives the next signal.
     """
 
     def __init__(self) -> None:
@@ -46,7 +46,7 @@ _receiver = _Receiver()
 
 @contextmanager
 def received() -> Iterator[None]:
-    """Receive signals while the block runs. SIGHUP stays ignored where it is, as by nohup(1)."""
+    """Receive signals while the block runs. SIGTERM and SIGHUP stay ignored if they are, as under nohup(1)."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -73,7 +73,7 @@ def _handed_to(hand_over: Callable[[signal.Signals], None]) -> Iterator[None]:
 
 
 def reason() -> str:
-    """What stopped the command, in words: `stopped (Ctrl-C)`."""
+    """The signal that stopped the command, in words: `stopped (Ctrl-C)`."""
     return f"stopped ({_title(_receiver.last)})" if _receiver.last else "interrupted"
 
 
@@ -82,11 +82,11 @@ def _title(number: signal.Signals) -> str:
 
 
 def run_until_signal(work: Coroutine[Any, Any, _Result], is_done: Callable[[], bool] = lambda: False) -> _Result:
-    """Run a coroutine; a signal ends it in order, a second one at once.
+    """Run a coroutine. The first signal cancels it, a second signal ends the process at once.
 
     Args:
-        work: the coroutine. It is cancelled with the name of the signal as the message.
-        is_done: whether all that counts is done, so that a signal changes nothing any more.
+        work: the coroutine; the message of its `CancelledError` is the name of the signal.
+        is_done: whether the result stands already, so that signals no longer change anything.
 
     Raises:
         StoppedError: a signal came before the end.
@@ -109,7 +109,7 @@ def run_until_signal(work: Coroutine[Any, Any, _Result], is_done: Callable[[], b
 
 @contextmanager
 def _woken(loop: "asyncio.AbstractEventLoop") -> Iterator[None]:
-    """Wake the loop for a signal that comes just before it waits: Python would run the handler after the wait."""
+    """Wake the loop for a signal that comes just before its wait: Python would run the handler after the wait."""
     if os.name != "posix" or threading.current_thread() is not threading.main_thread():
         yield  # on Windows, the loop does this by itself
         return
@@ -127,13 +127,13 @@ def _woken(loop: "asyncio.AbstractEventLoop") -> Iterator[None]:
 
 
 def serve_until_signal(server: Coroutine[Any, Any, None]) -> None:
-    """Run a server; a signal is its proper end."""
+    """Run a server until a signal comes, which is not an error."""
     with suppress(StoppedError):
         run_until_signal(server)
 
 
 class _Stop:
-    """Ends a coroutine: the first signal cancels it, the second one ends the process."""
+    """Ends a coroutine: the first signal cancels it, the second signal ends the process."""
 
     def __init__(self, is_done: Callable[[], bool]) -> None:
         self.loop: asyncio.AbstractEventLoop | None = None
@@ -144,7 +144,7 @@ class _Stop:
     def __call__(self, number: signal.Signals) -> None:
         if self.loop is None:
             raise KeyboardInterrupt
-        # A closed loop has its result by now.
+        # A loop that is closed already has its result.
         with suppress(RuntimeError):
             self.loop.call_soon_threadsafe(self._stop, number)
 

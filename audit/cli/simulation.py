@@ -22,15 +22,18 @@ from audit.text import printable
 
 
 @click.command()
-@click.option(
-    "--output", default="webex-audit-demo", show_default=True, metavar="DIR", help="Folder for the snapshots."
-)
+@click.option("--output", default="webex-audit-demo", show_default=True, metavar="DIR", help="Folder of the snapshots.")
 @options.simulation_options
-@click.option("--faults", "fault_spec", default="all=0.005,quirks", show_default=True, help="As in 'simulate'.")
+@click.option(
+    "--faults", "fault_spec", default="all=0.005,quirks", show_default=True, help="What goes wrong, as in 'simulate'."
+)
 @options.json_option
 @options.logging_options
 def demo(output: str, fault_spec: str, *, as_json: bool, **given: Any) -> int:
-    """Audit simulated organizations: the whole chain, without an account."""
+    """Audit simulated organizations, without an account.
+
+    The demo shows the whole chain: crawl, check, compare, report.
+    """
     from audit.cli.demo import demonstrate, review
     from audit.cli.progress import show_progress
     from audit.simulator import app as simulator
@@ -39,7 +42,7 @@ def demo(output: str, fault_spec: str, *, as_json: bool, **given: Any) -> int:
     settings = settings_of({**given, "config_file": os.devnull})
     verbosity = verbosity_of(given)
     if is_uri(output):
-        raise UsageError(f"demo leaves files to be opened: expected a folder of this machine, not {output}")
+        raise UsageError(f"--output {output}: demo writes files for you to open: name a folder on this machine")
     simulation = simulator.Simulation(own, _faults(fault_spec, given["seed"]), customers=customers)
     show = partial(show_progress, settings.log.format, verbosity)
     found = signals.run_until_signal(demonstrate(simulation, output, show))
@@ -64,22 +67,25 @@ def demo(output: str, fault_spec: str, *, as_json: bool, **given: Any) -> int:
 
 
 @click.command()
-@click.option(
-    "--port", default=0, type=click.IntRange(0, 65_535), help="Port on 127.0.0.1. [default: any that is free]"
-)
+@click.option("--port", default=0, type=click.IntRange(0, 65_535), help="Port on 127.0.0.1. [default: any free port]")
 @options.simulation_options
-@click.option("--plain", is_flag=True, help="Documented answers only: no odd members, no hostile names.")
-@click.option("--rate-limit", type=click.FloatRange(0, 1e6, min_open=True), metavar="N", help="Requests a second.")
+@click.option("--plain", is_flag=True, help="Send documented answers only: no odd members, no hostile names.")
+@click.option(
+    "--rate-limit",
+    type=click.FloatRange(0, 1e6, min_open=True),
+    metavar="N",
+    help="Throttle beyond this many requests per second.",
+)
 @click.option(
     "--limit-kind",
     type=options.choice(LimitKind),
     default="bucket",
     show_default=True,
-    help="Of --rate-limit: one that refills steadily, or a count for each second.",
+    help="Kind of --rate-limit: a bucket that refills steadily, or a count for each second.",
 )
-@click.option("--max-page", default=1000, show_default=True, type=click.IntRange(1), help="Items of a page at most.")
+@click.option("--max-page", default=1000, show_default=True, type=click.IntRange(1), help="Most items on a page.")
 @click.option("--faults", "fault_spec", default="", metavar="SPEC", help="What goes wrong, such as all=0.1,quirks.")
-@click.option("--list-faults", is_flag=True, help="Explain --faults, and stop.")
+@click.option("--list-faults", is_flag=True, help="Explain --faults and exit.")
 @options.logging_options
 def simulate(
     port: int,
@@ -103,7 +109,7 @@ def simulate(
     own, customers = _organizations(given, odd=not plain)
     settings_of({**given, "config_file": os.devnull})
     if rate_limit is not None and math.isnan(rate_limit):
-        raise UsageError("--rate-limit nan is no rate")
+        raise UsageError("--rate-limit nan: expected a number")
     simulation = simulator.Simulation(
         own,
         _faults(fault_spec, given["seed"]),
@@ -126,7 +132,7 @@ def simulate(
 
 
 def _organizations(given: dict[str, Any], *, odd: bool = True) -> tuple[Organization, tuple[Organization, ...]]:
-    """The simulated organization that the token is of, and its customers."""
+    """The simulated organization of the token, and its customers."""
     workspaces, people, lines, customers = (
         given.pop(name) for name in ("workspaces", "people", "virtual_lines", "customers")
     )

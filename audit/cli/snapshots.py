@@ -1,4 +1,4 @@
-"""The commands about snapshots as a whole: `snapshots`, `show`, `verify`, `prune`."""
+"""The commands for whole snapshots: `snapshots`, `show`, `verify`, `prune`."""
 
 import logging
 from typing import Any
@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 @options.json_option
 @options.logging_options
 def snapshots(*, as_json: bool, **given: Any) -> int:
-    """List the committed snapshots of an output folder, the oldest first."""
+    """List the committed snapshots of an output, oldest first."""
     settings = settings_of(given)
     found = list_snapshots(settings.output.folder)
     print_result(views.as_json([views.describe(each) for each in found]) if as_json else views.render_list(found))
@@ -33,7 +33,10 @@ def snapshots(*, as_json: bool, **given: Any) -> int:
 @options.json_option
 @options.logging_options
 def show(snapshot: str, *, as_json: bool, **given: Any) -> int:
-    """Summarize a snapshot: SNAPSHOT is a path, an id, 'latest' (the default) or 'previous'."""
+    """Summarize a snapshot.
+
+    SNAPSHOT is a path, an id, 'latest' (the default) or 'previous'.
+    """
     settings = settings_of(given)
     print_snapshot(find_snapshot(settings.output.folder, snapshot), as_json=as_json, is_quiet=False)
     return 0
@@ -42,13 +45,16 @@ def show(snapshot: str, *, as_json: bool, **given: Any) -> int:
 @click.command()
 @click.argument("snapshot", default="latest")
 @click.option(
-    "--public-key", metavar="FILE", help="It must be signed by this key (PEM). [default: no key is asked for]"
+    "--public-key", metavar="FILE", help="Require a signature by this key (PEM). [default: no signature required]"
 )
 @options.config_options
 @options.json_option
 @options.logging_options
 def verify(snapshot: str, public_key: str | None, *, as_json: bool, **given: Any) -> int:
-    """Recompute all digests of a snapshot, and of the chain before it; exit with 1 where something differs."""
+    """Recompute the digests of a snapshot and its chain.
+
+    SNAPSHOT is a path, an id, 'latest' (the default) or 'previous'. The exit code is 1 if anything differs.
+    """
     settings = settings_of(given)
     from audit.files import expand
     from audit.review.verify import signing
@@ -63,16 +69,16 @@ def verify(snapshot: str, public_key: str | None, *, as_json: bool, **given: Any
 
 
 @click.command()
-@click.option("--keep-last", type=click.IntRange(1), metavar="N", help="Keep the newest N.")
-@click.option("--keep-within", metavar="TIME", help="Keep those younger than a time such as 400d.")
-@click.option("--dry-run", is_flag=True, help="Tell what would be removed; remove nothing.")
+@click.option("--keep-last", type=click.IntRange(1), metavar="N", help="Keep the newest N snapshots.")
+@click.option("--keep-within", metavar="TIME", help="Keep snapshots younger than a time such as 400d.")
+@click.option("--dry-run", is_flag=True, help="Print what would be removed; remove nothing.")
 @options.config_options
 @options.json_option
 @options.logging_options
 def prune(keep_last: int | None, keep_within: str | None, *, dry_run: bool, as_json: bool, **given: Any) -> int:
-    """Remove old snapshots, and what interrupted runs left.
+    """Remove old snapshots, and leftovers of interrupted runs.
 
-    What any --keep option keeps, stays; so do the newest snapshot and the newest complete one.
+    Every --keep option keeps what it names. The newest snapshot and the newest complete snapshot always stay.
     """
     settings = settings_of(given)
     from audit.clock import Clock
@@ -90,7 +96,7 @@ def prune(keep_last: int | None, keep_within: str | None, *, dry_run: bool, as_j
             now = Clock().now()
             found = pruning.plan(output, keep, now)
             if not dry_run:
-                # A damaged record has been refused by now; what is left over needs no plan.
+                # A damaged record would have been refused above; leftovers need no plan.
                 tidy(output, held, seal)
                 found = pruning.carry_out(output, pruning.plan(output, keep, now), held.check, seal)
     except OSError as error:

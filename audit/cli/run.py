@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -18,6 +18,9 @@ from audit.cli.results import exit_code, print_result, print_snapshot
 from audit.errors import AuditError, UsageError
 from audit.snapshot.catalog import Snapshot, find_snapshot
 from audit.snapshot.staging import staged
+
+if TYPE_CHECKING:
+    from audit.cli.selection import Selection
 
 
 @click.command()
@@ -69,27 +72,15 @@ from audit.snapshot.staging import staged
 @options.config_options
 @options.json_option
 @options.logging_options
-def run(
-    workspace_ids: tuple[str, ...],
-    ids_from: str | None,
-    emails: tuple[str, ...],
-    users_from: str | None,
-    retry_failed: str | None,
-    *,
-    resume: bool,
-    dry_run: bool,
-    as_json: bool,
-    **given: Any,
-) -> int:
+def run(retry_failed: str | None, *, resume: bool, dry_run: bool, as_json: bool, **given: Any) -> int:
     """Crawl one or many organizations and commit a snapshot.
 
     The access token comes from WEBEX_ACCESS_TOKEN or from a file (--token-file).
     """
     settings = settings_of(given)
-    verbosity = verbosity_of(given)
     from audit.cli import metrics
     from audit.cli.progress import show_progress
-    from audit.cli.selection import select, select_users
+    from audit.cli.selection import Selection
     from audit.clock import Clock
     from audit.review.verify import signing
     from audit.review.verify.signed_removals import seal_removed_with
@@ -98,29 +89,23 @@ def run(
     from audit.run.plan import plan
     from audit.run.scope import retried_scope, scope_of
 
-    selections = (*workspace_ids, ids_from, *emails, users_from)
-    if retry_failed and (any(selections) or dry_run):
+    selection = Selection(*(given[name] for name in ("workspace_ids", "ids_from", "emails", "users_from")))
+    if retry_failed and (any(selection) or dry_run):
         raise UsageError("--retry-failed has its own scope: leave out options that select entities, and --dry-run")
-    if ids_from == users_from == "-":
-        raise UsageError("--ids-from and --users-from can't both read standard input")
-    stdin = " (and the same lines on standard input)" if "-" in (ids_from, users_from) else ""
-    clock = Clock()
+    selection.check_stdin()
+    verbosity, clock = verbosity_of(given), Clock()
     is_committed = threading.Event()
     with metrics.recorded(settings.run.metrics_file, settings.output.folder) as record, ExitStack() as stack:
         seal = signing.seal_with(settings.sign.key_file)
         tokens = find_tokens(settings.webex, os.environ, clock, file_is_flag=given["webex__token_file"] is not None)
         found = find_snapshot(settings.output.folder, retry_failed) if retry_failed else None
         earlier = stack.enter_context(staged(found))
-        if earlier:
-            scope = retried_scope(earlier)
-        else:
-            wanted = select(workspace_ids, ids_from, sys.stdin)
-            scope = scope_of(settings, wanted, select_users(emails, users_from, sys.stdin))
+        scope = retried_scope(earlier) if earlier else scope_of(settings, *selection.read(sys.stdin))
         if dry_run:
             planned = signals.run_until_signal(plan(settings, tokens, scope, clock=clock))
             print_result(views.as_json(asdict(planned)) if as_json else views.render_plan(planned))
             return 0
-        with show_progress(settings.log.format, verbosity) as progress, _resume_hint(earlier, stdin):
+        with show_progress(settings.log.format, verbosity) as progress, _resume_hint(earlier, selection):
             work = job.run(
                 settings,
                 tokens,
@@ -140,7 +125,7 @@ def run(
 
 
 @contextmanager
-def _resume_hint(earlier: Snapshot | None, stdin: str) -> Iterator[None]:
+def _resume_hint(earlier: Snapshot | None, selection: "Selection") -> Iterator[None]:
     """Add to the error of a stopped run the exact command that continues it."""
     try:
         yield
@@ -151,6 +136,7 @@ def _resume_hint(earlier: Snapshot | None, stdin: str) -> Iterator[None]:
                 # `latest` may be another snapshot by then.
                 arguments[arguments.index("--retry-failed") + 1] = earlier.manifest.snapshot_id
             command = shlex.join(["webex-audit", *arguments, *([] if "--resume" in arguments else ["--resume"])])
+            stdin = " (and the same lines on standard input)" if selection.reads_stdin else ""
             error.args = (f"{error}; go on with: {command}{stdin}",)
         raise
 

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable
-from typing import TextIO
+from typing import NamedTuple, TextIO
 
 from audit.errors import UsageError
 from audit.files import expand
@@ -12,6 +12,34 @@ from audit.webex import ids
 _STDIN = "-"
 #: Enough to recognize an email address; the API knows whether it exists.
 _EMAIL = re.compile(r"[^\s@,;<>\"]+@[^\s@,;<>\"]+")
+
+
+class Selection(NamedTuple):
+    """What a command selects by name, as the options give it."""
+
+    workspace_ids: tuple[str, ...]
+    ids_from: str | None
+    emails: tuple[str, ...]
+    users_from: str | None
+
+    @property
+    def reads_stdin(self) -> bool:
+        """Whether a file of the selection is standard input."""
+        return _STDIN in (self.ids_from, self.users_from)
+
+    def check_stdin(self) -> None:
+        """Refuse to read standard input twice.
+
+        Raises:
+            UsageError: both files are standard input.
+        """
+        if self.ids_from == self.users_from == _STDIN:
+            raise UsageError("--ids-from and --users-from can't both read standard input")
+
+    def read(self, stdin: TextIO | None) -> tuple[list[str] | None, Users | None]:
+        """The selected workspace ids and users (`select`, `select_users`)."""
+        wanted = select(self.workspace_ids, self.ids_from, stdin)
+        return wanted, select_users(self.emails, self.users_from, stdin)
 
 
 def select(workspace_ids: Iterable[str], ids_from: str | None, stdin: TextIO | None) -> list[str] | None:

@@ -75,9 +75,9 @@ def _write(path: Path, committed: list[Snapshot], output: Place, duration_s: flo
         (metric.labels(**labels) if labels else metric).set(value)
 
     gauge("last_run_timestamp_seconds", "When the last run ended.", time.time())
-    gauge("last_run_duration_seconds", "How long it took.", duration_s)
-    gauge("last_run_exit_code", "Its exit code, but for 3: a partial snapshot is committed.", exit_code)
-    gauge("last_run_committed", "Whether it committed a snapshot.", len(committed))
+    gauge("last_run_duration_seconds", "How long the last run took, in seconds.", duration_s)
+    gauge("last_run_exit_code", "Exit code of the last run; 0 for a partial snapshot.", exit_code)
+    gauge("last_run_committed", "Whether the last run committed a snapshot.", len(committed))
     complete = [each for each in list_snapshots(output) if each.manifest.status == "complete"]
     if complete:
         last = complete[-1].manifest.finished_at.timestamp()
@@ -92,11 +92,16 @@ def _write(path: Path, committed: list[Snapshot], output: Place, duration_s: flo
             for outcome, count in counts.items():
                 gauge("outcomes", "Entities by outcome.", count, dataset=dataset, outcome=outcome)
         for org in manifest.orgs:
-            gauge("entities", "Entities of its inventories.", org.entities, org_id=org.org_id)
+            gauge("entities", "Entities of an organization.", org.entities, org_id=org.org_id)
             is_complete = org.status == "complete"
-            gauge("organization_complete", "Whether all of it has complete answers.", is_complete, org_id=org.org_id)
+            gauge(
+                "organization_complete",
+                "Whether every entity of an organization has a complete answer.",
+                is_complete,
+                org_id=org.org_id,
+            )
         for name, table in manifest.tables.items():
-            gauge("table_rows", "Rows of each table.", table.rows, table=name)
+            gauge("table_rows", "Rows of a table.", table.rows, table=name)
     with atomic_file(path) as file:
         file.write(generate_latest(registry))  # type: ignore[no-untyped-call]
     path.chmod(0o644)  # the collector runs as another user, and nothing here is secret

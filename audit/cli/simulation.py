@@ -59,10 +59,10 @@ def demo(output: str, fault_spec: str, *, as_json: bool, **given: Any) -> int:
         print_result("\n".join(["\nwhat changed between the last two:\n", *reviewed]))
         paths = (report, new.path / "push_to_talk_members.csv", audio.path / "audio_options.csv")
         first, second, third = (shlex.quote(printable(str(path))) for path in paths)
-        print_result(f"\nopen {first}: the report, for whoever reviews")
+        print_result(f"\nopen {first}: the report for reviewers")
         print_result(f"open {second}: who may open a microphone in which room")
         print_result(f"open {third}: how users join meetings, and whether by a sound PIN")
-        print_result(f"look again with: webex-audit check --output {place}")
+        print_result(f"check again with: webex-audit check --output {place}")
     return code
 
 

@@ -3,8 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from audit.cli.selection import select
+from audit.cli.selection import Selection, select
 from audit.errors import UsageError
+from audit.inventory import Users
 from audit.simulator.organization import Organization
 
 ONE, TWO, THREE = (Organization(3).workspace(index)["id"] for index in range(3))
@@ -51,3 +52,11 @@ def test_a_bad_flag_or_an_absent_file_is_named(tmp_path: Path) -> None:
         select([], "-", None)
     with pytest.raises(UsageError, match="No such file"):
         select([], str(tmp_path / "absent"), io.StringIO())
+
+
+def test_standard_input_is_read_once() -> None:
+    Selection((), "-", (), None).check_stdin()
+    with pytest.raises(UsageError, match="can't both read standard input"):
+        Selection((), "-", (), "-").check_stdin()
+    wanted, users = Selection((ONE,), None, ("Alice@example.com", "alice@example.com"), None).read(None)
+    assert (wanted, users) == ([ONE], Users("named", ("Alice@example.com",)))

@@ -351,7 +351,7 @@ def test_a_file_that_is_missing_is_told_by_verify(audit: Audit, webex_audit: Com
 
 def test_a_demo_needs_a_folder(webex_audit: Command, output: str) -> None:
     result = webex_audit("demo", "--output", output)
-    assert (result.code, "expected a folder" in result.err) == (2, True)
+    assert (result.code, "name a folder on this machine" in result.err) == (2, True)
 
 
 def test_a_full_disk_where_it_is_fetched_to_is_told(audit: Audit, output: str, monkeypatch: pytest.MonkeyPatch) -> None:

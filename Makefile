@@ -1,11 +1,13 @@
-# Needs git, make and Python 3.11 or newer with venv and pip; all else is installed into .venv.
+# Needs git, make and Python 3.11 or newer with venv and pip; everything else is installed into .venv.
 PYTHON ?= python3
 PYTHONS ?= python3.11 python3.12 python3.13 python3.14
 VENV := .venv
 BIN := $(VENV)/bin
 LOCKS := $(wildcard requirements/*.txt)
+# What .ci/plain-english looks at.
+TEXTS := README.md CONTRIBUTING.md SECURITY.md docs benchmarks Makefile .ci .github config.example.toml
 # A lock is complete: pip resolves nothing, and builds what has no wheel with the pinned tools. It shows errors only,
-# because its warnings are about the machine's settings.
+# because its warnings concern the settings of the machine.
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq install --no-deps --no-build-isolation --use-pep517
 COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
@@ -17,7 +19,7 @@ demo: $(VENV)/run
 test: $(VENV)/dev
 	$(BIN)/pytest
 
-# All of PYTHONS that are here, each with a venv of its own.
+# Tests each of PYTHONS that is installed, in a venv of its own.
 test-all:
 	@.ci/test-all $(VENV) $(PYTHONS)
 
@@ -26,12 +28,13 @@ check: $(VENV)/dev check-locks
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python .ci/plain-english $(TEXTS)
 	$(BIN)/pytest --cov --cov-report=term
 
-# Skipped where the package index is not reachable; otherwise repeated only when a lock changes.
+# Repeated only when a lock changes; skipped if the package index is not reachable.
 check-locks: $(VENV)/locks-checked
 
-# Every call of the system that a run makes fails once, and a hundred runs are killed: 20 minutes. Needs a C compiler.
+# Fails every system call of a run once, and kills a hundred runs: 20 minutes. Needs a C compiler.
 check-faults: $(VENV)/dev
 	$(BIN)/pytest -m faults tests/faults
 
@@ -39,27 +42,29 @@ format: $(VENV)/dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-# The tables of docs/datasets.md and the SQL of docs/sql, from the schemas; the rules of docs/checks.md, from their files.
+# Generates the tables of docs/datasets.md and the SQL of docs/sql from the schemas, the rules of docs/checks.md from
+# their files, and the keys of docs/configuration.md from the settings.
 docs: $(VENV)/dev
 	$(BIN)/python docs/datasets.py
 	$(BIN)/python docs/checks.py
+	$(BIN)/python docs/configuration.py
 	$(BIN)/python docs/reading.py
 
-# A whole run beside what one would use instead; benchmarks/results.md has the figures. Uses nginx where it is.
+# Compares a whole run with its alternatives; benchmarks/results.md has the figures. Uses nginx if it is installed.
 bench:
 	@$(MAKE) --no-print-directory VENV=$(VENV)-bench $(VENV)-bench/bench
 	$(VENV)-bench/bin/python benchmarks/speed.py
 
-# Real time over real HTTP: 32 minutes; docs/pace.md has the figures.
+# Measures the pace in real time over real HTTP: 32 minutes. docs/pace.md has the figures.
 bench-pace: $(VENV)/dev
 	$(BIN)/python benchmarks/pace.py
 
-# Memory at a million workspaces beside that at 20,000: half an hour and 10 GB of disk.
+# Compares the memory at a million workspaces with that at 20,000: half an hour and 10 GB of disk.
 bench-scale: $(VENV)/dev
 	$(BIN)/python benchmarks/scale.py
 
-# What pyproject.toml allows, pinned with hashes for every Python and platform. Keeps the pins that still fit;
-# `make lock UPGRADE=--upgrade` takes the newest.
+# Pins what pyproject.toml allows, with hashes, for every Python and platform. Keeps the pins that still fit;
+# `make lock UPGRADE=--upgrade` takes the newest versions.
 lock: $(VENV)/lock
 	$(COMPILE) $(UPGRADE) --extra review --extra object-store --group dev -o requirements/dev.txt pyproject.toml
 	$(COMPILE) -c requirements/dev.txt --extra review --group build -o requirements/run.txt pyproject.toml
@@ -70,13 +75,13 @@ lock: $(VENV)/lock
 clean:
 	rm -rf $(VENV) $(VENV)-* webex-audit-demo .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 
-# A venv belongs to one Python and one folder: where either has changed, it is made anew.
+# A venv belongs to one Python and one folder: if either has changed, it is made anew.
 $(VENV)/python: FORCE
 	@is=$$($(PYTHON) -c 'import os, sys; print(*sys.version_info, sys.base_prefix, os.getcwd()); sys.exit(sys.version_info < (3, 11))') || \
 	  { echo "webex-audit needs Python 3.11 or newer: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)"; exit 1; }; \
 	[ "$$is" = "$$(cat $@ 2>/dev/null)" ] || { rm -rf $(VENV) && $(PYTHON) -m venv $(VENV) && echo "$$is" >$@; }
 
-# Each file is written last, so that an install that was cut off is repeated.
+# Each target is touched last, so an install that was cut off is repeated.
 $(VENV)/run: requirements/run.txt pyproject.toml $(VENV)/python
 	$(PIP) --require-hashes -r requirements/run.txt
 	$(PIP) --editable .

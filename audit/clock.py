@@ -1,15 +1,15 @@
-"""The time, as an argument: tests hand in a clock that takes no time."""
+"""The time as an argument, so that tests can pass a clock that takes no time."""
 
 import asyncio
 import time
 from datetime import UTC, datetime
 
-#: Counts the time that the machine is suspended, too, where the system has such a clock (Linux, clock_gettime(2)).
+#: Also counts the time while the machine is suspended (Linux, clock_gettime(2)); None on systems without such a clock.
 _BOOT_CLOCK = getattr(time, "CLOCK_BOOTTIME", None)
 
 
 def boot_s() -> float:
-    """Seconds on a clock that never jumps and never stops: a lease goes on while the machine sleeps."""
+    """Seconds on a clock that never jumps and never stops: a lease runs out even while the machine sleeps."""
     return time.monotonic() if _BOOT_CLOCK is None else time.clock_gettime(_BOOT_CLOCK)
 
 
@@ -17,7 +17,7 @@ class Clock:
     """The real clock."""
 
     def now(self) -> datetime:
-        """The wall-clock time, in UTC."""
+        """The wall-clock time in UTC."""
         return datetime.now(UTC)
 
     def monotonic_s(self) -> float:

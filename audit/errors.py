@@ -1,37 +1,70 @@
-"""What can stop a command, each with the exit code that the design promises for it.
+"""What can stop a command. Each error says which exit code it means, and how much of a run it ends.
 
-An error here is a sentence for the user: what is wrong, where, and what to do. Anything else that
-escapes is a bug of ours and exits with 70.
+An error of this module is a sentence for the user: what is wrong, where, and what to do. Any other error that
+escapes is a bug of webex-audit and exits with 70.
 """
 
-from typing import Any
+from enum import IntEnum
+from typing import Any, Self
 
-#: Of a review that found something: no error.
+#: Exit code of a review that found something, which is not an error.
 FOUND_EXIT_CODE = 1
-#: Of a command that left a snapshot which is partial: no error, and not complete either.
+#: Exit code of a command that left a partial snapshot: not an error, and not complete either.
 PARTIAL_EXIT_CODE = 3
+
+
+class Reach(IntEnum):
+    """How much of a run an error ends, if nothing that encloses it can do without what failed.
+
+    An entity that can't be read raises no error: it has an outcome (`audit.outcome`).
+    """
+
+    KIND = 1
+    """The kinds of entity, or the dataset, that were asked for; other datasets of the organization go on."""
+    ORGANIZATION = 2
+    """One organization; others go on."""
+    RUN = 3
+    """The run: no other organization can fare better."""
 
 
 class AuditError(Exception):
     """Stops a command; the text is the one line that the user reads.
 
     Attributes:
-        exit_code: the exit code of the process (design, "Outcomes and exit codes").
+        exit_code: the exit code of the process; the documentation lists all of them.
+        reach: how much of a run it ends.
+        is_resumable: what the run has read so far is kept, and `run --resume` goes on from there.
     """
 
     exit_code = 70
-    #: What was done so far is kept, so that `run --resume` goes on from there.
+    reach = Reach.RUN
     is_resumable = False
+
+    def resumable(self) -> Self:
+        """The same error of a run that has kept what it read."""
+        same = self._with_text(str(self))
+        same.is_resumable = True
+        return same
+
+    def advised(self, advice: str) -> Self:
+        """The same error, with advice on what to do after its text."""
+        return self._with_text(f"{self}; {advice}")
+
+    def _with_text(self, text: str) -> Self:
+        # `__init__` builds the text of some classes from other arguments.
+        same = type(self).__new__(type(self), text)
+        same.__dict__.update(self.__dict__)
+        return same
 
 
 class UsageError(AuditError):
-    """Wrong usage or configuration: nothing was asked of the API."""
+    """Wrong usage or configuration: the API was not asked for anything."""
 
     exit_code = 2
 
 
 class DamagedError(UsageError):
-    """A file is not what was written there.
+    """A file is not as it was written.
 
     Args:
         path: the file.
@@ -51,20 +84,24 @@ class RefusedError(AuditError):
     """The token is refused or lacks a scope: nothing could be audited."""
 
     exit_code = 4
+    reach = Reach.KIND
 
 
 class StoppedError(AuditError):
     """The run ended before its commit: API unreachable, disk full, signal."""
 
     exit_code = 5
+    reach = Reach.ORGANIZATION
 
 
 class DeadlineError(StoppedError):
-    """The time that the run was given is over, or would be."""
+    """The deadline of the run is over, or would be before a wait ends."""
 
 
 class EngineError(StoppedError):
-    """What organizations are audited by is gone, so that none can be audited further."""
+    """The engine that audits organizations is gone, so no other organization can be audited."""
+
+    reach = Reach.RUN
 
 
 class LockedError(AuditError):

@@ -33,7 +33,7 @@ MOMENT = datetime(2026, 11, 21, tzinfo=UTC)
 
 
 def room(number: int) -> dict[str, object]:
-    """What all rows of a room hold."""
+    """The columns that all rows of a room share."""
     return {
         "org_id": ORG_ID,
         "entity_type": "WORKSPACE",
@@ -52,7 +52,7 @@ def room(number: int) -> dict[str, object]:
 
 
 def member(number: int, *, is_changed: bool) -> dict[str, object]:
-    """What a row of a member holds besides."""
+    """The other columns of a member's row."""
     return {
         "member_position": number % MEMBERS,
         "member_id": f"Y2lzY29zcGFyazovL3VzL1BFT1BMRS{number:012d}",
@@ -70,7 +70,7 @@ def member(number: int, *, is_changed: bool) -> dict[str, object]:
 
 
 def tables(name: str, rooms: int, changed: int) -> Iterator[pa.Table]:
-    """The rows of a table, some rooms at once."""
+    """The rows of a table, a group of rooms at a time."""
     for start in range(0, rooms, ROOMS_AT_ONCE):
         rows = [room(number) for number in range(start, min(start + ROOMS_AT_ONCE, rooms))]
         if name == "push_to_talk_members":
@@ -83,7 +83,7 @@ def tables(name: str, rooms: int, changed: int) -> Iterator[pa.Table]:
 
 
 def make(output: Path, snapshot_id: str, rooms: int, changed: int = 0) -> None:
-    """Write a snapshot; each `changed`-th member has another number."""
+    """Write a snapshot; every `changed`-th member has a different number."""
     folder = output / snapshot_id
     folder.mkdir()
     entries = {
@@ -110,13 +110,13 @@ def make(output: Path, snapshot_id: str, rooms: int, changed: int = 0) -> None:
 
 
 def measure(output: str, rows: int) -> None:
-    """Compare, and print what it took."""
+    """Compare, and print wall time and peak memory."""
     tally = Tally()
     began_s = time.monotonic()
     for _ in tally.count(compare(find_snapshot(Path(output), "old"), find_snapshot(Path(output), "new"))):
         pass
     wall_s = time.monotonic() - began_s
-    # Not ru_maxrss, which a process inherits from the one that started it.
+    # Not ru_maxrss, which a process inherits from its parent.
     peak = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
     print(f"| {rows:,} | {tally.differences:,} | {wall_s:.1f} s | {int(peak.split()[1]) / 1024:.0f} MiB |")
 

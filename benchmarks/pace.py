@@ -1,12 +1,12 @@
-"""The pace against limits that it does not know, over real HTTP, beside wxc-sdk on the same work.
+"""Measures the pace against limits that it does not know, over real HTTP, and wxc-sdk on the same work.
 
     python benchmarks/pace.py [--seconds 120] [--kind bucket|window] [--rate N] [--only ours|wxc]
                               [--change halved|doubled]
 
 Each case serves a simulated organization in a process of its own, with a limit that answers 429 and
-`Retry-After`, and reads so many workspaces that an ideal client, which knows the limit, needs
-`--seconds`. Printed is a row of a Markdown table: wall time / ideal time, and the share of requests
-that were throttled. Our client starts cold; wxc-sdk runs with 40 requests at once, as its examples do.
+`Retry-After`. The number of workspaces is chosen so that an ideal client, which knows the limit, needs
+`--seconds` to read them. Each case prints a row of a Markdown table: wall time / ideal time, and the share of
+throttled requests. Our client starts cold; wxc-sdk runs with 40 requests at once, as its examples do.
 """
 
 import argparse
@@ -41,7 +41,7 @@ PATHS = [
 
 
 class ChangingLimit:
-    """A limit that becomes another one after a time."""
+    """A limit that changes to another limit after a time."""
 
     def __init__(self, before: Limit, after: Limit, at_s: float) -> None:
         self._before = before
@@ -54,7 +54,7 @@ class ChangingLimit:
 
 
 class Limited(Simulation):
-    """A simulation with a limit of the benchmark's."""
+    """A simulation with a limit from the benchmark."""
 
     limit: Limit
 
@@ -70,7 +70,7 @@ def make_limit(kind: str, rate: float) -> Limit:
 
 
 def serve_limited(pipe: Connection, kind: str, rate: float, change: tuple[float, float] | None) -> None:
-    """Serve until told to stop; tells the base URL, and then the share of throttled requests."""
+    """Serve until a message arrives; sends the base URL first, and in the end the share of throttled requests."""
 
     async def main() -> None:
         simulation = Limited(ORGANIZATION)
@@ -88,7 +88,7 @@ def serve_limited(pipe: Connection, kind: str, rate: float, change: tuple[float,
 
 
 class Counted:
-    """A limit that counts what it lets through and what not."""
+    """A limit that counts the requests that it lets through, and those that it refuses."""
 
     def __init__(self, limit: Limit) -> None:
         self._limit = limit
@@ -103,7 +103,7 @@ class Counted:
 
 
 async def ours(url: str, requests: int) -> None:
-    """Read so many workspaces with this project's client, cold."""
+    """Read workspaces with this project's client, cold."""
     clock = Clock()
     options: dict[str, Any] = {"concurrency": CONCURRENCY, "timeout_s": 30, "retry": RetryPolicy(6, 30, 300)}
     left = iter(range(requests))
@@ -121,7 +121,7 @@ async def ours(url: str, requests: int) -> None:
 
 
 async def wxc(url: str, requests: int) -> None:
-    """Read so many workspaces with wxc-sdk's asyncio client."""
+    """Read workspaces with wxc-sdk's asyncio client."""
     AsRestSession.BASE = url
     ids = [path.split("/")[4] for path in PATHS]
     left = iter(range(requests))
@@ -156,7 +156,7 @@ def measure(client: Any, kind: str, rate: float, seconds: float, change: float |
 
 
 def main() -> None:
-    """Run the cases that are asked for."""
+    """Run the chosen cases."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=120)
     parser.add_argument("--kind", choices=["bucket", "window"])

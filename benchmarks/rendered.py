@@ -1,10 +1,10 @@
-"""An organization of any size, rendered from the numbers of its workspaces: nothing of it is kept in memory.
+"""Serves an organization of any size, rendered from the numbers of its workspaces: nothing is kept in memory.
 
     python benchmarks/rendered.py WORKSPACES
 
-Serves it on loopback until its standard input ends, and prints the base URL. What a workspace is follows from
-a hash of its number, so that the answers of two runs are the same; about 13 rows of members each. It knows just
-what a crawl asks for, and checks nothing: it is there to be faster than any client.
+It prints the base URL, and listens on loopback until its standard input ends. A workspace follows from a hash of its
+number, so two runs get the same answers; each has about 13 rows of members. It answers only what a crawl asks for,
+and checks nothing, to be faster than any client.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from urllib.parse import parse_qs, urlsplit
 
 PAGE = 1000
 LOCATIONS = 40
-#: Rendered members, of which each workspace takes some in a row: so many kinds of people there are.
+#: Rendered members, and so different people; each workspace takes some of them in a row.
 POOL = 20_011
 MEMBERS = 9
 
@@ -77,7 +77,7 @@ class Rendered:
         self._pool = [*pool, *pool[: 2 * MEMBERS]]
 
     def answer(self, target: str) -> bytes:
-        """The whole HTTP answer to GET this."""
+        """The whole HTTP answer to a GET."""
         url = urlsplit(target)
         if url.path.endswith("/pushToTalk"):
             return response(self._settings(url.path))
@@ -111,7 +111,7 @@ class Rendered:
         return response(json.dumps({"items": items}), link if end < self.workspaces else "")
 
     def _settings(self, path: str) -> str:
-        # The number is not in the id; any part of the path that is different for each will do.
+        # The number is not in the id; any part of the path that differs between workspaces works.
         number = int.from_bytes(blake2b(path.encode(), digest_size=4).digest(), "big")
         start = number % POOL
         members = ",".join(self._pool[start : start + MEMBERS - 2 + number % 5])
@@ -124,25 +124,25 @@ class Rendered:
 
 
 def response(body: str, headers: str = "") -> bytes:
-    """An HTTP answer with this JSON."""
+    """An HTTP answer with JSON."""
     encoded = body.encode()
     head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n{headers}Content-Length: {len(encoded)}\r\n\r\n"
     return head.encode() + encoded
 
 
 class Connection(asyncio.Protocol):
-    """Answers whatever is asked on one connection, in order."""
+    """Answers the requests of one connection, in order."""
 
     def __init__(self, rendered: Rendered) -> None:
         self._rendered = rendered
         self._received = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Remember where answers go."""
+        """Keep the transport for the answers."""
         self._transport = transport
 
     def data_received(self, data: bytes) -> None:
-        """Answer each request that is whole."""
+        """Answer each request that has arrived whole."""
         *requests, self._received = (self._received + data).split(b"\r\n\r\n")
         for request in requests:
             target = request.split(b" ", 2)[1].decode()

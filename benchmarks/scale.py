@@ -43,7 +43,7 @@ class Result(NamedTuple):
 
 @contextmanager
 def served(workspaces: int) -> Iterator[str]:
-    """The base URL of an organization of so many workspaces."""
+    """The base URL of an organization with this number of workspaces."""
     command = [sys.executable, str(HERE / "rendered.py"), str(workspaces)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout  # noqa: S101
@@ -52,7 +52,7 @@ def served(workspaces: int) -> Iterator[str]:
 
 
 def measure(workspaces: int, folder: Path) -> Result:
-    """Audit an organization of so many workspaces, in a folder that is empty."""
+    """Audit an organization with this number of workspaces, in an empty folder."""
     given = {
         "HOME": str(folder),
         "XDG_STATE_HOME": str(folder),
@@ -74,7 +74,7 @@ def measure(workspaces: int, folder: Path) -> Result:
         sys.exit(f"not all workspaces were read: {manifest['outcomes']}")
     tables = manifest["tables"]
     written = sum(file["bytes"] for table in tables.values() for file in table["files"])
-    # Linux tells kibibytes, macOS bytes.
+    # Linux counts in kibibytes, macOS in bytes.
     peak = used.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
     cpu_s = used.ru_utime + used.ru_stime
     return Result(workspaces, tables["push_to_talk_members"]["rows"], seconds, cpu_s, peak / _MIB, written / _MIB)
@@ -111,7 +111,7 @@ def main() -> None:
     verdict = f"Goal: at most {GOAL} × the peak of the smallest. Reached: {ratio:.2f} ×."
     print(table_of(results), verdict, sep="\n\n")
     given.results.write_text(
-        f"# Memory by size\n\nMade by `make bench-scale`: `webex-audit run` whole, Parquet, CSV and commit included.\n"
+        f"# Memory by size\n\nMade by `make bench-scale`: a whole `webex-audit run`, with Parquet, CSV and commit.\n"
         f"{os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}, Arrow {pa.__version__}.\n\n"
         f"{table_of(results)}\n\n{verdict}\n"
     )

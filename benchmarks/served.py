@@ -1,4 +1,4 @@
-"""The organization that the contestants read: every answer rendered beforehand, served by a process of its own.
+"""Serves the organization that the contestants read: a process of its own, with every answer rendered beforehand.
 
 nginx serves it where the system has one, else a bare asyncio protocol; both are faster than any client
 here. There is no rate limit and no fault, each workspace has Webex Calling, and pages hold 1,000 items.
@@ -26,7 +26,7 @@ from audit.simulator.organization import Organization
 
 PAGE = 1000
 _NOT_FOUND = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"
-#: Members of a workspace; they make about 13 rows, as some have more numbers than one.
+#: Members of a workspace; they make about 13 rows, because some have two numbers.
 _MEMBERS = (0, 1, 2, 3, 4, 6, 8, 12, 20, 48)
 _NGINX = """
 worker_processes 1;

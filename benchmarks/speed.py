@@ -1,4 +1,4 @@
-"""How fast a whole audit is, beside what one would use instead, on the same served organization.
+"""Measures how fast a whole audit is, and the alternatives to it, on the same served organization.
 
     python benchmarks/speed.py [--workspaces 20000] [--slow-workspaces 2000] [--rounds 3] [--own-server]
                                [--results FILE]
@@ -62,7 +62,7 @@ class Contestant:
     loops_s: list[float] = field(default_factory=list)
 
     def run(self, base_url: str, ids_file: Path) -> None:
-        """Run it once, and keep what it took."""
+        """Run it once, and keep its times and memory."""
         with tempfile.TemporaryDirectory() as output, tempfile.TemporaryFile() as said:
             command = [sys.executable, *self.command(base_url, str(ids_file), output)]
             began_s = perf_counter()
@@ -80,7 +80,7 @@ class Contestant:
 
 
 def _environment(home: str) -> dict[str, str]:
-    """Nothing of whoever runs this, and a pace that begins where an API without a limit would lead it."""
+    """Settings that do not depend on the user, and a pace that starts where an API without a limit would take it."""
     kept = {name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR") if name in os.environ}
     own = {"WEBEX_ACCESS_TOKEN": "bench-token-bench-token", "WEBEX_AUDIT_PACE_START_RATE": "10000"}
     return kept | own | {"HOME": home, "RUNTIME__DLTHUB_TELEMETRY": "false"}
@@ -91,7 +91,7 @@ def _script(name: str) -> str:
 
 
 def contestants() -> dict[str, Contestant]:
-    """All of them, by a short name."""
+    """All contestants, by a short name."""
     return {
         "bare": Contestant(
             "bare aiohttp loop", "aiohttp", lambda url, ids, _: [_script("bare.py"), url, ids, "asyncio"]
@@ -119,7 +119,7 @@ def contestants() -> dict[str, Contestant]:
 
 
 def table(found: dict[str, Contestant], counts: dict[bool, int]) -> list[str]:
-    """What was measured, as lines of Markdown."""
+    """The results, as lines of Markdown."""
     median = statistics.median
     rates = {name: counts[each.is_slow] / median(each.walls_s) for name, each in found.items()}
     lines = [
@@ -143,7 +143,7 @@ def table(found: dict[str, Contestant], counts: dict[bool, int]) -> list[str]:
 
 
 def machine() -> list[str]:
-    """What it was measured on."""
+    """The machine and the versions."""
     with_versions = [
         f"{name} {importlib.metadata.version(name)}"
         for name in PACKAGES

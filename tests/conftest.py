@@ -17,9 +17,9 @@ from object_stores import S3, credentials, serve_s3
 from audit.cli import cli, process
 from audit.cli.console import set_up_logging
 from audit.config import FLAGS, Settings, load
-from audit.crawl.progress import Progress
 from audit.inventory import Users
-from audit.run.job import run
+from audit.run.job import Job
+from audit.run.run import run
 from audit.run.scope import retried_scope, scope_of
 from audit.simulator.app import ADMIN_TOKEN, Simulation, serve
 from audit.snapshot.catalog import Snapshot
@@ -92,9 +92,7 @@ def audit(settings: Callable[..., Settings], clock: VirtualClock) -> Callable[..
                 given = settings(base_url, **flags)
                 scope = retried_scope(retry_failed) if retry_failed else scope_of(given, wanted, users)
                 tokens = StaticTokens(Token(token))
-                return await run(
-                    given, tokens, scope, is_resuming=is_resuming, progress=Progress(), clock=clock, seal=seal
-                )
+                return await run(Job(given, tokens, scope, clock=clock), is_resuming=is_resuming, seal=seal)
 
         return run_virtually(main())
 

@@ -1,4 +1,4 @@
-"""The benchmarks work; what they measure is no test."""
+"""The benchmarks work; their figures are not tested."""
 
 import os
 import subprocess

@@ -39,10 +39,12 @@ def test_every_column_tells_its_type_its_null_and_its_source() -> None:
 
 
 def test_columns_that_are_never_null_are_not(audit: Callable[..., Snapshot]) -> None:
-    entities = {"scope__entities": ["workspace", "person", "virtual-line"], "scope__all_users": True}
-    snapshot = audit(
-        Simulation(Organization(150, people=150)), scope__datasets=["push-to-talk", "audio-options"], **entities
-    )
+    scope: dict[str, Any] = {
+        "scope__datasets": [name.replace("_", "-") for name in DATASETS],
+        "scope__entities": ["workspace", "person", "virtual-line"],
+        "scope__all_users": True,
+    }
+    snapshot = audit(Simulation(Organization(150, people=150)), **scope)
     for name, schema in SCHEMAS.items():
         table = ds.dataset(snapshot.path / name, partitioning="hive").to_table()
         assert table.num_rows > 50

@@ -1,18 +1,18 @@
-"""The README is held to what the program does."""
+"""The README and the pages of reference are held to what the program does."""
 
 import re
+import runpy
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import click
 from harness import Result
 from packaging.requirements import Requirement
 
 from audit.cli import cli
-from audit.cli.group import LazyCommand
-from audit.config import EntityName, Settings
+from audit.config import EntityName, Settings, keys
 from audit.datasets import DATASETS
 from audit.errors import (
     FOUND_EXIT_CODE,
@@ -26,44 +26,60 @@ from audit.errors import (
 from audit.outcome import Outcome
 
 ROOT = Path(__file__).parents[1]
-COMMANDS = {name: command.load() for name, command in cli.commands.items() if isinstance(command, LazyCommand)}
+DOCS = ROOT / "docs"
 README = (ROOT / "README.md").read_text()
+AUDITING = (DOCS / "auditing.md").read_text()
+COMMANDS = (DOCS / "commands.md").read_text()
+CONFIGURATION = (DOCS / "configuration.md").read_text()
+SNAPSHOTS = (DOCS / "snapshots.md").read_text()
 EVERYWHERE = {"--quiet", "--verbose", "--log-format", "--help"}
 
 
-def rows(heading: str) -> dict[str, str]:
-    """The table below a heading (or a first cell): first cell → the whole row."""
-    section = README.partition(heading)[2].partition("\n|")[2].partition("\n\n")[0]
-    lines = [line.strip("| ") for line in section.splitlines()[2:]]
+def loaded(command: Any) -> click.Command:
+    """The command itself, where the group loads it only when it is called."""
+    found: click.Command = command.load() if hasattr(command, "load") else command
+    return found
+
+
+def rows(page: str, heading: str) -> dict[str, str]:
+    """The table below a heading: first cell → the whole row."""
+    table = "|" + page.partition(f"{heading}\n")[2].partition("|")[2].partition("\n\n")[0]
+    lines = [line.strip("| ") for line in table.splitlines()[2:] if line.startswith("|")]
     return {line.partition(" | ")[0]: line for line in lines}
 
 
-def test_every_command_and_every_option_stands_in_the_readme() -> None:
-    told = rows("## Commands")
-    assert {name.split()[1].strip("`") for name in told} == set(COMMANDS)
-    for name, command in COMMANDS.items():
-        (row,) = [row for first, row in told.items() if f"webex-audit {name}" in first]
+def test_every_command_and_every_option_is_documented() -> None:
+    documented = rows(COMMANDS, "# Commands")
+    assert {name.split()[1].strip("`") for name in documented} == set(cli.commands)
+    for name, command in ((name, loaded(each)) for name, each in cli.commands.items()):
+        (row,) = [row for first, row in documented.items() if f"webex-audit {name}" in first]
         options = {option for each in command.params if isinstance(each, click.Option) for option in each.opts}
-        assert set(re.findall(r"`(--[a-z-]+)`", row)) == options - EVERYWHERE, name
+        assert set(re.findall(r"`(--[a-z-]+)`", row.rpartition(" | ")[2])) == options - EVERYWHERE, name
         assert options >= EVERYWHERE - {"--help"}
         assert command.help
         assert all(each.help for each in command.params if isinstance(each, click.Option))
-    assert all(f"`{option}`" in README for option in EVERYWHERE - {"--help"})
+    assert all(f"`{option}`" in COMMANDS for option in EVERYWHERE)
 
 
-def test_every_exit_code_stands_in_the_readme() -> None:
+def test_every_exit_code_is_documented() -> None:
     codes = {error.exit_code for error in (AuditError, UsageError, RefusedError, StoppedError, LockedError)}
-    assert {int(code) for code in rows("## Exit codes")} == codes | {0, FOUND_EXIT_CODE, PARTIAL_EXIT_CODE}
+    documented = {int(code) for code in rows(COMMANDS, "## Exit codes")}
+    assert documented == codes | {0, FOUND_EXIT_CODE, PARTIAL_EXIT_CODE}
 
 
-def test_every_table_and_outcome_stands_in_the_readme() -> None:
-    told = rows("## What a snapshot holds")
+def test_every_table_and_every_outcome_is_documented() -> None:
     tables = {name for dataset in DATASETS.values() for name in dataset.tables}
-    assert {name.strip("`") for name in told} == tables | {"coverage"}
-    outcomes = README.partition("| outcome | what")[2].partition("\n\n")[0]
-    assert {word for line in outcomes.splitlines() for word in re.findall(r"`(\w+)`", line.split(" | ")[0])} >= {
-        str(outcome) for outcome in Outcome
-    }
+    assert {name.strip("`") for name in rows(SNAPSHOTS, "## Tables")} == tables | {"coverage"}
+    outcomes = {word for first in rows(SNAPSHOTS, "## Outcomes") for word in re.findall(r"`(\w+)`", first)}
+    assert outcomes == {str(outcome) for outcome in Outcome}
+    complete = {str(outcome) for outcome in Outcome if outcome.is_complete}
+    (sentence,) = re.findall(r"^(.*) are complete answers", SNAPSHOTS, re.MULTILINE)
+    assert set(re.findall(r"`(\w+)`", sentence)) == complete
+
+
+def test_every_key_of_the_configuration_is_documented() -> None:
+    assert {name.strip("`") for name in rows(CONFIGURATION, "## Keys")} == set(keys())
+    assert runpy.run_path(str(DOCS / "configuration.py"))["with_keys"](CONFIGURATION) == CONFIGURATION, "run: make docs"
 
 
 def test_the_output_shown_is_that_of_the_demo(webex_audit: Callable[..., Result]) -> None:
@@ -73,11 +89,18 @@ def test_the_output_shown_is_that_of_the_demo(webex_audit: Callable[..., Result]
         lines = text.strip().splitlines()
         return [line for line in lines if line and not line.startswith("  requests")]
 
-    (shown,) = [block for block in re.findall(r"```text\n(.*?)```", README, re.DOTALL) if "  complete" in block]
-    found = iter(normalized(webex_audit("demo", "--faults", "quirks").out))
-    for line in normalized(shown):
-        # What stands in the README stands in the output, in this order.
-        assert line == "[…]" or line in found, line
+    output = normalized(webex_audit("demo", "--faults", "quirks").out)
+    for page, word in ((README, "findings"), (AUDITING, "  complete")):
+        (shown,) = [block for block in re.findall(r"```text\n(.*?)```", page, re.DOTALL) if word in block]
+        rest = iter(output)
+        for line in normalized(shown):
+            # What is shown stands in the output, in this order.
+            assert line == "[…]" or line in rest, line
+
+
+def test_the_readme_fits_on_a_few_screens() -> None:
+    assert len(README.splitlines()) <= 110
+    assert "microphone" in README.split("\n\n")[1]
 
 
 def test_every_dependency_has_its_reason() -> None:
@@ -88,7 +111,7 @@ def test_every_dependency_has_its_reason() -> None:
         *project["dependency-groups"].values(),
     ]
     listed = {Requirement(entry).name for entries in lists for entry in entries if isinstance(entry, str)}
-    cells = re.findall(r"^\| ([a-z0-9, -]+?) \|", (ROOT / "docs" / "dependencies.md").read_text(), re.MULTILINE)
+    cells = re.findall(r"^\| ([a-z0-9, -]+?) \|", (DOCS / "dependencies.md").read_text(), re.MULTILINE)
     names = {name for cell in cells for name in cell.split(", ")}
     assert listed <= names
 
@@ -106,8 +129,8 @@ def test_every_choice_of_a_dataset_is_one_that_exists() -> None:
 
 
 def test_the_schedules_name_options_that_exist() -> None:
-    text = (ROOT / "docs" / "scheduling.md").read_text() + README
-    options = {option for each in COMMANDS["run"].params for option in each.opts}
+    text = (DOCS / "scheduling.md").read_text() + AUDITING + COMMANDS + README
+    options = {option for each in loaded(cli.commands["run"]).params for option in each.opts}
     used = set(re.findall(r"webex-audit[\"', ]+run[^\n]*", text))
     assert used
     for line in used:

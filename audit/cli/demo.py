@@ -11,7 +11,8 @@ from audit.clock import Clock
 from audit.config import Settings
 from audit.crawl.progress import Progress
 from audit.files import atomic_file
-from audit.run import job
+from audit.run.job import Job
+from audit.run.run import run
 from audit.run.scope import scope_of
 from audit.simulator import app as simulator
 from audit.simulator.app import Simulation
@@ -35,7 +36,7 @@ async def demonstrate(simulation: Simulation, output: str, show: Callable[[], Pr
         show: makes the progress display of a run.
 
     Raises:
-        AuditError: as `audit.run.job.run`.
+        AuditError: as `audit.run.run.run`.
     """
     tokens = StaticTokens(Token(simulator.ADMIN_TOKEN))
     snapshots: list[Snapshot] = []
@@ -47,7 +48,7 @@ async def demonstrate(simulation: Simulation, output: str, show: Callable[[], Pr
             flags = {"webex.base_url": base_url, "output.path": output, **scope}
             settings = config.load(os.devnull, {"WEBEX_AUDIT_PACE_START_RATE": "200"}, flags)
             with show() as progress:
-                work = job.run(settings, tokens, scope_of(settings), progress=progress, clock=Clock())
+                work = run(Job(settings, tokens, scope_of(settings), progress))
                 snapshots.append(await work)
     return snapshots
 

@@ -84,9 +84,10 @@ def run(retry_failed: str | None, *, resume: bool, dry_run: bool, as_json: bool,
     from audit.clock import Clock
     from audit.review.verify import signing
     from audit.review.verify.signed_removals import seal_removed_with
-    from audit.run import job
     from audit.run.credentials import find_tokens
+    from audit.run.job import Job
     from audit.run.plan import plan
+    from audit.run.run import run as run_job
     from audit.run.scope import retried_scope, scope_of
 
     selection = Selection(*(given[name] for name in ("workspace_ids", "ids_from", "emails", "users_from")))
@@ -102,17 +103,13 @@ def run(retry_failed: str | None, *, resume: bool, dry_run: bool, as_json: bool,
         earlier = stack.enter_context(staged(found))
         scope = retried_scope(earlier) if earlier else scope_of(settings, *selection.read(sys.stdin))
         if dry_run:
-            planned = signals.run_until_signal(plan(settings, tokens, scope, clock=clock))
+            planned = signals.run_until_signal(plan(Job(settings, tokens, scope, clock=clock)))
             print_result(views.as_json(asdict(planned)) if as_json else views.render_plan(planned))
             return 0
         with show_progress(settings.log.format, verbosity) as progress, _resume_hint(earlier, selection):
-            work = job.run(
-                settings,
-                tokens,
-                scope,
+            work = run_job(
+                Job(settings, tokens, scope, progress, clock),
                 is_resuming=resume,
-                progress=progress,
-                clock=clock,
                 seal=seal,
                 seal_removed=seal_removed_with(settings.sign.key_file),
                 on_committed=is_committed.set,
@@ -130,15 +127,15 @@ def _resume_hint(earlier: Snapshot | None, selection: "Selection") -> Iterator[N
     try:
         yield
     except AuditError as error:
-        if error.is_resumable:
-            arguments = [*click.get_current_context().obj]
-            if earlier and "--retry-failed" in arguments:
-                # `latest` may be another snapshot by then.
-                arguments[arguments.index("--retry-failed") + 1] = earlier.manifest.snapshot_id
-            command = shlex.join(["webex-audit", *arguments, *([] if "--resume" in arguments else ["--resume"])])
-            stdin = " (and the same lines on standard input)" if selection.reads_stdin else ""
-            error.args = (f"{error}; go on with: {command}{stdin}",)
-        raise
+        if not error.is_resumable:
+            raise
+        arguments = [*click.get_current_context().obj]
+        if earlier and "--retry-failed" in arguments:
+            # `latest` may be another snapshot by then.
+            arguments[arguments.index("--retry-failed") + 1] = earlier.manifest.snapshot_id
+        command = shlex.join(["webex-audit", *arguments, *([] if "--resume" in arguments else ["--resume"])])
+        stdin = " (and the same lines on standard input)" if selection.reads_stdin else ""
+        raise error.advised(f"go on with: {command}{stdin}") from error
 
 
 @click.command()

@@ -14,7 +14,8 @@ import msgspec
 from audit.crawl.reader import Reading
 from audit.entity import Entity
 from audit.errors import UsageError
-from audit.storage.place import Place, read_small
+from audit.storage.content import read_small
+from audit.storage.place import Place
 
 log = logging.getLogger(__name__)
 

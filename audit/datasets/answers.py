@@ -73,10 +73,12 @@ def _parse(bodies: list[bytes], schema: pa.Schema) -> pa.Table:
     return table
 
 
-def _count_unknown(got: pa.DataType, known: pa.DataType, values: Any, path: str, unknown: Counter[str]) -> None:
-    if pa.types.is_list(known):
+def _count_unknown(
+    got: pa.DataType, known: pa.DataType, values: pa.ChunkedArray, path: str, unknown: Counter[str]
+) -> None:
+    if pa.types.is_list(known) and pa.types.is_list(got):
         _count_unknown(got.value_type, known.value_type, pc.list_flatten(values), f"{path}[]", unknown)
-    elif pa.types.is_struct(known):
+    elif pa.types.is_struct(known) and pa.types.is_struct(got):
         names = {known.field(index).name for index in range(known.num_fields)}
         for index, child_values in enumerate(values.flatten()):
             child = got.field(index)

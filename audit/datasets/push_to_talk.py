@@ -94,7 +94,7 @@ _PATHS = {
 def _flatten(subject: pa.Table, answers: pa.Table) -> dict[str, pa.Table]:
     identity = subject.select(IDENTITY_SCHEMA.names)
     settings = [*identity.columns, *(answers[name] for name in ("allowAutoAnswer", "connectionType", "accessType"))]
-    member_lists = _as_array(answers["members"])
+    member_lists = answers["members"].combine_chunks()
     counts = pc.fill_null(pc.list_value_length(member_lists), 0)
     return {
         "push_to_talk": pa.table([*settings, counts.cast(pa.int32())], schema=_SETTINGS_SCHEMA),
@@ -104,7 +104,7 @@ def _flatten(subject: pa.Table, answers: pa.Table) -> dict[str, pa.Table]:
     }
 
 
-def _members(settings: pa.Table, member_lists: pa.ListArray) -> pa.Table:
+def _members(settings: pa.Table, member_lists: pa.Array) -> pa.Table:
     entity_rows, member_positions, members = _explode(member_lists)
     member_rows, number_positions, numbers = _explode_outer(pc.struct_field(members, "numbers"))
     location = pc.struct_field(members, "location")
@@ -115,7 +115,7 @@ def _members(settings: pa.Table, member_lists: pa.ListArray) -> pa.Table:
         pc.struct_field(location, "name"),
     ]
     external = pc.struct_field(numbers, "external")
-    columns = [
+    columns: list[pa.Array | pa.ChunkedArray] = [
         *settings.take(entity_rows.take(member_rows)).columns,
         *(column.take(member_rows) for column in of_member),
         number_positions,
@@ -126,12 +126,7 @@ def _members(settings: pa.Table, member_lists: pa.ListArray) -> pa.Table:
     return pa.table(columns, schema=_MEMBERS_SCHEMA)
 
 
-def _as_array(column: pa.ChunkedArray) -> pa.Array:
-    combined = column.combine_chunks()
-    return combined if isinstance(combined, pa.Array) else pa.concat_arrays(combined.chunks)
-
-
-def _explode(lists: pa.ListArray) -> tuple[pa.Array, pa.Array, pa.Array]:
+def _explode(lists: pa.Array) -> tuple[pa.Array, pa.Array, pa.Array]:
     """Each item of each list: its row, its position in its list (from 0), itself."""
     rows = pc.list_parent_indices(lists).cast(pa.int64())
     lengths = pc.fill_null(pc.list_value_length(lists), 0).cast(pa.int64())
@@ -140,7 +135,7 @@ def _explode(lists: pa.ListArray) -> tuple[pa.Array, pa.Array, pa.Array]:
     return rows, positions.cast(pa.int32()), pc.list_flatten(lists)
 
 
-def _explode_outer(lists: pa.ListArray) -> tuple[pa.Array, pa.Array, pa.Array]:
+def _explode_outer(lists: pa.Array) -> tuple[pa.Array, pa.Array, pa.Array]:
     """As `_explode`, but a row without items keeps one: with a null position and a null item."""
     rows, positions, items = _explode(lists)
     is_empty = pc.equal(pc.fill_null(pc.list_value_length(lists), 0), 0)

@@ -1,4 +1,4 @@
-"""From parts to a snapshot: few large files, flushed to the disk, and the manifest last."""
+"""From parts to a snapshot: a few large files, flushed to the disk, then the manifest."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -25,16 +25,18 @@ from audit.snapshot.manifest import (
     Requests,
     Scope,
     Seal,
+    TableEntry,
     Tool,
     encode,
     write_manifest,
 )
-from audit.storage.place import Place, sha256_of, sync_dir
+from audit.storage.content import sha256_of
+from audit.storage.place import Place, sync_dir
 
 
 @dataclass(frozen=True)
 class RunFacts:
-    """What a manifest says of the run itself (`audit.snapshot.manifest.Manifest`)."""
+    """What a manifest says about the run itself (`audit.snapshot.manifest.Manifest`)."""
 
     finished_at: datetime
     base_url: str
@@ -53,28 +55,48 @@ def commit(
     seal: Seal | None = None,
     on_committed: Callable[[Snapshot], None] = lambda _: None,
 ) -> Snapshot:
-    """Make a draft a snapshot: in a new folder, the manifest last; then remove the draft.
+    """Turn a draft into a snapshot in a new folder, with the manifest written last; then remove the draft.
 
     Args:
         draft: the parts of the run.
-        facts: what the manifest says of the run.
+        facts: what the manifest says about the run.
         orgs: the organizations of its scope.
         datasets: the tables of each dataset, with their schemas.
         formats: which files to write.
-        csv_per_org: write CSV for each organization, instead of one for all.
-        seal: signs it, before the manifest stands: no snapshot is ever without a signature that was asked for.
-        on_committed: called when the snapshot stands, before what it no longer needs is removed.
+        csv_per_org: write a CSV file for each organization, instead of one for all.
+        seal: signs the snapshot before its manifest is written, so no snapshot lacks a signature that was asked for.
+        on_committed: called when the snapshot stands, before the draft is removed.
 
     Raises:
-        AuditError: an entity of an inventory has not exactly one outcome in each dataset.
+        AuditError: an entity of an inventory does not have exactly one outcome in each dataset.
         StoppedError: the lock is lost.
-        OSError: the disk refuses. No snapshot stands.
+        OSError: the disk refuses, and no snapshot stands.
     """
     outcomes = {
         dataset: {org.org_id: _count_outcomes(draft, org, dataset) for org in orgs if dataset in org.inventories}
         for dataset in sorted(datasets)
     }
     folder = draft.begin_commit()
+    tables = _write_tables(draft, folder, orgs, datasets, set(formats), csv_per_org=csv_per_org)
+    manifest = _manifest(draft, folder.name, facts, orgs, outcomes, tables)
+    if seal:
+        seal(folder, manifest)
+    snapshot = _publish(draft, folder, manifest)
+    # From here on the snapshot stands, and nothing can fail the run.
+    on_committed(snapshot)
+    draft.end_commit(folder)
+    return snapshot
+
+
+def _write_tables(
+    draft: Draft,
+    folder: Place,
+    orgs: list[OrgParts],
+    datasets: Mapping[str, Mapping[str, pa.Schema]],
+    formats: set[FormatName],
+    *,
+    csv_per_org: bool,
+) -> dict[str, TableEntry]:
     schemas = {COVERAGE: COVERAGE_SCHEMA} | {
         name: schema for tables in datasets.values() for name, schema in tables.items()
     }
@@ -82,14 +104,25 @@ def commit(
     for name, schema in schemas.items():
         draft.held.check()
         rows = _rows(draft, name, orgs, datasets)
-        tables[name] = write_table(folder, name, schema, rows, set(formats), csv_per_org=csv_per_org)
+        tables[name] = write_table(folder, name, schema, rows, formats, csv_per_org=csv_per_org)
+    return tables
+
+
+def _manifest(
+    draft: Draft,
+    snapshot_id: str,
+    facts: RunFacts,
+    orgs: list[OrgParts],
+    outcomes: Mapping[str, Mapping[str, Counter[str]]],
+    tables: dict[str, TableEntry],
+) -> Manifest:
     entries = [
         org.entry(counts[org.org_id] for counts in outcomes.values() if org.org_id in counts)
         for org in sorted(orgs, key=lambda each: each.org_id)
     ]
-    manifest = Manifest(
+    return Manifest(
         format_version=FORMAT_VERSION,
-        snapshot_id=folder.name,
+        snapshot_id=snapshot_id,
         tool=Tool("webex-audit", __version__),
         status="complete" if all(org.status == "complete" for org in entries) else "partial",
         started_at=draft.journal.started_at,
@@ -100,30 +133,28 @@ def commit(
         tables=tables,
         outcomes={dataset: _total(counts.values()) for dataset, counts in outcomes.items()},
         requests=facts.requests,
-        unknown_fields={dataset: _count_unknown(draft, orgs, dataset) for dataset in sorted(datasets)},
+        unknown_fields={dataset: _count_unknown(draft, orgs, dataset) for dataset in outcomes},
         previous=_previous(draft.output),
     )
-    if seal:
-        seal(folder, manifest)
+
+
+def _publish(draft: Draft, folder: Place, manifest: Manifest) -> Snapshot:
+    """Write the manifest, after all other files are flushed: this is the commit point."""
     for flushed in (folder, draft.output):
         sync_dir(flushed)
     draft.held.check()
     draft.held.promise(folder.name, encode(manifest))
     write_manifest(folder, manifest)
-    # From here on the snapshot stands, and nothing can fail the run.
-    snapshot = Snapshot(folder, manifest)
-    on_committed(snapshot)
-    draft.end_commit(folder)
-    return snapshot
+    return Snapshot(folder, manifest)
 
 
 def _count_outcomes(draft: Draft, org: OrgParts, dataset: str) -> Counter[str]:
-    """The outcomes of an organization in a dataset, if each entity has one (or one for each site)."""
+    """Count the outcomes of an organization in a dataset; each entity must have one, or one for each site."""
     counts: Counter[str] = Counter()
     inventory = org.inventories[dataset]
     answered = 0
     batches = (rows["entity_id"].combine_chunks() for _, rows in inventory.batches())
-    for batch, part in zip_longest(batches, draft.read_parts(org.org_id, dataset, COVERAGE)):
+    for batch, part in zip_longest(batches, draft.partition(org.org_id, dataset).read_parts(COVERAGE)):
         if part is None:
             break
         is_doubled = part.group_by(["entity_id", "site_url"]).aggregate([]).num_rows != part.num_rows
@@ -137,7 +168,8 @@ def _count_outcomes(draft: Draft, org: OrgParts, dataset: str) -> Counter[str]:
 
 
 def _count_unknown(draft: Draft, orgs: list[OrgParts], dataset: str) -> dict[str, int]:
-    return _total(Counter(each.unknown_fields) for org in orgs for each in draft.read_facts(org.org_id, dataset))
+    facts = (each for org in orgs for each in draft.partition(org.org_id, dataset).read_facts())
+    return _total(Counter(each.unknown_fields) for each in facts)
 
 
 def _total(counts: Iterable[Counter[str]]) -> dict[str, int]:
@@ -147,11 +179,11 @@ def _total(counts: Iterable[Counter[str]]) -> dict[str, int]:
 def _rows(
     draft: Draft, table: str, orgs: list[OrgParts], datasets: Mapping[str, Mapping[str, object]]
 ) -> Iterator[tuple[str, Iterable[pa.Table]]]:
-    """The rows of a table, organization by organization; one without an inventory of it has none."""
+    """The rows of a table, organization by organization; an organization without an inventory has no rows."""
     for org in sorted(orgs, key=lambda each: each.org_id):
         names = [name for name in sorted(org.inventories) if table == COVERAGE or table in datasets[name]]
         if names:
-            parts = (draft.read_parts(org.org_id, name, table) for name in names)
+            parts = (draft.partition(org.org_id, name).read_parts(table) for name in names)
             yield org.org_id, chain.from_iterable(parts)
 
 

@@ -1,52 +1,47 @@
-"""A snapshot in the making: what a run has read so far, each file of it written whole or not at all.
+"""A snapshot in the making: what a run has read so far. Each file of it is written whole or not at all.
 
-A draft has a folder of its own, and a commit another one, so nothing that is late, of a worker or of a run that
-has lost its lock, can reach a snapshot. A part is the tables of one batch; its coverage is written last, so a
+A draft has a folder of its own, and a commit has another, so nothing that comes late from a worker, or from a run
+that has lost its lock, can reach a snapshot. A part is the tables of one batch. Its coverage is written last, so a
 batch has its part when, and only when, that file stands. Answers of a batch that is not complete yet are kept in
-files of their own, every second or so. A resumed run goes by both. `takes` says which of them count where several
-writers have been at work.
+files of their own, about every second. A resumed run goes on from both. `audit.output.partition` says which of them
+count where several writers have been at work.
 """
 
 import logging
 import secrets
-from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from collections.abc import Iterable
 from datetime import datetime
-from itertools import product
 from typing import Any
 
 import msgspec
-import pyarrow as pa
 
 from audit.errors import StoppedError
 from audit.output.held import Held
-from audit.output.inventory import Inventory, write_inventory
-from audit.output.journal import Journal, PartFacts, read_journal, write_journal
-from audit.output.part_files import read_facts, read_requests, read_rows, write_rows
-from audit.output.takes import INVENTORY, Attempts
+from audit.output.inventory import Inventory
+from audit.output.journal import Journal, read_journal, write_journal
+from audit.output.part_files import read_facts, read_requests
+from audit.output.partition import COVERAGE_FILES, INVENTORY, UNLISTED, Partition
 from audit.snapshot.catalog import is_committed
-from audit.snapshot.coverage import COVERAGE
 from audit.snapshot.layout import JOURNAL, PARTS
 from audit.snapshot.manifest import Requests, Scope
+from audit.storage.content import atomic_file
 from audit.storage.errors import unwritable
-from audit.storage.place import Place, ahead, at_once, atomic_file, exists, make_dir, remove
+from audit.storage.place import Place, at_once, exists, make_dir, remove
 
 log = logging.getLogger(__name__)
 
-#: In the place of an inventory where nothing could be listed.
-_UNLISTED = "unlisted.arrow"
-
 
 class Draft:
-    """The folder of a run that is not committed yet, `<output>/<run-id>`: by `create` or `open_draft`.
+    """The folder of a run that is not committed yet, `<output>/<run-id>`. Made by `create` or `open_draft`.
 
     Args:
         output: the folder of all snapshots.
         journal: what the run set out to do.
-        held: the lock; each step that removes something asks it first.
+        held: the lock; each step that removes something checks it first.
 
     Attributes:
-        takes: which inventories and parts count.
+        folder: `<output>/<run-id>`.
+        writer: the name of this writer, which no other writer of the run has.
     """
 
     def __init__(self, output: Place, journal: Journal, held: Held) -> None:
@@ -54,10 +49,14 @@ class Draft:
         self.journal = journal
         self.held = held
         self.folder = output / journal.run_id
+        self.writer = secrets.token_hex(4)
         self._parts = self.folder / PARTS
-        self.takes = Attempts(self._parts)
-        #: Files of answers that this writer has added, by organization, dataset and batch.
-        self._answers: dict[tuple[str, str, int], list[Place]] = {}
+        self._partitions: dict[tuple[str, str], Partition] = {}
+
+    def partition(self, org_id: str, dataset: str) -> Partition:
+        """One dataset of one organization; the same object for all callers and threads."""
+        made = Partition(self._parts / org_id / dataset, self.writer, self.held)
+        return self._partitions.setdefault((org_id, dataset), made)
 
     @property
     def is_worth_resuming(self) -> bool:
@@ -68,161 +67,58 @@ class Draft:
         """UUIDs of the organizations that an inventory was taken of."""
         return {path.parent.parent.parent.name for path in self._parts.glob(f"*/*/*/{INVENTORY}")}
 
-    def save_inventory(
-        self, org_id: str, dataset: str, entities: Iterable[pa.Table], unlisted: dict[str, str]
-    ) -> Inventory:
-        """Keep an inventory (`audit.output.inventory.write_inventory`), for this run and one that resumes it.
-
-        Raises:
-            OSError: the disk refuses.
-        """
-        path = self.takes.begin(org_id, dataset) / INVENTORY
-        write_inventory(path, entities, unlisted)
-        return Inventory.open(path)
-
-    def load_inventory(self, org_id: str, dataset: str) -> Inventory | None:
-        """The inventory that was saved, if it was, and is whole.
-
-        Raises:
-            StoppedError: it is damaged, and the lock is lost.
-        """
-        path = self.takes.folder(org_id, dataset) / INVENTORY
-        try:
-            inventory = Inventory.open(path)
-            inventory.check()
-        except FileNotFoundError:
-            pass
-        except StoppedError:
-            log.warning("%s was damaged: what was read of it is asked for again", path)
-        else:
-            return inventory
-        self._drop(org_id, dataset)
-        return None
-
-    def refuse(self, org_id: str, dataset: str, unlisted: dict[str, str]) -> None:
-        """Delete a dataset's data, and record why it was refused: these kinds could not be listed.
-
-        A resumed run tries again.
-        """
-        self._drop(org_id, dataset)
-        write_inventory(self.takes.begin(org_id, dataset) / _UNLISTED, [], unlisted)
-
     def inventories(self, org_id: str, datasets: Iterable[str]) -> dict[str, Inventory]:
-        """What is to be committed of an organization, by dataset; one that was refused has no entities.
+        """The inventories of an organization to be committed, by dataset (`Partition.inventory`).
 
         Raises:
-            StoppedError: one is damaged.
+            StoppedError: an inventory is damaged.
         """
-        found: dict[str, Inventory] = {}
-        for dataset, name in product(datasets, (_UNLISTED, INVENTORY)):
-            with suppress(FileNotFoundError):
-                found[dataset] = Inventory.open(self.takes.folder(org_id, dataset) / name)
-        return found
+        found = ((dataset, self.partition(org_id, dataset).inventory()) for dataset in datasets)
+        return {dataset: inventory for dataset, inventory in found if inventory}
+
+    def attempts(self, org_id: str) -> dict[str, str]:
+        """The attempts of an organization that were decided on, by dataset."""
+        return {dataset: each.attempt for dataset, each in self._begun(org_id).items() if each.attempt}
+
+    def choose(self, org_id: str, attempts: dict[str, str]) -> None:
+        """Decide on the attempts that another writer has made for an organization, by dataset."""
+        for dataset, attempt in (self.attempts(org_id) | attempts).items():
+            self.partition(org_id, dataset).choose(attempt)
 
     def forget(self, org_id: str) -> None:
-        """Drop what there is of an organization, but for what others write."""
-        for dataset in self.takes.chosen(org_id):
-            self._drop(org_id, dataset)
-
-    def forget_parts(self, org_id: str, dataset: str) -> None:
-        """Drop the parts and answers of a dataset, and keep its inventory."""
-        self.held.check()
-        for path in self.takes.coverage(org_id, dataset).values():
-            path.unlink(missing_ok=True)
-        for paths in self.takes.answers(org_id, dataset).values():
-            for path in paths:
-                path.unlink(missing_ok=True)
-        self.takes.forget_coverage(org_id, dataset)
-
-    def write_part(self, org_id: str, dataset: str, index: int, tables: dict[str, pa.Table], facts: PartFacts) -> None:
-        """Write the part of a batch: the dataset's tables, then `coverage`. The answers in it need no file any more.
+        """Remove the data of an organization; what other writers have added stays.
 
         Raises:
             StoppedError: the lock is lost.
-            OSError: the disk refuses, or what this is a part of is gone: then the run is over.
         """
-        self.held.check()
-        for name in sorted(tables, key=lambda name: name == COVERAGE):
-            path = self.takes.path_of(org_id, dataset, index, name)
-            write_rows(path, tables[name], facts if name == COVERAGE else None)
-        self.takes.add(org_id, dataset, index, path)
-        if not facts.is_given_up:
-            for written in self._answers.pop((org_id, dataset, index), []):
-                with suppress(OSError):
-                    written.unlink()
-
-    def write_answers(self, org_id: str, dataset: str, index: int, answers: bytes) -> None:
-        """Keep answers of a batch that is not complete yet (`audit.crawl.answer_log`).
-
-        Raises:
-            StoppedError: the lock is lost.
-            OSError: the disk refuses.
-        """
-        self.held.check()
-        path = self.takes.answers_path(org_id, dataset, index)
-        with atomic_file(path) as file:
-            file.write(answers)
-        self._answers.setdefault((org_id, dataset, index), []).append(path)
-
-    def answers(self, org_id: str, dataset: str) -> dict[int, list[Place]]:
-        """The files of answers that writers have left, by batch; those of batches that have their part are no use."""
-        done = self.finished(org_id, dataset)
-        return {index: paths for index, paths in self.takes.answers(org_id, dataset).items() if index not in done}
-
-    def finished(self, org_id: str, dataset: str) -> set[int]:
-        """The batches that have their part."""
-        return set(self.takes.coverage(org_id, dataset))
-
-    def read_parts(self, org_id: str, dataset: str, table: str) -> Iterator[pa.Table]:
-        """The rows of a table, part by part, in the order of the inventory.
-
-        Raises:
-            StoppedError: a part is damaged; a resumed run asks for its batch again.
-        """
-        coverage = list(self.takes.coverage(org_id, dataset).values())
-        paths = [each.with_name(each.name.replace(f".{COVERAGE}.", f".{table}.")) for each in coverage]
-        for index, rows in enumerate(ahead(read_rows, paths)):
-            if rows is None:
-                raise self._damaged(paths[index], coverage[index])
-            yield rows
-
-    def read_facts(self, org_id: str, dataset: str) -> Iterator[PartFacts]:
-        """What each part carries beside its rows.
-
-        Raises:
-            StoppedError: a part is damaged; a resumed run asks for its batch again.
-        """
-        coverage = list(self.takes.coverage(org_id, dataset).values())
-        for path, facts in zip(coverage, ahead(read_facts, coverage), strict=True):
-            if facts is None:
-                raise self._damaged(path, path)
-            yield facts
+        for dataset in self.attempts(org_id):
+            self.partition(org_id, dataset).drop()
 
     def forget_given_up(self) -> None:
-        """Drop the parts whose entities were not asked, and what was refused.
+        """Remove the parts whose entities were not asked, and the records of refusals.
 
         Raises:
             StoppedError: the lock is lost.
         """
         self.held.check()
-        for path in self._parts.glob(f"*/*/*/{_UNLISTED}"):
+        for path in self._parts.glob(f"*/*/*/{UNLISTED}"):
             path.unlink()
-        coverage = self.takes.all_coverage()
+        coverage: list[Place] = list(self._parts.glob(f"*/*/*/{COVERAGE_FILES}"))
         for path, facts in zip(coverage, at_once(read_facts, coverage), strict=True):
             if facts is None or facts.is_given_up:
                 path.unlink(missing_ok=True)
 
     def save_requests(self, requests: Requests) -> None:
-        """Keep how many requests this writer has made so far; in place of what it had kept before.
+        """Keep the number of requests that this writer has made so far; it replaces the number kept before.
 
         Raises:
             OSError: the disk refuses.
         """
-        with atomic_file(self._parts / f"{self.takes.writer}.requests") as file:
+        with atomic_file(self._parts / f"{self.writer}.requests") as file:
             file.write(msgspec.json.encode(requests))
 
     def requests(self) -> dict[str, Requests]:
-        """The requests that each writer has kept, by its name: this one, and those of earlier attempts."""
+        """The number of requests that each writer has kept, by its name: this writer, and those of earlier runs."""
         paths: list[Place] = list(self._parts.glob("*.requests"))
         counts = zip(paths, at_once(read_requests, paths), strict=True)
         return {path.name.partition(".")[0]: requests for path, requests in counts if requests}
@@ -240,33 +136,27 @@ class Draft:
         return folder
 
     def end_commit(self, folder: Place) -> None:
-        """Remove what only an unfinished run needs. What can't be removed is left to the next holder of the lock."""
+        """Remove what only an unfinished run needs; the next holder of the lock removes what can't be removed now."""
         try:
             self.held.fulfil()
-            # The journal of the draft first: without it, nobody takes the rest for a run to resume.
+            # The draft's journal first: without it, nobody takes the rest for a run to resume.
             for path in (self.folder / JOURNAL, self.folder, folder / JOURNAL):
                 self.held.check()
                 remove(path)
         except Exception as error:  # noqa: BLE001 - the snapshot stands: nothing may fail it any more
-            log.info("what %s needed is not all removed; the next run does it: %s", self.journal.run_id, error)
+            log.info("leftovers of %s stay for now; the next run removes them: %s", self.journal.run_id, error)
 
     def discard(self) -> None:
-        """Remove all of it, if the lock is still held; what can't be removed is left to the next run."""
+        """Remove all of it, if the lock is still held; the next run removes what can't be removed now."""
         try:
             self.held.check()
             remove(self.folder)
         except (OSError, StoppedError) as error:
             log.debug("the unfinished run %s is not removed: %s", self.journal.run_id, error)
 
-    def _drop(self, org_id: str, dataset: str) -> None:
-        self.held.check()
-        self.takes.drop(org_id, dataset)
-
-    def _damaged(self, path: Place, coverage: Place) -> StoppedError:
-        self.held.check()
-        # Another writer may have found so before, or have dropped the whole take.
-        coverage.unlink(missing_ok=True)
-        return StoppedError(f"{path} was damaged; a resumed run asks for its batch again")
+    def _begun(self, org_id: str) -> dict[str, Partition]:
+        # From a copy, because other threads add partitions of other organizations meanwhile.
+        return {dataset: each for (owner, dataset), each in self._partitions.copy().items() if owner == org_id}
 
 
 def create(
@@ -283,8 +173,8 @@ def create(
     Args:
         output: the folder of all snapshots, which exists.
         started_at: when the run began.
-        scope: what it sets out to do; `asks` and `after` as well (`audit.output.journal.Journal`).
-        asks: the same as a manifest says it.
+        scope: what the run asks for, in full (`audit.output.journal.Journal`).
+        asks: the same scope, in the form of a manifest.
         after: id of the newest snapshot.
         held: the lock.
 
@@ -302,7 +192,7 @@ def create(
 
 
 def open_draft(folder: Place, held: Held) -> Draft | None:
-    """The draft of a folder, if it is one."""
+    """The draft in a folder; None where the folder is not a draft."""
     journal = read_journal(folder)
     if journal is None or journal.run_id != folder.name or is_committed(folder):
         return None
@@ -310,7 +200,7 @@ def open_draft(folder: Place, held: Held) -> Draft | None:
 
 
 def _new_folder(output: Place, started_at: datetime) -> Place:
-    """A folder that nobody has used, named as a snapshot is (`audit.snapshot.layout.SNAPSHOT_ID`)."""
+    """A new folder with a name that nobody has used (`audit.snapshot.layout.SNAPSHOT_ID`)."""
     while exists(folder := output / f"{started_at:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"):
         pass
     make_dir(folder)

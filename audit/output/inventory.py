@@ -1,4 +1,4 @@
-"""The inventory of an organization: a file of a draft, of which a batch at a time is in memory."""
+"""The inventory of an organization: a file in a draft, read one batch at a time."""
 
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
@@ -11,9 +11,10 @@ from audit.columns import regroup
 from audit.entity import INVENTORY_SCHEMA
 from audit.errors import StoppedError
 from audit.output.part_files import UNREADABLE, is_damage
-from audit.storage.place import Place, atomic_file, open_arrow
+from audit.storage.content import atomic_file, open_arrow
+from audit.storage.place import Place
 
-#: Entities of one batch, and so of one part: the unit that is crawled, written and resumed.
+#: Number of entities in a batch, and so in a part: the unit that is crawled, written and resumed.
 BATCH_SIZE = 500
 
 _METADATA = b"webex-audit"
@@ -21,12 +22,12 @@ _METADATA = b"webex-audit"
 
 @dataclass(frozen=True)
 class Inventory:
-    """The entities of an organization that a dataset is read of, sorted by `entity_id`, each once.
+    """The entities of an organization whose settings a dataset reads, sorted by `entity_id`, without duplicates.
 
     Attributes:
         path: an Arrow file whose record batches are the batches.
-        num_rows: how many entities there are.
-        unlisted: kinds of entity that the token may not list, each with the reason.
+        num_rows: the number of entities.
+        unlisted: the kinds of entity that the token may not list, with the reason for each.
     """
 
     path: Place
@@ -35,18 +36,18 @@ class Inventory:
 
     @classmethod
     def open(cls, path: Place) -> Self:
-        """The inventory of a file.
+        """Open the inventory in a file.
 
         Raises:
-            FileNotFoundError: there is none.
-            StoppedError: it is damaged.
+            FileNotFoundError: there is no such file.
+            StoppedError: the file is damaged.
         """
         try:
             with open_arrow(path) as file, pa.ipc.open_file(file) as reader:
-                unlisted = msgspec.json.decode(reader.schema.metadata[_METADATA], type=dict[str, str])
-                behind = reader.num_record_batches - 1
-                # All batches are full but the last one.
-                rows = reader.get_batch(0).num_rows * behind + reader.get_batch(behind).num_rows if behind >= 0 else 0
+                unlisted = msgspec.json.decode((reader.schema.metadata or {})[_METADATA], type=dict[str, str])
+                last = reader.num_record_batches - 1
+                # Every batch but the last is full.
+                rows = reader.get_batch(0).num_rows * last + reader.get_batch(last).num_rows if last >= 0 else 0
                 return cls(path, rows, unlisted)
         except FileNotFoundError:
             raise
@@ -56,10 +57,10 @@ class Inventory:
             raise _damaged(path) from None
 
     def batches(self, done: Collection[int] = ()) -> Iterator[tuple[int, pa.Table]]:
-        """The batches (`INVENTORY_SCHEMA`), in order, each with its index; not those that are done.
+        """The batches (`INVENTORY_SCHEMA`) in order, each with its index, without those that are done.
 
         Raises:
-            StoppedError: the file is damaged: a resumed run takes the inventory anew.
+            StoppedError: the file is damaged; a resumed run takes a new inventory.
         """
         try:
             with open_arrow(self.path) as file, pa.ipc.open_file(file) as reader:
@@ -73,7 +74,7 @@ class Inventory:
             raise _damaged(self.path) from None
 
     def check(self) -> None:
-        """Read all of it, as a run that resumes another does before it relies on it.
+        """Read the whole file, as a resumed run does before it relies on the inventory.
 
         Raises:
             StoppedError: the file is damaged.
@@ -82,12 +83,12 @@ class Inventory:
             pass
 
     def rows_in(self, batches: Collection[int]) -> int:
-        """How many entities these batches have."""
+        """The number of entities in these batches."""
         return sum(min(BATCH_SIZE, self.num_rows - index * BATCH_SIZE) for index in batches)
 
 
 def write_inventory(path: Place, entities: Iterable[pa.Table], unlisted: dict[str, str]) -> None:
-    """Write entities (`INVENTORY_SCHEMA`), which are sorted by `entity_id`, as an inventory.
+    """Write entities (`INVENTORY_SCHEMA`), already sorted by `entity_id`, as an inventory.
 
     Raises:
         OSError: the disk refuses.
@@ -100,4 +101,4 @@ def write_inventory(path: Place, entities: Iterable[pa.Table], unlisted: dict[st
 
 
 def _damaged(path: Place) -> StoppedError:
-    return StoppedError(f"{path} was damaged; a resumed run takes the inventory anew")
+    return StoppedError(f"{path} is damaged; a resumed run takes a new inventory")

@@ -1,4 +1,4 @@
-"""What a draft says of itself, beside its rows."""
+"""What a draft records beside its rows: the intent of its run, and facts about each part."""
 
 from datetime import datetime
 from typing import Annotated, Any
@@ -8,21 +8,22 @@ import msgspec
 from audit.errors import UsageError
 from audit.snapshot.layout import JOURNAL
 from audit.snapshot.manifest import UNDECODABLE, Scope, SnapshotId
-from audit.storage.place import Place, atomic_file, read_small, sync_dir
+from audit.storage.content import atomic_file, read_small
+from audit.storage.place import Place, sync_dir
 
-#: Of a journal; one has some hundred bytes.
+#: Largest journal that is read; a real journal has a few hundred bytes.
 _MAX_BYTES = 1 << 20
 
 
 class Journal(msgspec.Struct, frozen=True):
-    """What a run set out to do.
+    """What a run was asked to do.
 
     Attributes:
-        run_id: the name of the draft's folder. A folder whose journal names another run is that run's commit.
+        run_id: the name of the draft's folder. A folder whose journal names another run is the commit of that run.
         started_at: when the run began.
-        scope: what it asks for, in full; the same for a run that resumes it.
-        asks: the same as a manifest says it; None in a test that does not matter.
-        after: id of the newest snapshot when the run began; None where there was none.
+        scope: what the run asks for, in full; a run that resumes it must ask for the same.
+        asks: the same scope in the form of a manifest; None in tests that do not need it.
+        after: id of the newest snapshot when the run began; None if there was no snapshot.
     """
 
     run_id: SnapshotId
@@ -33,11 +34,11 @@ class Journal(msgspec.Struct, frozen=True):
 
 
 class PartFacts(msgspec.Struct, frozen=True):
-    """What a part's coverage file carries beside the rows.
+    """What the coverage file of a part holds beside its rows.
 
     Attributes:
-        unknown_fields: how often each field occurred in the batch that is in no table.
-        is_given_up: entities of it were not asked, as their organization had failed; a resumed run asks.
+        unknown_fields: how often each field that no table has occurred in the batch.
+        is_given_up: some entities were not asked because their organization had failed; a resumed run asks them.
     """
 
     unknown_fields: dict[str, int]
@@ -45,7 +46,7 @@ class PartFacts(msgspec.Struct, frozen=True):
 
 
 def write_journal(folder: Place, journal: Journal) -> None:
-    """Write the journal of a new folder, and flush it with the folder's own entry.
+    """Write the journal of a new folder; flush the journal and the entry of the folder.
 
     Raises:
         OSError: the disk refuses.
@@ -56,7 +57,7 @@ def write_journal(folder: Place, journal: Journal) -> None:
 
 
 def read_journal(folder: Place) -> Journal | None:
-    """The journal in a folder; None where there is none that can be read."""
+    """The journal in a folder; None if there is no readable journal."""
     try:
         return msgspec.json.decode(read_small(folder / JOURNAL, _MAX_BYTES) or b"", type=Journal)
     except (UsageError, *UNDECODABLE):

@@ -1,110 +1,71 @@
-"""The lock of an output in an object store: a lease, as no kernel frees what a dead process held there.
+"""The lock of an output in an object store: a lease, because no kernel frees the lock of a dead process there.
 
-The object says who holds it and is renewed all the while. Each step is a conditional write, so at most one
-process succeeds. The store's clock alone says whether a lease has expired: what a newcomer writes beside the
-lock has a time of that clock, too. A holder judges its own lease by a clock that counts suspend
-(CLOCK_BOOTTIME), from before the renewal began, so the holder gives up before the store frees it.
+The object names its holder, who renews it all the time. Each step is a conditional write, so at most one process
+succeeds. Only the store's clock decides whether a lease has expired: a newcomer writes an object beside the lock to
+read that clock. A holder judges its own lease by a clock that counts suspend (CLOCK_BOOTTIME), from before the
+renewal began, so the holder gives up before the store frees the lock.
 
-A holder that is paused can't know that its lease is over until it looks, and a request that it has sent may
-arrive at any time. So nothing that it writes may matter by then: a commit goes into a folder of its own, and its
-manifest is first *promised* in the lock itself. Who has lost the lock can't promise; and who takes over a lock
-with a promise in it keeps the promise first (`audit.output.lock`), so there is never doubt whether a snapshot stands.
+A paused holder can't know that its lease is over until it looks, and a request that it has sent may arrive at any
+time. So nothing that it writes may matter by then: a commit goes into a folder of its own, and its manifest is first
+*promised* in the lock itself. A run that has lost the lock can't promise. A run that takes over a lock with a promise
+keeps the promise first (`audit.output.lock`), so there is never doubt whether a snapshot stands.
 """
 
 import logging
-import os
-import secrets
-import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
-from typing import Any
+from typing import cast
 
 import msgspec
 
 from audit.clock import boot_s
 from audit.errors import LockedError, StoppedError, UsageError
 from audit.output.held import Held
+from audit.output.holder import Holder, Promise
 from audit.snapshot.manifest import UNDECODABLE
-from audit.storage.objects import ObjectPath
+from audit.storage.objects import Head, Mode, ObjectPath, Version
 
 log = logging.getLogger(__name__)
 
-#: Seconds that a lease holds. A run that was killed is in the way for so long.
+#: Seconds that a lease holds. After a crash, the output stays locked this long.
 LEASE_S = 60.0
-#: Tries at once to take an expired lease; who loses all of them has met runs that are alive.
+#: Attempts to take an expired lease. A run that loses all of them competes with live runs.
 _TRIES = 3
-#: What tells the versions of an object apart (`ObjectPath.put`), as no version has it.
-_NEVER = {"e_tag": '"00000000000000000000000000000000"', "version": "1"}
-
-
-class Promise(msgspec.Struct, frozen=True):
-    """A commit of which all but the manifest is stored: the snapshot's id, and its manifest as text."""
-
-    snapshot_id: str
-    manifest: str
-
-
-class Holder(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Who holds a lock.
-
-    Attributes:
-        host: name of its machine.
-        pid: its process there.
-        started_at: when it took the lock, by its own clock.
-        lease_s: seconds that it holds after each renewal; None where the kernel frees it.
-        nonce: tells one holder from another.
-        renewals: how many there were; no two versions of the object are the same.
-        promise: the manifest that the holder is about to write.
-        is_released: it holds the lock no more.
-    """
-
-    host: str
-    pid: int
-    started_at: datetime
-    lease_s: float | None = None
-    nonce: str = ""
-    renewals: int = 0
-    promise: Promise | None = None
-    is_released: bool = False
-
-    @classmethod
-    def this(cls, lease_s: float | None = None) -> "Holder":
-        """This process."""
-        nonce = secrets.token_hex(8) if lease_s else ""
-        return cls(socket.gethostname(), os.getpid(), datetime.now(UTC), lease_s, nonce)
-
-    def __str__(self) -> str:
-        return f"process {self.pid} on {self.host}, since {self.started_at:%Y-%m-%d %H:%M:%S} UTC"
+#: A version that no object ever has (`ObjectPath.put`).
+_NEVER: Version = {"e_tag": '"00000000000000000000000000000000"', "version": "1"}
 
 
 class Lease(Held):
-    """A lock that is held, by `hold`.
+    """The lock of an output in an object store. Made by `hold`.
+
+    Args:
+        path: the lock's object.
+        lease_s: seconds that the lease holds after each renewal.
 
     Attributes:
-        inherited: what the holder before had promised and may not have done.
+        inherited: what the previous holder had promised and may not have done.
     """
 
     def __init__(self, path: ObjectPath, lease_s: float) -> None:
         self._path = path
         self._lease_s = lease_s
         self._holder = Holder.this(lease_s)
-        self._version: dict[str, Any] = {}
+        self._version: Version = {}
         self._until_s = 0.0
         self._tried_at_s: float | None = None
         self._is_lost = False
         self.inherited: Promise | None = None
-        #: The thread that renews the lock and the one that makes a promise write one after the other.
+        #: The thread that renews the lock and the thread that makes a promise take turns.
         self._writing = threading.Lock()
         self._ended = threading.Event()
         self._keeping = threading.Thread(target=self._keep, name="lock", daemon=True)
 
     def check(self) -> None:
-        """Go on only while the lock is held.
+        """Raise unless the lock is still held.
 
         Raises:
-            StoppedError: it is lost: another run may be at work.
+            StoppedError: the lock is lost: another run may be at work.
         """
         if not self._is_held:
             raise StoppedError(f"the lock {self._path} was lost: it was not renewed in time, or another run took it")
@@ -114,10 +75,10 @@ class Lease(Held):
         return not self._is_lost and boot_s() < self._until_s
 
     def promise(self, snapshot_id: str, manifest: bytes) -> None:
-        """Write into the lock, if it is still held, which manifest is about to be written.
+        """Write the manifest that is about to be written into the lock, if the lock is still held.
 
         Raises:
-            StoppedError: the lock is lost: another run may have taken it, and has not seen a promise.
+            StoppedError: the lock is lost: another run may have taken it before it held the promise.
             OSError: the store refuses.
         """
         with self._writing:
@@ -127,7 +88,7 @@ class Lease(Held):
         self.check()
 
     def fulfil(self) -> None:
-        """Whatever was promised stands; where the holder before had promised it, the lock says so at once.
+        """Record that the promised manifest stands; an inherited promise is removed from the lock at once.
 
         Raises:
             OSError: the store refuses.
@@ -143,56 +104,68 @@ class Lease(Held):
 
         Raises:
             LockedError: another run holds it; the text says which.
-            UsageError: the store takes no notice of conditions.
+            UsageError: the store ignores conditions.
             OSError: the store refuses.
         """
         for _ in range(_TRIES):
-            self._inherit(None)
-            try:
-                self._write("create")
+            if self._create() or self._take_over():
                 self._insist_on_conditions()
                 return
-            except FileExistsError:
-                self._tried_at_s = None
-            try:
-                holder, found = self._read()
-                is_free = isinstance(holder, Holder) and holder.is_released
-                left_s = 0 if is_free else self._left_s(holder, found)
-            except FileNotFoundError:  # removed meanwhile
-                continue
-            if left_s > 0:
-                raise LockedError(
-                    f"another run holds the lock on {self._path.parent}: {holder}; wait until it is done, or stop it; "
-                    f"if it is dead, the lock is free in {left_s:.0f} s"
-                )
-            self._inherit(holder.promise if isinstance(holder, Holder) else None)
-            try:
-                self._write({key: value for key, value in found.items() if key != "last_modified"})
-                if not is_free:
-                    log.warning("the lock of a run that ended without a word was taken over: %s", holder)
-                self._insist_on_conditions()
-                return
-            except FileExistsError:
-                pass
-        raise LockedError(f"other runs take the lock on {self._path.parent} at the same time: run again")
+        raise LockedError(f"other runs are taking the lock on {self._path.parent} at the same time: run again")
+
+    def _create(self) -> bool:
+        """Create the lock's object; False if there is one already."""
+        self._inherit(None)
+        try:
+            self._write("create")
+        except FileExistsError:
+            self._tried_at_s = None
+            return False
+        return True
+
+    def _take_over(self) -> bool:
+        """Take a lock that is released or has expired; False if it changes meanwhile.
+
+        Raises:
+            LockedError: another run holds it.
+        """
+        try:
+            holder, found = self._read()
+            is_free = isinstance(holder, Holder) and holder.is_released
+            left_s = 0 if is_free else self._left_s(holder, found)
+        except FileNotFoundError:  # removed meanwhile
+            return False
+        if left_s > 0:
+            raise LockedError(
+                f"another run holds the lock on {self._path.parent}: {holder}; wait until it is done, or stop it; "
+                f"if it is dead, the lock is free in {left_s:.0f} s"
+            )
+        self._inherit(holder.promise if isinstance(holder, Holder) else None)
+        try:
+            self._write(found.version)
+        except FileExistsError:
+            return False
+        if not is_free:
+            log.warning("the lock of a run that ended without releasing it was taken over: %s", holder)
+        return True
 
     def _inherit(self, promise: Promise | None) -> None:
-        """Take on a promise: it stays in the lock until it is kept, whoever dies meanwhile."""
+        """Take on a promise: it stays in the lock until it is kept, even if this holder dies, too."""
         self.inherited = promise
         self._holder = msgspec.structs.replace(self._holder, promise=promise)
 
     def keep(self) -> None:
-        """Renew the lock, well before it expires, until it is released or lost; in a thread of its own."""
+        """Start the thread that renews the lock, well before it expires, until it is released or lost."""
         self._keeping.start()
 
     def release(self) -> None:
-        """Give the lock back, if it is held; with a promise that could not be kept, it stays and expires."""
+        """Give the lock back if it is held. With a promise that is not kept yet, it is left to expire."""
         self._ended.set()
         self._keeping.join()
         if not self._is_held or self._holder.promise:
             return
         try:
-            # Not removed: a store removes on no condition, and by then the lock may be another run's.
+            # Not removed: a store has no conditional removal, and by then another run may have the lock.
             with self._writing:
                 self._holder = msgspec.structs.replace(self._holder, is_released=True)
                 self._write_or_lose()
@@ -200,19 +173,21 @@ class Lease(Held):
             log.warning("the lock could not be released: %s: it expires by itself in %.0f s", error, self._lease_s)
 
     def _insist_on_conditions(self) -> None:
-        """Create the lock again, and write over a version that never was: the store must refuse both.
+        """Create the lock again, and overwrite a version that never existed: the store must refuse both.
 
         Raises:
-            UsageError: it does not, so that two runs would hold the lock at the same time.
+            UsageError: the store accepts one, so two runs could hold the lock at the same time.
         """
-        for mode in ("create", {name: _NEVER[name] for name in self._version}):
+        never = cast("Version", {name: value for name, value in _NEVER.items() if name in self._version})
+        modes: list[Mode] = ["create", never]
+        for mode in modes:
             try:
                 self._path.put(msgspec.json.encode(self._holder), mode)
             except FileExistsError:
                 continue
             raise UsageError(
-                f"{self._path.parent}: the store takes no notice of conditions (If-None-Match, If-Match), so that it "
-                "can't keep a lock: use a store that does (docs/object-stores.md)"
+                f"{self._path.parent}: the store ignores conditions (If-None-Match, If-Match) and so can't lock: "
+                "use a store that supports them (docs/object-stores.md)"
             )
 
     def _keep(self) -> None:
@@ -221,17 +196,17 @@ class Lease(Held):
                 with self._writing:
                     self._write_or_lose()
             except OSError as error:
-                log.warning("the lock could not be renewed, and is tried again: %s", error)
+                log.warning("the lock could not be renewed; trying again: %s", error)
 
     def _write_or_lose(self) -> None:
-        """Write a new version of the lock, which is lost where somebody else has written one."""
+        """Write a new version of the lock; if somebody else has written a version, the lock is lost."""
         try:
             self._write(self._version)
         except FileExistsError:
             self._is_lost = True
 
-    def _write(self, mode: Any) -> None:
-        # A try that seemed to fail may have succeeded: the lease holds from the first one on, and no longer.
+    def _write(self, mode: Mode) -> None:
+        # An attempt that seemed to fail may have succeeded, so the lease counts from the first attempt.
         self._tried_at_s = self._tried_at_s or boot_s()
         holder = msgspec.structs.replace(self._holder, renewals=self._holder.renewals + 1)
         data = msgspec.json.encode(holder)
@@ -243,8 +218,8 @@ class Lease(Held):
         self._until_s = self._tried_at_s + self._lease_s
         self._tried_at_s = None
 
-    def _settled(self, data: bytes) -> dict[str, Any]:
-        """The version that stands where a write was refused, as an earlier try may have succeeded unseen.
+    def _settled(self, data: bytes) -> Version:
+        """The version that stands after a refused write: an earlier attempt may have succeeded unnoticed.
 
         Raises:
             FileExistsError: another run has written it.
@@ -255,26 +230,25 @@ class Lease(Held):
                 raise FileExistsError(str(self._path))
         except FileNotFoundError:
             raise FileExistsError(str(self._path)) from None
-        version = {key: value for key, value in found.items() if key != "last_modified"}
-        return version if msgspec.json.encode(holder) == data else self._path.put(data, version)
+        return found.version if msgspec.json.encode(holder) == data else self._path.put(data, found.version)
 
-    def _read(self) -> tuple[Holder | str, dict[str, Any]]:
+    def _read(self) -> tuple[Holder | str, Head]:
         found = self._path.head()
         try:
             return msgspec.json.decode(self._path.read_bytes(), type=Holder), found
         except UNDECODABLE:
-            return "it has not told who it is", found
+            return "an unknown process", found
 
-    def _left_s(self, holder: Holder | str, found: dict[str, Any]) -> float:
-        """Seconds until a lease expires, by the store's clock, which has full seconds."""
+    def _left_s(self, holder: Holder | str, found: Head) -> float:
+        """Seconds until a lease expires, by the store's clock, which counts whole seconds."""
         probe = self._path.with_name(f"{self._path.name}.{self._holder.nonce}")
         probe.put(b"")
         try:
-            now = probe.head()["last_modified"]
+            now = probe.head().last_modified
         finally:
             probe.unlink(missing_ok=True)
         lease_s = holder.lease_s if isinstance(holder, Holder) and holder.lease_s else self._lease_s
-        return float(lease_s - (now - found["last_modified"]).total_seconds() + 1)
+        return lease_s - (now - found.last_modified).total_seconds() + 1
 
 
 @contextmanager
@@ -283,7 +257,7 @@ def hold(path: ObjectPath, lease_s: float) -> Iterator[Lease]:
 
     Args:
         path: the lock's object.
-        lease_s: seconds that it holds after each renewal.
+        lease_s: seconds that the lease holds after each renewal.
 
     Raises:
         LockedError: another run holds it; the text says which.

@@ -1,7 +1,7 @@
-"""One run at a time in an output.
+"""The lock of an output: one run at a time.
 
-In a folder, the lock is the kernel's (flock), so it is gone with its process, however that ended; the
-file only tells who holds it. In an object store, it is a lease (`audit.output.lease`).
+In a folder, the kernel keeps the lock (flock), so the lock ends with its process, in whatever way that ends; the file
+only names the holder. In an object store, the lock is a lease (`audit.output.lease`).
 """
 
 import logging
@@ -16,11 +16,13 @@ import msgspec
 from audit.errors import LockedError, StoppedError, UsageError
 from audit.output import lease
 from audit.output.held import Held
-from audit.output.lease import Holder, Lease
+from audit.output.holder import Holder
+from audit.output.lease import Lease
 from audit.snapshot.layout import MANIFEST, SNAPSHOT_ID
 from audit.snapshot.manifest import UNDECODABLE
+from audit.storage.content import write_last
 from audit.storage.objects import ObjectPath
-from audit.storage.place import Place, write_last
+from audit.storage.place import Place
 
 try:
     import fcntl
@@ -30,17 +32,17 @@ except ImportError:  # pragma: no cover - Windows has no flock, and so no lock
 log = logging.getLogger(__name__)
 
 _LOCK = ".lock"
-#: Of what a folder's lock says of its holder.
+#: Most bytes that are read of a lock file.
 _MAX_BYTES = 4096
 
 
 @contextmanager
 def lock(output: Place) -> Iterator[Held]:
-    """Hold the lock of an output; a commit that its last holder had announced is finished first.
+    """Hold the lock of an output, after finishing a commit that the last holder had announced.
 
     Raises:
-        LockedError: another run holds it; the text says which.
-        OSError: it can't be made.
+        LockedError: another run holds the lock; the text says which.
+        OSError: the lock can't be made.
     """
     if isinstance(output, ObjectPath):
         with lease.hold(output / _LOCK, lease.LEASE_S) as held:
@@ -52,14 +54,14 @@ def lock(output: Place) -> Iterator[Held]:
 
 
 class _FolderLock(Held):
-    """A lock of the kernel, on a file that must stay in its place: on another file, another run would hold another."""
+    """A kernel lock on a file, which must stay in place: if the file is replaced, another run can lock the new file."""
 
     def __init__(self, path: Path, descriptor: int) -> None:
         self._path = path
         self._descriptor = descriptor
 
     def check(self) -> None:
-        """Go on only while the locked file is the one in the output."""
+        """Raise unless the locked file is still the file in the output."""
         try:
             is_same = os.path.samestat(os.fstat(self._descriptor), self._path.stat())
         except OSError:
@@ -91,18 +93,18 @@ def _describe(content: bytes) -> str:
     try:
         return f"{msgspec.json.decode(content, type=Holder)}; wait until it is done, or stop it"
     except UNDECODABLE:
-        return "it has not told who it is; wait until it is done"
+        return "an unknown process; wait until it is done"
 
 
 def _keep_promise(output: ObjectPath, held: Lease) -> None:
-    """Finish the commit of a holder that had stored all but its manifest: its own request may still be on its way."""
+    """Finish the commit of a holder that had stored all but its manifest; its own request may still arrive."""
     promise = held.inherited
     if promise is None:
         return
     if SNAPSHOT_ID.fullmatch(promise.snapshot_id):
         try:
             write_last(output / promise.snapshot_id / MANIFEST, promise.manifest.encode())
-            log.warning("snapshot %s stands: the run that wrote it stopped just before the end", promise.snapshot_id)
+            log.warning("snapshot %s is now committed: its run stopped just before the end", promise.snapshot_id)
         except UsageError:
-            log.warning("snapshot %s stands, with another manifest than was announced", promise.snapshot_id)
+            log.warning("snapshot %s stands, with another manifest than announced", promise.snapshot_id)
     held.fulfil()

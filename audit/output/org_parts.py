@@ -1,4 +1,4 @@
-"""An organization that is to be committed: what the manifest says of it."""
+"""An organization that is to be committed, and its entry in the manifest."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -13,15 +13,15 @@ from audit.snapshot.manifest import Org, OrgStatus
 
 @dataclass(frozen=True)
 class OrgParts:
-    """An organization of a run; all parts of its inventories are written.
+    """An organization of a run, after all parts of its inventories are written.
 
     Attributes:
         org_id: its UUID.
-        name: its display name, if known.
-        inventories: by dataset; each slice of one has a part. Of what is refused as a whole, there is none.
-        is_refused: nothing could be audited of it, since the token may not.
-        message: what stopped it, if something did.
-        webex_id: its id, as the API takes it.
+        name: its display name; None if unknown.
+        inventories: by dataset. Each batch has its part; a dataset that was refused as a whole is missing.
+        is_refused: the token has no right to audit anything of it.
+        message: what stopped its audit; None if nothing did.
+        webex_id: its id in the form that the API takes.
     """
 
     org_id: str
@@ -32,7 +32,7 @@ class OrgParts:
     webex_id: str | None = None
 
     def entry(self, outcomes: Iterable[Counter[str]]) -> Org:
-        """What the manifest says of it, given its outcomes in each dataset."""
+        """Its entry in the manifest, given its outcomes in each dataset."""
         entities = _count_entities([each for each in self.inventories.values() if each.num_rows])
         unlisted = {name: inventory.unlisted for name, inventory in self.inventories.items() if inventory.unlisted}
         is_whole = not self.message and not unlisted and all(_is_complete(count) for count in outcomes)
@@ -46,7 +46,7 @@ def _is_complete(outcomes: Counter[str]) -> bool:
 
 
 def _count_entities(inventories: list[Inventory]) -> int:
-    """The entities of all inventories, each once."""
+    """Count the entities of all inventories without duplicates."""
     if len(inventories) == 1:
         return inventories[0].num_rows
     ids = (chain.from_iterable(rows["entity_id"].to_pylist() for _, rows in each.batches()) for each in inventories)

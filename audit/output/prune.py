@@ -1,9 +1,9 @@
-"""Removing old snapshots, and what interrupted runs left: first a plan, then the removal.
+"""Removes old snapshots and the leftovers of interrupted runs: first a plan, then the removal.
 
-A folder is removed in an order that leaves no half of a snapshot behind: its manifest (or the journal of a draft)
-is renamed first, so that it is a snapshot no more, and the renamed file goes last, so that a later prune knows what
-it finds and goes on. Before the first removal, all snapshots that are to go are recorded (`audit.snapshot.removed`):
-what is gone without an entry was not pruned. Who calls `carry_out` holds the lock of the output, so no run is at work.
+The order of a removal never leaves half a snapshot. The manifest (or the journal of a draft) is renamed first, so the
+folder is no longer a snapshot. The renamed file is removed last, so a later prune recognizes the folder and goes on.
+All snapshots that are to be removed are recorded before the first removal (`audit.snapshot.removed`): a snapshot that
+is gone without an entry was not pruned. The caller of `carry_out` holds the lock of the output, so no run is at work.
 """
 
 import hashlib
@@ -27,7 +27,8 @@ from audit.snapshot.chain import Chain
 from audit.snapshot.layout import JOURNAL, MANIFEST, REMOVING, SNAPSHOT_ID, is_unwritten
 from audit.snapshot.manifest import UNDECODABLE, Manifest, Previous, read_manifest
 from audit.snapshot.removed import Removed, SealRemoved, read_removed
-from audit.storage.place import Place, at_once, exists, read_small, remove, rename, sha256_of, subfolders, sync_dir
+from audit.storage.content import read_small, sha256_of
+from audit.storage.place import Place, at_once, exists, remove, rename, subfolders, sync_dir
 
 Action = Literal["keep", "remove", "removed", "failed", "left"]
 
@@ -36,14 +37,14 @@ _MAX_BYTES = 512 << 20
 
 @dataclass(frozen=True)
 class Keep:
-    """What is kept: whatever one of these keeps.
+    """Which snapshots to keep: those that at least one of these limits keeps.
 
     Attributes:
-        last: the newest so many; None for none by number.
-        within_s: those begun in the last so many seconds; None for none by age.
+        last: keep this many of the newest snapshots; None to keep none by number.
+        within_s: keep snapshots that began in the last `within_s` seconds; None to keep none by age.
 
     Raises:
-        UsageError: neither is set.
+        UsageError: neither limit is set.
     """
 
     last: int | None = None
@@ -55,11 +56,11 @@ class Keep:
 
 
 class Folder(msgspec.Struct, frozen=True):
-    """A folder of an output that is ours, or may be.
+    """A folder of an output that is, or may be, a snapshot or a draft.
 
     Attributes:
-        name: its name; of a snapshot or a draft, its id.
-        action: `keep`, `remove` (planned), `removed`, `failed`, or `left` where it can't be told what it is.
+        name: its name, which is the id of a snapshot or a run.
+        action: `keep`, `remove` (planned), `removed`, `failed`, or `left` if its kind can't be determined.
         reason: why.
     """
 
@@ -69,7 +70,7 @@ class Folder(msgspec.Struct, frozen=True):
 
 
 class _Id(msgspec.Struct):
-    """Whose file it is: that of a snapshot, or of an unfinished run."""
+    """The owner of a file: a snapshot, or an unfinished run."""
 
     snapshot_id: str | None = None
     run_id: str | None = None
@@ -80,18 +81,18 @@ class _Named(msgspec.Struct):
 
 
 def plan(output: Place, keep: Keep, now: datetime) -> list[Folder]:
-    """What is to become of each snapshot, in the order of their chain, and of each leftover. Nothing is written.
+    """Plan what to do with each snapshot, in the order of the chain, and with each leftover. Nothing is written.
 
-    Links, files and folders of others are not in it.
+    Links, files and foreign folders are not in the plan.
 
     Args:
         output: the folder of all snapshots.
-        keep: what is kept.
-        now: the time that ages are counted to.
+        keep: which snapshots to keep.
+        now: the time at which ages are measured.
 
     Raises:
         UsageError: the record of what was removed is damaged, or can't be read.
-        OSError: the output may not be looked into.
+        OSError: the output can't be read.
     """
     try:
         removed = read_removed(output)
@@ -125,13 +126,13 @@ def carry_out(
     check_lock: Callable[[], None] = lambda: None,
     seal: SealRemoved | None = None,
 ) -> list[Folder]:
-    """Record the snapshots that are to be removed, then remove; what can't be is told (`failed`).
+    """Record the snapshots that are to be removed, then remove them; what can't be removed is `failed`.
 
     Args:
         output: the folder of all snapshots.
-        folders: what `plan` returned.
-        check_lock: called before each folder, and before what is recorded is written.
-        seal: signs what is recorded; None where nothing is signed.
+        folders: the result of `plan`.
+        check_lock: called before each removal, and before the record is written.
+        seal: signs the record; None to sign nothing.
 
     Raises:
         UsageError: the record can't be extended (`audit.output.removals.record_removed`). Nothing is removed.
@@ -151,7 +152,7 @@ def carry_out(
 
 
 def _entry(folder: Place, reason: str, now: datetime) -> Removed | None:
-    """What to record of a folder, also of one whose removal was interrupted; None where it is no snapshot."""
+    """The record of a folder, also if its removal was interrupted; None if the folder is not a snapshot."""
     for name in (MANIFEST, REMOVING):
         with suppress(DamagedError, *UNDECODABLE):
             data = read_small(folder / name, _MAX_BYTES) or b""
@@ -161,7 +162,7 @@ def _entry(folder: Place, reason: str, now: datetime) -> Removed | None:
 
 
 def _look_into(folder: Place, removed: list[Removed]) -> Snapshot | Draft | Folder | None:
-    """What a folder is; None where it is none of ours."""
+    """The snapshot or draft in a folder, or what to do with the folder; None if it is not ours."""
     try:
         if SNAPSHOT_ID.fullmatch(folder.name) and _is_half_removed(folder, removed):
             return Folder(folder.name, "remove", "its removal was interrupted")
@@ -173,7 +174,7 @@ def _look_into(folder: Place, removed: list[Removed]) -> Snapshot | Draft | Fold
             return Folder(folder.name, "remove", "a run was interrupted before it began")
     except (OSError, UsageError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
-        return Folder(folder.name, "left", f"can't be looked into: {reason}")
+        return Folder(folder.name, "left", f"can't be read: {reason}")
     return None
 
 
@@ -190,7 +191,7 @@ def _committed(folder: Place) -> Snapshot | Folder:
 
 
 def _is_half_removed(folder: Place, removed: list[Removed]) -> bool:
-    """Whether a removal has begun. On an object store, both names may be there: then it must be recorded."""
+    """Whether a removal has begun. On an object store, both names may exist: then the record must confirm it."""
     try:
         named = msgspec.json.decode(read_small(folder / REMOVING, _MAX_BYTES) or b"", type=_Id)
     except (DamagedError, *UNDECODABLE):
@@ -204,7 +205,7 @@ def _is_half_removed(folder: Place, removed: list[Removed]) -> bool:
 
 
 def _of_snapshots(manifests: list[Manifest], keep: Keep, now: datetime) -> Iterator[Folder]:
-    """What is to become of snapshots, in the order of the chain."""
+    """Decide about snapshots, in the order of the chain."""
     newest_complete = [each.snapshot_id for each in manifests if each.status == "complete"][-1:]
     for index, manifest in enumerate(manifests):
         age = len(manifests) - 1 - index
@@ -228,7 +229,7 @@ def _outside(keep: Keep) -> str:
 def _of_draft(draft: Draft, snapshots: list[Snapshot]) -> Folder:
     name = draft.journal.run_id
     if not draft.is_worth_resuming:
-        return Folder(name, "remove", "an interrupted run that has nothing to resume")
+        return Folder(name, "remove", "an interrupted run with nothing to resume")
     if later := overtaken_by(draft, snapshots):
         return Folder(name, "remove", f"an interrupted run, overtaken by snapshot {later.manifest.snapshot_id}")
     return Folder(name, "keep", "an interrupted run that can be resumed")
@@ -245,7 +246,7 @@ def _remove(output: Place, folder: Folder) -> Folder:
 def _take_away(folder: Place) -> None:
     marked = folder / REMOVING
     if exists(folder / MANIFEST):
-        # A commit that was cut off leaves the journal, too: without the manifest, it would be a run to resume.
+        # An interrupted commit leaves the journal, too: without the manifest, the folder would be a run to resume.
         (folder / JOURNAL).unlink(missing_ok=True)
     for first in (MANIFEST, JOURNAL):
         if exists(folder / first):

@@ -1,4 +1,4 @@
-"""Records what is removed from an output, before it is removed (`audit.snapshot.removed` reads the record)."""
+"""Records removals from an output before they happen (`audit.snapshot.removed` reads the record)."""
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -8,7 +8,8 @@ import msgspec
 from audit.clock import Clock
 from audit.snapshot.layout import REMOVED
 from audit.snapshot.removed import ABANDONED, RecordOfRemoved, Removed, SealRemoved, read_removed
-from audit.storage.place import Place, atomic_file
+from audit.storage.content import atomic_file
+from audit.storage.place import Place
 
 
 def record_removed(
@@ -18,19 +19,19 @@ def record_removed(
     seal: SealRemoved | None = None,
     check_lock: Callable[[], None] = lambda: None,
 ) -> None:
-    """Record what is about to be removed, on the disk when this returns. The caller holds the lock of the output.
+    """Record what is about to be removed; the record is on the disk on return. The caller holds the lock of the output.
 
     Args:
         output: the folder of all snapshots.
-        entries: what is about to be removed; what is recorded already, stays as it is.
+        entries: what is about to be removed; entries that are recorded already stay as they are.
         seal: signs the entries before they are recorded.
         check_lock: called before each write.
 
     Raises:
-        DamagedError: the record that stands is damaged. Nothing is written.
-        UsageError: the record can't be read, or was signed with another key. Nothing is written.
+        DamagedError: the existing record is damaged; nothing is written.
+        UsageError: the existing record can't be read, or is signed with another key; nothing is written.
         StoppedError: the lock is lost (`check_lock`).
-        OSError: it can't be written.
+        OSError: the record can't be written.
     """
     known = {each.key: each for each in read_removed(output)}
     new = [_as_recorded(each, known.get(each.key)) for each in entries]
@@ -71,10 +72,10 @@ def record_abandoned(
 
 
 def unwritten(output: Place) -> list[Path]:
-    """What a write of the record, or of its signatures, has left where it was cut off; an object store keeps none."""
+    """What interrupted writes of the record or its signatures have left; an object store keeps nothing."""
     return [*output.glob(f".{Path(REMOVED).stem}.*.tmp")] if isinstance(output, Path) else []
 
 
 def _as_recorded(entry: Removed, known: Removed | None) -> Removed:
-    """The entry as it stands, where that says the same of the chain: it may be signed."""
+    """The existing entry if it says the same about the chain, because it may be signed; else the new entry."""
     return known if known and known.previous == entry.previous else entry

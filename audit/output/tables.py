@@ -1,4 +1,4 @@
-"""The files of a table: Parquet and CSV, written part by part, digested on the way and flushed to the disk."""
+"""The files of a table: Parquet and CSV, written part by part, digested on the way, and flushed to the disk."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
@@ -15,14 +15,13 @@ from audit.snapshot.csv import CSV_OPTIONS, without_formulas
 from audit.snapshot.digest import ContentDigest
 from audit.snapshot.layout import csv_path, parquet_folder
 from audit.snapshot.manifest import FileEntry, TableEntry
-from audit.storage.place import DigestedFile, Place, new_file, sync_dir
+from audit.storage.content import DigestedFile, new_file
+from audit.storage.place import Place, sync_dir
 
 _Write = Callable[[pa.Table], None]
 
-
-#: Rows of one Parquet row group, at the least; a part is not split.
+#: A Parquet row group has at least this many rows; a part is not split.
 ROW_GROUP_ROWS = 100_000
-
 
 #: The order of the rows of every table.
 _SORTED_BY = ("dataset", "entity_id")
@@ -39,9 +38,8 @@ def write_table(
 ) -> TableEntry:
     """Write the files of one table and flush them to the disk.
 
-    Parquet goes to ``<name>/org_id=<UUID>/``; as Hive partitions want it, the column `org_id`
-    stands in the folder's name alone. CSV has all columns: ``<name>.csv``, or
-    ``org_id=<UUID>/<name>.csv`` for each organization.
+    Parquet goes to ``<name>/org_id=<UUID>/``. As in all Hive partitions, only the folder's name holds the column
+    `org_id`. CSV has all columns: ``<name>.csv``, or ``org_id=<UUID>/<name>.csv`` for each organization.
 
     Args:
         folder: the snapshot's folder.
@@ -49,7 +47,7 @@ def write_table(
         schema: its columns.
         orgs: each organization's UUID and rows, in order.
         formats: which files to write.
-        csv_per_org: write CSV for each organization.
+        csv_per_org: write a CSV file for each organization, instead of one for all.
 
     Raises:
         OSError: the disk refuses.
@@ -63,23 +61,27 @@ def write_table(
             of_org = {"parquet": f"{parquet_folder(name, org_id)}/00000.parquet", "csv": csv_path(name, org_id)}
             wanted: dict[str, str] = {kind: path for kind, path in of_org.items() if kind in formats - of_all.keys()}
             with _tables(folder, wanted, schema) as written_of_org:
+                writes = [digest.update, *(each.write for each in (*written_of_org, *written))]
                 for rows_of_part in tables:
                     rows += rows_of_part.num_rows
-                    # Side by side, as none of them holds the interpreter while it works.
-                    writes = [digest.update, *(each.write for each in (*written_of_org, *written))]
-                    writing = [pool.submit(write, rows_of_part) for write in writes]
-                    # All of them, as a file that is still written must not be closed where another one fails.
-                    wait(writing)
-                    for each in writing:
-                        each.result()
+                    _write_at_once(pool, writes, rows_of_part)
             files += [each.entry() for each in written_of_org]
     files += [each.entry() for each in written]
     sync_dir(folder)
     return TableEntry(rows, digest.hexdigest(), files)
 
 
+def _write_at_once(pool: ThreadPoolExecutor, writes: Iterable[_Write], rows: pa.Table) -> None:
+    """Give rows to all writers at the same time: none of them holds the interpreter while it works."""
+    writing = [pool.submit(write, rows) for write in writes]
+    # Wait for all of them: if one fails, the file of another must not be closed while it is written.
+    wait(writing)
+    for each in writing:
+        each.result()
+
+
 class _TableFile:
-    """A file of a table, as it is written."""
+    """A file of a table while it is written."""
 
     def __init__(self, path: str, file: DigestedFile, write: _Write) -> None:
         self._path = path
@@ -92,13 +94,13 @@ class _TableFile:
         self._rows += table.num_rows
 
     def entry(self) -> FileEntry:
-        """What the manifest says of it, once it is closed."""
+        """The file's entry in the manifest, once the file is closed."""
         return FileEntry(self._path, self._file.size, self._rows, self._file.sha256)
 
 
 @contextmanager
 def _tables(folder: Place, paths: Mapping[str, str], schema: pa.Schema) -> Iterator[list[_TableFile]]:
-    """Files of a table, by kind."""
+    """New files of a table; `paths` are by kind."""
     with ExitStack() as stack:
         found = []
         for kind, path in paths.items():
@@ -131,7 +133,7 @@ def _parquet(file: DigestedFile, schema: pa.Schema) -> Iterator[_Write]:
             if waiting.num_rows:
                 writer.write_table(waiting, row_group_size=waiting.num_rows)
             waiting = stored.empty_table()
-            # Given back at once, so that gaps between what is still in use do not add up.
+            # Give memory back at once, so that gaps between blocks in use do not add up.
             pa.default_memory_pool().release_unused()
 
         yield write

@@ -1,6 +1,6 @@
-"""What runs that did not end as they should have left in an output: drafts to go on with, and leftovers to remove.
+"""What interrupted runs have left in an output: drafts to resume, and leftovers to remove.
 
-Who calls these holds the lock of the output: whatever stands there then and is not committed has no run any more.
+The caller holds the lock of the output, so no run is at work on what is there and not committed.
 """
 
 import logging
@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 
 def overtaken_by(draft: Draft, snapshots: Sequence[Snapshot]) -> Snapshot | None:
-    """The first snapshot of the same scope that was committed after a draft was begun; None where there is none.
+    """The first snapshot of the same scope that was committed after a draft began; None if there is no such snapshot.
 
     Args:
         draft: the unfinished run.
@@ -43,7 +43,7 @@ def _since(draft: Draft, snapshots: Sequence[Snapshot]) -> Sequence[Snapshot]:
     ids = [each.manifest.snapshot_id for each in snapshots]
     if draft.journal.after is None:
         return snapshots
-    # A snapshot that is no longer there was the oldest of these: all others came after it.
+    # If the snapshot is gone, it was older than all of these: they came after it.
     return snapshots[ids.index(draft.journal.after) + 1 :] if draft.journal.after in ids else snapshots
 
 
@@ -56,21 +56,21 @@ def find_unfinished(
     within_s: float,
     held: Held,
 ) -> Draft | None:
-    """The newest run of an output that was not committed and may be resumed; None where there is none.
+    """The newest unfinished run of an output that can be resumed; None if there is no such run.
 
-    One that a later snapshot has overtaken, or that is too old, is logged and discarded. From the one that is found,
-    what a write which was cut off has left is removed.
+    A run that a later snapshot has overtaken, or that is too old, is logged and discarded. In the run that is
+    returned, leftovers of interrupted writes are removed.
 
     Args:
         output: the folder of all snapshots.
-        scope: what is asked for.
-        snapshots: those of the output, in the order of their chain.
-        now: the time.
-        within_s: how old, in seconds, an unfinished run may be.
+        scope: what the new run asks for.
+        snapshots: the snapshots of the output, in the order of their chain.
+        now: the current time.
+        within_s: the highest age, in seconds, of a run that can be resumed.
         held: the lock.
 
     Raises:
-        UsageError: there is one of another scope; the text tells the difference.
+        UsageError: the unfinished run has another scope; the text tells the difference.
         StoppedError: the lock is lost.
     """
     drafts = [draft for folder in subfolders(output) if (draft := open_draft(folder, held))]
@@ -101,11 +101,11 @@ def _why_outdated(draft: Draft, snapshots: Sequence[Snapshot], now: datetime, wi
 
 
 def _refuse_other_scope(draft: Draft, scope: dict[str, Any], snapshots: Sequence[Snapshot]) -> None:
-    """Refuse to pass over an unfinished run, unless a later one was committed or this is another version."""
+    """Refuse to ignore an unfinished run, unless a later run was committed or only the version differs."""
     before = draft.journal.scope
     changes = {key: (before.get(key), scope.get(key)) for key in {*before, *scope} if before.get(key) != scope.get(key)}
     if _since(draft, snapshots) or changes.keys() == {"version"}:
-        log.info("the unfinished run %s is passed over: a new run is begun", draft.journal.run_id)
+        log.info("the unfinished run %s is ignored: a new run begins", draft.journal.run_id)
         return
     told = "; ".join(f"{key} was {was!r} and is {now!r}" for key, (was, now) in sorted(changes.items()))
     raise UsageError(
@@ -115,12 +115,12 @@ def _refuse_other_scope(draft: Draft, scope: dict[str, Any], snapshots: Sequence
 
 
 def tidy(output: Place, held: Held, seal: SealRemoved | None = None) -> None:
-    """Remove what no run needs any more: leftovers of commits, and commits that did not come to their end.
+    """Remove what no run needs any more: leftovers of commits, and commits that were interrupted.
 
     Args:
         output: the folder of all snapshots.
         held: the lock.
-        seal: signs the record of what is removed; None where nothing is signed.
+        seal: signs the record of what is removed; None to sign nothing.
 
     Raises:
         StoppedError: the lock is lost.
@@ -128,7 +128,7 @@ def tidy(output: Place, held: Held, seal: SealRemoved | None = None) -> None:
     folders = [each for each in subfolders(output) if SNAPSHOT_ID.fullmatch(each.name) and not each.is_symlink()]
     given_up = frozenset(each.snapshot_id for each in readable_removed(output) if each.is_abandoned)
     found = at_once(partial(_leftovers, given_up=given_up), folders)
-    # Who held the lock before may still have a request on its way there: `verify` must know what that comes to.
+    # The previous holder of the lock may still have a request on its way there: the record explains it to `verify`.
     attempts = [each.folder.name for each in found if each.is_attempt and isinstance(each.folder, ObjectPath)]
     try:
         record_abandoned(output, attempts, seal=seal, check_lock=held.check)
@@ -136,11 +136,11 @@ def tidy(output: Place, held: Held, seal: SealRemoved | None = None) -> None:
             held.check()
             remove(path)
     except (OSError, UsageError) as error:
-        log.info("what is left over in %s is not all removed: %s", output, error)
+        log.info("some leftovers in %s could not be removed: %s", output, error)
 
 
 class _Leftovers(NamedTuple):
-    """What to remove of a folder, in this order; all of it, where it is a commit that did not come to its end."""
+    """The paths to remove from a folder, in order; `is_attempt` marks a commit that was interrupted."""
 
     folder: Place
     paths: list[Place]
@@ -148,11 +148,11 @@ class _Leftovers(NamedTuple):
 
 
 def _leftovers(folder: Place, given_up: Collection[str]) -> _Leftovers:
-    """What to remove of a folder; nothing where it can't be looked into."""
+    """What to remove from a folder; nothing if the folder can't be read."""
     try:
         return _leftovers_in(folder, given_up)
     except OSError as error:
-        log.info("%s can't be looked into: %s", folder, error.strerror)
+        log.info("%s can't be read: %s", folder, error.strerror)
         return _Leftovers(folder, [])
 
 
@@ -162,18 +162,18 @@ def _leftovers_in(folder: Place, given_up: Collection[str]) -> _Leftovers:
     is_of_other = journal is not None and journal.run_id != folder.name
     if MANIFEST in entries:
         spent = _spent(folder.with_name(journal.run_id), journal) if journal and is_of_other else []
-        # The journal last, as it is what tells of the draft.
+        # The journal last, because it names the draft.
         names = sorted(filter(is_leftover, entries), key=lambda name: name == JOURNAL)
         return _Leftovers(folder, [*spent, *(entries[name] for name in names)])
     if is_of_other or folder.name in given_up:
         return _Leftovers(folder, [*(path for name, path in entries.items() if name != JOURNAL), folder], True)
-    # Of a draft that is gone: its removal was cut off, or a writer was late.
+    # What is left of a draft: its removal was interrupted, or a writer was late.
     is_stray = all(name == PARTS or is_unwritten(name) for name in entries)
     return _Leftovers(folder, [folder] if is_stray else [])
 
 
 def _spent(folder: Place, journal: Journal) -> list[Place]:
-    """What is left of the draft of a snapshot that stands, if it has the same journal."""
+    """What is left of the draft of a committed snapshot, if it has the same journal."""
     if folder.is_symlink() or is_committed(folder) or read_journal(folder) != journal:
         return []
     return [folder / JOURNAL, folder]

@@ -1,1 +1,1 @@
-"""A run from its settings to a snapshot: credentials, scope, one audit per organization, and the commit."""
+"""A run from its settings to a snapshot: credentials, scope, an audit of each organization, and the commit."""

@@ -1,4 +1,4 @@
-"""Which access token a run uses: the one rule for where it comes from."""
+"""Where the access token of a run comes from."""
 
 import logging
 from collections.abc import Mapping
@@ -26,16 +26,16 @@ log = logging.getLogger(__name__)
 def find_tokens(
     settings: WebexSettings, environment: Mapping[str, str], clock: Clock, *, file_is_flag: bool = False
 ) -> TokenSource:
-    """The tokens of `--token-file`, else of `WEBEX_ACCESS_TOKEN`, else of the one configured source.
+    """The tokens of `--token-file`, else of `WEBEX_ACCESS_TOKEN`, else of the configured source.
 
     Args:
         settings: `[webex]`.
         environment: the process environment.
         clock: the time.
-        file_is_flag: `token_file` was given as a flag, so that it goes before the environment.
+        file_is_flag: `token_file` was given as a flag, so it takes precedence over the environment.
 
     Raises:
-        UsageError: no token is given, several sources are configured, or what one holds is no token.
+        UsageError: there is no token, several sources are configured, or the content of a source is not a token.
     """
     if not (file_is_flag and settings.token_file):
         token = environment_token(environment)

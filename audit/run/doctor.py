@@ -1,4 +1,4 @@
-"""Whether a run could work: each thing that it needs, checked, and what to do about each fault."""
+"""Checks each thing that a run needs, and says what to do about each fault."""
 
 import os
 import shutil
@@ -21,26 +21,28 @@ from audit.inventory.people import PEOPLE
 from audit.outcome import Outcome
 from audit.output.lock import lock
 from audit.run.credentials import find_tokens
+from audit.run.job import Job
 from audit.run.scope import RunScope, scope_of
-from audit.run.session import clients_of, connect_as, find_organizations
+from audit.run.session import clients_of, find_organizations
 from audit.storage.errors import unwritable
 from audit.storage.place import Place, make_dir
 from audit.webex.client import Client
 from audit.webex.errors import TokenRefusedError
+from audit.webex.terms import Terms
 
 _LITTLE_SPACE = 1024**3
-#: A `Retry-After` beyond this is told, and not waited for.
+#: A longer `Retry-After` is reported instead of waited for.
 _PATIENCE_S = 60.0
 _NAMES = {EntityType.WORKSPACE: "workspaces", EntityType.PERSON: "people", EntityType.VIRTUAL_LINE: "virtual-lines"}
 
 
 class Check(msgspec.Struct, frozen=True):
-    """One thing that was checked.
+    """The result of one check.
 
     Attributes:
         name: what was checked.
-        status: `ok`, `warning` (a run works), or `failed` (it does not).
-        message: what was found, and what to do about a fault.
+        status: `ok`, `warning` (a run works all the same), or `failed` (a run does not work).
+        message: the finding, and what to do about a fault.
         exit_code: the exit code that a run would end with.
     """
 
@@ -56,7 +58,7 @@ async def examine(
     """Check token, API, scopes, organizations and output.
 
     Args:
-        settings: the configuration, which is known to load.
+        settings: the configuration, already loaded.
         environment: the process environment.
         clock: the time.
         file_is_flag: `webex.token_file` was given as a flag.
@@ -71,8 +73,8 @@ async def examine(
     except AuditError as error:
         return [*checks, _failed("token", error)]
     try:
-        async with connect_as(settings, tokens, clock) as client:
-            client.deadline_at_s = clock.monotonic_s() + _PATIENCE_S
+        terms = Terms(clock.monotonic_s() + _PATIENCE_S)
+        async with Job(settings, tokens, scope, clock=clock).connect(terms) as client:
             checks.append(await _token(client))
             if checks[-1].status == "ok":
                 checks += await _api(client, scope)
@@ -105,7 +107,7 @@ def _output(settings: Settings) -> Check:
 
 
 def _free(output: Place) -> int | None:
-    """The bytes that are left in a folder; None in an object store, where the lock alone was a write."""
+    """The free bytes of a folder; None for an object store, where taking the lock has proved that it can be written."""
     if not isinstance(output, Path):
         return None
     if not os.access(output, os.W_OK):
@@ -118,8 +120,8 @@ async def _token(client: Client) -> Check:
     if answer.status is None:
         return _failed("api", client.unanswered("/people/me", answer, "spark:people_read"))
     if answer.outcome is Outcome.OK:
-        return Check("token", "ok", "taken by the API")
-    return Check("token", "ok", f"taken by the API, but may not tell whose it is ({answer.message})")
+        return Check("token", "ok", "accepted by the API")
+    return Check("token", "ok", f"accepted by the API, but can't read its own user ({answer.message})")
 
 
 async def _api(client: Client, scope: RunScope) -> list[Check]:
@@ -129,17 +131,18 @@ async def _api(client: Client, scope: RunScope) -> list[Check]:
         return [_failed("organization", error)]
     checks: list[Check] = []
     for organization, own in zip(organizations, clients_of(client, organizations), strict=True):
-        name = organization.name or "its name can't be read: spark-admin:organizations_read would add it"
+        name = organization.name or "its name can't be read: the scope spark-admin:organizations_read would add it"
         checks.append(Check("organization", "ok", f"{organization.org_id} ({name})"))
         try:
             checks += await _reach(own, organization, scope)
         except TokenRefusedError:
             raise
         except AuditError as error:
+            # Unlike a run, go on even if the API is gone (`Reach.RUN`), to report as much as possible.
             checks.append(_failed("organization", error))
     failed = [check for check in checks if check.status == "failed"]
     if len(failed) < len(organizations) * sum(len(scope.kinds_of(dataset)) for dataset in scope.datasets):
-        # Something could be audited, so that a run would commit a partial snapshot.
+        # Something could be audited, so a run would commit a partial snapshot.
         checks = [
             msgspec.structs.replace(each, exit_code=PARTIAL_EXIT_CODE) if each in failed else each for each in checks
         ]
@@ -156,7 +159,7 @@ async def _reach(client: Client, organization: Organization, scope: RunScope) ->
         if answer.outcome is Outcome.OK:
             checks.append(Check("locations", "ok", "names can be read"))
         else:
-            message = f"names can't be read ({answer.message}): spark-admin:locations_read would add them"
+            message = f"names can't be read ({answer.message}): the scope spark-admin:locations_read would add them"
             checks.append(Check("locations", "warning", message))
         checks += [await _kind(client, organization, kind) for kind in scope.kinds_of(dataset)]
     return checks
@@ -173,7 +176,7 @@ async def _kind(client: Client, organization: Organization, entity_type: EntityT
 async def _users(
     client: Client, organization: Organization, scope: RunScope, dataset: Dataset, by_user: ByUser
 ) -> Check:
-    """Whether the caller's own, or other users', settings can be read."""
+    """Whether the caller's own settings, or those of other users, can be read."""
     name = dataset.name.replace("_", "-")
     try:
         if scope.users.which == "self":
@@ -181,7 +184,7 @@ async def _users(
         else:
             await OwnDataGuard.begin(client, dataset, by_user)
             if scope.users.which == "named":
-                return Check(name, "ok", "other users' are not mistaken for the caller's own")
+                return Check(name, "ok", "the API does not mistake the caller's own settings for those of other users")
             request, needed = Request(PEOPLE.path, {**organization.params, "max": "1"}), PEOPLE.scope
         answer = await client.get(request.path, request.params, has_pins=True)
         if answer.outcome is not Outcome.OK:
@@ -192,7 +195,7 @@ async def _users(
 
 
 def exit_code(checks: list[Check]) -> int:
-    """The exit code that a run would end with: that of the first failure."""
+    """The exit code that a run would end with: that of the first failed check."""
     return next((check.exit_code for check in checks if check.status == "failed"), 0)
 
 

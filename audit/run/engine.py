@@ -1,4 +1,4 @@
-"""How the organizations of a run are audited side by side, whatever does the work."""
+"""Audits the organizations of a run side by side, in this process or on a cluster."""
 
 import hashlib
 import logging
@@ -7,17 +7,16 @@ from collections import deque
 from typing import Protocol
 
 from audit.clock import Clock
-from audit.errors import EngineError, RefusedError, StoppedError
+from audit.errors import AuditError, Reach, RefusedError
 from audit.run import rates as memory
 from audit.run.organization import OrganizationAudit
 from audit.threads import in_thread
-from audit.webex.errors import ApiGoneError, TokenRefusedError
 
 log = logging.getLogger(__name__)
 
-#: Organizations at once in one process; each has some batches in memory.
+#: Organizations at once in one process; each keeps some batches in memory.
 _AT_ONCE = 20
-#: Seconds between the first starts, so that not all begin in the same moment; fewer where there are more places.
+#: Seconds between the first starts, so that they do not coincide; shorter where there are more places.
 _SPREAD_S = 1.0
 
 
@@ -31,10 +30,16 @@ class Engine(Protocol):
     places: int
 
     async def audit(self, one: OrganizationAudit, place: int) -> None:
-        """Audit one, at a place that no other has meanwhile; raises what stops it (`OrganizationAudit.run`).
+        """Audit one organization.
+
+        Args:
+            one: the organization.
+            place: a place that no other organization has meanwhile, from 0 to `places` - 1.
 
         Raises:
-            EngineError: no other can be audited either.
+            EngineError: the engine is gone, so no other organization can be audited either.
+            AuditError: as `OrganizationAudit.run`.
+            OSError: as `OrganizationAudit.run`.
         """
 
 
@@ -44,7 +49,7 @@ class LocalEngine:
     places = _AT_ONCE
 
     async def audit(self, one: OrganizationAudit, place: int) -> None:  # noqa: ARG002
-        """Audit one, from the rate on that the last run over it settled at."""
+        """Audit one organization, beginning at the rate that the last run settled at."""
         client, org_id = one.client, one.organization.org_id
         if rate_per_s := await in_thread(memory.recall_rate, client.base_url, org_id):
             client.pace.start_from(rate_per_s)
@@ -55,29 +60,32 @@ class LocalEngine:
                 await in_thread(memory.remember_rate, client.base_url, org_id, rate_per_s)
 
 
-async def audit_all(runs: list[OrganizationAudit], engine: Engine, clock: Clock) -> None:
-    """Audit all organizations; one that fails is told in its run, unless nothing else is left.
+async def audit_all(runs: list[OrganizationAudit], engine: Engine, clock: Clock) -> dict[str, AuditError]:
+    """Audit all organizations.
+
+    Returns:
+        What stopped the organizations that failed, by UUID; empty for a single organization, whose error is raised.
 
     Raises:
         AuditError: no organization could be audited.
     """
     if len(runs) == 1:
         await engine.audit(runs[0], 0)
-        return
-    await _side_by_side(runs, engine, clock)
-    errors = [each.error for each in runs if each.error]
-    if len(errors) == len(runs):
-        # What can be resumed goes first: then it should be.
+        return {}
+    stopped = await _side_by_side(runs, engine, clock)
+    if len(stopped) == len(runs):
+        # An error that leaves something to resume goes first: then the run should be resumed.
+        errors = [stopped[each.organization.org_id] for each in runs]
         first = min(errors, key=lambda error: isinstance(error, RefusedError))
-        first.args = (f"none of {len(runs)} organizations could be audited; the first: {first}",)
-        raise first
+        raise type(first)(f"none of {len(runs)} organizations could be audited; the first: {first}") from first
+    return stopped
 
 
-async def _side_by_side(runs: list[OrganizationAudit], engine: Engine, clock: Clock) -> None:
-    # The same order every night, which follows from nothing that clients have in common: the vendor
-    # advises to spread organizations by a hash ("Rate Limiting", developer.webex.com).
+async def _side_by_side(runs: list[OrganizationAudit], engine: Engine, clock: Clock) -> dict[str, AuditError]:
+    stopped: dict[str, AuditError] = {}
+    # The order is the same every night, and differs from that of other clients: the vendor advises
+    # spreading organizations by a hash ("Rate Limiting", developer.webex.com).
     waiting = deque(sorted(runs, key=lambda each: hashlib.sha256(each.organization.org_id.encode()).digest()))
-
     gap_s = _SPREAD_S * min(1, _AT_ONCE / engine.places)
 
     async def work(place: int) -> None:
@@ -88,10 +96,10 @@ async def _side_by_side(runs: list[OrganizationAudit], engine: Engine, clock: Cl
             one = waiting.popleft()
             try:
                 await engine.audit(one, place)
-            except (TokenRefusedError, ApiGoneError, EngineError):
-                raise
-            except (RefusedError, StoppedError) as error:
-                one.error = error
+            except AuditError as error:
+                if error.reach is Reach.RUN:
+                    raise
+                stopped[one.organization.org_id] = error
                 name = one.organization.name or "name not readable"
                 log.error("organization %s (%s): %s", one.organization.org_id, name, error)
 
@@ -101,3 +109,4 @@ async def _side_by_side(runs: list[OrganizationAudit], engine: Engine, clock: Cl
                 group.create_task(work(place))
     except BaseExceptionGroup as failures:
         raise failures.exceptions[0] from None
+    return stopped

@@ -1,20 +1,17 @@
-"""What a run would do (`--dry-run`): takes the inventories, and crawls nothing."""
+"""Predicts what a run would do (`--dry-run`): takes the inventories and crawls nothing."""
 
 from dataclasses import dataclass
 
-from audit.clock import Clock
-from audit.config import Settings
-from audit.errors import AuditError, DeadlineError, RefusedError, StoppedError
+from audit.errors import AuditError, DeadlineError, Reach, RefusedError
 from audit.inventory import Collector
 from audit.inventory.organizations import Organization
 from audit.run import rates as memory
-from audit.run.organization import take
+from audit.run.inventories import take
+from audit.run.job import Job
 from audit.run.scope import RunScope
-from audit.run.session import clients_of, connect_as, deadline, find_organizations
+from audit.run.session import clients_of, find_organizations
 from audit.threads import in_thread
 from audit.webex.client import Client
-from audit.webex.errors import ApiGoneError, TokenRefusedError
-from audit.webex.tokens import TokenSource
 
 
 @dataclass(frozen=True)
@@ -25,9 +22,9 @@ class OrgPlan:
         org_id: its UUID.
         name: its display name, if known.
         entities: the size of its inventories.
-        requests: reads that the crawl would make, at the least: meeting sites are not counted before.
-        rate_per_s: the rate that is expected: the remembered one, bounded by the ceiling; None where none is known.
-        message: why it, or a dataset of it, could not be audited.
+        requests: the least number of reads in the crawl; the number of meeting sites is not known yet.
+        rate_per_s: the expected rate: the remembered rate, bounded by the ceiling; None if unknown.
+        message: why the organization, or one of its datasets, can't be audited.
     """
 
     org_id: str
@@ -43,12 +40,13 @@ class Plan:
     """What a run would do.
 
     Attributes:
-        organizations: each organization.
-        entities: of all of them.
-        requests: of all of them; the inventories' own are made already.
-        rate_per_s: of all of them together; None where one is not known.
-        duration_s: seconds that the slowest takes, or all below the ceiling; None where a rate is not known.
-        scopes: what the token must have.
+        organizations: the plan for each organization.
+        entities: the entities of all organizations.
+        requests: the requests of all organizations, without those of the inventories, which are already made.
+        rate_per_s: the rate of all organizations together; None if that of any organization is unknown.
+        duration_s: seconds for the slowest organization, or for all below the ceiling if that takes longer; None if a
+            rate is unknown.
+        scopes: the scopes that the token needs.
     """
 
     organizations: list[OrgPlan]
@@ -59,29 +57,34 @@ class Plan:
     scopes: list[str]
 
 
-async def plan(settings: Settings, tokens: TokenSource, scope: RunScope, *, clock: Clock) -> Plan:
-    """What a run over a scope would do.
+async def plan(job: Job) -> Plan:
+    """What a run would do.
 
     Raises:
-        AuditError: as `audit.run.job.run`, where no inventory can be taken.
+        AuditError: no inventory can be taken; as `audit.run.run.run`.
     """
     orgs: list[OrgPlan] = []
     errors: list[AuditError] = []
-    async with connect_as(settings, tokens, clock) as client, deadline(settings, client, clock):
-        organizations = await find_organizations(client, scope)
+    async with job.connect() as client, job.deadline():
+        organizations = await find_organizations(client, job.scope)
         for organization, own in zip(organizations, clients_of(client, organizations), strict=True):
             try:
-                orgs.append(await _plan_one(own, scope, organization, settings.pace.max_rate))
-            except (TokenRefusedError, DeadlineError, ApiGoneError):
-                raise
-            except (RefusedError, StoppedError) as error:
+                orgs.append(await _plan_one(own, job.scope, organization, job.settings.pace.max_rate))
+            except AuditError as error:
+                # Organizations are planned one after the other, so a wait for one holds up all others.
+                if error.reach is Reach.RUN or isinstance(error, DeadlineError):
+                    raise
                 errors.append(error)
                 orgs.append(OrgPlan(organization.org_id, organization.name, message=str(error)))
     if len(errors) == len(orgs):
         raise errors[0]
+    return _together(orgs, job)
+
+
+def _together(orgs: list[OrgPlan], job: Job) -> Plan:
     rates = [org.rate_per_s for org in orgs if org.requests]
     rate_per_s = None if None in rates or not rates else sum(rate for rate in rates if rate)
-    rate_per_s = min(rate_per_s, settings.pace.max_rate or rate_per_s) if rate_per_s else None
+    rate_per_s = min(rate_per_s, job.settings.pace.max_rate or rate_per_s) if rate_per_s else None
     requests = sum(org.requests for org in orgs)
     slowest_s = max((org.requests / org.rate_per_s for org in orgs if org.rate_per_s), default=0.0)
     return Plan(
@@ -90,7 +93,7 @@ async def plan(settings: Settings, tokens: TokenSource, scope: RunScope, *, cloc
         requests,
         rate_per_s,
         max(slowest_s, requests / rate_per_s) if rate_per_s else None,
-        scope.token_scopes(),
+        job.scope.token_scopes(),
     )
 
 
@@ -103,14 +106,14 @@ async def _plan_one(client: Client, scope: RunScope, organization: Organization,
             with Collector(client, organization) as found:
                 await take(found, scope, dataset)
                 listed, asked = await in_thread(_count, found)
-        except TokenRefusedError:
-            raise
         except RefusedError as error:
+            if error.reach > Reach.KIND:
+                raise
             refusals.append(error)
             continue
         reasons += found.unlisted.values()
         entities += listed
-        # A user's sites are listed, and there is one at the least.
+        # For each user, one request lists the sites, and at least one site is read.
         requests += asked * (2 if dataset.by_user else 1)
     if len(refusals) == len(scope.datasets):
         raise refusals[0]
@@ -120,6 +123,6 @@ async def _plan_one(client: Client, scope: RunScope, organization: Organization,
 
 
 def _count(found: Collector) -> tuple[int, int]:
-    """How many entities there are, and how many of them are to be asked for."""
+    """The number of entities, and the number of those to ask for."""
     counts = [(rows.num_rows, rows["known_outcome"].null_count) for rows in found.entities()]
     return sum(listed for listed, _ in counts), sum(asked for _, asked in counts)

@@ -1,6 +1,6 @@
-"""What one run leaves for the next: the rate that each organization's limit was found at.
+"""Remembers, from one run to the next, the request rate that each organization allows.
 
-Kept in the user's state folder; a convenience, so that whatever goes wrong with it is no failure.
+The rates are kept in the user's state folder. They are a convenience: a failure to keep or read them is not an error.
 """
 
 import logging
@@ -15,22 +15,22 @@ from audit.files import atomic_file, make_dir
 
 log = logging.getLogger(__name__)
 
-#: Organizations that end at the same time are remembered one after the other.
+#: Organizations may end at the same time; their rates are written one after the other.
 _WRITING = threading.Lock()
 
 
 def recall_rate(base_url: str, org_id: str) -> float | None:
-    """The rate (requests a second) that the last run over an organization settled at, if it did."""
+    """The rate (requests per second) that the last run over an organization settled at; None if unknown."""
     return _read().get(_key(base_url, org_id))
 
 
 def remember_rate(base_url: str, org_id: str, rate_per_s: float) -> None:
-    """Keep a rate (requests a second) for the next run over an organization."""
+    """Keep a rate (requests per second) for the next run over an organization."""
     path = _path()
     try:
         make_dir(path.parent)
         with _WRITING, atomic_file(path) as file:
-            # A simulator has another port each time, and would fill the file.
+            # A simulator has a new port each time and would fill the file.
             others = {key: rate for key, rate in _read().items() if not key.startswith("127.0.0.1:")}
             file.write(msgspec.json.encode(others | {_key(base_url, org_id): round(rate_per_s, 2)}))
     except OSError as error:

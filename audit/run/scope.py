@@ -1,4 +1,4 @@
-"""What a run sets out to audit: datasets, kinds of entity, organizations, users."""
+"""What a run is to audit: datasets, kinds of entity, organizations, users."""
 
 import hashlib
 from collections.abc import Collection
@@ -18,21 +18,26 @@ from audit.snapshot.manifest import Scope
 from audit.text import did_you_mean
 from audit.webex import ids
 
+_OWN_ONLY = (
+    "audio-options can be read in the token's own organization only, because the API takes no orgId there: audit each "
+    "organization with a token of its own, or leave out --dataset audio-options"
+)
+
 
 @dataclass(frozen=True)
 class RunScope:
     """The scope of a run. Made by `scope_of`.
 
     Attributes:
-        datasets: what is asked for.
-        kinds: kinds of entity, of datasets that are not addressed by user.
-        organizations: the token's own, those of `org_ids`, or all that it manages but `excluded`.
-        org_ids: ids of organizations, or those that a repeated run is bound to.
+        datasets: the datasets to read.
+        kinds: the kinds of entity to read, for datasets that are not addressed by user.
+        organizations: the token's own, those of `org_ids`, or all that the token manages except `excluded`.
+        org_ids: ids of organizations; for a repeated run, those of its snapshot.
         excluded: ids of organizations.
         wanted: ids of workspaces; None for all.
-        users: of datasets that are addressed by user.
-        sites: meeting sites; none for all that a user has.
-        retry_failed: a snapshot whose complete answers are kept.
+        users: the users to read, for datasets that are addressed by user.
+        sites: meeting sites; empty for all sites of a user.
+        retry_failed: the snapshot to retry; its complete answers are kept.
     """
 
     datasets: tuple[Dataset, ...]
@@ -46,16 +51,16 @@ class RunScope:
     retry_failed: Snapshot | None = None
 
     def kinds_of(self, dataset: Dataset) -> tuple[EntityType, ...]:
-        """The kinds of entity that a dataset is asked of."""
+        """The kinds of entity that a dataset is read for."""
         return tuple(kind for kind in dataset.scopes if dataset.by_user or kind in self.kinds)
 
     @property
     def is_by_user(self) -> bool:
-        """Whether a dataset is addressed by user, and so of the token's own organization only."""
+        """Whether a dataset is addressed by user, and so read from the token's own organization only."""
         return any(dataset.by_user for dataset in self.datasets)
 
     def token_scopes(self) -> list[str]:
-        """The scopes that the token must have."""
+        """The scopes that the token needs."""
         scopes = {"spark-admin:organizations_read"} if self.organizations == "all" else set()
         for dataset in self.datasets:
             if dataset.by_user and self.users.which == "self":
@@ -67,7 +72,7 @@ class RunScope:
         return sorted(scopes)
 
     def journal(self, base_url: str) -> dict[str, Any]:
-        """What must be the same for a run and the one that resumes it."""
+        """What must not change between a run and the run that resumes it."""
         return {
             "webex.base_url": base_url,
             "organizations": [self.organizations, *self.org_ids],
@@ -83,7 +88,7 @@ class RunScope:
         }
 
     def for_manifest(self) -> Scope:
-        """What the manifest says of it."""
+        """The scope as the manifest records it."""
         if self.retry_failed:
             return self.retry_failed.manifest.scope
         kinds = [kind for dataset in self.datasets for kind in self.kinds_of(dataset)]
@@ -104,11 +109,11 @@ def scope_of(settings: Settings, wanted: Collection[str] | None = None, users: U
 
     Args:
         settings: the configuration.
-        wanted: ids of workspaces.
-        users: users that were named.
+        wanted: ids of the selected workspaces; None for all.
+        users: the selected users, if any were named.
 
     Raises:
-        UsageError: it contradicts itself.
+        UsageError: settings and selections contradict each other.
     """
     given = settings.scope
     if users and given.all_users:
@@ -128,19 +133,19 @@ def scope_of(settings: Settings, wanted: Collection[str] | None = None, users: U
 
 
 def retried_scope(snapshot: Snapshot) -> RunScope:
-    """The scope of a snapshot, to ask again for what has no complete answer.
+    """The scope of a snapshot, to ask again for the entities without a complete answer.
 
     Raises:
-        UsageError: this version does not know a dataset of it.
+        UsageError: this version does not know a dataset of the snapshot.
     """
-    told, orgs = snapshot.manifest.scope, snapshot.manifest.orgs
+    earlier, orgs = snapshot.manifest.scope, snapshot.manifest.orgs
     return RunScope(
-        tuple(_dataset(name) for name in told.datasets),
-        tuple(EntityType(kind) for kind in told.entities),
-        told.organizations,
-        () if told.organizations == "own" else tuple(check_org_ids(org.webex_id or org.org_id for org in orgs)),
-        users=Users(told.users or "self"),
-        sites=tuple(told.sites),
+        tuple(_dataset(name) for name in earlier.datasets),
+        tuple(EntityType(kind) for kind in earlier.entities),
+        earlier.organizations,
+        () if earlier.organizations == "own" else tuple(check_org_ids(org.webex_id or org.org_id for org in orgs)),
+        users=Users(earlier.users or "self"),
+        sites=tuple(earlier.sites),
         retry_failed=snapshot,
     )
 
@@ -162,28 +167,34 @@ def _site(text: str) -> str:
 
 
 def _check(scope: RunScope, users: Users | None) -> None:
-    if scope.organizations == "all" and scope.org_ids:
-        raise UsageError(
-            "--all-orgs audits all organizations that the token manages: leave out --org-id (scope.org_ids)"
-        )
-    if scope.excluded and scope.organizations != "all":
-        raise UsageError("--exclude-org leaves out of --all-orgs: give that too")
-    if users and not scope.is_by_user:
-        raise UsageError("--user and --users-from name whose audio options to read: add --dataset audio-options")
-    if not scope.is_by_user and (scope.users.which == "all" or scope.sites):
-        flag = "--all-users" if scope.users.which == "all" else "--site"
-        raise UsageError(f"{flag} belongs to --dataset audio-options")
-    if scope.wanted is not None and all(dataset.by_user for dataset in scope.datasets):
-        raise UsageError("--workspace-id and --ids-from name workspaces: add --dataset push-to-talk")
-    if scope.is_by_user and (scope.organizations == "all" or len(scope.org_ids) > 1):
-        raise UsageError(
-            "audio-options can be read of the token's own organization only, as the API takes no orgId there: audit "
-            "each organization with a token of its own, or leave out --dataset audio-options"
-        )
-    if scope.wanted is not None and (scope.organizations == "all" or len(scope.org_ids) > 1):
-        raise UsageError("--workspace-id and --ids-from name workspaces of one organization: name it alone")
-    if scope.wanted is not None and set(scope.kinds) != {EntityType.WORKSPACE}:
-        raise UsageError("--workspace-id and --ids-from name workspaces: leave out --entity")
+    for message, is_contradiction in _contradictions(scope, users).items():
+        if is_contradiction:
+            raise UsageError(message)
+
+
+def _contradictions(scope: RunScope, users: Users | None) -> dict[str, bool]:
+    """Messages, each with the claim that makes it an error; the first true claim counts."""
+    is_all = scope.organizations == "all"
+    is_several = is_all or len(scope.org_ids) > 1
+    has_ids = scope.wanted is not None
+    ids_flags, user_flags = "--workspace-id and --ids-from", "--user and --users-from"
+    return {
+        "--all-orgs audits all organizations that the token manages: leave out --org-id (scope.org_ids)": (
+            is_all and bool(scope.org_ids)
+        ),
+        "--exclude-org excludes organizations from --all-orgs: add --all-orgs": bool(scope.excluded) and not is_all,
+        f"{user_flags} select whose audio options to read: add --dataset audio-options": (
+            bool(users) and not scope.is_by_user
+        ),
+        "--all-users belongs to --dataset audio-options": not scope.is_by_user and scope.users.which == "all",
+        "--site belongs to --dataset audio-options": not scope.is_by_user and bool(scope.sites),
+        f"{ids_flags} select workspaces: add --dataset push-to-talk": (
+            has_ids and all(dataset.by_user for dataset in scope.datasets)
+        ),
+        _OWN_ONLY: scope.is_by_user and is_several,
+        f"{ids_flags} select workspaces of one organization: name only that organization": has_ids and is_several,
+        f"{ids_flags} select workspaces: leave out --entity": has_ids and set(scope.kinds) != {EntityType.WORKSPACE},
+    }
 
 
 def _digest(texts: Collection[str] | None) -> str | None:

@@ -1,8 +1,8 @@
-"""How many requests a run has made, kept while it works: the manifest counts those of killed attempts, too."""
+"""Keeps the number of requests while a run works, so that the manifest also counts those of a killed process."""
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 
 import msgspec
@@ -16,17 +16,17 @@ from audit.webex.client import Client
 
 log = logging.getLogger(__name__)
 
-#: Seconds between two writes: requests made since the last one are not counted where a run is killed.
+#: Seconds between two writes: when a run is killed, requests after the last write are not counted.
 _EVERY_S = 1.0
 
 
 @asynccontextmanager
 async def tallied(draft: Draft, client: Client, clock: Clock) -> AsyncIterator[None]:
-    """Keep the count of requests in a draft while the block runs, and when it ends.
+    """Write the number of requests to a draft while the block runs, and when it ends.
 
     Args:
-        draft: where to.
-        client: whose requests, and those of the clients beside it.
+        draft: keeps the number.
+        client: its requests are counted, and those of the clients beside it.
         clock: the time.
     """
     keeping = asyncio.create_task(_keep(draft, client, clock))
@@ -51,10 +51,18 @@ async def _write(draft: Draft, requests: Requests) -> None:
     try:
         await in_thread(draft.save_requests, requests)
     except (AuditError, OSError) as error:
-        # A count that is too low ends no run; where the disk is full, a part will say so.
-        log.debug("the count of requests can't be kept: %s", error)
+        # A count that is too low does not stop a run; if the disk is full, writing a part fails and says so.
+        log.debug("the number of requests can't be written: %s", error)
 
 
 def requests_of(client: Client) -> Requests:
-    """The requests that a client, and those beside it, have made."""
+    """The requests of a client and of the clients beside it."""
     return msgspec.convert(client.count, Requests, from_attributes=True)
+
+
+def total(requests: Iterable[Requests]) -> Requests:
+    """The sum of the requests of all writers."""
+    each = list(requests)
+    return Requests(
+        sum(one.total for one in each), sum(one.retried for one in each), sum(one.throttled for one in each)
+    )

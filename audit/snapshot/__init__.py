@@ -1,1 +1,1 @@
-"""All that knows files: parts, commit, manifest, reading. It knows nothing of HTTP or datasets."""
+"""Committed snapshots: their layout, manifest, chain and digests. Reads only; knows nothing of HTTP or datasets."""

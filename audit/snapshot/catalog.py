@@ -1,4 +1,4 @@
-"""Finding committed snapshots. A reader believes manifests only."""
+"""Finds committed snapshots. A folder is a snapshot only if it has a manifest."""
 
 import logging
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ from audit.storage.place import Place, at_once, exists, is_dir, place, subfolder
 
 log = logging.getLogger(__name__)
 
-#: Clocks of machines differ by less.
+#: The clocks of two machines differ by less than this.
 _AHEAD = timedelta(minutes=5)
 
 
@@ -31,24 +31,24 @@ class Snapshot:
 
 
 def list_snapshots(output: Place) -> list[Snapshot]:
-    """The committed snapshots of an output folder in the order of their chain; the last is the newest.
+    """The committed snapshots of an output in the order of their chain; the last is the newest.
 
-    Unreadable ones are logged and left out.
+    Unreadable snapshots are logged and left out.
 
     Raises:
-        UsageError: the folder may not be looked into.
+        UsageError: the folder can't be read.
     """
     found, _ = scan(output)
     return [found[each] for each in chain_of(output, found).order]
 
 
 def list_all_snapshots(output: Place) -> list[Snapshot]:
-    """The same, for who goes by the newest one: it must not be missing because the disk refuses for a moment.
+    """As `list_snapshots`, for callers that build on the newest: a read error raises instead of hiding a snapshot.
 
-    Damaged ones are left out all the same.
+    Damaged snapshots are left out all the same.
 
     Raises:
-        UsageError: the folder, a manifest that is there, or the record of what was removed can't be read.
+        UsageError: the folder, a manifest, or the record of what was removed can't be read.
     """
     found, unreadable = scan(output)
     if unreadable:
@@ -61,10 +61,10 @@ def list_all_snapshots(output: Place) -> list[Snapshot]:
 
 
 def ancestors(snapshot: Snapshot) -> list[Snapshot]:
-    """The snapshots before one, the nearest first, as far as its folder still has them.
+    """The earlier snapshots in the chain of a snapshot, the nearest first, as far as the output still has them.
 
     Raises:
-        UsageError: the folder may not be looked into.
+        UsageError: the folder can't be read.
     """
     output = snapshot.path.parent
     found, _ = scan(output)
@@ -75,7 +75,7 @@ def scan(output: Place) -> tuple[dict[str, Snapshot], dict[str, str]]:
     """The snapshots of an output by id, and the folders whose manifest can't be read, each with the reason.
 
     Raises:
-        UsageError: the folder may not be looked into.
+        UsageError: the output can't be read.
     """
     found: dict[str, Snapshot] = {}
     unreadable: dict[str, str] = {}
@@ -86,22 +86,22 @@ def scan(output: Place) -> tuple[dict[str, Snapshot], dict[str, str]]:
             unreadable[folder.name] = str(read)
         elif read:
             snapshot_id = read.manifest.snapshot_id
-            # A copy under another name is the snapshot only where nothing else is.
+            # A copy under another name counts only if the folder with the right name is missing.
             if snapshot_id not in found or folder.name == snapshot_id:
                 found[snapshot_id] = read
     return found, unreadable
 
 
 def chain_of(output: Place, found: Mapping[str, Snapshot]) -> Chain:
-    """The order of the snapshots of an output, with what is recorded as pruned in between."""
+    """The chain of the snapshots of an output, including what is recorded as pruned."""
     return Chain([each.manifest for each in found.values()], readable_removed(output))
 
 
 def warn_of_chain(output: Place, now: datetime) -> None:
-    """Warn where the newest snapshot lies in the future, or where the chain forks.
+    """Warn if the newest snapshot lies in the future, or if the chain forks.
 
     Raises:
-        UsageError: the folder may not be looked into.
+        UsageError: the folder can't be read.
     """
     found, _ = scan(output)
     chain = chain_of(output, found)
@@ -111,13 +111,13 @@ def warn_of_chain(output: Place, now: datetime) -> None:
     if newest.started_at - now > _AHEAD:
         log.warning(
             "the newest snapshot, %s, was begun in the future (%s UTC): check the clock of this machine; this run "
-            "comes after it all the same",
+            "still comes after it in the chain",
             newest.snapshot_id,
             f"{newest.started_at:%Y-%m-%d %H:%M:%S}",
         )
     for each in chain.breaks():
         if each.kind == "fork":
-            log.warning("%s; 'latest' is %s, 'webex-audit verify' tells more", each, newest.snapshot_id)
+            log.warning("%s; 'latest' is %s, 'webex-audit verify' shows more", each, newest.snapshot_id)
 
 
 def _read(folder: Place) -> Snapshot | Exception | None:
@@ -128,10 +128,10 @@ def _read(folder: Place) -> Snapshot | Exception | None:
 
 
 def is_committed(folder: Place) -> bool:
-    """Whether a folder is a snapshot.
+    """Whether a folder is a committed snapshot.
 
     Raises:
-        OSError: it may not be looked into.
+        OSError: the folder can't be read.
     """
     return exists(folder / MANIFEST)
 
@@ -162,14 +162,14 @@ def find_snapshot(output: Place, name: str) -> Snapshot:
 
 
 def _of_chain(output: Place, name: str) -> Snapshot:
-    """The newest snapshot, or the nearest before it that is still here."""
+    """The newest snapshot, or the nearest earlier snapshot that is still there."""
     found, unreadable = scan(output)
     chain = chain_of(output, found)
     unread = [each for each in unreadable if SNAPSHOT_ID.fullmatch(each) and not chain.is_named(each)]
     if unread:
         raise UsageError(
-            f"the newest snapshot can't be read: {unreadable[max(unread)]}; name another one by its id, or move this "
-            "folder out of the output"
+            f"the newest snapshot can't be read: {unreadable[max(unread)]}; name another snapshot by its id, or move "
+            "this folder out of the output"
         )
     wanted = chain.order[-1:]
     if wanted and name == "previous":

@@ -1,6 +1,6 @@
-"""The order of an output's snapshots: each names the one before it, so clocks have no say.
+"""The order of the snapshots in an output: each names the snapshot before it, so clocks play no part.
 
-Nothing here reads or writes: it works on manifests, and on what `prune` recorded of those that it removed.
+Nothing here reads or writes files: the input is manifests, and the record of what `prune` removed.
 """
 
 from collections import defaultdict
@@ -13,11 +13,11 @@ from audit.snapshot.removed import Removed
 
 
 class Link(NamedTuple):
-    """What a snapshot names as the one before it.
+    """The reference of a snapshot to the snapshot before it.
 
     Attributes:
         by: id of the snapshot, which may have been pruned since.
-        named: what it names; None for a first snapshot.
+        named: the snapshot before it; None for a first snapshot.
     """
 
     by: str
@@ -25,13 +25,13 @@ class Link(NamedTuple):
 
 
 class Break(NamedTuple):
-    """A place where the chain is not one line.
+    """A place where the chain is not a single line.
 
     Attributes:
-        kind: `fork`: several snapshots name the same one; `gap`: the one that is named is neither here nor recorded
-            as pruned; `loop`: a snapshot names one that comes after it.
-        at: id of the snapshot that is named; None for several first snapshots, which name none.
-        by: ids of those that name it, sorted.
+        kind: `fork`: several snapshots name the same snapshot; `gap`: the named snapshot is neither here nor recorded
+            as pruned; `loop`: a snapshot names a snapshot that comes after it.
+        at: id of the named snapshot; None for a fork at the first snapshot.
+        by: ids of the snapshots that name it, sorted.
     """
 
     kind: Literal["fork", "gap", "loop"]
@@ -44,24 +44,24 @@ class Break(NamedTuple):
             return f"is missing: {names} names it as the snapshot before it, and {REMOVED} does not say it was pruned"
         if self.kind == "loop":
             return f"is named by {names} as the snapshot before it, which can't be"
-        told = f"names {self.at}" if self.at else "names none"
-        return f"the chain of snapshots forks: each of {names} {told} as the snapshot before it"
+        told = f"names {self.at} as the snapshot before it" if self.at else "names no snapshot before it"
+        return f"the chain of snapshots forks: each of {names} {told}"
 
 
 class Chain:
     """Snapshots in the order in which they were committed.
 
-    A snapshot comes after the one that it names, pruned ones in between included. One that hangs on a missing
-    snapshot comes after the last one that was finished when it began. Of several ends, the one with the most
-    snapshots before it is the newest; then the one that was finished last; then the one with the greatest id.
+    A snapshot comes after the snapshot that it names, also if pruned snapshots lie in between. If the named snapshot
+    is missing, it comes after the last snapshot that was finished when it began. Of several ends, the newest is the
+    end with the most snapshots before it, then the end that was finished last, then the end with the greatest id.
 
     Args:
-        manifests: those that stand, each id once.
-        removed: what is recorded of those that were pruned.
+        manifests: manifests of the existing snapshots, with distinct ids.
+        removed: the record of pruned snapshots.
 
     Attributes:
-        manifests: those that stand, by id.
-        order: their ids, the oldest first; the last is the newest.
+        manifests: manifests of the existing snapshots, by id.
+        order: their ids, the oldest first.
     """
 
     def __init__(self, manifests: Iterable[Manifest], removed: Iterable[Removed] = ()) -> None:
@@ -70,7 +70,7 @@ class Chain:
         for entry in removed:
             if not entry.is_abandoned:
                 self._removed[entry.snapshot_id].append(entry)
-        self._links = {one: self._climb(manifest) for one, manifest in self.manifests.items()}
+        self._links = {each: self._climb(manifest) for each, manifest in self.manifests.items()}
         self._before: dict[str, str | None] = {}
         self._depths: dict[str, int] = {}
         self._loops: list[str] = []
@@ -78,23 +78,23 @@ class Chain:
         self.order = sorted(self.manifests, key=self._rank)
 
     def ancestors(self, snapshot_id: str) -> Iterator[str]:
-        """Ids of the snapshots before one that stand, the nearest first."""
+        """Ids of the existing snapshots before a snapshot, the nearest first."""
         before = self._before.get(snapshot_id)
         while before:
             yield before
             before = self._before[before]
 
     def lineage(self, snapshot_id: str) -> Iterator[Link]:
-        """What a snapshot, the one that it names, and so on name, as far as that is known."""
-        one: str | None = snapshot_id
+        """The links from a snapshot back through the chain, as far as they are known."""
+        current: str | None = snapshot_id
         passed: set[str] = set()
-        while one and one not in passed:
-            passed.add(one)
-            yield from self._links[one]
-            one = self._parent(one)
+        while current and current not in passed:
+            passed.add(current)
+            yield from self._links[current]
+            current = self._parent(current)
 
     def breaks(self) -> list[Break]:
-        """Where the chain of those that stand is not one line; a pruned branch is no longer a fork."""
+        """The places where the chain of existing snapshots is not a single line; a pruned branch is not a fork."""
         links = {link for climbed in self._links.values() for link in climbed}
         namers: dict[str | None, set[str]] = defaultdict(set)
         gaps: dict[str, set[str]] = defaultdict(set)
@@ -104,11 +104,11 @@ class Chain:
                 gaps[named.snapshot_id].add(by)
         forks = [Break("fork", at, tuple(sorted(by))) for at, by in namers.items() if len(by) > 1]
         missing = [Break("gap", at, tuple(sorted(by))) for at, by in gaps.items()]
-        loops = [Break("loop", self._parent(one), (one,)) for one in self._loops]
+        loops = [Break("loop", self._parent(each), (each,)) for each in self._loops]
         return sorted([*forks, *missing, *loops], key=lambda each: (each.kind, each.at or "", each.by))
 
     def is_named(self, snapshot_id: str) -> bool:
-        """Whether a snapshot, standing or pruned, names this one: it is not the newest then."""
+        """Whether a snapshot, existing or pruned, names this snapshot, which is then not the newest."""
         named = [each.previous for each in self.manifests.values()]
         named += [entry.previous for entries in self._removed.values() for entry in entries]
         return any(each and each.snapshot_id == snapshot_id for each in named)
@@ -120,14 +120,14 @@ class Chain:
         )
 
     def _climb(self, manifest: Manifest) -> list[Link]:
-        """What a snapshot names, and what the pruned ones before it named: up to one that stands, or to the end."""
+        """The links from a snapshot through pruned snapshots, to the nearest existing snapshot or to the end."""
         links = [Link(manifest.snapshot_id, manifest.previous)]
         passed = {manifest.snapshot_id}
         while (named := links[-1].named) and named.snapshot_id not in self.manifests:
             entries = self._removed.get(named.snapshot_id)
             if not entries or named.snapshot_id in passed:
                 break
-            # The one that is meant, else any: that it differs is a break, and the order is the same.
+            # The entry with the named digest, else any: a difference is a break, and does not change the order.
             entry = min(entries, key=lambda each: (each.manifest_sha256 != named.manifest_sha256, str(each)))
             passed.add(entry.snapshot_id)
             links.append(Link(entry.snapshot_id, entry.previous))
@@ -139,21 +139,21 @@ class Chain:
 
     def _place(self) -> None:
         below: dict[str | None, list[str]] = defaultdict(list)
-        for one in self.manifests:
-            below[self._parent(one)].append(one)
+        for snapshot_id in self.manifests:
+            below[self._parent(snapshot_id)].append(snapshot_id)
 
         def spread(start: str, before: str | None) -> None:
             waiting = [(start, before)]
             while waiting:
-                one, parent = waiting.pop()
-                if one not in self._depths:
-                    self._before[one] = parent
-                    self._depths[one] = len(self._links[one]) + (self._depths[parent] if parent else 0)
-                    waiting += [(each, one) for each in below[one]]
+                snapshot_id, parent = waiting.pop()
+                if snapshot_id not in self._depths:
+                    self._before[snapshot_id] = parent
+                    self._depths[snapshot_id] = len(self._links[snapshot_id]) + (self._depths[parent] if parent else 0)
+                    waiting += [(each, snapshot_id) for each in below[snapshot_id]]
 
-        for one in below[None]:
-            if self._links[one][-1].named is None:
-                spread(one, None)
+        for first in below[None]:
+            if self._links[first][-1].named is None:
+                spread(first, None)
         hanging = set(below[None])
         while left := self.manifests.keys() - self._depths.keys():
             start = min(left, key=lambda each: (each not in hanging, self.manifests[each].started_at, each))

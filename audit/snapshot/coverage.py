@@ -1,4 +1,4 @@
-"""The coverage table: what became of each entity in each dataset."""
+"""The coverage table: the outcome of each entity in each dataset."""
 
 import pyarrow as pa
 
@@ -17,7 +17,7 @@ COVERAGE_SCHEMA = pa.schema(
         *_OF_ENTITY,
         column("site_url", pa.string(), "the meeting site that was asked for",
                "settings are not of a site, or the user's sites could not be read"),
-        column("outcome", pa.string(), "what became of it: see the outcomes in the README"),
+        column("outcome", pa.string(), "what became of it: see the outcomes in docs/snapshots.md"),
         column("http_status", pa.int32(), "status of the last answer", f"{_UNASKED}, or nothing came"),
         column("error_message", pa.string(), "what the API or the network said, or why it was not asked",
                "the outcome is `ok`"),
@@ -28,6 +28,6 @@ COVERAGE_SCHEMA = pa.schema(
     ]
 )  # fmt: skip
 
-#: Columns that tell how a run went and not what it found: two runs over an unchanged organization
-#: differ in them, so the digest leaves them out (the files' SHA-256 covers them).
+#: Columns about the course of a run, not about what it found. Two runs over an unchanged organization differ in
+#: them, so the digest leaves them out; the SHA-256 of the files covers them.
 VOLATILE_COLUMNS = frozenset({"tracking_id", "attempts", "fetched_at"})

@@ -1,10 +1,10 @@
-"""CSV for reviewers: RFC 4180, UTF-8, a null as an empty cell, an empty text as ``""``."""
+"""CSV for reviewers: RFC 4180, UTF-8. A null is an empty cell, an empty text is ``""``."""
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow.csv import WriteOptions
 
-#: Every text is quoted and a null is not, so that the two can be told apart.
+#: All texts are quoted and nulls are not, so that readers can tell them apart.
 CSV_OPTIONS = WriteOptions(quoting_style="needed")
 
 _FORMULA_BEGINS = pa.array([b"=", b"+", b"-", b"@", b"\t", b"\r"])
@@ -14,8 +14,8 @@ _PHONE_NUMBER = r"^\+[0-9]+( [0-9]+)*$"
 def without_formulas(table: pa.Table) -> pa.Table:
     """The table with `'` before each text that a spreadsheet would run as a formula.
 
-    These begin with one of ``= + - @``, tab or carriage return (OWASP, "CSV Injection"); a plain
-    phone number (`+` and digits, maybe in groups) is no formula and stays as it is.
+    Such a text begins with ``=``, ``+``, ``-``, ``@``, tab or carriage return (OWASP, "CSV Injection"). A plain phone
+    number (`+` and digits, possibly in groups) is not a formula and stays unchanged.
     """
     for index, field in enumerate(table.schema):
         if pa.types.is_string(field.type):

@@ -1,9 +1,9 @@
-"""A digest over a table's content: the same for any files, chunks or compression that hold it.
+"""A digest of the content of a table: it does not depend on files, chunks or compression.
 
-Each column is hashed on its own, as a stream: texts as their lengths (int32, -1 for null) and
-their UTF-8 bytes; everything else as int64 (times in microseconds, 0 for null) and a byte of
-validity. All integers are little-endian. The digest is the SHA-256 of the JSON list of
-`[name, type, SHA-256 of the first stream, SHA-256 of the second]` of every column, in order.
+Each column is hashed as two streams. For texts, these are the lengths (int32, -1 for null) and the UTF-8 bytes; for
+all other types, the values as int64 (times in microseconds, 0 for null) and the validity as bytes. All integers are
+little-endian. The digest is the SHA-256 of a JSON list, which has for each column, in order, the entry
+`[name, type, SHA-256 of the first stream, SHA-256 of the second stream]`.
 """
 
 import hashlib
@@ -17,7 +17,7 @@ class ContentDigest:
     """A running digest over the rows of a table, in order.
 
     Args:
-        schema: the columns to take in; others of a table are passed over.
+        schema: the columns to digest; other columns of a table are ignored.
     """
 
     def __init__(self, schema: pa.Schema) -> None:
@@ -25,7 +25,7 @@ class ContentDigest:
         self._streams = {name: (hashlib.sha256(), hashlib.sha256()) for name in schema.names}
 
     def update(self, table: pa.Table) -> None:
-        """Take in further rows."""
+        """Add rows to the digest."""
         for name, (first, second) in self._streams.items():
             for chunk in table[name].chunks:
                 if pa.types.is_string(chunk.type):
@@ -51,7 +51,7 @@ def _fixed(array: pa.Array, width: int) -> memoryview:
 
 def _text(array: pa.Array) -> memoryview:
     _, offsets, data = array.buffers()
-    if not len(array) or data is None:
+    if not len(array) or offsets is None or data is None:
         return memoryview(b"")
     ends = memoryview(offsets).cast("B").cast("i")
     return memoryview(data)[ends[array.offset] : ends[array.offset + len(array)]]

@@ -1,4 +1,4 @@
-"""The manifest: what a run asked, what was answered, and the files that hold it.
+"""The manifest: what a run asked, what was answered, and the files that hold the answers.
 
 A snapshot exists when, and only when, its `manifest.json` does.
 """
@@ -12,15 +12,16 @@ import msgspec
 
 from audit.errors import DamagedError, UsageError
 from audit.snapshot.layout import MANIFEST, SNAPSHOT_ID
-from audit.storage.place import Place, read_small, write_last
+from audit.storage.content import read_small, write_last
+from audit.storage.place import Place
 
 FORMAT_VERSION = 1
 
-#: The id of a snapshot, in a file that may be of anybody.
+#: The id of a snapshot, in a file that anybody may have written.
 SnapshotId = Annotated[str, msgspec.Meta(pattern=rf"\A{SNAPSHOT_ID.pattern}\Z")]
-#: What decoding raises where a file is not what was written there.
+#: What decoding raises if a file is damaged.
 UNDECODABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-#: Of a manifest; one of 10,000 organizations has 20 MB.
+#: Largest manifest that is read; a manifest of 10,000 organizations has 20 MB.
 _MAX_BYTES = 512 << 20
 
 Status = Literal["complete", "partial"]
@@ -40,12 +41,12 @@ class Scope(msgspec.Struct, frozen=True):
     Attributes:
         datasets: names of datasets.
         entities: kinds of entity (`WORKSPACE`, `PERSON`, `VIRTUAL_LINE`).
-        entity_ids: how many workspaces were asked for by id; None for all that the organization has.
-        organizations: the token's own, some that were named, or all that it manages.
+        entity_ids: the number of workspaces that were named by id; None for all workspaces.
+        organizations: the token's own organization, named organizations, or all that the token manages.
         excluded: UUIDs of organizations that were left out.
-        users: of datasets by user: the token's own, some that were named, or all people.
-        user_count: how many users were named.
-        sites: meeting sites that were chosen; none for all that a user has.
+        users: for datasets by user: the token's own user, named users, or all people.
+        user_count: the number of named users.
+        sites: the chosen meeting sites; empty for all sites of each user.
     """
 
     datasets: list[str]
@@ -63,13 +64,13 @@ class Org(msgspec.Struct, frozen=True):
 
     Attributes:
         org_id: its UUID, as in the tables.
-        name: its display name; None where the token may not read it.
-        status: `complete` where every entity has a complete answer, `refused` or `unanswered` where nothing
-            of it could be audited.
-        entities: how many it has, of all inventories; each counts once.
+        name: its display name; None if the token may not read it.
+        status: `complete` if every entity has a complete answer, `refused` or `unanswered` if nothing of it could
+            be audited.
+        entities: the number of its entities in all inventories, without duplicates.
         unlisted: by dataset, the kinds of entity that the token may not list, each with the reason.
-        message: what stopped it, if something did.
-        webex_id: its id, as the API takes it.
+        message: what stopped its audit; None if nothing did.
+        webex_id: its id in the form that the API takes.
     """
 
     org_id: str
@@ -87,7 +88,7 @@ class Org(msgspec.Struct, frozen=True):
 
 
 class FileEntry(msgspec.Struct, frozen=True):
-    """A file of a table: path below the snapshot's folder, size in bytes, rows, SHA-256 in hexadecimal."""
+    """A file of a table: path relative to the snapshot, size in bytes, number of rows, SHA-256 in hexadecimal."""
 
     path: str
     bytes: int
@@ -96,7 +97,7 @@ class FileEntry(msgspec.Struct, frozen=True):
 
 
 class TableEntry(msgspec.Struct, frozen=True):
-    """A table: its rows, the digest of its content (`audit.snapshot.digest`), its files."""
+    """A table: number of rows, digest of the content (`audit.snapshot.digest`), files."""
 
     rows: int
     digest: str
@@ -104,7 +105,7 @@ class TableEntry(msgspec.Struct, frozen=True):
 
 
 class Requests(msgspec.Struct, frozen=True):
-    """Requests of a run: all, those that repeated another, those answered with 429 or 423."""
+    """Number of requests of a run: in total, repeated, and answered with 429 or 423."""
 
     total: int
     retried: int
@@ -112,7 +113,7 @@ class Requests(msgspec.Struct, frozen=True):
 
 
 class Previous(msgspec.Struct, frozen=True):
-    """The snapshot that was the newest of this output before, and the SHA-256 of its manifest."""
+    """The newest snapshot of the output before this one, and the SHA-256 of its manifest."""
 
     snapshot_id: str
     manifest_sha256: str
@@ -137,7 +138,7 @@ class Manifest(msgspec.Struct, frozen=True):
     previous: Previous | None
 
 
-#: Signs a snapshot: is given its folder and the manifest that is about to be written there.
+#: Signs a snapshot, given its folder and the manifest that is about to be written there.
 Seal = Callable[[Place, Manifest], None]
 
 
@@ -151,15 +152,15 @@ def encode(manifest: Manifest) -> bytes:
 
 
 def write_manifest(folder: Place, manifest: Manifest) -> None:
-    """Make the files of a folder a snapshot: the last step of a commit."""
+    """Write the manifest, which makes a folder a snapshot: the last step of a commit."""
     write_last(folder / MANIFEST, encode(manifest))
 
 
 def check_readable(folder: Place) -> None:
-    """Do nothing, if the manifest of a snapshot can be read from where it is, whatever it says.
+    """Check that the manifest of a snapshot can be read from its place, whatever its content.
 
     Raises:
-        UsageError: it can't be read.
+        UsageError: the manifest can't be read.
     """
     with suppress(DamagedError):
         read_small(folder / MANIFEST, _MAX_BYTES)
@@ -169,14 +170,14 @@ def read_manifest(folder: Place) -> Manifest:
     """Read the manifest of a snapshot.
 
     Raises:
-        DamagedError: it is no manifest.
-        UsageError: there is none, or it is of a newer format.
+        DamagedError: the file is not a manifest.
+        UsageError: there is no manifest, or it has a newer format.
     """
     path = folder / MANIFEST
     try:
         data = read_small(path, _MAX_BYTES)
         if data is None:
-            raise UsageError(f"{folder} is no snapshot: it has no {MANIFEST}")
+            raise UsageError(f"{folder} is not a snapshot: it has no {MANIFEST}")
         version = msgspec.json.decode(data, type=_Version).format_version
         if version > FORMAT_VERSION:
             raise UsageError(

@@ -1,6 +1,6 @@
-"""The record of removed snapshots, `<output>/pruned.json`: it tells what was pruned from what is missing.
+"""The record of removed snapshots, `<output>/pruned.json`: it tells pruned snapshots from missing snapshots.
 
-An entry is written before its snapshot is removed. So an entry whose snapshot still stands says nothing, and a
+An entry is written before its snapshot is removed. So an entry whose snapshot still exists means nothing, and a
 snapshot that is gone without an entry was not removed by webex-audit.
 """
 
@@ -14,26 +14,27 @@ import msgspec
 from audit.errors import DamagedError, UsageError
 from audit.snapshot.layout import REMOVED
 from audit.snapshot.manifest import UNDECODABLE, Previous, SnapshotId
-from audit.storage.place import Place, exists, read_small
+from audit.storage.content import read_small
+from audit.storage.place import Place, exists
 
 log = logging.getLogger(__name__)
 
-#: The reason of an entry for a folder that never became a snapshot.
+#: The reason in the entry of a folder that never became a snapshot.
 ABANDONED = "abandoned"
-#: A larger file is not ours: an hourly run needs 20 years for it.
+#: Largest record that is read; hourly runs need 20 years to reach it.
 MAX_BYTES = 64 << 20
 
 _Sha256 = Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{64}\Z")]
 
 
 class Removed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A snapshot that was removed, or a folder that never became one.
+    """A snapshot that was removed, or a folder that never became a snapshot.
 
     Attributes:
         snapshot_id: its id, the name of its folder.
-        manifest_sha256: SHA-256 of its manifest, in hexadecimal; None where it never had one.
-        previous: the snapshot that it named as the one before it.
-        removed_at: when this was recorded.
+        manifest_sha256: SHA-256 of its manifest, in hexadecimal; None if it never had a manifest.
+        previous: the snapshot that it named as the snapshot before it.
+        removed_at: when the entry was recorded.
         reason: why it was removed.
     """
 
@@ -45,12 +46,12 @@ class Removed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def key(self) -> tuple[str, str | None]:
-        """What is recorded once: an id may stand with two manifests, of which only one is in the chain."""
+        """What no two entries share: an id may occur with two manifests, of which only one is in the chain."""
         return self.snapshot_id, self.manifest_sha256
 
     @property
     def is_abandoned(self) -> bool:
-        """Whether the folder never became a snapshot: then nothing can follow from it in the chain."""
+        """Whether the folder never became a snapshot, so that nothing in the chain can come after it."""
         return self.manifest_sha256 is None
 
 
@@ -61,16 +62,16 @@ class RecordOfRemoved(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     removed: list[Removed]
 
 
-#: Signs entries: is given the output and those that are about to be recorded.
+#: Signs entries, given the output and the entries that are about to be recorded.
 SealRemoved = Callable[[Place, Sequence[Removed]], None]
 
 
 def read_removed(output: Place) -> list[Removed]:
-    """What was removed from an output, the oldest entry first; nothing where there is no record.
+    """The record of removals from an output, the oldest entry first; empty if there is no record.
 
     Raises:
-        DamagedError: the record is not what webex-audit writes.
-        UsageError: it can't be read.
+        DamagedError: the record is damaged.
+        UsageError: the record can't be read.
     """
     data = read_small(output / REMOVED, MAX_BYTES)
     if data is None:
@@ -82,11 +83,11 @@ def read_removed(output: Place) -> list[Removed]:
 
 
 def readable_removed(output: Place) -> list[Removed]:
-    """The same, for the order of snapshots alone: a record that can't be read is logged and counts as empty."""
+    """As `read_removed`, to order snapshots: a record that can't be read is logged and counts as empty."""
     try:
         return read_removed(output)
     except UsageError as error:
-        log.warning("left out: %s; 'webex-audit verify' tells what is missing", error)
+        log.warning("left out: %s; 'webex-audit verify' shows what is missing", error)
         return []
 
 
@@ -94,6 +95,6 @@ def has_record(output: Place) -> bool:
     """Whether an output has a record of removed snapshots, damaged or not.
 
     Raises:
-        OSError: it may not be looked for.
+        OSError: the output can't be read.
     """
     return exists(output / REMOVED)

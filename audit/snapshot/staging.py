@@ -1,4 +1,4 @@
-"""Snapshots of object stores, brought to this machine for as long as they are read."""
+"""Copies of snapshots from object stores on this machine, for as long as they are read."""
 
 import os
 import tempfile
@@ -19,7 +19,7 @@ from audit.storage.objects import ObjectPath
 
 _AnySnapshot = TypeVar("_AnySnapshot", Snapshot, Snapshot | None)
 
-#: Files fetched at once; a block of each is in memory.
+#: Number of files that are fetched at once; a block of each is in memory.
 _AT_ONCE = 8
 
 
@@ -27,11 +27,11 @@ _AT_ONCE = 8
 def staged(snapshot: _AnySnapshot) -> Iterator[_AnySnapshot]:
     """A snapshot with its manifest and Parquet files on this machine.
 
-    Those of an object store are fetched into a folder for this user only, which is removed in the end; a snapshot
-    of this machine is the same as it was, and so is none.
+    From an object store, the files are fetched to a folder that only this user can read, and that is removed at the
+    end. A local snapshot, or None, passes through.
 
     Raises:
-        UsageError: the object store refuses or can't be reached, or a file lies outside of the snapshot.
+        UsageError: the object store refuses or can't be reached, or a file lies outside the snapshot.
         StoppedError: the disk is full.
     """
     if snapshot is None or isinstance(snapshot.path, Path):
@@ -47,7 +47,7 @@ def _parquet_of(manifest: Manifest) -> list[str]:
 
 @contextmanager
 def staged_whole(snapshot: Snapshot) -> Iterator[Path]:
-    """The folder of a snapshot with all that lies there, on this machine; as `staged`."""
+    """The folder of a snapshot on this machine, with all its files; otherwise as `staged`."""
     if isinstance(snapshot.path, Path):
         yield snapshot.path
         return
@@ -84,7 +84,7 @@ def _fetch(place: ObjectPath, folder: Path, relative: str) -> None:
             for block in (place / relative).read_blocks():
                 file.write(block)
     except FileNotFoundError:
-        # Who reads it tells which file is missing.
+        # The reader reports which file is missing.
         target.unlink(missing_ok=True)
 
 

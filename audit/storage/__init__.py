@@ -1,1 +1,1 @@
-"""Where snapshots lie: a folder of this machine, or a prefix of an object store."""
+"""Where snapshots lie: a folder on this machine, or a prefix in an object store."""

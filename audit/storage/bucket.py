@@ -1,7 +1,7 @@
-"""A bucket of an object store: by which URI it is named, and how it is read and written.
+"""A bucket of an object store: the URI that names it, and the clients that read and write it.
 
-pyarrow reads, lists and streams. What must appear whole, or on a condition, is written by obstore, as
-pyarrow can't: its streams leave a half object behind where they are cut off, and know no condition.
+pyarrow reads, lists and streams. obstore writes what must appear whole or on a condition, because pyarrow can't: an
+interrupted stream leaves half an object, and there are no conditional writes.
 """
 
 import os
@@ -27,7 +27,7 @@ _OPTIONS: Final = {
 }
 _URI = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 _AZURE_HOST = ".dfs.core.windows.net"
-#: A try and its repetitions end within this, so that a lock is renewed in time or known to be lost.
+#: Time limit of a request with its retries, so that a lock is renewed in time or known to be lost.
 _PATIENCE = timedelta(seconds=15)
 
 
@@ -38,8 +38,8 @@ class Bucket:
     Attributes:
         scheme: `s3`, `gs` or `abfs`.
         name: its name.
-        account: of Azure, the storage account.
-        query: options of the URI, as they were given.
+        account: the storage account of Azure; empty for other stores.
+        query: the options of the URI, as given.
     """
 
     scheme: str
@@ -53,17 +53,17 @@ class Bucket:
         return dict(parse_qsl(self.query))
 
     def uri(self, key: str) -> str:
-        """The URI of an object in it."""
+        """The URI of an object in the bucket."""
         authority = f"{self.name}@{self.account}" if self.account else self.name
         query = f"?{self.query}" if self.query else ""
         return f"{self.scheme}://{authority}/{key}{query}"
 
     def filesystem(self) -> "pafs.FileSystem":
-        """Reads, lists and streams."""
+        """The client that reads, lists and streams."""
         return _filesystem(self)
 
     def store(self) -> Any:
-        """Writes what must appear whole, or on a condition (`obstore.store`).
+        """The client that writes what must appear whole or on a condition (`obstore.store`).
 
         Raises:
             UsageError: obstore is not installed.
@@ -72,7 +72,7 @@ class Bucket:
 
 
 def is_uri(text: str) -> bool:
-    """Whether a text names an object store and not a path."""
+    """Whether a text is a URI and not a path."""
     return bool(_URI.match(text))
 
 
@@ -80,20 +80,22 @@ def parse(uri: str) -> tuple[Bucket, str]:
     """The bucket and the key that a URI names.
 
     Raises:
-        UsageError: it is no such URI, or holds credentials.
+        UsageError: it is not the URI of a bucket, or holds credentials.
     """
     scheme = uri.partition("://")[0].lower()
     if scheme not in _SCHEMES:
-        raise UsageError(f"{scheme}:// is no place for snapshots: expected a path, or {', '.join(_SCHEMES.values())}")
+        raise UsageError(
+            f"{scheme}:// is not a place for snapshots: expected a path, or {', '.join(_SCHEMES.values())}"
+        )
     try:
         parts = urlsplit(uri)
         user, host = unquote(parts.username or ""), parts.netloc.rpartition("@")[2]
         has_secret = parts.password is not None
     except ValueError as error:
-        raise UsageError(f"the URI can't be read: {error}; expected one such as {_SCHEMES[scheme]}") from None
+        raise UsageError(f"the URI can't be read: {error}; expected a URI such as {_SCHEMES[scheme]}") from None
     if has_secret or (user and scheme != "abfs"):
         raise UsageError(
-            f"{scheme}://…@{host} holds credentials, which would be told to whoever sees the command: leave them to "
+            f"{scheme}://…@{host} holds credentials, which anybody who sees the command could read: leave them to "
             "the environment, a profile or the machine's role (docs/object-stores.md)"
         )
     if scheme == "abfs":
@@ -101,13 +103,13 @@ def parse(uri: str) -> tuple[Bucket, str]:
     else:
         name, account = host, ""
     if not name or not host or parts.fragment or set("%:") & set(host):
-        raise UsageError(f"{scheme}://{host} names no bucket: expected one such as {_SCHEMES[scheme]}")
+        raise UsageError(f"{scheme}://{host} names no bucket: expected a URI such as {_SCHEMES[scheme]}")
     if others := sorted({key for key, _ in parse_qsl(parts.query, keep_blank_values=True)} - _OPTIONS[scheme]):
         known = ", ".join(sorted(_OPTIONS[scheme]))
-        raise UsageError(f"{scheme}://{host}: unknown option {others[0][:40]!r}: known are {known}")
+        raise UsageError(f"{scheme}://{host}: unknown option {others[0][:40]!r}: the options are {known}")
     key = parts.path.strip("/")
     if key and {"", ".", ".."} & set(key.split("/")):
-        raise UsageError(f"{scheme}://{host}/{key[:100]}: no folder can be named '.', '..' or nothing: leave it out")
+        raise UsageError(f"{scheme}://{host}/{key[:100]}: a folder can't be named '.', '..' or nothing: leave it out")
     return Bucket(scheme, name, account, parts.query), key
 
 
@@ -133,7 +135,7 @@ def _store(bucket: Bucket) -> Any:
         from obstore import store as stores  # noqa: PLC0415 - an extra
     except ModuleNotFoundError:
         raise UsageError(
-            f"to write to {bucket.scheme}:// needs obstore, which is not installed: "
+            f"writing to {bucket.scheme}:// needs obstore, which is not installed: "
             "pip install 'webex-audit[object-store]'"
         ) from None
     scheme = bucket.options.get("scheme", "https")
@@ -147,7 +149,7 @@ def _store(bucket: Bucket) -> Any:
     kind: Any
     match bucket.scheme:
         case "s3":
-            given = {"endpoint": url, "region": bucket.filesystem().region} | _profile()
+            given = {"endpoint": url, "region": getattr(bucket.filesystem(), "region", None)} | _profile()
             kind = stores.S3Store
         case "gs":
             given = {"base_url": url}
@@ -160,10 +162,10 @@ def _store(bucket: Bucket) -> Any:
 
 
 def _profile() -> dict[str, Any]:
-    """Credentials by boto3 where they are in a profile, which obstore can't read by itself."""
+    """Credentials from boto3, if it is installed: obstore can't read a profile by itself."""
     if "AWS_ACCESS_KEY_ID" in os.environ or find_spec("boto3") is None:
         return {}
-    import boto3  # type: ignore[import-untyped, import-not-found, unused-ignore] # noqa: PLC0415 - only where somebody has installed it
+    import boto3  # type: ignore[import-untyped, import-not-found, unused-ignore] # noqa: PLC0415 - only if the user has installed it
     from obstore.auth.boto3 import Boto3CredentialProvider  # noqa: PLC0415
 
     session = boto3.Session()

@@ -1,4 +1,4 @@
-"""What goes wrong with an object store, in one line each: what it is, and what to do."""
+"""Errors of object stores in one line: what is wrong, and what to do."""
 
 import errno
 import os
@@ -11,15 +11,15 @@ from audit.errors import AuditError, StoppedError, UsageError
 
 
 class StorageError(OSError):
-    """An object store refuses; `strerror` says what to do, `filename` is the URI."""
+    """An object store refuses. `strerror` says what to do, `filename` is the URI."""
 
 
-#: Words of libraries and stores (small letters, no spaces), each with what they mean. The first that are found count.
+#: Words in messages of libraries and stores (lower case, no spaces), and what they mean. The first match counts.
 _FAULTS: Final = [
     (
         ("nosuchbucket", "containernotfound", "bucketdoesnotexist", "containerdoesnotexist"),
         errno.ENXIO,
-        "there is no such bucket: create it, or name another one with --output",
+        "there is no such bucket: create it, or name another bucket with --output",
     ),
     (
         (
@@ -31,7 +31,7 @@ _FAULTS: Final = [
             "failedtogettoken",
         ),
         errno.EACCES,
-        "no credentials were found: docs/object-stores.md says where they are looked for",
+        "no credentials were found: docs/object-stores.md lists the places that are searched",
     ),
     (
         (
@@ -39,12 +39,12 @@ _FAULTS: Final = [
             *("authenticationfailed", "unauthenticated", "401unauthorized", "status401"),
         ),
         errno.EACCES,
-        "the credentials are refused: they are wrong, expired, or of another store",
+        "the credentials are refused: they are wrong, expired, or for another store",
     ),
     (
         ("accessdenied", "403forbidden", "status403", "authorizationfailure", "authorizationpermissionmismatch"),
         errno.EACCES,
-        "access is denied: docs/object-stores.md lists the permissions that are needed",
+        "access is denied: docs/object-stores.md lists the required permissions",
     ),
     (
         ("permanentredirect", "authorizationheadermalformed", "status301", "301moved"),
@@ -54,7 +54,7 @@ _FAULTS: Final = [
     (
         ("notimplemented", "status501", "notsupported"),
         errno.ENOTSUP,
-        "the store can't write on a condition, which the lock needs",
+        "the store has no conditional writes, which the lock needs",
     ),
     (
         (
@@ -62,14 +62,14 @@ _FAULTS: Final = [
             *("couldnotresolve", "dnserror", "slowdown", "serviceunavailable", "badgateway", "internalservererror"),
         ),
         errno.EHOSTUNREACH,
-        "it can't be reached: look at the network and, if the URI has one, at endpoint_override; then run again",
+        "it can't be reached: check the network and, if the URI has it, endpoint_override; then run again",
     ),
 ]
 _SHOWN = 200
 
 
 def fault_of(error: BaseException, place: object) -> OSError:
-    """The same as an error that tells users what to do: `FileNotFoundError`, or `StorageError`."""
+    """Translate an error into `FileNotFoundError` or a `StorageError` that tells users what to do."""
     text = str(error)
     plain = re.sub("[ _]", "", text.lower())
     for words, number, told in _FAULTS:
@@ -82,14 +82,14 @@ def fault_of(error: BaseException, place: object) -> OSError:
 
 @contextmanager
 def telling(place: object, *others: type[BaseException]) -> Iterator[None]:
-    """Tell what goes wrong inside.
+    """Translate errors inside the block (`fault_of`).
 
     Args:
         place: what is read or written.
-        others: errors of a library, beside those of pyarrow.
+        others: errors of another library, beside those of pyarrow.
 
     Raises:
-        FileNotFoundError: it is not there.
+        FileNotFoundError: the place does not exist.
         StorageError: the store refuses, or can't be reached.
     """
     try:
@@ -107,7 +107,7 @@ def _foreign(*others: type[BaseException]) -> tuple[type[BaseException], ...]:
 
 
 def unwritable(output: object, error: OSError) -> AuditError:
-    """The error that an output which can't be written is told with: a full disk is no wrong configuration."""
+    """The error for an output that can't be written; a full disk is not a wrong configuration."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return StoppedError(f"output {output} can't be written: {error.strerror}: make room and run again")
     if error.errno == errno.EHOSTUNREACH:

@@ -2,9 +2,9 @@
 
 import asyncio
 import logging
-import math
 import random
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import timedelta
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -30,6 +30,7 @@ from audit.webex.outage import Outage, Witnesses
 from audit.webex.pace import Pace
 from audit.webex.retry import RetryBudget, RetryPolicy
 from audit.webex.shared_token import SharedToken
+from audit.webex.terms import Terms
 
 __all__ = ["Answer", "Client", "RequestCount"]
 
@@ -50,19 +51,15 @@ class Client:
         pace: Pace,
         retry: RetryPolicy,
         clock: Clock,
+        terms: Terms,
     ) -> None:
         self.base_url = base_url.rstrip("/")
-        self.count = RequestCount()
+        self.terms = terms
+        self.count = terms.count
         self.pace = pace
-        #: On the clock; a wait that would end behind it stops the run at once.
-        self.deadline_at_s = math.inf
         self.last_answer_at_s = clock.monotonic_s()
-        #: Told the seconds of each pause that all requests take.
-        self.on_pause: Callable[[float], None] = lambda _: None
-        #: How messages name the organization that is asked; None if none is.
-        self.organization: str | None = None
-        #: The API is known to answer: an outage is waited out only then, as a wrong address never answers.
-        self.is_known = False
+        #: As in `Terms`; also true from the first answer on.
+        self.is_known = terms.is_known
         self.outage = Outage(retry.stall_s)
         self._is_beside = False
         self._last_error: str | None = None
@@ -75,15 +72,32 @@ class Client:
         self._budget = RetryBudget(retry.budget)
         self.clock = clock
 
-    def beside(self, pace: Pace) -> "Client":
-        """Another client of the same session and token, with a pace, an outage and a retry budget of its own."""
-        other = Client(self._session, self.base_url, self._token, pace, self.retry, self.clock)
-        other.count = self.count
-        other.deadline_at_s = self.deadline_at_s
-        other.on_pause = self.on_pause
-        other.is_known = self.is_known
+    @property
+    def organization(self) -> str | None:
+        """How messages name the organization that is asked; None if none is."""
+        return self.terms.organization
+
+    def beside(self, pace: Pace, organization: str, on_pause: Callable[[float], None]) -> "Client":
+        """Another client of the same session and token, with a pace, an outage and a retry budget of its own.
+
+        Args:
+            pace: the gate of its requests.
+            organization: how messages name the organization that it asks.
+            on_pause: called with the seconds of each pause that all its requests take.
+        """
+        terms = replace(self.terms, organization=organization, on_pause=on_pause, is_known=self.is_known)
+        other = Client(self._session, self.base_url, self._token, pace, self.retry, self.clock, terms)
         other._is_beside = True
         return other
+
+    def asking(self, organization: str) -> "Client":
+        """This client; from now on, messages name the organization that it asks.
+
+        Args:
+            organization: how messages name the organization.
+        """
+        self.terms = replace(self.terms, organization=organization)
+        return self
 
     async def get(self, path: str, params: Mapping[str, str] | None = None, *, has_pins: bool = False) -> Answer:
         """GET a path (percent-encoded, below the base URL), retried as the policy says.
@@ -213,11 +227,11 @@ class Client:
             self.pace.on_throttled(tried.sent_at_s, wait_s)
         else:
             self.pace.pause(wait_s)
-        self.on_pause(self.pace.pause_s)
+        self.terms.on_pause(self.pace.pause_s)
         return True
 
     def _check_deadline(self, wait_s: float, reason: str) -> None:
-        if self.clock.monotonic_s() + wait_s > self.deadline_at_s:
+        if self.clock.monotonic_s() + wait_s > self.terms.deadline_at_s:
             raise DeadlineError(f"{reason} the deadline")
 
     async def _wait_out(self, asked: Asked, tried: Try, failed_at_s: list[float]) -> int:
@@ -249,7 +263,7 @@ class Client:
             self._check_deadline(
                 wait_s, f"{self._subject} has not answered since {self._since}; the next probe is after"
             )
-            self.on_pause(wait_s)
+            self.terms.on_pause(wait_s)
             await self.clock.sleep(wait_s)
         chosen = self._witnesses.choose(failed, self.outage.probes)
         probe, _ = await self._settled(await self._try(chosen, is_probe=True), chosen)

@@ -16,6 +16,7 @@ from audit.webex.oauth import OAuthTokens
 from audit.webex.pace import Pace
 from audit.webex.retry import RetryPolicy
 from audit.webex.shared_token import SharedToken
+from audit.webex.terms import Terms
 from audit.webex.tokens import TokenSource
 
 #: A next link may be long, and is one header.
@@ -33,6 +34,7 @@ async def connect(
     ca_file: str | None = None,
     retry: RetryPolicy,
     clock: Clock,
+    terms: Terms | None = None,
 ) -> AsyncIterator[Client]:
     """A client of one API origin, closed at the end.
 
@@ -45,6 +47,7 @@ async def connect(
         ca_file: a CA bundle (PEM) to verify TLS with, instead of the system's.
         retry: the policy for repeated requests.
         clock: the time.
+        terms: what the client keeps to; by default, it has no deadline and informs nobody.
 
     Raises:
         UsageError: the CA bundle can't be used.
@@ -64,7 +67,7 @@ async def connect(
     async with session:
         if isinstance(tokens, OAuthTokens):
             tokens.use(session)
-        yield Client(session, base_url, SharedToken(tokens), pace, retry, clock)
+        yield Client(session, base_url, SharedToken(tokens), pace, retry, clock, terms or Terms())
 
 
 def _tls(ca_file: str | None) -> ssl.SSLContext:

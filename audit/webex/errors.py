@@ -1,10 +1,12 @@
 """How the Webex API can end a run, by meaning."""
 
-from audit.errors import RefusedError, StoppedError
+from audit.errors import Reach, RefusedError, StoppedError
 
 
 class TokenRefusedError(RefusedError):
-    """The token itself is refused (401): nothing more is asked with it."""
+    """The token itself is refused (401): it is not used for any further request."""
+
+    reach = Reach.RUN
 
 
 class ScopeError(RefusedError):
@@ -12,30 +14,36 @@ class ScopeError(RefusedError):
 
 
 class NotAcceptedError(ScopeError):
-    """The API refuses the token for this (401), and accepts it for something else."""
+    """The API refuses the token for this request (401), and accepts it for others."""
 
 
 def needed(scope: str) -> str:
-    """The sentence that tells the scope which a token lacks."""
+    """The sentence that names the scope which a token lacks."""
     role = " and an administrator role" if "admin" in scope else ""
     return f"it needs the scope {scope}{role}"
 
 
 class UnansweredError(StoppedError):
-    """What a run can't do without was not answered, retries included."""
+    """A request that a run can't do without was not answered, despite retries."""
+
+    reach = Reach.KIND
 
 
 class OutageError(StoppedError):
-    """An organization did not answer for as long as an outage is waited out."""
+    """An organization did not answer during the longest outage that a run waits out."""
 
 
 class ApiGoneError(OutageError):
-    """Nothing of the API answered for as long as an outage is waited out."""
+    """Nothing of the API answered during the longest outage that a run waits out."""
+
+    reach = Reach.RUN
 
 
 class ForeignLinkError(StoppedError):
     """A next link leads to another origin than the token's."""
 
+    reach = Reach.KIND
+
 
 class NotListedError(UnansweredError):
-    """A listing is answered with an error that no retry changes (4xx)."""
+    """The answer to a listing is an error that no retry changes (4xx)."""

@@ -1,4 +1,4 @@
-"""dlt's `rest_api` source, a parent and a child resource, to Parquet files: as its documentation advises.
+"""dlt's `rest_api` source, a parent and a child resource, to Parquet files, as its documentation advises.
 
 python benchmarks/contestants/with_dlt.py BASE_URL OUTPUT
 """

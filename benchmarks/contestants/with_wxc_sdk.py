@@ -1,4 +1,4 @@
-"""wxc-sdk's asyncio client, its objects as rows, pyarrow for Parquet: what one would write with the usual SDK.
+"""wxc-sdk's asyncio client, its objects as rows, pyarrow for Parquet: the usual way with the usual SDK.
 
 python benchmarks/contestants/with_wxc_sdk.py BASE_URL OUTPUT
 """
@@ -18,7 +18,7 @@ CONCURRENCY = 40  # as in its examples
 
 
 def rows_of(workspace: Any, settings: Any) -> list[dict[str, Any]]:
-    """A row for each member and number of a workspace."""
+    """One row for each number of each member of a workspace."""
     of_workspace = {"workspace_id": workspace.workspace_id, "workspace_name": workspace.display_name}
     content = settings.model_dump(mode="json")
     members = content.pop("members") or [{}]

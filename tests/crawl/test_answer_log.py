@@ -20,7 +20,7 @@ from audit.crawl.reader import Reading
 from audit.entity import Entity, EntityType
 from audit.errors import StoppedError
 from audit.outcome import Outcome
-from audit.output.draft import Draft
+from audit.output.partition import Partition
 from audit.simulator.app import Simulation
 from audit.simulator.faults import parse
 from audit.simulator.organization import Organization
@@ -88,7 +88,7 @@ def test_answers_of_a_part_that_can_not_be_written_are_kept(audit: Audit, monkey
 
     first, second = Simulation(Organization(ROOMS)), Simulation(Organization(ROOMS))
     with monkeypatch.context() as patched:
-        patched.setattr(Draft, "write_part", refuse)
+        patched.setattr(Partition, "write_part", refuse)
         with pytest.raises(StoppedError, match="No space left"):
             audit(first)
     audit(second, is_resuming=True)

@@ -48,9 +48,9 @@ def commit_parts(output: Path, inventory: list[str], parts: list[pa.Table], star
 
 def commit_draft(draft: Draft, inventory: list[str], parts: list[pa.Table]) -> Snapshot:
     entities = entity_table(Entity(EntityType.WORKSPACE, each) for each in inventory)
-    taken = draft.save_inventory(ORG, "d", [entities], {})
+    taken = draft.partition(ORG, "d").save_inventory([entities], {})
     for index, part in reversed(list(enumerate(parts))):
-        draft.write_part(ORG, "d", index, {"coverage": part}, PartFacts({"new": 1}))
+        draft.partition(ORG, "d").write_part(index, {"coverage": part}, PartFacts({"new": 1}))
     facts = RunFacts(NOW, "https://h/v1", Scope(["d"], ["WORKSPACE"]), Requests(0, 0, 0))
     org = OrgParts(ORG, None, {"d": taken})
     return commit(draft, facts, [org], {"d": {}}, ["csv"])
@@ -135,7 +135,7 @@ def test_a_newest_snapshot_of_the_future_and_a_fork_are_warned_of(
     warn_of_chain(tmp_path, NOW.replace(day=22))
     (told,) = caplog.messages
     ids = ", ".join(sorted([first.path.name, second.path.name]))
-    assert told.startswith(f"the chain of snapshots forks: each of {ids} names none as the snapshot before it")
+    assert told.startswith(f"the chain of snapshots forks: each of {ids} names no snapshot before it")
     assert f"'latest' is {third.path.name}" in told
 
 
@@ -163,7 +163,7 @@ def test_the_latest_is_not_an_older_one_where_the_newest_can_not_be_read(tmp_pat
     newest = max(tmp_path.glob(f"*/{MANIFEST}"))
     newest.write_text(newest.read_text().replace('"format_version": 1', '"format_version": 99'))
     for name in ("latest", "previous"):
-        with pytest.raises(UsageError, match=r"the newest snapshot can't be read: .*name another one by its id"):
+        with pytest.raises(UsageError, match=r"the newest snapshot can't be read: .*name another snapshot by its id"):
             find_snapshot(tmp_path, name)
     assert len(list_snapshots(tmp_path)) == 1
 
@@ -218,6 +218,6 @@ def test_who_has_lost_the_lock_neither_commits_nor_removes_anything(tmp_path: Pa
         assert [path.name for path in tmp_path.iterdir()] == [snapshot.path.name]
         assert sorted(path.name for path in snapshot.path.iterdir()) == ["coverage.csv", MANIFEST]
         return
-    assert draft.finished(ORG, "d") == {0}
+    assert draft.partition(ORG, "d").finished() == {0}
     draft.discard()
-    assert draft.finished(ORG, "d") == {0}
+    assert draft.partition(ORG, "d").finished() == {0}

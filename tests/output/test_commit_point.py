@@ -179,7 +179,7 @@ def test_a_promise_that_could_not_be_kept_is_kept_by_the_next_run(
     assert list_snapshots(place(s3.uri(folder))) == []
     s3.age(f"{folder}/.lock", 100)
     pruned = webex_audit("prune", "--keep-last", 5, "--output", s3.uri(folder))
-    assert (pruned.code, "stands: the run that wrote it stopped just before the end" in pruned.err) == (0, True)
+    assert (pruned.code, "is now committed: its run stopped just before the end" in pruned.err) == (0, True)
     (snapshot,) = list_snapshots(place(s3.uri(folder)))
     assert webex_audit("verify", "latest", "--output", s3.uri(folder)).code == 0
     assert folders_of(s3, folder) == {snapshot.path.name}
@@ -193,7 +193,7 @@ def test_a_store_that_ignores_conditions_is_refused(
     proxy.rule = lambda *_: "unconditional"
     result = webex_audit("run", "--base-url", api(simulation), "--output", proxy.uri(folder))
     assert (result.code, simulation.log) == (2, [])
-    assert "takes no notice of conditions" in result.err
+    assert "the store ignores conditions" in result.err
     assert s3.keys(folder) == [".lock"]
 
 

@@ -29,39 +29,39 @@ def entities(*ids: str) -> list[pa.Table]:
 
 def write_part(draft: Draft, index: int, *, is_given_up: bool = False) -> None:
     facts = PartFacts({}, is_given_up)
-    draft.write_part(ORG, "d", index, {"coverage": COVERAGE_SCHEMA.empty_table()}, facts)
+    draft.partition(ORG, "d").write_part(index, {"coverage": COVERAGE_SCHEMA.empty_table()}, facts)
 
 
 def test_the_batches_that_have_their_part_are_told(draft: Draft) -> None:
-    draft.save_inventory(ORG, "d", entities("a"), {})
-    assert draft.finished(ORG, "d") == set()
+    draft.partition(ORG, "d").save_inventory(entities("a"), {})
+    assert draft.partition(ORG, "d").finished() == set()
     for index in (0, 7, 12_345):
         write_part(draft, index)
-    assert draft.finished(ORG, "d") == {0, 7, 12_345}
+    assert draft.partition(ORG, "d").finished() == {0, 7, 12_345}
 
 
 def test_parts_may_be_dropped_and_their_inventory_kept(draft: Draft) -> None:
-    draft.save_inventory(ORG, "d", entities("a", "b"), {})
+    draft.partition(ORG, "d").save_inventory(entities("a", "b"), {})
     write_part(draft, 0)
-    draft.forget_parts(ORG, "d")
-    assert draft.finished(ORG, "d") == set()
-    inventory = draft.load_inventory(ORG, "d")
+    draft.partition(ORG, "d").forget_parts()
+    assert draft.partition(ORG, "d").finished() == set()
+    inventory = draft.partition(ORG, "d").load_inventory()
     assert inventory is not None
     assert inventory.num_rows == 2
 
 
 def test_parts_without_their_inventory_are_dropped(draft: Draft) -> None:
-    inventory = draft.save_inventory(ORG, "d", entities("a"), {})
+    inventory = draft.partition(ORG, "d").save_inventory(entities("a"), {})
     write_part(draft, 0)
     assert isinstance(inventory.path, Path)
     inventory.path.unlink()
-    assert draft.load_inventory(ORG, "d") is None
-    assert draft.finished(ORG, "d") == set()
+    assert draft.partition(ORG, "d").load_inventory() is None
+    assert draft.partition(ORG, "d").finished() == set()
 
 
 def test_what_was_refused_is_committed_with_its_reason_and_tried_again_by_a_resumed_run(draft: Draft) -> None:
-    draft.save_inventory(ORG, "other", entities("a"), {})
-    draft.refuse(ORG, "d", {"PERSON": "no scope"})
+    draft.partition(ORG, "other").save_inventory(entities("a"), {})
+    draft.partition(ORG, "d").refuse({"PERSON": "no scope"})
     found = draft.inventories(ORG, ["d", "other", "third"])
     assert {name: (each.num_rows, each.unlisted) for name, each in found.items()} == {
         "d": (0, {"PERSON": "no scope"}),
@@ -72,23 +72,23 @@ def test_what_was_refused_is_committed_with_its_reason_and_tried_again_by_a_resu
 
 
 def test_a_draft_with_nothing_but_refusals_is_not_worth_resuming(draft: Draft) -> None:
-    draft.refuse(ORG, "d", {"PERSON": "no scope"})
+    draft.partition(ORG, "d").refuse({"PERSON": "no scope"})
     assert not draft.is_worth_resuming
 
 
 def test_a_damaged_inventory_stops_a_commit_and_is_taken_anew(draft: Draft) -> None:
-    path = draft.save_inventory(ORG, "d", entities("a"), {}).path
+    path = draft.partition(ORG, "d").save_inventory(entities("a"), {}).path
     write_part(draft, 0)
     path.write_bytes(b"ARROW1 no more")
-    with pytest.raises(StoppedError, match=r"inventory\.arrow was damaged; a resumed run takes the inventory anew"):
+    with pytest.raises(StoppedError, match=r"inventory\.arrow is damaged; a resumed run takes a new inventory"):
         draft.inventories(ORG, ["d"])
-    assert draft.load_inventory(ORG, "d") is None
-    assert draft.finished(ORG, "d") == set()
+    assert draft.partition(ORG, "d").load_inventory() is None
+    assert draft.partition(ORG, "d").finished() == set()
 
 
 def test_an_entity_of_several_inventories_counts_once(draft: Draft, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(inventory_file, "BATCH_SIZE", 2)
     for dataset, ids in {"one": "abcde", "two": "bdf", "three": ""}.items():
-        draft.save_inventory(ORG, dataset, entities(*ids), {})
+        draft.partition(ORG, dataset).save_inventory(entities(*ids), {})
     for datasets, count in ((["one", "two", "three"], 6), (["two", "three"], 3), (["three"], 0)):
         assert OrgParts(ORG, None, draft.inventories(ORG, datasets)).entry([]).entities == count

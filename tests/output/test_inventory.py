@@ -43,9 +43,9 @@ def test_an_inventory_that_is_damaged_while_it_is_read_is_taken_anew(monkeypatch
     write_inventory(PATH, [entities(25)], {})
     inventory = Inventory.open(PATH)
     PATH.write_bytes(PATH.read_bytes()[:100])
-    with pytest.raises(StoppedError, match="was damaged; a resumed run takes the inventory anew"):
+    with pytest.raises(StoppedError, match="is damaged; a resumed run takes a new inventory"):
         list(inventory.batches())
-    with pytest.raises(StoppedError, match="was damaged"):
+    with pytest.raises(StoppedError, match="is damaged"):
         inventory.check()
 
 
@@ -54,5 +54,5 @@ def test_a_file_of_another_kind_is_no_inventory(metadata: dict[str, str] | None)
     schema = INVENTORY_SCHEMA.with_metadata(metadata)
     with pa.OSFile(str(PATH), "wb") as file, pa.ipc.new_file(file, schema):
         pass
-    with pytest.raises(StoppedError, match="was damaged; a resumed run takes the inventory anew"):
+    with pytest.raises(StoppedError, match="is damaged; a resumed run takes a new inventory"):
         Inventory.open(PATH)

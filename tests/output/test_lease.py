@@ -11,7 +11,8 @@ from object_stores import S3
 from audit.clock import boot_s
 from audit.errors import LockedError, StoppedError
 from audit.output import lease as lease_module
-from audit.output.lease import Holder, hold
+from audit.output.holder import Holder
+from audit.output.lease import hold
 from audit.output.lock import lock
 from audit.storage.objects import ObjectPath
 
@@ -69,7 +70,7 @@ def test_what_a_dead_run_left_is_taken_over_when_it_has_expired(path: ObjectPath
 
 def test_a_lock_that_nobody_can_read_expires_too(path: ObjectPath, s3: S3) -> None:
     path.put(b"?")
-    with pytest.raises(LockedError, match="it has not told who it is"), hold(path, 60):
+    with pytest.raises(LockedError, match="an unknown process"), hold(path, 60):
         pytest.fail("somebody holds it")
     s3.age(path.key, 100)
     with hold(path, 60) as lease:

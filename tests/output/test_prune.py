@@ -39,7 +39,7 @@ def draft_of(output: Path, days: float, *, has_inventory: bool = True) -> Draft:
     after = next((each.manifest.snapshot_id for each in reversed(list_snapshots(output))), None)
     draft = create(output, NOW - timedelta(days=days), {"a": 1}, after=after, held=Held())
     if has_inventory:
-        draft.save_inventory(ORG, "d", [], {})
+        draft.partition(ORG, "d").save_inventory([], {})
     return draft
 
 
@@ -301,7 +301,7 @@ def test_a_kill_at_any_moment_leaves_no_half_and_a_later_prune_finishes(
         msgspec.json.encode({"run_id": old, "started_at": NOW - timedelta(days=30), "scope": {"a": 1}})
     )
     draft = create(output, NOW - timedelta(days=20), {"a": 1}, after=old, held=Held())
-    draft.save_inventory(ORG, "d", [], {})
+    draft.partition(ORG, "d").save_inventory([], {})
     backup = tmp_path / "backup"
     shutil.copytree(output, backup)
     for count in range(100):

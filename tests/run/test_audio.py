@@ -1,4 +1,4 @@
-"""Audio options of users: whose they are, on which sites, and that no PIN is kept."""
+"""Audio options of users: right user, right site, and no PIN in any file."""
 
 import json
 import re
@@ -324,7 +324,7 @@ def test_another_organization_can_not_be_read(audit: Audit) -> None:
     with pytest.raises(UsageError, match="the API takes no orgId there, and this token is of organization"):
         audit(simulation, scope__org_ids=[customer.org_id], **AUDIO)
     for options in ({"scope__all_orgs": True}, {"scope__org_ids": [customer.org_id, ORGANIZATION.org_id]}):
-        with pytest.raises(UsageError, match="audio-options can be read of the token's own organization only"):
+        with pytest.raises(UsageError, match="audio-options can be read in the token's own organization only"):
             audit(simulation, **AUDIO, **options)
     assert not [line for line in simulation.log if "meetingPreferences" in line]
     assert audit(simulation, scope__org_ids=[ORGANIZATION.org_id], **AUDIO).manifest.status == "complete"
@@ -461,7 +461,7 @@ def test_no_pin_is_left_anywhere(
     assert result.code == code
     left = everything_in(tmp_path) + result.out + result.err
     assert ADMIN_TOKEN not in left
-    # As a number of its own: times and digests hold these digits by chance.
+    # Search for the PIN as a separate number: times and digests may contain its digits by chance.
     assert not re.search(rf"(?<![0-9a-f.]){PIN}(?![0-9a-f])", left)
     assert len(left) > 1000
     assert bool(list(tmp_path.rglob("*.coverage.arrow"))) == ("@" in faults)

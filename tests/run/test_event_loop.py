@@ -1,4 +1,4 @@
-"""The event loop's thread waits for nothing but sockets and timers."""
+"""The thread of the event loop waits only for sockets and timers."""
 
 import asyncio
 from collections.abc import Callable
@@ -6,11 +6,10 @@ from collections.abc import Callable
 import pytest
 from blockbuster import BlockBuster
 
-from audit.clock import Clock
 from audit.config import Settings
-from audit.crawl.progress import Progress
 from audit.run import rates as memory
-from audit.run.job import run
+from audit.run.job import Job
+from audit.run.run import run
 from audit.run.scope import RunScope, retried_scope, scope_of
 from audit.simulator.app import ADMIN_TOKEN, Simulation
 from audit.simulator.faults import parse
@@ -42,13 +41,13 @@ def test_neither_does_one_that_retries_a_snapshot_from_a_rate_that_is_remembered
 
 
 def guarded(given: Settings, scope: RunScope) -> Snapshot:
-    work = run(given, StaticTokens(Token(ADMIN_TOKEN)), scope, progress=Progress(), clock=Clock())
+    work = run(Job(given, StaticTokens(Token(ADMIN_TOKEN)), scope))
     guard = BlockBuster()
     for function in guard.functions.values():
-        # What comes before the first request holds nothing up.
+        # A call before the first request blocks nothing else.
         function.can_block_in("audit/storage/place.py", {"make_dir"})
         function.can_block_in("audit/output/lock.py", {"lock", "_lock_folder"})
-        # Coverage waits for its own lock where two threads enter a file for the first time.
+        # Coverage waits for its own lock when two threads enter a file for the first time.
         function.can_block_in("coverage/collector.py", {"lock_data"})
     guard.activate()
     try:

@@ -1,4 +1,4 @@
-"""Whole runs: what a snapshot holds, that it is the same each time, and that a run that ends early leaves none."""
+"""Whole runs: the content of a snapshot, the same each time; a run that ends early leaves no snapshot."""
 
 import csv
 import json

@@ -1,4 +1,4 @@
-"""Everything that works in a folder works in an object store, and comes to the same."""
+"""Whatever works in a folder works in an object store, with the same result."""
 
 import json
 import multiprocessing
@@ -22,7 +22,7 @@ from audit.cli import cli, process, signals
 from audit.errors import DamagedError, StoppedError, UsageError
 from audit.output import inventory, lease
 from audit.output.draft import Draft
-from audit.output.lease import Holder
+from audit.output.holder import Holder
 from audit.output.lock import lock
 from audit.output.removals import record_removed
 from audit.simulator.app import ADMIN_TOKEN, Simulation
@@ -34,9 +34,10 @@ from audit.snapshot.layout import MANIFEST, REMOVED, REMOVING
 from audit.snapshot.manifest import write_manifest
 from audit.snapshot.removed import Removed, read_removed, read_small
 from audit.snapshot.staging import staged, staged_whole
+from audit.storage.content import sha256_of
 from audit.storage.errors import StorageError
 from audit.storage.objects import ObjectPath
-from audit.storage.place import place, sha256_of
+from audit.storage.place import place
 
 Api = Callable[[Simulation], str]
 Audit = Callable[..., Snapshot]
@@ -263,7 +264,7 @@ def test_a_removal_that_was_cut_off_goes_on(
     audit: Audit, webex_audit: Command, s3: S3, output: str, folder: str
 ) -> None:
     old, new = (audit(Simulation(Organization(5)), output__path=output) for _ in range(2))
-    # Between the copy and the removal of a rename, an object store has both.
+    # During a rename, an object store has both files between copy and removal.
     (old.path / REMOVING).put((old.path / MANIFEST).read_bytes())
     prune = ["prune", "--keep-last", "5", "--output", output, "--json"]
     assert {each["action"] for each in json.loads(webex_audit(*prune).out)} == {"keep"}

@@ -1,4 +1,4 @@
-"""Many organizations with one token: side by side, each a failure domain of its own."""
+"""Many organizations with one token, side by side: when one fails, the others go on."""
 
 import asyncio
 import csv
@@ -185,10 +185,10 @@ def test_a_token_that_is_refused_amid_a_run_stops_all(audit: Audit) -> None:
             "leaves out all 3 organizations",
         ),
         (ALL | BOTH, {}, UsageError, "leave out --org-id"),
-        ({"scope__exclude_orgs": [ONE.org_id]}, {}, UsageError, "give that too"),
+        ({"scope__exclude_orgs": [ONE.org_id]}, {}, UsageError, "add --all-orgs"),
         ({"scope__org_ids": ["Northwind"]}, {}, UsageError, "--org-id: organization 'Northwind': expected its id"),
         (ALL | {"scope__exclude_orgs": ["x"]}, {}, UsageError, "--exclude-org: organization 'x'"),
-        (ALL | {"wanted": [ONE.workspace(1)["id"]]}, {}, UsageError, "name it alone"),
+        (ALL | {"wanted": [ONE.workspace(1)["id"]]}, {}, UsageError, "name only that organization"),
     ],
 )
 def test_what_can_not_be_audited_is_told_in_a_line(
@@ -211,7 +211,7 @@ def test_starts_are_spread_in_the_order_of_a_hash(audit: Audit) -> None:
     snapshot = audit(Simulation(OWN, Begun(), customers=many), **ALL)
     assert set(statuses(snapshot).values()) == {"complete"}
     hashes = {each.org_id: hashlib.sha256(uuid(each).encode()).digest() for each in (OWN, *many)}
-    # Those that begin in one moment may be seen in any order.
+    # Requests that start at the same moment may arrive in any order.
     expected = sorted(hashes, key=lambda each: hashes[each])
     assert max(abs(expected.index(each) - place) for place, each in enumerate(began)) <= 3
     began.clear()
@@ -232,7 +232,7 @@ TIMES: list[float] = []
 
 
 def test_each_organization_has_a_pace_of_its_own(audit: Audit, monkeypatch: pytest.MonkeyPatch) -> None:
-    # Virtual time passes while a batch is written: let that be at the end.
+    # Virtual time passes while a batch is written, so let that happen at the end.
     monkeypatch.setattr(inventory_file, "BATCH_SIZE", 1000)
     big = tuple(Organization(240, seed=seed, people=30) for seed in (4, 5, 6))
     took_s = []
@@ -319,7 +319,7 @@ def test_an_organization_whose_answers_hang_leaves_room_for_the_others() -> None
                     task.cancel()
         return begun[-1] - begun[0]
 
-    # Half of the slots are the hanging one's, and the other half serve 50 requests a second.
+    # The organization that hangs has half of the slots; the other half serve 50 requests per second.
     assert run_virtually(main()) < 200 / 50 + 1
 
 

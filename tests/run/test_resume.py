@@ -1,4 +1,4 @@
-"""A run that dies at any moment is continued, and ends as if it had never died."""
+"""A run that dies at any moment can be resumed, and its snapshot is that of a run that never died."""
 
 import json
 import multiprocessing
@@ -69,7 +69,7 @@ def _run_and_die(url: str, folder: str, die_at: int, *, is_resuming: bool) -> No
 
 def _exit_code(*arguments: Any, is_resuming: bool = False) -> int:
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["audit.cli.run", "audit.cli.metrics", "audit.run.plan", "audit.run.job"])
+    context.set_forkserver_preload(["audit.cli.run", "audit.cli.metrics", "audit.run.plan", "audit.run.run"])
     child = context.Process(target=_run_and_die, args=arguments, kwargs={"is_resuming": is_resuming})
     child.start()
     child.join(60)
@@ -131,7 +131,7 @@ def test_a_resumed_run_asks_only_for_what_has_no_part(audit: Audit, tmp_path: Pa
     (unfinished,) = visible(tmp_path / "out")
     second = Simulation(Organization(WORKSPACES))
     snapshot = audit(second, is_resuming=True)
-    # A commit has a folder of its own, and that of the unfinished run is gone.
+    # A commit has a folder of its own; the folder of the unfinished run is removed.
     assert snapshot.path.name != unfinished
     assert visible(tmp_path / "out") == [snapshot.path.name]
     assert sorted(path.name for path in snapshot.path.iterdir()) == sorted(
@@ -229,7 +229,7 @@ def test_a_lock_of_a_dead_process_is_none(audit: Audit, tmp_path: Path) -> None:
     assert audit(Simulation(Organization(5))).manifest.status == "complete"
     with lock(tmp_path / "out"):
         (tmp_path / "out" / ".lock").write_text("garbage")
-        with pytest.raises(LockedError, match="has not told who it is"), lock(tmp_path / "out"):
+        with pytest.raises(LockedError, match="an unknown process"), lock(tmp_path / "out"):
             pass
 
 
@@ -266,13 +266,13 @@ def test_a_damaged_part_is_asked_for_again(table: str, damage: str, audit: Audit
     if damage == "truncate":
         part.write_bytes(part.read_bytes()[:100])
     elif damage == "schema":
-        # The footer is whole and its lengths are not: Arrow reports this as an error of the disk.
+        # The footer is intact but its lengths are wrong: Arrow reports this as a disk error.
         data = part.read_bytes()
         part.write_bytes(data[:-200] + b"\xff" * 100 + data[-100:])
     else:
         part.unlink()
     if table != "coverage":
-        with pytest.raises(StoppedError, match="was damaged; a resumed run asks for its batch again") as caught:
+        with pytest.raises(StoppedError, match="is damaged; a resumed run asks for its batch again") as caught:
             audit(Simulation(Organization(WORKSPACES)), is_resuming=True)
         assert caught.value.is_resumable
     assert content(audit(Simulation(Organization(WORKSPACES)), is_resuming=True)) == whole

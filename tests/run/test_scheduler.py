@@ -1,4 +1,4 @@
-"""What a scheduler and an operator get: doctor, dry run, metrics, logs of a run that failed."""
+"""What schedulers and operators use: doctor, dry run, metrics, and the log of a failed run."""
 
 import json
 import stat

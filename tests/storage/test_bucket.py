@@ -29,7 +29,7 @@ def test_a_uri_names_a_bucket_and_a_key(uri: str, expected: Bucket, key: str) ->
 @pytest.mark.parametrize(
     ("uri", "told"),
     [
-        ("ftp://b/a", "no place for snapshots"),
+        ("ftp://b/a", "not a place for snapshots"),
         ("s3://", "names no bucket"),
         ("s3:///a", "names no bucket"),
         ("s3://b:80/a", "names no bucket"),

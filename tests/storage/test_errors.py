@@ -29,7 +29,7 @@ def fault(error: BaseException) -> OSError:
         ("AWS Error NETWORK_CONNECTION during HeadObject operation: curlCode: 7", "can't be reached"),
         ("HTTP error: error sending request", "can't be reached"),
         ("Received redirect: PermanentRedirect", "another region"),
-        ("501 <Code>NotImplemented</Code>", "on a condition"),
+        ("501 <Code>NotImplemented</Code>", "no conditional writes"),
         ("something new\nDebug source: much", "something new"),
     ],
 )  # fmt: skip

@@ -20,6 +20,7 @@ from audit.webex.errors import ForeignLinkError, ScopeError, TokenRefusedError, 
 from audit.webex.pace import Pace
 from audit.webex.paging import pages
 from audit.webex.retry import RetryPolicy
+from audit.webex.terms import Terms
 from audit.webex.tokens import StaticTokens, Token
 
 Use = Callable[[Client], Awaitable[Any]]
@@ -29,14 +30,20 @@ OPTIONS: dict[str, Any] = {"concurrency": 5, "timeout_s": 5, "retry": RetryPolic
 
 
 def use(
-    simulation: Simulation, clock: VirtualClock, work: Use, *, token: str = ADMIN_TOKEN, timeout_s: float = 5
+    simulation: Simulation,
+    clock: VirtualClock,
+    work: Use,
+    *,
+    token: str = ADMIN_TOKEN,
+    timeout_s: float = 5,
+    terms: Terms | None = None,
 ) -> Any:
     async def main() -> Any:
         pace = Pace(clock)
         async with (
             serve(simulation) as url,
             connect(
-                url, StaticTokens(Token(token)), pace, **(OPTIONS | {"timeout_s": timeout_s}), clock=clock
+                url, StaticTokens(Token(token)), pace, **(OPTIONS | {"timeout_s": timeout_s}), clock=clock, terms=terms
             ) as client,
         ):
             return await work(client)
@@ -214,11 +221,7 @@ def test_every_retry_after_pauses_all(kind: str, clock: VirtualClock) -> None:
 
     pauses: list[float] = []
 
-    async def watched(client: Client) -> float:
-        client.on_pause = pauses.append
-        return float(await work(client))
-
-    use(Simulation(faults=parse(f"{kind}@1")), clock, watched)
+    use(Simulation(faults=parse(f"{kind}@1")), clock, work, terms=Terms(on_pause=pauses.append))
     assert pauses == [pytest.approx(1.0, abs=0.01)]
 
 

@@ -25,6 +25,7 @@ from audit.webex.exchange import Asked
 from audit.webex.outage import Outage, Witnesses
 from audit.webex.pace import Ceiling, Pace
 from audit.webex.retry import RetryPolicy
+from audit.webex.terms import Terms
 from audit.webex.tokens import StaticTokens, Token
 
 Audit = Callable[..., Snapshot]
@@ -261,9 +262,9 @@ def test_a_wait_for_the_api_is_shown_as_a_pause() -> None:
                 timeout_s=5,
                 retry=RetryPolicy(6, 30, 300),
                 clock=clock,
+                terms=Terms(on_pause=pauses.append),
             ) as client,
         ):
-            client.on_pause = pauses.append
             await client.get("/people/me")
             assert (await client.get("/people/me")).status == 200
 

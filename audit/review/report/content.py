@@ -14,7 +14,7 @@ from audit.review.tables import open_tables
 from audit.snapshot.catalog import Snapshot
 from audit.snapshot.layout import MANIFEST
 from audit.snapshot.manifest import Manifest, Org
-from audit.storage.place import sha256_of
+from audit.storage.content import sha256_of
 
 #: Findings of a rule, and organizations, that the report lists.
 MAX_FINDINGS = 100

@@ -16,7 +16,7 @@ from audit.review.report import wording
 from audit.review.tables import open_tables, table_names
 from audit.snapshot.catalog import Snapshot
 from audit.snapshot.layout import MANIFEST
-from audit.storage.place import sha256_of
+from audit.storage.content import sha256_of
 from audit.text import printable
 
 #: Of Excel ("Excel specifications and limits"): rows of a sheet, the header's included, and characters of a cell.

@@ -12,7 +12,8 @@ from audit.snapshot.chain import Break, Chain, Link
 from audit.snapshot.layout import JOURNAL, MANIFEST, REMOVED, REMOVING, SNAPSHOT_ID, is_leftover
 from audit.snapshot.manifest import Manifest
 from audit.snapshot.removed import Removed, has_record, read_removed
-from audit.storage.place import Place, sha256_of
+from audit.storage.content import sha256_of
+from audit.storage.place import Place
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey

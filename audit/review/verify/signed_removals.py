@@ -15,7 +15,8 @@ from audit.review.verify.fault import Fault
 from audit.review.verify.signing import check_key, load_private_key, unwrap, wrap
 from audit.snapshot.layout import MANIFEST
 from audit.snapshot.removed import MAX_BYTES, Removed, SealRemoved
-from audit.storage.place import Place, atomic_file, read_small
+from audit.storage.content import atomic_file, read_small
+from audit.storage.place import Place
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey

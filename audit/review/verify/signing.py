@@ -17,7 +17,8 @@ from audit.files import expand, is_readable_by_others
 from audit.review.verify.fault import Fault
 from audit.snapshot.layout import MANIFEST
 from audit.snapshot.manifest import Manifest, Seal, encode
-from audit.storage.place import Place, atomic_file
+from audit.storage.content import atomic_file
+from audit.storage.place import Place
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey

@@ -1,4 +1,4 @@
-"""A client of a Dask cluster: of the one at an address, or of one on this machine for the time being."""
+"""Connects to a Dask cluster: the cluster at an address, or a temporary cluster on this machine."""
 
 import logging
 import math
@@ -11,23 +11,23 @@ from typing import Any
 
 from audit.errors import EngineError, UsageError
 
-#: `distributed.Client`, asynchronous, whose types are those of one that blocks.
+#: An asynchronous `distributed.Client`; its types describe the blocking client.
 DaskClient = Any
 
-#: Organizations at once in a worker process of this machine: while one waits for the API, another is read.
+#: Organizations at once in a worker process of this machine: while one waits for the API, the next is processed.
 THREADS = 4
-#: Seconds to reach a scheduler, and for its first worker to be there.
+#: Seconds to reach a scheduler, and to wait for its first worker.
 _CONNECT_S = 10.0
 _FIRST_WORKER_S = 60.0
-#: Dask's HTTP servers of a cluster on this machine, which other users could ask, tell nothing.
+#: Dask's HTTP servers of a cluster on this machine serve nothing, because other users could read it.
 _SERVE_NOTHING: dict[str, Any] = {"distributed.scheduler.http.routes": [], "distributed.worker.http.routes": []}
-#: Dask's own log, which is not the user's; `DASK_LOGGING__DISTRIBUTED=info` shows it.
+#: Loggers of Dask, hidden from users; `DASK_LOGGING__DISTRIBUTED=info` shows them.
 _LOGGERS = ("distributed", "distributed.client", "distributed.gc")
 
 
 @lru_cache
 def import_dask() -> Any:
-    """The module `distributed`, told to keep its log to itself.
+    """The module `distributed`, with its log hidden.
 
     Raises:
         UsageError: the extra is not installed.
@@ -47,15 +47,15 @@ def import_dask() -> Any:
 
 @asynccontextmanager
 async def connect(scheduler: str | None, organizations: int) -> AsyncIterator[DaskClient]:
-    """A client of a cluster that has workers, all with this version of the program.
+    """Connect to a cluster that has workers, all with this version of webex-audit.
 
     Args:
-        scheduler: its address; None for a cluster on this machine, which ends with the block.
-        organizations: how many there are to audit.
+        scheduler: the address of the scheduler; None for a cluster on this machine, which ends with the block.
+        organizations: the number of organizations to audit.
 
     Raises:
-        UsageError: the address is none, or a worker has another version.
-        EngineError: the scheduler does not answer, or has no workers.
+        UsageError: the address is invalid, or a worker has another version.
+        EngineError: the scheduler does not answer or has no workers.
     """
     async with AsyncExitStack() as stack:
         cluster = None if scheduler else await stack.enter_async_context(_local_cluster(organizations))
@@ -64,15 +64,15 @@ async def connect(scheduler: str | None, organizations: int) -> AsyncIterator[Da
         except (ValueError, TypeError) as error:
             raise UsageError(f"--scheduler {scheduler}: {error}: expected an address such as tcp://host:8786") from None
         except (MemoryError, OverflowError):
-            # The first bytes of another protocol, read as a length.
+            # Dask reads the first bytes of another protocol as a length.
             raise UsageError(
-                f"--scheduler {scheduler}: what listens there is no Dask scheduler, perhaps its dashboard: "
+                f"--scheduler {scheduler}: the server there is not a Dask scheduler, perhaps its dashboard: "
                 "expected an address such as tcp://host:8786"
             ) from None
         except OSError as error:
-            told = str(error).partition("\n")[0]
+            reason = str(error).partition("\n")[0]
             raise EngineError(
-                f"the Dask scheduler {scheduler} does not answer for {_CONNECT_S:.0f} s: {told}"
+                f"the Dask scheduler {scheduler} has not answered for {_CONNECT_S:.0f} s: {reason}"
             ) from None
         await _wait_for_workers(client, scheduler or "of this machine")
         await _check_versions(client)
@@ -81,7 +81,7 @@ async def connect(scheduler: str | None, organizations: int) -> AsyncIterator[Da
 
 @asynccontextmanager
 async def _local_cluster(organizations: int) -> AsyncIterator[Any]:
-    """A cluster that listens to this machine, and there to this process and its workers only, by TLS."""
+    """A cluster that listens on loopback only; TLS admits only this process and its workers."""
     distributed = import_dask()
     import dask.config  # noqa: PLC0415
     from dask.system import CPU_COUNT  # noqa: PLC0415
@@ -89,7 +89,7 @@ async def _local_cluster(organizations: int) -> AsyncIterator[Any]:
     processes = min(CPU_COUNT, organizations)
     with (
         tempfile.TemporaryDirectory(prefix="webex-audit-") as folder,
-        # The scheduler, too, leaves files where it works.
+        # The scheduler leaves files in its working folder, too.
         dask.config.set(_SERVE_NOTHING | {"temporary-directory": folder}),
     ):
         async with distributed.LocalCluster(
@@ -100,7 +100,7 @@ async def _local_cluster(organizations: int) -> AsyncIterator[Any]:
             dashboard_address=None,
             scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
             silence_logs=logging.CRITICAL,
-            # What an organization takes is bounded already.
+            # The memory of an organization is bounded already.
             memory_limit=0,
             preload=["audit.run.cluster.preload"],
             asynchronous=True,
@@ -114,7 +114,7 @@ async def _client(target: Any) -> AsyncIterator[DaskClient]:
     client = distributed.Client(target, timeout=_CONNECT_S, asynchronous=True, set_as_default=False)
     try:
         with warnings.catch_warnings():
-            # Of other versions of libraries at the workers: ours is compared, and pins them.
+            # Workers with other versions of libraries: the version of webex-audit is compared, and it pins them.
             warnings.simplefilter("ignore")
             await client
         yield client
@@ -132,20 +132,20 @@ async def _wait_for_workers(client: DaskClient, place: str) -> None:
 async def _check_versions(client: DaskClient) -> None:
     versions = await client.get_versions(packages=["webex-audit"])
     ours = versions["client"]["packages"]["webex-audit"]
-    for address, told in sorted(versions["workers"].items()):
-        theirs = told["packages"]["webex-audit"]
+    for address, worker in sorted(versions["workers"].items()):
+        theirs = worker["packages"]["webex-audit"]
         if theirs != ours:
             raise UsageError(
-                f"worker {address} has {f'webex-audit {theirs}' if theirs else 'no webex-audit'}, and this is {ours}: "
-                "install the same version there"
+                f"worker {address} has {f'webex-audit {theirs}' if theirs else 'no webex-audit'}, this machine has "
+                f"{ours}: install the same version there"
             )
 
 
 async def threads_of(client: DaskClient) -> int:
-    """Tasks that a cluster can do at once.
+    """The number of tasks that a cluster can run at once.
 
     Raises:
-        EngineError: it is gone.
+        EngineError: the scheduler is gone.
     """
     try:
         return sum((await client.nthreads()).values())

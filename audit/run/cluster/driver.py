@@ -1,4 +1,4 @@
-"""Hands the organizations of a run to a Dask cluster, and gathers what becomes of them."""
+"""Hands the organizations of a run to a Dask cluster and collects the results."""
 
 import asyncio
 import logging
@@ -13,7 +13,6 @@ from typing import cast
 
 from audit.clock import Clock
 from audit.config import Settings
-from audit.crawl.progress import Progress
 from audit.errors import EngineError, StoppedError, UsageError
 from audit.inventory.organizations import Organization
 from audit.output.draft import Draft
@@ -22,32 +21,32 @@ from audit.run.cluster.connection import DaskClient, connect, import_dask, threa
 from audit.run.cluster.report import Gathering, topic_of
 from audit.run.cluster.task import Result, Task, absolute, travelling
 from audit.run.cluster.worker import audit_organization, settle
+from audit.run.job import Job
 from audit.run.organization import OrganizationAudit
-from audit.run.scope import RunScope
 from audit.snapshot.catalog import Snapshot, is_committed
 from audit.storage.place import Place
 from audit.threads import in_thread
 from audit.webex.client import Client
-from audit.webex.tokens import CommandTokens, FileTokens, TokenSource
+from audit.webex.tokens import CommandTokens, FileTokens
 
 log = logging.getLogger(__name__)
 
-#: Seconds between two looks at whether a cluster still has workers, and the run the lock.
+#: Seconds between two checks that the cluster still has workers and that the run still holds the lock.
 _LOOK_EVERY_S = 5.0
-#: Seconds for attempts that nobody waits for any more to end.
+#: Seconds to wait for attempts to end that are no longer needed.
 _SETTLE_S = 5.0
 
 
 def check_engine(settings: Settings) -> None:
-    """Check that what is configured can do the work.
+    """Check that the configured engine can be used.
 
     Raises:
-        UsageError: it can't.
+        UsageError: it can't be used.
     """
     if settings.run.engine == "dask":
         import_dask()
     elif settings.run.scheduler:
-        raise UsageError("--scheduler (run.scheduler) is that of a Dask cluster: give --engine dask too")
+        raise UsageError("--scheduler (run.scheduler) names a Dask cluster: add --engine dask")
 
 
 class Cluster:
@@ -64,22 +63,22 @@ class Cluster:
         self._task = task
         self._draft = draft
         self._clock = clock
-        # Another run over the same organizations may be on the same cluster.
+        # Another run over the same organizations may use the same cluster.
         self._name = f"webex-audit-{secrets.token_hex(4)}"
 
     async def audit(self, one: OrganizationAudit, place: int) -> None:
-        """Audit an organization on some worker.
+        """Audit an organization on a worker.
 
         Raises:
             EngineError: the cluster is gone.
-            StoppedError: its workers died, one after the other, or the lock is lost, or as `OrganizationAudit.run`.
+            StoppedError: one worker after the other died, or the lock is lost; or as `OrganizationAudit.run`.
             RefusedError, UsageError, OSError: as `OrganizationAudit.run`.
         """
         org_id = one.organization.org_id
         base_url = self._task.settings.webex.base_url
         rate_per_s = await in_thread(memory.recall_rate, base_url, org_id)
         result = await self._result(one.organization, self._shares[place], rate_per_s)
-        self._draft.takes.choose(org_id, result.takes)
+        self._draft.choose(org_id, result.attempts)
         if result.rate_per_s:
             await in_thread(memory.remember_rate, base_url, org_id, result.rate_per_s)
         if result.error:
@@ -94,7 +93,7 @@ class Cluster:
         seen_at_s = self._clock.monotonic_s()
         try:
             while not (await asyncio.wait({waiting}, timeout=_LOOK_EVERY_S))[0]:
-                # Workers have no part in the lock: who lost it ends them.
+                # Workers do not check the lock, so the driver ends them when it is lost.
                 self._draft.held.check()
                 if await threads_of(self._client):
                     seen_at_s = self._clock.monotonic_s()
@@ -104,8 +103,9 @@ class Cluster:
         except CancelledError:
             raise EngineError("the Dask scheduler is gone") from None
         except killed as error:
-            times, last = error.allowed_failures + 1, error.last_worker.address
-            message = f"its worker died {times} times, the last one at {last}: is its memory too little?"
+            deaths, last = error.allowed_failures + 1, error.last_worker.address
+            times = "once" if deaths == 1 else f"{deaths} times"
+            message = f"its worker died {times}, last at {last}: does it have too little memory?"
             return Result(error=StoppedError(message))
         finally:
             waiting.cancel()
@@ -113,14 +113,14 @@ class Cluster:
 
 
 def shares(max_rate: float | None, places: int) -> list[float | None]:
-    """A ceiling split into whole requests a second, which stay below it together whenever each one starts.
+    """Split a ceiling into whole requests per second, whose sum stays below the ceiling whenever each place starts.
 
     Args:
-        max_rate: requests a second, of all together; None for no ceiling.
-        places: organizations at once, if the ceiling lets them.
+        max_rate: requests per second of all places together; None for no ceiling.
+        places: organizations at once, if the ceiling allows.
 
     Returns:
-        The ceiling of each place; fewer than wanted where there is less than a request a second for each.
+        The ceiling of each place; fewer places than wanted if the ceiling is less than one request per second for each.
     """
     if max_rate is None:
         return [None] * places
@@ -132,39 +132,25 @@ def shares(max_rate: float | None, places: int) -> list[float | None]:
 
 
 @asynccontextmanager
-async def open_cluster(
-    settings: Settings,
-    scope: RunScope,
-    client: Client,
-    tokens: TokenSource,
-    draft: Draft,
-    organizations: int,
-    *,
-    progress: Progress,
-    clock: Clock,
-) -> AsyncIterator[Cluster]:
-    """A cluster to audit organizations on; at the end of the block, nothing of the run is at work there.
+async def open_cluster(job: Job, client: Client, draft: Draft, organizations: int) -> AsyncIterator[Cluster]:
+    """A cluster to audit organizations on; after the block, no task of the run is at work there.
 
     Args:
-        settings: the configuration.
-        scope: what is asked for.
-        client: the driver's own, with the deadline.
-        tokens: where its token comes from; the workers have their own from the like.
-        draft: where parts go.
-        organizations: how many there are to audit.
-        progress: is told what the workers tell.
-        clock: the time.
+        job: the job of the driver; each worker makes a job of its own, with tokens from the same kind of source.
+        client: the client of the driver, which has the deadline.
+        draft: the draft that the workers write to.
+        organizations: the number of organizations to audit.
 
     Raises:
-        UsageError: the extra is not installed, or a worker has another version.
+        UsageError: the extra `dask` is not installed, or a worker has another version.
         EngineError: the cluster can't be reached.
     """
-    task = _task(settings, scope, tokens, draft, _deadline_at(client, clock))
-    async with connect(settings.run.scheduler, organizations) as dask:
+    task = _task(job, draft, _deadline_at(client, job.clock))
+    async with connect(job.settings.run.scheduler, organizations) as dask:
         topic = topic_of(draft.journal.run_id)
-        dask.subscribe_topic(topic, Gathering(progress).on_event)
+        dask.subscribe_topic(topic, Gathering(job.progress).on_event)
         threads = await threads_of(dask)
-        cluster = Cluster(dask, task, draft, min(threads, organizations), clock)
+        cluster = Cluster(dask, task, draft, min(threads, organizations), job.clock)
         log.info("%d organizations as tasks of a Dask cluster, %d at once", organizations, cluster.places)
         try:
             yield cluster
@@ -178,25 +164,26 @@ async def open_cluster(
 
 
 def _deadline_at(client: Client, clock: Clock) -> datetime | None:
-    left_s = client.deadline_at_s - clock.monotonic_s()
+    left_s = client.terms.deadline_at_s - clock.monotonic_s()
     return clock.now() + timedelta(seconds=left_s) if math.isfinite(left_s) else None
 
 
 def _named(snapshot: Snapshot, output: Place) -> str:
-    """A snapshot as a worker finds it: the copy of one in an object store is on this machine alone."""
+    """A snapshot as a worker can find it: only this machine has the copy of a snapshot in an object store."""
     snapshot_id = snapshot.manifest.snapshot_id
     return snapshot_id if is_committed(output / snapshot_id) else absolute(snapshot.path)
 
 
-def _task(settings: Settings, scope: RunScope, tokens: TokenSource, draft: Draft, deadline_at: datetime | None) -> Task:
+def _task(job: Job, draft: Draft, deadline_at: datetime | None) -> Task:
+    scope = job.scope
     return Task(
         journal=draft.journal,
-        settings=travelling(settings),
+        settings=travelling(job.settings),
         scope=replace(scope, datasets=(), retry_failed=None),
         datasets=tuple(dataset.name for dataset in scope.datasets),
-        retry_failed=_named(scope.retry_failed, settings.output.folder) if scope.retry_failed else None,
-        has_token_command=isinstance(tokens, CommandTokens),
-        token_file_is_flag=isinstance(tokens, FileTokens),
+        retry_failed=_named(scope.retry_failed, job.settings.output.folder) if scope.retry_failed else None,
+        has_token_command=isinstance(job.tokens, CommandTokens),
+        token_file_is_flag=isinstance(job.tokens, FileTokens),
         deadline_at=deadline_at,
         log_level=logging.getLogger("audit").getEffectiveLevel(),
     )

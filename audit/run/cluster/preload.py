@@ -1,4 +1,4 @@
-"""What a worker process of a local cluster begins with (Dask's `preload`)."""
+"""Prepares a worker process of a local cluster (Dask's `preload`)."""
 
 import signal
 from typing import Any

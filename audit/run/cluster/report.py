@@ -1,4 +1,4 @@
-"""What a worker tells the driver while it works: progress and log lines, a few times a second."""
+"""Reports from a worker to the driver: progress and log lines, a few times a second."""
 
 import logging
 from collections.abc import Callable, Iterator
@@ -11,13 +11,13 @@ import msgspec
 from audit.crawl.progress import Progress
 from audit.outcome import Outcome
 
-#: Lines of one report; what is beyond is only counted.
+#: Lines of one report; further lines are only counted.
 _MOST_LINES = 1000
 _EXTRAS = ("entity_id", "tracking_id")
 
 
 def topic_of(snapshot_id: str) -> str:
-    """The topic of Dask's events that the reports of a run are sent by."""
+    """The topic of Dask events for the reports of a run."""
     return f"webex-audit-{snapshot_id}"
 
 
@@ -31,7 +31,7 @@ class Line(msgspec.Struct, frozen=True):
 
 
 class Report(msgspec.Struct):
-    """How far an attempt at an organization is; counts are from its beginning."""
+    """The progress of an attempt at an organization, counted from its beginning."""
 
     org_id: str
     name: str = ""
@@ -43,11 +43,11 @@ class Report(msgspec.Struct):
 
 
 class Reporter(Progress):
-    """Gathers what is told of an organization, and sends it when asked to. The worker's side.
+    """Collects progress and log lines of an organization for the next report. The side of the worker.
 
     Args:
         org_id: UUID of the organization.
-        send: takes a report.
+        send: sends a report.
     """
 
     def __init__(self, org_id: str, send: Callable[[Any], None]) -> None:
@@ -57,28 +57,28 @@ class Reporter(Progress):
         self._left_out = 0
 
     def on_inventory(self, entities: int, of: str) -> None:
-        """So many further entities."""
+        """`entities` more entities are to be crawled."""
         self._report.name = of
         self._report.entities += entities
         self._is_news = True
 
     def on_resumed(self, entities: int) -> None:
-        """So many are done already."""
+        """`entities` entities are done already."""
         self._report.done += entities
         self._is_news = True
 
     def on_answer(self, outcome: Outcome) -> None:  # noqa: ARG002
-        """One more is done."""
+        """One more entity is done."""
         self._report.done += 1
         self._is_news = True
 
     def on_requests(self, total: int, throttled: int) -> None:
-        """Requests so far."""
+        """The requests made so far."""
         self._report.requests, self._report.throttled = total, throttled
         self._is_news = True
 
     def on_line(self, line: Line) -> None:
-        """A line to log."""
+        """Add a log line to the next report."""
         if len(self._report.lines) < _MOST_LINES:
             self._report.lines.append(line)
         else:
@@ -86,9 +86,9 @@ class Reporter(Progress):
         self._is_news = True
 
     def flush(self) -> None:
-        """Send what is new."""
+        """Send a report if there is news."""
         if self._left_out:
-            message = f"{self._left_out} further lines are left out"
+            message = f"{self._left_out} more log lines were left out"
             self._report.lines.append(Line("audit.run.cluster", logging.WARNING, message, {}))
             self._left_out = 0
         if self._is_news:
@@ -98,12 +98,12 @@ class Reporter(Progress):
 
 
 _REPORTER: ContextVar[Reporter | None] = ContextVar("reporter", default=None)
-#: Those of this process; a thread beside an event loop has no context, and may tell any of them.
+#: The reporters of this process; a thread outside an event loop has no context and may use any of them.
 _LIVE: list[Reporter] = []
 
 
 class _Forwarder(logging.Handler):
-    """Hands the log lines of an attempt to its reporter."""
+    """Passes the log lines of an attempt to its reporter."""
 
     def emit(self, record: logging.LogRecord) -> None:
         if reporter := _REPORTER.get() or next(iter(_LIVE), None):
@@ -116,7 +116,7 @@ _FORWARDER = _Forwarder()
 
 @contextmanager
 def forwarding(reporter: Reporter, level: int) -> Iterator[None]:
-    """Send the log lines of the block, of this level or above, to the driver."""
+    """Send log lines of at least this level to the driver while the block runs."""
     log = logging.getLogger("audit")
     log.addHandler(_FORWARDER)
     log.setLevel(level)
@@ -130,9 +130,9 @@ def forwarding(reporter: Reporter, level: int) -> Iterator[None]:
 
 
 class Gathering:
-    """Adds up the reports of all workers, and tells the driver's progress and log. The driver's side.
+    """Adds up the reports of all workers for the progress and the log of the driver. The side of the driver.
 
-    An organization that is attempted again begins anew: what was told of it before, is told once.
+    A second attempt at an organization counts from zero again; what an earlier attempt has reported counts once.
     """
 
     def __init__(self, progress: Progress) -> None:
@@ -140,7 +140,7 @@ class Gathering:
         self._reports: dict[str, Report] = {}
 
     def on_event(self, event: tuple[float, Any]) -> None:
-        """Take in an event of Dask: when it was, and a report."""
+        """Process an event of Dask: its time and a report."""
         report = msgspec.convert(event[1], Report)
         before = self._reports.get(report.org_id, Report(report.org_id))
         if report.entities > before.entities:

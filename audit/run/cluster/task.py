@@ -1,4 +1,4 @@
-"""What travels through Dask, in clear: nothing in here is secret."""
+"""What Dask carries between driver and workers: as it may be unencrypted, it holds no secret."""
 
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -19,19 +19,19 @@ from audit.storage.place import Place
 
 @dataclass(frozen=True)
 class Task:
-    """What the tasks of a run have in common.
+    """What all tasks of a run share.
 
     Attributes:
-        journal: of the run.
-        settings: as a worker needs them; where a token comes from, each worker looks up on its own machine.
-        scope: of the run; datasets and the snapshot to retry are told apart, as they don't travel.
-        datasets: their names.
-        retry_failed: the snapshot to retry, by its id in the output, or its path.
+        journal: the journal of the run.
+        settings: the settings that a worker needs; each worker finds the token on its own machine.
+        scope: the scope of the run, without the datasets and the snapshot to retry, which follow by name.
+        datasets: the names of the datasets.
+        retry_failed: the snapshot to retry: its id in the output, or its path.
         has_token_command: tokens come from a command, which a worker has in its own configuration.
-        token_file_is_flag: the token file goes before the environment.
-        deadline_at: when the run must be over.
-        log_level: of the driver.
-        version: of the driver's program.
+        token_file_is_flag: the token file takes precedence over the environment.
+        deadline_at: when the run must be over; None without a deadline.
+        log_level: the log level of the driver.
+        version: the version of webex-audit on the driver.
     """
 
     journal: Journal
@@ -46,7 +46,7 @@ class Task:
     version: str = __version__
 
     def scope_here(self) -> RunScope:
-        """The scope of the run; a snapshot to retry may lie in an object store.
+        """The scope of the run on this machine; the snapshot to retry may be in an object store.
 
         Raises:
             UsageError: the snapshot to retry can't be read here.
@@ -55,7 +55,7 @@ class Task:
         return replace(self.scope, datasets=tuple(DATASETS[name] for name in self.datasets), retry_failed=earlier)
 
     def settings_for(self, ceiling: float | None, threads: int) -> Settings:
-        """The settings of one of the threads of a worker, which share its requests at once."""
+        """The settings of one of the threads of a worker, which share its concurrency."""
         concurrency = max(1, self.settings.pace.concurrency // threads)
         pace = msgspec.structs.replace(self.settings.pace, max_rate=ceiling, concurrency=concurrency)
         return msgspec.structs.replace(self.settings, pace=pace)
@@ -63,35 +63,35 @@ class Task:
 
 @dataclass(frozen=True)
 class Result:
-    """What became of an organization.
+    """The result for an organization.
 
     Attributes:
-        takes: of each dataset, the inventory that its parts are of (`audit.output.takes`).
-        rate_per_s: the rate that was settled at, if one was.
-        error: what stopped it.
+        attempts: of each dataset, the attempt that counts (`audit.output.partition`).
+        rate_per_s: the rate that the attempt settled at, if it did.
+        error: what stopped the attempt, if something did.
     """
 
-    takes: dict[str, str] = field(default_factory=dict)
+    attempts: dict[str, str] = field(default_factory=dict)
     rate_per_s: float | None = None
     error: AuditError | OSError | None = None
 
 
 def absolute(place: Place) -> str:
-    """A place as others may look for it."""
+    """A place, independent of the working folder."""
     return str(place.absolute() if isinstance(place, Path) else place)
 
 
 def travelling(settings: Settings) -> Settings:
-    """The settings that a worker needs, without what may hold a secret or is the driver's own matter."""
+    """The settings that a worker needs, without secrets and without what concerns the driver alone."""
     webex = settings.webex
-    # A worker may be at work in another folder.
+    # A worker may have another working folder.
     files = {
         name: absolute(expand(path))
         for name in ("token_file", "client_secret_file", "refresh_token_file", "ca_file")
         if (path := getattr(webex, name))
     }
     return Settings(
-        # A command line may hold a secret: a worker has its own.
+        # A command line may hold a secret; a worker has one of its own.
         webex=msgspec.structs.replace(webex, token_command=None, **files),
         pace=settings.pace,
         retry=settings.retry,

@@ -1,6 +1,7 @@
-"""What a worker does: audits one organization, for as long as somebody waits for it."""
+"""Audits one organization on a worker, as long as the driver waits for the result."""
 
 import asyncio
+import math
 import os
 import socket
 from collections.abc import Callable, Coroutine
@@ -21,40 +22,41 @@ from audit.output.held import Held
 from audit.run.cluster.report import Reporter, forwarding, topic_of
 from audit.run.cluster.task import Result, Task
 from audit.run.credentials import find_tokens
+from audit.run.job import Job
 from audit.run.organization import OrganizationAudit
-from audit.run.session import connect_as, tell_pause
+from audit.run.session import tell_pause
 from audit.run.tally import tallied
 from audit.snapshot.layout import JOURNAL
 from audit.snapshot.staging import staged
 from audit.storage.place import Place, exists
-from audit.webex.client import Client
 from audit.webex.errors import ApiGoneError, OutageError
+from audit.webex.terms import Terms
 from audit.webex.tokens import TokenSource
 
 if TYPE_CHECKING:
     from distributed import Worker
 
-#: Seconds between two reports, and between two looks at whether the attempt is still wanted.
+#: Seconds between two reports, and between two checks that the attempt is still wanted.
 _REPORT_EVERY_S = 0.5
-#: Seconds that an attempt rests below a ceiling, so that it and the one before it share no second.
+#: Seconds that an attempt waits below a ceiling, so that no second holds requests of two attempts.
 _REST_S = 1.0
-#: Attempts at work in this process, by run.
+#: The run of each attempt that is at work in this process.
 _AT_WORK: list[str] = []
 
 
 def audit_organization(
     task: Task, organization: Organization, ceiling: float | None, rate_per_s: float | None
 ) -> Result:
-    """Audit an organization into the draft of a run: the task that Dask is given.
+    """Audit an organization into the draft of a run. This function is the task that Dask runs.
 
     Args:
-        task: what all tasks of the run have in common.
-        organization: which.
-        ceiling: requests a second that are never exceeded.
-        rate_per_s: the rate that an earlier run settled at.
+        task: what all tasks of the run share.
+        organization: the organization.
+        ceiling: requests per second that are never exceeded; None for no ceiling.
+        rate_per_s: the rate that an earlier run settled at; None if unknown.
 
     Returns:
-        What became of it, and of what stopped it, as Dask would log an error that is raised.
+        The result, with the error that stopped the attempt; Dask would log an error that is raised.
     """
     from distributed import get_worker  # noqa: PLC0415 - needs the extra
 
@@ -74,7 +76,7 @@ def audit_organization(
 
 
 async def settle(run_id: str, within_s: float) -> None:
-    """Wait until no attempt of a run is at work in this process, but not for long."""
+    """Wait until no attempt of a run is at work in this process, at most `within_s` seconds."""
     for _ in range(int(within_s / 0.05)):
         if run_id not in _AT_WORK:
             return
@@ -82,9 +84,9 @@ async def settle(run_id: str, within_s: float) -> None:
 
 
 def _is_wanted(worker: "Worker", key: Any) -> bool:
-    """Whether the scheduler still waits for a task: it may have given it to another, or nobody waits any more.
+    """Whether the scheduler still waits for a task: another worker may have it, or the driver may be gone.
 
-    Dask can't stop a thread, and so forgets it instead (`distributed.worker_state_machine`, state `cancelled`).
+    Dask can't stop a thread and so forgets it instead (`distributed.worker_state_machine`, state `cancelled`).
     """
     known = worker.state.tasks.get(key)
     return worker.status.name in ("running", "paused") and known is not None and known.state != "cancelled"
@@ -103,24 +105,28 @@ async def _while_wanted(
 
 
 class _Wanted(Held):
-    """A worker has no part in the lock of its run: it writes for as long as the draft is there.
+    """Stands for the lock of a run, which the driver holds: a worker may write as long as the draft exists.
 
     Args:
-        folder: that of the draft.
+        folder: the folder of the draft.
     """
 
     def __init__(self, folder: Place) -> None:
         self._folder = folder
 
     def check(self) -> None:
-        """Go on only while the run is not over."""
+        """Check that the run is not over.
+
+        Raises:
+            StoppedError: it is over.
+        """
         if not exists(self._folder / JOURNAL):
-            raise StoppedError(f"the run {self._folder.name} is over: nobody waits for this worker any more")
+            raise StoppedError(f"the run {self._folder.name} is over: it no longer waits for this worker")
 
 
 @dataclass(frozen=True)
 class _Attempt:
-    """One attempt at an organization; another one may be under way elsewhere."""
+    """One attempt at an organization; another worker may be making another attempt."""
 
     task: Task
     organization: Organization
@@ -140,32 +146,32 @@ class _Attempt:
             tokens = self._tokens(clock)
             scope = self.task.scope_here()
             scope = replace(scope, retry_failed=stack.enter_context(staged(scope.retry_failed)))
+            job = Job(self.settings, tokens, scope, self.reporter, clock)
         except (AuditError, OSError) as unable:
             return Result(error=unable)
-        async with connect_as(self.settings, tokens, clock) as client:
-            self._prepare(client, clock)
+        async with job.connect(self._terms(clock)) as client:
+            if self.rate_per_s:
+                client.pace.start_from(self.rate_per_s)
             if self.settings.pace.max_rate:
                 await clock.sleep(_REST_S)
-            one = OrganizationAudit(
-                self.organization, client, draft, self.settings, scope, progress=self.reporter, clock=clock
-            )
             error: AuditError | OSError | None = None
             try:
                 async with tallied(draft, client, clock):
-                    await one.run()
+                    await OrganizationAudit(self.organization, client, draft, job).run()
             except ApiGoneError as gone:
-                # The network of one worker may be gone: that ends no other organization.
+                # Only the network of this worker may be down, so other organizations go on.
                 error = OutageError(f"{self.place}: {gone}")
             except (AuditError, OSError) as stopped:
                 error = stopped
-            takes = draft.takes.chosen(self.organization.org_id)
-            return Result(takes, client.pace.settled_per_s, error)
+            attempts = draft.attempts(self.organization.org_id)
+            return Result(attempts, client.pace.settled_per_s, error)
 
     def _open(self) -> Draft:
         output = self.settings.output.folder
         if self.task.version != __version__:
             raise UsageError(
-                f"{self.place} has webex-audit {__version__}, and the driver {self.task.version}: install the same"
+                f"{self.place} has webex-audit {__version__}, and the driver {self.task.version}: install the same "
+                "version on both"
             )
         folder = output / self.task.journal.run_id
         draft = open_draft(folder, _Wanted(folder))
@@ -176,7 +182,7 @@ class _Attempt:
         return draft
 
     def _tokens(self, clock: Clock) -> TokenSource:
-        """The tokens of this machine: a command comes from its own configuration, all else as the driver has it."""
+        """The tokens of this machine; a token command comes from its own configuration."""
         settings = self.settings.webex
         try:
             if self.task.has_token_command:
@@ -186,12 +192,13 @@ class _Attempt:
         except UsageError as error:
             raise UsageError(f"{self.place}: {error} (each worker reads the token itself: docs/cluster.md)") from None
 
-    def _prepare(self, client: Client, clock: Clock) -> None:
-        client.on_pause = partial(tell_pause, self.organization)
-        client.organization = self.organization.title
-        # It answered the driver.
-        client.is_known = True
-        if self.task.deadline_at:
-            client.deadline_at_s = clock.monotonic_s() + (self.task.deadline_at - clock.now()).total_seconds()
-        if self.rate_per_s:
-            client.pace.start_from(self.rate_per_s)
+    def _terms(self, clock: Clock) -> Terms:
+        deadline_at = self.task.deadline_at
+        left_s = (deadline_at - clock.now()).total_seconds() if deadline_at else math.inf
+        return Terms(
+            clock.monotonic_s() + left_s,
+            partial(tell_pause, self.organization),
+            self.organization.title,
+            # The API has answered the driver.
+            is_known=True,
+        )

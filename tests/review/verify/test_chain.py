@@ -140,7 +140,7 @@ def test_a_second_first_snapshot_is_a_fork(output: Path, names: list[str]) -> No
     manifest = read_manifest(output / names[2])
     write_manifest(output / names[2], msgspec.structs.replace(manifest, previous=None))
     for name in ("latest", names[0], names[2]):
-        assert "names none as the snapshot before it" in told(output, name)
+        assert "names no snapshot before it" in told(output, name)
 
 
 def test_a_copy_in_a_place_of_its_own_is_verified_without_its_chain(

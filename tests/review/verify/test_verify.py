@@ -467,7 +467,7 @@ def test_what_is_no_snapshot_or_a_newer_one_is_exit_2(
     (nights.second / MANIFEST).unlink()
     for name, complaint in (
         (nights.third.name, "format_version 2 is newer than 1"),
-        (nights.second.name, "is no snapshot: it has no manifest.json"),
+        (nights.second.name, "is not a snapshot: it has no manifest.json"),
         ("absent", "no snapshot absent"),
     ):
         result = webex_audit("verify", name)

@@ -1,4 +1,4 @@
-"""Dask is an extra: without it, one line tells how to get it."""
+"""Dask is an extra: without it, one line says how to install it."""
 
 import sys
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Organizations as tasks of a real cluster of several processes: the same tables, whatever dies on the way."""
+"""Organizations as tasks of a real cluster of several processes: the same tables, whichever process dies."""
 
 import json
 import os
@@ -93,7 +93,7 @@ def cluster(shared: Processes) -> Processes:
 def _fast(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("audit.run.engine._SPREAD_S", 0.01)
     monkeypatch.setenv("WEBEX_AUDIT_PACE_START_RATE", "5000")
-    # So that reads come nearly in the order of the inventory, and batches are whole before others begin.
+    # With few requests at once, reads follow the inventory closely, and a batch is complete before the next begins.
     monkeypatch.setenv("WEBEX_AUDIT_CONCURRENCY", "10")
 
 
@@ -164,7 +164,7 @@ def test_the_tables_are_those_of_the_local_engine_and_the_ceiling_holds(
     assert result.code == 0, result.err
     assert content(taken(tmp_path)) == whole
     times = simulation.faults.times  # type: ignore[attr-defined]
-    # What is on its way to the server may come a little closer.
+    # Requests may arrive a little closer together than they were sent.
     assert max(bisect_left(times, begun + 0.95) - place for place, begun in enumerate(times)) <= 60
     assert taken(tmp_path).manifest.requests.total == len(simulation.log)
     assert "inventory of " in result.err
@@ -249,7 +249,7 @@ def test_a_worker_that_was_only_believed_dead_writes_into_no_snapshot(
     snapshot = taken(tmp_path)
     before = {path: path.read_bytes() for path in snapshot.path.rglob("*") if path.is_file()}
     paused.send_signal(signal.SIGCONT)
-    # It goes on with its organization, and finds that nobody waits.
+    # The worker goes on with its organization and notices that the driver no longer waits.
     paused.terminate()
     with suppress(subprocess.TimeoutExpired):
         paused.wait(10)
@@ -288,7 +288,7 @@ def test_an_organization_whose_workers_die_leaves_the_others_complete(
         uuid(ONE): "partial",
         uuid(TWO): "complete",
     }
-    assert "its worker died 1 times" in statuses[uuid(ONE)][1]
+    assert "its worker died once, last at " in statuses[uuid(ONE)][1]
     held.let_go()
     again = webex_audit("run", "--retry-failed", "latest", "--base-url", url, "--token-file", "token")
     assert again.code == 0, again.err
@@ -350,7 +350,7 @@ def test_a_worker_of_another_version_is_refused(
     processes.add_worker(PYTHONPATH=str(info.parent))
     result = run_on(processes, api(partner()), "--quiet")
     assert (result.code, result.err.count("\n")) == (2, 1)
-    assert "has webex-audit 0.0.1, and this is" in result.err
+    assert "has webex-audit 0.0.1, this machine has" in result.err
 
 
 def test_a_cluster_that_has_lost_all_workers_ends_the_run_resumably(
@@ -383,7 +383,7 @@ def test_a_run_that_has_lost_its_lock_ends_its_workers_too(
     def lock(_: Path) -> Iterator[Lock]:
         yield Lock()
 
-    monkeypatch.setattr("audit.run.job.lock", lock)
+    monkeypatch.setattr("audit.run.run.lock", lock)
     monkeypatch.setattr("audit.run.cluster.driver._LOOK_EVERY_S", 0.1)
     url = api(partner(faults_of={ONE.org_id: Held(50)}, slow_s=1000))
     end = in_background(lambda: run_on(cluster, url, "--quiet"))
@@ -417,7 +417,7 @@ def test_a_scheduler_that_dies_or_never_was_ends_the_run_resumably(
     assert "the Dask scheduler is gone; go on with: webex-audit run" in result.err
     gone = run_on(processes, url, "--quiet", "--output", "elsewhere")
     assert (gone.code, gone.err.count("\n")) == (5, 1)
-    assert "does not answer for 2 s" in gone.err
+    assert "has not answered for 2 s" in gone.err
     held.let_go()
     resumed = webex_audit("run", "--resume", "--base-url", url, "--token-file", "token", "--all-orgs")
     assert resumed.code == 0, resumed.err
@@ -443,7 +443,7 @@ def driver(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
             *arguments,
         ]
         pipes: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        # What a killed one leaves behind goes with the test.
+        # The files of a killed process are removed with the test.
         environment = os.environ | {"WEBEX_ACCESS_TOKEN": ADMIN_TOKEN, "TMPDIR": str(tmp_path)}
         started.append(
             subprocess.Popen(command, text=True, cwd=tmp_path, env=environment, start_new_session=True, **pipes)
@@ -497,7 +497,7 @@ def test_a_signal_ends_driver_and_workers_resumably(
     wait_until(lambda: list((tmp_path / "snapshots").glob(f"*/parts/{uuid(ONE)}/*/*/inventory.arrow")))
     wait_until(lambda: held.asked > 60)
     if number is signal.SIGINT:
-        # As Ctrl-C does, which the terminal sends to all.
+        # On Ctrl-C, the terminal sends the signal to all processes.
         os.killpg(run.pid, number)
     else:
         run.send_signal(number)
@@ -516,7 +516,7 @@ def test_a_signal_ends_driver_and_workers_resumably(
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["--scheduler", "tcp://127.0.0.1:8786"], "give --engine dask too"),
+        (["--scheduler", "tcp://127.0.0.1:8786"], "add --engine dask"),
         (["--engine", "dask", "--scheduler", "nonsense://x"], "--scheduler nonsense://x: "),
         (["--engine", "spark"], "'spark' is not one of 'local', 'dask'"),
     ],
@@ -535,7 +535,7 @@ def test_an_address_of_another_server_is_told_in_a_line(api: Api, webex_audit: C
     arguments = ("--base-url", url, "--token-file", str(token_file), "--all-orgs", "--engine", "dask")
     result = webex_audit("run", "--quiet", *arguments, "--scheduler", f"tcp://{urlsplit(url).netloc}")
     assert (result.code, result.err.count("\n")) == (2, 1), result.err
-    assert "what listens there is no Dask scheduler" in result.err
+    assert "the server there is not a Dask scheduler" in result.err
 
 
 def test_audio_options_are_read_by_this_process(api: Api, webex_audit: Command, token_file: Path) -> None:
@@ -553,5 +553,5 @@ def test_shares_stay_below_the_ceiling_together(max_rate: float | None, places: 
         rates = [rate for rate in found if rate is not None]
         assert sum(rates) <= max_rate
         assert sum(rates) > max_rate - 1
-        # A fraction of a request a second says nothing of a single second.
+        # A ceiling below one request per second says nothing about a single second.
         assert len(rates) == 1 or all(rate >= 1 and rate.is_integer() for rate in rates)

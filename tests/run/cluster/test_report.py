@@ -1,4 +1,4 @@
-"""What workers tell reaches the driver's progress and log, each thing once."""
+"""Progress and log lines of workers reach the driver, each of them once."""
 
 import logging
 from typing import Any
@@ -86,5 +86,5 @@ def test_a_flood_of_lines_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
         "line 0",
         "line 1",
         "line 2",
-        "2 further lines are left out",
+        "2 more log lines were left out",
     ]

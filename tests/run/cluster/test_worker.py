@@ -1,4 +1,4 @@
-"""A worker that can't do its part says so, and what to do; nothing that travels to it is secret."""
+"""A worker that can't do its part says why and what to do; nothing secret is sent to it."""
 
 import asyncio
 import pickle
@@ -64,7 +64,7 @@ def test_a_worker_without_the_command_that_gives_tokens_says_so(task: Task) -> N
 def test_a_worker_has_a_command_of_its_own(task: Task, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WEBEX_AUDIT_WEBEX_TOKEN_COMMAND", "echo token")
     task = replace(task, settings=impatient(task.settings))
-    # It comes as far as the API, which is not there.
+    # The token works, so the attempt fails only at the API, which does not exist.
     assert "has not answered for 1 s" in str(attempt(task).error)
 
 

@@ -16,7 +16,6 @@ from audit.output import inventory as inventory_module
 from audit.output.draft import Draft, create, open_draft
 from audit.output.held import Held
 from audit.output.journal import PartFacts
-from audit.output.takes import Attempts
 from audit.snapshot.coverage import COVERAGE
 from audit.snapshot.manifest import Requests
 
@@ -31,25 +30,27 @@ Steps = Iterator[None]
 
 def work(draft: Draft, name: str, listed: int) -> Steps:
     """What an attempt does: goes on with the inventory that is there, or lists one; writes each part that lacks."""
-    found = draft.load_inventory(ORG, DATASET)
+    partition = draft.partition(ORG, DATASET)
+    found = partition.load_inventory()
     yield
     if found is None:
         entities = entity_table(Entity(EntityType.WORKSPACE, f"{index:03d}", name) for index in range(listed))
         yield
-        found = draft.save_inventory(ORG, DATASET, [entities], {})
-    finished = draft.finished(ORG, DATASET)
+        found = partition.save_inventory([entities], {})
+    finished = partition.finished()
     yield
     for index, rows in found.batches(finished):
         made_for = rows["entity_name"][0].as_py()
         tables = {table: pa.table({"row": [f"{name} {made_for} {index}"]}) for table in TABLES}
         yield
-        draft.write_part(ORG, DATASET, index, tables, PartFacts({}))
+        partition.write_part(index, tables, PartFacts({}))
         yield
 
 
 def rows_of(draft: Draft) -> list[list[str]]:
     return [
-        [row for part in draft.read_parts(ORG, DATASET, table) for row in part["row"].to_pylist()] for table in TABLES
+        [row for part in draft.partition(ORG, DATASET).read_parts(table) for row in part["row"].to_pylist()]
+        for table in TABLES
     ]
 
 
@@ -80,10 +81,10 @@ def test_two_writers_at_once_leave_one_inventory_and_one_answer_to_each_batch(
             next(steps[is_old], None)
         # The new one comes to its end, and the driver takes what it has left.
         list(steps[False])
-        driver.takes.choose(ORG, new.takes.chosen(ORG))
+        driver.choose(ORG, new.attempts(ORG))
         (taken,) = driver.inventories(ORG, [DATASET]).values()
         expected = {index for index, _ in taken.batches()}
-        assert driver.finished(ORG, DATASET) == expected
+        assert driver.partition(ORG, DATASET).finished() == expected
         before = rows_of(driver)
         # The old one, believed dead, goes on writing while the driver commits.
         list(steps[True])
@@ -111,12 +112,12 @@ def test_the_requests_of_all_writers_are_known(open_again: Callable[[], Draft]) 
     old, new, driver = open_again(), open_again(), open_again()
     for draft, total in ((old, 1), (new, 2), (new, 3)):
         draft.save_requests(Requests(total, 0, 0))
-    assert driver.requests() == {old.takes.writer: Requests(1, 0, 0), new.takes.writer: Requests(3, 0, 0)}
-    (driver.folder / "parts" / f"{old.takes.writer}.requests").write_bytes(b"\xff")
-    assert driver.requests() == {new.takes.writer: Requests(3, 0, 0)}
+    assert driver.requests() == {old.writer: Requests(1, 0, 0), new.writer: Requests(3, 0, 0)}
+    (driver.folder / "parts" / f"{old.writer}.requests").write_bytes(b"\xff")
+    assert driver.requests() == {new.writer: Requests(3, 0, 0)}
 
 
-def test_of_several_takes_the_fullest_is_gone_on_with(open_again: Callable[[], Draft]) -> None:
+def test_of_several_attempts_the_fullest_is_gone_on_with(open_again: Callable[[], Draft]) -> None:
     old, new, later = open_again(), open_again(), open_again()
     one, two = work(old, "old", 30), work(new, "new", 30)
     for _ in range(3):
@@ -124,19 +125,19 @@ def test_of_several_takes_the_fullest_is_gone_on_with(open_again: Callable[[], D
         next(two)
     for _ in range(3):
         next(two)
-    assert later.finished(ORG, DATASET) == {0}
+    assert later.partition(ORG, DATASET).finished() == {0}
     list(work(later, "later", 30))
     assert rows_of(later)[0] == ["new new 0", "later new 1", "later new 2"]
 
 
-def test_takes_are_told_while_those_of_other_organizations_are_begun(tmp_path: Path) -> None:
-    takes = Attempts(tmp_path)
-    takes.choose(ORG, {DATASET: "one"})
+def test_attempts_are_told_while_those_of_other_organizations_are_begun(open_again: Callable[[], Draft]) -> None:
+    draft = open_again()
+    draft.choose(ORG, {DATASET: "one"})
     is_over = threading.Event()
 
     def begin_others() -> None:
         for number in range(1000):
-            takes.begin(f"{number}", DATASET)
+            draft.partition(f"{number}", DATASET).choose("other")
         is_over.set()
 
     interval = sys.getswitchinterval()
@@ -145,7 +146,7 @@ def test_takes_are_told_while_those_of_other_organizations_are_begun(tmp_path: P
     others.start()
     try:
         while not is_over.is_set():
-            assert takes.chosen(ORG) == {DATASET: "one"}
+            assert draft.attempts(ORG) == {DATASET: "one"}
     finally:
         sys.setswitchinterval(interval)
         others.join()

@@ -1,0 +1,151 @@
+"""One dataset of one organization in a run, from its inventory to its last part."""
+
+import logging
+from functools import partial
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from audit.crawl.crawl import crawl, give_up
+from audit.crawl.earlier import Earlier, earlier_of
+from audit.crawl.own_data import guard_for
+from audit.crawl.reader import Reader
+from audit.datasets import Dataset
+from audit.entity import EntityType
+from audit.errors import AuditError, Reach, RefusedError
+from audit.inventory.organizations import Organization
+from audit.outcome import Outcome
+from audit.output.inventory import Inventory
+from audit.output.journal import PartFacts
+from audit.output.partition import Partition
+from audit.run.inventories import Inventories
+from audit.run.job import Job
+from audit.snapshot.coverage import COVERAGE
+from audit.threads import in_thread
+from audit.webex.client import Client
+from audit.webex.errors import ScopeError
+
+log = logging.getLogger(__name__)
+
+
+class DatasetAudit:
+    """Audits one dataset of an organization.
+
+    Args:
+        dataset: what to read.
+        organization: whose entities to read.
+        client: the API.
+        partition: keeps the inventory and the parts.
+        job: what to audit, and how.
+    """
+
+    def __init__(
+        self, dataset: Dataset, organization: Organization, client: Client, partition: Partition, job: Job
+    ) -> None:
+        self.name = dataset.name
+        self.kinds = job.scope.kinds_of(dataset)
+        self._dataset = dataset
+        self._organization = organization
+        self._client = client
+        self._partition = partition
+        self._job = job
+
+    async def run(self) -> dict[EntityType, RefusedError]:
+        """Take the inventory and crawl it.
+
+        Returns:
+            The kinds of entity that are refused, each with the reason.
+
+        Raises:
+            TokenRefusedError: the token is refused, for all organizations.
+            StoppedError: the organization does not answer; the answers so far are kept for a resumed run.
+            UsageError: the snapshot to retry does not hold the dataset.
+            OSError: a part can't be written.
+        """
+        earlier = await in_thread(self._earlier)
+        try:
+            inventories = Inventories(self._client, self._organization, self._job.scope)
+            inventory = await inventories.take(self._dataset, self._partition, earlier)
+        except RefusedError as error:
+            if error.reach > Reach.KIND:
+                raise
+            await in_thread(self.refuse, error)
+            return dict.fromkeys(self.kinds, error)
+        org = self._organization
+        self._job.progress.on_inventory(inventory.num_rows, org.name or org.org_id)
+        refused: dict[EntityType, RefusedError] = {
+            EntityType(kind): ScopeError(reason) for kind, reason in inventory.unlisted.items()
+        }
+        try:
+            return refused | await self._crawl(inventory, earlier)
+        except ScopeError as error:
+            # The settings of one person may be stored under the name of another, so none are kept.
+            await in_thread(self._partition.forget_parts)
+            await in_thread(self._give_up, inventory, Outcome.FORBIDDEN, error)
+            return refused | dict.fromkeys(self.kinds, error)
+
+    def give_up(self, inventory: Inventory, error: AuditError) -> None:
+        """Give each entity without an outcome the outcome `timeout`; a resumed run asks for it anew."""
+        self._give_up(inventory, Outcome.TIMEOUT, error)
+
+    def refuse(self, error: AuditError) -> None:
+        """Delete the data; record the reason for each kind of entity."""
+        self._partition.refuse(dict.fromkeys(self.kinds, str(error)))
+
+    def has_answers(self) -> bool:
+        """Whether the draft holds an answer other than 403, perhaps from an earlier run."""
+        return any(
+            pc.any(pc.and_(pc.greater(part["attempts"], 0), pc.not_equal(part["outcome"], Outcome.FORBIDDEN))).as_py()
+            for part in self._partition.read_parts(COVERAGE)
+        )
+
+    def _earlier(self) -> Earlier | None:
+        snapshot = self._job.scope.retry_failed
+        return earlier_of(snapshot, self._organization.org_id, self._dataset) if snapshot else None
+
+    async def _crawl(self, inventory: Inventory, earlier: Earlier | None) -> dict[EntityType, ScopeError]:
+        guard = await guard_for(self._client, self._dataset, inventory)
+        sites = self._job.scope.sites
+        reader = Reader(self._client, self._dataset, self._organization, sites, guard)
+        done = await in_thread(self._partition.finished)
+        answers = await in_thread(self._partition.answers)
+        refused = await crawl(
+            self._client,
+            self._dataset,
+            self._organization.org_id,
+            reader,
+            inventory,
+            self._write_part,
+            self._partition.write_answers,
+            concurrency=self._job.settings.pace.concurrency,
+            progress=self._job.progress,
+            done=done,
+            answers=answers,
+            earlier=earlier,
+            stall_s=self._job.settings.run.stall_s,
+            clock=self._job.clock,
+        )
+        if guard:
+            await guard.confirm(self._client)
+        if self._dataset.by_user and not done and not answers and not earlier:
+            for site_url in set(sites) - reader.found_sites:
+                log.warning("--site %s: no user is on this meeting site", site_url)
+        return refused
+
+    def _give_up(self, inventory: Inventory, outcome: Outcome, error: AuditError) -> None:
+        give_up(
+            self._dataset,
+            self._organization.org_id,
+            inventory,
+            partial(self._write_part, is_given_up=outcome is Outcome.TIMEOUT),
+            outcome,
+            error,
+            self._partition.finished(),
+            self._partition.answers(),
+            self._earlier(),
+        )
+
+    def _write_part(
+        self, index: int, tables: dict[str, pa.Table], unknown_fields: dict[str, int], *, is_given_up: bool = False
+    ) -> None:
+        self._partition.write_part(index, tables, PartFacts(unknown_fields, is_given_up))

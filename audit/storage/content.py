@@ -1,0 +1,212 @@
+"""The content of files in an output: the same functions for a path of this machine and for an object store.
+
+What others may read, or may have written, is written whole and read with bounds.
+"""
+
+import hashlib
+import io
+import logging
+import stat
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
+
+from audit import files
+from audit.errors import DamagedError, UsageError
+from audit.storage.errors import telling
+from audit.storage.objects import ObjectPath
+from audit.storage.place import Place
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+log = logging.getLogger(__name__)
+
+#: Content that is to be put whole waits in memory up to this size; more of it on the disk, without a name.
+_IN_MEMORY_BYTES = 8 << 20
+#: Attempts to write the file that makes a folder a snapshot: an error may last a moment only.
+_TRIES = 3
+
+
+@contextmanager
+def atomic_file(path: Place) -> Iterator[BinaryIO]:
+    """A file that appears at its place, whole and stored, when the block ends without an error.
+
+    Raises:
+        OSError: the file can't be written.
+    """
+    if isinstance(path, Path):
+        with files.atomic_file(path) as file:
+            yield file
+    else:
+        with tempfile.SpooledTemporaryFile(_IN_MEMORY_BYTES) as content:
+            yield cast("BinaryIO", content)
+            content.seek(0)
+            path.put(content)
+
+
+def read_small(path: Place, max_bytes: int) -> bytes | None:
+    """Read a small file of an output, which others may write to: links are not followed, and memory is bounded.
+
+    Returns:
+        The content; None if the file does not exist.
+
+    Raises:
+        DamagedError: the file has more than `max_bytes`, or is not a regular file.
+        UsageError: the file can't be read.
+    """
+    try:
+        if isinstance(path, Path):
+            if not stat.S_ISREG(path.lstat().st_mode):
+                raise DamagedError(path, "it is not a regular file")
+            with path.open("rb") as file:
+                data = file.read(max_bytes + 1)
+        else:
+            data = b""
+            for block in path.read_blocks():
+                data += block
+                if len(data) > max_bytes:
+                    break
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}") from None
+    if len(data) > max_bytes:
+        raise DamagedError(path, f"it has more than {max_bytes} bytes")
+    return data
+
+
+def write_last(path: Place, data: bytes) -> None:
+    """Write the file that makes a folder a snapshot: whole, and in an object store only if there is none yet.
+
+    After an error, the file is looked for before the error counts: the answer of a store may be lost, or the flush of
+    the folder may fail, although the file stands.
+
+    Raises:
+        UsageError: somebody else has written the file.
+        OSError: the file can't be written, and does not stand.
+    """
+    for tries_left in reversed(range(_TRIES)):
+        try:
+            if isinstance(path, Path):
+                with files.atomic_file(path) as file:
+                    file.write(data)
+            else:
+                path.put(data, "create")
+            return
+        except FileExistsError:
+            if path.read_bytes() != data:
+                raise UsageError(
+                    f"{path} was written by another run meanwhile: that run counts, and this run is void"
+                ) from None
+            return
+        except OSError as error:
+            if _holds(path, data):
+                log.warning("%s is in place, although writing it ended with an error: %s", path, error.strerror)
+                return
+            if not tries_left:
+                raise
+
+
+def _holds(path: Place, data: bytes) -> bool:
+    try:
+        return path.read_bytes() == data
+    except OSError:
+        return False
+
+
+@contextmanager
+def new_file(path: Place) -> Iterator["DigestedFile"]:
+    """A large file, for this user only, stored when the block ends without an error.
+
+    Raises:
+        OSError: the file can't be written.
+    """
+    if isinstance(path, Path):
+        files.make_dir(path.parent)
+        with files.private_file(path) as file:
+            yield DigestedFile(file, path)
+        files.sync_dir(path.parent)
+        return
+    stream = path.open_output_stream()
+    yield DigestedFile(stream, path)
+    with telling(path):
+        stream.close()
+
+
+class DigestedFile(io.RawIOBase):
+    """A file that is digested while it is written from first to last byte.
+
+    Args:
+        stream: the open file.
+        path: its place, for error messages.
+
+    Attributes:
+        size: the number of bytes so far.
+    """
+
+    def __init__(self, stream: "BinaryIO | pa.NativeFile", path: Place) -> None:
+        super().__init__()
+        self.size = 0
+        self._stream = stream
+        self._path = path
+        self._sha256 = hashlib.sha256()
+
+    @property
+    def sha256(self) -> str:
+        """The SHA-256 of the bytes so far, in hexadecimal."""
+        return self._sha256.hexdigest()
+
+    def writable(self) -> bool:
+        """True, as `io` asks."""
+        return True
+
+    def tell(self) -> int:
+        """The position of the next byte."""
+        return self.size
+
+    def write(self, data: Any) -> int:
+        """Write bytes, or any buffer of bytes, as pyarrow does."""
+        with telling(self._path) if isinstance(self._path, ObjectPath) else nullcontext():
+            self._stream.write(data)
+        self._sha256.update(data)
+        self.size += len(data)
+        return len(data)
+
+
+def sha256_of(path: Place) -> str:
+    """The SHA-256 of the bytes of a file, in hexadecimal.
+
+    Raises:
+        OSError: the file can't be read.
+    """
+    if isinstance(path, Path):
+        return files.sha256_of(path)
+    digest = hashlib.sha256()
+    for block in path.read_blocks():
+        digest.update(block)
+    return digest.hexdigest()
+
+
+def open_arrow(path: Place) -> "pa.NativeFile":
+    """A file that Arrow reads at any position.
+
+    Raises:
+        OSError: the file can't be read.
+    """
+    import pyarrow as pa  # noqa: PLC0415 - takes longer to load than most commands run
+
+    return pa.OSFile(str(path)) if isinstance(path, Path) else path.open_input_file()
+
+
+def read_arrow(path: Place) -> "pa.NativeFile":
+    """A small file that Arrow reads whole.
+
+    Raises:
+        OSError: the file can't be read.
+    """
+    import pyarrow as pa  # noqa: PLC0415 - as above
+
+    return pa.OSFile(str(path)) if isinstance(path, Path) else pa.BufferReader(path.read_bytes())

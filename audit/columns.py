@@ -1,4 +1,4 @@
-"""Columns that say where they come from: `docs/datasets.md` is generated from them."""
+"""Columns that document themselves: `docs/datasets.md` is generated from them."""
 
 from collections.abc import Iterable, Iterator
 
@@ -12,35 +12,35 @@ def column(name: str, kind: pa.DataType, source: str, null: str = "never") -> pa
     """A column of a table.
 
     Args:
-        name: its name.
+        name: name of the column.
         kind: its type.
-        source: the field of the API that it holds, or what it says.
+        source: the field of the API that it holds, or its meaning.
         null: when it is null.
     """
     return pa.field(name, kind, metadata={_SOURCE: source, _NULL: null})
 
 
 def source_of(field: pa.Field) -> str:
-    """The field of the API that a column holds, or what it says."""
-    return _told(field, _SOURCE)
+    """The field of the API that a column holds, or its meaning."""
+    return _documented(field, _SOURCE)
 
 
 def null_of(field: pa.Field) -> str:
     """When a column is null."""
-    return _told(field, _NULL)
+    return _documented(field, _NULL)
 
 
-def _told(field: pa.Field, key: str) -> str:
+def _documented(field: pa.Field, key: str) -> str:
     return field.metadata[key.encode()].decode()  # type: ignore[no-any-return]
 
 
 def without_docs(schema: pa.Schema) -> pa.Schema:
-    """The same columns by name and type alone, as files store them."""
+    """The same columns without documentation, as files store them."""
     return pa.schema([pa.field(field.name, field.type) for field in schema])
 
 
 def regroup(tables: Iterable[pa.Table], schema: pa.Schema, size: int) -> Iterator[pa.Table]:
-    """The same rows in tables of so many, the last one shorter."""
+    """The same rows in tables of `size` rows; the last table may be shorter."""
     waiting = schema.empty_table()
     for table in tables:
         waiting = pa.concat_tables([waiting, table])
@@ -52,7 +52,7 @@ def regroup(tables: Iterable[pa.Table], schema: pa.Schema, size: int) -> Iterato
         yield waiting
 
 
-#: The columns that say whose row it is, in every table.
+#: The columns that name the entity of a row, in every table.
 IDENTITY_SCHEMA = pa.schema(
     [
         column("org_id", pa.string(), "UUID of the organization"),

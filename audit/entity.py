@@ -1,4 +1,4 @@
-"""What has settings: the entities of an organization, as a table and one by one."""
+"""Entities: what has settings in an organization, as objects and as rows of a table."""
 
 from collections.abc import Iterable
 from enum import StrEnum
@@ -10,7 +10,7 @@ from audit.outcome import Outcome
 
 
 class EntityType(StrEnum):
-    """The kinds of entity, spelled as the tables spell them."""
+    """The kinds of entity, spelled as in the tables."""
 
     WORKSPACE = "WORKSPACE"
     PERSON = "PERSON"
@@ -18,7 +18,7 @@ class EntityType(StrEnum):
 
 
 class Entity(msgspec.Struct, frozen=True):
-    """One row of an inventory; the fields are the columns of `INVENTORY_SCHEMA`."""
+    """A row of an inventory; the fields are the columns of `INVENTORY_SCHEMA`."""
 
     entity_type: EntityType
     entity_id: str
@@ -32,9 +32,9 @@ class Entity(msgspec.Struct, frozen=True):
     known_reason: str | None = None
 
 
-#: The entities of an inventory, one row an entity. `known_outcome` and
-#: `known_reason` are set where the listing already says what becomes of it, so that it is not asked.
-#: `site_urls` are the meeting sites that the listing names, `is_caller` marks the token's own user.
+#: An inventory: a row for each entity. `known_outcome` and `known_reason` are set if the listing already says the
+#: outcome, so that no request is needed. `site_urls` are the meeting sites in the listing, `is_caller` marks the
+#: token's own user.
 INVENTORY_SCHEMA = pa.schema(
     [
         pa.field("entity_type", pa.string(), nullable=False),

@@ -1,4 +1,4 @@
-"""Private files and folders, written whole or not at all."""
+"""Private files and folders, each written whole or not at all."""
 
 import hashlib
 import os
@@ -16,7 +16,7 @@ def expand(text: str) -> Path:
     """A path as a user writes it, with `~`.
 
     Raises:
-        UsageError: it names a user that is not, or can't be a path.
+        UsageError: it names a user who does not exist, or can't be a path.
     """
     if "\0" in text:
         raise UsageError(f"path {text!r} holds a NUL character")
@@ -27,7 +27,7 @@ def expand(text: str) -> Path:
 
 
 def make_dir(path: Path) -> None:
-    """Make a folder, and those above it, for this user only (0700); each new entry is flushed to the disk.
+    """Make a folder and its parents, for this user only (0700), and flush each new entry to the disk.
 
     Raises:
         OSError: a folder can't be made or flushed.
@@ -40,10 +40,10 @@ def make_dir(path: Path) -> None:
 
 @contextmanager
 def private_file(path: Path) -> Iterator[BinaryIO]:
-    """A new file for this user only (0600), on the disk when the block is left without an error.
+    """A new file for this user only (0600); when the block ends without an error, the file is on the disk.
 
     Raises:
-        OSError: it can't be written, or something has its name: nothing is followed or overwritten.
+        OSError: the file can't be written, or its name is taken: no link is followed, nothing is overwritten.
     """
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
     with os.fdopen(os.open(path, flags, 0o600), "wb") as file:
@@ -54,8 +54,8 @@ def private_file(path: Path) -> Iterator[BinaryIO]:
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[BinaryIO]:
-    """A file that appears at its place, whole and on the disk, when the block is left without an error."""
-    # Nobody can have made a file of this name beforehand, to read or to redirect what is written.
+    """A file that appears under its name, whole and on the disk, when the block ends without an error."""
+    # A name that nobody can guess: nobody can create it first to read or redirect what is written.
     unfinished = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
         with private_file(unfinished) as file:
@@ -69,7 +69,7 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
 
 
 def sync_dir(path: Path) -> None:
-    """Flush a folder's entries to the disk, where the system can."""
+    """Flush a folder's entries to the disk, if the system can."""
     if os.name != "posix":
         return
     folder = os.open(path, os.O_RDONLY)
@@ -80,7 +80,7 @@ def sync_dir(path: Path) -> None:
 
 
 def is_readable_by_others(path: Path) -> bool:
-    """Whether a secret's file is open to other users of this machine."""
+    """Whether other users of this machine may read, write or run a file."""
     return os.name == "posix" and bool(path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO))
 
 

@@ -1,10 +1,10 @@
-"""What became of one entity in one dataset (design, "Outcomes and exit codes")."""
+"""The result of one entity in one dataset (design, "Outcomes and exit codes")."""
 
 from enum import StrEnum
 
 
 class Outcome(StrEnum):
-    """The outcome words; every entity of an inventory ends with exactly one."""
+    """The words for outcomes; every entity of an inventory ends with exactly one outcome."""
 
     OK = "ok"
     NOT_LICENSED = "not_licensed"
@@ -18,12 +18,12 @@ class Outcome(StrEnum):
 
     @property
     def is_complete(self) -> bool:
-        """Whether asking again would tell nothing new; any other makes a snapshot partial."""
+        """Whether a second request would tell nothing new. Outcomes that are not complete make a snapshot partial."""
         return self in _COMPLETE
 
     @property
     def is_unanswered(self) -> bool:
-        """Whether nothing was said of what was asked, retries included: another time, it may be."""
+        """Whether no usable answer came despite retries; a later run may get one."""
         return self in _UNANSWERED
 
 

@@ -1,4 +1,4 @@
-"""Work that would block the event loop: done in a thread, and never left alone there."""
+"""Runs work that would block the event loop in a thread, and always waits for its end."""
 
 import asyncio
 from collections.abc import Callable
@@ -9,7 +9,7 @@ _Result = TypeVar("_Result")
 
 
 async def in_thread(work: Callable[_Given, _Result], *args: _Given.args, **kwargs: _Given.kwargs) -> _Result:
-    """Do this in a thread. Where it is cancelled, it is waited for all the same: nothing works on unseen."""
+    """Run a function in a thread. A cancelled call still waits for the thread, so that nothing goes on unseen."""
     task, cancelled = await _finished(asyncio.create_task(asyncio.to_thread(work, *args, **kwargs)))
     if cancelled:
         raise cancelled
@@ -17,13 +17,13 @@ async def in_thread(work: Callable[_Given, _Result], *args: _Given.args, **kwarg
 
 
 async def to_the_end(work: Callable[_Given, _Result], *args: _Given.args, **kwargs: _Given.kwargs) -> _Result:
-    """Do this in a thread, and go on behind it even where it is cancelled meanwhile."""
+    """Run a function in a thread and return its result, even if the call is cancelled meanwhile."""
     task, _ = await _finished(asyncio.create_task(asyncio.to_thread(work, *args, **kwargs)))
     return task.result()
 
 
 async def _finished(task: asyncio.Task[_Result]) -> tuple[asyncio.Task[_Result], asyncio.CancelledError | None]:
-    """The same task once it is done, and how it was asked to end before, if it was."""
+    """Wait for a task; returns it, and the last cancellation that came meanwhile."""
     cancelled = None
     while not task.done():
         try:

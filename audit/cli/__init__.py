@@ -3,16 +3,15 @@
 import sys
 from typing import NoReturn
 
-from audit.cli import process, review, simulation, snapshots
-from audit.cli import run as crawling
-from audit.cli.console import set_up_logging
-from audit.cli.group import cli, early_log_format
+from audit.cli import process
+from audit.cli.console import early_log_format, set_up_logging
+from audit.cli.group import cli
 
-__all__ = ["cli", "crawling", "main", "review", "simulation", "snapshots"]
+__all__ = ["cli", "main"]
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:
-    """The console script."""
+    """Run the console script `webex-audit`."""
     set_up_logging(early_log_format(), "normal")
     code = process.execute(cli, arguments)
     process.forget_unread_output()

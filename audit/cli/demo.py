@@ -1,4 +1,4 @@
-"""The whole chain against the simulator, without an account: two organizations, both datasets, before and after."""
+"""The demo: the whole chain against the simulator. Two organizations, both datasets, before and after a change."""
 
 import os
 from collections import deque
@@ -20,22 +20,20 @@ from audit.simulator.changed import Changed
 from audit.snapshot.catalog import Snapshot
 from audit.webex.tokens import StaticTokens, Token
 
-#: How users join the audio of meetings, and who may open a microphone, in all organizations that the token manages.
+#: Two scopes: how users join the audio of meetings, and who may open a microphone in all managed organizations.
 _AUDIO: dict[str, Any] = {"scope.datasets": ["audio-options"], "scope.all_users": True}
 _PUSH_TO_TALK: dict[str, Any] = {"scope.all_orgs": True, "scope.entities": ["workspace", "person", "virtual-line"]}
-
-
-#: Parts of a diff that are shown: rooms, with what changed in each.
+#: Parts of a diff that the demo shows: rooms, with the changes in each.
 _BLOCKS = 9
 
 
 async def demonstrate(simulation: Simulation, output: str, show: Callable[[], Progress]) -> list[Snapshot]:
-    """Audit a simulation: audio options once, and Push-to-Talk before and after something changed.
+    """Audit a simulation: audio options once, Push-to-Talk before and after a change.
 
     Args:
-        simulation: what there is to audit.
-        output: folder for the snapshots.
-        show: makes what is told of each step, for each run anew.
+        simulation: the organizations to audit.
+        output: folder of the snapshots.
+        show: makes the progress display of a run.
 
     Raises:
         AuditError: as `audit.run.run.run`.
@@ -56,22 +54,22 @@ async def demonstrate(simulation: Simulation, output: str, show: Callable[[], Pr
 
 
 def review(old: Snapshot, new: Snapshot, path: Path, hint: str) -> Iterator[str]:
-    """What changed between two snapshots, what the rules say of the new one, and a report.
+    """Compare two snapshots, check the new one, and write a report; yields lines for the terminal.
 
     Args:
         old: the earlier snapshot.
-        new: the later one.
-        path: where the report goes.
-        hint: the command that tells all that changed.
+        new: the later snapshot.
+        path: path of the report.
+        hint: the command that shows all changes.
 
     Raises:
         ModuleNotFoundError: the extra `review` is not installed.
         OSError: the report can't be written.
     """
-    from audit.review.check.check import check  # noqa: PLC0415
-    from audit.review.diff import views as diff_views  # noqa: PLC0415 - needs the extra
-    from audit.review.diff.compare import compare  # noqa: PLC0415
-    from audit.review.report import write_report  # noqa: PLC0415
+    from audit.review.check.check import check
+    from audit.review.diff import views as diff_views
+    from audit.review.diff.compare import compare
+    from audit.review.report import write_report
 
     blocks = deque(diff_views.as_text(old, new, compare(old, new), diff_views.Tally()))
     yield from (blocks.popleft() for _ in range(min(_BLOCKS, len(blocks))))
@@ -80,7 +78,9 @@ def review(old: Snapshot, new: Snapshot, path: Path, hint: str) -> Iterator[str]
     checks = check(new, old, Settings().check, today=Clock().now().date())
     yield ""
     for result in sorted(checks.results, key=lambda each: (each.rule.severity.rank, each.rule.rule_id)):
-        told = f"{len(result.findings)} findings" if result.status == "failed" else result.reason or result.status
-        yield f"{result.rule.severity:<9} {result.rule.rule_id:<30} {told}"
+        count = len(result.findings)
+        found = "1 finding" if count == 1 else f"{count} findings"
+        state = found if result.status == "failed" else result.reason or result.status
+        yield f"{result.rule.severity:<9} {result.rule.rule_id:<30} {state}"
     with atomic_file(path) as file:
         file.write(write_report(new, checks, compare(old, new), old).encode())

@@ -1,91 +1,61 @@
-"""What all commands share: their group, settings, log, and how a result is printed."""
+"""The command line: all commands by name; a command is loaded when it is called."""
 
-import io
-import logging
-import os
-import sys
-from collections.abc import Iterable
+from importlib import import_module
 from typing import Any
 
 import click
-from rich.console import Console
 
-from audit import __version__, config
-from audit.cli import views as summary
-from audit.cli.console import Verbosity, set_up_logging
-from audit.config import Settings
-from audit.errors import PARTIAL_EXIT_CODE, StoppedError
-from audit.snapshot.catalog import Snapshot
-
-log = logging.getLogger(__name__)
+from audit import __version__
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+class LazyCommand(click.Command):
+    """Stands for a command until it is called: loading all commands takes longer than most of them run.
+
+    `webex-audit --help` and shell completion show the summary and load nothing.
+
+    Args:
+        name: name of the command, and of the function in its module.
+        module: the module below `audit.cli` that holds the command.
+        summary: the first paragraph of the command's own help.
+    """
+
+    def __init__(self, name: str, module: str, summary: str) -> None:
+        super().__init__(name, help=summary)
+        self._module = module
+
+    def load(self) -> click.Command:
+        """Import the command."""
+        command: click.Command = getattr(import_module(f"audit.cli.{self._module}"), str(self.name))
+        return command
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        """Load the command and let it parse its arguments; click then invokes the command of this context."""
+        return self.load().make_context(info_name, args, parent, **extra)
+
+
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    commands=[
+        LazyCommand("check", "review", "Check a snapshot against rules."),
+        LazyCommand("demo", "simulation", "Audit simulated organizations, without an account."),
+        LazyCommand("diff", "review", "Show what changed between two snapshots."),
+        LazyCommand("doctor", "run", "Check token, scopes, organizations and output before a run."),
+        LazyCommand("prune", "snapshots", "Remove old snapshots, and leftovers of interrupted runs."),
+        LazyCommand("query", "review", "Query a snapshot in SQL (DuckDB)."),
+        LazyCommand("report", "review", "Write a report for reviewers, as HTML or as a workbook."),
+        LazyCommand("run", "run", "Crawl one or many organizations and commit a snapshot."),
+        LazyCommand("show", "snapshots", "Summarize a snapshot."),
+        LazyCommand("simulate", "simulation", "Serve simulated organizations on this machine until stopped."),
+        LazyCommand("snapshots", "snapshots", "List the committed snapshots of an output, oldest first."),
+        LazyCommand("verify", "snapshots", "Recompute the digests of a snapshot and its chain."),
+    ],
+)
 @click.version_option(__version__, prog_name="webex-audit")
 def cli() -> None:
     """Audit Push-to-Talk settings and audio options of Webex organizations.
 
-    Data goes to standard output, all else to standard error. 'webex-audit demo' shows the whole
-    chain on a simulated organization, without an account.
+    Results go to standard output, everything else to standard error. 'webex-audit demo' shows the
+    whole chain on a simulated organization, without an account.
     """
-
-
-def settings_of(given: dict[str, Any]) -> tuple[Settings, Console, Verbosity]:
-    """The settings of a command, with its log set up as they say."""
-    flags = {name.replace("__", "."): value for name, value in given.items() if "__" in name and value != ()}
-    flags = {key: list(value) if isinstance(value, tuple) else value for key, value in flags.items()}
-    verbosity: Verbosity = "quiet" if given["quiet"] else "verbose" if given["verbose"] else "normal"
-    set_up_logging(flags.get("log.format") or early_log_format(), verbosity)
-    settings = config.load(given.get("config_file"), os.environ, flags)
-    return settings, set_up_logging(settings.log.format, verbosity), verbosity
-
-
-def early_log_format() -> Any:
-    """The log format of the environment, for what goes wrong before the settings are read."""
-    return "json" if os.environ.get("WEBEX_AUDIT_LOG_FORMAT") == "json" else "text"
-
-
-def print_result(text: str) -> None:
-    """Print a result. That nobody can read it is told, and changes nothing else."""
-    try:
-        stream = sys.stdout
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")
-        print(text, flush=True)  # noqa: T201 - click.echo would end the process on a closed pipe
-    except OSError as error:
-        if not isinstance(error, BrokenPipeError):
-            log.error("the result can't be printed: %s", error.strerror)
-
-
-def print_all(texts: Iterable[str], encoding: str | None = None) -> None:
-    """Print a result as it comes; a reader that has seen enough ends it.
-
-    Raises:
-        StoppedError: it can't be printed, such as on a full disk.
-    """
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(encoding=encoding, errors="backslashreplace")
-    for text in texts:
-        try:
-            sys.stdout.write(text)
-            sys.stdout.flush()
-        except BrokenPipeError:
-            return
-        except OSError as error:
-            raise StoppedError(f"the result can't be printed: {error.strerror}") from None
-
-
-def print_snapshot(snapshot: Snapshot, *, as_json: bool, is_quiet: bool) -> None:
-    """Print a snapshot, in a screen of text or as JSON."""
-    if as_json:
-        print_result(summary.as_json(summary.describe(snapshot)))
-    elif not is_quiet:
-        print_result(summary.render(snapshot))
-
-
-def exit_code(snapshot: Snapshot, *, allow_partial: bool) -> int:
-    """The exit code of a run that committed a snapshot; why it is partial, is told."""
-    if snapshot.manifest.status == "complete":
-        return 0
-    log.warning("the snapshot is partial: %s", summary.shortcomings(snapshot))
-    return 0 if allow_partial else PARTIAL_EXIT_CODE

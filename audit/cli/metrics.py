@@ -1,7 +1,7 @@
-"""Metrics of a run for Prometheus' textfile collector: OpenMetrics text, written atomically.
+"""Metrics of a run for the textfile collector of Prometheus: OpenMetrics text, written atomically.
 
-Names have base units, as OpenMetrics asks for; the figures of one run are gauges. They are written
-at the end of every run, so that one that fails is seen as well.
+Names have base units, as OpenMetrics requires; the figures of one run are gauges. Every run writes them at its
+end, so that failures are seen as well.
 """
 
 import logging
@@ -27,14 +27,14 @@ def recorded(metrics_file: str | None, output: Place) -> Iterator[Callable[[Snap
     """Write the metrics of a run when the block ends, however it ends.
 
     Args:
-        metrics_file: where to; None for nowhere.
+        metrics_file: path of the file; None for no metrics.
         output: the folder of all snapshots.
 
     Yields:
-        To be called with the snapshot that the run committed.
+        A function that takes the committed snapshot.
 
     Raises:
-        UsageError: the file can't be written; told before the block begins.
+        UsageError: the file can't be written; raised before the block begins.
     """
     path = _checked(metrics_file) if metrics_file else None
     began_s = time.monotonic()
@@ -53,14 +53,14 @@ def recorded(metrics_file: str | None, output: Place) -> Iterator[Callable[[Snap
             try:
                 _write(path, committed, output, time.monotonic() - began_s, exit_code)
             except (OSError, AuditError) as error:
-                # What the run itself came to counts more.
+                # The result of the run matters more.
                 log.error("metrics file %s can't be written: %s", path, error)
 
 
 def _checked(metrics_file: str) -> Path:
     path = expand(metrics_file)
     if not path.name or path.is_dir() or not os.access(path.parent, os.W_OK):
-        raise UsageError(f"metrics file {path} can't be written: name a file in a folder that may be written")
+        raise UsageError(f"metrics file {path} can't be written: name a file in a writable folder")
     return path
 
 
@@ -75,9 +75,9 @@ def _write(path: Path, committed: list[Snapshot], output: Place, duration_s: flo
         (metric.labels(**labels) if labels else metric).set(value)
 
     gauge("last_run_timestamp_seconds", "When the last run ended.", time.time())
-    gauge("last_run_duration_seconds", "How long it took.", duration_s)
-    gauge("last_run_exit_code", "Its exit code, but for 3: a partial snapshot is committed.", exit_code)
-    gauge("last_run_committed", "Whether it committed a snapshot.", len(committed))
+    gauge("last_run_duration_seconds", "How long the last run took, in seconds.", duration_s)
+    gauge("last_run_exit_code", "Exit code of the last run; 0 for a partial snapshot.", exit_code)
+    gauge("last_run_committed", "Whether the last run committed a snapshot.", len(committed))
     complete = [each for each in list_snapshots(output) if each.manifest.status == "complete"]
     if complete:
         last = complete[-1].manifest.finished_at.timestamp()
@@ -92,11 +92,16 @@ def _write(path: Path, committed: list[Snapshot], output: Place, duration_s: flo
             for outcome, count in counts.items():
                 gauge("outcomes", "Entities by outcome.", count, dataset=dataset, outcome=outcome)
         for org in manifest.orgs:
-            gauge("entities", "Entities of its inventories.", org.entities, org_id=org.org_id)
+            gauge("entities", "Entities of an organization.", org.entities, org_id=org.org_id)
             is_complete = org.status == "complete"
-            gauge("organization_complete", "Whether all of it has complete answers.", is_complete, org_id=org.org_id)
+            gauge(
+                "organization_complete",
+                "Whether every entity of an organization has a complete answer.",
+                is_complete,
+                org_id=org.org_id,
+            )
         for name, table in manifest.tables.items():
-            gauge("table_rows", "Rows of each table.", table.rows, table=name)
+            gauge("table_rows", "Rows of a table.", table.rows, table=name)
     with atomic_file(path) as file:
         file.write(generate_latest(registry))  # type: ignore[no-untyped-call]
-    path.chmod(0o644)  # the collector is another user, and nothing here is secret
+    path.chmod(0o644)  # the collector runs as another user, and nothing here is secret

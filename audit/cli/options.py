@@ -1,22 +1,24 @@
-"""The options of the commands, in groups; those that a key of the configuration has too take its default."""
+"""The options of the commands, in groups, and the settings that follow from them."""
 
+import os
 from collections.abc import Callable
 from typing import Any, get_args
 
 import click
 
 from audit import config
+from audit.cli.console import Verbosity, early_log_format, set_up_logging
 from audit.config import Settings
-from audit.datasets import DATASETS
 
 Command = Callable[..., Any]
 
 _DEFAULTS = Settings()
-_DATASETS = click.Choice([name.replace("_", "-") for name in DATASETS])
+#: The names in `audit.datasets.DATASETS`, which is too slow to load for a help text; a test compares the two.
+_DATASETS = click.Choice(["push-to-talk", "audio-options"])
 
 
 def flag(key: str, **attributes: Any) -> Callable[[Command], Command]:
-    """An option that overrides a key of the configuration, which gives its default."""
+    """An option that overrides a key of the configuration and has its default."""
     section, _, name = key.partition(".")
     value = getattr(getattr(_DEFAULTS, section), name)
     if value not in (None, False, []) and "[default" not in attributes["help"]:
@@ -25,15 +27,15 @@ def flag(key: str, **attributes: Any) -> Callable[[Command], Command]:
 
 
 def choice(name: Any) -> click.Choice[str]:
-    """The words of a `Literal` as choices."""
+    """The words of a `Literal`, as choices."""
     return click.Choice(get_args(name))
 
 
 def logging_options(command: Command) -> Command:
-    """What every command takes."""
+    """Add the options of every command."""
     for option in (
-        flag("log.format", type=choice(config.LogFormat), help="Form of the log lines on standard error."),
-        click.option("--verbose", is_flag=True, help="Log each retry, and what lies behind an error."),
+        flag("log.format", type=choice(config.LogFormat), help="Format of the log lines on standard error."),
+        click.option("--verbose", is_flag=True, help="Log each retry, and details of errors."),
         click.option("--quiet", is_flag=True, help="Log errors only."),
     ):
         command = option(command)
@@ -41,7 +43,7 @@ def logging_options(command: Command) -> Command:
 
 
 def config_options(command: Command) -> Command:
-    """Configuration file and output folder."""
+    """Add the configuration file and the output folder."""
     command = flag("output.path", metavar="DIR|URI", help="Folder of all snapshots.")(command)
     return click.option(
         "--config",
@@ -52,30 +54,44 @@ def config_options(command: Command) -> Command:
 
 
 def api_options(command: Command) -> Command:
-    """Token and API."""
+    """Add the token and the API."""
     for option in (
-        flag("webex.token_file", metavar="FILE", help="File of the access token. [default: $WEBEX_ACCESS_TOKEN]"),
-        flag("webex.base_url", metavar="URL", help="The API."),
+        flag(
+            "webex.token_file", metavar="FILE", help="File that holds the access token. [default: $WEBEX_ACCESS_TOKEN]"
+        ),
+        flag("webex.base_url", metavar="URL", help="Base URL of the API."),
     ):
         command = option(command)
     return command
 
 
 def scope_options(command: Command) -> Command:
-    """What is audited."""
+    """Add what to audit."""
     for option in reversed(
         (
-            flag("scope.datasets", multiple=True, type=_DATASETS, help="What to audit; may be repeated."),
-            flag("scope.entities", multiple=True, type=choice(config.EntityName), help="Of what; may be repeated."),
+            flag("scope.datasets", multiple=True, type=_DATASETS, help="Settings to audit; may be repeated."),
+            flag(
+                "scope.entities",
+                multiple=True,
+                type=choice(config.EntityName),
+                help="Kind of entity to audit; may be repeated.",
+            ),
             flag(
                 "scope.org_ids",
                 multiple=True,
                 metavar="ID",
                 help="Organization (id or UUID); may be repeated. [default: the token's own]",
             ),
-            flag("scope.all_orgs", is_flag=True, help="All organizations that the token manages."),
-            flag("scope.exclude_orgs", multiple=True, metavar="ID", help="Not this one; may be repeated."),
-            flag("scope.all_users", is_flag=True, help="Audio options of all people. [default: the token's own]"),
+            flag("scope.all_orgs", is_flag=True, help="Audit all organizations that the token manages."),
+            flag(
+                "scope.exclude_orgs",
+                multiple=True,
+                metavar="ID",
+                help="With --all-orgs, leave out this organization; may be repeated.",
+            ),
+            flag(
+                "scope.all_users", is_flag=True, help="Audio options of all people. [default: of the token's own user]"
+            ),
             flag("scope.sites", multiple=True, metavar="URL", help="Only this meeting site; may be repeated."),
         )
     ):
@@ -88,14 +104,14 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print the re
 
 
 def simulation_options(command: Command) -> Command:
-    """What is simulated."""
+    """Add what to simulate."""
     for option in reversed(
         (
             _size("--workspaces", 300, "Workspaces of the organization."),
-            _size("--people", 100, "People of it."),
-            _size("--virtual-lines", 12, "Virtual lines of it."),
-            _size("--customers", 1, "Further organizations that the token manages, a fifth of that size."),
-            click.option("--seed", default=1, show_default=True, help="What all of them follow from."),
+            _size("--people", 100, "People of the organization."),
+            _size("--virtual-lines", 12, "Virtual lines of the organization."),
+            _size("--customers", 1, "Other organizations that the token manages, a fifth of the size."),
+            click.option("--seed", default=1, show_default=True, help="The same seed gives the same organizations."),
         )
     ):
         command = option(command)
@@ -104,3 +120,25 @@ def simulation_options(command: Command) -> Command:
 
 def _size(flag: str, default: int, text: str) -> Callable[[Command], Command]:
     return click.option(flag, default=default, show_default=True, type=click.IntRange(0), help=text)
+
+
+def settings_of(given: dict[str, Any]) -> Settings:
+    """The settings of a command; also sets up its log.
+
+    Args:
+        given: the values of the options, by name.
+
+    Raises:
+        UsageError: as `audit.config.load`.
+    """
+    flags = {name.replace("__", "."): value for name, value in given.items() if "__" in name and value != ()}
+    flags = {key: list(value) if isinstance(value, tuple) else value for key, value in flags.items()}
+    set_up_logging(flags.get("log.format") or early_log_format(), verbosity_of(given))
+    settings = config.load(given.get("config_file"), os.environ, flags)
+    set_up_logging(settings.log.format, verbosity_of(given))
+    return settings
+
+
+def verbosity_of(given: dict[str, Any]) -> Verbosity:
+    """What `--quiet` and `--verbose` ask for."""
+    return "quiet" if given["quiet"] else "verbose" if given["verbose"] else "normal"

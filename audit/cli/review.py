@@ -1,5 +1,6 @@
-"""The commands of the review: `check`, `diff`, `query`, `report`. What they need comes with the extra `review`."""
+"""The commands of the review: `check`, `diff`, `query`, `report`. They need the extra `review`."""
 
+import re
 import shutil
 import sys
 from collections.abc import Iterator
@@ -8,32 +9,35 @@ from typing import Any
 
 import click
 
-from audit.cli import options
-from audit.cli import views as summary
-from audit.cli.group import cli, print_all, print_result, settings_of
-from audit.clock import Clock
+from audit.cli import options, views
+from audit.cli.options import settings_of
+from audit.cli.results import print_all, print_result
 from audit.errors import FOUND_EXIT_CODE, UsageError
 from audit.files import atomic_file, expand
 from audit.review import needs_extra
 from audit.review.check.finding import Severity
-from audit.snapshot.catalog import find_snapshot
+from audit.snapshot.catalog import Snapshot, find_snapshot
 from audit.snapshot.staging import staged
+from audit.storage.place import is_dir, place
 from audit.text import printable
 
+#: How SQL begins, to recognize it in the place of a SNAPSHOT.
+_SQL = re.compile(r"\s*(DESCRIBE|EXPLAIN|FROM|PIVOT|SELECT|SHOW|SUMMARIZE|TABLE|UNPIVOT|VALUES|WITH)\s", re.IGNORECASE)
 
-@cli.command()
+
+@click.command()
 @click.argument("snapshot", default="latest")
 @options.flag("check.rules_dir", metavar="DIR", help="Folder of your own rules, *.sql.")
-@options.flag("check.exceptions_file", metavar="FILE", help="TOML file of findings that are accepted for a time.")
+@options.flag("check.exceptions_file", metavar="FILE", help="TOML file of findings that are accepted until a date.")
 @click.option(
-    "--against", metavar="SNAPSHOT", help="The snapshot to compare with. [default: the one before, of the same scope]"
+    "--against", metavar="SNAPSHOT", help="Compare with this snapshot. [default: the one before, of the same scope]"
 )
 @click.option(
     "--fail-on",
     default="low",
     show_default=True,
     type=click.Choice([str(each) for each in Severity]),
-    help="Exit with 1 where a finding of this severity, or a worse one, is left.",
+    help="Exit with 1 if a finding of this severity or a worse one remains.",
 )
 @click.option(
     "--format",
@@ -41,18 +45,23 @@ from audit.text import printable
     default="text",
     show_default=True,
     type=click.Choice(["text", "json", "csv", "ocsf", "junit"]),
-    help="Form of the result.",
+    help="Format of the result.",
 )
 @options.config_options
 @options.json_option
 @options.logging_options
 def check(snapshot: str, against: str | None, fail_on: str, form: Any, *, as_json: bool, **given: Any) -> int:
-    """Check a snapshot by rules: SNAPSHOT is a path, an id, 'latest' (the default) or 'previous'."""
-    settings, _, _ = settings_of(given)
+    """Check a snapshot against rules.
+
+    SNAPSHOT is a path, an id, 'latest' (the default) or 'previous'.
+    """
+    settings = settings_of(given)
+    from audit.clock import Clock
+
     with needs_extra():
-        from audit.review.check.check import check as apply_rules  # noqa: PLC0415 - needs the extra
-        from audit.review.check.formats import FORMATS  # noqa: PLC0415
-        from audit.review.comparable import find_before  # noqa: PLC0415
+        from audit.review.check.check import check as apply_rules
+        from audit.review.check.formats import FORMATS
+        from audit.review.comparable import find_before
     found = find_snapshot(settings.output.folder, snapshot)
     previous = find_snapshot(settings.output.folder, against) if against else find_before(found)
     now = Clock().now()
@@ -63,30 +72,40 @@ def check(snapshot: str, against: str | None, fail_on: str, form: Any, *, as_jso
     return FOUND_EXIT_CODE if is_found else 0
 
 
-@cli.command()
+@click.command()
 @click.argument("snapshot", default="latest")
 @options.flag("check.rules_dir", metavar="DIR", help="Folder of your own rules, *.sql.")
-@options.flag("check.exceptions_file", metavar="FILE", help="TOML file of findings that are accepted for a time.")
+@options.flag("check.exceptions_file", metavar="FILE", help="TOML file of findings that are accepted until a date.")
 @click.option(
     "--against",
     metavar="SNAPSHOT",
-    help="Tell what changed since this one. [default: the one before, of the same scope]",
+    help="Show what changed since this snapshot. [default: the one before, of the same scope]",
 )
 @click.option(
-    "--format", "kind", type=click.Choice(["html", "xlsx"]), default="html", show_default=True, help="Of the file."
+    "--format",
+    "kind",
+    type=click.Choice(["html", "xlsx"]),
+    default="html",
+    show_default=True,
+    help="Format of the file.",
 )
-@click.option("--file", metavar="FILE", help="Where to. [default: <snapshot id>.html or .xlsx in this folder]")
+@click.option("--file", metavar="FILE", help="Path of the file. [default: <snapshot id>.html or .xlsx in this folder]")
 @options.config_options
 @options.json_option
 @options.logging_options
 def report(snapshot: str, against: str | None, kind: str, file: str | None, *, as_json: bool, **given: Any) -> int:
-    """Write a snapshot as one HTML file that reviewers read, or as a workbook."""
-    settings, _, _ = settings_of(given)
+    """Write a report for reviewers, as HTML or as a workbook.
+
+    SNAPSHOT is a path, an id, 'latest' (the default) or 'previous'.
+    """
+    settings = settings_of(given)
+    from audit.clock import Clock
+
     with needs_extra():
-        from audit.review.check.check import check as apply_rules  # noqa: PLC0415 - needs the extra
-        from audit.review.comparable import find_before  # noqa: PLC0415
-        from audit.review.diff.compare import compare  # noqa: PLC0415
-        from audit.review.report import write_report, write_workbook  # noqa: PLC0415
+        from audit.review.check.check import check as apply_rules
+        from audit.review.comparable import find_before
+        from audit.review.diff.compare import compare
+        from audit.review.report import write_report, write_workbook
     found = find_snapshot(settings.output.folder, snapshot)
     earlier = find_snapshot(settings.output.folder, against) if against else find_before(found)
     path = expand(file or f"{found.manifest.snapshot_id}.{kind}")
@@ -100,31 +119,34 @@ def report(snapshot: str, against: str | None, kind: str, file: str | None, *, a
                 with atomic_file(path) as stream:
                     stream.write(write_report(one, checks, changes, other).encode())
         except OSError as error:
-            raise UsageError(f"{path}: {error.strerror}: name another place with --file") from None
-    print_result(summary.as_json({"path": str(path)}) if as_json else printable(str(path)))
+            raise UsageError(f"{path}: {error.strerror}: name another file with --file") from None
+    print_result(views.as_json({"path": str(path)}) if as_json else printable(str(path)))
     return 0
 
 
-@cli.command()
-@click.argument("old")
-@click.argument("new")
+@click.command()
+@click.argument("old", required=False)
+@click.argument("new", default="latest")
 @click.option("--csv", "as_csv", is_flag=True, help="Print the differences as CSV.")
-@click.option("--exit-code", is_flag=True, help="Exit with 1 where there are differences; an unknown one counts.")
+@click.option("--exit-code", is_flag=True, help="Exit with 1 if there are differences; unknown ones count.")
 @options.config_options
 @options.json_option
 @options.logging_options
-def diff(old: str, new: str, *, as_csv: bool, exit_code: bool, as_json: bool, **given: Any) -> int:
-    """Tell what changed between two snapshots: each is a path, an id, 'latest' or 'previous'.
+def diff(old: str | None, new: str, *, as_csv: bool, exit_code: bool, as_json: bool, **given: Any) -> int:
+    """Show what changed between two snapshots.
 
-    What was not answered, or not asked for, is unknown and never removed.
+    OLD and NEW are paths, ids, 'latest' or 'previous'. By default, NEW is the latest snapshot, and OLD
+    the one before it of the same scope. What has no answer, or was not asked for, is unknown and never
+    removed.
     """
-    settings, _, _ = settings_of(given)
+    settings = settings_of(given)
     if as_csv and as_json:
-        raise UsageError("--csv and --json can't both be printed")
+        raise UsageError("choose one of --csv and --json")
     with needs_extra():
-        from audit.review.diff import views as diff_views  # noqa: PLC0415 - needs the extra
-        from audit.review.diff.compare import compare  # noqa: PLC0415
-    before, after = (find_snapshot(settings.output.folder, name) for name in (old, new))
+        from audit.review.diff import views as diff_views
+        from audit.review.diff.compare import compare
+    after = find_snapshot(settings.output.folder, new)
+    before = find_snapshot(settings.output.folder, old) if old else _before(after)
     tally = diff_views.Tally()
     with staged(before) as one, staged(after) as other:
         changes = compare(one, other)
@@ -137,7 +159,23 @@ def diff(old: str, new: str, *, as_csv: bool, exit_code: bool, as_json: bool, **
     return FOUND_EXIT_CODE if exit_code and tally.differences else 0
 
 
-@cli.command()
+def _before(snapshot: Snapshot) -> Snapshot:
+    """The snapshot that `diff` compares with by default.
+
+    Raises:
+        UsageError: there is none.
+    """
+    from audit.review.comparable import find_before
+
+    if before := find_before(snapshot):
+        return before
+    raise UsageError(
+        f"no snapshot of the same scope before {snapshot.manifest.snapshot_id}: name the one to compare with, OLD "
+        "('webex-audit snapshots' lists them)"
+    )
+
+
+@click.command()
 @click.argument("snapshot", default="latest")
 @click.argument("sql", required=False)
 @click.option("--csv", "as_csv", is_flag=True, help="Print the result as CSV.")
@@ -145,16 +183,19 @@ def diff(old: str, new: str, *, as_csv: bool, exit_code: bool, as_json: bool, **
 @options.json_option
 @options.logging_options
 def query(snapshot: str, sql: str | None, *, as_csv: bool, as_json: bool, **given: Any) -> None:
-    """Ask a snapshot in SQL (DuckDB): one SELECT statement over its tables; without SQL, list these.
+    """Query a snapshot in SQL (DuckDB).
 
-    SNAPSHOT is a path, an id, 'latest' or 'previous'. SQL can read the tables and nothing else.
+    SQL is one SELECT statement over the tables of the snapshot, and can read nothing else. Without SQL, the
+    command lists tables and columns. SNAPSHOT is a path, an id, 'latest' (the default) or 'previous'.
     """
     if as_csv and as_json:
-        raise UsageError("--csv and --json can't both be printed")
-    settings, _, _ = settings_of(given)
+        raise UsageError("choose one of --csv and --json")
+    settings = settings_of(given)
     with needs_extra():
-        from audit.review.query import query as queries  # noqa: PLC0415 - needs the extra
-        from audit.review.query import rows  # noqa: PLC0415
+        from audit.review.query import query as queries
+        from audit.review.query import rows
+    if sql is None and _SQL.match(snapshot) and not is_dir(place(snapshot)):
+        snapshot, sql = "latest", snapshot
     named = find_snapshot(settings.output.folder, snapshot)
 
     def as_table(schema: Any, batches: Any) -> Iterator[str]:

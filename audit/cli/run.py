@@ -7,98 +7,106 @@ import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from audit import config
-from audit.cli import metrics, options, process
-from audit.cli import views as summary
-from audit.cli.console import show_progress
-from audit.cli.group import cli, exit_code, print_result, print_snapshot, settings_of
-from audit.cli.selection import select, select_users
-from audit.clock import Clock
+from audit.cli import options, signals, views
+from audit.cli.options import settings_of, verbosity_of
+from audit.cli.results import exit_code, print_result, print_snapshot
 from audit.errors import AuditError, UsageError
-from audit.review.verify import signing
-from audit.review.verify.signed_removals import seal_removed_with
-from audit.run import doctor as diagnosis
-from audit.run.credentials import find_tokens
-from audit.run.job import Job
-from audit.run.plan import plan
-from audit.run.run import run as run_job
-from audit.run.scope import retried_scope, scope_of
 from audit.snapshot.catalog import Snapshot, find_snapshot
 from audit.snapshot.staging import staged
 
+if TYPE_CHECKING:
+    from audit.cli.selection import Selection
 
-@cli.command()
+
+@click.command()
 @options.scope_options
-@click.option("--workspace-id", "workspace_ids", multiple=True, metavar="ID", help="Only this one; may be repeated.")
-@click.option("--ids-from", metavar="FILE", help="Only the ids in this file, one a line; - is standard input.")
+@click.option(
+    "--workspace-id", "workspace_ids", multiple=True, metavar="ID", help="Only this workspace; may be repeated."
+)
+@click.option(
+    "--ids-from", metavar="FILE", help="Only the workspace ids in this file, one per line; - is standard input."
+)
 @click.option("--user", "emails", multiple=True, metavar="EMAIL", help="Audio options of this user; may be repeated.")
-@click.option("--users-from", metavar="FILE", help="Of the mail addresses in this file, one a line; - as above.")
-@options.flag("output.formats", multiple=True, type=options.choice(config.FormatName), help="May be repeated.")
-@options.flag("output.csv_per_org", is_flag=True, help="CSV for each organization, not one for all.")
-@options.flag("output.allow_partial", is_flag=True, help="Exit with 0 where the snapshot is partial.")
-@options.flag("pace.max_rate", type=float, metavar="N", help="Requests a second, never exceeded. [default: no ceiling]")
-@options.flag("pace.concurrency", type=int, metavar="N", help="Requests at once.")
-@options.flag(
-    "run.deadline", metavar="TIME", help="Stop in order, resumable, after a time such as 45m. [default: none]"
+@click.option(
+    "--users-from",
+    metavar="FILE",
+    help="Audio options of the users in this file, one email address per line; - is standard input.",
 )
 @options.flag(
-    "run.engine", type=options.choice(config.EngineName), help="Audit organizations in this process, or by Dask."
+    "output.formats",
+    multiple=True,
+    type=options.choice(config.FormatName),
+    help="Format of the tables; may be repeated.",
 )
-@options.flag("run.scheduler", metavar="ADDRESS", help="Of an existing Dask cluster. [default: one on this machine]")
-@click.option("--resume", is_flag=True, help="Go on with the newest unfinished run, if there is one.")
-@click.option("--retry-failed", metavar="SNAPSHOT", help="Keep its complete answers, and ask for the others again.")
-@click.option("--dry-run", is_flag=True, help="Take the inventory; tell requests, time and scopes; crawl nothing.")
+@options.flag("output.csv_per_org", is_flag=True, help="Write CSV per organization, not for all together.")
+@options.flag("output.allow_partial", is_flag=True, help="Exit with 0 even if the snapshot is partial.")
 @options.flag(
-    "run.metrics_file", metavar="FILE", help="Write metrics for Prometheus' textfile collector. [default: none]"
+    "pace.max_rate", type=float, metavar="N", help="Never exceed this many requests per second. [default: no ceiling]"
+)
+@options.flag("pace.concurrency", type=int, metavar="N", help="Requests in flight at a time.")
+@options.flag("run.deadline", metavar="TIME", help="Stop cleanly, resumable, after a time such as 45m. [default: none]")
+@options.flag(
+    "run.engine",
+    type=options.choice(config.EngineName),
+    help="What audits the organizations: this process, or a Dask cluster.",
+)
+@options.flag(
+    "run.scheduler", metavar="ADDRESS", help="Address of an existing Dask cluster. [default: a cluster on this machine]"
+)
+@click.option("--resume", is_flag=True, help="Continue the newest unfinished run, if there is one.")
+@click.option(
+    "--retry-failed",
+    metavar="SNAPSHOT",
+    help="Keep the complete answers of this snapshot and request the others again.",
+)
+@click.option("--dry-run", is_flag=True, help="Take the inventory, print requests, time and scopes, and crawl nothing.")
+@options.flag(
+    "run.metrics_file", metavar="FILE", help="Write metrics for the textfile collector of Prometheus. [default: none]"
 )
 @options.api_options
 @options.config_options
 @options.json_option
 @options.logging_options
-def run(
-    workspace_ids: tuple[str, ...],
-    ids_from: str | None,
-    emails: tuple[str, ...],
-    users_from: str | None,
-    retry_failed: str | None,
-    *,
-    resume: bool,
-    dry_run: bool,
-    as_json: bool,
-    **given: Any,
-) -> int:
+def run(retry_failed: str | None, *, resume: bool, dry_run: bool, as_json: bool, **given: Any) -> int:
     """Crawl one or many organizations and commit a snapshot.
 
-    The access token is read from WEBEX_ACCESS_TOKEN, or from a file (--token-file).
+    The access token comes from WEBEX_ACCESS_TOKEN or from a file (--token-file).
     """
-    settings, console, verbosity = settings_of(given)
-    selections = (*workspace_ids, ids_from, *emails, users_from)
-    if retry_failed and (any(selections) or dry_run):
-        raise UsageError("--retry-failed has its own scope: leave out what selects entities, and --dry-run")
-    if ids_from == users_from == "-":
-        raise UsageError("--ids-from and --users-from can't both read standard input")
-    stdin = " (and the same lines on standard input)" if "-" in (ids_from, users_from) else ""
-    clock = Clock()
+    settings = settings_of(given)
+    from audit.cli import metrics
+    from audit.cli.progress import show_progress
+    from audit.cli.selection import Selection
+    from audit.clock import Clock
+    from audit.review.verify import signing
+    from audit.review.verify.signed_removals import seal_removed_with
+    from audit.run.credentials import find_tokens
+    from audit.run.job import Job
+    from audit.run.plan import plan
+    from audit.run.run import run as run_job
+    from audit.run.scope import retried_scope, scope_of
+
+    selection = Selection(*(given[name] for name in ("workspace_ids", "ids_from", "emails", "users_from")))
+    if retry_failed and (any(selection) or dry_run):
+        raise UsageError("--retry-failed has its own scope: leave out options that select entities, and --dry-run")
+    selection.check_stdin()
+    verbosity, clock = verbosity_of(given), Clock()
     is_committed = threading.Event()
     with metrics.recorded(settings.run.metrics_file, settings.output.folder) as record, ExitStack() as stack:
         seal = signing.seal_with(settings.sign.key_file)
         tokens = find_tokens(settings.webex, os.environ, clock, file_is_flag=given["webex__token_file"] is not None)
         found = find_snapshot(settings.output.folder, retry_failed) if retry_failed else None
         earlier = stack.enter_context(staged(found))
-        if earlier:
-            scope = retried_scope(earlier)
-        else:
-            wanted = select(workspace_ids, ids_from, sys.stdin)
-            scope = scope_of(settings, wanted, select_users(emails, users_from, sys.stdin))
+        scope = retried_scope(earlier) if earlier else scope_of(settings, *selection.read(sys.stdin))
         if dry_run:
-            planned = process.run_until_signal(plan(Job(settings, tokens, scope, clock=clock)))
-            print_result(summary.as_json(asdict(planned)) if as_json else summary.render_plan(planned))
+            planned = signals.run_until_signal(plan(Job(settings, tokens, scope, clock=clock)))
+            print_result(views.as_json(asdict(planned)) if as_json else views.render_plan(planned))
             return 0
-        with show_progress(console, settings.log.format, verbosity) as progress, _resume_hint(earlier, stdin):
+        with show_progress(settings.log.format, verbosity) as progress, _resume_hint(earlier, selection):
             work = run_job(
                 Job(settings, tokens, scope, progress, clock),
                 is_resuming=resume,
@@ -106,7 +114,7 @@ def run(
                 seal_removed=seal_removed_with(settings.sign.key_file),
                 on_committed=is_committed.set,
             )
-            snapshot = process.run_until_signal(work, is_committed.is_set)
+            snapshot = signals.run_until_signal(work, is_committed.is_set)
         record(snapshot)
     code = exit_code(snapshot, allow_partial=settings.output.allow_partial)
     print_snapshot(snapshot, as_json=as_json, is_quiet=verbosity == "quiet")
@@ -114,8 +122,8 @@ def run(
 
 
 @contextmanager
-def _resume_hint(earlier: Snapshot | None, stdin: str) -> Iterator[None]:
-    """Tell the exact command that goes on with a run that stopped."""
+def _resume_hint(earlier: Snapshot | None, selection: "Selection") -> Iterator[None]:
+    """Add to the error of a stopped run the exact command that continues it."""
     try:
         yield
     except AuditError as error:
@@ -123,22 +131,29 @@ def _resume_hint(earlier: Snapshot | None, stdin: str) -> Iterator[None]:
             raise
         arguments = [*click.get_current_context().obj]
         if earlier and "--retry-failed" in arguments:
-            # By then, `latest` may be another one.
+            # `latest` may be another snapshot by then.
             arguments[arguments.index("--retry-failed") + 1] = earlier.manifest.snapshot_id
         command = shlex.join(["webex-audit", *arguments, *([] if "--resume" in arguments else ["--resume"])])
+        stdin = " (and the same lines on standard input)" if selection.reads_stdin else ""
         raise error.advised(f"go on with: {command}{stdin}") from error
 
 
-@cli.command()
+@click.command()
 @options.scope_options
 @options.api_options
 @options.config_options
 @options.json_option
 @options.logging_options
 def doctor(*, as_json: bool, **given: Any) -> int:
-    """Check configuration, token, scopes, organizations and output, and say what to do about each fault."""
-    settings, _, _ = settings_of(given)
+    """Check token, scopes, organizations and output before a run.
+
+    Each fault comes with its remedy; the exit code is that of the run.
+    """
+    settings = settings_of(given)
+    from audit.clock import Clock
+    from audit.run import doctor as diagnosis
+
     file_is_flag = given["webex__token_file"] is not None
-    checks = process.run_until_signal(diagnosis.examine(settings, os.environ, Clock(), file_is_flag=file_is_flag))
-    print_result(summary.as_json(diagnosis.as_data(checks)) if as_json else summary.render_checks(checks))
+    checks = signals.run_until_signal(diagnosis.examine(settings, os.environ, Clock(), file_is_flag=file_is_flag))
+    print_result(views.as_json(diagnosis.as_data(checks)) if as_json else views.render_checks(checks))
     return diagnosis.exit_code(checks)

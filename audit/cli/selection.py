@@ -1,8 +1,8 @@
-"""What is asked for one by one: `--workspace-id` and `--ids-from`, `--user` and `--users-from`."""
+"""Workspaces and users that are selected by name: `--workspace-id`, `--ids-from`, `--user`, `--users-from`."""
 
 import re
 from collections.abc import Callable, Iterable
-from typing import TextIO
+from typing import NamedTuple, TextIO
 
 from audit.errors import UsageError
 from audit.files import expand
@@ -10,35 +10,63 @@ from audit.inventory import Users
 from audit.webex import ids
 
 _STDIN = "-"
-#: Enough to tell a mail address from something else; whose it is, the API says.
+#: Enough to recognize an email address; the API knows whether it exists.
 _EMAIL = re.compile(r"[^\s@,;<>\"]+@[^\s@,;<>\"]+")
 
 
+class Selection(NamedTuple):
+    """What a command selects by name, as the options give it."""
+
+    workspace_ids: tuple[str, ...]
+    ids_from: str | None
+    emails: tuple[str, ...]
+    users_from: str | None
+
+    @property
+    def reads_stdin(self) -> bool:
+        """Whether a file of the selection is standard input."""
+        return _STDIN in (self.ids_from, self.users_from)
+
+    def check_stdin(self) -> None:
+        """Refuse to read standard input twice.
+
+        Raises:
+            UsageError: both files are standard input.
+        """
+        if self.ids_from == self.users_from == _STDIN:
+            raise UsageError("--ids-from and --users-from can't both read standard input")
+
+    def read(self, stdin: TextIO | None) -> tuple[list[str] | None, Users | None]:
+        """The selected workspace ids and users (`select`, `select_users`)."""
+        wanted = select(self.workspace_ids, self.ids_from, stdin)
+        return wanted, select_users(self.emails, self.users_from, stdin)
+
+
 def select(workspace_ids: Iterable[str], ids_from: str | None, stdin: TextIO | None) -> list[str] | None:
-    """The ids that were asked for, each once; None where none were, which means all workspaces.
+    """The selected workspace ids, without duplicates; None without a selection, which means all workspaces.
 
     Args:
         workspace_ids: values of `--workspace-id`.
-        ids_from: path of a file with one id a line, `-` for standard input; blank lines and lines
-            that begin with `#` are passed over.
+        ids_from: path of a file with one id per line, `-` for standard input; blank lines and lines that begin with
+            `#` are skipped.
         stdin: standard input.
 
     Raises:
-        UsageError: the file can't be read or names nothing, or a text is no id.
+        UsageError: the file can't be read or names no workspace, or a text is not an id.
     """
     return _select(workspace_ids, "--workspace-id", ids_from, stdin, "workspace", _check_id) or None
 
 
 def select_users(emails: Iterable[str], users_from: str | None, stdin: TextIO | None) -> Users | None:
-    """The users that were asked for, each once; None where none were.
+    """The selected users, without duplicates; None without a selection.
 
     Args:
         emails: values of `--user`.
-        users_from: path of a file with one mail address a line, as `ids_from` of `select`.
+        users_from: path of a file with one email address per line, as `ids_from` of `select`.
         stdin: standard input.
 
     Raises:
-        UsageError: the file can't be read or names nobody, or a text is no mail address.
+        UsageError: the file can't be read or names no user, or a text is not an email address.
     """
     selected = _select(emails, "--user", users_from, stdin, "user", _check_email)
     once = {email.lower(): email for email in reversed(selected)}
@@ -57,7 +85,7 @@ def _select(
     if file is not None:
         lines = _read(file, stdin)
         if not lines:
-            raise UsageError(f"{_title(file)} names no {noun}: expected one a line")
+            raise UsageError(f"{_title(file)} names no {noun}: expected one per line")
         selected |= lines
     for text, place in selected.items():
         check(text, place)
@@ -71,7 +99,7 @@ def _read(file: str, stdin: TextIO | None) -> dict[str, str]:
     except OSError as error:
         raise UsageError(f"{_title(file)}: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise UsageError(f"{_title(file)} is not a text file: expected one a line") from None
+        raise UsageError(f"{_title(file)} is not a text file: expected one entry per line") from None
     lines = {
         line.strip().rstrip("="): f"{_title(file)}, line {number}" for number, line in enumerate(text.split("\n"), 1)
     }
@@ -92,18 +120,18 @@ def _shown(text: str) -> str:
 
 def _check_email(text: str, place: str) -> None:
     if not _EMAIL.fullmatch(text) or not text.isprintable():
-        raise UsageError(f"{place}: {_shown(text)!r} is no mail address: expected one such as alice@example.com")
+        raise UsageError(f"{place}: {_shown(text)!r} is not an email address such as alice@example.com")
 
 
 def _check_id(text: str, place: str) -> None:
     shown = _shown(text)
     if ids.is_uuid(text):
         raise UsageError(
-            f"{place}: {shown} is a bare UUID, which does not tell the region: give the id as the API lists it "
+            f"{place}: {shown} is a bare UUID, which does not name the region: give the id as the API lists it "
             "(column entity_id of coverage.csv)"
         )
     uri = ids.uri_of(text)
     if uri is not None and uri.split("/")[3:4] in (["ORGANIZATION"], ["LOCATION"]):
         raise UsageError(f"{place}: {shown} is the id of {uri.split('/')[3].lower()}, not of a workspace")
     if uri is None:
-        raise UsageError(f"{place}: {shown!r} is no Webex id (Y2lzY29…): expected one id a line")
+        raise UsageError(f"{place}: {shown!r} is not a Webex id (Y2lzY29…): expected one id per line")

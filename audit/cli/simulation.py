@@ -1,6 +1,5 @@
 """The commands that need no account: `demo` and `simulate`."""
 
-import asyncio
 import math
 import os
 import shlex
@@ -9,10 +8,9 @@ from typing import Any
 
 import click
 
-from audit.cli import options, process
-from audit.cli import views as summary
-from audit.cli.console import show_progress
-from audit.cli.group import cli, exit_code, print_result, settings_of
+from audit.cli import options, signals, views
+from audit.cli.options import settings_of, verbosity_of
+from audit.cli.results import exit_code, print_result
 from audit.errors import UsageError
 from audit.files import expand
 from audit.review import needs_extra
@@ -23,26 +21,31 @@ from audit.storage.bucket import is_uri
 from audit.text import printable
 
 
-@cli.command()
-@click.option(
-    "--output", default="webex-audit-demo", show_default=True, metavar="DIR", help="Folder for the snapshots."
-)
+@click.command()
+@click.option("--output", default="webex-audit-demo", show_default=True, metavar="DIR", help="Folder of the snapshots.")
 @options.simulation_options
-@click.option("--faults", "fault_spec", default="all=0.005,quirks", show_default=True, help="As in 'simulate'.")
+@click.option(
+    "--faults", "fault_spec", default="all=0.005,quirks", show_default=True, help="What goes wrong, as in 'simulate'."
+)
 @options.json_option
 @options.logging_options
 def demo(output: str, fault_spec: str, *, as_json: bool, **given: Any) -> int:
-    """Audit simulated organizations: the whole chain, without an account."""
-    from audit.cli.demo import demonstrate, review  # noqa: PLC0415 - a server is much to load for all who want none
-    from audit.simulator import app as simulator  # noqa: PLC0415
+    """Audit simulated organizations, without an account.
+
+    The demo shows the whole chain: crawl, check, compare, report.
+    """
+    from audit.cli.demo import demonstrate, review
+    from audit.cli.progress import show_progress
+    from audit.simulator import app as simulator
 
     own, customers = _organizations(given)
-    settings, console, verbosity = settings_of({**given, "config_file": os.devnull})
+    settings = settings_of({**given, "config_file": os.devnull})
+    verbosity = verbosity_of(given)
     if is_uri(output):
-        raise UsageError(f"demo leaves files to be opened: expected a folder of this machine, not {output}")
+        raise UsageError(f"--output {output}: demo writes files for you to open: name a folder on this machine")
     simulation = simulator.Simulation(own, _faults(fault_spec, given["seed"]), customers=customers)
-    show = partial(show_progress, console, settings.log.format, verbosity)
-    found = process.run_until_signal(demonstrate(simulation, output, show))
+    show = partial(show_progress, settings.log.format, verbosity)
+    found = signals.run_until_signal(demonstrate(simulation, output, show))
     code = max(exit_code(snapshot, allow_partial=False) for snapshot in found)
     audio, old, new = found
     report = expand(output) / f"{new.path.name}.html"
@@ -50,36 +53,39 @@ def demo(output: str, fault_spec: str, *, as_json: bool, **given: Any) -> int:
     with needs_extra():
         reviewed = list(review(old, new, report, f"webex-audit diff previous latest --output {place}"))
     if as_json:
-        print_result(summary.as_json([summary.describe(snapshot) for snapshot in found]))
+        print_result(views.as_json([views.describe(snapshot) for snapshot in found]))
     elif verbosity != "quiet":
-        print_result("\n\n".join(map(summary.render, found)))
+        print_result("\n\n".join(map(views.render, found)))
         print_result("\n".join(["\nwhat changed between the last two:\n", *reviewed]))
         paths = (report, new.path / "push_to_talk_members.csv", audio.path / "audio_options.csv")
         first, second, third = (shlex.quote(printable(str(path))) for path in paths)
-        print_result(f"\nopen {first}: the report, for whoever reviews")
+        print_result(f"\nopen {first}: the report for reviewers")
         print_result(f"open {second}: who may open a microphone in which room")
         print_result(f"open {third}: how users join meetings, and whether by a sound PIN")
-        print_result(f"look again with: webex-audit check --output {place}")
+        print_result(f"check again with: webex-audit check --output {place}")
     return code
 
 
-@cli.command()
-@click.option(
-    "--port", default=0, type=click.IntRange(0, 65_535), help="Port on 127.0.0.1. [default: any that is free]"
-)
+@click.command()
+@click.option("--port", default=0, type=click.IntRange(0, 65_535), help="Port on 127.0.0.1. [default: any free port]")
 @options.simulation_options
-@click.option("--plain", is_flag=True, help="Documented answers only: no odd members, no hostile names.")
-@click.option("--rate-limit", type=click.FloatRange(0, 1e6, min_open=True), metavar="N", help="Requests a second.")
+@click.option("--plain", is_flag=True, help="Send documented answers only: no odd members, no hostile names.")
+@click.option(
+    "--rate-limit",
+    type=click.FloatRange(0, 1e6, min_open=True),
+    metavar="N",
+    help="Throttle beyond this many requests per second.",
+)
 @click.option(
     "--limit-kind",
     type=options.choice(LimitKind),
     default="bucket",
     show_default=True,
-    help="Of --rate-limit: one that refills steadily, or a count for each second.",
+    help="Kind of --rate-limit: a bucket that refills steadily, or a count for each second.",
 )
-@click.option("--max-page", default=1000, show_default=True, type=click.IntRange(1), help="Items of a page at most.")
+@click.option("--max-page", default=1000, show_default=True, type=click.IntRange(1), help="Most items on a page.")
 @click.option("--faults", "fault_spec", default="", metavar="SPEC", help="What goes wrong, such as all=0.1,quirks.")
-@click.option("--list-faults", is_flag=True, help="Explain --faults, and stop.")
+@click.option("--list-faults", is_flag=True, help="Explain --faults and exit.")
 @options.logging_options
 def simulate(
     port: int,
@@ -93,7 +99,9 @@ def simulate(
     **given: Any,
 ) -> int:
     """Serve simulated organizations on this machine until stopped."""
-    from audit.simulator import app as simulator  # noqa: PLC0415 - as above
+    import asyncio
+
+    from audit.simulator import app as simulator
 
     if list_faults:
         print_result(faults.explain())
@@ -101,7 +109,7 @@ def simulate(
     own, customers = _organizations(given, odd=not plain)
     settings_of({**given, "config_file": os.devnull})
     if rate_limit is not None and math.isnan(rate_limit):
-        raise UsageError("--rate-limit nan is no rate")
+        raise UsageError("--rate-limit nan: expected a number")
     simulation = simulator.Simulation(
         own,
         _faults(fault_spec, given["seed"]),
@@ -117,14 +125,14 @@ def simulate(
             await asyncio.Event().wait()
 
     try:
-        process.serve_until_signal(serve())
+        signals.serve_until_signal(serve())
     except OSError as error:
         raise UsageError(f"port {port} of 127.0.0.1 can't be served: {error.strerror}") from None
     return 0
 
 
 def _organizations(given: dict[str, Any], *, odd: bool = True) -> tuple[Organization, tuple[Organization, ...]]:
-    """The simulated organization that the token is of, and its customers."""
+    """The simulated organization of the token, and its customers."""
     workspaces, people, lines, customers = (
         given.pop(name) for name in ("workspaces", "people", "virtual_lines", "customers")
     )

@@ -1,4 +1,4 @@
-"""The commands about snapshots as a whole: `snapshots`, `show`, `verify`, `prune`."""
+"""The commands for whole snapshots: `snapshots`, `show`, `verify`, `prune`."""
 
 import logging
 from typing import Any
@@ -6,81 +6,89 @@ from typing import Any
 import click
 
 from audit import config
-from audit.cli import options
-from audit.cli import views as summary
-from audit.cli.group import cli, print_result, print_snapshot, settings_of
-from audit.clock import Clock
+from audit.cli import options, views
+from audit.cli.options import settings_of
+from audit.cli.results import print_result, print_snapshot
 from audit.errors import FOUND_EXIT_CODE, UsageError
-from audit.files import expand
-from audit.output import prune as pruning
-from audit.output.lock import lock
-from audit.output.unfinished import tidy
-from audit.review.verify import signing
-from audit.review.verify import verify as verification
-from audit.review.verify.signed_removals import seal_removed_with
 from audit.snapshot.catalog import find_snapshot, list_snapshots
-from audit.storage.errors import unwritable
 
 log = logging.getLogger(__name__)
 
 
-@cli.command()
+@click.command()
 @options.config_options
 @options.json_option
 @options.logging_options
 def snapshots(*, as_json: bool, **given: Any) -> int:
-    """List the committed snapshots of an output folder, the oldest first."""
-    settings, _, _ = settings_of(given)
+    """List the committed snapshots of an output, oldest first."""
+    settings = settings_of(given)
     found = list_snapshots(settings.output.folder)
-    print_result(summary.as_json([summary.describe(each) for each in found]) if as_json else summary.render_list(found))
+    print_result(views.as_json([views.describe(each) for each in found]) if as_json else views.render_list(found))
     return 0
 
 
-@cli.command()
+@click.command()
 @click.argument("snapshot", default="latest")
 @options.config_options
 @options.json_option
 @options.logging_options
 def show(snapshot: str, *, as_json: bool, **given: Any) -> int:
-    """Summarize a snapshot: SNAPSHOT is a path, an id, 'latest' (the default) or 'previous'."""
-    settings, _, _ = settings_of(given)
+    """Summarize a snapshot.
+
+    SNAPSHOT is a path, an id, 'latest' (the default) or 'previous'.
+    """
+    settings = settings_of(given)
     print_snapshot(find_snapshot(settings.output.folder, snapshot), as_json=as_json, is_quiet=False)
     return 0
 
 
-@cli.command()
+@click.command()
 @click.argument("snapshot", default="latest")
 @click.option(
-    "--public-key", metavar="FILE", help="It must be signed by this key (PEM). [default: no key is asked for]"
+    "--public-key", metavar="FILE", help="Require a signature by this key (PEM). [default: no signature required]"
 )
 @options.config_options
 @options.json_option
 @options.logging_options
 def verify(snapshot: str, public_key: str | None, *, as_json: bool, **given: Any) -> int:
-    """Recompute all digests of a snapshot, and of the chain before it; exit with 1 where something differs."""
-    settings, _, _ = settings_of(given)
+    """Recompute the digests of a snapshot and its chain.
+
+    SNAPSHOT is a path, an id, 'latest' (the default) or 'previous'. The exit code is 1 if anything differs.
+    """
+    settings = settings_of(given)
+    from audit.files import expand
+    from audit.review.verify import signing
+    from audit.review.verify import verify as verification
+
     key = signing.load_public_key(expand(public_key)) if public_key else None
     found = verification.verify(settings.output.folder, snapshot, key)
     for note in found.notes:
         log.info("%s", note.message)
-    print_result(summary.as_json(verification.as_data(found)) if as_json else verification.render(found))
+    print_result(views.as_json(verification.as_data(found)) if as_json else verification.render(found))
     return FOUND_EXIT_CODE if found.faults else 0
 
 
-@cli.command()
-@click.option("--keep-last", type=click.IntRange(1), metavar="N", help="Keep the newest N.")
-@click.option("--keep-within", metavar="TIME", help="Keep those younger than a time such as 400d.")
-@click.option("--dry-run", is_flag=True, help="Tell what would be removed; remove nothing.")
+@click.command()
+@click.option("--keep-last", type=click.IntRange(1), metavar="N", help="Keep the newest N snapshots.")
+@click.option("--keep-within", metavar="TIME", help="Keep snapshots younger than a time such as 400d.")
+@click.option("--dry-run", is_flag=True, help="Print what would be removed; remove nothing.")
 @options.config_options
 @options.json_option
 @options.logging_options
 def prune(keep_last: int | None, keep_within: str | None, *, dry_run: bool, as_json: bool, **given: Any) -> int:
-    """Remove old snapshots, and what interrupted runs left.
+    """Remove old snapshots, and leftovers of interrupted runs.
 
-    What any --keep option keeps, stays; so do the newest snapshot and the newest complete one.
+    Every --keep option keeps what it names. The newest snapshot and the newest complete snapshot always stay.
     """
-    settings, _, _ = settings_of(given)
-    keep = pruning.Keep(keep_last, None if keep_within is None else config.seconds_of(keep_within))
+    settings = settings_of(given)
+    from audit.clock import Clock
+    from audit.output import prune as pruning
+    from audit.output.lock import lock
+    from audit.output.unfinished import tidy
+    from audit.review.verify.signed_removals import seal_removed_with
+    from audit.storage.errors import unwritable
+
+    keep = pruning.Keep(keep_last, None if keep_within is None else config.seconds_of(keep_within, "--keep-within"))
     output = settings.output.folder
     seal = seal_removed_with(settings.sign.key_file)
     try:
@@ -88,10 +96,10 @@ def prune(keep_last: int | None, keep_within: str | None, *, dry_run: bool, as_j
             now = Clock().now()
             found = pruning.plan(output, keep, now)
             if not dry_run:
-                # A damaged record has been refused by now; what is left over needs no plan.
+                # A damaged record would have been refused above; leftovers need no plan.
                 tidy(output, held, seal)
                 found = pruning.carry_out(output, pruning.plan(output, keep, now), held.check, seal)
     except OSError as error:
         raise unwritable(output, error) from None
-    print_result(summary.as_json(found) if as_json else summary.render_pruned(found))
+    print_result(views.as_json(found) if as_json else views.render_pruned(found))
     return UsageError.exit_code if any(each.action == "failed" for each in found) else 0

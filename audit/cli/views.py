@@ -1,19 +1,21 @@
-"""What a snapshot holds, for people and, as `--json`, for programs: one result, two views."""
+"""Results as text for people and as JSON for programs: one result, two views."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from audit.outcome import Outcome
-from audit.output.prune import Folder
-from audit.run.doctor import Check
-from audit.run.plan import OrgPlan, Plan
 from audit.snapshot.catalog import Snapshot
 from audit.snapshot.manifest import Org, Scope
-from audit.text import printable
+from audit.text import count_of, printable
 
-#: Organizations that a line of the list names.
+if TYPE_CHECKING:
+    from audit.output.prune import Folder
+    from audit.run.doctor import Check
+    from audit.run.plan import OrgPlan, Plan
+
+#: Most organizations that a line names.
 _NAMED = 3
 
 
@@ -23,13 +25,13 @@ def as_json(value: Any) -> str:
 
 
 def describe(snapshot: Snapshot) -> dict[str, Any]:
-    """A snapshot's manifest, with the path of its folder."""
+    """The manifest of a snapshot, with the path of its folder."""
     manifest: dict[str, Any] = msgspec.to_builtins(snapshot.manifest)
     return {"path": printable(str(snapshot.path)), **manifest}
 
 
 def unanswered(snapshot: Snapshot) -> int:
-    """How many reads (of an entity, of a user on a site) have no complete answer."""
+    """Number of reads (of an entity, or of a user on a site) without a complete answer."""
     return sum(
         count
         for counts in snapshot.manifest.outcomes.values()
@@ -39,7 +41,7 @@ def unanswered(snapshot: Snapshot) -> int:
 
 
 def render(snapshot: Snapshot) -> str:
-    """A snapshot in a screen of text."""
+    """A snapshot as a screen of text."""
     return "\n".join(_lines(snapshot))
 
 
@@ -49,10 +51,14 @@ def unfinished(snapshot: Snapshot) -> list[Org]:
 
 
 def shortcomings(snapshot: Snapshot) -> str:
-    """Why a snapshot is partial, in a line."""
+    """Why a snapshot is partial, in one line."""
     orgs = unfinished(snapshot)
     count = unanswered(snapshot)
-    parts = [f"{count} reads have no complete answer (column outcome of coverage)"] if count else []
+    parts = (
+        [f"{count_of(count, 'read has', 'reads have')} no complete answer (column outcome of coverage)"]
+        if count
+        else []
+    )
     kinds = sorted({kind for org in orgs for reasons in org.unlisted.values() for kind in reasons})
     parts += [f"{', '.join(kinds)} could not be listed"] if kinds else []
     failed = [org for org in orgs if org.message]
@@ -68,7 +74,7 @@ def _lines(snapshot: Snapshot) -> Iterator[str]:
     yield f"snapshot {manifest.snapshot_id}  {manifest.status}"
     yield f"  path       {printable(str(snapshot.path))}"
     if len(manifest.orgs) > 1:
-        yield f"  orgs       {len(manifest.orgs)}, of which {len(unfinished(snapshot))} are not complete"
+        yield f"  orgs       {len(manifest.orgs)}, {_completeness(snapshot)}"
     yield from _organizations(manifest.orgs)
     yield f"  scope      {_scope(manifest.scope)}"
     yield f"  started    {manifest.started_at:%Y-%m-%d %H:%M:%S} UTC, took {duration_s:.1f} s"
@@ -84,8 +90,13 @@ def _lines(snapshot: Snapshot) -> Iterator[str]:
             yield f"  unknown    {dataset}: fields that are in no table: {names}"
 
 
+def _completeness(snapshot: Snapshot) -> str:
+    count = len(unfinished(snapshot))
+    return f"{count} not complete" if count else "all complete"
+
+
 def _organizations(orgs: list[Org]) -> Iterator[str]:
-    """A table of organizations: id, status, entities, name, and what went wrong."""
+    """A line for each organization (id, status, entities, name), and for each of its faults."""
     width = max((len(str(org.entities)) for org in orgs), default=0)
     for org in orgs:
         name = printable(org.name or "(name not readable)")
@@ -108,7 +119,7 @@ def _scope(scope: Scope) -> str:
 
 
 def render_list(snapshots: list[Snapshot]) -> str:
-    """Snapshots, a line each, the oldest first."""
+    """A list of snapshots, one per line, in the given order."""
     lines = [f"{'SNAPSHOT':<23} {'STATUS':<8} {'ENTITIES':>8} {'NO ANSWER':>9}  ORGANIZATION"]
     for snapshot in snapshots:
         manifest = snapshot.manifest
@@ -121,9 +132,9 @@ def render_list(snapshots: list[Snapshot]) -> str:
     return "\n".join(lines)
 
 
-def render_plan(plan: Plan) -> str:
+def render_plan(plan: "Plan") -> str:
     """What a run would do."""
-    rate = "not known yet: it is found by starting gently" if plan.rate_per_s is None else f"{plan.rate_per_s:g}/s"
+    rate = "not known yet: a run starts gently and finds it" if plan.rate_per_s is None else f"{plan.rate_per_s:g}/s"
     duration = "" if plan.duration_s is None else f", about {plan.duration_s:.0f} s"
     return "\n".join(
         [
@@ -137,17 +148,18 @@ def render_plan(plan: Plan) -> str:
     )
 
 
-def _planned(org: OrgPlan) -> str:
-    told = f"{org.entities} entities" + ("" if org.message is None else f"; not all of it: {printable(org.message)}")
-    return f"  org        {org.org_id}  {printable(org.name or '(name not readable)')}: {told}"
+def _planned(org: "OrgPlan") -> str:
+    size = count_of(org.entities, "entity", "entities")
+    fault = "" if org.message is None else f"; not all of it: {printable(org.message)}"
+    return f"  org        {org.org_id}  {printable(org.name or '(name not readable)')}: {size}{fault}"
 
 
-def render_checks(checks: list[Check]) -> str:
-    """What was checked, a line each."""
+def render_checks(checks: list["Check"]) -> str:
+    """A list of checks, one per line."""
     return "\n".join(f"{check.status:<8} {check.name:<14} {printable(check.message)}" for check in checks)
 
 
-def render_pruned(folders: list[Folder]) -> str:
-    """What became of each folder, or would, a line each."""
+def render_pruned(folders: list["Folder"]) -> str:
+    """A list of folders, one per line, each with its action."""
     lines = [f"{each.action:<7}  {printable(each.name)}  {printable(each.reason)}" for each in folders]
     return "\n".join(lines) or "nothing to prune"

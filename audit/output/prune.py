@@ -216,7 +216,14 @@ def _of_snapshots(manifests: list[Manifest], keep: Keep, now: datetime) -> Itera
             "young enough": keep.within_s is not None and (now - manifest.started_at).total_seconds() <= keep.within_s,
         }
         why = next((reason for reason, holds in reasons.items() if holds), None)
-        yield Folder(manifest.snapshot_id, "keep" if why else "remove", why or f"{manifest.status}, and old")
+        yield Folder(manifest.snapshot_id, "keep" if why else "remove", why or f"{manifest.status}, {_outside(keep)}")
+
+
+def _outside(keep: Keep) -> str:
+    """Why a snapshot is not kept: the words of what it is outside of."""
+    reasons = [f"older than the last {keep.last}"] if keep.last is not None else []
+    reasons += ["older than --keep-within"] if keep.within_s is not None else []
+    return " and ".join(reasons)
 
 
 def _of_draft(draft: Draft, snapshots: list[Snapshot]) -> Folder:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 
 from audit.errors import DamagedError, UsageError
 from audit.snapshot.chain import Chain
@@ -174,5 +175,12 @@ def _of_chain(output: Place, name: str) -> Snapshot:
     if wanted and name == "previous":
         wanted = list(chain.ancestors(wanted[0]))[:1]
     if not wanted:
-        raise UsageError(f"no {name} snapshot: {output} holds {len(found)}; name the folder with --output")
+        raise UsageError(_no_snapshot(output, found))
     return found[wanted[0]]
+
+
+def _no_snapshot(output: Place, found: Mapping[str, Snapshot]) -> str:
+    folder = f"./{output}" if isinstance(output, Path) and not output.is_absolute() else str(output)
+    if not found:
+        return f"no snapshot in {folder} yet: 'webex-audit run' makes one, --output names another folder"
+    return f"no previous snapshot in {folder}: there is none before the latest; --output names another folder"

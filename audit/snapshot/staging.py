@@ -1,15 +1,13 @@
 """Copies of snapshots from object stores on this machine, for as long as they are read."""
 
 import os
-import signal
 import tempfile
-import threading
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import NoReturn, TypeVar
+from typing import TypeVar
 
 from audit.errors import StoppedError, UsageError
 from audit.files import make_dir, private_file
@@ -64,7 +62,7 @@ def staged_whole(snapshot: Snapshot) -> Iterator[Path]:
 
 @contextmanager
 def _fetched(place: ObjectPath, paths: Iterable[str]) -> Iterator[Path]:
-    with _ended_by_sigterm(), tempfile.TemporaryDirectory(prefix="webex-audit-") as temporary:
+    with tempfile.TemporaryDirectory(prefix="webex-audit-") as temporary:
         folder = Path(temporary, place.name or "snapshot")
         try:
             make_dir(folder)
@@ -95,20 +93,3 @@ def _unfetched(error: OSError, place: ObjectPath) -> UsageError | StoppedError:
         return UsageError(f"{error.filename}: {error.strerror}")
     here = tempfile.gettempdir()
     return StoppedError(f"{place} can't be fetched to {here}: {error.strerror}: make room, or set TMPDIR")
-
-
-@contextmanager
-def _ended_by_sigterm() -> Iterator[None]:
-    """Let SIGTERM end what is in the block as SIGINT does, so that what was fetched is removed."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def stop(*_: object) -> NoReturn:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

@@ -218,5 +218,6 @@ def checked_token(text: str, source: str) -> Token:
         UsageError: the text can't be a token; the message names the source, never the text.
     """
     if not text or not text.isascii() or not text.isprintable() or " " in text:
-        raise UsageError(f"{source} holds no access token: expected one word without blanks, and nothing else")
+        advice = '; leave out "Bearer"' if text.lower().startswith("bearer") else ""
+        raise UsageError(f"{source} holds no access token: expected one word without blanks, and nothing else{advice}")
     return Token(text)

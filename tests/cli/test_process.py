@@ -1,8 +1,5 @@
 import shutil
-import signal
 import stat
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from typing import NoReturn
@@ -65,32 +62,3 @@ def test_a_bug_whose_log_can_not_be_written_is_told_all_the_same(
 def test_an_interrupt_is_exit_5() -> None:
     assert process.execute(command(KeyboardInterrupt()), []) == 5
     assert process.execute(command(click.Abort()), []) == 5
-
-
-STUBBORN = """
-import asyncio
-from audit.cli.console import set_up_logging
-from audit.cli.process import run_until_signal
-
-async def stubborn():
-    print("ready", flush=True)
-    while True:
-        try:
-            await asyncio.sleep(30)
-        except asyncio.CancelledError:
-            print("once", flush=True)
-
-set_up_logging("text", "normal")
-run_until_signal(stubborn())
-"""
-
-
-def test_a_second_signal_stops_at_once() -> None:
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    with subprocess.Popen([sys.executable, "-c", STUBBORN], **pipes) as running:  # type: ignore[call-overload]
-        assert running.stdout.readline() == "ready\n"
-        running.send_signal(signal.SIGINT)
-        assert running.stdout.readline() == "once\n"
-        running.send_signal(signal.SIGINT)
-        assert running.wait(20) == 5
-        assert "stopped at once by SIGINT" in running.stderr.read()

@@ -3,8 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from audit.cli.selection import select
+from audit.cli.selection import Selection, select
 from audit.errors import UsageError
+from audit.inventory import Users
 from audit.simulator.organization import Organization
 
 ONE, TWO, THREE = (Organization(3).workspace(index)["id"] for index in range(3))
@@ -24,11 +25,11 @@ def test_ids_come_from_flags_a_file_and_standard_input_each_once(tmp_path: Path)
 @pytest.mark.parametrize(
     ("content", "complaint"),
     [
-        (f"{ONE}\nhello\n".encode(), r"line 2: 'hello' is no Webex id"),
-        (f"{ONE},Reception\n".encode(), r"line 1: .* is no Webex id"),
+        (f"{ONE}\nhello\n".encode(), r"line 2: 'hello' is not a Webex id"),
+        (f"{ONE},Reception\n".encode(), r"line 1: .* is not a Webex id"),
         (b"8c9fd285-6500-4518-856e-eb836c6761d8", r"line 1: 8c9f.* is a bare UUID"),
-        (b"x" * 5000, r"line 1: 'x{60}…' is no Webex id"),
-        (b"a\x1b[31mb", r"line 1: 'a\\x1b\[31mb' is no Webex id"),
+        (b"x" * 5000, r"line 1: 'x{60}…' is not a Webex id"),
+        (b"a\x1b[31mb", r"line 1: 'a\\x1b\[31mb' is not a Webex id"),
         (b"\xff\xfe\x00", r"is not a text file"),
         (b"\n# only comments\n", r"names no workspace"),
         (b"", r"names no workspace"),
@@ -43,7 +44,7 @@ def test_a_file_with_junk_is_refused_with_the_line(tmp_path: Path, content: byte
 
 
 def test_a_bad_flag_or_an_absent_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="--workspace-id: 'junk' is no Webex id"):
+    with pytest.raises(UsageError, match="--workspace-id: 'junk' is not a Webex id"):
         select(["junk"], None, io.StringIO())
     with pytest.raises(UsageError, match="organization, not of a workspace"):
         select([Organization(1).org_id], None, io.StringIO())
@@ -51,3 +52,11 @@ def test_a_bad_flag_or_an_absent_file_is_named(tmp_path: Path) -> None:
         select([], "-", None)
     with pytest.raises(UsageError, match="No such file"):
         select([], str(tmp_path / "absent"), io.StringIO())
+
+
+def test_standard_input_is_read_once() -> None:
+    Selection((), "-", (), None).check_stdin()
+    with pytest.raises(UsageError, match="can't both read standard input"):
+        Selection((), "-", (), "-").check_stdin()
+    wanted, users = Selection((ONE,), None, ("Alice@example.com", "alice@example.com"), None).read(None)
+    assert (wanted, users) == ([ONE], Users("named", ("Alice@example.com",)))

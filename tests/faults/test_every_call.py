@@ -59,7 +59,17 @@ def run(url: str, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.
     # One process loads all that a run needs, with the shim; each run is a fork of it.
     monkeypatch.setenv("LD_PRELOAD", str(library))
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["audit.cli", "aiohttp", "pyarrow.parquet", "pyarrow.csv"])
+    context.set_forkserver_preload(
+        [
+            "audit.cli.run",
+            "audit.cli.metrics",
+            "audit.run.plan",
+            "audit.run.job",
+            "aiohttp",
+            "pyarrow.parquet",
+            "pyarrow.csv",
+        ]
+    )
 
     def run(output: Path, **faults: str) -> Ended:
         child = context.Process(target=_run, args=(url, str(output), faults))

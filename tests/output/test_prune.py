@@ -190,7 +190,10 @@ def test_what_is_removed_is_recorded_with_its_manifest(output: Path, prune: Call
         (name, hashlib.sha256(data).hexdigest(), before)
         for name, data, before in zip(names[:2], manifests, previous, strict=False)
     ]
-    assert [each.reason for each in read_removed(output)] == ["complete, and old"] * 2
+    assert [each.reason for each in read_removed(output)] == [
+        "complete, older than the last 2",
+        "complete, older than the last 1",
+    ]
     before = (output / REMOVED).read_bytes()
     prune(last=1)
     assert (output / REMOVED).read_bytes() == before
@@ -353,7 +356,7 @@ def test_the_command_tells_removes_and_needs_to_know_what_to_keep(
     dry = webex_audit("prune", *place, "--keep-within", "400d", "--dry-run")
     assert (dry.code, dry.out.splitlines()) == (
         0,
-        [f"remove   {old}  complete, and old", f"keep     {new}  the newest"],
+        [f"remove   {old}  complete, older than --keep-within", f"keep     {new}  the newest"],
     )
     assert visible(output) == [old, new]
     done = webex_audit("prune", *place, "--keep-last", 1, "--json")
@@ -400,7 +403,7 @@ def test_a_pruned_output_goes_on_as_before(audit: Callable[..., Snapshot]) -> No
     output = audit(simulation).path.parent
     first, second = list_snapshots(output)
     done = carry_out(output, plan(output, Keep(1), datetime.now(UTC)))
-    assert Folder(first.path.name, "removed", "complete, and old") in done
+    assert Folder(first.path.name, "removed", "complete, older than the last 1") in done
     third = audit(simulation)
     assert third.manifest.previous
     assert third.manifest.previous.snapshot_id == second.path.name

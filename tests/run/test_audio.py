@@ -485,7 +485,7 @@ def test_the_command_reads_users_from_a_file(
     for arguments, complaint in (
         (["run", "--user", "a@b.c"], "add --dataset audio-options"),
         ([*base, "--user", "a@b.c", "--all-users"], "leave out --user"),
-        ([*base, "--user", "alice"], "--user: 'alice' is no mail address"),
+        ([*base, "--user", "alice"], "--user: 'alice' is not an email address"),
         ([*base, "--users-from", "absent"], "absent: No such file"),
         (["run", "--users-from", "-", "--ids-from", "-"], "can't both read standard input"),
         (["run", "--dataset", "audio"], "is not one of"),

@@ -442,7 +442,7 @@ def test_show_has_a_table_of_organizations(run_command: Command, webex_audit: Co
     result = run_command("run", "--all-orgs", "--exclude-org", OWN.org_id)
     assert result.code == 3
     lines = result.out.splitlines()
-    assert "  orgs       2, of which 1 are not complete" in lines
+    assert "  orgs       2, 1 not complete" in lines
     assert f"  org        {uuid(TWO)}  complete    50 entities  {TWO.name}" in lines
     assert f"  org        {uuid(ONE)}  refused      0 entities  {ONE.name}" in lines
     assert f"organization {uuid(ONE)} is refused" in result.err

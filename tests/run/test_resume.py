@@ -69,7 +69,7 @@ def _run_and_die(url: str, folder: str, die_at: int, *, is_resuming: bool) -> No
 
 def _exit_code(*arguments: Any, is_resuming: bool = False) -> int:
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["audit.cli"])
+    context.set_forkserver_preload(["audit.cli.run", "audit.cli.metrics", "audit.run.plan", "audit.run.run"])
     child = context.Process(target=_run_and_die, args=arguments, kwargs={"is_resuming": is_resuming})
     child.start()
     child.join(60)

@@ -34,7 +34,7 @@ def test_a_token_is_never_shown() -> None:
     [
         (b"", "is empty"),
         (b"  \n", "is empty"),
-        (b"Bearer s3cret", "no access token"),
+        (b"Bearer s3cret", 'and nothing else; leave out "Bearer"$'),
         (b"s3cret\nmore", "no access token"),
         ("s3cret\N{BULLET}".encode(), "no access token"),
         (b"\xff\xfe", "not a text file"),

@@ -504,7 +504,8 @@ def test_a_signal_ends_driver_and_workers_resumably(
     _, err = run.communicate(timeout=60)
     if number is not signal.SIGKILL:
         assert (run.returncode, err.count("\n")) == (5, 1), err
-        assert "stopped by a signal before the commit; go on with: webex-audit run --engine dask" in err
+        title = "Ctrl-C" if number is signal.SIGINT else "SIGTERM"
+        assert f"stopped ({title}) before the commit; go on with: webex-audit run --engine dask" in err
     wait_until(lambda: members_of(run.pid) == [])
     held.let_go()
     resumed = webex_audit("run", "--resume", "--base-url", url, "--token-file", str(token_file), "--all-orgs")

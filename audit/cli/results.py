@@ -1,0 +1,58 @@
+"""Prints results to standard output."""
+
+import io
+import logging
+import sys
+from collections.abc import Iterable
+
+from audit.cli import views
+from audit.errors import PARTIAL_EXIT_CODE, StoppedError
+from audit.snapshot.catalog import Snapshot
+
+log = logging.getLogger(__name__)
+
+
+def print_result(text: str) -> None:
+    """Print a result. A write error is logged and does not change the exit code."""
+    try:
+        stream = sys.stdout
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+        print(text, flush=True)  # noqa: T201 - click.echo would end the process on a closed pipe
+    except OSError as error:
+        if not isinstance(error, BrokenPipeError):
+            log.error("the result can't be printed: %s", error.strerror)
+
+
+def print_all(texts: Iterable[str], encoding: str | None = None) -> None:
+    """Print a result piece by piece, until its reader closes the pipe.
+
+    Raises:
+        StoppedError: a write fails for another reason, such as a full disk.
+    """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding=encoding, errors="backslashreplace")
+    for text in texts:
+        try:
+            sys.stdout.write(text)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            return
+        except OSError as error:
+            raise StoppedError(f"the result can't be printed: {error.strerror}") from None
+
+
+def print_snapshot(snapshot: Snapshot, *, as_json: bool, is_quiet: bool) -> None:
+    """Print a snapshot as a screen of text or as JSON."""
+    if as_json:
+        print_result(views.as_json(views.describe(snapshot)))
+    elif not is_quiet:
+        print_result(views.render(snapshot))
+
+
+def exit_code(snapshot: Snapshot, *, allow_partial: bool) -> int:
+    """The exit code of a run that committed a snapshot; if the snapshot is partial, log why."""
+    if snapshot.manifest.status == "complete":
+        return 0
+    log.warning("the snapshot is partial: %s", views.shortcomings(snapshot))
+    return 0 if allow_partial else PARTIAL_EXIT_CODE

@@ -1,0 +1,63 @@
+"""What is wrong with a value of the configuration, in words."""
+
+import math
+from typing import Any, Literal, get_args, get_origin
+
+from msgspec import inspect
+
+
+def mismatch(value: Any, wanted: Any, example: object = None) -> str:
+    """What is wrong with a value that msgspec refuses, such as `must be more than 0`.
+
+    Args:
+        value: the value, of any type; from the environment, a text.
+        wanted: the annotation of the field that should hold it.
+        example: a value that fits.
+    """
+    kind = inspect.type_info(wanted)
+    if isinstance(kind, inspect.UnionType):
+        kind = next(each for each in kind.types if not isinstance(each, inspect.NoneType))
+    match kind:
+        case inspect.LiteralType():
+            return f"{value!r} is none of {', '.join(_choices(wanted))}"
+        case inspect.BoolType():
+            return "expected true or false"
+        case inspect.ListType():
+            return _mismatch_of_list(value, _choices(wanted), example)
+        case inspect.IntType() | inspect.FloatType():
+            return _mismatch_of_number(value, kind)
+        case inspect.StrType(pattern=str()) if isinstance(value, str):
+            return "expected a time such as 45m or 1h30m"
+    return "expected a text in quotes"
+
+
+def _choices(wanted: Any) -> tuple[str, ...]:
+    """The words of the `Literal` in a type, in the order of the source; msgspec sorts them."""
+    if get_origin(wanted) is Literal:
+        return get_args(wanted)
+    return next(filter(None, map(_choices, get_args(wanted))), ())
+
+
+def _mismatch_of_list(value: Any, known: tuple[str, ...], example: object) -> str:
+    if not isinstance(value, list):
+        shown = ", ".join(f'"{item}"' for item in example) if isinstance(example, list) and example else '"…", "…"'
+        return f"expected a list, such as [{shown}]"
+    wrong = [item for item in value if known and item not in known]
+    if wrong:
+        return f"{wrong[0]!r} is none of {', '.join(known)}"
+    return "expected texts in quotes" if value else "must not be empty"
+
+
+def _mismatch_of_number(value: Any, kind: Any) -> str:
+    is_whole = type(kind).__name__ == "IntType"
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if isinstance(value, bool) or math.isnan(number) or (is_whole and number % 1):
+        return "expected a whole number" if is_whole else "expected a number"
+    if kind.gt is not None and number <= kind.gt:
+        return f"must be more than {kind.gt:g}"
+    if kind.ge is not None and number < kind.ge:
+        return f"must be at least {kind.ge:g}"
+    return f"must be at most {kind.le:g}"

@@ -1,0 +1,147 @@
+"""The settings: a class for each section, a field with its default for each key."""
+
+import math
+import re
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from audit.errors import UsageError
+from audit.storage.place import Place, place
+
+_DURATION = r"^([0-9]+(\.[0-9]+)?[dhms])+$"
+_UNIT_S = {"d": 86_400.0, "h": 3_600.0, "m": 60.0, "s": 1.0}
+
+EntityName = Literal["workspace", "person", "virtual-line"]
+FormatName = Literal["parquet", "csv"]
+EngineName = Literal["local", "dask"]
+LogFormat = Literal["text", "json"]
+
+
+class WebexSettings(msgspec.Struct, frozen=True):
+    """`[webex]`: the API and the token."""
+
+    base_url: str = "https://webexapis.com/v1"
+    token_file: str | None = None
+    token_command: str | None = None
+    client_id: str | None = None
+    client_secret_file: str | None = None
+    refresh_token_file: str | None = None
+    ca_file: str | None = None
+    timeout_s: Annotated[float, Meta(gt=0, le=3600)] = 30.0
+
+
+class ScopeSettings(msgspec.Struct, frozen=True):
+    """`[scope]`: what to audit."""
+
+    datasets: Annotated[list[str], Meta(min_length=1)] = msgspec.field(default_factory=lambda: ["push-to-talk"])
+    entities: Annotated[list[EntityName], Meta(min_length=1)] = msgspec.field(default_factory=lambda: ["workspace"])
+    org_ids: list[str] = []
+    all_orgs: bool = False
+    exclude_orgs: list[str] = []
+    all_users: bool = False
+    sites: list[str] = []
+
+
+class PaceSettings(msgspec.Struct, frozen=True):
+    """`[pace]`: requests per second, and at a time."""
+
+    max_rate: Annotated[float, Meta(gt=0, le=10_000)] | None = None
+    share: Annotated[float, Meta(gt=0, le=1)] = 1.0
+    start_rate: Annotated[float, Meta(gt=0, le=10_000)] = 10.0
+    concurrency: Annotated[int, Meta(ge=1, le=1000)] = 50
+
+
+class RetrySettings(msgspec.Struct, frozen=True):
+    """`[retry]`: attempts of one request, including the first."""
+
+    attempts: Annotated[int, Meta(ge=1, le=100)] = 6
+    throttled_attempts: Annotated[int, Meta(ge=1, le=1000)] = 30
+    budget: Annotated[int, Meta(ge=0, le=100_000)] = 300
+
+
+class OutputSettings(msgspec.Struct, frozen=True):
+    """`[output]`: where snapshots go, and in which formats."""
+
+    path: str = "snapshots"
+    formats: Annotated[list[FormatName], Meta(min_length=1)] = msgspec.field(default_factory=lambda: ["parquet", "csv"])
+    csv_per_org: bool = False
+    allow_partial: bool = False
+
+    @property
+    def folder(self) -> Place:
+        """The folder of all snapshots, on this machine or in an object store."""
+        return place(self.path)
+
+
+class RunSettings(msgspec.Struct, frozen=True):
+    """`[run]`: what does the work, when a run stops, and the metrics it leaves."""
+
+    engine: EngineName = "local"
+    scheduler: str | None = None
+    deadline: Annotated[str, Meta(pattern=_DURATION)] | None = None
+    stall_s: Annotated[float, Meta(gt=0)] = 600.0
+    resume_within: Annotated[str, Meta(pattern=_DURATION)] = "72h"
+    metrics_file: str | None = None
+
+    @property
+    def deadline_s(self) -> float:
+        """The deadline in seconds; infinity without a deadline."""
+        return seconds_of(self.deadline) if self.deadline else math.inf
+
+    @property
+    def resume_within_s(self) -> float:
+        """The age in seconds up to which `--resume` continues an unfinished run."""
+        return seconds_of(self.resume_within)
+
+
+class CheckSettings(msgspec.Struct, frozen=True):
+    """`[check]`: the policy that the rules of `check` apply. SQL sees each key but the paths as a variable."""
+
+    allowed_domains: list[str] = []
+    forbid_toll_free: bool = False
+    forbid_global_call_in: bool = False
+    rules_dir: str | None = None
+    exceptions_file: str | None = None
+
+
+class SignSettings(msgspec.Struct, frozen=True):
+    """`[sign]`: the key that signs snapshots."""
+
+    key_file: str | None = None
+
+
+class LogSettings(msgspec.Struct, frozen=True):
+    """`[log]`: the log on standard error."""
+
+    format: LogFormat = "text"
+
+
+class Settings(msgspec.Struct, frozen=True):
+    """The whole configuration."""
+
+    webex: WebexSettings = WebexSettings()
+    scope: ScopeSettings = msgspec.field(default_factory=ScopeSettings)
+    pace: PaceSettings = PaceSettings()
+    retry: RetrySettings = RetrySettings()
+    output: OutputSettings = msgspec.field(default_factory=OutputSettings)
+    run: RunSettings = RunSettings()
+    check: CheckSettings = msgspec.field(default_factory=CheckSettings)
+    sign: SignSettings = SignSettings()
+    log: LogSettings = LogSettings()
+
+
+def seconds_of(duration: str, source: str = "time") -> float:
+    """The seconds in a time such as `45m`, `1h30m` or `400d`.
+
+    Args:
+        duration: the text.
+        source: where the text comes from, for the error.
+
+    Raises:
+        UsageError: the text is not a time.
+    """
+    if not re.fullmatch(_DURATION, duration):
+        raise UsageError(f"{source} {duration!r}: expected a time such as 45m, 1h30m or 400d")
+    return sum(float(number) * _UNIT_S[unit] for number, unit in re.findall(r"([0-9.]+)([dhms])", duration))

@@ -1,0 +1,182 @@
+"""Where settings come from: flags override environment variables, which override the file and the defaults.
+
+`config.example.toml` documents every key. A key `section.key` is also the environment variable
+`WEBEX_AUDIT_SECTION_KEY`; a key with a flag `--some-flag` is `WEBEX_AUDIT_SOME_FLAG` too.
+"""
+
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args, get_origin
+from urllib.parse import urlsplit
+
+import msgspec
+import platformdirs
+
+from audit.config.mismatch import mismatch
+from audit.config.settings import Settings
+from audit.errors import UsageError
+from audit.files import expand
+from audit.text import did_you_mean
+
+#: Names the configuration file if `--config` does not.
+CONFIG_VARIABLE = "WEBEX_AUDIT_CONFIG"
+_PREFIX = "WEBEX_AUDIT_"
+#: Keys that people invent for a secret, with the key that names its file instead.
+_SECRETS = {
+    "access_token": "webex.token_file",
+    "token": "webex.token_file",
+    "client_secret": "webex.client_secret_file",
+    "refresh_token": "webex.refresh_token_file",
+}
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+
+#: Keys that have a flag, with the name of the flag.
+FLAGS = {
+    "webex.base_url": "base-url",
+    "webex.token_file": "token-file",
+    "scope.datasets": "dataset",
+    "scope.entities": "entity",
+    "scope.org_ids": "org-id",
+    "scope.all_orgs": "all-orgs",
+    "scope.exclude_orgs": "exclude-org",
+    "scope.all_users": "all-users",
+    "scope.sites": "site",
+    "pace.max_rate": "max-rate",
+    "pace.concurrency": "concurrency",
+    "output.path": "output",
+    "output.formats": "format",
+    "output.csv_per_org": "csv-per-org",
+    "output.allow_partial": "allow-partial",
+    "run.engine": "engine",
+    "run.scheduler": "scheduler",
+    "run.deadline": "deadline",
+    "run.metrics_file": "metrics-file",
+    "check.rules_dir": "rules",
+    "check.exceptions_file": "exceptions",
+    "log.format": "log-format",
+}
+
+
+def keys() -> dict[str, Any]:
+    """All keys of the configuration (`section.key`) with their types."""
+    return {
+        f"{section.name}.{field.name}": field.type
+        for section in msgspec.structs.fields(Settings)
+        for field in msgspec.structs.fields(section.type)
+    }
+
+
+def load(config_file: str | None, environment: Mapping[str, str], flags: Mapping[str, Any]) -> Settings:
+    """Read the settings.
+
+    Args:
+        config_file: path of a TOML file; None for the file that `WEBEX_AUDIT_CONFIG` names, else the user's own file
+            if it exists.
+        environment: the process environment.
+        flags: values of flags by key; None for a flag that was not given.
+
+    Raises:
+        UsageError: the file can't be read, a key is unknown, or a value has the wrong type.
+    """
+    types = keys()
+    tree: dict[str, dict[str, Any]] = {}
+    for origin, values, kind in (
+        *_from_file(config_file or environment.get(CONFIG_VARIABLE)),
+        *_from_environment(environment),
+        *((f"--{FLAGS[key]}", {key: value}, "flag") for key, value in flags.items() if value is not None),
+    ):
+        for key, value in values.items():
+            if key not in types:
+                raise UsageError(f"{origin}: {_unknown(key, types)}")
+            section, _, name = key.partition(".")
+            tree.setdefault(section, {})[name] = _convert(value, types[key], origin, key, kind)
+    settings = msgspec.convert(tree, Settings)
+    _check_base_url(settings.webex.base_url)
+    return settings
+
+
+_Kind = Literal["file", "variable", "flag"]
+#: A source in words, its values by key, and its kind.
+_Source = tuple[str, dict[str, Any], _Kind]
+
+
+def _from_file(named: str | None) -> list[_Source]:
+    try:
+        path = expand(named) if named else Path(platformdirs.user_config_dir("webex-audit")) / "config.toml"
+    except RuntimeError:
+        return []  # a user without a home directory has no file there
+    try:
+        content = tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        if not named:
+            return []
+        raise UsageError(f"configuration {path}: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"configuration {path} is not TOML: {error}") from None
+    values: dict[str, Any] = {}
+    for section, body in content.items():
+        if not isinstance(body, dict):
+            raise UsageError(f"{path}: {section} is outside of any section{_nearest(section, keys())}")
+        values |= {f"{section}.{name}": value for name, value in body.items()}
+    return [(str(path), values, "file")]
+
+
+def _from_environment(environment: Mapping[str, str]) -> list[_Source]:
+    names = {f"{_PREFIX}{key.replace('.', '_')}".upper(): key for key in keys()}
+    names |= {f"{_PREFIX}{flag.replace('-', '_')}".upper(): key for key, flag in FLAGS.items()}
+    sources: list[_Source] = []
+    for variable in sorted(environment, key=len):
+        if variable.startswith(_PREFIX) and variable != CONFIG_VARIABLE:
+            if variable not in names:
+                raise UsageError(f"environment: unknown variable {variable}{_nearest(variable, names)}")
+            sources.append((f"environment variable {variable}", {names[variable]: environment[variable]}, "variable"))
+    return sources
+
+
+def _convert(value: Any, wanted: Any, origin: str, key: str, kind: _Kind) -> Any:
+    is_text = kind == "variable"
+    items = [item.strip() for item in value.split(",")] if is_text and _is_list(wanted) else value
+    try:
+        return msgspec.convert(items, wanted, strict=not is_text)
+    except msgspec.ValidationError:
+        section, _, name = key.partition(".")
+        default = getattr(getattr(Settings(), section), name)
+        place = {"file": f"{origin}: {key} =", "variable": f"{origin} =", "flag": origin}[kind]
+        raise UsageError(f"{place} {value!r}: {mismatch(items, wanted, default)}") from None
+
+
+def _unknown(key: str, types: Mapping[str, Any]) -> str:
+    name = key.rpartition(".")[2]
+    if name in _SECRETS:
+        secret = name.replace("_", " ").removeprefix("access ")
+        return f"{key}: the {secret} never stands in the configuration: use {_SECRETS[name]}"
+    return f"unknown key {key}{_nearest(key, types)}"
+
+
+def _is_list(wanted: Any) -> bool:
+    return get_origin(get_args(wanted)[0] if get_origin(wanted) is Annotated else wanted) is list
+
+
+def _nearest(name: str, known: Mapping[str, Any]) -> str:
+    last = [key for key in known if key.rpartition(".")[2] == name.rpartition(".")[2]]
+    return did_you_mean(
+        name, last or known, otherwise="; config.example.toml lists all keys", cutoff=0 if last else 0.5
+    )
+
+
+def _check_base_url(base_url: str) -> None:
+    try:
+        parts = urlsplit(base_url)
+        is_good = bool(parts.hostname) and parts.port != 0 and not set(base_url) & set("?#@")
+    except ValueError:
+        is_good = False
+    if not is_good or not base_url.isascii() or not base_url.isprintable() or " " in base_url:
+        shown = re.sub(r"//[^/]*@", "//…@", base_url)
+        raise UsageError(f"webex.base_url {shown!r}: expected a URL such as https://webexapis.com/v1")
+    if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _LOOPBACK):
+        raise UsageError(
+            f"webex.base_url {base_url!r}: must be https, because every request carries the token "
+            "(http is for this machine only)"
+        )

@@ -1,0 +1,90 @@
+"""How a command starts: it loads what it needs, and nothing else of weight."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+import pytest
+from harness import environment
+
+from audit.cli import cli
+from audit.cli.group import LazyCommand
+from audit.cli.options import _DATASETS
+from audit.datasets import DATASETS
+from audit.simulator.app import Simulation
+from audit.simulator.organization import Organization
+
+#: Each takes longer to load than click.
+HEAVY = frozenset(
+    {
+        *("aiohttp", "asyncio", "cryptography", "distributed", "duckdb", "jinja2", "numpy", "obstore", "pandas"),
+        *("phonenumbers", "prometheus_client", "pyarrow", "pygal", "rich", "ssl", "xlsxwriter"),
+    }
+)
+PROGRAM = """
+import sys
+from audit.cli import main
+try:
+    main()
+finally:
+    print(*sys.modules, file=sys.stderr)
+"""
+
+
+def heavy_modules(*arguments: object) -> set[str]:
+    """What a command in a process of its own has loaded of `HEAVY` when it ends."""
+    command = [sys.executable, "-c", PROGRAM, *map(str, arguments)]
+    ended = subprocess.run(command, env=environment(), capture_output=True, text=True, check=True)
+    return HEAVY & {*ended.stderr.split("\n")[-2].split()}
+
+
+@pytest.fixture
+def output(audit: Callable[..., object], tmp_path: Path) -> Path:
+    """A folder of snapshots that holds one."""
+    audit(Simulation(Organization(3)))
+    return tmp_path / "out"
+
+
+@pytest.mark.parametrize("arguments", [["--version"], ["--help"], *([name, "--help"] for name in cli.commands)])
+def test_help_and_version_load_nothing_of_weight(arguments: list[str]) -> None:
+    assert heavy_modules(*arguments) == set()
+
+
+@pytest.mark.parametrize("arguments", [["snapshots"], ["snapshots", "--json"], ["show"], ["show", "--json"]])
+def test_reading_manifests_loads_nothing_of_weight(arguments: list[str], output: Path) -> None:
+    assert heavy_modules(*arguments, "--output", output) == set()
+
+
+def test_a_run_without_a_terminal_loads_no_review_and_no_progress_bar(
+    api: Callable[[Simulation], str], tmp_path: Path
+) -> None:
+    loaded = heavy_modules("run", "--base-url", api(Simulation(Organization(3))), "--output", tmp_path / "out")
+    assert loaded >= {"aiohttp", "pyarrow"}
+    assert not loaded & {"cryptography", "distributed", "duckdb", "jinja2", "obstore", "pygal", "rich", "xlsxwriter"}
+
+
+@pytest.mark.parametrize("words", ["", "run"])
+def test_shell_completion_loads_nothing_of_weight(words: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {
+        "_WEBEX_AUDIT_COMPLETE": "bash_complete",
+        "COMP_WORDS": f"webex-audit {words} --",
+        "COMP_CWORD": str(1 + bool(words)),
+    }.items():
+        monkeypatch.setenv(name, value)
+    assert heavy_modules() == set()
+
+
+@pytest.mark.parametrize("name", cli.commands)
+def test_a_command_is_listed_as_it_describes_itself(name: str) -> None:
+    listed = cli.commands[name]
+    assert isinstance(listed, LazyCommand)
+    command = listed.load()
+    assert (command.name, type(command)) == (name, click.Command)
+    for width in (20, 45, 88):
+        assert listed.get_short_help_str(width) == command.get_short_help_str(width)
+
+
+def test_the_datasets_that_help_names_are_those_that_exist() -> None:
+    assert [name.replace("-", "_") for name in _DATASETS.choices] == [*DATASETS]

@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 LOCKS := $(wildcard requirements/*.txt)
 # What .ci/plain-english looks at.
-TEXTS := README.md CONTRIBUTING.md SECURITY.md docs benchmarks Makefile .ci .github config.example.toml
+TEXTS := README.md CONTRIBUTING.md SECURITY.md CHANGELOG.md docs audit tests benchmarks Makefile .ci .github config.example.toml
 # A lock is complete: pip resolves nothing, and builds what has no wheel with the pinned tools. It shows errors only,
 # because its warnings concern the settings of the machine.
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq install --no-deps --no-build-isolation --use-pep517

@@ -57,7 +57,7 @@ IDENTITY_SCHEMA = pa.schema(
     [
         column("org_id", pa.string(), "UUID of the organization"),
         column("entity_type", pa.string(), "`WORKSPACE`, `PERSON` or `VIRTUAL_LINE`"),
-        column("entity_id", pa.string(), "`id` in the listing; a mail address where the directory names no such user"),
+        column("entity_id", pa.string(), "`id` in the listing; an email address if the directory has no such user"),
         column("entity_name", pa.string(), "`displayName` in the listing; of a virtual line, first and last name",
                "none is listed"),
         column("location_id", pa.string(), "`locationId`, or `location.id`, in the listing", "none is listed"),

@@ -21,7 +21,7 @@ def anchors_of(page: Path) -> set[str]:
 
 def links_of(page: Path) -> Iterator[tuple[Path, str]]:
     """The links to files of the project: path and anchor. A picture is not looked for."""
-    for target in re.findall(r"(?<!!)\[[^\]]+\]\(([^)\s]+)\)", page.read_text()):
+    for target in re.findall(r"\[[^\]]+\]\(([^)\s]+)\)", page.read_text()):
         if not re.match(r"[a-z]+:", target):
             path, _, anchor = target.partition("#")
             yield (page.parent / path if path else page), anchor

@@ -18,6 +18,7 @@ from audit.simulator import app as simulator
 from audit.simulator.app import Simulation
 from audit.simulator.changed import Changed
 from audit.snapshot.catalog import Snapshot
+from audit.text import count_of
 from audit.webex.tokens import StaticTokens, Token
 
 #: Two scopes: how users join the audio of meetings, and who may open a microphone in all managed organizations.
@@ -78,8 +79,7 @@ def review(old: Snapshot, new: Snapshot, path: Path, hint: str) -> Iterator[str]
     checks = check(new, old, Settings().check, today=Clock().now().date())
     yield ""
     for result in sorted(checks.results, key=lambda each: (each.rule.severity.rank, each.rule.rule_id)):
-        count = len(result.findings)
-        found = "1 finding" if count == 1 else f"{count} findings"
+        found = count_of(len(result.findings), "finding")
         state = found if result.status == "failed" else result.reason or result.status
         yield f"{result.rule.severity:<9} {result.rule.rule_id:<30} {state}"
     with atomic_file(path) as file:

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from audit.outcome import Outcome
+from audit.review import vocabulary
 from audit.snapshot.catalog import Snapshot
-from audit.snapshot.manifest import Org, Scope
+from audit.snapshot.manifest import Org
 from audit.text import count_of, printable
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def unanswered(snapshot: Snapshot) -> int:
         count
         for counts in snapshot.manifest.outcomes.values()
         for word, count in counts.items()
-        if word not in set(Outcome) or not Outcome(word).is_complete
+        if word not in vocabulary.COMPLETE_OUTCOMES
     )
 
 
@@ -76,7 +76,7 @@ def _lines(snapshot: Snapshot) -> Iterator[str]:
     if len(manifest.orgs) > 1:
         yield f"  orgs       {len(manifest.orgs)}, {_completeness(snapshot)}"
     yield from _organizations(manifest.orgs)
-    yield f"  scope      {_scope(manifest.scope)}"
+    yield f"  scope      {vocabulary.scope(manifest.scope)}"
     yield f"  started    {manifest.started_at:%Y-%m-%d %H:%M:%S} UTC, took {duration_s:.1f} s"
     yield f"  requests   {requests.total} ({requests.retried} repeated, {requests.throttled} throttled)"
     for dataset, counts in manifest.outcomes.items():
@@ -107,15 +107,6 @@ def _organizations(orgs: list[Org]) -> Iterator[str]:
             for kind, reason in kinds.items():
                 if reason != org.message:
                     yield f"             {dataset} of {kind}: {printable(reason)}"
-
-
-def _scope(scope: Scope) -> str:
-    entities = "all" if scope.entity_ids is None else f"{scope.entity_ids} by id"
-    users = {"self": "the token's own user", "all": "all people", "named": f"{scope.user_count} named users"}
-    whose = f"; users: {users[scope.users]}" if scope.users else ""
-    where = f" on {', '.join(scope.sites)}" if scope.sites else ""
-    which = "" if scope.users and scope.entities == ["PERSON"] else f": {entities}"
-    return f"{', '.join(scope.datasets)} of {', '.join(scope.entities)}{which}{whose}{where}"
 
 
 def render_list(snapshots: list[Snapshot]) -> str:

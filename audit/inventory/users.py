@@ -106,7 +106,7 @@ def _renewed(rows: pa.Table, me: Entity | None, *, is_alone: bool) -> pa.Table:
 
 def _another(me: Entity) -> UsageError:
     return UsageError(
-        f"another user than {me.entity_name or me.entity_id} began this run: continue with that user's token, or "
+        f"a user other than {me.entity_name or me.entity_id} began this run: continue with that user's token, or "
         "start a new run"
     )
 
@@ -131,7 +131,7 @@ def _is_same(one: Entity, me: Entity | None) -> bool:
 def _without_email(entity: Entity) -> Entity:
     if entity.known_outcome:
         return entity
-    reason = "the directory names no mail address"
+    reason = "the directory has no email address of this user"
     return msgspec.structs.replace(entity, known_outcome=Outcome.INVALID_RESPONSE, known_reason=reason)
 
 

@@ -41,7 +41,7 @@ class Check(msgspec.Struct, frozen=True):
 
     Attributes:
         name: what was checked.
-        status: `ok`, `warning` (a run works all the same), or `failed` (a run does not work).
+        status: `ok`, `warning` (a run works anyway), or `failed` (a run does not work).
         message: the finding, and what to do about a fault.
         exit_code: the exit code that a run would end with.
     """

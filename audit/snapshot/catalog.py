@@ -45,7 +45,7 @@ def list_snapshots(output: Place) -> list[Snapshot]:
 def list_all_snapshots(output: Place) -> list[Snapshot]:
     """As `list_snapshots`, for callers that build on the newest: a read error raises instead of hiding a snapshot.
 
-    Damaged snapshots are left out all the same.
+    Damaged snapshots are left out here, too.
 
     Raises:
         UsageError: the folder, a manifest, or the record of what was removed can't be read.

@@ -40,7 +40,7 @@ class ApiGoneError(OutageError):
 
 
 class ForeignLinkError(StoppedError):
-    """A next link leads to another origin than the token's."""
+    """A next link leads to an origin other than the token's."""
 
     reach = Reach.KIND
 

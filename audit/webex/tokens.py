@@ -92,7 +92,7 @@ class _ReadTokens(ABC):
     """A token that is read from somewhere, and read again when the API refuses it.
 
     Args:
-        unchanged: what the user is told if the token is still the refused one then.
+        unchanged: the end of the message if the token is still the refused one then.
     """
 
     def __init__(self, unchanged: str) -> None:

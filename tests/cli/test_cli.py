@@ -103,7 +103,7 @@ def test_some_workspaces_by_flag_file_and_standard_input(api: Api, webex_audit: 
     url = api(Simulation(organization))
     (tmp_path / "ids").write_text(f"{two}\n")
     run = webex_audit("run", "--base-url", url, "--workspace-id", one, "--ids-from", "ids")
-    assert (run.code, "WORKSPACE: 2 by id" in run.out) == (0, True)
+    assert (run.code, "2 workspaces by id" in run.out) == (0, True)
     (tmp_path / "ids").write_text(f"{two}\njunk\n")
     junk = webex_audit("run", "--base-url", url, "--ids-from", "ids")
     assert (junk.code, one_line(junk.err)) == (2, True)

@@ -193,7 +193,7 @@ def test_a_file_is_closed_only_when_nothing_writes_to_it(tmp_path: Path, monkeyp
 
 
 class LostAfter(Held):
-    """A lock that is lost after so many questions."""
+    """A lock that is lost after this many checks."""
 
     def __init__(self, checks: int) -> None:
         self.left = iter(range(checks))

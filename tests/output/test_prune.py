@@ -269,7 +269,7 @@ class KilledError(Exception):
 
 @pytest.fixture
 def kill_at(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int], None]]:
-    """Lets so many changes of the disk through, and no further."""
+    """Lets this many changes of the disk through, and then stops the process."""
     left = [0]
 
     def counted(change: Callable[..., object]) -> Callable[..., object]:

@@ -240,7 +240,7 @@ def test_a_run_is_not_resumed_with_the_token_of_another_user(audit: Audit) -> No
     with pytest.raises(StoppedError):
         audit(Simulation(ORGANIZATION, dying), token=USER_TOKEN, retry__budget=0, **AUDIO)
     theirs = Simulation(SomebodyElses(5, people=90))
-    with pytest.raises(UsageError, match=r"another user than .* began this run"):
+    with pytest.raises(UsageError, match=r"a user other than .* began this run"):
         audit(theirs, token=USER_TOKEN, is_resuming=True, **AUDIO)
     assert audit(Simulation(ORGANIZATION), token=USER_TOKEN, is_resuming=True, **AUDIO).manifest.status == "complete"
 
@@ -346,7 +346,10 @@ def test_odd_people_of_a_directory_are_survived(audit: Audit) -> None:
     found = {row["entity_id"]: row for row in rows(snapshot, "coverage")}
     for index in (1, 2):
         row = found[ORGANIZATION.person(index)["id"]]
-        assert (row["outcome"], row["error_message"]) == ("invalid_response", "the directory names no mail address")
+        assert (row["outcome"], row["error_message"]) == (
+            "invalid_response",
+            "the directory has no email address of this user",
+        )
 
 
 @pytest.mark.parametrize(

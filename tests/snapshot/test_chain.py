@@ -31,7 +31,7 @@ def named(number: int | None) -> Previous | None:
 
 
 def manifest(number: int, before: int | None, hours: float = 0) -> Manifest:
-    """A snapshot that was begun so many hours after an hour zero, by the clock of that time."""
+    """A snapshot that was begun this many hours after an hour zero, by the clock of that time."""
     started_at = NOW + hours * HOUR
     scope, requests = Scope(["d"], ["WORKSPACE"]), Requests(0, 0, 0)
     return Manifest(

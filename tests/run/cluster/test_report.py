@@ -11,7 +11,7 @@ from audit.run.cluster.report import Gathering, Reporter, forwarding
 
 
 class Told(Progress):
-    """Counts what it is told."""
+    """Counts the calls."""
 
     def __init__(self) -> None:
         self.entities = self.answers = 0

@@ -50,7 +50,7 @@ def check_with(snapshot: Snapshot, folder: str | None = None, exceptions: Path |
 
 def test_every_built_in_rule_says_what_it_is() -> None:
     found = load_rules()
-    assert len(found) == 19
+    assert found
     for rule in found:
         assert rule.title
         assert not rule.title.endswith(".")
@@ -81,7 +81,7 @@ def test_an_own_rule_stands_beside_the_built_in_ones_and_one_of_the_same_id_repl
 ) -> None:
     folder = rules(tmp_path, mine=HEADER + ROOMS, two__way__auto__answer=HEADER + ROOMS)
     result = check_with(snapshot, folder)
-    assert len(result.results) == 20
+    assert len(result.results) == len(load_rules()) + 1
     replaced = result_of(result, "two-way-auto-answer")
     assert (replaced.rule.severity, replaced.rule.rationale, len(replaced.findings)) == (Severity.LOW, "R goes on", 2)
     assert {each.detail for each in result_of(result, "mine").findings} == {"it is"}

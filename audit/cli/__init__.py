@@ -3,7 +3,7 @@
 import sys
 from typing import NoReturn
 
-from audit.cli import process
+from audit.cli import process, signals
 from audit.cli.console import early_log_format, set_up_logging
 from audit.cli.group import cli
 
@@ -14,5 +14,6 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the console script `webex-audit`."""
     set_up_logging(early_log_format(), "normal")
     code = process.execute(cli, arguments)
+    signals.keep_exit_code()
     process.forget_unread_output()
     sys.exit(code)

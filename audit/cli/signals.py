@@ -41,6 +41,10 @@ def _interrupt(_: signal.Signals) -> None:
     raise KeyboardInterrupt
 
 
+def _too_late(number: signal.Signals) -> None:
+    log.info("%s comes too late: the snapshot stands", number.name)
+
+
 _receiver = _Receiver()
 
 
@@ -50,7 +54,7 @@ def received() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    _receiver.last = None
+    _receiver.last, _receiver.hand_over = None, _interrupt
     before = {
         number: signal.signal(number, _receiver)
         for number in _SIGNALS
@@ -64,12 +68,20 @@ def received() -> Iterator[None]:
 
 
 @contextmanager
-def _handed_to(hand_over: Callable[[signal.Signals], None]) -> Iterator[None]:
-    _receiver.hand_over = hand_over
+def _handed_to(stop: "_Stop") -> Iterator[None]:
+    _receiver.hand_over = stop
     try:
         yield
     finally:
-        _receiver.hand_over = _interrupt
+        # What is left after a commit, such as printing the summary, can't make the run a failed one.
+        _receiver.hand_over = _too_late if stop.is_done() else _interrupt
+
+
+def keep_exit_code() -> None:
+    """After a commit, let no signal replace the exit code while Python ends."""
+    if _receiver.hand_over is _too_late:
+        for number in _SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
 
 
 def reason() -> str:
@@ -138,7 +150,7 @@ class _Stop:
     def __init__(self, is_done: Callable[[], bool]) -> None:
         self.loop: asyncio.AbstractEventLoop | None = None
         self.task: asyncio.Task[Any] | None = None
-        self._is_done = is_done
+        self.is_done = is_done
         self._is_stopping = False
 
     def __call__(self, number: signal.Signals) -> None:
@@ -149,7 +161,7 @@ class _Stop:
             self.loop.call_soon_threadsafe(self._stop, number)
 
     def _stop(self, number: signal.Signals) -> None:
-        if self._is_done():
+        if self.is_done():
             log.warning("%s comes too late: the snapshot stands, what it no longer needs is being removed", number.name)
             return
         if self._is_stopping:

@@ -57,6 +57,13 @@ async def committed():
     print("ready", flush=True)
     await asyncio.sleep(1)
 
+@cli.command()
+def summarize():
+    run_until_signal(asyncio.sleep(0), lambda: True)
+    print("ready", flush=True)
+    time.sleep(1)
+    print("committed", flush=True)
+
 if sys.argv[1] == "nohup":
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     del sys.argv[1]
@@ -115,8 +122,9 @@ def test_a_second_signal_stops_at_once(start: Start) -> None:
     assert (running.returncode, "stopped at once by SIGTERM" in err) == (5, True)
 
 
-def test_a_signal_after_the_commit_changes_nothing(start: Start) -> None:
-    running = start("commit")
+@pytest.mark.parametrize("command", ["commit", "summarize"])
+def test_a_signal_after_the_commit_changes_nothing(command: str, start: Start) -> None:
+    running = start(command)
     running.send_signal(signal.SIGTERM)
     out, err = running.communicate(timeout=20)
     assert (running.returncode, out) == (0, "committed\n")

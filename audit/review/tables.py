@@ -2,9 +2,7 @@
 
 import json
 import re
-import signal
 import tempfile
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +12,7 @@ import duckdb
 
 from audit.datasets import DATASETS
 from audit.errors import UsageError
+from audit.review.interruption import Interruption
 from audit.review.quoting import identifier, list_of_literals
 from audit.review.vocabulary import COMPLETE_OUTCOMES
 from audit.snapshot.catalog import Snapshot
@@ -53,13 +52,11 @@ def open_tables(snapshot: Snapshot, previous: Snapshot | None = None) -> Iterato
     Raises:
         UsageError: a table is missing or has no Parquet, or one of its files is missing or outside of the folder.
     """
-    running: list[duckdb.DuckDBPyConnection] = []
-    with _interruptible(running) as received, tempfile.TemporaryDirectory(prefix="webex-audit-") as spill:
+    with Interruption() as interruption, tempfile.TemporaryDirectory(prefix="webex-audit-") as spill:
         connection = duckdb.connect(config=_CONFIG | {"temp_directory": spill})
-        running.append(connection)
+        interruption.running.append(connection)
         try:
-            if received:
-                raise KeyboardInterrupt
+            interruption.check()
             connection.execute("SET TimeZone = 'UTC'")
             # A progress bar would mix with the data on standard output.
             connection.execute("SET enable_progress_bar = false")
@@ -75,7 +72,7 @@ def open_tables(snapshot: Snapshot, previous: Snapshot | None = None) -> Iterato
             connection.execute("SET lock_configuration = true")
             yield connection
         finally:
-            running.clear()
+            interruption.running.clear()
             connection.close()
 
 
@@ -159,48 +156,6 @@ def _refuse_without_tables(snapshot: Snapshot) -> None:
     }
     if lost := sorted(promised - manifest.tables.keys()):
         raise UsageError(f"snapshot {manifest.snapshot_id} lacks the table {lost[0]}, which its scope promises")
-
-
-@contextmanager
-def _interruptible(running: list[duckdb.DuckDBPyConnection]) -> Iterator[list[int]]:
-    """Let a signal end a running query, so that its spilled data is removed: DuckDB alone would compute on.
-
-    While no query runs, a signal waits until the temporary folder has been made or removed.
-
-    Args:
-        running: connections that may be running a query.
-
-    Yields:
-        The numbers of the signals received.
-
-    Raises:
-        KeyboardInterrupt: a signal was received.
-    """
-    received: list[int] = []
-    if threading.current_thread() is not threading.main_thread():
-        yield received
-        return
-
-    def stop(number: int, _: object) -> None:
-        received.append(number)
-        for connection in running:
-            connection.interrupt()
-        if running:
-            raise KeyboardInterrupt
-
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield received
-    except Exception:
-        # DuckDB turns the interruption into an error of its own.
-        if received:
-            raise KeyboardInterrupt from None
-        raise
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-    if received:
-        raise KeyboardInterrupt
 
 
 def _create_views(connection: duckdb.DuckDBPyConnection, schema: str, snapshot: Snapshot) -> list[str]:

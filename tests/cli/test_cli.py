@@ -264,6 +264,7 @@ def test_the_simulator_serves_a_run_until_it_is_stopped(process: Any, webex_audi
     assert "kinds:" in webex_audit("simulate", "--list-faults").out
 
 
+@pytest.mark.usefixtures("obeys_hangup")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_a_run_in_order(number: signal.Signals, api: Api, process: Any, tmp_path: Path) -> None:
     simulation = Simulation(Organization(200), parse("slow=0.1"), slow_s=30)

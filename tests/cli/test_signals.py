@@ -92,6 +92,7 @@ def start() -> Iterator[Start]:
         each.communicate()
 
 
+@pytest.mark.usefixtures("obeys_hangup")
 @pytest.mark.parametrize(
     ("number", "title"), [(signal.SIGINT, "Ctrl-C"), (signal.SIGTERM, "SIGTERM"), (signal.SIGHUP, "SIGHUP")]
 )

@@ -253,7 +253,11 @@ def test_folders_above_a_snapshot_add_nothing_to_its_tables(snapshot: Snapshot, 
         assert rows.schema.names == COVERAGE_SCHEMA.names
 
 
-def test_a_signal_ends_a_query_and_leaves_nothing_behind(snapshot: Snapshot, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("obeys_hangup")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_a_query_and_leaves_nothing_behind(
+    number: signal.Signals, snapshot: Snapshot, tmp_path: Path
+) -> None:
     (tmp_path / "spill").mkdir()
     environment = os.environ | {"TMPDIR": str(tmp_path / "spill")}
     command = [
@@ -267,7 +271,8 @@ def test_a_signal_ends_a_query_and_leaves_nothing_behind(snapshot: Snapshot, tmp
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment) as running:
         while not list((tmp_path / "spill").glob("webex-audit-*")):
             assert running.poll() is None
-        running.send_signal(signal.SIGTERM)
+        running.send_signal(number)
         _, err = running.communicate(timeout=60)
-    assert (running.returncode, b"interrupted" in err) == (5, True)
+    title = "Ctrl-C" if number == signal.SIGINT else number.name
+    assert (running.returncode, err.decode().strip()) == (5, f"webex-audit: error: stopped ({title})")
     assert list((tmp_path / "spill").iterdir()) == []

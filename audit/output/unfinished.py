@@ -101,10 +101,10 @@ def _why_outdated(draft: Draft, snapshots: Sequence[Snapshot], now: datetime, wi
 
 
 def _refuse_other_scope(draft: Draft, scope: dict[str, Any], snapshots: Sequence[Snapshot]) -> None:
-    """Refuse to ignore an unfinished run, unless a later run was committed or only the version differs."""
+    """Refuse to ignore an unfinished run, unless a later run was committed or another version began it."""
     before = draft.journal.scope
     changes = {key: (before.get(key), scope.get(key)) for key in {*before, *scope} if before.get(key) != scope.get(key)}
-    if _since(draft, snapshots) or changes.keys() == {"version"}:
+    if _since(draft, snapshots) or changes.keys() <= {"version"} or before.keys() != scope.keys():
         log.info("the unfinished run %s is ignored: a new run begins", draft.journal.run_id)
         return
     told = "; ".join(f"{key} was {was!r} and is {now!r}" for key, (was, now) in sorted(changes.items()))

@@ -81,7 +81,7 @@ class RunScope:
             "scope.entities": list(self.kinds),
             "workspace ids (SHA-256)": _digest(self.wanted),
             "users": self.users.which,
-            "email addresses (SHA-256)": _digest(self.users.emails),
+            "mail addresses (SHA-256)": _digest(self.users.emails),
             "scope.sites": list(self.sites),
             "--retry-failed": self.retry_failed.manifest.snapshot_id if self.retry_failed else None,
             "version": __version__,

@@ -364,6 +364,15 @@ def test_an_abandoned_run_does_not_stand_in_the_way_for_ever(audit: Audit, tmp_p
     assert audit(Simulation(organization), is_resuming=True, wanted=wanted).manifest.status == "complete"
 
 
+def test_an_unfinished_run_whose_scope_has_other_keys_is_passed_over(audit: Audit, tmp_path: Path) -> None:
+    """Another version, before or after this one, says the same in other words."""
+    with pytest.raises(StoppedError):
+        audit(Simulation(Organization(WORKSPACES), parse(DYING)), pace__concurrency=1, retry__budget=5)
+    (journal,) = (tmp_path / "out").rglob("run.json")
+    journal.write_text(journal.read_text().replace('"version":', '"edition":null,"version":'))
+    assert audit(Simulation(Organization(WORKSPACES)), is_resuming=True).manifest.status == "complete"
+
+
 def test_an_unfinished_run_of_another_organization_is_not_mixed_up(audit: Audit) -> None:
     with pytest.raises(StoppedError):
         audit(Simulation(Organization(WORKSPACES), parse(DYING)), pace__concurrency=1, retry__budget=5)

@@ -1,8 +1,9 @@
 """Predicts what a run would do (`--dry-run`): takes the inventories and crawls nothing."""
 
+import tempfile
 from dataclasses import dataclass
 
-from audit.errors import AuditError, DeadlineError, Reach, RefusedError
+from audit.errors import AuditError, DeadlineError, Reach, RefusedError, StoppedError
 from audit.inventory import Collector
 from audit.inventory.organizations import Organization
 from audit.run import rates as memory
@@ -61,7 +62,7 @@ async def plan(job: Job) -> Plan:
     """What a run would do.
 
     Raises:
-        AuditError: no inventory can be taken; as `audit.run.run.run`.
+        AuditError: no inventory can be taken, or the temporary folder is full; as `audit.run.run.run`.
     """
     orgs: list[OrgPlan] = []
     errors: list[AuditError] = []
@@ -70,6 +71,9 @@ async def plan(job: Job) -> Plan:
         for organization, own in zip(organizations, clients_of(client, organizations), strict=True):
             try:
                 orgs.append(await _plan_one(own, job.scope, organization, job.settings.pace.max_rate))
+            except OSError as error:
+                place = error.filename or tempfile.gettempdir()
+                raise StoppedError(f"the inventory can't be sorted in {place}: {error.strerror}: set TMPDIR") from None
             except AuditError as error:
                 # Organizations are planned one after the other, so a wait for one holds up all others.
                 if error.reach is Reach.RUN or isinstance(error, DeadlineError):

@@ -39,7 +39,9 @@ class _TextFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         level = "" if record.levelno == logging.INFO else f"{record.levelname.lower()}: "
         trace = self.formatException(record.exc_info).split("\n") if record.exc_info else []
-        return "\n".join([f"webex-audit: {level}{printable(record.getMessage())}", *map(printable, trace)])
+        # Indented, so that no text of an exception looks like a line of ours.
+        lines = (f"  {printable(line)}" for line in trace)
+        return "\n".join([f"webex-audit: {level}{printable(record.getMessage())}", *lines])
 
 
 def _encodable(text: str) -> str:

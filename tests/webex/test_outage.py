@@ -251,7 +251,7 @@ def test_a_wait_for_the_api_is_shown_as_a_pause() -> None:
 
     async def main() -> None:
         clock = VirtualClock()
-        simulation = Simulation(faults=parse("reset@2+20"), now_s=asyncio.get_running_loop().time)
+        simulation = Simulation(faults=parse("reset@2+40"), now_s=asyncio.get_running_loop().time)
         async with (
             serve(simulation) as url,
             connect(
@@ -269,7 +269,7 @@ def test_a_wait_for_the_api_is_shown_as_a_pause() -> None:
             assert (await client.get("/people/me")).status == 200
 
     run_virtually(main())
-    assert sum(pauses) > 15
+    assert sum(pauses) > 9  # the rest of the 40 s are random waits between the first tries
     assert max(pauses) <= 30
     assert pauses == sorted(pauses)
 

@@ -5,23 +5,42 @@ Raises if a listing may be incomplete, because a run audits only the entities th
 
 import logging
 from collections.abc import AsyncIterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from audit.outcome import Outcome
+from audit.threads import in_thread
 from audit.webex import wire
-from audit.webex.client import Answer, Client
+from audit.webex.client import Client
 from audit.webex.errors import ForeignLinkError, UnansweredError
+from audit.webex.link import BadLinkError, is_readable, next_url
+from audit.webex.seen import SeenIds
 
 log = logging.getLogger(__name__)
 
-#: The most empty pages in a row while a listing still names a next page.
+#: The most pages in a row that name nothing, while the listing still has a next page.
 _MAX_EMPTY_PAGES = 100
+
+
+class _Page(NamedTuple):
+    """A page of a listing.
+
+    Attributes:
+        items: its items.
+        link: its `Link` header.
+        is_named: its items have ids.
+        is_news: an item has an id that no page before has.
+    """
+
+    items: list[Any]
+    link: str | None = None
+    is_named: bool = False
+    is_news: bool = False
 
 
 async def pages(
     client: Client, path: str, params: Mapping[str, str], key: str, *, scope: str, probe: bool = False
 ) -> AsyncIterator[list[Any]]:
-    """The pages of a listing, each as its list of items.
+    """The pages of a listing, each as its list of items, whatever these are.
 
     Args:
         client: the API.
@@ -29,62 +48,129 @@ async def pages(
         params: the query.
         key: the key of the list in a page.
         scope: the scope that the listing needs, for the error after a 403.
-        probe: the listing takes `start`: if no page had a `Link`, request further pages until one is empty.
+        probe: the listing takes `start`: where its end is in doubt, request what follows its last item.
 
     Raises:
         TokenRefusedError: the API refuses the token (401), and there is no other.
         ScopeError: the token may not read the listing (403).
-        UnansweredError: a page could not be read.
+        UnansweredError: a page could not be read, or the listing runs in circles.
         ForeignLinkError: a next link leads to another origin.
     """
-    url: str | None = client.url_of(path, params)
-    seen: set[int] = set()
-    contents: set[int] = set()
-    empty = listed = 0
-    while url:
-        seen.add(hash(url))
-        answer, items = await _page(client, path, url, key, scope)
-        yield items
-        listed += len(items)
-        empty = 0 if items else empty + 1
-        following = _following(path, answer, url, params)
-        probe = probe and answer.link is None
-        if probe and items and _has_news(items, contents):
-            following = client.url_of(path, {**params, "start": str(listed)})
-        is_known = hash(following) in seen
-        if is_known and not items:
+    with SeenIds() as seen:
+        listing = _Listing(client, path, params, key, scope, seen, takes_start=probe)
+        while (page := await listing.next_page()) is not None:
+            yield page
+
+
+class _Listing:
+    """A listing that is being read."""
+
+    def __init__(
+        self,
+        client: Client,
+        path: str,
+        params: Mapping[str, str],
+        key: str,
+        scope: str,
+        seen: SeenIds,
+        *,
+        takes_start: bool,
+    ) -> None:
+        self._client = client
+        self._path = path
+        self._params = params
+        self._key = key
+        self._scope = scope
+        self._seen = seen
+        self._takes_start = takes_start
+        self._url: str | None = client.url_of(path, params)
+        self._asked: set[int] = set()
+        self._last = _Page([])
+        self._is_probing = self._has_links = False
+        self._listed = self._empty = 0
+
+    async def next_page(self) -> list[Any] | None:
+        """The items of the next page; None after the last one."""
+        if self._url is None:
+            return None
+        self._asked.add(hash(self._url))
+        page = await self._read(self._url)
+        if page is None or (self._is_probing and self._is_repeated(page)):
+            self._check_end(is_proven=page is None)
+            return None
+        self._listed += len(page.items)
+        self._url = self._following(self._url, page)
+        self._last = page
+        return page.items
+
+    async def _read(self, url: str) -> _Page | None:
+        """The page at a URL; None if nothing is there, which is an error unless the URL is a probe."""
+        for _ in range(self._client.retry.attempts):
+            answer = await self._client.get_url(url)
+            if answer.outcome is Outcome.INVALID_RESPONSE and answer.link and answer.is_empty:
+                log.warning("listing %s: a page is empty after all tries; continuing with the next page", self._path)
+                return _Page([], answer.link)
+            if self._is_probing and answer.outcome in (Outcome.NOT_FOUND, Outcome.BAD_REQUEST):
+                return None
+            if answer.outcome is not Outcome.OK:
+                raise self._client.unanswered(self._path, answer, self._scope)
+            items = wire.page_items(answer.body, self._key)
+            if items is not None:
+                ids = [webex_id for item in wire.objects(items) if (webex_id := wire.text(item.get("id")))]
+                new = await in_thread(self._seen.add, ids) if ids else 0
+                return _Page(items, answer.link, bool(ids), new > 0)
+            await self._client.clock.sleep(self._client.retry.delay_s(1))
+        raise UnansweredError(
+            f"{self._path} can't be listed: a page has no list {self._key!r} ({self._client.retry.attempts} tries)"
+        )
+
+    def _is_repeated(self, page: _Page) -> bool:
+        """Whether a page holds items, and none that is new: the API ignores `start`."""
+        return bool(page.items) and not page.is_news and (page.is_named or page.items == self._last.items)
+
+    def _check_end(self, *, is_proven: bool) -> None:
+        """Doubt the end of a listing that ignores `start`, so that nothing proves its end."""
+        if self._last.link and not is_readable(self._last.link):
+            raise UnansweredError(f"{self._path}: the Link header can't be read, so the end of the listing is unknown")
+        if not is_proven and not self._has_links:
+            log.warning(
+                "%s has no next link and ignores start: it may hold more than %d items", self._path, self._listed
+            )
+
+    def _following(self, url: str, page: _Page) -> str | None:
+        """The URL of the page after this one; None if this is the last one."""
+        following = self._linked(url, page.link)
+        is_known = following is not None and hash(following) in self._asked
+        if is_known and not page.items:
             # The API is known to send an empty last page that still has a next link.
-            return
-        if is_known or empty > _MAX_EMPTY_PAGES:
-            raise UnansweredError(f"{path}: the listing runs in circles after {listed} items, so its end is unknown")
-        url = following
+            return None
+        is_full = len(page.items) >= len(self._last.items)
+        is_stale = page.is_named and not page.is_news and (following is not None or is_full)
+        self._empty = 0 if page.is_news else self._empty + 1
+        if is_known or is_stale or self._empty > _MAX_EMPTY_PAGES:
+            raise UnansweredError(
+                f"{self._path}: the listing repeats itself after {self._listed} items, so its end is unknown"
+            )
+        is_doubtful = self._is_doubtful(page.link) or (self._has_links and is_full)
+        self._has_links = self._has_links or following is not None
+        if following is not None:
+            # What a probe leads to is a probe as well, until it brings something new.
+            self._is_probing = self._is_probing and not page.is_news
+            return following
+        self._is_probing = bool(page.items) and is_doubtful
+        return self._after(self._listed) if self._is_probing else None
 
+    def _is_doubtful(self, link: str | None) -> bool:
+        """Whether a header without a next link leaves the end of the listing in doubt."""
+        if self._takes_start:
+            return link is not None or not self._has_links
+        return link is not None and not is_readable(link)
 
-async def _page(client: Client, path: str, url: str, key: str, scope: str) -> tuple[Answer, list[Any]]:
-    for _ in range(client.retry.attempts):
-        answer = await client.get_url(url)
-        if answer.outcome is Outcome.INVALID_RESPONSE and answer.link and answer.is_empty:
-            log.warning("listing %s: a page is empty after all tries; continuing with the next page", path)
-            return answer, []
-        if answer.outcome is not Outcome.OK:
-            raise client.unanswered(path, answer, scope)
-        items = wire.page_items(answer.body, key)
-        if items is not None:
-            return answer, items
-        await client.clock.sleep(client.retry.delay_s(1))
-    raise UnansweredError(f"{path} can't be listed: a page has no list {key!r} ({client.retry.attempts} tries)")
+    def _linked(self, url: str, link: str | None) -> str | None:
+        try:
+            return next_url(link, url, self._params)
+        except BadLinkError as error:
+            raise ForeignLinkError(f"{self._path}: the next link is not a usable URL: {error}") from None
 
-
-def _following(path: str, answer: Answer, url: str, params: Mapping[str, str]) -> str | None:
-    try:
-        return wire.next_url(answer.link, url, params)
-    except wire.BadLinkError as error:
-        raise ForeignLinkError(f"{path}: the next link is not a usable URL: {error}") from None
-
-
-def _has_news(items: list[Any], known: set[int]) -> bool:
-    """Whether a page has other ids than every page before it. Always false for a listing that ignores `start`."""
-    before = len(known)
-    # A hash for each page, because all ids of a listing would need too much memory.
-    known.add(hash(frozenset(wire.text(item.get("id")) for item in wire.objects(items))))
-    return len(known) > before
+    def _after(self, listed: int) -> str:
+        return self._client.url_of(self._path, {**self._params, "start": str(listed)})

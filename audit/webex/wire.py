@@ -1,8 +1,7 @@
 """The rules of the Webex API as pure functions, which turn status, headers and body into a meaning.
 
 Sources: the official OpenAPI documents (webex/webex-openapi-specs, error statuses of every
-operation), "Webex REST API Basics" on developer.webex.com (paging), RFC 9110 section 10.2.3
-(`Retry-After`) and RFC 8288 (`Link`). Nothing here does I/O.
+operation) and RFC 9110 section 10.2.3 (`Retry-After`). Nothing here does I/O.
 """
 
 import json
@@ -11,7 +10,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
-from urllib.parse import parse_qsl, quote, urljoin, urlsplit
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -30,7 +29,6 @@ _LASTING = frozenset({501, 505})
 _NOT_A_CALLING_USER = 4008
 _NOT_A_PROFESSIONAL_PLACE = 25409
 _MAX_MESSAGE = 500
-_MAX_LINK = 16_384
 #: Matches ``ROUTERGW_<uuid>`` and ``<32 hexadecimal digits>_<milliseconds>``, for example.
 _TRACKING_ID = re.compile(r"[A-Za-z_-]*[0-9a-fA-F]{8}(-?[0-9a-fA-F]{4}){3}-?[0-9a-fA-F]{12}(_[0-9]+)*")
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -50,10 +48,6 @@ class Verdict(msgspec.Struct, frozen=True):
     message: str | None = None
     tracking_id: str | None = None
     body: bytes = b""
-
-
-class BadLinkError(ValueError):
-    """A next link is not a URL."""
 
 
 def judge(status: int, headers: Mapping[str, str], body: bytes, *, has_pins: bool = False) -> Verdict:
@@ -213,54 +207,6 @@ def answer_time(headers: Mapping[str, str], default: datetime) -> datetime:
     except (ValueError, TypeError, OverflowError):
         return default
     return time if time.tzinfo else default
-
-
-_LINK = re.compile(r"<([^<>]*)>((?:\s*;\s*[^\s;,=]+(?:\s*=\s*(?:\"[^\"]*\"|[^\s;,\"]*))?)*)")
-_REL = re.compile(r";\s*rel\s*=\s*(?:\"([^\"]*)\"|([^\s;,\"]+))", re.IGNORECASE)
-
-
-def next_link(link: str | None) -> str | None:
-    """The target of `rel="next"` in a `Link` header, which may hold several links."""
-    for target, parameters in _LINK.findall((link or "")[:_MAX_LINK]):
-        rel = _REL.search(parameters)
-        if rel and "next" in (rel.group(1) or rel.group(2) or "").lower().split():
-            return str(target)
-    return None
-
-
-def next_url(link: str | None, current_url: str, params: Mapping[str, str]) -> str | None:
-    """The URL of the next page; None on the last page.
-
-    The URL is opaque and stays unchanged, except for defects that the API is known to send: a relative URL,
-    ``https,https://``, ``max=null``, and a lost `orgId` (the next page would silently list another organization).
-
-    Args:
-        link: the `Link` header of the current page.
-        current_url: the URL of the current page.
-        params: the query of the first page.
-
-    Raises:
-        BadLinkError: the target is not a URL.
-    """
-    target = next_link(link)
-    if not target:
-        return None
-    try:
-        return _mended(target, current_url, params)
-    except ValueError as error:
-        raise BadLinkError(str(error)) from None
-
-
-def _mended(target: str, current_url: str, params: Mapping[str, str]) -> str:
-    url = urljoin(current_url, re.sub(r"^https?,(?=https?://)", "", target))
-    url = re.sub(r"(?<=[?&])max=null(?=&|$)", f"max={params['max']}" if "max" in params else "", url)
-    parts = urlsplit(url)
-    if parts.username is not None or not parts.hostname:
-        raise ValueError("it names a user, or no host")
-    names = {name for name, _ in parse_qsl(parts.query, keep_blank_values=True)}
-    if "orgId" in params and "orgId" not in names:
-        url += f"{'&' if '?' in url else '?'}orgId={quote(params['orgId'], safe='')}"
-    return url
 
 
 def origin_of(url: str) -> tuple[str, str, int | None]:

@@ -252,7 +252,7 @@ def test_an_empty_page_is_followed_by_its_link(clock: VirtualClock) -> None:
 
 
 def test_a_listing_in_circles_is_no_whole_one(clock: VirtualClock) -> None:
-    with pytest.raises(UnansweredError, match=r"runs in circles after \d+ items"):
+    with pytest.raises(UnansweredError, match=r"repeats itself after \d+ items"):
         use(Simulation(Organization(20), parse("circle"), max_page=10), clock, listing({"max": "10"}))
 
 

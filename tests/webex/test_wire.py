@@ -7,11 +7,8 @@ from hypothesis import strategies as st
 
 from audit.outcome import Outcome
 from audit.webex.wire import (
-    BadLinkError,
     answer_time,
     judge,
-    next_link,
-    next_url,
     origin_of,
     page_items,
     read_body,
@@ -163,43 +160,6 @@ def test_a_date_is_measured_from_the_clock_of_the_server() -> None:
         assert answer_time(nonsense, NOW) == NOW
 
 
-URL = "https://webexapis.com/v1/workspaces?max=1000&start=0"
-
-
-@pytest.mark.parametrize(
-    ("link", "target"),
-    [
-        ('<https://h/v1/a?x=1>; rel="next"', "https://h/v1/a?x=1"),
-        ('<https://h/a>;rel="next"', "https://h/a"),
-        ("<https://h/a>; rel=next", "https://h/a"),
-        ('<https://h/a,b;c>; rel="first", <https://h/n>; title="x"; rel="next last"', "https://h/n"),
-        ('<https://h/p?before&after=Y2>; rel="next"', "https://h/p?before&after=Y2"),
-        ('<https://h/a>; rel="prev"', None),
-        ("nonsense", None),
-        ("", None),
-        (None, None),
-    ],
-)
-def test_the_next_link_is_found(link: str | None, target: str | None) -> None:
-    assert next_link(link) == target
-
-
-@pytest.mark.parametrize(
-    ("target", "params", "url"),
-    [
-        ("https://h/p?max=null&before&after=Y2%3D", {"max": "50"}, "https://h/p?max=50&before&after=Y2%3D"),
-        ("https://h/p?max=null", {}, "https://h/p?"),
-        ("https,https://h/p?a=1", {}, "https://h/p?a=1"),
-        ("/v1/p?cursor=2", {}, "https://webexapis.com/v1/p?cursor=2"),
-        ("https://h/p?start=2", {"orgId": "Y2/="}, "https://h/p?start=2&orgId=Y2%2F%3D"),
-        ("https://h/p", {"orgId": "Y"}, "https://h/p?orgId=Y"),
-        ("https://h/p?orgId=Y", {"orgId": "Y"}, "https://h/p?orgId=Y"),
-    ],
-)
-def test_the_known_defects_of_next_urls_are_mended(target: str, params: dict[str, str], url: str) -> None:
-    assert next_url(f'<{target}>; rel="next"', URL, params) == url
-
-
 def test_a_page_without_its_list_is_not_an_empty_one() -> None:
     assert page_items(b'{"items": [1, 2]}', "items") == [1, 2]
     assert page_items(b'{"items": []}', "items") == []
@@ -220,13 +180,3 @@ def test_a_page_without_its_list_is_not_an_empty_one() -> None:
 )
 def test_an_origin_is_scheme_host_and_port(one: str, other: str, is_same: bool) -> None:  # noqa: FBT001
     assert (origin_of(one) == origin_of(other)) == is_same
-
-
-@pytest.mark.parametrize("target", ["http://[", "http://x]/", "https://user:pass@h/p", "http://\u2100.com/"])
-def test_a_next_link_that_is_no_url_is_refused(target: str) -> None:
-    with pytest.raises(BadLinkError):
-        next_url(f'<{target}>; rel="next"', URL, {})
-
-
-def test_a_hostile_link_header_takes_no_time() -> None:
-    assert next_link("<" * 1_000_000) is None

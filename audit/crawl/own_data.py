@@ -17,6 +17,7 @@ from audit.entity import Entity, EntityType
 from audit.outcome import Outcome
 from audit.output.inventory import Inventory
 from audit.threads import in_thread
+from audit.webex.body import body_object
 from audit.webex.client import Answer, Client
 from audit.webex.errors import ScopeError
 
@@ -125,14 +126,13 @@ async def _get(client: Client, request: Request, scope: str) -> Answer:
 
 def _read(dataset: Dataset, body: bytes) -> _Settings | None:
     """The settings in an answer; None if it can't be read."""
-    try:
-        content = msgspec.json.decode(body, type=dict[str, object])
-        fields = {name: _texts(content.get(name)) for name in dataset.answer.names}
-        mobile = content.get("mobileNumber")
-        number = str(mobile.get("number") or "") if isinstance(mobile, dict) else ""
-        return _Settings(msgspec.json.encode(fields).decode(), str(content.get("audioPin") or ""), number)
-    except ValueError:
+    content = body_object(body)
+    if not content:
         return None
+    fields = {name: _texts(content.get(name)) for name in dataset.answer.names}
+    mobile = content.get("mobileNumber")
+    number = str(mobile.get("number") or "") if isinstance(mobile, dict) else ""
+    return _Settings(msgspec.json.encode(fields).decode(), str(content.get("audioPin") or ""), number)
 
 
 def _texts(value: object) -> object:

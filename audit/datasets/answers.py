@@ -3,12 +3,14 @@
 The fast path parses all bodies at once with `pyarrow.json`, which refuses a value of an undeclared type. A batch with
 such a value is parsed again answer by answer, in Python, with the few coercions that the API is known to need
 (`"primary": "true"`, a location as its bare name, a number in place of a text). An answer with any other value of a
-wrong type is a defect; the other answers of the batch are not affected.
+wrong type, or with a list that holds nothing in place of an object, is a defect; the other answers of the batch are not
+affected. Fields that no table has are counted and not looked into.
 """
 
 import io
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import reduce
 from typing import Any
 
 import msgspec
@@ -70,7 +72,24 @@ def _parse(bodies: list[bytes], schema: pa.Schema) -> pa.Table:
     ).combine_chunks()
     if table.num_rows != len(bodies):
         raise pa.ArrowInvalid("a body is not exactly one object")
+    if any(_has_blanks(table[field.name], field.type) for field in schema):
+        raise pa.ArrowInvalid("a list has an item that holds nothing")
     return table
+
+
+def _has_blanks(values: pa.ChunkedArray, known: pa.DataType) -> bool:
+    """Whether a list, at any depth, has an item that holds no known value."""
+    if pa.types.is_struct(known):
+        children = {known.field(index).name: known.field(index).type for index in range(known.num_fields)}
+        return any(_has_blanks(pc.struct_field(values, name), kind) for name, kind in children.items())
+    if not pa.types.is_list(known):
+        return False
+    items = pc.list_flatten(values)
+    if not pa.types.is_struct(known.value_type):
+        return bool(items.null_count)
+    names = [known.value_type.field(index).name for index in range(known.value_type.num_fields)]
+    is_blank = reduce(pc.and_, (pc.is_null(pc.struct_field(items, name)) for name in names))
+    return bool(pc.any(is_blank).as_py()) or _has_blanks(items, known.value_type)
 
 
 def _count_unknown(
@@ -97,7 +116,7 @@ def _read_one_by_one(bodies: list[bytes], schema: pa.Schema) -> Answers:
     for position, body in enumerate(bodies):
         unknown_here: Counter[str] = Counter()
         try:
-            rows.append(_coerce(msgspec.json.decode(body), pa.struct(schema), "", unknown_here))
+            rows.append(_coerce(msgspec.Raw(body), pa.struct(schema), "", unknown_here))
         except (ValueError, RecursionError) as error:
             defects[position] = str(error)
         else:
@@ -106,29 +125,59 @@ def _read_one_by_one(bodies: list[bytes], schema: pa.Schema) -> Answers:
     return Answers(pa.Table.from_pylist(rows, schema=schema), positions, defects, unknown)
 
 
-def _coerce(value: Any, wanted: pa.DataType, path: str, unknown: Counter[str]) -> Any:
-    if value is None and path:
+def _coerce(raw: msgspec.Raw, wanted: pa.DataType, path: str, unknown: Counter[str]) -> Any:
+    """The value of the wanted type; what no table has stays unparsed, so that nothing in it can be wrong."""
+    text = bytes(raw).strip()
+    begin = text[:1]
+    if begin == b"n" and path:
         return None
-    if pa.types.is_string(wanted) and isinstance(value, str | int | float):
-        return value if isinstance(value, str) else msgspec.json.encode(value).decode()
-    if pa.types.is_boolean(wanted) and str(value).lower() in ("true", "false"):
-        return str(value).lower() == "true"
-    if pa.types.is_list(wanted) and isinstance(value, list):
-        return [_coerce(item, wanted.value_type, f"{path}[]", unknown) for item in value]
+    if pa.types.is_string(wanted) and begin not in b"{[n":
+        return msgspec.json.decode(text) if begin == b'"' else text.decode()
+    if pa.types.is_boolean(wanted) and (word := text.strip(b'"').lower()) in (b"true", b"false"):
+        return word == b"true"
+    if pa.types.is_list(wanted) and begin == b"[":
+        items = msgspec.json.decode(text, type=list[msgspec.Raw])
+        return [_coerce_item(item, wanted.value_type, f"{path}[]", unknown) for item in items]
     if pa.types.is_struct(wanted):
-        fields = {wanted.field(index).name: wanted.field(index).type for index in range(wanted.num_fields)}
-        if isinstance(value, str) and "name" in fields:
-            value = {"name": value}
-        if isinstance(value, dict):
-            prefix = f"{path}." if path else ""
-            unknown.update(prefix + key for key, item in value.items() if key not in fields and item is not None)
-            return {name: _coerce(value.get(name), kind, prefix + name, unknown) for name, kind in fields.items()}
-    raise _DefectError(f"{path or 'the answer'} is {_kind(value)} where {_kind_wanted(wanted)} is documented")
+        kinds = {wanted.field(index).name: wanted.field(index).type for index in range(wanted.num_fields)}
+        if begin == b'"' and "name" in kinds:
+            return dict.fromkeys(kinds) | {"name": msgspec.json.decode(text)}
+        if begin == b"{":
+            return _coerce_fields(msgspec.json.decode(text, type=dict[str, msgspec.Raw]), kinds, path, unknown)
+    raise _DefectError(f"{path or 'the answer'} is {_kind(begin)} where {_kind_wanted(wanted)} is documented")
 
 
-def _kind(value: Any) -> str:
-    names = {dict: "an object", list: "a list", str: "a text", bool: "a boolean", type(None): "null"}
-    return names.get(type(value), "a number")
+def _coerce_item(item: msgspec.Raw, wanted: pa.DataType, path: str, unknown: Counter[str]) -> Any:
+    value = _coerce(item, wanted, path, unknown)
+    if value is None or (isinstance(value, dict) and not any(_fields(item).values())):
+        raise _DefectError(
+            f"{path} is {'null' if value is None else 'empty'} where {_kind_wanted(wanted)} is documented"
+        )
+    return value
+
+
+def _fields(item: msgspec.Raw) -> dict[str, bool]:
+    """Whether each field of an object holds something; a text in place of an object does."""
+    if bytes(item).strip()[:1] != b"{":
+        return {"": True}
+    fields = msgspec.json.decode(item, type=dict[str, msgspec.Raw])
+    return {name: bytes(value).strip() != b"null" for name, value in fields.items()}
+
+
+def _coerce_fields(
+    fields: dict[str, msgspec.Raw], kinds: dict[str, pa.DataType], path: str, unknown: Counter[str]
+) -> dict[str, Any]:
+    prefix = f"{path}." if path else ""
+    unknown.update(
+        prefix + name for name, value in fields.items() if name not in kinds and bytes(value).strip() != b"null"
+    )
+    null = msgspec.Raw(b"null")
+    return {name: _coerce(fields.get(name, null), kind, prefix + name, unknown) for name, kind in kinds.items()}
+
+
+def _kind(begin: bytes) -> str:
+    names = {b"{": "an object", b"[": "a list", b'"': "a text", b"t": "a boolean", b"f": "a boolean", b"n": "null"}
+    return names.get(begin, "a number")
 
 
 def _kind_wanted(wanted: pa.DataType) -> str:

@@ -98,11 +98,9 @@ def test_the_source_document_itself_gives_its_two_members() -> None:
 
 
 def test_a_member_without_numbers_keeps_one_row() -> None:
-    found = members(
-        SETTINGS | {"members": [{"id": "A", "numbers": []}, {"id": "B"}, {"id": "C", "numbers": None}, None]}
-    )
-    assert [row["member_id"] for row in found] == ["A", "B", "C", None]
-    assert [row["member_position"] for row in found] == [0, 1, 2, 3]
+    found = members(SETTINGS | {"members": [{"id": "A", "numbers": []}, {"id": "B"}, {"id": "C", "numbers": None}]})
+    assert [row["member_id"] for row in found] == ["A", "B", "C"]
+    assert [row["member_position"] for row in found] == [0, 1, 2]
     assert {row[name] for row in found for name in row if name.startswith("number_")} == {None}
 
 
@@ -143,7 +141,10 @@ def test_a_number_is_kept_verbatim_beside_its_validity(external: str | None, is_
 
 TEXT = st.none() | st.text(st.characters(codec="utf-8"), max_size=5)
 NUMBER = st.fixed_dictionaries({}, optional={"external": TEXT, "extension": TEXT, "primary": st.none() | st.booleans()})
-MEMBER = st.fixed_dictionaries({}, optional={"id": TEXT, "numbers": st.none() | st.lists(NUMBER, max_size=4)})
+NUMBER = NUMBER.filter(lambda number: any(value is not None for value in number.values()))
+MEMBER = st.fixed_dictionaries(
+    {"id": TEXT.filter(lambda text: text is not None)}, optional={"numbers": st.none() | st.lists(NUMBER, max_size=4)}
+)
 ANSWER = st.fixed_dictionaries({}, optional={"members": st.none() | st.lists(MEMBER, max_size=4)})
 
 

@@ -141,7 +141,7 @@ class Client:
         while True:
             tried, is_settled = await self._settled(await self._try(asked), asked, is_first=not is_refused)
             attempts += 1
-            is_refused = is_refused or tried.status == 401
+            is_refused = is_refused or tried.is_token_refused
             failures = await self._wait_out(asked, tried, failed_at_s) if tried.is_failure else 0
             throttles += tried.is_throttled
             is_last = failures >= self.retry.attempts or throttles >= self.retry.throttled_attempts
@@ -168,7 +168,7 @@ class Client:
         Returns:
             The result of the request, and whether it is final as far as the token is concerned.
         """
-        if tried.status != 401 or tried.token is None:
+        if not tried.is_token_refused or tried.token is None:
             return tried, True
         me = Asked(self.url_of(_ME, {}))
 
@@ -179,7 +179,7 @@ class Client:
             if tried_me.verdict.is_retryable:
                 self._pause_as_asked(tried_me)
                 raise UnansweredError(f"{_ME} is not answered: {tried_me.verdict.message}")
-            return tried_me.status != 401
+            return not tried_me.is_token_refused
 
         try:
             is_settled = not await self._token.on_refused(
@@ -257,10 +257,10 @@ class Client:
         self.last_answer_at_s = self.clock.monotonic_s()
         self.count.throttled += tried.is_throttled
         if tried.is_failure:
-            self._recovery.on_failure(asked, tried.sent_at_s)
+            self._recovery.on_failure(asked, tried.sent_at_s, is_silence=tried.is_silence)
             return tried
         self.is_known = True
-        is_witness = not (is_probe or tried.is_throttled or tried.status == 401)
+        is_witness = not (is_probe or tried.is_throttled or tried.is_token_refused)
         self._recovery.on_answer(asked, self.last_answer_at_s, is_witness=is_witness)
         if not tried.is_throttled:
             self._budget.earn()

@@ -20,6 +20,10 @@ from audit.webex.tokens import Token
 _MAX_BODY = 64 * 1024 * 1024
 
 
+class TooLongError(Exception):
+    """An answer is longer than any that makes sense; the text says how long it may be."""
+
+
 class Asked(NamedTuple):
     """A request.
 
@@ -60,8 +64,18 @@ class Try(msgspec.Struct, frozen=True):
 
     @property
     def is_failure(self) -> bool:
-        """Whether no answer came, or one that may not be the API's: a 5xx, or a body that is not JSON."""
+        """Whether no answer came, or one that may not be the API's: a 5xx, or a body that is not the API's JSON."""
         return self.verdict.is_retryable and not self.is_throttled
+
+    @property
+    def is_silence(self) -> bool:
+        """Whether nothing was answered, or only that a server is in trouble."""
+        return self.is_failure and (self.status is None or self.status >= 500)
+
+    @property
+    def is_token_refused(self) -> bool:
+        """Whether the API itself refuses the token (401)."""
+        return self.status == 401 and self.verdict.outcome is Outcome.FORBIDDEN
 
 
 @dataclass(frozen=True)
@@ -101,6 +115,9 @@ class Exchange:
                 body = sent.redact_bytes(await _read(response))
         except TimeoutError:
             return not_answered(sent_at_s, "no answer in time")
+        except TooLongError as error:
+            # It is as long the next time, and each time costs memory.
+            return Try(wire.Verdict(Outcome.INVALID_RESPONSE, message=str(error)), 200, sent_at_s=sent_at_s)
         except (aiohttp.ClientError, OSError) as error:
             message = f"connection failed: {error or type(error).__name__}"
             return not_answered(sent_at_s, wire.without_numbers(message) if asked.has_pins else message)
@@ -137,5 +154,5 @@ async def _read(response: aiohttp.ClientResponse) -> bytes:
         chunks.append(chunk)
         size += len(chunk)
         if size > _MAX_BODY:
-            raise aiohttp.ClientPayloadError(f"an answer of more than {_MAX_BODY} bytes")
+            raise TooLongError(f"the answer has more than {_MAX_BODY} bytes, the most that are read")
     return b"".join(chunks)

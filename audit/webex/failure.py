@@ -17,7 +17,7 @@ def error_for(
         base_url: the API.
         organization: the name of the organization, for messages; None for requests without one.
     """
-    if answer.status == 401:
+    if answer.status == 401 and answer.outcome is Outcome.FORBIDDEN:
         subject = f" of organization {organization}" if organization else ""
         return NotAcceptedError(
             f"the API refuses the token (401) for {path}{subject}, though it accepts it elsewhere: the organization "

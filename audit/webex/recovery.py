@@ -68,10 +68,18 @@ class Recovery:
         if is_witness:
             self._witnesses.on_answer(asked)
 
-    def on_failure(self, asked: Asked, sent_at_s: float) -> None:
-        """Note that a request, sent at that time on the clock, was not answered."""
+    def on_failure(self, asked: Asked, sent_at_s: float, *, is_silence: bool = True) -> None:
+        """Note that a request was not answered.
+
+        Args:
+            asked: the request.
+            sent_at_s: when it was sent, on the clock.
+            is_silence: nothing came, or only that a server is in trouble. Anything else, such as a portal's page, is an
+                outage only where it also takes the place of what was answered before.
+        """
         self.outage.on_failure(sent_at_s)
-        self._witnesses.on_failure(asked)
+        if is_silence:
+            self._witnesses.on_failure(asked)
 
     async def wait_out(self, prober: Prober, asked: Asked, sent_at_s: float) -> None:
         """Probe until the API has answered a request since this one failed.

@@ -17,6 +17,7 @@ from audit.webex.wire import (
 )
 
 NOW = datetime(2026, 11, 21, 19, 9, tzinfo=UTC)
+E1 = b'{"message": "no", "errors": [{"description": "no"}], "trackingId": "T"}'
 E3 = b'{"errorCode": 25409, "message": "Invalid Professional Place", "errors": [{"description": "x", "errorCode": 1}]}'
 
 
@@ -31,19 +32,62 @@ E3 = b'{"errorCode": 25409, "message": "Invalid Professional Place", "errors": [
         (200, b"[]", Outcome.INVALID_RESPONSE, True),
         (200, b'{"a": "\xff"}', Outcome.INVALID_RESPONSE, True),
         (200, b'{"a": 1} trailing', Outcome.INVALID_RESPONSE, True),
-        (204, b"", Outcome.INVALID_RESPONSE, False),
-        (302, b"", Outcome.INVALID_RESPONSE, False),
-        (400, b"{}", Outcome.BAD_REQUEST, False),
-        (403, b"{}", Outcome.FORBIDDEN, False),
+        (200, b'{"message": "Try later"}', Outcome.INVALID_RESPONSE, True),
+        (200, b'{"errors": [{"description": "x"}], "trackingId": "T"}', Outcome.INVALID_RESPONSE, True),
+        (200, b'{"message": "Try later", "items": []}', Outcome.OK, False),
+        (200, b'{"message": null}', Outcome.OK, False),
+        (202, b'{"message": "accepted"}', Outcome.INVALID_RESPONSE, True),
+        (204, b"", Outcome.INVALID_RESPONSE, True),
+        (206, b'{"items": []}', Outcome.INVALID_RESPONSE, True),
+        (302, b"", Outcome.INVALID_RESPONSE, True),
+        (400, E1, Outcome.BAD_REQUEST, False),
+        (400, b"<html>", Outcome.INVALID_RESPONSE, True),
+        (401, E1, Outcome.FORBIDDEN, False),
+        (401, b"<html>", Outcome.INVALID_RESPONSE, True),
+        (403, E1, Outcome.FORBIDDEN, False),
+        (403, b'{"fault": {"faultstring": "denied"}}', Outcome.INVALID_RESPONSE, True),
+        (404, b"", Outcome.INVALID_RESPONSE, True),
+        (404, b"<html>", Outcome.INVALID_RESPONSE, True),
+        (404, b"default backend - 404", Outcome.INVALID_RESPONSE, True),
+        (404, b'{"status": 404, "error": "Not Found", "path": "/v1"}', Outcome.INVALID_RESPONSE, True),
+        (404, b'{"message": ""}', Outcome.INVALID_RESPONSE, True),
+        (404, b'{"errors": []}', Outcome.INVALID_RESPONSE, True),
+        (404, b'"message"', Outcome.INVALID_RESPONSE, True),
+        (404, b'{"trackingId": "T"}', Outcome.NOT_FOUND, False),
+        (404, b'\xef\xbb\xbf{"message": "gone"}', Outcome.NOT_FOUND, False),
+        (404, b'{"message": "caf\xe9"}', Outcome.NOT_FOUND, False),
+        (404, b'{"message": "\\ud800", "limit": 1e400}', Outcome.NOT_FOUND, False),
+        (404, b"[Error 4008] User not found", Outcome.INVALID_RESPONSE, True),
         (404, b'{"message": "gone"}', Outcome.NOT_FOUND, False),
         (404, b'{"errors": [{"description": "[Error 4008]", "code": "4008"}]}', Outcome.NOT_LICENSED, False),
         (404, b'{"error": [{"key": "404", "message": [{"code": 4008}]}]}', Outcome.NOT_LICENSED, False),
         (405, E3, Outcome.NOT_LICENSED, False),
-        (405, b"<html>", Outcome.BAD_REQUEST, False),
-        (409, b"{}", Outcome.BAD_REQUEST, False),
-        (410, b"{}", Outcome.NOT_FOUND, False),
-        (415, b"{}", Outcome.BAD_REQUEST, False),
-        (428, b"{}", Outcome.BAD_REQUEST, False),
+        (404, b'{"message": "WXC-4008: User not found"}', Outcome.NOT_LICENSED, False),
+        (405, b'{"message": "Invalid Professional Place"}', Outcome.NOT_LICENSED, False),
+        (
+            405,
+            b'{"message": "no", "errors": [{"description": "invalid professional place."}]}',
+            Outcome.NOT_LICENSED,
+            False,
+        ),
+        (405, b'{"message": "WXC-25409: not for this place"}', Outcome.NOT_LICENSED, False),
+        (405, b'{"trackingId": "T", "errors": [{"code": "WXC-25409"}]}', Outcome.NOT_LICENSED, False),
+        (405, b'{"trackingId": "T", "detail": {"why": ["see wxc-25409 there"]}}', Outcome.NOT_LICENSED, False),
+        (405, b'{"error": [{"key": "405", "message": [{"code": "WXC-25409"}]}]}', Outcome.NOT_LICENSED, False),
+        (405, b'{"message": "WXC-254090"}', Outcome.BAD_REQUEST, False),
+        (405, E1, Outcome.BAD_REQUEST, False),
+        (405, b"<html>Invalid Professional Place</html>", Outcome.INVALID_RESPONSE, True),
+        (407, b"<html>", Outcome.INVALID_RESPONSE, True),
+        (408, b"", Outcome.TIMEOUT, True),
+        (409, E1, Outcome.BAD_REQUEST, False),
+        (410, E1, Outcome.NOT_FOUND, False),
+        (410, b"", Outcome.INVALID_RESPONSE, True),
+        (415, E1, Outcome.BAD_REQUEST, False),
+        (425, b"", Outcome.SERVER_ERROR, True),
+        (428, E1, Outcome.BAD_REQUEST, False),
+        (499, b"<html>", Outcome.TIMEOUT, True),
+        (99, b"", Outcome.INVALID_RESPONSE, True),
+        (600, b"", Outcome.INVALID_RESPONSE, True),
         (423, b"", Outcome.THROTTLED, True),
         (429, b"", Outcome.THROTTLED, True),
         (500, b"", Outcome.SERVER_ERROR, True),
@@ -104,17 +148,39 @@ def test_no_body_makes_the_rules_raise(body: bytes) -> None:
         (b'{"a": NaN}', "not JSON"),
         (b'{"a": Infinity}', "not JSON"),
         ('{"a": 1}'.encode("utf-16"), "not UTF-8|not JSON"),
-        (b"\xef\xbb\xbf{}", "not JSON"),
+        (b"\xef\xbb\xbf", "empty"),
+        (b" <!DOCTYPE html>", "an HTML page"),
+        (b"Service is starting", "text"),
     ],
 )
-def test_a_body_that_is_no_object_is_told_why(body: bytes, defect: str) -> None:
+def test_the_error_says_why_a_body_is_not_an_object(body: bytes, defect: str) -> None:
     with pytest.raises(ValueError, match=defect):
         read_body(body)
     read_error(body)
 
 
 def test_an_unpaired_surrogate_costs_one_character_and_not_the_answer() -> None:
-    assert read_body(b'{"\\ud800": "a\\udfffb"}') == '{"\ufffd": "a\ufffdb"}'.encode()
+    body = rb'{"\ud800": "a\udfffb\\ud800 \ud83d\ude00", "n": 1e400}'
+    assert read_body(body) == rb'{"\ufffd": "a\ufffdb\\ud800 \ud83d\ude00", "n": 1e400}'
+
+
+def test_a_byte_order_mark_before_a_body_is_dropped() -> None:
+    assert read_body(b'\xef\xbb\xbf{"a": 1}') == b'{"a": 1}'
+    assert page_items(b'\xef\xbb\xbf{"items": [1]}', "items") == [1]
+    assert read_error(b'\xef\xbb\xbf{"message": "m"}').message == "m"
+
+
+@pytest.mark.parametrize("number", ["1e400", "-1e400", "9" * 5000, "1.8e308"])
+def test_a_number_of_any_size_costs_nothing(number: str) -> None:
+    body = f'{{"items": [{{"id": "a", "capacity": {number}}}]}}'.encode()
+    assert [item["id"] for item in page_items(read_body(body), "items") or []] == ["a"]
+
+
+def test_the_words_of_the_api_are_kept_whatever_the_status() -> None:
+    assert judge(200, {}, b'{"message": "Maintenance until noon"}').message == "Maintenance until noon"
+    assert judge(502, {}, b'{"message": "Bad gateway"}').message == "Bad gateway"
+    assert "an HTML page" in (judge(404, {}, b"<html>").message or "")
+    assert "no body" in (judge(403, {}, b"").message or "")
 
 
 def test_text_that_utf_8_can_not_hold_is_mended_in_headers_too() -> None:

@@ -1,0 +1,198 @@
+"""Reads the bodies of answers: JSON in the shapes that the API is known to send, despite their defects."""
+
+import json
+import re
+from typing import Any
+
+import msgspec
+
+_MAX_MESSAGE = 500
+_BOM = b"\xef\xbb\xbf"
+_RAW = msgspec.json.Decoder(msgspec.Raw)
+#: An escape in a JSON text: a pair of surrogates, a surrogate without its other half, or any other.
+_ESCAPE = re.compile(
+    rb"\\(?:(u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)", re.DOTALL
+)
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_CODE = re.compile(r"(?:WXC-)?([0-9]{1,9})", re.IGNORECASE)
+#: Matches an error that a text quotes: ``[Error 4008] User not found`` of an upstream service, or ``WXC-25409: …``.
+_CODE_IN_TEXT = re.compile(r"\[Error ([0-9]{1,9})\]|\bWXC-([0-9]{1,9})\b", re.IGNORECASE)
+_MESSAGE_KEYS = frozenset({"message", "description", "errorMessage", "error_description"})
+_CODE_KEYS = frozenset({"errorCode", "code"})
+#: An object with no other keys is an error, whatever its status says.
+_ERROR_KEYS = _MESSAGE_KEYS | _CODE_KEYS | {"errors", "error", "trackingId"}
+
+
+def read_body(body: bytes) -> bytes:
+    """Turn the body of an answer into a JSON object in UTF-8 that any parser accepts.
+
+    A byte order mark is dropped (RFC 8259, section 8.1), and an unpaired surrogate becomes U+FFFD.
+
+    Raises:
+        ValueError: the body is not a JSON object; the text says why.
+    """
+    body = body.removeprefix(_BOM)
+    try:
+        if not body.isascii():
+            body.decode("utf-8")
+        content = _raw(body)
+    except UnicodeDecodeError:
+        raise ValueError("the answer is not UTF-8") from None
+    except RecursionError:
+        raise ValueError("the answer is nested too deep") from None
+    except ValueError as error:
+        what = kind_of(body)
+        raise ValueError(f"the answer is {what}" if what != "JSON" else f"the answer is not JSON: {error}") from None
+    if not content.startswith(b"{"):
+        raise ValueError("the answer is not a JSON object")
+    return content
+
+
+def _raw(body: bytes) -> bytes:
+    try:
+        return bytes(_RAW.decode(body))
+    except msgspec.DecodeError:
+        # msgspec refuses unpaired surrogates, which JSON allows.
+        return bytes(_RAW.decode(_ESCAPE.sub(_paired, body)))
+
+
+def _paired(escape: re.Match[bytes]) -> bytes:
+    return rb"\ufffd" if escape[2] else escape[0]
+
+
+def kind_of(body: bytes) -> str:
+    """What a body is, in words: `empty`, `an HTML page`, `JSON` or `text`."""
+    begin = body.removeprefix(_BOM).lstrip()[:1]
+    if not begin:
+        return "empty"
+    return "an HTML page" if begin == b"<" else "JSON" if begin in b'{["-0123456789tfn' else "text"
+
+
+def decode(body: bytes) -> Any:
+    """Decode JSON of any kind. A number that is too large for a float is infinite.
+
+    Raises:
+        ValueError: the body is not JSON, or is nested too deep.
+    """
+    try:
+        content = _raw(body.removeprefix(_BOM))
+        try:
+            return msgspec.json.decode(content)
+        except msgspec.DecodeError:
+            return json.loads(content, parse_int=_number)
+    except RecursionError:
+        raise ValueError("nested too deep") from None
+
+
+def _number(digits: str) -> float:
+    # Python refuses to make an integer of more than 4,300 digits.
+    return int(digits) if len(digits) < 1000 else float(digits)
+
+
+def body_object(body: bytes) -> dict[str, Any]:
+    """The object in a body that `read_body` gave; empty if it is nested too deep."""
+    try:
+        content = decode(body)
+    except ValueError:
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def page_items(body: bytes, key: str) -> list[Any] | None:
+    """The items of a page of a listing; None if there is no list, which differs from an empty list."""
+    items = body_object(body).get(key)
+    return items if isinstance(items, list) else None
+
+
+class ApiError(msgspec.Struct, frozen=True):
+    """The content of an error body.
+
+    Attributes:
+        message: all messages in it, each once; None if there is none.
+        codes: all error codes in it, also those that a text quotes.
+        tracking_id: the API's name for the answer.
+        is_own: the body has a shape of the API (webex-api.md 3.1), and not that of a gateway or proxy before it.
+    """
+
+    message: str | None = None
+    codes: frozenset[int] = frozenset()
+    tracking_id: str | None = None
+    is_own: bool = False
+
+
+def read_error(body: bytes) -> ApiError:
+    """Read an error body. An HTML page, an empty body or text gives an empty `ApiError`."""
+    try:
+        content = decode(body.decode("utf-8", "replace").encode())
+    except ValueError:
+        return ApiError()
+    found = _Found()
+    try:
+        found.collect(content)
+    except RecursionError:
+        return ApiError()
+    message = "; ".join(dict.fromkeys(found.messages))[:_MAX_MESSAGE]
+    tracking_id = found.tracking_ids[0] if found.tracking_ids else None
+    return ApiError(message or None, frozenset(found.codes), tracking_id, _is_own(content))
+
+
+def _is_own(content: Any) -> bool:
+    if isinstance(content, list):
+        return any(isinstance(item, dict) and _is_filled(item.get("errors"), list) for item in content)
+    return isinstance(content, dict) and (
+        _is_filled(content.get("message"), str)
+        or _is_filled(content.get("trackingId"), str)
+        or _is_filled(content.get("errors"), list)
+        or _is_filled(content.get("error"), list)
+    )
+
+
+def _is_filled(value: object, kind: type) -> bool:
+    return isinstance(value, kind) and bool(value)
+
+
+def read_mere_error(body: bytes) -> ApiError | None:
+    """The error in a body that holds nothing else; None for any other body. Meant for bodies with status 200."""
+    if not (b'"message"' in body or b'"error' in body):
+        return None
+    content = body_object(body)
+    error = read_error(body) if content.keys() <= _ERROR_KEYS else None
+    return error if error and error.is_own else None
+
+
+class _Found:
+    """What the objects of an error body hold, at any depth."""
+
+    def __init__(self) -> None:
+        self.messages: list[str] = []
+        self.codes: set[int] = set()
+        self.tracking_ids: list[str] = []
+
+    def collect(self, node: Any) -> None:
+        if isinstance(node, list):
+            for item in node:
+                self.collect(item)
+        elif isinstance(node, dict):
+            for key, value in node.items():
+                self._add(key, value)
+        elif isinstance(node, str):
+            self.codes |= {int(one or other) for one, other in _CODE_IN_TEXT.findall(node)}
+
+    def _add(self, key: str, value: Any) -> None:
+        if key in _MESSAGE_KEYS and isinstance(value, str):
+            self.messages.append(value)
+        elif key in _CODE_KEYS and (code := _CODE.fullmatch(str(value))):
+            self.codes.add(int(code[1]))
+        elif key == "trackingId" and isinstance(value, str):
+            self.tracking_ids.append(value)
+        self.collect(value)
+
+
+def without_numbers(text: str) -> str:
+    """Remove all numbers from a text, because any of them could be a PIN that an error quotes."""
+    return re.sub(r"\d+", "…", text)
+
+
+def clean(text: str | None) -> str | None:
+    """Make a text fit for UTF-8: unpaired surrogates become U+FFFD."""
+    return _SURROGATE.sub("\ufffd", text) if text else text

@@ -58,7 +58,11 @@ def _text(text: str, content_type: str = "application/json", status: int = 200) 
     return web.Response(text=text, content_type=content_type, status=status)
 
 
-#: The answer of each kind of fault (`audit.simulator.faults.KINDS`), except those that break or delay an answer.
+def _page(status: int) -> web.Response:
+    return _text(f"<html><head><title>{status}</title></head><body>{status}</body></html>", "text/html", status)
+
+
+#: The answer of each kind of fault (`audit.simulator.faults.KINDS`), except those that break, delay or alter an answer.
 FAULTY_ANSWERS: dict[str, Callable[[], web.Response]] = {
     "429": lambda: _wait(429, "1"),
     "429-date": lambda: _wait(429, _in_a_second()),
@@ -73,10 +77,26 @@ FAULTY_ANSWERS: dict[str, Callable[[], web.Response]] = {
     "403": lambda: error(403, MESSAGES["403"]),
     "404": lambda: error(404, MESSAGES["404"]),
     "409": lambda: error(409, MESSAGES["409"]),
+    "405-text": lambda: error(405, "Invalid Professional Place"),
+    "405-wxc": lambda: error(405, "WXC-25409: this place is not professional"),
+    "401-html": lambda: _page(401),
+    "403-html": lambda: _page(403),
+    "404-html": lambda: _page(404),
+    "404-empty": lambda: web.Response(status=404),
+    "404-json": lambda: web.json_response({"status": 404, "error": "Not Found", "path": "/v1"}, status=404),
+    "408": lambda: _page(408),
+    "425": lambda: web.Response(status=425),
+    "499": lambda: _page(499),
+    "520": lambda: _page(520),
+    "501": lambda: error(501, "Not implemented."),
+    "204": lambda: web.Response(status=204),
+    "202": lambda: web.Response(status=202),
+    "302": lambda: web.Response(status=302, headers={"Location": "https://login.example.net/"}),
+    "200-message": lambda: web.json_response({"message": "Please try again later.", "trackingId": "ROUTERGW_0"}),
     "500": lambda: error(500, MESSAGES["500"]),
-    "502": lambda: _text("<html><head><title>502 Bad Gateway</title></head></html>", "text/html", 502),
+    "502": lambda: _page(502),
     "503": lambda: web.Response(status=503, headers={"Retry-After": "1"}),
-    "503-bare": lambda: _text("<html><body>503 Service Unavailable</body></html>", "text/html", 503),
+    "503-bare": lambda: _page(503),
     "504": lambda: error(504, MESSAGES["504"]),
     "html": lambda: _text("<html>Sign in</html>", "text/html"),
     "empty": lambda: _text(""),
@@ -84,3 +104,31 @@ FAULTY_ANSWERS: dict[str, Callable[[], web.Response]] = {
     "array": lambda: _text("[]"),
     "mistyped": lambda: _text('{"allowAutoAnswer": {"on": 1}, "connectionType": [], "accessType": "ALLOW_MEMBERS"}'),
 }
+
+
+def _with_unknown(body: bytes, value: bytes) -> bytes:
+    return body.replace(b"{", b'{"unknownField": ' + value + b", ", 1)
+
+
+def _with_null_member(body: bytes) -> bytes:
+    content = json.loads(body)
+    if "members" in content:
+        content["members"].insert(0, None)
+    return json.dumps(content).encode()
+
+
+#: What each of these kinds of fault makes of the body of a good answer.
+ALTERATIONS: dict[str, Callable[[bytes], bytes]] = {
+    "bom": lambda body: b"\xef\xbb\xbf" + body,
+    "odd-number": lambda body: _with_unknown(body, b"1e400"),
+    "odd-text": lambda body: _with_unknown(body, rb'"\ud800"'),
+    "null-member": _with_null_member,
+}
+
+
+async def endless(request: web.Request) -> web.StreamResponse:
+    """An answer that goes on until the client has enough."""
+    response = web.StreamResponse(headers={"Content-Type": "application/json"})
+    await response.prepare(request)
+    while True:
+        await response.write(b" " * 1_000_000)

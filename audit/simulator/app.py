@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from aiohttp import web
 
 from audit.simulator.access import RefusedError
-from audit.simulator.answers import FAULTY_ANSWERS, MESSAGES, cut_off, error
+from audit.simulator.answers import ALTERATIONS, FAULTY_ANSWERS, MESSAGES, cut_off, endless, error
 from audit.simulator.limit import Limit
 from audit.simulator.routes.calling import CallingRoutes
 from audit.simulator.routes.meetings import MeetingRoutes
@@ -18,6 +18,9 @@ from audit.simulator.routes.people import PeopleRoutes
 from audit.simulator.simulation import ADMIN_SCOPES, ADMIN_TOKEN, UNSCOPED_TOKEN, USER_TOKEN, Simulation
 
 __all__ = ["ADMIN_TOKEN", "UNSCOPED_TOKEN", "USER_TOKEN", "Simulation", "serve"]
+
+#: Bytes; next links may be long.
+_LONGEST_LINE = 131_072
 
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -37,7 +40,10 @@ async def serve(simulation: Simulation, host: str = "127.0.0.1", port: int = 0) 
     Raises:
         OSError: the port is taken.
     """
-    runner = web.AppRunner(_Api(simulation).app(), access_log=None, shutdown_timeout=0.1, handler_cancellation=True)
+    app = _Api(simulation).app()
+    runner = web.AppRunner(
+        app, access_log=None, shutdown_timeout=0.1, handler_cancellation=True, max_line_size=_LONGEST_LINE
+    )
     await runner.setup()
     try:
         site = web.TCPSite(runner, host, port)
@@ -92,6 +98,10 @@ class _Api:
     async def _fail(self, kind: str, request: web.Request, handler: _Handler) -> web.StreamResponse:
         if kind in FAULTY_ANSWERS:
             return FAULTY_ANSWERS[kind]()
+        if kind in ALTERATIONS:
+            return _altered(await handler(request), ALTERATIONS[kind])
+        if kind == "too-long":
+            return await endless(request)
         if kind in ("slow", "hang"):
             await (asyncio.sleep(self._simulation.slow_s) if kind == "slow" else asyncio.Event().wait())
             return await handler(request)
@@ -114,3 +124,12 @@ class _Api:
                 "token_type": "Bearer",
             }
         )
+
+
+def _altered(response: web.StreamResponse, alter: Callable[[bytes], bytes]) -> web.StreamResponse:
+    if not isinstance(response, web.Response) or response.status != 200 or not isinstance(response.body, bytes):
+        return response
+    headers = {
+        name: value for name, value in response.headers.items() if name not in ("Content-Length", "Content-Type")
+    }
+    return web.Response(body=alter(response.body), headers=headers, content_type="application/json")

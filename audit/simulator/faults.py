@@ -47,13 +47,35 @@ KINDS = {
     "403": "a missing role",
     "404": "deleted since it was listed",
     "409": "conflict",
+    "405-text": "not a professional place, said in words only",
+    "405-wxc": "not a professional place, as code WXC-25409",
+    "401-html": "a gateway's HTML page, as if the token were refused",
+    "403-html": "a firewall's HTML page, as if a role were missing",
+    "404-html": "a load balancer's HTML page, as if the room were deleted",
+    "404-empty": "a load balancer's empty answer, as if the room were deleted",
+    "404-json": "a gateway's JSON, as if the room were deleted",
+    "408": "a gateway's timeout, an HTML page",
+    "425": "too early",
+    "499": "a gateway's answer to a client that it takes for gone",
+    "520": "an error without a standard, an HTML page",
+    "501": "not implemented",
+    "204": "no content",
+    "202": "accepted, without a body",
+    "302": "a redirect to a page to sign in",
+    "200-message": "200 with an error and nothing else",
+    "bom": "a byte order mark before the JSON",
+    "odd-number": "an unknown field holds 1e400",
+    "odd-text": "an unknown field holds an unpaired surrogate",
+    "null-member": "a null among the members",
+    "too-long": "a body that never ends",
     "array": "200 with a JSON array",
     "mistyped": "200 with settings of another shape",
 }
 #: The kinds that a retry cures and that are not slow.
 PASSING = (
     "429", "429-date", "429-zero", "429-absent", "429-nonsense", "423", "423-seconds", "500", "502", "503", "504",
-    "html", "empty", "malformed", "truncated", "reset",
+    "html", "empty", "malformed", "truncated", "reset", "401-html", "403-html", "404-html", "404-empty", "404-json",
+    "408", "425", "499", "520", "204", "202", "302", "200-message",
 )  # fmt: skip
 #: Oddities of listings and their meaning; once named, they are always on.
 QUIRKS = {
@@ -68,9 +90,17 @@ QUIRKS = {
     "endless": "an empty page that links to itself follows the last page",
     "circle": "the last page links to the first",
     "no-start": "start is ignored",
+    "single-quotes": "next links say rel='next'",
+    "odd-title": "next links have a title with quotes and rel= in it",
+    "no-brackets": "next links have no angle brackets",
+    "long-link": "next links are longer than 16 kB",
+    "title-next": "another link, whose title says rel=next, stands before next links",
+    "unreadable-link": "the Link header is not a link",
+    "lost-link": "only the first page has a next link",
+    "fresh-circle": "the last page links to the first, under a fresh cursor each time",
     "empty-body-page": "a page without a body, but with a next link, stands between the others",
 }
-SURVIVABLE = ("duplicate", "empty-page", "max-null", "no-blank", "valueless")
+SURVIVABLE = ("duplicate", "empty-page", "max-null", "no-blank", "valueless", "odd-title")
 _MAX_IN_A_ROW = 2
 
 

@@ -1,6 +1,7 @@
 """Pages of a listing by offset or by cursor, with the known quirks of the API."""
 
 import base64
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -51,7 +52,8 @@ def page(request: web.Request, listing: Listing, *, max_page: int, quirks: froze
     first = start - 1 if "duplicate" in quirks and start else start
     end = min(start + size, listing.total)
     headers = {}
-    if "no-link" not in quirks and (end < listing.total or quirks & {"endless", "circle"}):
+    is_lost = "no-link" in quirks or ("lost-link" in quirks and start > 0)
+    if not is_lost and (end < listing.total or quirks & {"endless", "circle", "fresh-circle"}):
         following = end if end < listing.total or "endless" in quirks else 0
         headers["Link"] = _link(request, _place(listing, following, size), quirks)
     items = [listing.item(index) for index in range(first, end)]
@@ -74,10 +76,25 @@ def _place(listing: Listing, start: int, size: int) -> dict[str, str]:
 
 
 def _link(request: web.Request, place: dict[str, str], quirks: frozenset[str]) -> str:
-    dropped = {*place, "resumed"} | ({"orgId"} if "lost-org" in quirks else set())
+    dropped = {*place, "resumed", "fresh", "pad"} | ({"orgId"} if "lost-org" in quirks else set())
     kept = [(name, value) for name, value in request.query.items() if name not in dropped]
     if "max-null" in quirks:
         place = place | {"max": "null"}
+    if "fresh-circle" in quirks:
+        place = place | {"fresh": uuid.uuid4().hex}
+    if "long-link" in quirks:
+        place = place | {"pad": "a" * 20_000}
     text = urlencode([*place.items(), *kept]) + ("&before" if "valueless" in quirks else "")
     origin = "https://webexapis.example.net" if "foreign-link" in quirks else f"http://{request.host}"
-    return f'<{origin}{request.path}?{text}>;{"" if "no-blank" in quirks else " "}rel="next"'
+    return _spelled(f"{origin}{request.path}?{text}", quirks)
+
+
+def _spelled(url: str, quirks: frozenset[str]) -> str:
+    if "unreadable-link" in quirks:
+        return "more to come"
+    blank = "" if "no-blank" in quirks else " "
+    before = f'<{url}&last>; title="page;rel=next"; rel="last", ' if "title-next" in quirks else ""
+    target = url if "no-brackets" in quirks else f"<{url}>"
+    title = f';{blank}title="a, \\"b\\"; rel=\'x\'"' if "odd-title" in quirks else ""
+    rel = "'next'" if "single-quotes" in quirks else '"next"'
+    return f"{before}{target}{title};{blank}rel={rel}"

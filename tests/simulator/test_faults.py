@@ -57,7 +57,7 @@ def test_nothing_is_the_default() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["501=0.1", "500=2", "500=x", "500@x", "quirk", "all=-1", "500@1+0", "500@1+x", "x@1+1"]
+    "text", ["511=0.1", "500=2", "500=x", "500@x", "quirk", "all=-1", "500@1+0", "500@1+x", "x@1+1"]
 )
 def test_a_specification_that_means_nothing_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r".+"):

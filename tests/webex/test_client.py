@@ -71,7 +71,7 @@ def test_a_fault_that_passes_is_retried(kind: str, clock: VirtualClock) -> None:
     answer, count = use(Simulation(faults=parse(f"{kind}@1,{kind}@2")), clock, get_me)
     assert (answer.outcome, answer.status, answer.attempts) == (Outcome.OK, 200, 3)
     assert (count.total, count.retried) == (3, 2)
-    assert count.throttled == (2 if kind.startswith("4") else 0)
+    assert count.throttled == (2 if kind.startswith(("423", "429")) else 0)
 
 
 @pytest.mark.parametrize(
@@ -85,6 +85,17 @@ def test_a_fault_that_passes_is_retried(kind: str, clock: VirtualClock) -> None:
         ("reset", Outcome.TIMEOUT, 6),
         ("truncated", Outcome.TIMEOUT, 6),
         ("malformed", Outcome.INVALID_RESPONSE, 6),
+        ("404-html", Outcome.INVALID_RESPONSE, 6),
+        ("404-empty", Outcome.INVALID_RESPONSE, 6),
+        ("404-json", Outcome.INVALID_RESPONSE, 6),
+        ("401-html", Outcome.INVALID_RESPONSE, 6),
+        ("302", Outcome.INVALID_RESPONSE, 6),
+        ("204", Outcome.INVALID_RESPONSE, 6),
+        ("200-message", Outcome.INVALID_RESPONSE, 6),
+        ("499", Outcome.TIMEOUT, 6),
+        ("501", Outcome.SERVER_ERROR, 1),
+        ("405-text", Outcome.NOT_LICENSED, 1),
+        ("405-wxc", Outcome.NOT_LICENSED, 1),
         ("429", Outcome.THROTTLED, 30),
         ("423", Outcome.THROTTLED, 30),
     ],
@@ -252,9 +263,17 @@ def test_an_empty_page_is_followed_by_its_link(clock: VirtualClock) -> None:
     assert len(use(simulation, clock, list_all)) == 20
 
 
-def test_a_listing_in_circles_is_no_whole_one(clock: VirtualClock) -> None:
+@pytest.mark.parametrize("quirk", ["circle", "fresh-circle", "circle,fresh-circle,empty-page"])
+def test_a_listing_in_circles_is_not_a_whole_one(quirk: str, clock: VirtualClock) -> None:
     with pytest.raises(UnansweredError, match=r"repeats itself after \d+ items"):
-        use(Simulation(Organization(20), parse("circle"), max_page=10), clock, listing({"max": "10"}))
+        use(Simulation(Organization(20), parse(quirk), max_page=10), clock, listing({"max": "10"}))
+
+
+@pytest.mark.parametrize("kind", ["bom", "odd-number", "odd-text"])
+def test_an_oddity_of_a_body_costs_nothing(kind: str, clock: VirtualClock) -> None:
+    simulation = Simulation(Organization(15), Where(kind, "/"), max_page=10)
+    assert len(use(simulation, clock, listing({"max": "10"}))) == 15
+    assert len(simulation.log) == 2
 
 
 def test_a_listing_that_ignores_start_ends(clock: VirtualClock) -> None:
@@ -264,7 +283,11 @@ def test_a_listing_that_ignores_start_ends(clock: VirtualClock) -> None:
 
 
 @pytest.mark.parametrize(
-    "quirks", ["", "quirks", "duplicate", "empty-page", "max-null", "no-blank", "valueless", "endless", "no-link"]
+    "quirks",
+    [
+        *("", "quirks", "duplicate", "empty-page", "max-null", "no-blank", "valueless", "endless", "no-link"),
+        *("single-quotes", "odd-title", "no-brackets", "long-link", "title-next", "unreadable-link", "lost-link"),
+    ],
 )
 @pytest.mark.parametrize("workspaces", [0, 1, 20, 45])
 def test_a_listing_is_whole_whatever_its_quirks(quirks: str, workspaces: int, clock: VirtualClock) -> None:

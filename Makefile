@@ -43,11 +43,12 @@ format: $(VENV)/dev
 	$(BIN)/ruff check --fix .
 
 # Generates the tables of docs/datasets.md and the SQL of docs/sql from the schemas, the rules of docs/checks.md from
-# their files, and the keys of docs/configuration.md from the settings.
+# their files, the keys of docs/configuration.md from the settings, and docs/api-behaviour.md from the rules for answers.
 docs: $(VENV)/dev
 	$(BIN)/python docs/datasets.py
 	$(BIN)/python docs/checks.py
 	$(BIN)/python docs/configuration.py
+	$(BIN)/python docs/api_behaviour.py
 	$(BIN)/python docs/reading.py
 
 # Compares a whole run with its alternatives; benchmarks/results.md has the figures. Uses nginx if it is installed.

@@ -82,6 +82,11 @@ def test_every_key_of_the_configuration_is_documented() -> None:
     assert runpy.run_path(str(DOCS / "configuration.py"))["with_keys"](CONFIGURATION) == CONFIGURATION, "run: make docs"
 
 
+def test_every_rule_for_an_answer_is_documented() -> None:
+    page = (DOCS / "api-behaviour.md").read_text()
+    assert runpy.run_path(str(DOCS / "api_behaviour.py"))["with_rules"](page) == page, "run: make docs"
+
+
 def test_the_output_shown_is_that_of_the_demo(webex_audit: Callable[..., Result]) -> None:
     def normalized(text: str) -> list[str]:
         text = re.sub(r"\d{8}T\d{6}Z-[0-9a-f]{6}", "ID", text)

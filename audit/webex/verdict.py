@@ -34,11 +34,11 @@ class Body(StrEnum):
     """What the body of an answer must be for a rule to apply; the text is for the documentation."""
 
     OBJECT = "a JSON object"
-    ERROR = "a JSON object that holds an error and nothing else"
-    OWN = "the API's own JSON: `message`, `errors` or `trackingId`"
-    NO_PLACE = "the same, with code 25409 or the text “Invalid Professional Place”"
-    NO_USER = "the same, with code 4008"
-    ANY = "anything else"
+    ERROR = "the API's JSON of an error, and nothing else"
+    OWN = "the API's JSON of an error"
+    NO_PLACE = "the API's JSON of an error, with code 25409 or the text “Invalid Professional Place”"
+    NO_USER = "the API's JSON of an error, with code 4008"
+    ANY = "any"
 
 
 class Rule(msgspec.Struct, frozen=True):
@@ -71,7 +71,7 @@ RULES = (
           is_retryable=True),
     _rule("200", Body.OBJECT, Outcome.OK, "The settings, or a page of a listing."),
     _rule("200-299", Body.ANY, Outcome.INVALID_RESPONSE,
-          "Empty, a page to sign in, an answer cut short: reads give 200 and an object (official document).",
+          "Empty, a page to sign in, cut short: reads give 200 and an object (official document).",
           is_retryable=True),
     _rule("300-399", Body.ANY, Outcome.INVALID_RESPONSE,
           "The API redirects no read, but portals and gateways do. Never followed, because the token would go along.",

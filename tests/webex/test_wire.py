@@ -1,3 +1,4 @@
+import json
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
@@ -133,11 +134,34 @@ def test_every_known_error_body_is_understood(body: bytes, message: str, codes: 
     assert (error.message, error.codes, error.tracking_id) == (message, codes, "T")
 
 
-@given(st.binary())
-def test_no_body_makes_the_rules_raise(body: bytes) -> None:
+JSON_BODIES = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.text() | st.sampled_from(["WXC-25409", "[Error 4008]", "1e400"]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["message", "errors", "error", "code", "errorCode", "trackingId", "x"]), inner
+        )
+    ),
+    max_leaves=8,
+).map(lambda content: json.dumps(content).encode())
+
+
+@given(st.integers(0, 999), st.binary() | JSON_BODIES, st.booleans())
+def test_every_answer_has_a_meaning(status: int, body: bytes, has_pins: bool) -> None:  # noqa: FBT001
     read_error(body)
-    judge(200, {}, body)
-    judge(500, {}, body)
+    verdict = judge(status, {}, body, has_pins=has_pins)
+    assert (verdict.outcome is Outcome.OK) <= (status == 200)
+    # A complete answer other than `ok` is the API's own.
+    assert not verdict.outcome.is_complete or verdict.outcome is Outcome.OK or read_error(body).is_own
+
+
+@pytest.mark.parametrize("status", [200, 404, 500])
+@pytest.mark.parametrize("opening", [b"[", b'{"message":', b'{"errors":[', b'[{"a":'])
+@pytest.mark.parametrize("depth", [900, 990, 1000, 1100, 100_000])
+def test_an_answer_of_any_depth_has_a_meaning(status: int, opening: bytes, depth: int) -> None:
+    closing = bytes({ord("["): b"]"[0], ord("{"): b"}"[0]}[char] for char in reversed(opening) if char in b"[{")
+    body = opening * depth + b"1" + closing * depth
+    assert judge(status, {}, body).message or status == 200
 
 
 @pytest.mark.parametrize(

@@ -107,6 +107,9 @@ def _organizations(orgs: list[Org]) -> Iterator[str]:
             for kind, reason in kinds.items():
                 if reason != org.message:
                     yield f"             {dataset} of {kind}: {printable(reason)}"
+        for dataset, kinds in org.doubts.items():
+            for kind, counts in kinds.items():
+                yield f"             {dataset} of {kind}: {printable(counts)}"
 
 
 def render_list(snapshots: list[Snapshot]) -> str:

@@ -12,7 +12,7 @@ from audit.text import count_of, printable
 
 if TYPE_CHECKING:
     from audit.output.prune import Folder
-    from audit.run.doctor import Check
+    from audit.run.check import Check
     from audit.run.plan import OrgPlan, Plan
 
 #: Most organizations that a line names.

@@ -54,8 +54,9 @@ def test_columns_that_are_never_null_are_not(audit: Callable[..., Snapshot]) -> 
         } == set()
 
 
+@pytest.mark.parametrize("entities", [{}, {"scope__entities": ["person"]}])
 def test_the_dataset_of_the_example_works_as_it_stands(
-    audit: Callable[..., Snapshot], monkeypatch: pytest.MonkeyPatch
+    entities: dict[str, Any], audit: Callable[..., Snapshot], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (source,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
     module = ModuleType("do_not_disturb")
@@ -72,8 +73,8 @@ def test_the_dataset_of_the_example_works_as_it_stands(
         def next(self, url: str) -> str | None:
             return "do-not-disturb" if "doNotDisturb" in url else None
 
-    options: dict[str, Any] = {"scope__datasets": ["do-not-disturb"], "scope__entities": ["person"]}
-    snapshot = audit(Simulation(Organization(5, people=40), Answering()), **options)
+    organization = Organization(5, people=40)
+    snapshot = audit(Simulation(organization, Answering()), scope__datasets=["do-not-disturb"], **entities)
     rows = ds.dataset(snapshot.path / "do_not_disturb", partitioning="hive").to_table().to_pylist()
     assert len(rows) == snapshot.manifest.outcomes["do_not_disturb"]["ok"] > 25
     assert {(row["enabled"], row["ring_splash_enabled"]) for row in rows} == {(True, None)}

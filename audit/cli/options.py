@@ -74,7 +74,7 @@ def scope_options(command: Command) -> Command:
                 "scope.entities",
                 multiple=True,
                 type=choice(config.EntityName),
-                help="Kind of entity to audit; may be repeated.",
+                help="Kind of entity to audit; may be repeated. [default: workspace, or the only kind of the dataset]",
             ),
             flag(
                 "scope.org_ids",

@@ -50,6 +50,16 @@ def print_snapshot(snapshot: Snapshot, *, as_json: bool, is_quiet: bool) -> None
         print_result(views.render(snapshot))
 
 
+def print_unchanged(snapshot: Snapshot, *, as_json: bool, is_quiet: bool) -> None:
+    """Print that a complete snapshot has nothing to retry; as JSON, the snapshot that stands, as `print_snapshot`."""
+    message = f"nothing to retry: snapshot {snapshot.manifest.snapshot_id} is complete"
+    if as_json:
+        log.info("%s", message)
+        print_snapshot(snapshot, as_json=True, is_quiet=is_quiet)
+    elif not is_quiet:
+        print_result(message)
+
+
 def exit_code(snapshot: Snapshot, *, allow_partial: bool) -> int:
     """The exit code of a run that committed a snapshot; if the snapshot is partial, log why."""
     if snapshot.manifest.status == "complete":

@@ -14,7 +14,7 @@ import click
 from audit import config
 from audit.cli import options, signals, views
 from audit.cli.options import settings_of, verbosity_of
-from audit.cli.results import exit_code, print_result, print_snapshot
+from audit.cli.results import exit_code, print_result, print_snapshot, print_unchanged
 from audit.errors import AuditError, UsageError
 from audit.snapshot.catalog import Snapshot, find_snapshot
 from audit.snapshot.staging import staged
@@ -62,7 +62,7 @@ if TYPE_CHECKING:
 @click.option(
     "--retry-failed",
     metavar="SNAPSHOT",
-    help="Keep the complete answers of this snapshot and request the others again.",
+    help="Keep the complete answers of this snapshot and request the others again, if there are any.",
 )
 @click.option("--dry-run", is_flag=True, help="Take the inventory, print requests, time and scopes, and crawl nothing.")
 @options.flag(
@@ -82,6 +82,7 @@ def run(retry_failed: str | None, *, resume: bool, dry_run: bool, as_json: bool,
     from audit.cli.progress import show_progress
     from audit.cli.selection import Selection
     from audit.clock import Clock
+    from audit.crawl.earlier import is_nothing_to_retry
     from audit.review.verify import signing
     from audit.review.verify.signed_removals import seal_removed_with
     from audit.run.credentials import find_tokens
@@ -97,9 +98,12 @@ def run(retry_failed: str | None, *, resume: bool, dry_run: bool, as_json: bool,
     verbosity, clock = verbosity_of(given), Clock()
     is_committed = threading.Event()
     with metrics.recorded(settings.run.metrics_file, settings.output.folder) as record, ExitStack() as stack:
+        found = find_snapshot(settings.output.folder, retry_failed) if retry_failed else None
+        if found and is_nothing_to_retry(found.manifest):
+            print_unchanged(found, as_json=as_json, is_quiet=verbosity == "quiet")
+            return 0
         seal = signing.seal_with(settings.sign.key_file)
         tokens = find_tokens(settings.webex, os.environ, clock, file_is_flag=given["webex__token_file"] is not None)
-        found = find_snapshot(settings.output.folder, retry_failed) if retry_failed else None
         earlier = stack.enter_context(staged(found))
         scope = retried_scope(earlier) if earlier else scope_of(settings, *selection.read(sys.stdin))
         if dry_run:

@@ -12,7 +12,7 @@ from audit.text import count_of, printable
 
 if TYPE_CHECKING:
     from audit.output.prune import Folder
-    from audit.run.doctor import Check
+    from audit.run.check import Check
     from audit.run.plan import OrgPlan, Plan
 
 #: Most organizations that a line names.
@@ -107,6 +107,9 @@ def _organizations(orgs: list[Org]) -> Iterator[str]:
             for kind, reason in kinds.items():
                 if reason != org.message:
                     yield f"             {dataset} of {kind}: {printable(reason)}"
+        for dataset, kinds in org.doubts.items():
+            for kind, counts in kinds.items():
+                yield f"             {dataset} of {kind}: {printable(counts)}"
 
 
 def render_list(snapshots: list[Snapshot]) -> str:

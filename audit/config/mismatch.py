@@ -40,7 +40,8 @@ def _choices(wanted: Any) -> tuple[str, ...]:
 
 def _mismatch_of_list(value: Any, known: tuple[str, ...], example: object) -> str:
     if not isinstance(value, list):
-        shown = ", ".join(f'"{item}"' for item in example) if isinstance(example, list) and example else '"…", "…"'
+        fitting = example if isinstance(example, list) and example else known[:1]
+        shown = ", ".join(f'"{item}"' for item in fitting) or '"…", "…"'
         return f"expected a list, such as [{shown}]"
     wrong = [item for item in value if known and item not in known]
     if wrong:

@@ -36,7 +36,7 @@ class ScopeSettings(msgspec.Struct, frozen=True):
     """`[scope]`: what to audit."""
 
     datasets: Annotated[list[str], Meta(min_length=1)] = msgspec.field(default_factory=lambda: ["push-to-talk"])
-    entities: Annotated[list[EntityName], Meta(min_length=1)] = msgspec.field(default_factory=lambda: ["workspace"])
+    entities: list[EntityName] = []
     org_ids: list[str] = []
     all_orgs: bool = False
     exclude_orgs: list[str] = []

@@ -16,6 +16,7 @@ from audit.outcome import Outcome
 from audit.snapshot.catalog import Snapshot
 from audit.snapshot.coverage import COVERAGE, COVERAGE_SCHEMA
 from audit.snapshot.layout import parquet_folder
+from audit.snapshot.manifest import Manifest
 
 #: Rows that are read at once.
 _ROWS = 10_000
@@ -89,6 +90,19 @@ class Earlier:
         table = self._read(name, stored, wanted if extra is None else wanted & extra)
         org_ids = pa.repeat(pa.scalar(self._org_id), table.num_rows)
         return table.add_column(0, "org_id", org_ids).cast(schema)
+
+
+def is_nothing_to_retry(manifest: Manifest) -> bool:
+    """Whether a snapshot has a complete answer for all that its run was to audit.
+
+    More than the status counts, because anybody may have written the manifest.
+    """
+    return (
+        manifest.status == "complete"
+        and all(org.status == "complete" and not org.unlisted and not org.message for org in manifest.orgs)
+        and all(word in _COMPLETE for counts in manifest.outcomes.values() for word in counts)
+        and manifest.outcomes.keys() >= set(manifest.scope.datasets)
+    )
 
 
 def earlier_of(snapshot: Snapshot, org_id: str, dataset: Dataset) -> Earlier | None:

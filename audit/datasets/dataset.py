@@ -48,7 +48,7 @@ class Dataset:
     """One kind of settings.
 
     Attributes:
-        name: the name in tables; the command line has `-` for `_`.
+        name: an identifier such as `push_to_talk`; the command line has `-` for `_`.
         scopes: the kinds of entity that have these settings, each with the scope that a read needs.
         request: gives the request for an entity's settings, at a meeting site if they are `by_user`.
         answer: the schema of an answer, as far as the tables need it.
@@ -69,6 +69,18 @@ class Dataset:
     flatten: Callable[[pa.Table, pa.Table], dict[str, pa.Table]]
     by_user: ByUser | None = None
     censor: Callable[[bytes], bytes] | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what no run could use.
+
+        Raises:
+            ValueError: a name is not an identifier, or the dataset has no kind of entity.
+        """
+        for name in (self.name, *self.tables):
+            if not name.isidentifier():
+                raise ValueError(f"dataset {self.name!r}: {name!r} is not a name such as push_to_talk (SQL uses it)")
+        if not self.scopes:
+            raise ValueError(f"dataset {self.name!r}: scopes names no kind of entity")
 
 
 def site_of(text: str) -> str:

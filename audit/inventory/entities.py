@@ -4,7 +4,7 @@ import logging
 from collections.abc import AsyncIterator, Collection
 
 from audit.entity import Entity, EntityType
-from audit.errors import RefusedError
+from audit.errors import AuditError, RefusedError
 from audit.inventory.collector import Collector
 from audit.inventory.listing import Json, Listing
 from audit.inventory.organizations import Organization
@@ -49,11 +49,14 @@ async def take_inventory(
             errors.append(error)
             collector.unlisted[kind] = str(error)
     if errors and len(errors) == len(kinds):
-        raise _refusal(collector.organization, errors[0])
+        raise refusal(collector.organization, errors[0])
 
 
-def _refusal(organization: Organization, error: ScopeError | NotListedError) -> Exception:
-    """The API answers with 403, 404 or 400 for an organization that the token does not manage."""
+def refusal(organization: Organization, error: ScopeError | NotListedError) -> AuditError:
+    """The error for a listing that the token may not read, with all possible reasons.
+
+    The API answers with 403, 404 or 400 for an organization that the token does not manage.
+    """
     if organization.is_own or isinstance(error, NotAcceptedError):
         return error
     return RefusedError(f"{error}; or the token does not manage organization {organization.org_id}")

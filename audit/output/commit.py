@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import chain, zip_longest
 
@@ -36,12 +36,17 @@ from audit.storage.place import Place, sync_dir
 
 @dataclass(frozen=True)
 class RunFacts:
-    """What a manifest says about the run itself (`audit.snapshot.manifest.Manifest`)."""
+    """What a manifest says about the run itself (`audit.snapshot.manifest.Manifest`).
+
+    Attributes:
+        kept_unknown: by dataset, the unknown fields of the snapshot whose complete answers the run keeps.
+    """
 
     finished_at: datetime
     base_url: str
     scope: Scope
     requests: Requests
+    kept_unknown: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
 
 def commit(
@@ -133,7 +138,9 @@ def _manifest(
         tables=tables,
         outcomes={dataset: _total(counts.values()) for dataset, counts in outcomes.items()},
         requests=facts.requests,
-        unknown_fields={dataset: _count_unknown(draft, orgs, dataset) for dataset in outcomes},
+        unknown_fields={
+            dataset: _count_unknown(draft, orgs, dataset, facts.kept_unknown.get(dataset, {})) for dataset in outcomes
+        },
         previous=_previous(draft.output),
     )
 
@@ -167,9 +174,9 @@ def _count_outcomes(draft: Draft, org: OrgParts, dataset: str) -> Counter[str]:
     return counts
 
 
-def _count_unknown(draft: Draft, orgs: list[OrgParts], dataset: str) -> dict[str, int]:
+def _count_unknown(draft: Draft, orgs: list[OrgParts], dataset: str, kept: Mapping[str, int]) -> dict[str, int]:
     facts = (each for org in orgs for each in draft.partition(org.org_id, dataset).read_facts())
-    return _total(Counter(each.unknown_fields) for each in facts)
+    return _total(chain([Counter(kept)], (Counter(each.unknown_fields) for each in facts)))
 
 
 def _total(counts: Iterable[Counter[str]]) -> dict[str, int]:

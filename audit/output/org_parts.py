@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from heapq import merge
 from itertools import chain, groupby
 
@@ -22,6 +22,7 @@ class OrgParts:
         is_refused: the token has no right to audit anything of it.
         message: what stopped its audit; None if nothing did.
         webex_id: its id in the form that the API takes.
+        doubts: by dataset, the kinds of entity with too many answers `not_found` (`audit.output.doubts`).
     """
 
     org_id: str
@@ -30,6 +31,7 @@ class OrgParts:
     is_refused: bool = False
     message: str | None = None
     webex_id: str | None = None
+    doubts: Mapping[str, dict[str, str]] = field(default_factory=dict)
 
     def entry(self, outcomes: Iterable[Counter[str]]) -> Org:
         """Its entry in the manifest, given its outcomes in each dataset."""
@@ -38,7 +40,9 @@ class OrgParts:
         is_whole = not self.message and not unlisted and all(_is_complete(count) for count in outcomes)
         nothing: OrgStatus = "refused" if self.is_refused else "unanswered"
         status = ("complete" if is_whole else "partial") if self.inventories else nothing
-        return Org(self.org_id, self.name, status, entities, unlisted, self.message, self.webex_id)
+        return Org(
+            self.org_id, self.name, status, entities, unlisted, self.message, self.webex_id, doubts=dict(self.doubts)
+        )
 
 
 def _is_complete(outcomes: Counter[str]) -> bool:

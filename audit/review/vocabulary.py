@@ -53,7 +53,7 @@ def kinds_of(entity_type: str) -> str:
 
 def dataset(name: str) -> str:
     """A dataset, by its name in the tables."""
-    return _DATASETS.get(name, name)
+    return _DATASETS.get(name, name.replace("_", " "))
 
 
 def heading(text: str) -> str:

@@ -1,6 +1,7 @@
 """One dataset of one organization in a run, from its inventory to its last part."""
 
 import logging
+from contextlib import suppress
 from functools import partial
 
 import pyarrow as pa
@@ -13,9 +14,10 @@ from audit.crawl.own_data import guard_for
 from audit.crawl.reader import Reader
 from audit.datasets import Dataset
 from audit.entity import EntityType
-from audit.errors import AuditError, Reach, RefusedError
+from audit.errors import AuditError, Reach, RefusedError, StoppedError
 from audit.inventory.organizations import Organization
 from audit.outcome import Outcome
+from audit.output.doubts import doubts_of
 from audit.output.inventory import Inventory
 from audit.output.journal import PartFacts
 from audit.output.partition import Partition
@@ -78,12 +80,14 @@ class DatasetAudit:
             EntityType(kind): ScopeError(reason) for kind, reason in inventory.unlisted.items()
         }
         try:
-            return refused | await self._crawl(inventory, earlier)
+            refused |= await self._crawl(inventory, earlier)
         except ScopeError as error:
             # The settings of one person may be stored under the name of another, so none are kept.
             await in_thread(self._partition.forget_parts)
             await in_thread(self._give_up, inventory, Outcome.FORBIDDEN, error)
             return refused | dict.fromkeys(self.kinds, error)
+        await in_thread(self._warn_of_doubts)
+        return refused
 
     def give_up(self, inventory: Inventory, error: AuditError) -> None:
         """Give each entity without an outcome the outcome `timeout`; a resumed run asks for it anew."""
@@ -99,6 +103,35 @@ class DatasetAudit:
             pc.any(pc.and_(pc.greater(part["attempts"], 0), pc.not_equal(part["outcome"], Outcome.FORBIDDEN))).as_py()
             for part in self._partition.read_parts(COVERAGE)
         )
+
+    def doubts(self) -> dict[str, str]:
+        """The kinds of entity of which many are not found although the listing names them, each with the counts.
+
+        Workspaces selected by id are not listed, and a meeting site need not know a user of the directory.
+
+        Raises:
+            StoppedError: a part is damaged.
+        """
+        scope = self._job.scope
+        if scope.retry_failed:
+            # The listing may be old by now; doubts about the answers that are kept stay.
+            orgs = {org.org_id: org for org in scope.retry_failed.manifest.orgs}
+            return orgs[self._organization.org_id].doubts.get(self.name, {})
+        if self._dataset.by_user or scope.wanted is not None:
+            return {}
+        return doubts_of(self._partition.read_parts(COVERAGE))
+
+    def _warn_of_doubts(self) -> None:
+        with suppress(StoppedError):  # the commit says which part is damaged
+            for kind, counts in self.doubts().items():
+                log.warning(
+                    "%s: %s of %s: %s: look for some of them in Control Hub; a gateway may answer in place of the API, "
+                    "or the token's role may list more than it may read",
+                    self._organization.title,
+                    self.name,
+                    kind,
+                    counts,
+                )
 
     def _earlier(self) -> Earlier | None:
         snapshot = self._job.scope.retry_failed

@@ -85,6 +85,7 @@ class OrganizationAudit:
             is_refused=isinstance(error, RefusedError),
             message=str(error) if error else None,
             webex_id=self.organization.webex_id,
+            doubts={each.name: found for each in self._datasets if (found := each.doubts())},
         )
 
     def _inventories(self) -> dict[str, Inventory]:

@@ -165,11 +165,13 @@ class _Run:
     async def _commit(self, client: Client, runs: list[OrganizationAudit], stopped: dict[str, AuditError]) -> None:
         self.job.progress.on_commit()
         requests = await in_thread(self.draft.requests) | {self.draft.writer: requests_of(client)}
+        retried = self.job.scope.retry_failed
         facts = RunFacts(
             finished_at=self.job.clock.now(),
             base_url=client.base_url,
             scope=self.job.scope.for_manifest(),
             requests=total(requests.values()),
+            kept_unknown=retried.manifest.unknown_fields if retried else {},
         )
         # A signal during the commit comes too late: all answers are there already.
         await to_the_end(self._give_up_and_commit, runs, stopped, facts)

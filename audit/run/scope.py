@@ -13,15 +13,11 @@ from audit.entity import EntityType
 from audit.errors import UsageError
 from audit.inventory import Users
 from audit.inventory.organizations import check_org_ids
+from audit.run.kinds import check_kinds, kinds_of, title_of
 from audit.snapshot.catalog import Snapshot
 from audit.snapshot.manifest import Scope
 from audit.text import did_you_mean
 from audit.webex import ids
-
-_OWN_ONLY = (
-    "audio-options can be read in the token's own organization only, because the API takes no orgId there: audit each "
-    "organization with a token of its own, or leave out --dataset audio-options"
-)
 
 
 @dataclass(frozen=True)
@@ -118,9 +114,10 @@ def scope_of(settings: Settings, wanted: Collection[str] | None = None, users: U
     given = settings.scope
     if users and given.all_users:
         raise UsageError("--all-users audits all people: leave out --user and --users-from")
+    datasets = tuple({dataset.name: dataset for dataset in map(_dataset, given.datasets)}.values())
     scope = RunScope(
-        tuple(_dataset(name) for name in dict.fromkeys(given.datasets)),
-        tuple(EntityType(name.replace("-", "_").upper()) for name in dict.fromkeys(given.entities)),
+        datasets,
+        kinds_of(datasets, given.entities),
         "all" if given.all_orgs else "named" if given.org_ids else "own",
         tuple(check_org_ids(given.org_ids)),
         tuple(check_org_ids(given.exclude_orgs, "--exclude-org")),
@@ -128,7 +125,8 @@ def scope_of(settings: Settings, wanted: Collection[str] | None = None, users: U
         users or Users("all" if given.all_users else "self"),
         tuple(dict.fromkeys(_site(site) for site in given.sites)),
     )
-    _check(scope, users)
+    _check(_contradictions(scope, users))
+    check_kinds(scope.datasets, scope.kinds, is_chosen=bool(given.entities))
     return scope
 
 
@@ -153,7 +151,7 @@ def retried_scope(snapshot: Snapshot) -> RunScope:
 def _dataset(name: str) -> Dataset:
     known = DATASETS.get(name.replace("-", "_"))
     if known is None:
-        names = [each.replace("_", "-") for each in DATASETS]
+        names = [title_of(each) for each in DATASETS.values()]
         hint = did_you_mean(name, names, otherwise=f"; expected one of {', '.join(names)}")
         raise UsageError(f"unknown dataset {name!r}{hint}")
     return known
@@ -166,8 +164,8 @@ def _site(text: str) -> str:
         raise UsageError(f"--site: {error}") from None
 
 
-def _check(scope: RunScope, users: Users | None) -> None:
-    for message, is_contradiction in _contradictions(scope, users).items():
+def _check(contradictions: dict[str, bool]) -> None:
+    for message, is_contradiction in contradictions.items():
         if is_contradiction:
             raise UsageError(message)
 
@@ -189,12 +187,27 @@ def _contradictions(scope: RunScope, users: Users | None) -> dict[str, bool]:
         "--all-users belongs to --dataset audio-options": not scope.is_by_user and scope.users.which == "all",
         "--site belongs to --dataset audio-options": not scope.is_by_user and bool(scope.sites),
         f"{ids_flags} select workspaces: add --dataset push-to-talk": (
-            has_ids and all(dataset.by_user for dataset in scope.datasets)
+            has_ids and all(dataset.by_user or EntityType.WORKSPACE not in dataset.scopes for dataset in scope.datasets)
         ),
-        _OWN_ONLY: scope.is_by_user and is_several,
+        f"{ids_flags} select workspaces: leave out --dataset {_without_workspaces(scope)}": (
+            has_ids and bool(_without_workspaces(scope))
+        ),
+        f"{_own_only(scope)} can be read in the token's own organization only, because the API takes no orgId there: "
+        f"audit each organization with a token of its own, or leave out --dataset {_own_only(scope)}": (
+            scope.is_by_user and is_several
+        ),
         f"{ids_flags} select workspaces of one organization: name only that organization": has_ids and is_several,
         f"{ids_flags} select workspaces: leave out --entity": has_ids and set(scope.kinds) != {EntityType.WORKSPACE},
     }
+
+
+def _without_workspaces(scope: RunScope) -> str:
+    others = [each for each in scope.datasets if not each.by_user and EntityType.WORKSPACE not in each.scopes]
+    return " --dataset ".join(map(title_of, others))
+
+
+def _own_only(scope: RunScope) -> str:
+    return ", ".join(title_of(dataset) for dataset in scope.datasets if dataset.by_user)
 
 
 def _digest(texts: Collection[str] | None) -> str | None:

@@ -71,6 +71,8 @@ class Org(msgspec.Struct, frozen=True):
         unlisted: by dataset, the kinds of entity that the token may not list, each with the reason.
         message: what stopped its audit; None if nothing did.
         webex_id: its id in the form that the API takes.
+        doubts: by dataset, the kinds of entity of which many are `not_found` although the listing names them, each
+            with the counts.
     """
 
     org_id: str
@@ -80,6 +82,7 @@ class Org(msgspec.Struct, frozen=True):
     unlisted: dict[str, dict[str, str]] = {}
     message: str | None = None
     webex_id: str | None = None
+    doubts: dict[str, dict[str, str]] = {}
 
     @property
     def is_audited(self) -> bool:

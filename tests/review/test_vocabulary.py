@@ -54,6 +54,7 @@ def test_complete_outcomes_are_those_that_say_so() -> None:
             Scope(["push_to_talk", "audio_options"], ["WORKSPACE"], users="all"),
             "Push-to-Talk of every workspace and audio options of all people, in the token's own organization",
         ),
+        (Scope(["do_not_disturb"], ["PERSON"]), "Do not disturb of every person, in the token's own organization"),
     ],
 )
 def test_a_scope_is_one_phrase(asked: Scope, shown: str) -> None:

@@ -1,0 +1,120 @@
+"""Checks what the token reaches in an organization: listings, settings of real entities, and names."""
+
+from collections.abc import Iterable
+
+from audit.crawl.own_data import OwnDataGuard
+from audit.crawl.reader import Reader
+from audit.datasets import Dataset
+from audit.datasets.dataset import ByUser
+from audit.entity import Entity, EntityType
+from audit.errors import AuditError, RefusedError
+from audit.inventory.entities import LISTINGS, list_items, refusal
+from audit.inventory.listing import Json, Listing
+from audit.inventory.organizations import Organization
+from audit.inventory.people import PEOPLE, read_person
+from audit.outcome import Outcome
+from audit.run.check import Check, failed
+from audit.run.kinds import title_of
+from audit.run.sample import Asked, sample
+from audit.run.scope import RunScope
+from audit.webex import wire
+from audit.webex.client import Client
+from audit.webex.errors import NotAcceptedError, NotListedError, ScopeError, TokenRefusedError
+
+_NAMES = {EntityType.WORKSPACE: "workspaces", EntityType.PERSON: "people", EntityType.VIRTUAL_LINE: "virtual-lines"}
+#: Items to list: the first of them may be without a licence.
+_PAGE = {"max": "100"}
+
+
+async def reach(client: Client, organization: Organization, scope: RunScope) -> list[Check]:
+    """Check each dataset and kind of entity of a scope in an organization, then what only adds names.
+
+    Raises:
+        TokenRefusedError: the API refuses the token.
+        AuditError: nothing of the organization is answered.
+    """
+    checks: list[Check] = []
+    for dataset in scope.datasets:
+        if dataset.by_user:
+            checks.append(await _users(client, organization, scope, dataset, dataset.by_user))
+        else:
+            checks += [await _kind(client, organization, dataset, kind) for kind in scope.kinds_of(dataset)]
+    is_reached = any(check.status != "failed" for check in checks)
+    if is_reached and not all(dataset.by_user for dataset in scope.datasets):
+        checks.append(await _locations(client, organization))
+    return checks
+
+
+async def _locations(client: Client, organization: Organization) -> Check:
+    answer = await client.get("/locations", {**organization.params, "max": "1"})
+    if answer.outcome is Outcome.OK:
+        return Check("locations", "ok", "names were read")
+    message = f"names can't be read ({answer.message}): the scope spark-admin:locations_read may add them"
+    return Check("locations", "warning", message)
+
+
+async def _kind(client: Client, organization: Organization, dataset: Dataset, entity_type: EntityType) -> Check:
+    kind, name = LISTINGS[entity_type], _NAMES[entity_type]
+    try:
+        entities = [kind.read(item, {}) for item in await _first_page(client, organization, kind)]
+        asked = Asked(name, dataset, dataset.scopes[entity_type], "listed", kind.scope)
+        return await sample(Reader(client, dataset, organization), entities, asked)
+    except TokenRefusedError:
+        raise
+    except (ScopeError, NotListedError) as error:
+        return failed(name, await _refusal(client, organization, kind, error))
+    except AuditError as error:
+        return failed(name, error)
+
+
+async def _first_page(client: Client, organization: Organization, kind: Listing) -> list[Json]:
+    """The first items of a listing; empty if it has none."""
+    async for items in list_items(client, organization, kind, _PAGE):
+        if items:
+            return items
+    return []
+
+
+async def _refusal(
+    client: Client, organization: Organization, kind: Listing, error: ScopeError | NotListedError
+) -> AuditError:
+    """Why a listing is refused: that of the token's own organization tells a missing scope from the other reasons."""
+    if organization.is_own or isinstance(error, NotAcceptedError):
+        return error
+    answer = await client.get(kind.path, {**organization.params, **kind.params, "max": "1"})
+    own = await client.get(kind.path, {**kind.params, "max": "1"})
+    if own.outcome is not Outcome.OK or answer.outcome is Outcome.OK:
+        return refusal(organization, error)
+    return RefusedError(
+        f"the token does not manage organization {organization.title}, or its role does not reach there: {kind.path} "
+        f"is refused (HTTP {answer.status}), while that of the token's own organization is answered with the same "
+        f"scope; check --org-id, or use a token that manages it; the API says: {answer.message}"
+    )
+
+
+async def _users(
+    client: Client, organization: Organization, scope: RunScope, dataset: Dataset, by_user: ByUser
+) -> Check:
+    """Whether the caller's own settings, or those of other users, can be read."""
+    name = title_of(dataset)
+    try:
+        if scope.users.which == "self":
+            asked = Asked(name, dataset, by_user.own_scope, "the token's own user")
+            caller = Entity(EntityType.PERSON, "", is_caller=True)
+            return await sample(Reader(client, dataset, organization, scope.sites), [caller], asked)
+        guard = await OwnDataGuard.begin(client, dataset, by_user)
+        others = await _others(client, organization)
+        asked = Asked(name, dataset, dataset.scopes[EntityType.PERSON], "people are listed", PEOPLE.scope)
+        return await sample(Reader(client, dataset, organization, scope.sites, guard), others, asked)
+    except TokenRefusedError:
+        raise
+    except AuditError as error:
+        return failed(name, error)
+
+
+async def _others(client: Client, organization: Organization) -> Iterable[Entity]:
+    """The first people with an email address, without the caller, whose settings need other rights."""
+    me = await client.get("/people/me")
+    own_id = wire.text(wire.body_object(me.body).get("id")) if me.outcome is Outcome.OK else None
+    people = map(read_person, await _first_page(client, organization, PEOPLE))
+    return [each for each in people if each.email and each.entity_id != own_id]

@@ -1,0 +1,187 @@
+"""The doctor reads settings of real entities, says what was answered, and tells a missing scope from other faults."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from harness import Result, Where, without
+
+from audit.simulator.app import ADMIN_TOKEN, USER_TOKEN, Simulation
+from audit.simulator.faults import Faults
+from audit.simulator.organization import Organization
+
+Api = Callable[[Simulation], str]
+Doctor = Callable[..., tuple[int, dict[str, dict[str, Any]]]]
+OWN, CUSTOMER, STRANGER = (Organization(12, seed=seed, people=20, virtual_lines=4) for seed in (1, 2, 3))
+KINDS = {"workspaces": "workspace", "people": "person", "virtual-lines": "virtual-line"}
+
+
+@pytest.fixture(autouse=True)
+def _token(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WEBEX_ACCESS_TOKEN", ADMIN_TOKEN)
+    monkeypatch.setenv("WEBEX_AUDIT_PACE_START_RATE", "5000")
+    monkeypatch.setenv("WEBEX_AUDIT_RETRY_ATTEMPTS", "1")
+
+
+@pytest.fixture
+def doctor(api: Api, webex_audit: Callable[..., Result]) -> Doctor:
+    """The exit code, and the checks by name; of several with one name, the last."""
+
+    def doctor(simulation: Simulation, *arguments: str) -> tuple[int, dict[str, dict[str, Any]]]:
+        result = webex_audit("doctor", "--base-url", api(simulation), *arguments, "--json")
+        checks = json.loads(result.out)
+        assert all("\n" not in check["message"] for check in checks)
+        return result.code, {check["name"]: check for check in checks}
+
+    return doctor
+
+
+def entity(name: str) -> list[str]:
+    return ["--entity", KINDS[name]]
+
+
+@pytest.mark.parametrize("status", ["403", "404", "400"])
+@pytest.mark.parametrize("name", KINDS)
+def test_an_organization_that_the_token_does_not_manage_is_no_missing_scope(
+    status: str, name: str, doctor: Doctor
+) -> None:
+    simulation = Simulation(OWN, faults_of={STRANGER.org_id: Where(status, "orgid")})
+    code, checks = doctor(simulation, "--org-id", STRANGER.org_id, *entity(name))
+    message = checks[name]["message"]
+    assert (code, checks[name]["status"]) == (4, "failed")
+    assert "the token does not manage organization" in message
+    assert f"HTTP {status}" in message
+    assert "it needs the scope" not in message
+    assert "locations" not in checks
+    assert checks["organization"]["status"] == "warning"
+    assert "GET /organizations does not name it" in checks["organization"]["message"]
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_a_missing_scope_of_another_organization_leaves_both_reasons_open(name: str, doctor: Doctor) -> None:
+    scopes = ("spark-admin:workspaces_read", "spark-admin:people_read", "spark-admin:telephony_config_read")
+    simulation = Simulation(OWN, tokens=without(*scopes), customers=(CUSTOMER,))
+    code, checks = doctor(simulation, "--org-id", CUSTOMER.org_id, *entity(name))
+    assert code == 4
+    assert "it needs the scope" in checks[name]["message"]
+    assert "or the token does not manage organization" in checks[name]["message"]
+    assert checks["organization"]["message"].endswith(f"({CUSTOMER.name})")
+
+
+def test_one_organization_that_is_not_managed_leaves_a_partial_run(doctor: Doctor) -> None:
+    simulation = Simulation(OWN, customers=(CUSTOMER,), refused_organizations=frozenset({CUSTOMER.org_id}))
+    code, checks = doctor(simulation, "--all-orgs")
+    assert code == 3
+    assert checks["locations"]["status"] == "ok"
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_an_administrator_who_lists_and_may_not_read_is_found_out(name: str, doctor: Doctor) -> None:
+    code, checks = doctor(Simulation(OWN, Where("403", "pushToTalk")), *entity(name))
+    message = checks[name]["message"]
+    assert (code, checks[name]["status"]) == (4, "failed")
+    assert "listed, but push-to-talk can't be read (HTTP 403" in message
+    assert "read-only administrator" in message
+    assert "Control Hub restricts" in message
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_the_settings_of_one_entity_are_read_and_not_shown(name: str, doctor: Doctor) -> None:
+    simulation = Simulation(OWN)
+    code, checks = doctor(simulation, *entity(name))
+    assert (code, checks[name]["status"]) == (0, "ok")
+    assert "push-to-talk was read: HTTP 200" in checks[name]["message"]
+    assert 1 <= len([line for line in simulation.log if "pushToTalk" in line]) <= 5
+
+
+@pytest.mark.parametrize(
+    ("fault", "code", "status", "message"),
+    [
+        ("404", 0, "warning", "whether push-to-talk can be read is not known: the first answers are not_found 5"),
+        ("500", 5, "failed", "push-to-talk is not answered: server_error 5 (HTTP 500"),
+        ("mistyped", 3, "failed", "push-to-talk is not answered: invalid_response 5"),
+        ("409", 3, "failed", "push-to-talk is not answered: bad_request 5 (HTTP 409"),
+    ],
+)
+def test_any_other_answer_is_repeated_as_it_came(
+    fault: str, code: int, status: str, message: str, doctor: Doctor
+) -> None:
+    found, checks = doctor(Simulation(OWN, Where(fault, "pushToTalk")))
+    assert (found, checks["workspaces"]["status"]) == (code, status), checks
+    assert message in checks["workspaces"]["message"]
+
+
+def test_a_refusal_of_the_first_entity_alone_is_no_fault(doctor: Doctor) -> None:
+    class First(Faults):
+        asked = 0
+
+        def next(self, url: str) -> str | None:
+            self.asked += "pushToTalk" in url
+            return "403" if "pushToTalk" in url and self.asked == 1 else None
+
+    code, checks = doctor(Simulation(OWN, First()))
+    assert (code, checks["workspaces"]["status"]) == (0, "ok")
+    assert "(other answers: forbidden 1" in checks["workspaces"]["message"]
+
+
+def test_a_refusal_among_unlicensed_entities_names_the_remedy(doctor: Doctor) -> None:
+    class Mixed(Faults):
+        asked = 0
+
+        def next(self, url: str) -> str | None:
+            self.asked += "pushToTalk" in url
+            return ("404" if self.asked == 1 else "403") if "pushToTalk" in url else None
+
+    code, checks = doctor(Simulation(OWN, Mixed()))
+    assert (code, checks["workspaces"]["status"]) == (3, "failed")
+    assert "(HTTP 403, 4 of 5): the listing was answered with the same scope" in checks["workspaces"]["message"]
+
+
+class Uncalled(Organization):
+    """An organization whose listing says that no room has Webex Calling."""
+
+    def workspace(self, index: int) -> dict[str, Any]:
+        return super().workspace(index) | {"calling": {"type": "none"}}
+
+
+@pytest.mark.parametrize("organization", [Organization(0), Uncalled(5)])
+def test_what_could_not_be_tested_is_not_promised(organization: Organization, doctor: Doctor) -> None:
+    simulation = Simulation(organization)
+    code, checks = doctor(simulation)
+    assert (code, checks["workspaces"]["status"]) == (0, "ok")
+    assert "so reading push-to-talk is not tested" in checks["workspaces"]["message"]
+    assert not [line for line in simulation.log if "pushToTalk" in line]
+
+
+@pytest.mark.parametrize(
+    ("token", "arguments", "fault"),
+    [
+        (USER_TOKEN, [], Where("403", "/meetingPreferences/audio")),
+        (USER_TOKEN, [], Where("403", "/meetingPreferences/sites")),
+        (ADMIN_TOKEN, ["--all-users"], Where("403", "userEmail=")),
+    ],
+)
+def test_audio_options_are_read_and_not_inferred_from_the_sites(
+    token: str, arguments: list[str], fault: Faults, doctor: Doctor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WEBEX_ACCESS_TOKEN", token)
+    simulation = Simulation(OWN, fault)
+    code, checks = doctor(simulation, "--dataset", "audio-options", *arguments)
+    assert (code, checks["audio-options"]["status"]) == (4, "failed"), checks
+    healthy = Simulation(OWN)
+    code, checks = doctor(healthy, "--dataset", "audio-options", *arguments)
+    assert (code, checks["audio-options"]["status"]) == (0, "ok")
+    assert "audio-options was read: HTTP 200" in checks["audio-options"]["message"]
+    reads = [line for line in healthy.log if "/meetingPreferences/audio" in line]
+    assert bool([line for line in reads if "userEmail" in line and "nobody" not in line]) == (
+        "--all-users" in arguments
+    )
+
+
+@pytest.mark.parametrize("fault", ["500", "404", "html"])
+def test_a_token_is_not_said_to_be_accepted_by_what_is_no_answer_of_the_api(fault: str, doctor: Doctor) -> None:
+    code, checks = doctor(Simulation(OWN, Where(fault, "/people/me")))
+    assert "token" not in checks
+    assert (code, checks["api"]["status"]) == (5, "failed")
+    assert "/people/me can't be read" in checks["api"]["message"]

@@ -4,15 +4,16 @@ from asyncio import TaskGroup
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 
-#: The most workers set aside: each holds an entity, and so a place in memory.
+#: The most workers set aside, because each takes memory.
 _MAX_ASIDE = 1000
 
 
 class Crew:
     """Keeps a number of workers at work. A worker whose entity waits is replaced until its wait is over.
 
-    A worker that comes back goes on at once, because nobody knows who will make room for it; so some workers too
-    many may be at work for a while. The pace bounds the requests at once all the same (`audit.webex.pace.Ceiling`).
+    A worker goes on at once when its wait is over, so more workers than that may be at work for a while; a worker that
+    waited for a place could wait for ever behind workers that wait for its batch. The pace bounds the requests at once
+    (`audit.webex.pace.Ceiling`).
 
     Args:
         size: workers at work.

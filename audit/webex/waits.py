@@ -4,6 +4,7 @@ A status says whom a `Retry-After` is for. RFC 9110 section 10.2.3 gives one sta
 the service is unavailable. Otherwise, the header is the time before "a follow-up request" to the same resource.
 """
 
+import logging
 import math
 import random
 from collections.abc import Callable
@@ -17,6 +18,11 @@ from audit.webex import wire
 from audit.webex.exchange import Try
 from audit.webex.pace import Pace
 from audit.webex.terms import Terms
+
+log = logging.getLogger(__name__)
+
+#: A longer wait is logged, once for each client.
+_LONG_WAIT_S = 30.0
 
 
 class Whose(StrEnum):
@@ -107,6 +113,7 @@ class Waits:
         self._pace = pace
         self._terms = terms
         self._clock = clock
+        self._is_logged = False
 
     def pause_all(self, wait: Wait, sent_at_s: float) -> None:
         """Pause all requests of the client.
@@ -142,6 +149,9 @@ class Waits:
     async def wait_alone(self, wait_s: float) -> None:
         """Let a single request wait, and all others go on."""
         self.until_s = max(self.until_s, self._clock.monotonic_s() + wait_s)
+        if wait_s >= _LONG_WAIT_S and not self._is_logged:
+            self._is_logged = True
+            log.info("the API asks a request to wait %.0f s; the others go on", wait_s)
         with self.aside():
             await self._clock.sleep(wait_s)
 

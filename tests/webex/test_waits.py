@@ -1,6 +1,7 @@
 """A wait that the API asks for holds up those whom it concerns, and nobody else."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -130,13 +131,18 @@ def test_patience_is_for_the_waits_of_one_request_together() -> None:
 @pytest.mark.parametrize(
     ("kind", "least_s"), [("423", 0), ("423-seconds", 1), ("423-date", 0), ("423-long", 600), ("500-long", 120)]
 )
-def test_a_request_that_has_to_wait_holds_up_no_other(kind: str, least_s: float, clock: VirtualClock) -> None:
+def test_a_request_that_has_to_wait_holds_up_no_other(
+    kind: str, least_s: float, clock: VirtualClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "audit")
     pauses: list[float] = []
     terms = Terms(on_pause=pauses.append, is_known=True)
     answer, times_s = use(parse(f"{kind}@1"), clock, side_by_side(clock), terms=terms)
     assert (answer.outcome, answer.attempts, pauses) == (Outcome.OK, 2, [])
     assert times_s[-2] < 0.6
     assert least_s <= times_s[-1] < least_s + 6
+    logged = [f"the API asks a request to wait {least_s:.0f} s; the others go on"] if least_s > 30 else []
+    assert [line for line in caplog.messages if "to wait" in line] == logged
 
 
 @pytest.mark.parametrize("status", [500, 502, 504, 520])

@@ -19,7 +19,7 @@ from audit.snapshot.coverage import COVERAGE
 from audit.storage.place import Place
 
 #: The most batches at once that wait for some of their entities: each holds its answers in memory.
-_MAX_OPEN = 40
+_MAX_OPEN = 100
 
 
 @dataclass

@@ -18,6 +18,9 @@ from audit.output.inventory import Inventory
 from audit.snapshot.coverage import COVERAGE
 from audit.storage.place import Place
 
+#: The most batches at once that wait for some of their entities: each holds its answers in memory.
+_MAX_OPEN = 100
+
 
 @dataclass
 class Batch:
@@ -96,11 +99,15 @@ class Feed:
     """Gives all workers the same batch, and reads the next one meanwhile.
 
     The only thread of the executor also writes complete batches. So reading never runs ahead of writing, and few
-    batches are in memory, whichever is slower.
+    batches are in memory, whichever is slower. An entity that waits on its own account keeps its batch open, so the
+    number of open batches is bounded too.
 
     Args:
         batches: the batches in order.
         executor: has one thread.
+
+    Attributes:
+        is_over: there is no further batch.
     """
 
     def __init__(self, batches: Iterator[Batch], executor: Executor) -> None:
@@ -108,15 +115,23 @@ class Feed:
         self._executor = executor
         self._turn = asyncio.Lock()
         self._current: Batch | None = None
+        self._room = asyncio.Semaphore(_MAX_OPEN)
+        self.is_over = False
         self._next = self._read()
 
     async def after(self, batch: Batch | None) -> Batch | None:
         """The batch after this one, or the first one if this is None; None after the last one."""
         async with self._turn:
-            if batch is self._current:
+            if batch is self._current and not self.is_over:
+                await self._room.acquire()
                 self._current = await self._next
+                self.is_over = self._current is None
                 self._next = self._read()
             return self._current
+
+    def close(self) -> None:
+        """Note that a batch is complete."""
+        self._room.release()
 
     def _read(self) -> "asyncio.Future[Batch | None]":
         return asyncio.get_running_loop().run_in_executor(self._executor, next, self._batches, None)

@@ -1,8 +1,9 @@
 """Reads each entity of a backlog under one pace, and writes the rows batch by batch.
 
-A fixed number of workers takes entities in the order of the inventory. The worker that completes a batch has it
-flattened and written by a single thread beside the event loop, which also reads the next batch
-(`audit.crawl.batches`). So only the batches that are being read are in memory, however many there are.
+A fixed number of workers takes entities in the order of the inventory; a worker whose entity has to wait gives its
+place to another (`audit.crawl.crew`). The worker that completes a batch has it flattened and written by a single thread
+beside the event loop, which also reads the next batch (`audit.crawl.batches`). So only the batches that are being read
+are in memory, however many there are.
 """
 
 import asyncio
@@ -10,8 +11,9 @@ import logging
 import math
 from collections.abc import AsyncIterator, Callable, Coroutine
 from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 import pyarrow as pa
@@ -20,6 +22,7 @@ from audit.clock import Clock
 from audit.crawl.answer_log import KEEP_EVERY_S, AnswerLog, WriteAnswers
 from audit.crawl.batches import Backlog, Batch, Feed
 from audit.crawl.breaker import Breaker
+from audit.crawl.crew import Crew
 from audit.crawl.flatten import flatten
 from audit.crawl.progress import Progress
 from audit.crawl.reader import Reader, Reading, unasked
@@ -55,8 +58,8 @@ class Limits:
     """How fast a crawl may be, and how slow.
 
     Attributes:
-        concurrency: entities that are read at once.
-        stall_s: seconds without any answer, pause or outage after which the crawl stops.
+        concurrency: entities that are read at once, without those that wait on their own account.
+        stall_s: seconds without any answer, wait or outage after which the crawl stops.
     """
 
     concurrency: int
@@ -110,12 +113,15 @@ class Crawl:
         batches = self._backlog.batches()
         feed = Feed(batches, self._executor)
         try:
-            async with _beside(self._watch_for_stall(), self._keep_answers()), asyncio.TaskGroup() as workers:
-                for _ in range(min(self._limits.concurrency, inventory.num_rows)):
-                    workers.create_task(self._work(feed))
+            async with _beside(self._watch_for_stall(), self._keep_answers()), asyncio.TaskGroup() as tasks:
+                size = min(self._limits.concurrency, inventory.num_rows)
+                crew = Crew(size, tasks, partial(self._work, feed), lambda: feed.is_over)
+                self._client.waits.aside = crew.aside
+                crew.fill()
         except BaseExceptionGroup as failures:
             raise _first(failures) from None
         finally:
+            self._client.waits.aside = nullcontext
             # The part that is being written comes to its end; then the answers that are in no part are written.
             self._executor.submit(self._keep_last)
             self._executor.submit(batches.close)
@@ -123,7 +129,7 @@ class Crawl:
         self._breaker.on_end()
         return self._breaker.refused
 
-    async def _work(self, feed: Feed) -> None:
+    async def _work(self, feed: Feed, crew: Crew) -> None:
         batch: Batch | None = None
         while batch := await feed.after(batch):
             for position in batch.places:
@@ -135,6 +141,9 @@ class Crawl:
                 if not batch.waiting:
                     batch.even_out(self._breaker.reasons)
                     await _surely(self._executor, self._finish, batch)
+                    feed.close()
+                if crew.is_too_large:
+                    return
 
     async def _read(self, batch: Batch, position: int) -> None:
         entity = batch.entities[position]
@@ -172,7 +181,8 @@ class Crawl:
         client, stall_s = self._client, self._limits.stall_s
         while math.isfinite(stall_s):
             await self._clock.sleep(stall_s / 4)
-            idle_s = self._clock.monotonic_s() - max(client.last_answer_at_s, client.pace.resume_at_s)
+            busy_s = max(client.last_answer_at_s, client.pace.resume_at_s, client.waits.until_s)
+            idle_s = self._clock.monotonic_s() - busy_s
             # An outage ends by itself (`audit.webex.outage`).
             if idle_s >= stall_s and client.pace.pause_s <= 0 and not client.outage.is_on:
                 raise UnansweredError(f"nothing was answered for {idle_s:.0f} s (run.stall_s): the disk hangs")

@@ -1,14 +1,12 @@
 """Sends requests to the Webex API under a pace, and repeats failed ones; `wire` decides what answers mean."""
 
 import logging
-import random
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from urllib.parse import quote, urlencode, urlsplit
 
 import msgspec
 
-from audit.errors import DeadlineError
 from audit.webex import wire
 from audit.webex.answer import Answer, RequestCount
 from audit.webex.errors import ForeignLinkError, ScopeError, UnansweredError
@@ -18,6 +16,7 @@ from audit.webex.pace import Pace
 from audit.webex.recovery import Recovery
 from audit.webex.retry import RetryBudget, RetryPolicy
 from audit.webex.terms import Terms
+from audit.webex.waits import Patience, Wait, Waits, Whose, asked_wait
 
 __all__ = ["Answer", "Client", "RequestCount"]
 
@@ -43,6 +42,7 @@ class Client:
         self.terms = terms
         self.count = terms.count
         self.pace = pace
+        self.waits = Waits(pace, terms, self.clock)
         self.last_answer_at_s = self.clock.monotonic_s()
         #: Like `Terms.is_known`; also true from the first answer on.
         self.is_known = terms.is_known
@@ -98,7 +98,7 @@ class Client:
         Raises:
             TokenRefusedError: the API refuses the token (401) everywhere, and there is no other.
             OutageError: the API has answered nothing for `RetryPolicy.stall_s`.
-            DeadlineError: a wait for the API would end after the deadline.
+            DeadlineError: a wait of all requests would end after the deadline.
             UnansweredError: the retry budget is spent.
         """
         return await self._get(self.url_of(path, params or {}), has_pins=has_pins)
@@ -135,6 +135,7 @@ class Client:
 
     async def _get(self, url: str, *, has_pins: bool) -> Answer:
         asked = Asked(url, has_pins)
+        patience = Patience(self.retry.stall_s, self.terms.deadline_at_s)
         failed_at_s: list[float] = []
         is_refused = False
         attempts = throttles = 0
@@ -142,20 +143,20 @@ class Client:
             tried, is_settled = await self._settled(await self._try(asked), asked, is_first=not is_refused)
             attempts += 1
             is_refused = is_refused or tried.is_token_refused
-            failures = await self._wait_out(asked, tried, failed_at_s) if tried.is_failure else 0
+            wait = asked_wait(tried)
+            refusal = patience.refusal(wait, self.clock.monotonic_s())
+            failures = await self._wait_out(asked, tried, failed_at_s, is_last=bool(refusal)) if tried.is_failure else 0
             throttles += tried.is_throttled
+            must_wait = bool(failures) or tried.is_throttled
             is_last = failures >= self.retry.attempts or throttles >= self.retry.throttled_attempts
-            if is_settled and (is_last or not tried.verdict.is_retryable):
-                return self._answer(tried, attempts)
+            if is_settled and (is_last or (refusal and must_wait) or not tried.verdict.is_retryable):
+                return self._answer(tried, attempts, refusal)
             self.count.retried += 1
             log.debug("retry after try %d: %s (%s)", attempts, self._redacted(url), tried.verdict.message)
             if failures and not self._budget.spend():
-                raise UnansweredError(
-                    f"{self.base_url} fails too often: the budget of {self._budget.size} retries is spent; the last "
-                    f"error: {self._redacted(tried.verdict.message)}"
-                )
-            if failures or tried.is_throttled:
-                await self._wait(tried, failures)
+                raise self._budget_spent(tried)
+            if must_wait:
+                await self._wait(wait, tried.sent_at_s, failures, patience)
 
     async def _settled(self, tried: Try, asked: Asked, *, is_first: bool = True) -> tuple[Try, bool]:
         """Renew a refused token.
@@ -177,7 +178,7 @@ class Client:
                 return False
             tried_me = await self._try(me, is_probe=True)
             if tried_me.verdict.is_retryable:
-                self._pause_as_asked(tried_me)
+                self.waits.pause_others(tried_me, is_for_all=True)
                 raise UnansweredError(f"{_ME} is not answered: {tried_me.verdict.message}")
             return not tried_me.is_token_refused
 
@@ -192,36 +193,26 @@ class Client:
             return self._without_token(asked, tried.sent_at_s, error), True
         return tried, is_settled
 
-    async def _wait(self, tried: Try, failures: int) -> None:
-        if self._pause_as_asked(tried):
-            return
-        delay_s = random.uniform(0, wire.DEFAULT_RETRY_AFTER_S) if tried.is_throttled else self.retry.delay_s(failures)  # noqa: S311
-        await self.clock.sleep(delay_s)
-
-    def _pause_as_asked(self, tried: Try) -> bool:
-        """Pause all requests that share the limit, if the API asks for a pause."""
-        wait_s = tried.retry_after_s
-        if wait_s is None and tried.status == 429:
-            wait_s = wire.DEFAULT_RETRY_AFTER_S
-        if wait_s is None:
-            return False
-        self._check_deadline(wait_s, f"the API asks to wait {wait_s:.0f} s (Retry-After), which is beyond")
-        if tried.status == 429:
-            self.pace.on_throttled(tried.sent_at_s, wait_s)
+    async def _wait(self, wait: Wait | None, sent_at_s: float, failures: int, patience: Patience) -> None:
+        if wait is None:
+            await self.waits.wait_alone(self.retry.delay_s(failures))
+        elif wait.whose is Whose.REQUEST:
+            patience.spend(wait)
+            await self.waits.wait_alone(wait.wait_s)
         else:
-            self.pace.pause(wait_s)
-        self.terms.on_pause(self.pace.pause_s)
-        return True
+            self.waits.pause_all(wait, sent_at_s)
 
-    def _check_deadline(self, wait_s: float, reason: str) -> None:
-        if self.clock.monotonic_s() + wait_s > self.terms.deadline_at_s:
-            raise DeadlineError(f"{reason} the deadline")
+    def _budget_spent(self, tried: Try) -> UnansweredError:
+        return UnansweredError(
+            f"{self.base_url} fails too often: the budget of {self._budget.size} retries is spent; the last "
+            f"error: {self._redacted(tried.verdict.message)}"
+        )
 
-    async def _wait_out(self, asked: Asked, tried: Try, failed_at_s: list[float]) -> int:
+    async def _wait_out(self, asked: Asked, tried: Try, failed_at_s: list[float], *, is_last: bool) -> int:
         """Wait out an outage, if there is one. Returns how many failures of the request count."""
         failed_at_s.append(tried.sent_at_s)
-        if self.is_known and self.outage.is_suspected(is_last=len(failed_at_s) >= self.retry.attempts):
-            self._pause_as_asked(tried)
+        if self.is_known and self.outage.is_suspected(is_last=is_last or len(failed_at_s) >= self.retry.attempts):
+            self.waits.pause_others(tried)
             await self._recovery.wait_out(self, asked, tried.sent_at_s)
         failed_at_s[:] = [sent_at_s for sent_at_s in failed_at_s if not self.outage.covers(sent_at_s)]
         return len(failed_at_s)
@@ -229,7 +220,9 @@ class Client:
     async def send_probe(self, asked: Asked) -> Try:
         """Send a request past the gate, for `Recovery`. The message of the result has no secrets."""
         probe, _ = await self._settled(await self._try(asked, is_probe=True), asked)
-        self._pause_as_asked(probe)
+        # While nothing is answered, the wait of a probe holds up no request that could go on.
+        is_for_all = probe.is_failure and not self.outage.has_answered_since(probe.sent_at_s)
+        self.waits.pause_others(probe, is_for_all=is_for_all)
         message = self._redacted(probe.verdict.message)
         return msgspec.structs.replace(probe, verdict=msgspec.structs.replace(probe.verdict, message=message))
 
@@ -239,7 +232,7 @@ class Client:
         Raises:
             DeadlineError: the wait would end after the deadline. The message begins with `reason`.
         """
-        self._check_deadline(wait_s, reason)
+        self.waits.check_deadline(wait_s, reason)
         self.terms.on_pause(wait_s)
         await self.clock.sleep(wait_s)
 
@@ -273,13 +266,13 @@ class Client:
         self._recovery.on_failure(asked, sent_at_s)
         return not_answered(sent_at_s, str(error))
 
-    def _answer(self, tried: Try, attempts: int) -> Answer:
+    def _answer(self, tried: Try, attempts: int, refusal: str | None) -> Answer:
         verdict = tried.verdict
         return Answer(
             outcome=verdict.outcome,
             status=tried.status,
             body=verdict.body,
-            message=self._redacted(verdict.message),
+            message=self._redacted("; ".join(filter(None, (verdict.message, refusal))) or None),
             tracking_id=self._redacted(verdict.tracking_id),
             attempts=attempts,
             fetched_at=self.clock.now(),

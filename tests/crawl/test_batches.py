@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from audit.crawl import batches as batches_module
 from audit.crawl.batches import Batch, Feed
 from audit.entity import Entity, EntityType, entity_table
 from audit.errors import StoppedError
@@ -67,6 +68,26 @@ def test_one_batch_is_read_ahead_and_not_while_something_is_to_be_written() -> N
 
     asyncio.run(main())
     assert read[:3] == [0, 1, 2]
+
+
+def test_batches_that_wait_for_some_of_their_entities_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batches_module, "_MAX_OPEN", 2)
+
+    async def main() -> None:
+        with ThreadPoolExecutor(1) as executor:
+            feed = Feed(batches(3, 2), executor)
+            second = await feed.after(await feed.after(None))
+            third = asyncio.create_task(feed.after(second))
+            await asyncio.sleep(0.05)
+            assert not third.done()
+            feed.close()
+            last = await third
+            feed.close()
+            assert (last and last.index, await feed.after(last), feed.is_over) == (2, None, True)
+            # However many workers ask after the end, none waits for room.
+            assert await asyncio.gather(*(feed.after(None) for _ in range(5))) == [None] * 5
+
+    asyncio.run(asyncio.wait_for(main(), 30))
 
 
 def test_what_can_not_be_read_stops_every_worker() -> None:

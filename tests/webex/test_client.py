@@ -224,18 +224,6 @@ def test_a_token_that_a_server_echoes_is_kept_nowhere(clock: VirtualClock) -> No
     assert use(Simulation(Echo(2)), clock, names) == ["<[token]>"] * 2
 
 
-@pytest.mark.parametrize("kind", ["503", "423-seconds"])
-def test_every_retry_after_pauses_all(kind: str, clock: VirtualClock) -> None:
-    async def work(client: Client) -> float:
-        assert (await client.get("/people/me")).attempts == 2
-        return clock.monotonic_s()
-
-    pauses: list[float] = []
-
-    use(Simulation(faults=parse(f"{kind}@1")), clock, work, terms=Terms(on_pause=pauses.append))
-    assert pauses == [pytest.approx(1.0, abs=0.01)]
-
-
 def test_an_answer_of_any_length_fills_no_memory(clock: VirtualClock, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(exchange_module, "_MAX_BODY", 100)
     answer, _ = use(Simulation(), clock, get_me)

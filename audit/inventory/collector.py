@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
 
@@ -13,6 +13,7 @@ from audit.entity import Entity, entities_of, entity_table
 from audit.inventory.listing import PAGE_SIZE
 from audit.inventory.organizations import Organization
 from audit.inventory.sorter import EntitySorter
+from audit.output.inventory import Gaps
 from audit.threads import in_thread
 from audit.webex import wire
 from audit.webex.client import Client
@@ -31,12 +32,14 @@ class Collector:
 
     Attributes:
         unlisted: the kinds of entity that the token may not list, each with the reason.
+        invalid_items: by kind of entity, the number of listed items that name no entity.
     """
 
     def __init__(self, client: Client, organization: Organization) -> None:
         self.client = client
         self.organization = organization
         self.unlisted: dict[str, str] = {}
+        self.invalid_items: dict[str, int] = {}
         self._sorter = EntitySorter()
         self._location_names: dict[str, str] | None = None
 
@@ -64,9 +67,25 @@ class Collector:
         for each in entities:
             self._sorter.add(entities_of(each))
 
-    def all_or_none(self) -> AbstractContextManager[None]:
-        """Drop what the block adds if it raises."""
-        return self._sorter.all_or_none()
+    def count_invalid(self, kind: str, items: int) -> None:
+        """Count items of the listing of a kind of entity that name no entity."""
+        if items:
+            self.invalid_items[kind] = self.invalid_items.get(kind, 0) + items
+
+    @contextmanager
+    def all_or_none(self) -> Iterator[None]:
+        """Drop what the block adds and counts if it raises."""
+        before = dict(self.invalid_items)
+        try:
+            with self._sorter.all_or_none():
+                yield
+        except BaseException:
+            self.invalid_items = before
+            raise
+
+    def gaps(self) -> Gaps:
+        """What the listings did not give."""
+        return Gaps(self.unlisted, self.invalid_items)
 
     def entities(self) -> Iterator[pa.Table]:
         """The sorted entities (`INVENTORY_SCHEMA`), in tables of at most 500 rows."""

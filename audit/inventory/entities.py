@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import AsyncIterator, Collection
+from typing import NamedTuple
 
 from audit.entity import Entity, EntityType
 from audit.errors import RefusedError
@@ -25,13 +26,21 @@ LISTINGS = {
 }
 
 
+class Page(NamedTuple):
+    """A page of a listing: the items with a usable id (`audit.webex.ids.usable`), and the number of other items."""
+
+    items: list[Json]
+    invalid: int
+
+
 async def take_inventory(
     collector: Collector, kinds: Collection[EntityType], wanted: Collection[str] | None = None
 ) -> None:
     """List the entities of an organization.
 
     Args:
-        collector: takes the entities. It also notes each kind that the token may not list; the other kinds go on.
+        collector: takes the entities. It also notes each kind that the token may not list, while the other kinds go
+            on, and counts the items that name no entity.
         kinds: the kinds of entity to list.
         wanted: take exactly the workspaces with these ids instead of all; the listing is read until it has named
             each of them.
@@ -44,7 +53,7 @@ async def take_inventory(
     for kind in kinds:
         try:
             with collector.all_or_none():
-                await _take(collector, LISTINGS[kind], wanted)
+                await _take(collector, kind, wanted)
         except (ScopeError, NotListedError) as error:
             errors.append(error)
             collector.unlisted[kind] = str(error)
@@ -59,13 +68,16 @@ def _refusal(organization: Organization, error: ScopeError | NotListedError) -> 
     return RefusedError(f"{error}; or the token does not manage organization {organization.org_id}")
 
 
-async def _take(collector: Collector, kind: Listing, wanted: Collection[str] | None) -> None:
+async def _take(collector: Collector, kind: EntityType, wanted: Collection[str] | None) -> None:
+    listing = LISTINGS[kind]
     missing = set(wanted) if wanted is not None else None
-    licences = await _licences(collector.client, collector.organization) if kind.needs_licences else {}
-    async for items in list_items(collector.client, collector.organization, kind):
-        named = [item for item in items if missing is None or item["id"] in missing]
-        await collector.add([kind.read(item, licences) for item in named])
-        if missing is not None:
+    licences = await _licences(collector.client, collector.organization) if listing.needs_licences else {}
+    async for page in list_items(collector.client, collector.organization, listing):
+        named = [item for item in page.items if missing is None or item["id"] in missing]
+        await collector.add([listing.read(item, licences) for item in named])
+        if missing is None:
+            collector.count_invalid(kind, page.invalid)
+        else:
             missing -= {item["id"] for item in named}
             if not missing:
                 break
@@ -74,8 +86,8 @@ async def _take(collector: Collector, kind: Listing, wanted: Collection[str] | N
 
 async def list_items(
     client: Client, organization: Organization, kind: Listing, params: Json | None = None
-) -> AsyncIterator[list[Json]]:
-    """The pages of the listing of a kind of entity, each with its items that have an id.
+) -> AsyncIterator[Page]:
+    """The pages of the listing of a kind of entity.
 
     Raises:
         RefusedError: the token may not list them (403), or the API lists another organization's entities.
@@ -83,14 +95,11 @@ async def list_items(
     """
     query = {**organization.params, **kind.params, **(params or {})}
     async for page in pages(client, kind.path, query, kind.key, scope=kind.scope, probe=kind.probe):
-        items = []
-        for item in wire.objects(page):
+        objects = wire.objects(page)
+        for item in objects:
             _refuse_other_organization(item, organization)
-            if wire.text(item.get("id")):
-                items.append(item)
-            else:
-                log.warning("listing %s has an item without an id, which can't be audited", kind.path)
-        yield items
+        items = [item for item in objects if ids.usable(item.get("id"))]
+        yield Page(items, len(page) - len(items))
 
 
 def _refuse_other_organization(item: Json, organization: Organization) -> None:

@@ -42,6 +42,7 @@ class RunFacts:
     base_url: str
     scope: Scope
     requests: Requests
+    invalid_organizations: int = 0
 
 
 def commit(
@@ -120,11 +121,12 @@ def _manifest(
         org.entry(counts[org.org_id] for counts in outcomes.values() if org.org_id in counts)
         for org in sorted(orgs, key=lambda each: each.org_id)
     ]
+    is_whole = not facts.invalid_organizations and all(org.status == "complete" for org in entries)
     return Manifest(
         format_version=FORMAT_VERSION,
         snapshot_id=snapshot_id,
         tool=Tool("webex-audit", __version__),
-        status="complete" if all(org.status == "complete" for org in entries) else "partial",
+        status="complete" if is_whole else "partial",
         started_at=draft.journal.started_at,
         finished_at=facts.finished_at,
         base_url=facts.base_url,
@@ -135,6 +137,7 @@ def _manifest(
         requests=facts.requests,
         unknown_fields={dataset: _count_unknown(draft, orgs, dataset) for dataset in outcomes},
         previous=_previous(draft.output),
+        invalid_organizations=facts.invalid_organizations,
     )
 
 

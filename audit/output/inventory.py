@@ -17,7 +17,20 @@ from audit.storage.place import Place
 #: Number of entities in a batch, and so in a part: the unit that is crawled, written and resumed.
 BATCH_SIZE = 500
 
-_METADATA = b"webex-audit"
+#: A file of an older form has another name here.
+_METADATA = b"webex-audit.gaps"
+
+
+class Gaps(msgspec.Struct, frozen=True):
+    """What the listings of an inventory did not give.
+
+    Attributes:
+        unlisted: the kinds of entity that the token may not list, with the reason for each.
+        invalid_items: by kind of entity, the number of listed items that name no entity.
+    """
+
+    unlisted: dict[str, str] = {}
+    invalid_items: dict[str, int] = {}
 
 
 @dataclass(frozen=True)
@@ -27,12 +40,12 @@ class Inventory:
     Attributes:
         path: an Arrow file whose record batches are the batches.
         num_rows: the number of entities.
-        unlisted: the kinds of entity that the token may not list, with the reason for each.
+        gaps: what the listings did not give.
     """
 
     path: Place
     num_rows: int
-    unlisted: dict[str, str]
+    gaps: Gaps
 
     @classmethod
     def open(cls, path: Place) -> Self:
@@ -40,15 +53,17 @@ class Inventory:
 
         Raises:
             FileNotFoundError: there is no such file.
-            StoppedError: the file is damaged.
+            StoppedError: the file is damaged, or another version of webex-audit wrote it in another form.
         """
         try:
             with open_arrow(path) as file, pa.ipc.open_file(file) as reader:
-                unlisted = msgspec.json.decode((reader.schema.metadata or {})[_METADATA], type=dict[str, str])
+                if not reader.schema.equals(INVENTORY_SCHEMA):
+                    raise _damaged(path)
+                gaps = msgspec.json.decode((reader.schema.metadata or {})[_METADATA], type=Gaps)
                 last = reader.num_record_batches - 1
                 # Every batch but the last is full.
                 rows = reader.get_batch(0).num_rows * last + reader.get_batch(last).num_rows if last >= 0 else 0
-                return cls(path, rows, unlisted)
+                return cls(path, rows, gaps)
         except FileNotFoundError:
             raise
         except UNREADABLE as error:
@@ -87,13 +102,13 @@ class Inventory:
         return sum(min(BATCH_SIZE, self.num_rows - index * BATCH_SIZE) for index in batches)
 
 
-def write_inventory(path: Place, entities: Iterable[pa.Table], unlisted: dict[str, str]) -> None:
+def write_inventory(path: Place, entities: Iterable[pa.Table], gaps: Gaps) -> None:
     """Write entities (`INVENTORY_SCHEMA`), already sorted by `entity_id`, as an inventory.
 
     Raises:
         OSError: the disk refuses.
     """
-    schema = INVENTORY_SCHEMA.with_metadata({_METADATA: msgspec.json.encode(unlisted)})
+    schema = INVENTORY_SCHEMA.with_metadata({_METADATA: msgspec.json.encode(gaps)})
     options = pa.ipc.IpcWriteOptions(compression="zstd")
     with atomic_file(path) as file, pa.ipc.new_file(file, schema, options=options) as writer:
         for batch in regroup(entities, INVENTORY_SCHEMA, BATCH_SIZE):

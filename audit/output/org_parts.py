@@ -34,11 +34,13 @@ class OrgParts:
     def entry(self, outcomes: Iterable[Counter[str]]) -> Org:
         """Its entry in the manifest, given its outcomes in each dataset."""
         entities = _count_entities([each for each in self.inventories.values() if each.num_rows])
-        unlisted = {name: inventory.unlisted for name, inventory in self.inventories.items() if inventory.unlisted}
-        is_whole = not self.message and not unlisted and all(_is_complete(count) for count in outcomes)
+        gaps = {name: inventory.gaps for name, inventory in self.inventories.items()}
+        unlisted = {name: gap.unlisted for name, gap in gaps.items() if gap.unlisted}
+        invalid = {name: gap.invalid_items for name, gap in gaps.items() if gap.invalid_items}
+        is_whole = not (self.message or unlisted or invalid) and all(_is_complete(count) for count in outcomes)
         nothing: OrgStatus = "refused" if self.is_refused else "unanswered"
         status = ("complete" if is_whole else "partial") if self.inventories else nothing
-        return Org(self.org_id, self.name, status, entities, unlisted, self.message, self.webex_id)
+        return Org(self.org_id, self.name, status, entities, unlisted, self.message, self.webex_id, invalid)
 
 
 def _is_complete(outcomes: Counter[str]) -> bool:

@@ -26,6 +26,7 @@ from audit.run.scope import RunScope, scope_of
 from audit.run.session import clients_of, find_organizations
 from audit.storage.errors import unwritable
 from audit.storage.place import Place, make_dir
+from audit.text import count_of
 from audit.webex.client import Client
 from audit.webex.errors import TokenRefusedError
 from audit.webex.terms import Terms
@@ -126,10 +127,13 @@ async def _token(client: Client) -> Check:
 
 async def _api(client: Client, scope: RunScope) -> list[Check]:
     try:
-        organizations = await find_organizations(client, scope)
+        organizations, invalid = await find_organizations(client, scope)
     except AuditError as error:
         return [_failed("organization", error)]
     checks: list[Check] = []
+    if invalid:
+        message = f"{count_of(invalid, 'listed organization has', 'listed organizations have')} no usable id"
+        checks.append(Check("organization", "warning", f"{message}: a run is partial; ask Webex support"))
     for organization, own in zip(organizations, clients_of(client, organizations), strict=True):
         name = organization.name or "its name can't be read: the scope spark-admin:organizations_read would add it"
         checks.append(Check("organization", "ok", f"{organization.org_id} ({name})"))

@@ -68,6 +68,13 @@ QUIRKS = {
     "endless": "an empty page that links to itself follows the last page",
     "circle": "the last page links to the first",
     "no-start": "start is ignored",
+    "null-item": "each page of a listing ends with null",
+    "text-item": "each page of a listing ends with a text",
+    "no-id": "each page of a listing ends with an item without an id",
+    "blank-id": "each page of a listing ends with an item whose id is blank",
+    "long-id": "each page of a listing ends with an item whose id has 1,001 characters",
+    "control-id": "each page of a listing ends with an item whose id holds a control character",
+    "surrogate-id": "each page of a listing ends with an item whose id holds a lone surrogate",
     "empty-body-page": "a page without a body, but with a next link, stands between the others",
 }
 SURVIVABLE = ("duplicate", "empty-page", "max-null", "no-blank", "valueless")

@@ -71,6 +71,8 @@ class Org(msgspec.Struct, frozen=True):
         unlisted: by dataset, the kinds of entity that the token may not list, each with the reason.
         message: what stopped its audit; None if nothing did.
         webex_id: its id in the form that the API takes.
+        invalid_items: by dataset, the kinds of entity whose listing holds items without a usable id, each with the
+            number of such items: nobody knows what they stand for.
     """
 
     org_id: str
@@ -80,11 +82,17 @@ class Org(msgspec.Struct, frozen=True):
     unlisted: dict[str, dict[str, str]] = {}
     message: str | None = None
     webex_id: str | None = None
+    invalid_items: dict[str, dict[str, int]] = {}
 
     @property
     def is_audited(self) -> bool:
         """Whether anything of it could be audited."""
         return self.status in ("complete", "partial")
+
+    @property
+    def is_listed(self) -> bool:
+        """Whether each listing could be read, and each item names an entity."""
+        return not self.unlisted and not self.invalid_items
 
 
 class FileEntry(msgspec.Struct, frozen=True):
@@ -120,7 +128,10 @@ class Previous(msgspec.Struct, frozen=True):
 
 
 class Manifest(msgspec.Struct, frozen=True):
-    """The content of `manifest.json`; times are in UTC."""
+    """The content of `manifest.json`; times are in UTC.
+
+    `invalid_organizations` is the number of items without a usable id in the listing of all organizations.
+    """
 
     format_version: int
     snapshot_id: str
@@ -136,6 +147,7 @@ class Manifest(msgspec.Struct, frozen=True):
     requests: Requests
     unknown_fields: dict[str, dict[str, int]]
     previous: Previous | None
+    invalid_organizations: int = 0
 
 
 #: Signs a snapshot, given its folder and the manifest that is about to be written there.

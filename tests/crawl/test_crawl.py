@@ -67,7 +67,7 @@ def crawled_with_refusals(
             organization = await own_organization(client)
             with Collector(client, organization) as found:
                 await take_inventory(found, [EntityType.WORKSPACE])
-                inventory_file.write_inventory(INVENTORY, found.entities(), {})
+                inventory_file.write_inventory(INVENTORY, found.entities(), inventory_file.Gaps())
             simulation.faults = parse(faults)
             if revoke:
                 simulation.tokens.clear()

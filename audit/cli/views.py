@@ -124,6 +124,9 @@ def _organizations(orgs: list[Org]) -> Iterator[str]:
             for kind, reason in kinds.items():
                 if reason != org.message:
                     yield f"             {dataset} of {kind}: {printable(reason)}"
+        if org.unnamed_locations:
+            count = count_of(org.unnamed_locations, "entity", "entities")
+            yield f"             names of locations could not be read: {count}"
         for dataset, counts in org.invalid_items.items():
             for kind, items in counts.items():
                 yield f"             {dataset}: {_invalid(items, kind)}"

@@ -30,13 +30,23 @@ class Earlier:
         org_id: UUID of the organization.
         dataset: the dataset.
         short_kinds: the kinds of entity that could not be listed in full then.
+        are_names_lost: names of locations could not be read then.
 
     Raises:
         UsageError: the snapshot does not hold the tables.
     """
 
-    def __init__(self, snapshot: Snapshot, org_id: str, dataset: Dataset, short_kinds: Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        org_id: str,
+        dataset: Dataset,
+        short_kinds: Collection[str] = (),
+        *,
+        are_names_lost: bool = False,
+    ) -> None:
         self.short_kinds = short_kinds
+        self.are_names_lost = are_names_lost
         self._org_id = org_id
         self._tables = {
             name: (_open(snapshot, name, org_id), schema)
@@ -105,7 +115,9 @@ def earlier_of(snapshot: Snapshot, org_id: str, dataset: Dataset) -> Earlier | N
             "token of its organization, or name that organization with --org-id"
         )
     kinds = {*entry.unlisted.get(dataset.name, ()), *entry.invalid_items.get(dataset.name, ())}
-    return Earlier(snapshot, org_id, dataset, kinds) if entry.is_audited else None
+    if not entry.is_audited:
+        return None
+    return Earlier(snapshot, org_id, dataset, kinds, are_names_lost=bool(entry.unnamed_locations))
 
 
 def _open(snapshot: Snapshot, table: str, org_id: str) -> Any:

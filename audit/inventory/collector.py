@@ -1,6 +1,5 @@
 """Collects the entities that the listings of an organization name, for an inventory."""
 
-import logging
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
@@ -11,16 +10,16 @@ import pyarrow as pa
 
 from audit.entity import Entity, entities_of, entity_table
 from audit.inventory.listing import PAGE_SIZE
+from audit.inventory.names import NameListing, Names, read_names
 from audit.inventory.organizations import Organization
 from audit.inventory.sorter import EntitySorter
 from audit.output.inventory import Gaps
 from audit.threads import in_thread
-from audit.webex import wire
 from audit.webex.client import Client
-from audit.webex.errors import NotListedError, ScopeError
-from audit.webex.paging import pages
 
-log = logging.getLogger(__name__)
+_LOCATIONS = NameListing(
+    "/locations", "spark-admin:locations_read", "location names can't be read, so they are left out"
+)
 
 
 class Collector:
@@ -33,6 +32,7 @@ class Collector:
     Attributes:
         unlisted: the kinds of entity that the token may not list, each with the reason.
         invalid_items: by kind of entity, the number of listed items that name no entity.
+        are_names_lost: the names of locations could not be read, or not all of them.
     """
 
     def __init__(self, client: Client, organization: Organization) -> None:
@@ -40,8 +40,9 @@ class Collector:
         self.organization = organization
         self.unlisted: dict[str, str] = {}
         self.invalid_items: dict[str, int] = {}
+        self.are_names_lost = False
         self._sorter = EntitySorter()
-        self._location_names: dict[str, str] | None = None
+        self._location_names: Names | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -58,8 +59,10 @@ class Collector:
         """
         if any(entity.location_id and not entity.location_name for entity in entities):
             if self._location_names is None:
-                self._location_names = await _read_location_names(self.client, self.organization)
-            entities = [_located(entity, self._location_names) for entity in entities]
+                params = {**self.organization.params, "max": PAGE_SIZE}
+                self._location_names = await read_names(self.client, _LOCATIONS, params)
+                self.are_names_lost |= not self._location_names.is_whole
+            entities = [_located(entity, self._location_names.by_key) for entity in entities]
         await in_thread(self._sorter.add, entities)
 
     def add_tables(self, entities: Iterable[pa.Table]) -> None:
@@ -85,7 +88,7 @@ class Collector:
 
     def gaps(self) -> Gaps:
         """What the listings did not give."""
-        return Gaps(self.unlisted, self.invalid_items)
+        return Gaps(self.unlisted, self.invalid_items, self.are_names_lost)
 
     def entities(self) -> Iterator[pa.Table]:
         """The sorted entities (`INVENTORY_SCHEMA`), in tables of at most 500 rows."""
@@ -95,17 +98,3 @@ class Collector:
 def _located(entity: Entity, names: dict[str, str]) -> Entity:
     name = entity.location_name or names.get(entity.location_id or "")
     return msgspec.structs.replace(entity, location_name=name)
-
-
-async def _read_location_names(client: Client, organization: Organization) -> dict[str, str]:
-    names: dict[str, str] = {}
-    params = {**organization.params, "max": PAGE_SIZE}
-    try:
-        async for page in pages(client, "/locations", params, "items", scope="spark-admin:locations_read"):
-            for item in wire.objects(page):
-                location_id, name = wire.text(item.get("id")), wire.text(item.get("name"))
-                if location_id and name:
-                    names[location_id] = name
-    except (ScopeError, NotListedError) as error:
-        log.info("location names can't be read, so they are left out: %s", error)
-    return names

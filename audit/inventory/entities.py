@@ -1,6 +1,5 @@
 """Lists the entities of an organization, kind by kind: all of them, or the workspaces with given ids."""
 
-import logging
 from collections.abc import AsyncIterator, Collection
 from typing import NamedTuple
 
@@ -8,16 +7,15 @@ from audit.entity import Entity, EntityType
 from audit.errors import RefusedError
 from audit.inventory.collector import Collector
 from audit.inventory.listing import Json, Listing
+from audit.inventory.names import read_names
 from audit.inventory.organizations import Organization
-from audit.inventory.people import CALLING_PEOPLE
+from audit.inventory.people import CALLING_PEOPLE, LICENCES
 from audit.inventory.virtual_lines import VIRTUAL_LINES
 from audit.inventory.workspaces import WORKSPACES
 from audit.webex import ids, wire
 from audit.webex.client import Client
-from audit.webex.errors import NotAcceptedError, NotListedError, ScopeError, UnansweredError
+from audit.webex.errors import NotAcceptedError, NotListedError, ScopeError
 from audit.webex.paging import pages
-
-log = logging.getLogger(__name__)
 
 LISTINGS = {
     EntityType.WORKSPACE: WORKSPACES,
@@ -71,7 +69,9 @@ def _refusal(organization: Organization, error: ScopeError | NotListedError) -> 
 async def _take(collector: Collector, kind: EntityType, wanted: Collection[str] | None) -> None:
     listing = LISTINGS[kind]
     missing = set(wanted) if wanted is not None else None
-    licences = await _licences(collector.client, collector.organization) if listing.needs_licences else {}
+    licences: dict[str, str] = {}
+    if listing.needs_licences:
+        licences = (await read_names(collector.client, LICENCES, collector.organization.params)).by_key
     async for page in list_items(collector.client, collector.organization, listing):
         named = [item for item in page.items if missing is None or item["id"] in missing]
         await collector.add([listing.read(item, licences) for item in named])
@@ -109,17 +109,3 @@ def _refuse_other_organization(item: Json, organization: Organization) -> None:
             f"the API lists entities of organization {org_id} in place of {organization.org_id}: the token may not "
             "act on the latter"
         )
-
-
-async def _licences(client: Client, organization: Organization) -> dict[str, str]:
-    """The names of the licences by id, without padding; empty if the token may not read them."""
-    names: dict[str, str] = {}
-    try:
-        async for page in pages(client, "/licenses", organization.params, "items", scope="spark-admin:licenses_read"):
-            for item in wire.objects(page):
-                licence_id, name = wire.text(item.get("id")), wire.text(item.get("name"))
-                if licence_id and name:
-                    names[licence_id.rstrip("=")] = name
-    except (ScopeError, UnansweredError) as error:
-        log.info("licences can't be read, so people without a licence are audited too: %s", error)
-    return names

@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
 from audit.errors import RefusedError, StoppedError, UsageError
+from audit.inventory.names import NameListing, read_names
 from audit.outcome import Outcome
 from audit.snapshot.manifest import Manifest, Org
 from audit.text import count_of
@@ -15,6 +16,13 @@ from audit.webex.paging import pages
 log = logging.getLogger(__name__)
 
 _SCOPE = "spark-admin:organizations_read"
+_NAMES = NameListing(
+    "/organizations",
+    _SCOPE,
+    "names of organizations can't be read, so they are left out",
+    name="displayName",
+    key=ids.uuid_of,
+)
 
 
 class Organization:
@@ -184,10 +192,4 @@ async def _own_id(client: Client) -> str:
 
 
 async def _names(client: Client) -> dict[str, str]:
-    answer = await client.get("/organizations")
-    if answer.outcome is not Outcome.OK:
-        log.info("organization names can't be read, so they are left out: %s", answer.message)
-        return {}
-    items = wire.objects(wire.page_items(answer.body, "items") or [])
-    named = ((ids.uuid_of(wire.text(item.get("id")) or ""), wire.text(item.get("displayName"))) for item in items)
-    return {org_id: name for org_id, name in named if org_id and name}
+    return (await read_names(client, _NAMES, {})).by_key

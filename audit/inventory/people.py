@@ -4,10 +4,18 @@ from collections.abc import Mapping
 
 from audit.entity import Entity, EntityType
 from audit.inventory.listing import PAGE_SIZE, Json, Listing
+from audit.inventory.names import NameListing
 from audit.outcome import Outcome
 from audit.webex import wire
 
 _SCOPE = "spark-admin:people_read"
+#: The same id comes with and without padding.
+LICENCES = NameListing(
+    "/licenses",
+    "spark-admin:licenses_read",
+    "licences can't be read, so people without a licence are audited too",
+    key=lambda licence_id: licence_id.rstrip("="),
+)
 
 
 def read_person(item: Json) -> Entity:

@@ -6,6 +6,7 @@ from typing import Self
 
 import msgspec
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from audit.columns import regroup
 from audit.entity import INVENTORY_SCHEMA
@@ -27,10 +28,12 @@ class Gaps(msgspec.Struct, frozen=True):
     Attributes:
         unlisted: the kinds of entity that the token may not list, with the reason for each.
         invalid_items: by kind of entity, the number of listed items that name no entity.
+        are_names_lost: the names of locations could not be read, or not all of them.
     """
 
     unlisted: dict[str, str] = {}
     invalid_items: dict[str, int] = {}
+    are_names_lost: bool = False
 
 
 @dataclass(frozen=True)
@@ -87,6 +90,17 @@ class Inventory:
             if not is_damage(error):
                 raise
             raise _damaged(self.path) from None
+
+    def ids(self) -> Iterator[str]:
+        """The ids of all entities, in order."""
+        for _, rows in self.batches():
+            yield from rows["entity_id"].to_pylist()
+
+    def unnamed_ids(self) -> Iterator[str]:
+        """The ids of the entities whose location lost its name, in order."""
+        for _, rows in self.batches() if self.gaps.are_names_lost else ():
+            is_unnamed = pc.and_(pc.is_valid(rows["location_id"]), pc.is_null(rows["location_name"]))
+            yield from rows.filter(is_unnamed)["entity_id"].to_pylist()
 
     def check(self) -> None:
         """Read the whole file, as a resumed run does before it relies on the inventory.

@@ -66,6 +66,7 @@ class Inventories:
             await take_users(found, self.scope.users, ids)
             return
         await in_thread(found.add_tables, earlier.entities())
+        found.are_names_lost = earlier.are_names_lost
         if not earlier.short_kinds:
             return
         self._refuse_unknown_ids()

@@ -73,6 +73,7 @@ class Org(msgspec.Struct, frozen=True):
         webex_id: its id in the form that the API takes.
         invalid_items: by dataset, the kinds of entity whose listing holds items without a usable id, each with the
             number of such items: nobody knows what they stand for.
+        unnamed_locations: the number of entities whose location has no name, because the names could not be read.
     """
 
     org_id: str
@@ -83,6 +84,7 @@ class Org(msgspec.Struct, frozen=True):
     message: str | None = None
     webex_id: str | None = None
     invalid_items: dict[str, dict[str, int]] = {}
+    unnamed_locations: int = 0
 
     @property
     def is_audited(self) -> bool:

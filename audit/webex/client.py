@@ -78,6 +78,12 @@ class Client:
         other._is_beside = True
         return other
 
+    def hurried(self, within_s: float) -> "Client":
+        """A client for what a run can do without: it waits out no outage, and its waits end within these seconds."""
+        terms = replace(self.terms, deadline_at_s=self.clock.monotonic_s() + within_s, on_pause=lambda _: None)
+        retry = msgspec.structs.replace(self.retry, stall_s=0.0)
+        return Client(self._exchange, self.base_url, self.pace.beside(), retry, terms)
+
     def asking(self, organization: str) -> "Client":
         """Name the organization of this client in messages from now on. Returns the client.
 

@@ -14,7 +14,7 @@ class RetryPolicy(msgspec.Struct, frozen=True):
         throttled_attempts: the most tries of one request that end in 429 or 423. There are more of them, because the
             API says when to come back, and many requests share its limit.
         budget: the most retries of all requests together that successes have not earned back.
-        stall_s: the longest outage to wait out, in seconds (`audit.webex.outage`).
+        stall_s: the longest outage to wait out, in seconds (`audit.webex.outage`); 0 to wait out none.
         base_s: the longest wait before the second try, in seconds; it doubles with each further try.
         cap_s: the longest wait of all, in seconds.
     """

@@ -18,6 +18,11 @@ LICENCES = NameListing(
 )
 
 
+#: Parts of the names of licences that may include Webex Calling, those of January 2026 among them (changelog of the
+#: Webex API). "Webex Meetings Suite" and "Messaging" do not.
+_CALLING_LICENCES = ("calling", "webex suite", "webex voice", "customer assist", "customer experience", "cx essentials")
+
+
 def read_person(item: Json) -> Entity:
     """An item of `GET /people` as an entity."""
     is_human = item.get("type") not in ("bot", "appuser")
@@ -66,7 +71,7 @@ def _may_call(item: Json, licences: Mapping[str, str]) -> bool:
     if not all(isinstance(each, str) for each in own):
         return True
     named = [licences.get(each.strip().rstrip("=")) for text in own for each in text.split(",") if each.strip()]
-    return any(name is None or "calling" in name.lower() for name in named)
+    return any(name is None or any(word in name.lower() for word in _CALLING_LICENCES) for name in named)
 
 
 #: With calling data, a page has at most 100 people, whatever `max` says.

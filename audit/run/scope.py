@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 from audit import __version__
 from audit.config import Settings
@@ -129,6 +130,7 @@ def scope_of(settings: Settings, wanted: Collection[str] | None = None, users: U
         tuple(dict.fromkeys(_site(site) for site in given.sites)),
     )
     _check(scope, users)
+    _check_offered(scope, settings.webex.base_url)
     return scope
 
 
@@ -170,6 +172,19 @@ def _check(scope: RunScope, users: Users | None) -> None:
     for message, is_contradiction in _contradictions(scope, users).items():
         if is_contradiction:
             raise UsageError(message)
+
+
+def _check_offered(scope: RunScope, base_url: str) -> None:
+    """Webex for Government has no call settings of people ("Webex for Government (FedRAMP)", developer.webex.com)."""
+    host = urlsplit(base_url).hostname or ""
+    asks = [
+        dataset for dataset in scope.datasets if not dataset.by_user and EntityType.PERSON in scope.kinds_of(dataset)
+    ]
+    if asks and "usgov" in host:
+        raise UsageError(
+            f"--entity person: {host} (Webex for Government) does not offer the call settings of people: leave out "
+            "--entity person (scope.entities)"
+        )
 
 
 def _contradictions(scope: RunScope, users: Users | None) -> dict[str, bool]:

@@ -75,6 +75,12 @@ QUIRKS = {
     "long-id": "each page of a listing ends with an item whose id has 1,001 characters",
     "control-id": "each page of a listing ends with an item whose id holds a control character",
     "surrogate-id": "each page of a listing ends with an item whose id holds a lone surrogate",
+    "hot-desk-only": "every fourth workspace is for hot desking only, as the listing shows; its settings answer 405",
+    "hot-desk-405": "every fourth workspace has hotdeskingStatus on; its settings answer 405 without a code",
+    "hot-desk-text": "every fourth workspace has hotdeskingStatus on; its settings answer 405, a text says why",
+    "hot-desk-400": "every fourth workspace has hotdeskingStatus on; its settings answer 400",
+    "hot-desk-403": "every fourth workspace has hotdeskingStatus on; its settings answer 403",
+    "hot-desk-404": "every fourth workspace has hotdeskingStatus on; its settings answer 404",
     "empty-body-page": "a page without a body, but with a next link, stands between the others",
 }
 SURVIVABLE = ("duplicate", "empty-page", "max-null", "no-blank", "valueless")

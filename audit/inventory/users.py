@@ -19,7 +19,7 @@ from audit.inventory.people import PEOPLE, read_person, texts_of
 from audit.outcome import Outcome
 from audit.webex import wire
 from audit.webex.client import Client
-from audit.webex.errors import NotListedError, ScopeError, TokenRefusedError, UnansweredError
+from audit.webex.errors import ForeignLinkError, NotListedError, ScopeError, TokenRefusedError, UnansweredError
 from audit.webex.ids import usable
 
 log = logging.getLogger(__name__)
@@ -197,7 +197,7 @@ async def _look_up(client: Client, organization: Organization, emails: tuple[str
             }
         except (TokenRefusedError, DeadlineError):
             raise
-        except (RefusedError, UnansweredError) as error:
+        except (RefusedError, UnansweredError, ForeignLinkError) as error:
             reasons.append(f"{email}: {error}")
             return {}
 

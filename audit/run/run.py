@@ -20,6 +20,7 @@ from audit.run.cluster.driver import check_engine, open_cluster
 from audit.run.engine import Engine, LocalEngine, audit_all
 from audit.run.job import Job
 from audit.run.organization import OrganizationAudit
+from audit.run.scope import check_offered
 from audit.run.session import clients_of, find_organizations
 from audit.run.tally import requests_of, tallied, total
 from audit.snapshot.catalog import Snapshot, list_all_snapshots, warn_of_chain
@@ -55,13 +56,15 @@ async def run(
         The committed snapshot, complete or partial.
 
     Raises:
-        UsageError: the output can't be written (before the first request), or the unfinished run has another scope.
+        UsageError: the output can't be written or the API does not offer the scope (both before the first request), or
+            the unfinished run has another scope.
         LockedError: another run holds the lock on the output.
         RefusedError: the token is refused or lacks a scope.
         StoppedError: the API can't be reached, the deadline is over, or the disk is full. Nothing is committed;
             with `is_resumable`, a run with `is_resuming` continues from there.
     """
     check_engine(job.settings)
+    check_offered(job.scope, job.settings.webex.base_url)
     output = job.settings.output.folder
     committed: list[Snapshot] = []
 

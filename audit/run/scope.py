@@ -130,7 +130,7 @@ def scope_of(settings: Settings, wanted: Collection[str] | None = None, users: U
         tuple(dict.fromkeys(_site(site) for site in given.sites)),
     )
     _check(scope, users)
-    _check_offered(scope, settings.webex.base_url)
+    check_offered(scope, settings.webex.base_url)
     return scope
 
 
@@ -174,8 +174,13 @@ def _check(scope: RunScope, users: Users | None) -> None:
             raise UsageError(message)
 
 
-def _check_offered(scope: RunScope, base_url: str) -> None:
-    """Webex for Government has no call settings of people ("Webex for Government (FedRAMP)", developer.webex.com)."""
+def check_offered(scope: RunScope, base_url: str) -> None:
+    """Check that an API offers what a scope asks for.
+
+    Raises:
+        UsageError: Webex for Government has no call settings of people ("Webex for Government (FedRAMP)",
+            developer.webex.com).
+    """
     host = urlsplit(base_url).hostname or ""
     asks = [
         dataset for dataset in scope.datasets if not dataset.by_user and EntityType.PERSON in scope.kinds_of(dataset)

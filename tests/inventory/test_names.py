@@ -10,6 +10,7 @@ from aiohttp import web
 from harness import Result, without
 
 from audit.errors import DeadlineError
+from audit.inventory import Users
 from audit.inventory.names import LIMIT_S
 from audit.simulator.app import ADMIN_TOKEN, Simulation
 from audit.simulator.organization import Organization
@@ -224,3 +225,11 @@ def test_the_command_shows_the_counter(
     assert webex_audit("run", "--base-url", url).code == 0
     assert f"names of locations could not be read: {PLACED} entities" in webex_audit("show").out
     assert webex_audit("verify").code == 0
+
+
+@pytest.mark.parametrize("how", ["foreign", "circle", "redirect", "500"])
+def test_broken_look_ups_of_named_users_leave_their_addresses(how: str, audit: Audit, break_path: Break) -> None:
+    break_path("/people", BROKEN[how])
+    users = Users("named", (str(ORGANIZATION.person(3)["emails"][0]),))
+    snapshot = audit(Simulation(ORGANIZATION), scope__datasets=["audio-options"], users=users)
+    assert {row["entity_id"] for row in rows(snapshot)} == set(users.emails)

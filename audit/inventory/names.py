@@ -71,6 +71,9 @@ async def read_names(client: Client, listing: NameListing, params: Mapping[str, 
 
 async def _was_away(client: Client) -> bool:
     """Whether the whole API was away and is back; the run has to wait for it in any case."""
+    if not client.is_known:
+        # A run does not wait for an API that has never answered.
+        return False
     try:
         answer = await client.get(_ME)
     except UnansweredError:

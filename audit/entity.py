@@ -30,11 +30,12 @@ class Entity(msgspec.Struct, frozen=True):
     is_caller: bool = False
     known_outcome: Outcome | None = None
     known_reason: str | None = None
+    is_hot_desk: bool = False
 
 
 #: An inventory: a row for each entity. `known_outcome` and `known_reason` are set if the listing already says the
 #: outcome, so that no request is needed. `site_urls` are the meeting sites in the listing, `is_caller` marks the
-#: token's own user.
+#: token's own user, `is_hot_desk` a workspace where people may only hot desk, so that it may have no call settings.
 INVENTORY_SCHEMA = pa.schema(
     [
         pa.field("entity_type", pa.string(), nullable=False),
@@ -47,6 +48,7 @@ INVENTORY_SCHEMA = pa.schema(
         ("is_caller", pa.bool_()),
         ("known_outcome", pa.string()),
         ("known_reason", pa.string()),
+        ("is_hot_desk", pa.bool_()),
     ]
 )
 

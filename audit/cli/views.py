@@ -1,5 +1,6 @@
 """Results as text for people and as JSON for programs: one result, two views."""
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -61,10 +62,24 @@ def shortcomings(snapshot: Snapshot) -> str:
     )
     kinds = sorted({kind for org in orgs for reasons in org.unlisted.values() for kind in reasons})
     parts += [f"{', '.join(kinds)} could not be listed"] if kinds else []
+    parts += [_invalid(items, kind) for kind, items in _invalid_items(snapshot).items()]
     failed = [org for org in orgs if org.message]
     parts += [f"organization {org.org_id} is {org.status}" for org in failed[:_NAMED]]
     parts += [f"and {len(failed) - _NAMED} more are not complete"] if len(failed) > _NAMED else []
     return "; ".join(parts)
+
+
+def _invalid_items(snapshot: Snapshot) -> Counter[str]:
+    """The number of listed items without a usable id, by kind."""
+    counts = Counter({"ORGANIZATION": snapshot.manifest.invalid_organizations})
+    for org in snapshot.manifest.orgs:
+        for kinds in org.invalid_items.values():
+            counts.update(kinds)
+    return +counts
+
+
+def _invalid(items: int, kind: str) -> str:
+    return f"{count_of(items, 'invalid item')} of {kind}: listed without a usable id"
 
 
 def _lines(snapshot: Snapshot) -> Iterator[str]:
@@ -75,6 +90,8 @@ def _lines(snapshot: Snapshot) -> Iterator[str]:
     yield f"  path       {printable(str(snapshot.path))}"
     if len(manifest.orgs) > 1:
         yield f"  orgs       {len(manifest.orgs)}, {_completeness(snapshot)}"
+    if manifest.invalid_organizations:
+        yield f"  orgs       {_invalid(manifest.invalid_organizations, 'ORGANIZATION')}"
     yield from _organizations(manifest.orgs)
     yield f"  scope      {vocabulary.scope(manifest.scope)}"
     yield f"  started    {manifest.started_at:%Y-%m-%d %H:%M:%S} UTC, took {duration_s:.1f} s"
@@ -101,15 +118,22 @@ def _organizations(orgs: list[Org]) -> Iterator[str]:
     for org in orgs:
         name = printable(org.name or "(name not readable)")
         yield f"  org        {org.org_id}  {org.status:<10}  {org.entities:>{width}} entities  {name}"
-        if org.message:
-            yield f"             {printable(org.message)}"
-        for dataset, kinds in org.unlisted.items():
-            for kind, reason in kinds.items():
-                if reason != org.message:
-                    yield f"             {dataset} of {kind}: {printable(reason)}"
-        for dataset, kinds in org.doubts.items():
-            for kind, counts in kinds.items():
-                yield f"             {dataset} of {kind}: {printable(counts)}"
+        for line in _faults(org):
+            yield f"             {printable(line)}"
+
+
+def _faults(org: Org) -> Iterator[str]:
+    """What is wrong with the audit of an organization."""
+    if org.message:
+        yield org.message
+    for dataset, reasons in org.unlisted.items():
+        yield from (f"{dataset} of {kind}: {reason}" for kind, reason in reasons.items() if reason != org.message)
+    for dataset, doubts in org.doubts.items():
+        yield from (f"{dataset} of {kind}: {counts}" for kind, counts in doubts.items())
+    if org.unnamed_locations:
+        yield f"names of locations could not be read: {count_of(org.unnamed_locations, 'entity', 'entities')}"
+    for dataset, counts in org.invalid_items.items():
+        yield from (f"{dataset}: {_invalid(items, kind)}" for kind, items in counts.items())
 
 
 def render_list(snapshots: list[Snapshot]) -> str:

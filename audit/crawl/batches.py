@@ -50,11 +50,27 @@ class Batch:
         answered = read_answers(answers, self.entities)
         self.readings = [answered.get(position, []) for position in range(self.waiting)]
 
-    def even_out(self, reasons: Mapping[EntityType, str]) -> None:
-        """Record one result for all entities of a refused kind; which of them were asked depends on timing."""
+    def even_out(self, reasons: Mapping[EntityType, str], suspects: Collection[EntityType] = ()) -> None:
+        """Record one result for all entities of a refused kind; which of them were asked depends on timing.
+
+        Args:
+            reasons: why a kind is refused.
+            suspects: the kinds of which nothing could be read so far: there, a 403 for a hot desk is like any other.
+        """
         for position, entity in enumerate(self.entities):
+            if entity.is_hot_desk and entity.entity_type in suspects:
+                self.readings[position] = [_unexcused(reading) for reading in self.readings[position]]
             if reason := reasons.get(entity.entity_type):
                 self.readings[position] = _refused(self.readings[position], reason)
+
+
+def _unexcused(reading: Reading) -> Reading:
+    is_forbidden = reading.answer.status == 403
+    return (
+        reading._replace(answer=msgspec.structs.replace(reading.answer, outcome=Outcome.FORBIDDEN))
+        if is_forbidden
+        else reading
+    )
 
 
 def _refused(readings: list[Reading], reason: str) -> list[Reading]:

@@ -44,13 +44,19 @@ class Breaker:
         self._counts: dict[EntityType, _Count] = {}
 
     def on_answer(self, entity: Entity, answer: Answer) -> None:
-        """Count an answer."""
+        """Count an answer. The refusal of a hot desk says nothing of its kind, whatever its status."""
+        if entity.is_hot_desk and answer.outcome is Outcome.NOT_LICENSED:
+            return
         kind = entity.entity_type
         answers, forbidden, _ = self._counts.get(kind, (0, 0, answer))
         is_forbidden = answer.outcome is Outcome.FORBIDDEN
         self._counts[kind] = _Count(answers + 1, forbidden + is_forbidden, answer)
         if answers + 1 == VERDICT_AFTER:
             self._judge(kind)
+
+    def suspects(self) -> set[EntityType]:
+        """The kinds of entity whose answers so far are all 403 or 401."""
+        return {kind for kind, count in self._counts.items() if count.forbidden == count.answers} | self.refused.keys()
 
     def on_end(self) -> None:
         """Judge the kinds of entity that had few answers."""
@@ -71,8 +77,9 @@ class Breaker:
             self.reasons[kind] = reason
             return
         scope = self._scope_of(kind)
+        is_calling = not scope.startswith("meeting:")
         self.refused[kind] = ScopeError(
             f"the token may not read {self._dataset} of any {kind} (403, {answers} of {answers} answers): "
-            f"{needed(scope)}; the API says: {last.message}"
+            f"{needed(scope, is_calling=is_calling)}; the API says: {last.message}"
         )
-        self.reasons[kind] = f"{self._dataset} of every {kind} is refused: the token needs {scope}"
+        self.reasons[kind] = f"{self._dataset} of every {kind} is refused: {needed(scope, is_calling=is_calling)}"

@@ -139,7 +139,7 @@ class Crawl:
                     await self._read(batch, position)
                 batch.waiting -= 1
                 if not batch.waiting:
-                    batch.even_out(self._breaker.reasons)
+                    batch.even_out(self._breaker.reasons, self._breaker.suspects())
                     await _surely(self._executor, self._finish, batch)
                     feed.close()
                 if crew.is_too_large:

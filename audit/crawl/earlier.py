@@ -1,6 +1,6 @@
 """Reads the complete answers of an earlier snapshot, for a run that only repeats the failed requests."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from itertools import chain
 from typing import Any
 
@@ -30,16 +30,24 @@ class Earlier:
         snapshot: a snapshot with Parquet files.
         org_id: UUID of the organization.
         dataset: the dataset.
-        unlisted: the kinds of entity that could not be listed then, each with the reason.
+        short_kinds: the kinds of entity that could not be listed in full then.
+        are_names_lost: names of locations could not be read then.
 
     Raises:
         UsageError: the snapshot does not hold the tables.
     """
 
     def __init__(
-        self, snapshot: Snapshot, org_id: str, dataset: Dataset, unlisted: dict[str, str] | None = None
+        self,
+        snapshot: Snapshot,
+        org_id: str,
+        dataset: Dataset,
+        short_kinds: Collection[str] = (),
+        *,
+        are_names_lost: bool = False,
     ) -> None:
-        self.unlisted = unlisted or {}
+        self.short_kinds = short_kinds
+        self.are_names_lost = are_names_lost
         self._org_id = org_id
         self._tables = {
             name: (_open(snapshot, name, org_id), schema)
@@ -106,18 +114,24 @@ def is_nothing_to_retry(manifest: Manifest) -> bool:
 
 
 def earlier_of(snapshot: Snapshot, org_id: str, dataset: Dataset) -> Earlier | None:
-    """Open the rows of a dataset and an organization; None if nothing of the organization could be audited.
+    """Open the rows of a dataset and an organization; None if there are none, so that all of it is to be read.
 
     Raises:
         UsageError: the snapshot does not cover the organization, or does not hold it as Parquet.
     """
     entry = next((org for org in snapshot.manifest.orgs if org.org_id == org_id), None)
+    if entry is None and snapshot.manifest.invalid_organizations:
+        # It may be what an item without a usable id stood for.
+        return None
     if entry is None:
         raise UsageError(
             f"snapshot {snapshot.manifest.snapshot_id} does not cover organization {org_id}: retry it with the "
             "token of its organization, or name that organization with --org-id"
         )
-    return Earlier(snapshot, org_id, dataset, entry.unlisted.get(dataset.name)) if entry.is_audited else None
+    kinds = {*entry.unlisted.get(dataset.name, ()), *entry.invalid_items.get(dataset.name, ())}
+    if not entry.is_audited:
+        return None
+    return Earlier(snapshot, org_id, dataset, kinds, are_names_lost=bool(entry.unnamed_locations))
 
 
 def _open(snapshot: Snapshot, table: str, org_id: str) -> Any:

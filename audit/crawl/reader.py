@@ -13,6 +13,10 @@ from audit.inventory.organizations import Organization
 from audit.outcome import Outcome
 from audit.webex.client import Answer, Client
 
+#: Status and outcomes of an answer in the API's own words that refuses to read an entity.
+_REFUSALS = frozenset({400, 403, 404, 405})
+_REFUSED = frozenset({Outcome.BAD_REQUEST, Outcome.FORBIDDEN, Outcome.NOT_FOUND})
+
 
 class Reading(NamedTuple):
     """The answer for an entity; for one meeting site, if its settings belong to a site."""
@@ -70,7 +74,8 @@ class Reader:
         if entity.known_outcome:
             return [Reading(None, unasked(entity.known_outcome, entity.known_reason))]
         if self._dataset.by_user is None:
-            return [Reading(None, await self._get(self._dataset.request(entity, None)))]
+            answer = await self._get(self._dataset.request(entity, None))
+            return [Reading(None, _excused(answer) if entity.is_hot_desk else answer)]
         # Without the admin scope, the API ignores an email address, even the caller's own.
         asked = entity if self._guard else msgspec.structs.replace(entity, email=None)
         if self._sites:
@@ -124,6 +129,14 @@ class Reader:
     async def _get(self, request: Request) -> Answer:
         has_pins = self._dataset.censor is not None
         return await self.client.get(request.path, {**self._params, **request.params}, has_pins=has_pins)
+
+
+def _excused(answer: Answer) -> Answer:
+    """The answer for a hot desk: it has no call settings, and no document says how the API refuses to read them."""
+    if answer.status not in _REFUSALS or answer.outcome not in _REFUSED:
+        return answer
+    reason = f"a hot desk has no call settings; the API says ({answer.status}): {answer.message}"
+    return _as(answer, Outcome.NOT_LICENSED, reason)
 
 
 def _as(answer: Answer, outcome: Outcome, message: str) -> Answer:

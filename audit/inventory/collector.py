@@ -1,8 +1,7 @@
 """Collects the entities that the listings of an organization name, for an inventory."""
 
-import logging
 from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
 
@@ -11,15 +10,16 @@ import pyarrow as pa
 
 from audit.entity import Entity, entities_of, entity_table
 from audit.inventory.listing import PAGE_SIZE
+from audit.inventory.names import NameListing, Names, read_names
 from audit.inventory.organizations import Organization
 from audit.inventory.sorter import EntitySorter
+from audit.output.inventory import Gaps
 from audit.threads import in_thread
-from audit.webex import wire
 from audit.webex.client import Client
-from audit.webex.errors import NotListedError, ScopeError
-from audit.webex.paging import pages
 
-log = logging.getLogger(__name__)
+_LOCATIONS = NameListing(
+    "/locations", "spark-admin:locations_read", "location names can't be read, so they are left out"
+)
 
 
 class Collector:
@@ -31,14 +31,18 @@ class Collector:
 
     Attributes:
         unlisted: the kinds of entity that the token may not list, each with the reason.
+        invalid_items: by kind of entity, the number of listed items that name no entity.
+        are_names_lost: the names of locations could not be read, or not all of them.
     """
 
     def __init__(self, client: Client, organization: Organization) -> None:
         self.client = client
         self.organization = organization
         self.unlisted: dict[str, str] = {}
+        self.invalid_items: dict[str, int] = {}
+        self.are_names_lost = False
         self._sorter = EntitySorter()
-        self._location_names: dict[str, str] | None = None
+        self._location_names: Names | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -55,8 +59,10 @@ class Collector:
         """
         if any(entity.location_id and not entity.location_name for entity in entities):
             if self._location_names is None:
-                self._location_names = await _read_location_names(self.client, self.organization)
-            entities = [_located(entity, self._location_names) for entity in entities]
+                params = {**self.organization.params, "max": PAGE_SIZE}
+                self._location_names = await read_names(self.client, _LOCATIONS, params)
+                self.are_names_lost |= not self._location_names.is_whole
+            entities = [_located(entity, self._location_names.by_key) for entity in entities]
         await in_thread(self._sorter.add, entities)
 
     def add_tables(self, entities: Iterable[pa.Table]) -> None:
@@ -64,9 +70,25 @@ class Collector:
         for each in entities:
             self._sorter.add(entities_of(each))
 
-    def all_or_none(self) -> AbstractContextManager[None]:
-        """Drop what the block adds if it raises."""
-        return self._sorter.all_or_none()
+    def count_invalid(self, kind: str, items: int) -> None:
+        """Count items of the listing of a kind of entity that name no entity."""
+        if items:
+            self.invalid_items[kind] = self.invalid_items.get(kind, 0) + items
+
+    @contextmanager
+    def all_or_none(self) -> Iterator[None]:
+        """Drop what the block adds and counts if it raises."""
+        before = dict(self.invalid_items)
+        try:
+            with self._sorter.all_or_none():
+                yield
+        except BaseException:
+            self.invalid_items = before
+            raise
+
+    def gaps(self) -> Gaps:
+        """What the listings did not give."""
+        return Gaps(self.unlisted, self.invalid_items, self.are_names_lost)
 
     def entities(self) -> Iterator[pa.Table]:
         """The sorted entities (`INVENTORY_SCHEMA`), in tables of at most 500 rows."""
@@ -76,17 +98,3 @@ class Collector:
 def _located(entity: Entity, names: dict[str, str]) -> Entity:
     name = entity.location_name or names.get(entity.location_id or "")
     return msgspec.structs.replace(entity, location_name=name)
-
-
-async def _read_location_names(client: Client, organization: Organization) -> dict[str, str]:
-    names: dict[str, str] = {}
-    params = {**organization.params, "max": PAGE_SIZE}
-    try:
-        async for page in pages(client, "/locations", params, "items", scope="spark-admin:locations_read"):
-            for item in wire.objects(page):
-                location_id, name = wire.text(item.get("id")), wire.text(item.get("name"))
-                if location_id and name:
-                    names[location_id] = name
-    except (ScopeError, NotListedError) as error:
-        log.info("location names can't be read, so they are left out: %s", error)
-    return names

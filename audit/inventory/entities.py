@@ -1,22 +1,21 @@
 """Lists the entities of an organization, kind by kind: all of them, or the workspaces with given ids."""
 
-import logging
 from collections.abc import AsyncIterator, Collection
+from typing import NamedTuple
 
 from audit.entity import Entity, EntityType
 from audit.errors import AuditError, RefusedError
 from audit.inventory.collector import Collector
 from audit.inventory.listing import Json, Listing
+from audit.inventory.names import read_names
 from audit.inventory.organizations import Organization
-from audit.inventory.people import CALLING_PEOPLE
+from audit.inventory.people import CALLING_PEOPLE, LICENCES
 from audit.inventory.virtual_lines import VIRTUAL_LINES
 from audit.inventory.workspaces import WORKSPACES
 from audit.webex import ids, wire
 from audit.webex.client import Client
-from audit.webex.errors import NotAcceptedError, NotListedError, ScopeError, UnansweredError
+from audit.webex.errors import NotAcceptedError, NotListedError, ScopeError
 from audit.webex.paging import pages
-
-log = logging.getLogger(__name__)
 
 LISTINGS = {
     EntityType.WORKSPACE: WORKSPACES,
@@ -25,13 +24,21 @@ LISTINGS = {
 }
 
 
+class Page(NamedTuple):
+    """A page of a listing: the items with a usable id (`audit.webex.ids.usable`), and the number of other items."""
+
+    items: list[Json]
+    invalid: int
+
+
 async def take_inventory(
     collector: Collector, kinds: Collection[EntityType], wanted: Collection[str] | None = None
 ) -> None:
     """List the entities of an organization.
 
     Args:
-        collector: takes the entities. It also notes each kind that the token may not list; the other kinds go on.
+        collector: takes the entities. It also notes each kind that the token may not list, while the other kinds go
+            on, and counts the items that name no entity.
         kinds: the kinds of entity to list.
         wanted: take exactly the workspaces with these ids instead of all; the listing is read until it has named
             each of them.
@@ -44,7 +51,7 @@ async def take_inventory(
     for kind in kinds:
         try:
             with collector.all_or_none():
-                await _take(collector, LISTINGS[kind], wanted)
+                await _take(collector, kind, wanted)
         except (ScopeError, NotListedError) as error:
             errors.append(error)
             collector.unlisted[kind] = str(error)
@@ -62,13 +69,18 @@ def refusal(organization: Organization, error: ScopeError | NotListedError) -> A
     return RefusedError(f"{error}; or the token does not manage organization {organization.org_id}")
 
 
-async def _take(collector: Collector, kind: Listing, wanted: Collection[str] | None) -> None:
+async def _take(collector: Collector, kind: EntityType, wanted: Collection[str] | None) -> None:
+    listing = LISTINGS[kind]
     missing = set(wanted) if wanted is not None else None
-    licences = await _licences(collector.client, collector.organization) if kind.needs_licences else {}
-    async for items in list_items(collector.client, collector.organization, kind):
-        named = [item for item in items if missing is None or item["id"] in missing]
-        await collector.add([kind.read(item, licences) for item in named])
-        if missing is not None:
+    licences: dict[str, str] = {}
+    if listing.needs_licences:
+        licences = (await read_names(collector.client, LICENCES, collector.organization.params)).by_key
+    async for page in list_items(collector.client, collector.organization, listing):
+        named = [item for item in page.items if missing is None or item["id"] in missing]
+        await collector.add([listing.read(item, licences) for item in named])
+        if missing is None:
+            collector.count_invalid(kind, page.invalid)
+        else:
             missing -= {item["id"] for item in named}
             if not missing:
                 break
@@ -77,8 +89,8 @@ async def _take(collector: Collector, kind: Listing, wanted: Collection[str] | N
 
 async def list_items(
     client: Client, organization: Organization, kind: Listing, params: Json | None = None
-) -> AsyncIterator[list[Json]]:
-    """The pages of the listing of a kind of entity, each with its items that have an id.
+) -> AsyncIterator[Page]:
+    """The pages of the listing of a kind of entity.
 
     Raises:
         RefusedError: the token may not list them (403), or the API lists another organization's entities.
@@ -86,14 +98,11 @@ async def list_items(
     """
     query = {**organization.params, **kind.params, **(params or {})}
     async for page in pages(client, kind.path, query, kind.key, scope=kind.scope, probe=kind.probe):
-        items = []
-        for item in wire.objects(page):
+        objects = wire.objects(page)
+        for item in objects:
             _refuse_other_organization(item, organization)
-            if wire.text(item.get("id")):
-                items.append(item)
-            else:
-                log.warning("listing %s has an item without an id, which can't be audited", kind.path)
-        yield items
+        items = [item for item in objects if ids.usable(item.get("id"))]
+        yield Page(items, len(page) - len(items))
 
 
 def _refuse_other_organization(item: Json, organization: Organization) -> None:
@@ -103,17 +112,3 @@ def _refuse_other_organization(item: Json, organization: Organization) -> None:
             f"the API lists entities of organization {org_id} in place of {organization.org_id}: the token may not "
             "act on the latter"
         )
-
-
-async def _licences(client: Client, organization: Organization) -> dict[str, str]:
-    """The names of the licences by id, without padding; empty if the token may not read them."""
-    names: dict[str, str] = {}
-    try:
-        async for page in pages(client, "/licenses", organization.params, "items", scope="spark-admin:licenses_read"):
-            for item in wire.objects(page):
-                licence_id, name = wire.text(item.get("id")), wire.text(item.get("name"))
-                if licence_id and name:
-                    names[licence_id.rstrip("=")] = name
-    except (ScopeError, UnansweredError) as error:
-        log.info("licences can't be read, so people without a licence are audited too: %s", error)
-    return names

@@ -2,10 +2,13 @@
 
 import logging
 from collections.abc import Collection, Iterable
+from typing import NamedTuple
 
 from audit.errors import RefusedError, StoppedError, UsageError
+from audit.inventory.names import NameListing, read_names
 from audit.outcome import Outcome
-from audit.snapshot.manifest import Org
+from audit.snapshot.manifest import Manifest, Org
+from audit.text import count_of
 from audit.webex import ids, wire
 from audit.webex.client import Client
 from audit.webex.paging import pages
@@ -13,6 +16,13 @@ from audit.webex.paging import pages
 log = logging.getLogger(__name__)
 
 _SCOPE = "spark-admin:organizations_read"
+_NAMES = NameListing(
+    "/organizations",
+    _SCOPE,
+    "names of organizations can't be read, so they are left out",
+    name="displayName",
+    key=ids.uuid_of,
+)
 
 
 class Organization:
@@ -43,6 +53,13 @@ class Organization:
     def params(self) -> dict[str, str]:
         """The query parameters that address the organization."""
         return {} if self.is_own else {"orgId": self.webex_id}
+
+
+class Organizations(NamedTuple):
+    """The organizations to audit, and the number of listed items that name no organization."""
+
+    found: list[Organization]
+    invalid: int = 0
 
 
 def check_org_ids(org_ids: Iterable[str], flag: str = "--org-id") -> list[str]:
@@ -83,23 +100,20 @@ async def named_organizations(client: Client, org_ids: Collection[str]) -> list[
     return organizations
 
 
-async def all_organizations(client: Client, excluded: Collection[str]) -> list[Organization]:
+async def all_organizations(client: Client, excluded: Collection[str]) -> Organizations:
     """All organizations that the token manages, except the excluded ones (`check_org_ids`).
 
     Raises:
         RefusedError: the token may not list organizations, or manages none.
         UsageError: all organizations are excluded.
-        StoppedError: the listing could not be finished.
+        StoppedError: the listing could not be finished, or no item of it has an id.
     """
-    listed: dict[str, Organization] = {}
-    async for page in pages(client, "/organizations", {}, "items", scope=_SCOPE):
-        for item in wire.objects(page):
-            listed_id = wire.text(item.get("id")) or ""
-            if webex_id := ids.organization_id(listed_id):
-                organization = Organization(webex_id, is_own=False, name=wire.text(item.get("displayName")))
-                listed.setdefault(organization.org_id, organization)
-            else:
-                log.warning("an organization is listed with %r, which is not an id: it can't be audited", listed_id)
+    listed, invalid = await _listed(client)
+    if not listed and invalid:
+        raise StoppedError(
+            f"GET /organizations lists {count_of(invalid, 'item')} without the id of an organization, and nothing "
+            "else: check webex.base_url, or name the organizations with --org-id"
+        )
     if not listed:
         raise RefusedError(
             "the token manages no organization (GET /organizations lists none): use a partner administrator's token, "
@@ -111,18 +125,46 @@ async def all_organizations(client: Client, excluded: Collection[str]) -> list[O
     kept = [organization for org_id, organization in listed.items() if org_id not in left_out]
     if not kept:
         raise UsageError(f"--exclude-org leaves out all {len(listed)} organizations that the token manages")
-    return kept
+    return Organizations(kept, invalid)
 
 
-async def retried_organizations(client: Client, orgs: Collection[Org]) -> list[Organization]:
+async def _listed(client: Client) -> tuple[dict[str, Organization], int]:
+    """The listed organizations by UUID, and the number of items that name none."""
+    listed: dict[str, Organization] = {}
+    invalid = 0
+    async for page in pages(client, "/organizations", {}, "items", scope=_SCOPE):
+        for item in page:
+            if organization := _read(item):
+                listed.setdefault(organization.org_id, organization)
+            else:
+                log.warning("an organization is listed as %.100r, without a usable id: it can't be audited", item)
+                invalid += 1
+    return listed, invalid
+
+
+def _read(item: object) -> Organization | None:
+    if not isinstance(item, dict):
+        return None
+    webex_id = ids.organization_id(ids.usable(item.get("id")) or "")
+    return Organization(webex_id, is_own=False, name=wire.text(item.get("displayName"))) if webex_id else None
+
+
+async def retried_organizations(client: Client, manifest: Manifest) -> Organizations:
     """The organizations of a snapshot, including those that are no longer listed: they may need no request.
+
+    If items of the listing named no organization then, the organizations that are listed now come to them.
 
     Raises:
         RefusedError: the token may not list its organizations.
         StoppedError: the listing could not be finished.
     """
-    listed = {each.org_id: each for each in await all_organizations(client, ())}
-    return [listed.get(org.org_id) or _remembered(org) for org in orgs]
+    found, invalid = await all_organizations(client, ())
+    listed = {each.org_id: each for each in found}
+    known = {org.org_id: listed.get(org.org_id) or _remembered(org) for org in manifest.orgs}
+    if not manifest.invalid_organizations:
+        return Organizations(list(known.values()))
+    others = {org_id: each for org_id, each in listed.items() if org_id not in manifest.scope.excluded}
+    return Organizations(list((others | known).values()), invalid)
 
 
 def _remembered(org: Org) -> Organization:
@@ -150,10 +192,4 @@ async def _own_id(client: Client) -> str:
 
 
 async def _names(client: Client) -> dict[str, str]:
-    answer = await client.get("/organizations")
-    if answer.outcome is not Outcome.OK:
-        log.info("organization names can't be read, so they are left out: %s", answer.message)
-        return {}
-    items = wire.objects(wire.page_items(answer.body, "items") or [])
-    named = ((ids.uuid_of(wire.text(item.get("id")) or ""), wire.text(item.get("displayName"))) for item in items)
-    return {org_id: name for org_id, name in named if org_id and name}
+    return (await read_names(client, _NAMES, {})).by_key

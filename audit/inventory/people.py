@@ -4,10 +4,23 @@ from collections.abc import Mapping
 
 from audit.entity import Entity, EntityType
 from audit.inventory.listing import PAGE_SIZE, Json, Listing
+from audit.inventory.names import NameListing
 from audit.outcome import Outcome
 from audit.webex import wire
 
 _SCOPE = "spark-admin:people_read"
+#: The same id comes with and without padding.
+LICENCES = NameListing(
+    "/licenses",
+    "spark-admin:licenses_read",
+    "licences can't be read, so people without a licence are audited too",
+    key=lambda licence_id: licence_id.rstrip("="),
+)
+
+
+#: Parts of the names of licences that may include Webex Calling, those of January 2026 among them (changelog of the
+#: Webex API). "Webex Meetings Suite" and "Messaging" do not.
+_CALLING_LICENCES = ("calling", "webex suite", "webex voice", "customer assist", "customer experience", "cx essentials")
 
 
 def read_person(item: Json) -> Entity:
@@ -58,7 +71,7 @@ def _may_call(item: Json, licences: Mapping[str, str]) -> bool:
     if not all(isinstance(each, str) for each in own):
         return True
     named = [licences.get(each.strip().rstrip("=")) for text in own for each in text.split(",") if each.strip()]
-    return any(name is None or "calling" in name.lower() for name in named)
+    return any(name is None or any(word in name.lower() for word in _CALLING_LICENCES) for name in named)
 
 
 #: With calling data, a page has at most 100 people, whatever `max` says.

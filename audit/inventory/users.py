@@ -19,7 +19,8 @@ from audit.inventory.people import PEOPLE, read_person, texts_of
 from audit.outcome import Outcome
 from audit.webex import wire
 from audit.webex.client import Client
-from audit.webex.errors import NotListedError, ScopeError, TokenRefusedError, UnansweredError
+from audit.webex.errors import ForeignLinkError, NotListedError, ScopeError, TokenRefusedError, UnansweredError
+from audit.webex.ids import usable
 
 log = logging.getLogger(__name__)
 
@@ -74,8 +75,9 @@ async def _wanted(
         async for entities in _known_before(collector.client, collector.organization, ids):
             yield entities
     elif users.which == "all":
-        async for items in list_items(collector.client, collector.organization, PEOPLE):
-            yield [read_person(item) for item in items]
+        async for page in list_items(collector.client, collector.organization, PEOPLE):
+            collector.count_invalid(EntityType.PERSON, page.invalid)
+            yield [read_person(item) for item in page.items]
     else:
         yield await _named(collector.client, collector.organization, users.emails)
 
@@ -114,7 +116,7 @@ def _another(me: Entity) -> UsageError:
 async def _me(client: Client, *, is_needed: bool) -> Entity | None:
     answer = await client.get(_ME)
     item = wire.body_object(answer.body) if answer.outcome is Outcome.OK else {}
-    if wire.text(item.get("id")):
+    if usable(item.get("id")):
         return read_person(item)
     if is_needed:
         raise client.unanswered(_ME, answer, _ME_SCOPE)
@@ -143,15 +145,18 @@ async def _known_before(
     for start in range(0, len(in_directory), _IDS_AT_ONCE):
         asked = in_directory[start : start + _IDS_AT_ONCE]
         listed: dict[str, Entity] = {}
-        async for items in list_items(client, organization, PEOPLE, {"id": ",".join(asked)}):
-            listed |= {item["id"]: read_person(item) for item in items}
-        yield [listed.get(each) or _unlisted(each) for each in asked]
+        invalid = 0
+        async for page in list_items(client, organization, PEOPLE, {"id": ",".join(asked)}):
+            listed |= {item["id"]: read_person(item) for item in page.items}
+            invalid += page.invalid
+        yield [listed.get(each) or _unlisted(each, is_certain=not invalid) for each in asked]
     yield [_unknown(each) for each in ids if "@" in each]
 
 
-def _unlisted(entity_id: str) -> Entity:
-    reason = "no longer in the directory"
-    return Entity(EntityType.PERSON, entity_id, known_outcome=Outcome.NOT_FOUND, known_reason=reason)
+def _unlisted(entity_id: str, *, is_certain: bool) -> Entity:
+    outcome = Outcome.NOT_FOUND if is_certain else Outcome.INVALID_RESPONSE
+    reason = "no longer in the directory" if is_certain else "the directory answers with an item without a usable id"
+    return Entity(EntityType.PERSON, entity_id, known_outcome=outcome, known_reason=reason)
 
 
 def _unknown(email: str) -> Entity:
@@ -185,14 +190,14 @@ async def _look_up(client: Client, organization: Organization, emails: tuple[str
         try:
             return {
                 own: item
-                async for items in list_items(client, organization, PEOPLE, params)
-                for item in items
+                async for page in list_items(client, organization, PEOPLE, params)
+                for item in page.items
                 for own in _emails(item)
                 if own == email.lower()
             }
         except (TokenRefusedError, DeadlineError):
             raise
-        except (RefusedError, UnansweredError) as error:
+        except (RefusedError, UnansweredError, ForeignLinkError) as error:
             reasons.append(f"{email}: {error}")
             return {}
 
@@ -210,7 +215,7 @@ async def _read_until_found(client: Client, organization: Organization, emails: 
     items: dict[str, Json] = {}
     try:
         async for page in list_items(client, organization, PEOPLE):
-            items |= {email: item for item in page for email in _emails(item) if email in missing}
+            items |= {email: item for item in page.items for email in _emails(item) if email in missing}
             if items.keys() >= missing:
                 break
     except (ScopeError, NotListedError) as error:

@@ -15,17 +15,41 @@ _WITHOUT_WEBEX_CALLING = frozenset(
 
 
 def _read(item: Json, _: Mapping[str, str]) -> Entity:
-    calling = item.get("calling")
-    calling_type = wire.text(calling.get("type")) if isinstance(calling, dict) else None
-    is_without = calling_type in _WITHOUT_WEBEX_CALLING
+    reason = _reason(item)
     return Entity(
         EntityType.WORKSPACE,
         item["id"],
         wire.text(item.get("displayName")),
         wire.text(item.get("locationId")),
-        known_outcome=Outcome.NOT_LICENSED if is_without else None,
-        known_reason=f"the inventory says calling type {calling_type}" if is_without else None,
+        known_outcome=Outcome.NOT_LICENSED if reason else None,
+        known_reason=reason,
+        is_hot_desk=_may_be_hot_desk(item),
     )
+
+
+def _reason(item: Json) -> str | None:
+    """Why a workspace certainly has no call settings; None if that is not certain."""
+    calling_type = wire.text(_object(item, "calling").get("type"))
+    if calling_type in _WITHOUT_WEBEX_CALLING:
+        return f"the inventory says calling type {calling_type}"
+    is_told = isinstance(_object(item, "calling").get("webexCalling"), dict)
+    if _may_be_hot_desk(item) and calling_type == "webexCalling" and is_told:
+        return "the inventory says hot desking on, and Webex Calling without a number"
+    return None
+
+
+def _may_be_hot_desk(item: Json) -> bool:
+    """Whether a workspace may be for hot desking only: then it has no number.
+
+    "Hot Desk Only workspace does not support any calling settings" (description of the workspace call settings API).
+    """
+    numbers = _object(_object(item, "calling"), "webexCalling")
+    return item.get("hotdeskingStatus") == "on" and not (numbers.get("extension") or numbers.get("phoneNumber"))
+
+
+def _object(item: Json, key: str) -> Json:
+    value = item.get(key)
+    return value if isinstance(value, dict) else {}
 
 
 # `/workspaces` declares no Link.

@@ -47,6 +47,7 @@ class RunFacts:
     scope: Scope
     requests: Requests
     kept_unknown: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    invalid_organizations: int = 0
 
 
 def commit(
@@ -125,11 +126,12 @@ def _manifest(
         org.entry(counts[org.org_id] for counts in outcomes.values() if org.org_id in counts)
         for org in sorted(orgs, key=lambda each: each.org_id)
     ]
+    is_whole = not facts.invalid_organizations and all(org.status == "complete" for org in entries)
     return Manifest(
         format_version=FORMAT_VERSION,
         snapshot_id=snapshot_id,
         tool=Tool("webex-audit", __version__),
-        status="complete" if all(org.status == "complete" for org in entries) else "partial",
+        status="complete" if is_whole else "partial",
         started_at=draft.journal.started_at,
         finished_at=facts.finished_at,
         base_url=facts.base_url,
@@ -142,6 +144,7 @@ def _manifest(
             dataset: _count_unknown(draft, orgs, dataset, facts.kept_unknown.get(dataset, {})) for dataset in outcomes
         },
         previous=_previous(draft.output),
+        invalid_organizations=facts.invalid_organizations,
     )
 
 

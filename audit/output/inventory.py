@@ -6,6 +6,7 @@ from typing import Self
 
 import msgspec
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from audit.columns import regroup
 from audit.entity import INVENTORY_SCHEMA
@@ -17,7 +18,22 @@ from audit.storage.place import Place
 #: Number of entities in a batch, and so in a part: the unit that is crawled, written and resumed.
 BATCH_SIZE = 500
 
-_METADATA = b"webex-audit"
+#: A file of an older form has another name here.
+_METADATA = b"webex-audit.gaps"
+
+
+class Gaps(msgspec.Struct, frozen=True):
+    """What the listings of an inventory did not give.
+
+    Attributes:
+        unlisted: the kinds of entity that the token may not list, with the reason for each.
+        invalid_items: by kind of entity, the number of listed items that name no entity.
+        are_names_lost: the names of locations could not be read, or not all of them.
+    """
+
+    unlisted: dict[str, str] = {}
+    invalid_items: dict[str, int] = {}
+    are_names_lost: bool = False
 
 
 @dataclass(frozen=True)
@@ -27,12 +43,12 @@ class Inventory:
     Attributes:
         path: an Arrow file whose record batches are the batches.
         num_rows: the number of entities.
-        unlisted: the kinds of entity that the token may not list, with the reason for each.
+        gaps: what the listings did not give.
     """
 
     path: Place
     num_rows: int
-    unlisted: dict[str, str]
+    gaps: Gaps
 
     @classmethod
     def open(cls, path: Place) -> Self:
@@ -40,15 +56,17 @@ class Inventory:
 
         Raises:
             FileNotFoundError: there is no such file.
-            StoppedError: the file is damaged.
+            StoppedError: the file is damaged, or another version of webex-audit wrote it in another form.
         """
         try:
             with open_arrow(path) as file, pa.ipc.open_file(file) as reader:
-                unlisted = msgspec.json.decode((reader.schema.metadata or {})[_METADATA], type=dict[str, str])
+                if not reader.schema.equals(INVENTORY_SCHEMA):
+                    raise _damaged(path)
+                gaps = msgspec.json.decode((reader.schema.metadata or {})[_METADATA], type=Gaps)
                 last = reader.num_record_batches - 1
                 # Every batch but the last is full.
                 rows = reader.get_batch(0).num_rows * last + reader.get_batch(last).num_rows if last >= 0 else 0
-                return cls(path, rows, unlisted)
+                return cls(path, rows, gaps)
         except FileNotFoundError:
             raise
         except UNREADABLE as error:
@@ -73,6 +91,17 @@ class Inventory:
                 raise
             raise _damaged(self.path) from None
 
+    def ids(self) -> Iterator[str]:
+        """The ids of all entities, in order."""
+        for _, rows in self.batches():
+            yield from rows["entity_id"].to_pylist()
+
+    def unnamed_ids(self) -> Iterator[str]:
+        """The ids of the entities whose location lost its name, in order."""
+        for _, rows in self.batches() if self.gaps.are_names_lost else ():
+            is_unnamed = pc.and_(pc.is_valid(rows["location_id"]), pc.is_null(rows["location_name"]))
+            yield from rows.filter(is_unnamed)["entity_id"].to_pylist()
+
     def check(self) -> None:
         """Read the whole file, as a resumed run does before it relies on the inventory.
 
@@ -87,13 +116,13 @@ class Inventory:
         return sum(min(BATCH_SIZE, self.num_rows - index * BATCH_SIZE) for index in batches)
 
 
-def write_inventory(path: Place, entities: Iterable[pa.Table], unlisted: dict[str, str]) -> None:
+def write_inventory(path: Place, entities: Iterable[pa.Table], gaps: Gaps) -> None:
     """Write entities (`INVENTORY_SCHEMA`), already sorted by `entity_id`, as an inventory.
 
     Raises:
         OSError: the disk refuses.
     """
-    schema = INVENTORY_SCHEMA.with_metadata({_METADATA: msgspec.json.encode(unlisted)})
+    schema = INVENTORY_SCHEMA.with_metadata({_METADATA: msgspec.json.encode(gaps)})
     options = pa.ipc.IpcWriteOptions(compression="zstd")
     with atomic_file(path) as file, pa.ipc.new_file(file, schema, options=options) as writer:
         for batch in regroup(entities, INVENTORY_SCHEMA, BATCH_SIZE):

@@ -1,10 +1,10 @@
 """An organization that is to be committed, and its entry in the manifest."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from heapq import merge
-from itertools import chain, groupby
+from itertools import groupby
 
 from audit.outcome import Outcome
 from audit.output.inventory import Inventory
@@ -36,12 +36,24 @@ class OrgParts:
     def entry(self, outcomes: Iterable[Counter[str]]) -> Org:
         """Its entry in the manifest, given its outcomes in each dataset."""
         entities = _count_entities([each for each in self.inventories.values() if each.num_rows])
-        unlisted = {name: inventory.unlisted for name, inventory in self.inventories.items() if inventory.unlisted}
-        is_whole = not self.message and not unlisted and all(_is_complete(count) for count in outcomes)
+        gaps = {name: inventory.gaps for name, inventory in self.inventories.items()}
+        unlisted = {name: gap.unlisted for name, gap in gaps.items() if gap.unlisted}
+        invalid = {name: gap.invalid_items for name, gap in gaps.items() if gap.invalid_items}
+        unnamed = _count_once(each.unnamed_ids() for each in self.inventories.values())
+        is_whole = not (self.message or unlisted or invalid) and all(_is_complete(count) for count in outcomes)
         nothing: OrgStatus = "refused" if self.is_refused else "unanswered"
         status = ("complete" if is_whole else "partial") if self.inventories else nothing
         return Org(
-            self.org_id, self.name, status, entities, unlisted, self.message, self.webex_id, doubts=dict(self.doubts)
+            self.org_id,
+            self.name,
+            status,
+            entities,
+            unlisted,
+            self.message,
+            self.webex_id,
+            doubts=dict(self.doubts),
+            invalid_items=invalid,
+            unnamed_locations=unnamed,
         )
 
 
@@ -53,5 +65,9 @@ def _count_entities(inventories: list[Inventory]) -> int:
     """Count the entities of all inventories without duplicates."""
     if len(inventories) == 1:
         return inventories[0].num_rows
-    ids = (chain.from_iterable(rows["entity_id"].to_pylist() for _, rows in each.batches()) for each in inventories)
+    return _count_once(each.ids() for each in inventories)
+
+
+def _count_once(ids: Iterable[Iterator[str]]) -> int:
+    """Count the ids of sorted sequences without duplicates."""
     return sum(1 for _ in groupby(merge(*ids)))

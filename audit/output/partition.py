@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from audit.errors import StoppedError
 from audit.output.held import Held
-from audit.output.inventory import Inventory, write_inventory
+from audit.output.inventory import Gaps, Inventory, write_inventory
 from audit.output.journal import PartFacts
 from audit.output.part_files import read_facts, read_rows, write_rows
 from audit.snapshot.coverage import COVERAGE
@@ -61,14 +61,14 @@ class Partition:
         self.attempt = attempt
         self._coverage = None
 
-    def save_inventory(self, entities: Iterable[pa.Table], unlisted: dict[str, str]) -> Inventory:
+    def save_inventory(self, entities: Iterable[pa.Table], gaps: Gaps) -> Inventory:
         """Keep an inventory (`audit.output.inventory.write_inventory`), for this run and for a run that resumes it.
 
         Raises:
             OSError: the disk refuses.
         """
         path = self._begin() / INVENTORY
-        write_inventory(path, entities, unlisted)
+        write_inventory(path, entities, gaps)
         return Inventory.open(path)
 
     def load_inventory(self) -> Inventory | None:
@@ -84,7 +84,7 @@ class Partition:
         except FileNotFoundError:
             pass
         except StoppedError:
-            log.warning("%s is damaged: its entities are listed and asked again", path)
+            log.warning("%s can't be read: its entities are listed and asked again", path)
         else:
             return inventory
         self.drop()
@@ -96,7 +96,7 @@ class Partition:
         A resumed run tries again.
         """
         self.drop()
-        write_inventory(self._begin() / UNLISTED, [], unlisted)
+        write_inventory(self._begin() / UNLISTED, [], Gaps(unlisted))
 
     def inventory(self) -> Inventory | None:
         """The inventory to be committed, or None; if the dataset was refused, the inventory has no entities.

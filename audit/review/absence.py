@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator
 
 from audit.datasets import DATASETS
 from audit.snapshot.manifest import Manifest, Org
+from audit.text import count_of
 
 
 def reason_of_absence(
@@ -27,7 +28,8 @@ def reason_of_absence(
     if dataset not in scope.datasets:
         return f"{dataset} was not asked for"
     if org is None:
-        return "the organization was not audited"
+        is_short = bool(manifest.invalid_organizations)
+        return "the organizations could not be listed in full" if is_short else "the organization was not audited"
     if gap := _gaps_of(manifest, org).get((dataset, kind)):
         return gap
     if _is_by_user(dataset):
@@ -53,7 +55,12 @@ def _gaps_of(manifest: Manifest, org: Org) -> dict[tuple[str, str], str]:
             for kind in manifest.scope.entities
             if dataset not in DATASETS or kind in DATASETS[dataset].scopes
         }
-    return {
+    invalid = {
+        (dataset, kind): f"{kind} could not be listed in full ({count_of(items, 'invalid item')})"
+        for dataset, kinds in org.invalid_items.items()
+        for kind, items in kinds.items()
+    }
+    return invalid | {
         (dataset, kind): f"{kind} could not be listed ({reason})"
         for dataset, kinds in org.unlisted.items()
         for kind, reason in kinds.items()

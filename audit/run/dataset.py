@@ -77,7 +77,7 @@ class DatasetAudit:
         org = self._organization
         self._job.progress.on_inventory(inventory.num_rows, org.name or org.org_id)
         refused: dict[EntityType, RefusedError] = {
-            EntityType(kind): ScopeError(reason) for kind, reason in inventory.unlisted.items()
+            EntityType(kind): ScopeError(reason) for kind, reason in inventory.gaps.unlisted.items()
         }
         try:
             refused |= await self._crawl(inventory, earlier)

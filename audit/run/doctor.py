@@ -22,6 +22,7 @@ from audit.run.scope import RunScope, scope_of
 from audit.run.session import clients_of, find_organizations
 from audit.storage.errors import unwritable
 from audit.storage.place import Place, make_dir
+from audit.text import count_of
 from audit.webex.client import Client
 from audit.webex.errors import TokenRefusedError
 from audit.webex.terms import Terms
@@ -101,10 +102,13 @@ async def _token(client: Client) -> Check:
 
 async def _api(client: Client, scope: RunScope) -> list[Check]:
     try:
-        organizations = await find_organizations(client, scope)
+        organizations, invalid = await find_organizations(client, scope)
         checks = await _names(client, organizations)
     except AuditError as error:
         return [failed("organization", error)]
+    if invalid:
+        message = f"{count_of(invalid, 'listed organization has', 'listed organizations have')} no usable id"
+        checks.append(Check("organization", "warning", f"{message}: a run is partial; ask Webex support"))
     reached: list[Check] = []
     for organization, own in zip(organizations, clients_of(client, organizations), strict=True):
         try:

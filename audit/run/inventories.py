@@ -10,7 +10,7 @@ from audit.datasets import Dataset
 from audit.errors import AuditError, Reach, UsageError
 from audit.inventory import Collector, renew_caller, take_inventory, take_users
 from audit.inventory.organizations import Organization
-from audit.output.inventory import Inventory
+from audit.output.inventory import Gaps, Inventory
 from audit.output.partition import Partition
 from audit.run.scope import RunScope
 from audit.threads import in_thread
@@ -48,7 +48,7 @@ class Inventories:
         saved = await in_thread(partition.load_inventory)
         if saved and dataset.by_user:
             entities = await renew_caller(self.client, self.scope.users, (rows for _, rows in saved.batches()))
-            return await _save(partition, entities, saved.unlisted)
+            return await _save(partition, entities, saved.gaps)
         if saved:
             return saved
         with Collector(self.client, self.organization) as found:
@@ -57,25 +57,26 @@ class Inventories:
             else:
                 self._refuse_unknown_ids()
                 await take(found, self.scope, dataset)
-            return await _save(partition, found.entities(), found.unlisted)
+            return await _save(partition, found.entities(), found.gaps())
 
     async def _take_again(self, found: Collector, dataset: Dataset, earlier: Earlier) -> None:
-        """Collect the entities of an earlier snapshot, and list the kinds that could not be listed then."""
-        if dataset.by_user and not earlier.unlisted:
+        """Collect the entities of an earlier snapshot, and list the kinds that could not be listed in full then."""
+        if dataset.by_user and not earlier.short_kinds:
             ids = await in_thread(earlier.ids)
             await take_users(found, self.scope.users, ids)
             return
         await in_thread(found.add_tables, earlier.entities())
-        if not earlier.unlisted:
+        found.are_names_lost = earlier.are_names_lost
+        if not earlier.short_kinds:
             return
         self._refuse_unknown_ids()
         try:
             with found.all_or_none():
-                await take(found, self.scope, dataset, earlier.unlisted)
+                await take(found, self.scope, dataset, earlier.short_kinds)
         except AuditError as error:
             if error.reach > Reach.KIND:
                 raise
-            found.unlisted = dict.fromkeys(earlier.unlisted, str(error))
+            found.unlisted = dict.fromkeys(earlier.short_kinds, str(error))
 
     def _refuse_unknown_ids(self) -> None:
         snapshot = self.scope.retry_failed
@@ -106,8 +107,8 @@ async def take(found: Collector, scope: RunScope, dataset: Dataset, kinds: Colle
         await take_inventory(found, wanted, scope.wanted)
 
 
-async def _save(partition: Partition, entities: Iterator[pa.Table], unlisted: dict[str, str]) -> Inventory:
-    inventory = await in_thread(partition.save_inventory, entities, unlisted)
+async def _save(partition: Partition, entities: Iterator[pa.Table], gaps: Gaps) -> Inventory:
+    inventory = await in_thread(partition.save_inventory, entities, gaps)
     # Sorting takes more memory than crawling does.
     pa.default_memory_pool().release_unused()
     return inventory

@@ -1,5 +1,6 @@
 """Predicts what a run would do (`--dry-run`): takes the inventories and crawls nothing."""
 
+import logging
 import tempfile
 from dataclasses import dataclass
 
@@ -11,8 +12,11 @@ from audit.run.inventories import take
 from audit.run.job import Job
 from audit.run.scope import RunScope
 from audit.run.session import clients_of, find_organizations
+from audit.text import count_of
 from audit.threads import in_thread
 from audit.webex.client import Client
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -67,7 +71,9 @@ async def plan(job: Job) -> Plan:
     orgs: list[OrgPlan] = []
     errors: list[AuditError] = []
     async with job.connect() as client, job.deadline():
-        organizations = await find_organizations(client, job.scope)
+        organizations, invalid = await find_organizations(client, job.scope)
+        if invalid:
+            log.warning("%s no usable id", count_of(invalid, "listed organization has", "listed organizations have"))
         for organization, own in zip(organizations, clients_of(client, organizations), strict=True):
             try:
                 orgs.append(await _plan_one(own, job.scope, organization, job.settings.pace.max_rate))
@@ -116,6 +122,7 @@ async def _plan_one(client: Client, scope: RunScope, organization: Organization,
             refusals.append(error)
             continue
         reasons += found.unlisted.values()
+        reasons += [f"{count_of(items, 'invalid item')} of {kind}" for kind, items in found.invalid_items.items()]
         entities += listed
         # For each user, one request lists the sites, and at least one site is read.
         requests += asked * (2 if dataset.by_user else 1)

@@ -69,9 +69,9 @@ async def _kind(client: Client, organization: Organization, dataset: Dataset, en
 
 async def _first_page(client: Client, organization: Organization, kind: Listing) -> list[Json]:
     """The first items of a listing; empty if it has none."""
-    async for items in list_items(client, organization, kind, _PAGE):
-        if items:
-            return items
+    async for page in list_items(client, organization, kind, _PAGE):
+        if page.items:
+            return page.items
     return []
 
 

@@ -20,6 +20,7 @@ from audit.run.cluster.driver import check_engine, open_cluster
 from audit.run.engine import Engine, LocalEngine, audit_all
 from audit.run.job import Job
 from audit.run.organization import OrganizationAudit
+from audit.run.scope import check_offered
 from audit.run.session import clients_of, find_organizations
 from audit.run.tally import requests_of, tallied, total
 from audit.snapshot.catalog import Snapshot, list_all_snapshots, warn_of_chain
@@ -55,13 +56,15 @@ async def run(
         The committed snapshot, complete or partial.
 
     Raises:
-        UsageError: the output can't be written (before the first request), or the unfinished run has another scope.
+        UsageError: the output can't be written or the API does not offer the scope (both before the first request), or
+            the unfinished run has another scope.
         LockedError: another run holds the lock on the output.
         RefusedError: the token is refused or lacks a scope.
         StoppedError: the API can't be reached, the deadline is over, or the disk is full. Nothing is committed;
             with `is_resumable`, a run with `is_resuming` continues from there.
     """
     check_engine(job.settings)
+    check_offered(job.scope, job.settings.webex.base_url)
     output = job.settings.output.folder
     committed: list[Snapshot] = []
 
@@ -121,23 +124,25 @@ class _Run:
             terms = Terms(self.job.deadline_at_s(), partial(self._tell_pause, count), count=count)
             async with self.job.connect(terms) as client:
                 async with tallied(self.draft, client, self.job.clock), self.job.deadline():
-                    runs = await self._runs(client)
+                    runs, invalid = await self._runs(client)
                     async with self._engine(client, len(runs)) as engine:
                         stopped = await audit_all(runs, engine, self.job.clock)
-                await self._commit(client, runs, stopped)
+                await self._commit(client, runs, stopped, invalid)
         except BaseException as error:
             ended_by = await self._stopped(error)
             if ended_by is error:
                 raise
             raise ended_by from error
 
-    async def _runs(self, client: Client) -> list[OrganizationAudit]:
-        organizations = await find_organizations(client, self.job.scope)
+    async def _runs(self, client: Client) -> tuple[list[OrganizationAudit], int]:
+        """The organizations, and the number of listed items that name none."""
+        organizations, invalid = await find_organizations(client, self.job.scope)
         self._check_resumed(await in_thread(self.draft.organizations), organizations)
         clients = clients_of(client, organizations)
-        return [
+        runs = [
             OrganizationAudit(each, own, self.draft, self.job) for each, own in zip(organizations, clients, strict=True)
         ]
+        return runs, invalid
 
     def _check_resumed(self, begun: set[str], organizations: list[Organization]) -> None:
         others = begun - {each.org_id for each in organizations}
@@ -162,7 +167,9 @@ class _Run:
         self.job.progress.on_requests(count.total, count.throttled)
         self.job.progress.on_pause(pause_s)
 
-    async def _commit(self, client: Client, runs: list[OrganizationAudit], stopped: dict[str, AuditError]) -> None:
+    async def _commit(
+        self, client: Client, runs: list[OrganizationAudit], stopped: dict[str, AuditError], invalid: int
+    ) -> None:
         self.job.progress.on_commit()
         requests = await in_thread(self.draft.requests) | {self.draft.writer: requests_of(client)}
         retried = self.job.scope.retry_failed
@@ -172,6 +179,7 @@ class _Run:
             scope=self.job.scope.for_manifest(),
             requests=total(requests.values()),
             kept_unknown=retried.manifest.unknown_fields if retried else {},
+            invalid_organizations=invalid,
         )
         # A signal during the commit comes too late: all answers are there already.
         await to_the_end(self._give_up_and_commit, runs, stopped, facts)

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 from audit import __version__
 from audit.config import Settings
@@ -127,6 +128,7 @@ def scope_of(settings: Settings, wanted: Collection[str] | None = None, users: U
     )
     _check(_contradictions(scope, users))
     check_kinds(scope.datasets, scope.kinds, is_chosen=bool(given.entities))
+    check_offered(scope, settings.webex.base_url)
     return scope
 
 
@@ -168,6 +170,24 @@ def _check(contradictions: dict[str, bool]) -> None:
     for message, is_contradiction in contradictions.items():
         if is_contradiction:
             raise UsageError(message)
+
+
+def check_offered(scope: RunScope, base_url: str) -> None:
+    """Check that an API offers what a scope asks for.
+
+    Raises:
+        UsageError: Webex for Government has no call settings of people ("Webex for Government (FedRAMP)",
+            developer.webex.com).
+    """
+    host = urlsplit(base_url).hostname or ""
+    asks = [
+        dataset for dataset in scope.datasets if not dataset.by_user and EntityType.PERSON in scope.kinds_of(dataset)
+    ]
+    if asks and "usgov" in host:
+        raise UsageError(
+            f"--entity person: {host} (Webex for Government) does not offer the call settings of people: leave out "
+            "--entity person (scope.entities)"
+        )
 
 
 def _contradictions(scope: RunScope, users: Users | None) -> dict[str, bool]:

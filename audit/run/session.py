@@ -6,6 +6,7 @@ from functools import partial
 from audit.errors import UsageError
 from audit.inventory.organizations import (
     Organization,
+    Organizations,
     all_organizations,
     named_organizations,
     own_organization,
@@ -19,7 +20,7 @@ log = logging.getLogger(__name__)
 _LONG_PAUSE_S = 60.0
 
 
-async def find_organizations(client: Client, scope: RunScope) -> list[Organization]:
+async def find_organizations(client: Client, scope: RunScope) -> Organizations:
     """The organizations of a scope.
 
     Raises:
@@ -34,13 +35,13 @@ async def find_organizations(client: Client, scope: RunScope) -> list[Organizati
                 f"audio-options of organization {others[0].org_id} can't be read: the API takes no orgId there, and "
                 f"this token is of organization {own.org_id}: use a token of organization {others[0].org_id}"
             )
-        return [own]
+        return Organizations([own])
     if scope.organizations == "own":
-        return [await own_organization(client)]
+        return Organizations([await own_organization(client)])
     if scope.organizations == "named":
-        return await named_organizations(client, scope.org_ids)
+        return Organizations(await named_organizations(client, scope.org_ids))
     if scope.retry_failed:
-        return await retried_organizations(client, scope.retry_failed.manifest.orgs)
+        return await retried_organizations(client, scope.retry_failed.manifest)
     return await all_organizations(client, scope.excluded)
 
 

@@ -13,6 +13,16 @@ from audit.simulator.access import refused
 from audit.simulator.seed import Json, webex_id
 
 _DEFAULT_PAGE = 100
+#: By quirk, the item without a usable id that ends each page.
+_INVALID_ITEMS: dict[str, Any] = {
+    "null-item": None,
+    "text-item": "Y2lzY29zcGFyazovL3VzL1BMQUNFLzE",
+    "no-id": {"displayName": "no id"},
+    "blank-id": {"id": "  ", "displayName": "blank id"},
+    "long-id": {"id": "x" * 1001, "displayName": "long id"},
+    "control-id": {"id": "a\nb", "displayName": "line break in the id"},
+    "surrogate-id": {"id": "a\ud800", "displayName": "lone surrogate in the id"},
+}
 
 
 @dataclass(frozen=True)
@@ -57,7 +67,13 @@ def page(request: web.Request, listing: Listing, *, max_page: int, quirks: froze
         following = end if end < listing.total or "endless" in quirks else 0
         headers["Link"] = _link(request, _place(listing, following, size), quirks)
     items = [listing.item(index) for index in range(first, end)]
+    items += invalid_items(quirks) if items else []
     return web.json_response({listing.key: items, **(listing.extra or {})}, headers=headers)
+
+
+def invalid_items(quirks: frozenset[str]) -> list[Any]:
+    """The items that name nothing, of the quirks that add any."""
+    return [item for quirk, item in _INVALID_ITEMS.items() if quirk in quirks]
 
 
 def _start(request: web.Request, quirks: frozenset[str]) -> int:

@@ -73,6 +73,9 @@ class Org(msgspec.Struct, frozen=True):
         webex_id: its id in the form that the API takes.
         doubts: by dataset, the kinds of entity of which many are `not_found` although the listing names them, each
             with the counts.
+        invalid_items: by dataset, the kinds of entity whose listing holds items without a usable id, each with the
+            number of such items: nobody knows what they stand for.
+        unnamed_locations: the number of entities whose location has no name, because the names could not be read.
     """
 
     org_id: str
@@ -83,11 +86,18 @@ class Org(msgspec.Struct, frozen=True):
     message: str | None = None
     webex_id: str | None = None
     doubts: dict[str, dict[str, str]] = {}
+    invalid_items: dict[str, dict[str, int]] = {}
+    unnamed_locations: int = 0
 
     @property
     def is_audited(self) -> bool:
         """Whether anything of it could be audited."""
         return self.status in ("complete", "partial")
+
+    @property
+    def is_listed(self) -> bool:
+        """Whether each listing could be read, and each item names an entity."""
+        return not self.unlisted and not self.invalid_items
 
 
 class FileEntry(msgspec.Struct, frozen=True):
@@ -123,7 +133,10 @@ class Previous(msgspec.Struct, frozen=True):
 
 
 class Manifest(msgspec.Struct, frozen=True):
-    """The content of `manifest.json`; times are in UTC."""
+    """The content of `manifest.json`; times are in UTC.
+
+    `invalid_organizations` is the number of items without a usable id in the listing of all organizations.
+    """
 
     format_version: int
     snapshot_id: str
@@ -139,6 +152,7 @@ class Manifest(msgspec.Struct, frozen=True):
     requests: Requests
     unknown_fields: dict[str, dict[str, int]]
     previous: Previous | None
+    invalid_organizations: int = 0
 
 
 #: Signs a snapshot, given its folder and the manifest that is about to be written there.

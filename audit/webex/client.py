@@ -1,6 +1,7 @@
 """Sends requests to the Webex API under a pace, and repeats failed ones; `wire` decides what answers mean."""
 
 import logging
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from urllib.parse import quote, urlencode, urlsplit
@@ -78,6 +79,12 @@ class Client:
         other._is_beside = True
         return other
 
+    def hurried(self, within_s: float) -> "Client":
+        """A client for what a run can do without: it waits out no outage, and its waits end within these seconds."""
+        terms = replace(self.terms, deadline_at_s=self.clock.monotonic_s() + within_s, on_pause=lambda _: None)
+        retry = msgspec.structs.replace(self.retry, stall_s=0.0)
+        return Client(self._exchange, self.base_url, self.pace.beside(), retry, terms)
+
     def asking(self, organization: str) -> "Client":
         """Name the organization of this client in messages from now on. Returns the client.
 
@@ -135,7 +142,8 @@ class Client:
 
     async def _get(self, url: str, *, has_pins: bool) -> Answer:
         asked = Asked(url, has_pins)
-        patience = Patience(self.retry.stall_s, self.terms.deadline_at_s)
+        # The deadline alone bounds the waits of a client that waits out no outage.
+        patience = Patience(self.retry.stall_s or math.inf, self.terms.deadline_at_s)
         failed_at_s: list[float] = []
         is_refused = False
         attempts = throttles = 0

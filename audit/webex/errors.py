@@ -17,10 +17,19 @@ class NotAcceptedError(ScopeError):
     """The API refuses the token for this request (401), and accepts it for others."""
 
 
-def needed(scope: str) -> str:
-    """The sentence that names the scope which a token lacks."""
+def needed(scope: str, *, is_calling: bool = False) -> str:
+    """The sentence that names what a token may lack after a 403, which does not say what it is.
+
+    Args:
+        scope: the scope that the request needs.
+        is_calling: the request is one of the Call Settings API, which has further reasons to refuse.
+    """
     role = " and an administrator role" if "admin" in scope else ""
-    return f"it needs the scope {scope}{role}"
+    others = (
+        "; if it has these, a Webex Calling licence may be missing, or an administrator may have restricted access to "
+        "the Call Settings API in Control Hub"
+    )
+    return f"it needs the scope {scope}{role}{others if is_calling else ''}"
 
 
 class UnansweredError(StoppedError):

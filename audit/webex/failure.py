@@ -24,7 +24,8 @@ def error_for(
             f"may be suspended, or no longer managed with this token; the API says: {answer.message}"
         )
     if answer.outcome is Outcome.FORBIDDEN:
-        return ScopeError(f"the token may not read {path} (403): {needed(scope)}; the API says: {answer.message}")
+        causes = needed(scope, is_calling=path.startswith("/telephony/config/"))
+        return ScopeError(f"the token may not read {path} (403): {causes}; the API says: {answer.message}")
     if answer.status is None:
         return UnansweredError(
             f"{base_url} does not answer ({answer.attempts} tries): {answer.message}; check the network and "

@@ -9,6 +9,10 @@ import base64
 import binascii
 import re
 
+#: No id that the API is known to send has more than 200 characters.
+_MAX_LENGTH = 1000
+#: These would lead to another path.
+_PATHS = frozenset({".", ".."})
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
 
 
@@ -25,6 +29,17 @@ def uri_of(webex_id: str) -> str | None:
 
 def _altchars(text: str) -> bytes:
     return b"-_" if "-" in text or "_" in text else b"+/"
+
+
+def usable(value: object) -> str | None:
+    """The id, if it can name something in a request, a file and a table; else None.
+
+    An id is a text of at most 1,000 printable characters that is not blank. It has no U+FFFD, which
+    `audit.webex.wire.read_body` writes for a lone surrogate: two ids could become one.
+    """
+    if not isinstance(value, str) or len(value) > _MAX_LENGTH or value in _PATHS:
+        return None
+    return value if value.strip() and value.isprintable() and "\ufffd" not in value else None
 
 
 def is_uuid(text: str) -> bool:

@@ -32,7 +32,7 @@ class Outage:
     """Decides from the results of requests whether there is an outage. All times are on one monotonic clock.
 
     Args:
-        stall_s: the longest outage to wait out, in seconds.
+        stall_s: the longest outage to wait out, in seconds; 0 to suspect none.
 
     Attributes:
         since_s: when the first request of the current series of failures was sent.
@@ -86,7 +86,7 @@ class Outage:
         Args:
             is_last: the request has no retry left.
         """
-        return self.is_on or is_last or self._failures >= _SUSPECT_AFTER
+        return self._stall_s > 0 and (self.is_on or is_last or self._failures >= _SUSPECT_AFTER)
 
     def covers(self, sent_at_s: float) -> bool:
         """Whether a failed request was sent during the latest outage, so that its failure does not count."""

@@ -15,7 +15,7 @@ class RetryPolicy(msgspec.Struct, frozen=True):
             API says when to come back, and many requests share its limit.
         budget: the most retries of all requests together that successes have not earned back.
         stall_s: the longest outage to wait out (`audit.webex.outage`), and the longest time that a single request
-            waits because the API asks it to (`audit.webex.waits`), both in seconds.
+            waits because the API asks it to (`audit.webex.waits`), both in seconds; 0 to wait out none.
         base_s: the longest wait before the second try, in seconds; it doubles with each further try.
         cap_s: the longest wait of all, in seconds.
     """

@@ -117,6 +117,8 @@ def test_a_kind_that_may_not_be_listed_stops_only_itself(scope: str, kind: str, 
     (org,) = snapshot.manifest.orgs
     assert org.status == "partial"
     assert f"needs the scope {scope}" in org.unlisted["push_to_talk"][kind]
+    is_calling = kind == "VIRTUAL_LINE"
+    assert ("may have restricted access to the Call Settings API" in org.unlisted["push_to_talk"][kind]) is is_calling
     found = outcomes(snapshot)
     assert found.keys() == {"WORKSPACE", "PERSON", "VIRTUAL_LINE"} - {kind}
     assert {word for counts in found.values() for word in counts} == {"ok", "not_licensed"} - (
@@ -181,6 +183,30 @@ def test_a_list_that_is_not_answered_stops_the_run(audit: Audit) -> None:
 def test_only_who_surely_has_no_calling_licence_is_left_out(changes: dict[str, Any], *, is_asked: bool) -> None:
     licences = {"MEETINGS": "Webex Meetings Suite", "CALLING": "Cisco Webex Calling - Standard"}
     entity = CALLING_PEOPLE.read({"id": "P", "type": "person"} | changes, licences)
+    assert (entity.known_outcome is None) == is_asked
+
+
+@pytest.mark.parametrize(
+    ("name", "is_asked"),
+    [
+        ("Webex Calling", True),
+        ("Webex Calling - Professional", True),
+        ("Single License - Webex Calling", True),
+        ("Common Area Calling", True),
+        ("Webex Suite", True),
+        ("Single License - Webex Suite", True),
+        ("Webex Voice", True),
+        ("WEBEX VOICE", True),
+        ("Customer Assist", True),
+        ("Single License - CX Essentials", True),
+        ("Webex Meetings Suite", False),
+        ("Webex Meetings", False),
+        ("Messaging", False),
+        ("Webex Events", False),
+    ],
+)
+def test_a_licence_of_any_age_that_may_include_calling_is_asked_for(name: str, *, is_asked: bool) -> None:
+    entity = CALLING_PEOPLE.read({"id": "P", "type": "person", "licenses": ["L"]}, {"L": name})
     assert (entity.known_outcome is None) == is_asked
 
 

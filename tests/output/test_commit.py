@@ -19,6 +19,7 @@ from audit.output import tables as tables_module
 from audit.output.commit import RunFacts, commit
 from audit.output.draft import Draft, create, unwritable
 from audit.output.held import Held
+from audit.output.inventory import Gaps
 from audit.output.journal import PartFacts
 from audit.output.org_parts import OrgParts
 from audit.output.tables import write_table
@@ -48,7 +49,7 @@ def commit_parts(output: Path, inventory: list[str], parts: list[pa.Table], star
 
 def commit_draft(draft: Draft, inventory: list[str], parts: list[pa.Table]) -> Snapshot:
     entities = entity_table(Entity(EntityType.WORKSPACE, each) for each in inventory)
-    taken = draft.partition(ORG, "d").save_inventory([entities], {})
+    taken = draft.partition(ORG, "d").save_inventory([entities], Gaps())
     for index, part in reversed(list(enumerate(parts))):
         draft.partition(ORG, "d").write_part(index, {"coverage": part}, PartFacts({"new": 1}))
     facts = RunFacts(NOW, "https://h/v1", Scope(["d"], ["WORKSPACE"]), Requests(0, 0, 0))

@@ -9,6 +9,7 @@ from audit.errors import StoppedError
 from audit.output import inventory as inventory_file
 from audit.output.draft import Draft, create
 from audit.output.held import Held
+from audit.output.inventory import Gaps
 from audit.output.journal import PartFacts
 from audit.output.org_parts import OrgParts
 from audit.output.unfinished import find_unfinished
@@ -33,7 +34,7 @@ def write_part(draft: Draft, index: int, *, is_given_up: bool = False) -> None:
 
 
 def test_the_batches_that_have_their_part_are_told(draft: Draft) -> None:
-    draft.partition(ORG, "d").save_inventory(entities("a"), {})
+    draft.partition(ORG, "d").save_inventory(entities("a"), Gaps())
     assert draft.partition(ORG, "d").finished() == set()
     for index in (0, 7, 12_345):
         write_part(draft, index)
@@ -41,7 +42,7 @@ def test_the_batches_that_have_their_part_are_told(draft: Draft) -> None:
 
 
 def test_parts_may_be_dropped_and_their_inventory_kept(draft: Draft) -> None:
-    draft.partition(ORG, "d").save_inventory(entities("a", "b"), {})
+    draft.partition(ORG, "d").save_inventory(entities("a", "b"), Gaps())
     write_part(draft, 0)
     draft.partition(ORG, "d").forget_parts()
     assert draft.partition(ORG, "d").finished() == set()
@@ -51,7 +52,7 @@ def test_parts_may_be_dropped_and_their_inventory_kept(draft: Draft) -> None:
 
 
 def test_parts_without_their_inventory_are_dropped(draft: Draft) -> None:
-    inventory = draft.partition(ORG, "d").save_inventory(entities("a"), {})
+    inventory = draft.partition(ORG, "d").save_inventory(entities("a"), Gaps())
     write_part(draft, 0)
     assert isinstance(inventory.path, Path)
     inventory.path.unlink()
@@ -60,10 +61,10 @@ def test_parts_without_their_inventory_are_dropped(draft: Draft) -> None:
 
 
 def test_what_was_refused_is_committed_with_its_reason_and_tried_again_by_a_resumed_run(draft: Draft) -> None:
-    draft.partition(ORG, "other").save_inventory(entities("a"), {})
+    draft.partition(ORG, "other").save_inventory(entities("a"), Gaps())
     draft.partition(ORG, "d").refuse({"PERSON": "no scope"})
     found = draft.inventories(ORG, ["d", "other", "third"])
-    assert {name: (each.num_rows, each.unlisted) for name, each in found.items()} == {
+    assert {name: (each.num_rows, each.gaps.unlisted) for name, each in found.items()} == {
         "d": (0, {"PERSON": "no scope"}),
         "other": (1, {}),
     }
@@ -77,7 +78,7 @@ def test_a_draft_with_nothing_but_refusals_is_not_worth_resuming(draft: Draft) -
 
 
 def test_a_damaged_inventory_stops_a_commit_and_is_taken_anew(draft: Draft) -> None:
-    path = draft.partition(ORG, "d").save_inventory(entities("a"), {}).path
+    path = draft.partition(ORG, "d").save_inventory(entities("a"), Gaps()).path
     write_part(draft, 0)
     path.write_bytes(b"ARROW1 no more")
     with pytest.raises(StoppedError, match=r"inventory\.arrow is damaged; a resumed run takes a new inventory"):
@@ -89,6 +90,6 @@ def test_a_damaged_inventory_stops_a_commit_and_is_taken_anew(draft: Draft) -> N
 def test_an_entity_of_several_inventories_counts_once(draft: Draft, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(inventory_file, "BATCH_SIZE", 2)
     for dataset, ids in {"one": "abcde", "two": "bdf", "three": ""}.items():
-        draft.partition(ORG, dataset).save_inventory(entities(*ids), {})
+        draft.partition(ORG, dataset).save_inventory(entities(*ids), Gaps())
     for datasets, count in ((["one", "two", "three"], 6), (["two", "three"], 3), (["three"], 0)):
         assert OrgParts(ORG, None, draft.inventories(ORG, datasets)).entry([]).entities == count

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from audit.entity import INVENTORY_SCHEMA, Entity, EntityType, entity_table
 from audit.errors import StoppedError
 from audit.output import inventory as inventory_file
-from audit.output.inventory import BATCH_SIZE, Inventory, write_inventory
+from audit.output.inventory import BATCH_SIZE, Gaps, Inventory, write_inventory
 
 PATH = Path("inventory.arrow")
 
@@ -21,9 +21,10 @@ def entities(count: int) -> pa.Table:
 def test_the_batches_are_those_of_the_size_whatever_came(sizes: list[int]) -> None:
     table = entities(sum(sizes))
     starts = [sum(sizes[:index]) for index in range(len(sizes))]
-    write_inventory(PATH, (table.slice(*piece) for piece in zip(starts, sizes, strict=True)), {"PERSON": "why"})
+    gaps = Gaps({"PERSON": "why"}, {"WORKSPACE": 3})
+    write_inventory(PATH, (table.slice(*piece) for piece in zip(starts, sizes, strict=True)), gaps)
     inventory = Inventory.open(PATH)
-    assert (inventory.num_rows, inventory.unlisted) == (table.num_rows, {"PERSON": "why"})
+    assert (inventory.num_rows, inventory.gaps) == (table.num_rows, gaps)
     batches = list(inventory.batches())
     assert [index for index, _ in batches] == list(range(len(batches)))
     assert [rows.num_rows for _, rows in batches[:-1]] == [BATCH_SIZE] * (len(batches) - 1)
@@ -32,7 +33,7 @@ def test_the_batches_are_those_of_the_size_whatever_came(sizes: list[int]) -> No
 
 def test_batches_that_are_done_are_passed_over_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(inventory_file, "BATCH_SIZE", 10)
-    write_inventory(PATH, [entities(25)], {})
+    write_inventory(PATH, [entities(25)], Gaps())
     inventory = Inventory.open(PATH)
     assert [index for index, _ in inventory.batches({0, 2})] == [1]
     assert (inventory.rows_in({0, 2}), inventory.rows_in(()), inventory.rows_in({0, 1, 2})) == (15, 0, 25)
@@ -40,7 +41,7 @@ def test_batches_that_are_done_are_passed_over_and_counted(monkeypatch: pytest.M
 
 def test_an_inventory_that_is_damaged_while_it_is_read_is_taken_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(inventory_file, "BATCH_SIZE", 10)
-    write_inventory(PATH, [entities(25)], {})
+    write_inventory(PATH, [entities(25)], Gaps())
     inventory = Inventory.open(PATH)
     PATH.write_bytes(PATH.read_bytes()[:100])
     with pytest.raises(StoppedError, match="is damaged; a resumed run takes a new inventory"):
@@ -49,9 +50,19 @@ def test_an_inventory_that_is_damaged_while_it_is_read_is_taken_anew(monkeypatch
         inventory.check()
 
 
-@pytest.mark.parametrize("metadata", [None, {"webex-audit": "{"}, {"webex-audit": "[]"}])
-def test_a_file_of_another_kind_is_no_inventory(metadata: dict[str, str] | None) -> None:
+@pytest.mark.parametrize(
+    "metadata", [None, {"webex-audit.gaps": "{"}, {"webex-audit.gaps": "[]"}, {"webex-audit": "{}"}]
+)
+def test_a_file_of_another_kind_or_an_older_form_is_no_inventory(metadata: dict[str, str] | None) -> None:
     schema = INVENTORY_SCHEMA.with_metadata(metadata)
+    with pa.OSFile(str(PATH), "wb") as file, pa.ipc.new_file(file, schema):
+        pass
+    with pytest.raises(StoppedError, match="is damaged; a resumed run takes a new inventory"):
+        Inventory.open(PATH)
+
+
+def test_a_file_with_other_columns_is_no_inventory() -> None:
+    schema = INVENTORY_SCHEMA.remove(len(INVENTORY_SCHEMA) - 1).with_metadata({"webex-audit.gaps": "{}"})
     with pa.OSFile(str(PATH), "wb") as file, pa.ipc.new_file(file, schema):
         pass
     with pytest.raises(StoppedError, match="is damaged; a resumed run takes a new inventory"):

@@ -15,6 +15,7 @@ from audit.entity import Entity, EntityType, entity_table
 from audit.output import inventory as inventory_module
 from audit.output.draft import Draft, create, open_draft
 from audit.output.held import Held
+from audit.output.inventory import Gaps
 from audit.output.journal import PartFacts
 from audit.snapshot.coverage import COVERAGE
 from audit.snapshot.manifest import Requests
@@ -36,7 +37,7 @@ def work(draft: Draft, name: str, listed: int) -> Steps:
     if found is None:
         entities = entity_table(Entity(EntityType.WORKSPACE, f"{index:03d}", name) for index in range(listed))
         yield
-        found = partition.save_inventory([entities], {})
+        found = partition.save_inventory([entities], Gaps())
     finished = partition.finished()
     yield
     for index, rows in found.batches(finished):

@@ -18,6 +18,7 @@ from audit.output import removals
 from audit.output.commit import RunFacts, commit
 from audit.output.draft import Draft, create
 from audit.output.held import Held
+from audit.output.inventory import Gaps
 from audit.output.lock import lock
 from audit.output.org_parts import OrgParts
 from audit.output.prune import Folder, Keep, carry_out, plan
@@ -39,7 +40,7 @@ def draft_of(output: Path, days: float, *, has_inventory: bool = True) -> Draft:
     after = next((each.manifest.snapshot_id for each in reversed(list_snapshots(output))), None)
     draft = create(output, NOW - timedelta(days=days), {"a": 1}, after=after, held=Held())
     if has_inventory:
-        draft.partition(ORG, "d").save_inventory([], {})
+        draft.partition(ORG, "d").save_inventory([], Gaps())
     return draft
 
 
@@ -301,7 +302,7 @@ def test_a_kill_at_any_moment_leaves_no_half_and_a_later_prune_finishes(
         msgspec.json.encode({"run_id": old, "started_at": NOW - timedelta(days=30), "scope": {"a": 1}})
     )
     draft = create(output, NOW - timedelta(days=20), {"a": 1}, after=old, held=Held())
-    draft.partition(ORG, "d").save_inventory([], {})
+    draft.partition(ORG, "d").save_inventory([], Gaps())
     backup = tmp_path / "backup"
     shutil.copytree(output, backup)
     for count in range(100):

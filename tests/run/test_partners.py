@@ -385,7 +385,8 @@ def test_odd_organizations_of_the_list_are_told_and_passed_over(audit: Audit, ca
     simulation.organizations_listed = (OWN, Odd(3), ONE)
     snapshot = audit(simulation, **ALL)
     assert set(statuses(snapshot)) == {uuid(OWN), uuid(ONE)}
-    assert "an organization is listed with 'not-an-id'" in caplog.text
+    assert "an organization is listed as {'id': 'not-an-id'" in caplog.text
+    assert (snapshot.manifest.status, snapshot.manifest.invalid_organizations) == ("partial", 1)
 
 
 def test_csv_is_written_for_each_organization_where_wanted(audit: Audit) -> None:

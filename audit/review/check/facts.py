@@ -3,11 +3,12 @@
 ==========================  ==========================================================================
 `manifest.organizations`    `org_id, name, status, message`: the organizations of the snapshot
 `manifest.unlisted`         `org_id, dataset, entity_type, reason`: what the token may not list
+`manifest.invalid_items`    `org_id, dataset, entity_type, items`: listed items without a usable id
 `manifest.people`           `org_id, person_id`: the people of each organization that lists all of them
 ==========================  ==========================================================================
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import duckdb
@@ -52,10 +53,14 @@ def add_facts(connection: duckdb.DuckDBPyConnection, manifest: Manifest) -> Fact
     connection.execute(
         "CREATE TABLE manifest.unlisted (org_id VARCHAR, dataset VARCHAR, entity_type VARCHAR, reason VARCHAR)"
     )
+    connection.execute(
+        "CREATE TABLE manifest.invalid_items (org_id VARCHAR, dataset VARCHAR, entity_type VARCHAR, items BIGINT)"
+    )
     orgs = [[org.org_id, org.name, org.status, org.message] for org in manifest.orgs]
     _insert(connection, "INSERT INTO manifest.organizations VALUES (?, ?, ?, ?)", orgs)
     _insert(connection, "INSERT INTO manifest.unlisted VALUES (?, ?, ?, ?)", _unlisted(manifest))
-    tables = frozenset({"manifest.organizations", "manifest.unlisted"})
+    _insert(connection, "INSERT INTO manifest.invalid_items VALUES (?, ?, ?, ?)", _invalid_items(manifest))
+    tables = frozenset({"manifest.organizations", "manifest.unlisted", "manifest.invalid_items"})
     listed = _add_people(connection, manifest)
     total = len(manifest.orgs)
     partial = _unread(connection, manifest)
@@ -85,7 +90,7 @@ def missing_tables(manifest: Manifest, tables: Iterable[str]) -> dict[str, str]:
 
 def _unread(connection: duckdb.DuckDBPyConnection, manifest: Manifest) -> dict[str, str]:
     """The tables that lack an organization, or a kind of its entities, each with the reason."""
-    unread = [org for org in manifest.orgs if not org.is_audited or org.unlisted]
+    unread = [org for org in manifest.orgs if not (org.is_audited and org.is_listed)]
     reason = f"{len(unread):,} of {count_of(len(manifest.orgs), 'organization')} could not be read, or only in part"
     return dict.fromkeys(table_names(connection), reason) if unread else {}
 
@@ -99,7 +104,18 @@ def _unlisted(manifest: Manifest) -> list[list[str | None]]:
     ]
 
 
-def _insert(connection: duckdb.DuckDBPyConnection, sql: str, rows: list[list[str | None]]) -> None:
+def _invalid_items(manifest: Manifest) -> list[list[str | int | None]]:
+    organizations: list[str | int | None] = [None, None, "ORGANIZATION", manifest.invalid_organizations]
+    of_kinds: list[list[str | int | None]] = [
+        [org.org_id, dataset, kind, items]
+        for org in manifest.orgs
+        for dataset, kinds in org.invalid_items.items()
+        for kind, items in kinds.items()
+    ]
+    return [organizations, *of_kinds] if manifest.invalid_organizations else of_kinds
+
+
+def _insert(connection: duckdb.DuckDBPyConnection, sql: str, rows: Sequence[Sequence[str | int | None]]) -> None:
     # executemany refuses an empty list.
     if rows:
         connection.executemany(sql, rows)
@@ -132,5 +148,5 @@ def _listing(manifest: Manifest, org: Org) -> list[str]:
         for name in manifest.scope.datasets
         if name in DATASETS
         and (wants_all or not DATASETS[name].by_user)
-        and EntityType.PERSON not in org.unlisted.get(name, {})
+        and EntityType.PERSON not in {*org.unlisted.get(name, ()), *org.invalid_items.get(name, ())}
     ]

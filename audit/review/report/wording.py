@@ -82,26 +82,40 @@ def absence(reason: str) -> str:
 
 
 def gaps(manifest: Manifest) -> list[str]:
-    """What could not be audited at all: one line for organizations, and one for each kind of entity."""
-    unknown = [org for org in manifest.orgs if not org.is_audited]
-    unlisted = Counter(
-        (name, kind)
-        for org in manifest.orgs
-        if org not in unknown
-        for name, kinds in org.unlisted.items()
-        for kind in kinds
-    )
-    is_one = len(manifest.scope.datasets) == 1
-    lines = [
-        f"{kinds_of(kind)}{'' if is_one else f' ({dataset(name)})'} "
-        f"of {count_of(number, 'organization')} could not be listed"
-        for (name, kind), number in sorted(unlisted.items())
+    """What could not be audited at all: lines for organizations, and lines for each kind of entity."""
+    unlisted: Counter[tuple[str, str]] = Counter()
+    invalid: Counter[tuple[str, str]] = Counter()
+    for org in manifest.orgs:
+        if org.is_audited:
+            unlisted.update((name, kind) for name, kinds in org.unlisted.items() for kind in kinds)
+            for name, kinds in org.invalid_items.items():
+                invalid.update({(name, kind): items for kind, items in kinds.items()})
+    return [
+        *_unread_organizations(manifest),
+        *(
+            f"{_of_dataset(manifest, *place)} of {count_of(number, 'organization')} could not be listed"
+            for place, number in sorted(unlisted.items())
+        ),
+        *(
+            f"{count_of(number, 'listed item')} among {_of_dataset(manifest, *place)} without a usable id"
+            for place, number in sorted(invalid.items())
+        ),
     ]
-    if unknown:
-        share = f"{len(unknown):,} of {count_of(len(manifest.orgs), 'organization')}"
-        whose = "its" if len(unknown) == 1 else "their"
-        lines.insert(0, f"{share} refused or did not answer: {whose} settings are not known")
+
+
+def _unread_organizations(manifest: Manifest) -> list[str]:
+    unknown = sum(not org.is_audited for org in manifest.orgs)
+    share = f"{unknown:,} of {count_of(len(manifest.orgs), 'organization')}"
+    whose = "its" if unknown == 1 else "their"
+    lines = [f"{share} refused or did not answer: {whose} settings are not known"] if unknown else []
+    if invalid := manifest.invalid_organizations:
+        lines.append(f"{count_of(invalid, 'listed organization')} without a usable id")
     return lines
+
+
+def _of_dataset(manifest: Manifest, name: str, kind: str) -> str:
+    is_one = len(manifest.scope.datasets) == 1
+    return f"{kinds_of(kind)}{'' if is_one else f' ({dataset(name)})'}"
 
 
 def title(manifest: Manifest) -> str:

@@ -199,6 +199,10 @@ def _summary(
         yield who, f"{org.status}, {count_of(org.entities, 'entity', 'entities')} {org.message or ''}".strip()
         for dataset, kinds in org.unlisted.items():
             yield from ((f"{who}: {dataset} of {kind}", f"could not be listed: {why}") for kind, why in kinds.items())
+        for dataset, counts in org.invalid_items.items():
+            yield from ((f"{who}: {dataset} of {kind}", f"invalid items: {items}") for kind, items in counts.items())
+    if manifest.invalid_organizations:
+        yield "listed organizations without a usable id", manifest.invalid_organizations
     for dataset, outcomes in manifest.outcomes.items():
         yield from ((f"{dataset}: {outcome}", number) for outcome, number in outcomes.items())
     yield "checks", "ran" if checks else "did not run"

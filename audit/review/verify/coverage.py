@@ -100,9 +100,7 @@ def _check_org(org: Org, outcomes: _Outcomes, entities: int) -> Iterator[Fault]:
             yield Fault(MANIFEST, f"organization {org.org_id} is {org.status}, but coverage has outcomes of it")
         return
     is_whole = (
-        not org.message
-        and not org.unlisted
-        and all(COMPLETE_OUTCOMES.issuperset(counts) for counts in outcomes.values())
+        not org.message and org.is_listed and all(COMPLETE_OUTCOMES.issuperset(counts) for counts in outcomes.values())
     )
     expected = "complete" if is_whole else "partial"
     if org.status != expected:
@@ -114,7 +112,8 @@ def _check_manifest(manifest: Manifest, total: _Outcomes) -> Iterator[Fault]:
         said, found = manifest.outcomes.get(dataset, {}), dict(sorted(total.get(dataset, Counter()).items()))
         if said != found:
             yield Fault(MANIFEST, f"outcomes of {dataset} are {_listed(said)}, but in coverage {_listed(found)}")
-    expected = "complete" if all(org.status == "complete" for org in manifest.orgs) else "partial"
+    is_whole = not manifest.invalid_organizations and all(org.status == "complete" for org in manifest.orgs)
+    expected = "complete" if is_whole else "partial"
     if manifest.status != expected:
         yield Fault(MANIFEST, f"the snapshot is {manifest.status}, but its organizations make it {expected}")
 

@@ -4,7 +4,9 @@ from aiohttp import web
 
 from audit.simulator.access import Access, RefusedError, refused
 from audit.simulator.answers import error
+from audit.simulator.hot_desks import as_hot_desk, is_hot_desk, refused_hot_desk
 from audit.simulator.paging import Listing, page
+from audit.simulator.seed import Json
 from audit.simulator.simulation import Simulation
 
 
@@ -25,7 +27,13 @@ class CallingRoutes:
 
     async def _workspaces(self, request: web.Request) -> web.Response:
         organization = self._access.organization(request, "spark-admin:workspaces_read")
-        return self._page(request, Listing(organization.workspaces, organization.workspace))
+        quirks = self._quirks(request)
+
+        def item(index: int) -> Json:
+            workspace = organization.workspace(index)
+            return as_hot_desk(workspace, quirks) if is_hot_desk(index, quirks) else workspace
+
+        return self._page(request, Listing(organization.workspaces, item))
 
     async def _virtual_lines(self, request: web.Request) -> web.Response:
         organization = self._access.organization(request, "spark-admin:telephony_config_read")
@@ -34,6 +42,8 @@ class CallingRoutes:
     async def _of_workspace(self, request: web.Request) -> web.Response:
         organization = self._access.organization(request, "spark-admin:workspaces_read")
         index = _found(organization.index_of(request.match_info["id"]))
+        if is_hot_desk(index, quirks := self._quirks(request)):
+            raise refused_hot_desk(quirks)
         match organization.refusal(index):
             case 405:
                 return error(405, "Invalid Professional Place", code=25409)
@@ -54,8 +64,10 @@ class CallingRoutes:
         return web.json_response(organization.virtual_line_push_to_talk(index))
 
     def _page(self, request: web.Request, listing: Listing) -> web.Response:
-        faults = self._simulation.faults_for(request.query.get("orgId"))
-        return page(request, listing, max_page=self._simulation.max_page, quirks=faults.quirks)
+        return page(request, listing, max_page=self._simulation.max_page, quirks=self._quirks(request))
+
+    def _quirks(self, request: web.Request) -> frozenset[str]:
+        return self._simulation.faults_for(request.query.get("orgId")).quirks
 
 
 def _found(index: int | None) -> int:

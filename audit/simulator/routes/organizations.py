@@ -3,7 +3,7 @@
 from aiohttp import web
 
 from audit.simulator.access import Access
-from audit.simulator.paging import Listing, page
+from audit.simulator.paging import Listing, invalid_items, page
 from audit.simulator.simulation import Simulation
 
 
@@ -24,11 +24,12 @@ class OrganizationRoutes:
         self._access.require(request, "spark-admin:organizations_read")
         listed = self._simulation.organizations_listed
         created = "2015-10-18T14:26:16+00:00"
+        faults = self._simulation.faults_for(None)
         items = [
             {"id": organization.org_id, "displayName": organization.name, "created": created}
             for organization in (self._simulation.organizations if listed is None else listed)
         ]
-        return web.json_response({"items": items})
+        return web.json_response({"items": items + invalid_items(faults.quirks)})
 
     async def _locations(self, request: web.Request) -> web.Response:
         locations = self._access.organization(request, "spark-admin:locations_read").locations

@@ -1,9 +1,9 @@
--- title: An organization, or a kind of entity of it, could not be listed
+-- title: An organization, or a kind of entity of it, could not be listed in full
 -- severity: high
 -- rationale: What was not listed was not reviewed: no other rule covers it.
 -- remedy: Give the token the scope or the role that the message names, then run again with --retry-failed and this
---   snapshot.
--- tables: manifest.organizations, manifest.unlisted
+--   snapshot. If items without a usable id stay, ask Webex support about the listing.
+-- tables: manifest.organizations, manifest.unlisted, manifest.invalid_items
 SELECT
     org_id, NULL AS entity_type, NULL AS entity_id, NULL AS entity_name, NULL AS location_name,
     concat_ws(' ', 'organization', name, 'is ' || status || ':', coalesce(message, 'nothing could be read')) AS detail
@@ -14,3 +14,8 @@ SELECT
     org_id, entity_type, NULL, NULL, NULL,
     concat_ws(' ', dataset, 'of', entity_type, 'was not read:', reason)
 FROM manifest.unlisted
+UNION ALL
+SELECT
+    org_id, entity_type, NULL, NULL, NULL,
+    concat_ws(' ', dataset || ' of', entity_type, 'was not read in full: listed items without a usable id:', items)
+FROM manifest.invalid_items

@@ -4,8 +4,13 @@ An error of this module is a sentence for the user: what is wrong, where, and wh
 escapes is a bug of webex-audit and exits with 70.
 """
 
+import errno
+import re
 from enum import IntEnum
 from typing import Any, Self
+
+#: What the dynamic linker says when it can't load a library.
+_NO_MEMORY = re.compile("failed to map segment|[Cc]annot allocate memory")
 
 #: Exit code of a review that found something, which is not an error.
 FOUND_EXIT_CODE = 1
@@ -99,7 +104,7 @@ class DeadlineError(StoppedError):
 
 
 class EngineError(StoppedError):
-    """The engine that audits organizations is gone, so no other organization can be audited."""
+    """What audits organizations is gone, or lacks something, so no other organization can be audited."""
 
     reach = Reach.RUN
 
@@ -108,3 +113,22 @@ class LockedError(AuditError):
     """Another run holds the lock on this output."""
 
     exit_code = 6
+
+
+def shortage(error: BaseException) -> StoppedError | None:
+    """The error for the user if the machine lacks something that a limit may grant; None for any other error.
+
+    Args:
+        error: what Python raised.
+    """
+    match error:
+        case RuntimeError() if str(error) == "can't start new thread":
+            return EngineError(
+                "this machine lets no other thread start: raise the limit of processes (ulimit -u, TasksMax, "
+                "--pids-limit), or free memory"
+            )
+        case OSError() if error.errno in (errno.EMFILE, errno.ENFILE):
+            return EngineError("too many files are open: raise the limit (ulimit -n), or lower pace.concurrency")
+    if isinstance(error, MemoryError) or (isinstance(error, ImportError) and _NO_MEMORY.search(str(error))):
+        return EngineError("the memory is used up: give the process more, or lower pace.concurrency")
+    return None

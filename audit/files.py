@@ -4,10 +4,13 @@ import hashlib
 import os
 import secrets
 import stat
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Literal
+
+import platformdirs
 
 from audit.errors import UsageError
 
@@ -22,8 +25,58 @@ def expand(text: str) -> Path:
         raise UsageError(f"path {text!r} holds a NUL character")
     try:
         return Path(text).expanduser()
-    except RuntimeError as error:
-        raise UsageError(f"path {text!r}: {error}") from None
+    except RuntimeError:
+        raise UsageError(f"path {text!r}: this user has no home folder: set HOME, or write the whole path") from None
+
+
+def own_folder(purpose: Literal["config", "state", "log"]) -> Path | None:
+    """The folder that webex-audit has in the home folder of this user.
+
+    Args:
+        purpose: what the folder is for.
+
+    Returns:
+        The path of the folder, which may not exist; None for a user without a home folder, as in many containers.
+    """
+    try:
+        match purpose:
+            case "config":
+                path = Path(platformdirs.user_config_dir("webex-audit"))
+            case "state":
+                path = Path(platformdirs.user_state_dir("webex-audit"))
+            case "log":
+                path = Path(platformdirs.user_log_dir("webex-audit"))
+    except RuntimeError:
+        return None
+    # Older versions of platformdirs return `~/.config` as it is, and take a relative XDG variable, which XDG forbids.
+    return path if path.is_absolute() else None
+
+
+@contextmanager
+def scratch_folder() -> Iterator[Path]:
+    """A folder for this user only, removed with its content when the block ends.
+
+    Raises:
+        UsageError: the system has no folder for temporary files, or its path is not UTF-8, which DuckDB and Dask need.
+        OSError: the folder can't be made.
+    """
+    try:
+        parent = tempfile.gettempdir()
+    except FileNotFoundError:
+        raise UsageError("no folder for temporary files can be written: name a folder in TMPDIR") from None
+    if not is_utf8(parent):
+        raise UsageError(f"path {parent!r} is not UTF-8: name another folder in TMPDIR")
+    with tempfile.TemporaryDirectory(prefix="webex-audit-") as folder:
+        yield Path(folder)
+
+
+def is_utf8(path: str) -> bool:
+    """Whether a path is UTF-8: Python keeps any other byte as a lone surrogate, which pyarrow and DuckDB refuse."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def make_dir(path: Path) -> None:

@@ -1,5 +1,6 @@
 import asyncio
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -54,3 +55,31 @@ def test_what_goes_to_the_end_is_not_cancelled() -> None:
         return str(await task)
 
     assert asyncio.run(main()) == "committed"
+
+
+def test_work_that_no_thread_can_begin_is_never_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    released, done = threading.Event(), threading.Event()
+
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    async def main() -> None:
+        loop, begun = asyncio.get_running_loop(), asyncio.Event()
+
+        def keep_busy() -> None:
+            loop.call_soon_threadsafe(begun.set)
+            released.wait(10)
+
+        loop.set_default_executor(ThreadPoolExecutor(2))
+        busy = asyncio.create_task(in_thread(keep_busy))
+        await begun.wait()
+        with monkeypatch.context() as patched:
+            patched.setattr(threading.Thread, "start", refuse)
+            with pytest.raises(RuntimeError, match="can't start new thread"):
+                await in_thread(done.set)
+        released.set()
+        await busy
+        await in_thread(int)  # behind what was queued
+        assert not done.is_set()
+
+    asyncio.run(main())

@@ -1,5 +1,6 @@
 """The commands: parse, call, print, exit code. No logic."""
 
+import os
 import sys
 from typing import NoReturn
 
@@ -12,6 +13,10 @@ __all__ = ["cli", "main"]
 
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the console script `webex-audit`."""
+    process.hold_streams()
+    sys.unraisablehook = process.end_without_memory
+    # pyarrow loads numpy, which starts threads for linear algebra, or interrupts the process if none can be started.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     set_up_logging(early_log_format(), "normal")
     code = process.execute(cli, arguments)
     signals.keep_exit_code()

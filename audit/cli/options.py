@@ -8,6 +8,7 @@ import click
 
 from audit import config
 from audit.cli.console import Verbosity, early_log_format, set_up_logging
+from audit.cli.process import check_room
 from audit.config import Settings
 
 Command = Callable[..., Any]
@@ -123,19 +124,21 @@ def _size(flag: str, default: int, text: str) -> Callable[[Command], Command]:
 
 
 def settings_of(given: dict[str, Any]) -> Settings:
-    """The settings of a command; also sets up its log.
+    """The settings of a command; also sets up its log, and checks that there is room for its threads.
 
     Args:
         given: the values of the options, by name.
 
     Raises:
         UsageError: as `audit.config.load`.
+        RuntimeError: as `audit.cli.process.check_room`.
     """
     flags = {name.replace("__", "."): value for name, value in given.items() if "__" in name and value != ()}
     flags = {key: list(value) if isinstance(value, tuple) else value for key, value in flags.items()}
     set_up_logging(flags.get("log.format") or early_log_format(), verbosity_of(given))
     settings = config.load(given.get("config_file"), os.environ, flags)
     set_up_logging(settings.log.format, verbosity_of(given))
+    check_room()
     return settings
 
 

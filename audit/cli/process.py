@@ -3,7 +3,7 @@
 import logging
 import os
 import sys
-from collections.abc import Callable
+import threading
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,9 +11,13 @@ from pathlib import Path
 import click
 
 from audit.cli import signals
-from audit.errors import AuditError, StoppedError
+from audit.errors import AuditError, StoppedError, shortage
 
 log = logging.getLogger(__name__)
+
+#: Threads that a command starts beside those for each processor: pools of Arrow, DuckDB, asyncio and our own.
+_THREADS = 16
+_STDERR = 2
 
 
 def execute(command: click.Command, arguments: list[str] | None) -> int:
@@ -31,6 +35,48 @@ def execute(command: click.Command, arguments: list[str] | None) -> int:
         return _report(error)
 
 
+def hold_streams() -> None:
+    """Open the standard streams that are closed: else a file of a snapshot gets their number, and what is printed."""
+    with suppress(OSError):
+        while (opened := os.open(os.devnull, os.O_RDWR)) <= _STDERR:
+            pass
+        os.close(opened)
+
+
+def end_without_memory(ignored: "sys.UnraisableHookArgs") -> None:
+    """End the process if a thread dies of used up memory while it starts: whoever started it would wait for ever.
+
+    Args:
+        ignored: an exception that Python can't raise, as `sys.unraisablehook` gets it.
+    """
+    if isinstance(ignored.exc_value, MemoryError) and "thread" in (ignored.err_msg or ""):
+        # No memory is left to log with.
+        with suppress(OSError):
+            os.write(_STDERR, b"webex-audit: error: the memory is used up: give the process more\n")
+        os._exit(StoppedError.exit_code)
+    sys.__unraisablehook__(ignored)
+
+
+def check_room() -> None:
+    """Start as many threads as a command may need, and end them.
+
+    Arrow crashes, or calls a good file damaged, if it can't start a thread.
+
+    Raises:
+        RuntimeError: no thread can be started (`audit.errors.shortage`).
+    """
+    release, started = threading.Event(), list[threading.Thread]()
+    try:
+        for _ in range(_THREADS + (os.cpu_count() or 1)):
+            thread = threading.Thread(target=release.wait)
+            thread.start()
+            started.append(thread)
+    finally:
+        release.set()
+        for each in started:
+            each.join()
+
+
 def forget_unread_output() -> None:
     """Drop output that nobody reads any more: Python would exit with 120 when it flushes a closed pipe."""
     for stream in (sys.stdout, sys.stderr):
@@ -42,6 +88,7 @@ def forget_unread_output() -> None:
 
 
 def _report(error: BaseException) -> int:
+    error = shortage(error) or error
     match error:
         case click.exceptions.NoArgsIsHelpError():
             error.show()
@@ -56,6 +103,11 @@ def _report(error: BaseException) -> int:
         case click.Abort() | KeyboardInterrupt():
             log.error("%s", signals.reason())
             return StoppedError.exit_code
+        case OSError() if error.strerror:
+            place = f"{error.filename}: " if error.filename else ""
+            log.error("%s%s; --verbose shows what it was for", place, error.strerror)
+            log.debug("details of this error", exc_info=error)
+            return StoppedError.exit_code
     log.error("a bug of webex-audit (%s): please report it with %s", type(error).__name__, _write_crash_log(error))
     log.debug("details of this error", exc_info=error)
     return AuditError.exit_code
@@ -65,14 +117,13 @@ def _write_crash_log(error: BaseException) -> str:
     import tempfile
     import traceback
 
-    import platformdirs
+    from audit.files import make_dir, own_folder, private_file
 
-    from audit.files import make_dir, private_file
-
-    find_folders: list[Callable[[], str]] = [lambda: platformdirs.user_log_dir("webex-audit"), tempfile.mkdtemp]
-    for find_folder in find_folders:
-        with suppress(OSError, RuntimeError):  # no home folder, or not writable
-            path = Path(find_folder()) / f"crash-{datetime.now(UTC):%Y%m%dT%H%M%S%f}.log"
+    for find_folder in (lambda: own_folder("log"), tempfile.mkdtemp):
+        with suppress(OSError):  # not writable
+            if not (folder := find_folder()):
+                continue
+            path = Path(folder) / f"crash-{datetime.now(UTC):%Y%m%dT%H%M%S%f}.log"
             make_dir(path.parent)
             with private_file(path) as file:
                 file.write("".join(traceback.format_exception(error)).encode("utf-8", "backslashreplace"))

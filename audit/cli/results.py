@@ -30,6 +30,8 @@ def print_all(texts: Iterable[str], encoding: str | None = None) -> None:
     Raises:
         StoppedError: a write fails for another reason, such as a full disk.
     """
+    if sys.stdout is None:
+        raise StoppedError("the result can't be printed: standard output is closed")
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(encoding=encoding, errors="backslashreplace")
     for text in texts:

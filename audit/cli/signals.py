@@ -112,11 +112,25 @@ def run_until_signal(work: Coroutine[Any, Any, _Result], is_done: Callable[[], b
 
     stop = _Stop(is_done)
     try:
-        with _handed_to(stop), asyncio.Runner() as runner:
+        with _handed_to(stop), _runner() as runner:
             stop.loop = runner.get_loop()
             return runner.run(main())
     except asyncio.CancelledError:
         raise StoppedError(reason()) from None
+
+
+@contextmanager
+def _runner() -> Iterator["asyncio.Runner"]:
+    import asyncio
+
+    runner = asyncio.Runner()
+    try:
+        yield runner
+    finally:
+        # Waits for other threads in a thread of its own. If none can be started, they end with the process, and the
+        # result stands.
+        with suppress(RuntimeError):
+            runner.close()
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """Results as text for people and as JSON for programs: one result, two views."""
 
+import json
 from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -21,8 +22,12 @@ _NAMED = 3
 
 
 def as_json(value: Any) -> str:
-    """A result as indented JSON."""
-    return msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
+    """A result as indented JSON; a byte of a path that is not UTF-8 is a lone surrogate, escaped."""
+    try:
+        return msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
+    except UnicodeEncodeError:
+        text = json.dumps(msgspec.to_builtins(value), ensure_ascii=False, indent=2)
+        return text.encode("utf-8", "backslashreplace").decode()
 
 
 def describe(snapshot: Snapshot) -> dict[str, Any]:

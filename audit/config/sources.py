@@ -12,12 +12,11 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 from urllib.parse import urlsplit
 
 import msgspec
-import platformdirs
 
 from audit.config.mismatch import mismatch
 from audit.config.settings import Settings
 from audit.errors import UsageError
-from audit.files import expand
+from audit.files import expand, own_folder
 from audit.text import did_you_mean
 
 #: Names the configuration file if `--config` does not.
@@ -103,10 +102,10 @@ _Source = tuple[str, dict[str, Any], _Kind]
 
 
 def _from_file(named: str | None) -> list[_Source]:
-    try:
-        path = expand(named) if named else Path(platformdirs.user_config_dir("webex-audit")) / "config.toml"
-    except RuntimeError:
-        return []  # a user without a home directory has no file there
+    folder = own_folder("config")
+    if not named and not folder:
+        return []
+    path = expand(named) if named else Path(folder or "", "config.toml")
     try:
         content = tomllib.loads(path.read_text("utf-8"))
     except OSError as error:

@@ -2,7 +2,6 @@
 
 import json
 import re
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +11,7 @@ import duckdb
 
 from audit.datasets import DATASETS
 from audit.errors import UsageError
+from audit.files import scratch_folder
 from audit.review.interruption import Interruption
 from audit.review.quoting import identifier, list_of_literals
 from audit.review.vocabulary import COMPLETE_OUTCOMES
@@ -52,8 +52,8 @@ def open_tables(snapshot: Snapshot, previous: Snapshot | None = None) -> Iterato
     Raises:
         UsageError: a table is missing or has no Parquet, or one of its files is missing or outside of the folder.
     """
-    with Interruption() as interruption, tempfile.TemporaryDirectory(prefix="webex-audit-") as spill:
-        connection = duckdb.connect(config=_CONFIG | {"temp_directory": spill})
+    with Interruption() as interruption, scratch_folder() as spill:
+        connection = duckdb.connect(config=_CONFIG | {"temp_directory": str(spill)})
         interruption.running.append(connection)
         try:
             interruption.check()

@@ -115,8 +115,8 @@ class DatasetAudit:
         scope = self._job.scope
         if scope.retry_failed:
             # The listing may be old by now; doubts about the answers that are kept stay.
-            orgs = {org.org_id: org for org in scope.retry_failed.manifest.orgs}
-            return orgs[self._organization.org_id].doubts.get(self.name, {})
+            orgs = {org.org_id: org.doubts for org in scope.retry_failed.manifest.orgs}
+            return orgs.get(self._organization.org_id, {}).get(self.name, {})
         if self._dataset.by_user or scope.wanted is not None:
             return {}
         return doubts_of(self._partition.read_parts(COVERAGE))

@@ -9,9 +9,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import msgspec
-import platformdirs
 
-from audit.files import atomic_file, make_dir
+from audit.files import atomic_file, make_dir, own_folder
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +26,9 @@ def recall_rate(base_url: str, org_id: str) -> float | None:
 def remember_rate(base_url: str, org_id: str, rate_per_s: float) -> None:
     """Keep a rate (requests per second) for the next run over an organization."""
     path = _path()
+    if not path:
+        log.info("the rate can't be remembered: this user has no home folder")
+        return
     try:
         make_dir(path.parent)
         with _WRITING, atomic_file(path) as file:
@@ -38,14 +40,16 @@ def remember_rate(base_url: str, org_id: str, rate_per_s: float) -> None:
 
 
 def _read() -> dict[str, float]:
+    path = _path()
     try:
-        return msgspec.json.decode(_path().read_bytes(), type=dict[str, float])
+        return msgspec.json.decode(path.read_bytes(), type=dict[str, float]) if path else {}
     except (OSError, msgspec.DecodeError):
         return {}
 
 
-def _path() -> Path:
-    return Path(platformdirs.user_state_dir("webex-audit")) / "rates.json"
+def _path() -> Path | None:
+    folder = own_folder("state")
+    return folder / "rates.json" if folder else None
 
 
 def _key(base_url: str, org_id: str) -> str:

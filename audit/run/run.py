@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
-from audit.errors import AuditError, StoppedError, UsageError
+from audit.errors import AuditError, StoppedError, UsageError, shortage
 from audit.inventory.organizations import Organization
 from audit.output import draft as drafts
 from audit.output.commit import RunFacts, commit
@@ -213,6 +213,8 @@ class _Run:
             # The command line cancels with the name of the signal.
             why = f"({error})" if str(error) else "by a signal"
             return StoppedError(f"stopped {why} before the commit")
+        if lacking := shortage(error):
+            return lacking
         if isinstance(error, OSError):
             fault = error if error.strerror else fault_of(error, self.draft.folder)
             place = f" at {fault.filename}" if fault.filename else f" below {self.draft.output}"

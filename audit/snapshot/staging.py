@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from audit.errors import StoppedError, UsageError
-from audit.files import make_dir, private_file
+from audit.files import make_dir, private_file, scratch_folder
 from audit.snapshot.catalog import Snapshot
 from audit.snapshot.layout import MANIFEST
 from audit.snapshot.manifest import Manifest
@@ -62,7 +62,7 @@ def staged_whole(snapshot: Snapshot) -> Iterator[Path]:
 
 @contextmanager
 def _fetched(place: ObjectPath, paths: Iterable[str]) -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="webex-audit-") as temporary:
+    with scratch_folder() as temporary:
         folder = Path(temporary, place.name or "snapshot")
         try:
             make_dir(folder)

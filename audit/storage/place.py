@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TypeAlias, TypeVar
 
 from audit import files
+from audit.errors import UsageError
 from audit.storage import bucket
 from audit.storage.objects import ObjectPath
 
@@ -31,7 +32,12 @@ def place(text: str) -> Place:
     Raises:
         UsageError: the text can't be a path or a URI.
     """
-    return ObjectPath.of(text) if bucket.is_uri(text) else files.expand(text)
+    if bucket.is_uri(text):
+        return ObjectPath.of(text)
+    path = files.expand(text)
+    if not files.is_utf8(str(path)):
+        raise UsageError(f"path {str(path)!r} is not UTF-8: name another folder")
+    return path
 
 
 def make_dir(folder: Place) -> None:

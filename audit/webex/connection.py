@@ -1,5 +1,6 @@
 """Opens a session with one API origin: TLS, proxy, time limits, no cookies."""
 
+import os
 import ssl
 import urllib.request
 from collections.abc import AsyncIterator
@@ -7,6 +8,7 @@ from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 
 import aiohttp
+from multidict import CIMultiDict
 
 from audit import __version__
 from audit.clock import Clock
@@ -15,6 +17,7 @@ from audit.webex.client import Client
 from audit.webex.exchange import Exchange
 from audit.webex.oauth import OAuthTokens
 from audit.webex.pace import Pace
+from audit.webex.proxy import Proxy, proxy_for
 from audit.webex.retry import RetryPolicy
 from audit.webex.shared_token import SharedToken
 from audit.webex.terms import Terms
@@ -51,7 +54,7 @@ async def connect(
         terms: the terms of the client; by default, there is no deadline, and nobody hears of pauses.
 
     Raises:
-        UsageError: the CA bundle can't be used.
+        UsageError: the CA bundle or the proxy of the environment can't be used.
     """
     async with _session(base_url, concurrency, timeout_s, ca_file) as session:
         if isinstance(tokens, OAuthTokens):
@@ -61,12 +64,14 @@ async def connect(
 
 
 def _session(base_url: str, concurrency: int, timeout_s: float, ca_file: str | None) -> aiohttp.ClientSession:
+    tls, proxy = _tls(ca_file), _proxy(base_url)
     session = aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=concurrency, ssl=_tls(ca_file)),
+        connector=aiohttp.TCPConnector(limit=concurrency, ssl=tls),
         timeout=aiohttp.ClientTimeout(total=timeout_s),
         cookie_jar=aiohttp.DummyCookieJar(),
         headers={"Accept": "application/json", "User-Agent": f"webex-audit/{__version__}"},
-        proxy=_proxy_for(base_url),
+        proxy=proxy.url if proxy else None,
+        middlewares=[_authorized(proxy.authorization)] if proxy and proxy.authorization else [],
         max_line_size=_MAX_HEADER,
         max_field_size=_MAX_HEADER,
     )
@@ -83,9 +88,21 @@ def _tls(ca_file: str | None) -> ssl.SSLContext:
         raise UsageError(f"webex.ca_file {ca_file}: {error.strerror or error}: name a PEM bundle") from None
 
 
-def _proxy_for(base_url: str) -> str | None:
+def _proxy(base_url: str) -> Proxy | None:
     # aiohttp's own trust_env also reads ~/.netrc, whose entries collide with the Authorization header.
-    parts = urlsplit(base_url)
-    if parts.scheme != "https" or urllib.request.proxy_bypass(parts.hostname or ""):
-        return None
-    return urllib.request.getproxies().get("https")
+    found = {name: value for name, value in os.environ.items() if name.lower().endswith("_proxy")}
+    if not found and not urllib.request.proxy_bypass(urlsplit(base_url).hostname or ""):
+        # macOS and Windows have a proxy in their settings; elsewhere, nothing comes of this.
+        found = {"HTTPS_PROXY": urllib.request.getproxies().get("https", "")}
+    return proxy_for(base_url, found)
+
+
+def _authorized(authorization: str) -> aiohttp.ClientMiddlewareType:
+    """Add the login of the proxy to what it alone reads. A session has no other place for it than the proxy's URL."""
+
+    async def add(request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+        own = {"Proxy-Authorization": authorization}
+        request.proxy_headers = CIMultiDict({**(request.proxy_headers or {}), **own})
+        return await send(request)
+
+    return add

@@ -15,6 +15,7 @@ from audit.webex.answer import RequestCount
 from audit.webex.pace import Pace
 from audit.webex.shared_token import SharedToken
 from audit.webex.tokens import Token
+from audit.webex.unreached import reason_of
 
 #: Bytes of one answer, decompressed; the largest known are pages of 1,000 workspaces, about a megabyte.
 _MAX_BODY = 64 * 1024 * 1024
@@ -119,7 +120,7 @@ class Exchange:
             # It is as long the next time, and each time costs memory.
             return Try(wire.Verdict(Outcome.INVALID_RESPONSE, message=str(error)), 200, sent_at_s=sent_at_s)
         except (aiohttp.ClientError, OSError) as error:
-            message = f"connection failed: {error or type(error).__name__}"
+            message = f"connection failed: {reason_of(error)}"
             return not_answered(sent_at_s, wire.without_numbers(message) if asked.has_pins else message)
         finally:
             pace.leave()

@@ -2,14 +2,14 @@
 
 import logging
 import math
-import tempfile
 import warnings
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import lru_cache
 from typing import Any
 
-from audit.errors import EngineError, UsageError
+from audit.errors import EngineError, UsageError, shortage
+from audit.files import scratch_folder
 
 #: An asynchronous `distributed.Client`; its types describe the blocking client.
 DaskClient = Any
@@ -58,7 +58,7 @@ async def connect(scheduler: str | None, organizations: int) -> AsyncIterator[Da
         EngineError: the scheduler does not answer or has no workers.
     """
     async with AsyncExitStack() as stack:
-        cluster = None if scheduler else await stack.enter_async_context(_local_cluster(organizations))
+        cluster = None if scheduler else await _started(stack, organizations)
         try:
             client = await stack.enter_async_context(_client(scheduler or cluster))
         except (ValueError, TypeError) as error:
@@ -79,6 +79,16 @@ async def connect(scheduler: str | None, organizations: int) -> AsyncIterator[Da
         yield client
 
 
+async def _started(stack: AsyncExitStack, organizations: int) -> Any:
+    try:
+        return await stack.enter_async_context(_local_cluster(organizations))
+    except (RuntimeError, OSError) as error:
+        if lacking := shortage(error):
+            raise lacking from error
+        reason = str(error.__cause__ or error).partition("\n")[0]
+        raise EngineError(f"no Dask cluster can be started on this machine: {reason}: try --engine local") from error
+
+
 @asynccontextmanager
 async def _local_cluster(organizations: int) -> AsyncIterator[Any]:
     """A cluster that listens on loopback only; TLS admits only this process and its workers."""
@@ -88,9 +98,9 @@ async def _local_cluster(organizations: int) -> AsyncIterator[Any]:
 
     processes = min(CPU_COUNT, organizations)
     with (
-        tempfile.TemporaryDirectory(prefix="webex-audit-") as folder,
+        scratch_folder() as folder,
         # The scheduler leaves files in its working folder, too.
-        dask.config.set(_SERVE_NOTHING | {"temporary-directory": folder}),
+        dask.config.set(_SERVE_NOTHING | {"temporary-directory": str(folder)}),
     ):
         async with distributed.LocalCluster(
             n_workers=processes,

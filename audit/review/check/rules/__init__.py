@@ -11,7 +11,7 @@ from audit.config import CheckSettings
 from audit.errors import UsageError
 from audit.files import expand
 from audit.review.check.finding import Rule, Severity
-from audit.text import did_you_mean
+from audit.text import did_you_mean, printable
 
 _ENTRY = re.compile(r"-- ?([a-z]+):\s*(.*)")
 _CONTINUATION = re.compile(r"--\s{2,}(\S.*)")
@@ -73,7 +73,7 @@ def _read(file: Traversable) -> Rule:
         remedy=header["remedy"][1],
         tables=_names(header["tables"][1]),
         sql="\n".join(lines[start:]),
-        path=str(file),
+        path=printable(str(file)),
         settings=_settings(str(file), *header.get("settings", (0, ""))),
         line=start + 1,
     )

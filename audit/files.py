@@ -1,5 +1,6 @@
 """Private files and folders, each written whole or not at all."""
 
+import codecs
 import hashlib
 import os
 import secrets
@@ -24,6 +25,19 @@ def expand(text: str) -> Path:
         return Path(text).expanduser()
     except RuntimeError as error:
         raise UsageError(f"path {text!r}: {error}") from None
+
+
+def text_of(data: bytes) -> str:
+    """The text of a file that a person may have written with any editor, on any system.
+
+    A byte order mark and the CR of each CRLF are left out. UTF-16 is understood if it begins with a byte order mark:
+    Windows PowerShell writes it (Microsoft, "about_Character_Encoding").
+
+    Raises:
+        UnicodeDecodeError: the data is not such a text.
+    """
+    is_utf16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    return data.decode("utf-16" if is_utf16 else "utf-8").lstrip("\ufeff").replace("\r\n", "\n")
 
 
 def make_dir(path: Path) -> None:

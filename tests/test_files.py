@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from audit.files import atomic_file, make_dir, private_file, sha256_of
+from audit.files import atomic_file, make_dir, private_file, sha256_of, text_of
 
 
 def mode(path: Path) -> int:
@@ -46,6 +46,27 @@ def test_nothing_that_is_there_is_written_through_or_over(tmp_path: Path) -> Non
     with atomic_file(link) as file:
         file.write(b"new")
     assert (mine.read_bytes(), link.read_bytes(), link.is_symlink()) == (b"mine", b"new", False)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"one\ntwo\n",
+        b"one\r\ntwo\r\n",
+        b"\xef\xbb\xbfone\r\ntwo\n",
+        b"\xef\xbb\xbf\xef\xbb\xbfone\ntwo\n",
+        "one\r\ntwo\n".encode("utf-16"),
+        b"\xfe\xff" + "one\ntwo\n".encode("utf-16-be"),
+    ],
+)
+def test_a_text_is_the_same_from_every_editor(data: bytes) -> None:
+    assert text_of(data) == "one\ntwo\n"
+
+
+def test_what_is_not_a_text_is_refused() -> None:
+    for data in (b"\xff", b"\xff\xfe\x00", "a\xe9".encode("latin-1")):
+        with pytest.raises(UnicodeDecodeError):
+            text_of(data)
 
 
 def test_a_digest_is_that_of_sha256sum(tmp_path: Path) -> None:

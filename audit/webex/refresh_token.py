@@ -7,7 +7,7 @@ not use the same one. All methods but `locked` block, and belong into a thread.
 import logging
 import os
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from io import FileIO
 from pathlib import Path
 
@@ -138,7 +138,7 @@ class RefreshToken:
             yield
         finally:
             if file:
-                file.close()
+                _release(file)
 
     async def _locked_file(self, patience_s: float) -> FileIO | None:
         until_s = self._clock.monotonic_s() + patience_s
@@ -173,10 +173,16 @@ def _lock(path: Path) -> FileIO | None:
     except BlockingIOError:
         pass
     except BaseException:
-        file.close()
+        _release(file)
         raise
-    file.close()
+    _release(file)
     return None
+
+
+def _release(file: FileIO) -> None:
+    # Some file systems of a network report an error here; nothing was written.
+    with suppress(OSError):
+        file.close()
 
 
 def _open(path: Path) -> FileIO:

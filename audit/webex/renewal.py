@@ -192,7 +192,9 @@ class Renewal:
                 body = await read_bounded(response, _MAX_BODY)
         except TimeoutError:
             return Trouble("no answer in time")
-        except (aiohttp.ClientError, OSError, TooLongError) as error:
+        except TooLongError as error:
+            return Trouble(str(error))
+        except (aiohttp.ClientError, OSError) as error:
             return Trouble(f"connection failed: {error or type(error).__name__}")
         if response.status // 100 != 2:
             # Before anything is cut off: half a secret is not recognized any more.

@@ -1,5 +1,7 @@
 """Private files and folders, each written whole or not at all."""
 
+import codecs
+import errno
 import hashlib
 import os
 import secrets
@@ -79,6 +81,19 @@ def is_utf8(path: str) -> bool:
     return True
 
 
+def text_of(data: bytes) -> str:
+    """The text of a file that a person may have written with any editor, on any system.
+
+    A byte order mark and the CR of each CRLF are left out. UTF-16 is understood if it begins with a byte order mark:
+    Windows PowerShell writes it (Microsoft, "about_Character_Encoding").
+
+    Raises:
+        UnicodeDecodeError: the data is not such a text.
+    """
+    is_utf16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    return data.decode("utf-16" if is_utf16 else "utf-8").lstrip("\ufeff").replace("\r\n", "\n")
+
+
 def make_dir(path: Path) -> None:
     """Make a folder and its parents, for this user only (0700), and flush each new entry to the disk.
 
@@ -108,8 +123,7 @@ def private_file(path: Path) -> Iterator[BinaryIO]:
 @contextmanager
 def atomic_file(path: Path) -> Iterator[BinaryIO]:
     """A file that appears under its name, whole and on the disk, when the block ends without an error."""
-    # A name that nobody can guess: nobody can create it first to read or redirect what is written.
-    unfinished = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    unfinished = _unfinished(path)
     try:
         with private_file(unfinished) as file:
             yield file
@@ -119,6 +133,72 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
             unfinished.unlink()
         raise
     sync_dir(path.parent)
+
+
+def _unfinished(path: Path) -> Path:
+    # A name that nobody can guess: nobody can create it first to read or redirect what is written.
+    return path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+
+
+def rewrite(path: Path, content: bytes) -> None:
+    """Replace the content of a small private file. A link stays a link, and the owner stays the owner.
+
+    A new file takes the place of the old one at once. Where that is impossible (a folder that this user may not write,
+    a bind mount of a single file, a full disk), the content is written into the old file; where that is impossible too,
+    a new file of this user takes its place.
+
+    Raises:
+        OSError: the content can't be written in any of these ways.
+    """
+    target = Path(os.path.realpath(path))
+    try:
+        _replace(target, content, keeps_owner=True)
+    except OSError:
+        try:
+            _overwrite(target, content)
+        except OSError as error:
+            try:
+                _replace(target, content, keeps_owner=False)
+            except OSError:
+                raise error from None
+
+
+def check_rewritable(path: Path) -> None:
+    """Check that `rewrite` would succeed, as far as this can be known without writing.
+
+    Raises:
+        OSError: it would fail.
+    """
+    target = Path(os.path.realpath(path))
+    try:
+        with target.open("r+b"):
+            return
+    except OSError as error:
+        # A read-only mount or an immutable file, in a folder where other files can be written.
+        if error.errno in (errno.EROFS, errno.EPERM, errno.EISDIR):
+            raise
+    beside = _unfinished(target)
+    with private_file(beside):
+        beside.unlink()
+
+
+def _replace(target: Path, content: bytes, *, keeps_owner: bool) -> None:
+    with atomic_file(target) as file:
+        if keeps_owner and os.name == "posix" and target.exists():
+            old, new = target.stat(), os.fstat(file.fileno())
+            if (old.st_uid, old.st_gid) != (new.st_uid, new.st_gid):
+                os.fchown(file.fileno(), old.st_uid, old.st_gid)
+        file.write(content)
+
+
+def _overwrite(target: Path, content: bytes) -> None:
+    with target.open("r+b") as file:
+        # A single write of at least the old length, and only then the cut: a crash leaves the old or the new content,
+        # because a word fits into one block of the disk. Readers ignore blank lines at the end.
+        file.write(content.ljust(os.fstat(file.fileno()).st_size, b"\n"))
+        file.flush()
+        file.truncate(len(content))
+        os.fsync(file.fileno())
 
 
 def sync_dir(path: Path) -> None:

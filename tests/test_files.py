@@ -1,9 +1,13 @@
+import errno
+import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from audit.files import atomic_file, make_dir, private_file, sha256_of
+from audit.files import atomic_file, check_rewritable, make_dir, private_file, rewrite, sha256_of, text_of
 
 
 def mode(path: Path) -> int:
@@ -46,6 +50,108 @@ def test_nothing_that_is_there_is_written_through_or_over(tmp_path: Path) -> Non
     with atomic_file(link) as file:
         file.write(b"new")
     assert (mine.read_bytes(), link.read_bytes(), link.is_symlink()) == (b"mine", b"new", False)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"one\ntwo\n",
+        b"one\r\ntwo\r\n",
+        b"\xef\xbb\xbfone\r\ntwo\n",
+        b"\xef\xbb\xbf\xef\xbb\xbfone\ntwo\n",
+        "one\r\ntwo\n".encode("utf-16"),
+        b"\xfe\xff" + "one\ntwo\n".encode("utf-16-be"),
+    ],
+)
+def test_a_text_is_the_same_from_every_editor(data: bytes) -> None:
+    assert text_of(data) == "one\ntwo\n"
+
+
+def test_what_is_not_a_text_is_refused() -> None:
+    for data in (b"\xff", b"\xff\xfe\x00", "a\xe9".encode("latin-1")):
+        with pytest.raises(UnicodeDecodeError):
+            text_of(data)
+
+
+def refusing(number: int) -> Callable[..., Any]:
+    def refuse(*_: Any, **__: Any) -> Any:
+        raise OSError(number, os.strerror(number))
+
+    return refuse
+
+
+@pytest.fixture
+def secret(tmp_path: Path) -> Path:
+    file = tmp_path / "secret"
+    file.write_bytes(b"a-longer-old-secret\n")
+    file.chmod(0o600)
+    return file
+
+
+def test_a_private_file_is_replaced_at_once(secret: Path) -> None:
+    with secret.open("rb") as old:
+        rewrite(secret, b"new\n")
+        assert old.read() == b"a-longer-old-secret\n"
+    assert (secret.read_bytes(), mode(secret)) == (b"new\n", 0o600)
+    assert [*secret.parent.iterdir()] == [secret]
+
+
+@pytest.mark.parametrize("depth", [1, 2])
+@pytest.mark.parametrize("start", [".", "/"])
+def test_a_link_stays_a_link_to_what_is_replaced(tmp_path: Path, secret: Path, depth: int, start: str) -> None:
+    links = tmp_path / "links"
+    links.mkdir()
+    link = secret
+    for number in range(depth):
+        before, link = link, links / str(number)
+        link.symlink_to(os.path.relpath(before, links) if start == "." else before)
+    rewrite(link, b"new\n")
+    assert link.is_symlink()
+    assert (link.read_bytes(), secret.read_bytes(), mode(secret)) == (b"new\n", b"new\n", 0o600)
+    assert [*secret.parent.glob(".*"), *links.glob(".*")] == []
+
+
+@pytest.mark.parametrize("number", [errno.EBUSY, errno.EXDEV, errno.EPERM, errno.ENOSPC])
+@pytest.mark.parametrize("new", [b"new\n", b"a-new-secret-that-is-even-longer\n"])
+def test_a_file_that_can_not_be_replaced_is_written_in_place(
+    secret: Path, monkeypatch: pytest.MonkeyPatch, number: int, new: bytes
+) -> None:
+    inode = secret.stat().st_ino
+    monkeypatch.setattr(os, "replace", refusing(number))
+    rewrite(secret, new)
+    assert (secret.read_bytes(), mode(secret), secret.stat().st_ino) == (new, 0o600, inode)
+    assert [*secret.parent.iterdir()] == [secret]
+
+
+@pytest.mark.skipif(not hasattr(os, "fchown") or os.geteuid() != 0, reason="only root may give a file away")
+def test_the_owner_of_a_file_stays_its_owner(secret: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    os.chown(secret, 1234, 5678)
+    rewrite(secret, b"new\n")
+    assert (secret.stat().st_uid, secret.stat().st_gid, mode(secret)) == (1234, 5678, 0o600)
+    monkeypatch.setattr(os, "fchown", refusing(errno.EPERM))
+    rewrite(secret, b"newer\n")
+    assert (secret.stat().st_uid, secret.stat().st_gid, secret.read_bytes()) == (1234, 5678, b"newer\n")
+
+
+def test_a_file_that_is_gone_appears_again_if_its_folder_is_there(secret: Path) -> None:
+    secret.unlink()
+    check_rewritable(secret)
+    assert [*secret.parent.iterdir()] == []
+    rewrite(secret, b"new\n")
+    assert (secret.read_bytes(), mode(secret)) == (b"new\n", 0o600)
+    for nowhere in (secret / "below", secret.parent / "absent" / "file"):
+        with pytest.raises(OSError, match=r"Not a directory|No such file"):
+            check_rewritable(nowhere)
+        with pytest.raises(OSError, match=r"Not a directory|No such file"):
+            rewrite(nowhere, b"new\n")
+
+
+def test_a_folder_in_place_of_a_file_is_an_error_of_the_system(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    for work in (check_rewritable, lambda path: rewrite(path, b"new\n")):
+        with pytest.raises(IsADirectoryError):
+            work(tmp_path / "folder")
+    assert [path.name for path in tmp_path.iterdir()] == ["folder"]
 
 
 def test_a_digest_is_that_of_sha256sum(tmp_path: Path) -> None:

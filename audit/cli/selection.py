@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple, TextIO
 
 from audit.errors import UsageError
-from audit.files import expand
+from audit.files import expand, text_of
 from audit.inventory import Users
 from audit.webex import ids
 
@@ -95,7 +95,7 @@ def _select(
 def _read(file: str, stdin: TextIO | None) -> dict[str, str]:
     try:
         data = _read_stdin(stdin) if file == _STDIN else expand(file).read_bytes()
-        text = data.decode("utf-8-sig")
+        text = text_of(data)
     except OSError as error:
         raise UsageError(f"{_title(file)}: {error.strerror}") from None
     except UnicodeDecodeError:

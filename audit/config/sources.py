@@ -16,7 +16,7 @@ import msgspec
 from audit.config.mismatch import mismatch
 from audit.config.settings import Settings
 from audit.errors import UsageError
-from audit.files import expand, own_folder
+from audit.files import expand, own_folder, text_of
 from audit.text import did_you_mean
 
 #: Names the configuration file if `--config` does not.
@@ -82,7 +82,7 @@ def load(config_file: str | None, environment: Mapping[str, str], flags: Mapping
     types = keys()
     tree: dict[str, dict[str, Any]] = {}
     for origin, values, kind in (
-        *_from_file(config_file or environment.get(CONFIG_VARIABLE)),
+        *_from_file(config_file or _bare(environment.get(CONFIG_VARIABLE, ""))),
         *_from_environment(environment),
         *((f"--{FLAGS[key]}", {key: value}, "flag") for key, value in flags.items() if value is not None),
     ):
@@ -107,7 +107,7 @@ def _from_file(named: str | None) -> list[_Source]:
         return []
     path = expand(named) if named else Path(folder or "", "config.toml")
     try:
-        content = tomllib.loads(path.read_text("utf-8"))
+        content = tomllib.loads(text_of(path.read_bytes()))
     except OSError as error:
         if not named:
             return []
@@ -130,8 +130,15 @@ def _from_environment(environment: Mapping[str, str]) -> list[_Source]:
         if variable.startswith(_PREFIX) and variable != CONFIG_VARIABLE:
             if variable not in names:
                 raise UsageError(f"environment: unknown variable {variable}{_nearest(variable, names)}")
-            sources.append((f"environment variable {variable}", {names[variable]: environment[variable]}, "variable"))
+            sources.append(
+                (f"environment variable {variable}", {names[variable]: _bare(environment[variable])}, "variable")
+            )
     return sources
+
+
+def _bare(text: str) -> str:
+    """The value without what a file of variables (`docker run --env-file`) may add on Windows."""
+    return text.removeprefix("\ufeff").rstrip("\r\n")
 
 
 def _convert(value: Any, wanted: Any, origin: str, key: str, kind: _Kind) -> Any:

@@ -1,13 +1,16 @@
 """The faulty answers of the API: errors, requests to wait, and unusable bodies."""
 
+import asyncio
 import json
 import uuid
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
 
 from aiohttp import web
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 #: The messages of the API, by status.
 MESSAGES = {
@@ -34,7 +37,7 @@ def error(status: int, message: str, *, code: int | None = None, headers: dict[s
     return web.Response(status=status, text=json.dumps(body), content_type="application/json", headers=all_headers)
 
 
-async def cut_off(request: web.Request, beginning: bytes | None) -> web.StreamResponse:
+async def _cut_off(request: web.Request, beginning: bytes | None) -> web.StreamResponse:
     """Break the connection: at once, or during an answer."""
     response = web.StreamResponse(headers={"Content-Length": "100000", "Content-Type": "application/json"})
     if beginning is not None:
@@ -131,9 +134,39 @@ ALTERATIONS: dict[str, Callable[[bytes], bytes]] = {
 }
 
 
-async def endless(request: web.Request) -> web.StreamResponse:
+async def _endless(request: web.Request) -> web.StreamResponse:
     """An answer that goes on until the client has enough."""
     response = web.StreamResponse(headers={"Content-Type": "application/json"})
     await response.prepare(request)
     while True:
         await response.write(b" " * 1_000_000)
+
+
+async def fail(kind: str, request: web.Request, handler: Handler, slow_s: float) -> web.StreamResponse:
+    """Answer with a fault, or alter, delay or break the answer of the handler.
+
+    Args:
+        kind: the kind of fault.
+        request: the request.
+        handler: gives the answer without a fault.
+        slow_s: the delay of a slow answer in seconds.
+    """
+    if kind in FAULTY_ANSWERS:
+        return FAULTY_ANSWERS[kind]()
+    if kind in ALTERATIONS:
+        return _altered(await handler(request), ALTERATIONS[kind])
+    if kind == "too-long":
+        return await _endless(request)
+    if kind in ("slow", "hang"):
+        await (asyncio.sleep(slow_s) if kind == "slow" else asyncio.Event().wait())
+        return await handler(request)
+    return await _cut_off(request, b'{"items": [' if kind == "truncated" else None)
+
+
+def _altered(response: web.StreamResponse, alter: Callable[[bytes], bytes]) -> web.StreamResponse:
+    if not isinstance(response, web.Response) or response.status != 200 or not isinstance(response.body, bytes):
+        return response
+    headers = {
+        name: value for name, value in response.headers.items() if name not in ("Content-Length", "Content-Type")
+    }
+    return web.Response(body=alter(response.body), headers=headers, content_type="application/json")

@@ -1,28 +1,25 @@
 """The API over real HTTP: tokens, limits and faults apply before every operation."""
 
-import asyncio
 import math
-import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from aiohttp import web
 
 from audit.simulator.access import RefusedError
-from audit.simulator.answers import ALTERATIONS, FAULTY_ANSWERS, MESSAGES, cut_off, endless, error
+from audit.simulator.answers import MESSAGES, Handler, error, fail
 from audit.simulator.limit import Limit
 from audit.simulator.routes.calling import CallingRoutes
 from audit.simulator.routes.meetings import MeetingRoutes
 from audit.simulator.routes.organizations import OrganizationRoutes
 from audit.simulator.routes.people import PeopleRoutes
-from audit.simulator.simulation import ADMIN_SCOPES, ADMIN_TOKEN, UNSCOPED_TOKEN, USER_TOKEN, Simulation
+from audit.simulator.simulation import ADMIN_TOKEN, UNSCOPED_TOKEN, USER_TOKEN, Simulation
+from audit.simulator.tokens import TokenEndpoint
 
 __all__ = ["ADMIN_TOKEN", "UNSCOPED_TOKEN", "USER_TOKEN", "Simulation", "serve"]
 
 #: Bytes; next links may be long.
 _LONGEST_LINE = 131_072
-
-_Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 @asynccontextmanager
@@ -62,11 +59,11 @@ class _Api:
         app = web.Application(middlewares=[self._guard])
         for routes in (OrganizationRoutes, PeopleRoutes, CallingRoutes, MeetingRoutes):
             routes(self._simulation).add_to(app.router)
-        app.router.add_post("/v1/access_token", self._access_token)
+        app.router.add_post("/v1/access_token", TokenEndpoint(self._simulation).answer)
         return app
 
     @web.middleware
-    async def _guard(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
+    async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         self._simulation.log.append(f"{request.method} {request.rel_url}")
         try:
             if request.method == "GET":
@@ -74,7 +71,7 @@ class _Api:
                 faults = self._simulation.faults_for(request.query.get("orgId"))
                 faults.now_s = self._simulation.now_s
                 if fault := faults.next(str(request.rel_url)):
-                    return await self._fail(fault, request, handler)
+                    return await fail(fault, request, handler, self._simulation.slow_s)
             return await handler(request)
         except RefusedError as refusal:
             return refusal.response
@@ -94,42 +91,3 @@ class _Api:
         if org_id not in self._limits:
             self._limits[org_id] = self._simulation.make_limit()
         return self._limits[org_id]
-
-    async def _fail(self, kind: str, request: web.Request, handler: _Handler) -> web.StreamResponse:
-        if kind in FAULTY_ANSWERS:
-            return FAULTY_ANSWERS[kind]()
-        if kind in ALTERATIONS:
-            return _altered(await handler(request), ALTERATIONS[kind])
-        if kind == "too-long":
-            return await endless(request)
-        if kind in ("slow", "hang"):
-            await (asyncio.sleep(self._simulation.slow_s) if kind == "slow" else asyncio.Event().wait())
-            return await handler(request)
-        return await cut_off(request, b'{"items": [' if kind == "truncated" else None)
-
-    async def _access_token(self, request: web.Request) -> web.Response:
-        form = await request.post()
-        known = ("client_id", "client_secret", "refresh_token")
-        if form.get("grant_type") != "refresh_token" or not all(form.get(name) for name in known):
-            body = {"error": "invalid_grant", "error_description": "The refresh token provided is expired"}
-            return web.json_response(body, status=400)
-        token = f"simulated-token-{uuid.uuid4().hex}"
-        self._simulation.tokens[token] = ADMIN_SCOPES
-        return web.json_response(
-            {
-                "access_token": token,
-                "expires_in": 1_209_599,
-                "refresh_token": str(form["refresh_token"]),
-                "refresh_token_expires_in": 7_776_000,
-                "token_type": "Bearer",
-            }
-        )
-
-
-def _altered(response: web.StreamResponse, alter: Callable[[bytes], bytes]) -> web.StreamResponse:
-    if not isinstance(response, web.Response) or response.status != 200 or not isinstance(response.body, bytes):
-        return response
-    headers = {
-        name: value for name, value in response.headers.items() if name not in ("Content-Length", "Content-Type")
-    }
-    return web.Response(body=alter(response.body), headers=headers, content_type="application/json")

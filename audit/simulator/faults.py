@@ -9,6 +9,7 @@ A specification is a list of items, separated by commas:
 ``KIND@N``          the N-th request of the server (from 1) fails; may be repeated
 ``KIND@N+S``        an outage: from the N-th request on, every request fails for S seconds; may be repeated
 ``all=SHARE``       every passing kind together, except slow ones
+``token-KIND…``      the same for `POST /access_token`, whose requests are counted by themselves
 ``QUIRK``           an oddity of listings, always on; ``quirks`` turns on all that a client must survive
 ==================  ==========================================================================
 """
@@ -75,6 +76,17 @@ KINDS = {
     "too-long": "a body that never ends",
     "array": "200 with a JSON array",
     "mistyped": "200 with settings of another shape",
+    "token-503-date": "token endpoint: unavailable, Retry-After is a date",
+    "token-invalid-grant": "token endpoint: the refresh token is refused",
+    "token-invalid-client": "token endpoint: the client secret is refused",
+    "token-drip": "token endpoint: a body that comes byte by byte",
+    "token-bomb": "token endpoint: a small gzip body of 256 MiB",
+    "token-unusable": "token endpoint: a grant without a usable access token",
+    "token-blanks": "token endpoint: a grant with blanks around its tokens",
+    "token-expires-text": "token endpoint: a grant with a text as lifetime",
+    "token-expires-zero": "token endpoint: a grant with lifetime 0",
+    "token-expires-negative": "token endpoint: a grant with a lifetime below 0",
+    "token-expires-huge": "token endpoint: a grant with lifetime 1e400",
 }
 #: The kinds that a retry cures and that are not slow.
 PASSING = (
@@ -116,10 +128,12 @@ QUIRKS = {
     "hot-desk-400": "every fourth workspace has hotdeskingStatus on; its settings answer 400",
     "hot-desk-403": "every fourth workspace has hotdeskingStatus on; its settings answer 403",
     "hot-desk-404": "every fourth workspace has hotdeskingStatus on; its settings answer 404",
+    "token-rotate": "each grant brings a new refresh token, and the former is refused",
     "empty-body-page": "a page without a body, but with a next link, stands between the others",
 }
 SURVIVABLE = ("duplicate", "empty-page", "max-null", "no-blank", "valueless", "odd-title")
 _MAX_IN_A_ROW = 2
+_OF_TOKENS = "token-"
 
 
 @dataclass
@@ -134,6 +148,8 @@ class Faults:
     #: Kind and duration in seconds, by the number of the first request.
     outages: dict[int, tuple[str, float]] = field(default_factory=dict)
     now_s: Callable[[], float] = field(default=time.monotonic, compare=False)
+    #: The faults of the token endpoint.
+    of_tokens: "Faults | None" = None
     _outage: tuple[str, float] = ("", -math.inf)
     _requests: int = 0
     _tries: Counter[str] = field(default_factory=Counter)
@@ -177,9 +193,17 @@ def parse(text: str, seed: int = 1) -> Faults:
     Raises:
         ValueError: a kind is unknown, or a share or a number is not valid.
     """
+    items = [part.strip() for part in text.split(",") if part.strip()]
+    of_tokens = [item for item in items if item.startswith(_OF_TOKENS) and item not in QUIRKS]
+    faults = _parsed([item for item in items if item not in of_tokens], seed)
+    faults.of_tokens = _parsed(of_tokens, seed) if of_tokens else None
+    return faults
+
+
+def _parsed(items: list[str], seed: int) -> Faults:
     faults = Faults(seed)
     quirks: set[str] = set()
-    for item in filter(None, (part.strip() for part in text.split(","))):
+    for item in items:
         kind, at, number = item.partition("@")
         name, equals, share = item.partition("=")
         number, plus, lasts_s = number.partition("+")
@@ -209,6 +233,7 @@ def explain() -> str:
             "KIND@N": "the N-th request fails (from 1); may be repeated",
             "KIND@N+S": "from the N-th request on, every request fails for S seconds",
             "all=SHARE": "all kinds together that a retry cures soon",
+            "token-KIND…": "the same for POST /access_token, whose requests are counted by themselves",
             "QUIRK": "an oddity of listings, always on",
             "quirks": ", ".join(SURVIVABLE),
         }),
@@ -218,7 +243,7 @@ def explain() -> str:
     lines = []
     for title, entries in rows:
         lines += [title] if title else []
-        lines += [f"  {name:<17}{meaning}" for name, meaning in entries.items()]
+        lines += [f"  {name:<23} {meaning}" for name, meaning in entries.items()]
     return "\n".join(lines)
 
 
@@ -237,6 +262,6 @@ def _seconds(text: str) -> float:
 
 
 def _known(name: str, known: dict[str, str]) -> str:
-    if name not in known:
+    if name not in known and (known is QUIRKS or name.removeprefix(_OF_TOKENS) not in known):
         raise ValueError(f"{name!r} is not one of {', '.join(known)}")
     return name

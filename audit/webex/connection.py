@@ -4,7 +4,7 @@ import os
 import ssl
 import urllib.request
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -57,10 +57,13 @@ async def connect(
         UsageError: the CA bundle or the proxy of the environment can't be used.
     """
     async with _session(base_url, concurrency, timeout_s, ca_file) as session:
-        if isinstance(tokens, OAuthTokens):
-            tokens.use(session)
+        terms = terms or Terms()
         exchange = Exchange(session, SharedToken(tokens), clock)
-        yield Client(exchange, base_url, pace, retry, terms or Terms())
+        async with AsyncExitStack() as at_end:
+            if isinstance(tokens, OAuthTokens):
+                tokens.use(session, retry, terms)
+                at_end.push_async_callback(tokens.close)
+            yield Client(exchange, base_url, pace, retry, terms)
 
 
 def _session(base_url: str, concurrency: int, timeout_s: float, ca_file: str | None) -> aiohttp.ClientSession:

@@ -113,7 +113,7 @@ class Exchange:
             count.total += 1
             url = URL(asked.url, encoded=True)
             async with self.session.get(url, headers=headers, allow_redirects=False) as response:
-                body = sent.redact_bytes(await _read(response))
+                body = sent.redact_bytes(await read_bounded(response, _MAX_BODY))
         except TimeoutError:
             return not_answered(sent_at_s, "no answer in time")
         except TooLongError as error:
@@ -132,7 +132,7 @@ class Exchange:
             response.status,
             not body,
             ", ".join(response.headers.getall("Link", [])) or None,
-            _retry_after_s(response.headers, self.clock),
+            asked_wait_s(response.headers, self.clock),
             sent_at_s,
             sent,
         )
@@ -143,17 +143,27 @@ def not_answered(sent_at_s: float, message: str) -> Try:
     return Try(wire.Verdict(Outcome.TIMEOUT, is_retryable=True, message=message), sent_at_s=sent_at_s)
 
 
-def _retry_after_s(headers: Mapping[str, str], clock: Clock) -> float | None:
+def asked_wait_s(headers: Mapping[str, str], clock: Clock) -> float | None:
+    """The seconds to wait that an answer asks for (`Retry-After`); None if it asks for no wait."""
     value = headers.get("Retry-After")
     return wire.retry_after_s(value, wire.answer_time(headers, clock.now())) if value else None
 
 
-async def _read(response: aiohttp.ClientResponse) -> bytes:
+async def read_bounded(response: aiohttp.ClientResponse, limit: int) -> bytes:
+    """Read a body.
+
+    Args:
+        response: the answer.
+        limit: the most bytes, decompressed.
+
+    Raises:
+        TooLongError: the body is larger.
+    """
     chunks: list[bytes] = []
     size = 0
     while chunk := await response.content.readany():
         chunks.append(chunk)
         size += len(chunk)
-        if size > _MAX_BODY:
-            raise TooLongError(f"the answer has more than {_MAX_BODY} bytes, the most that are read")
+        if size > limit:
+            raise TooLongError(f"the answer has more than {limit} bytes, the most that are read")
     return b"".join(chunks)

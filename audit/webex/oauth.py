@@ -10,27 +10,20 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import aiohttp
-import msgspec
 
 from audit.clock import Clock
-from audit.errors import StoppedError
-from audit.files import atomic_file
-from audit.webex import wire
-from audit.webex.errors import TokenRefusedError, UnansweredError
+from audit.errors import AuditError
+from audit.webex.renewal import Renewal
 from audit.webex.retry import RetryPolicy
-from audit.webex.tokens import Token, checked_token, read_secret
+from audit.webex.terms import Terms
+from audit.webex.tokens import Token
 
 log = logging.getLogger(__name__)
 
 #: Renew a token this long before it expires.
 _MARGIN = timedelta(minutes=5)
-_RETRY = RetryPolicy(attempts=5, throttled_attempts=5, budget=5)
-
-
-class _Grant(msgspec.Struct):
-    access_token: str
-    expires_in: float | None = None
-    refresh_token: str | None = None
+#: Renew a token that is not refused no sooner than this, whatever lifetime the answer claims.
+_INTERVAL = timedelta(minutes=1)
 
 
 class OAuthTokens:
@@ -55,22 +48,28 @@ class OAuthTokens:
         *,
         timeout_s: float = 30.0,
     ) -> None:
-        self._url = f"{base_url.rstrip('/')}/access_token"
-        self._client_id = client_id
-        self._client_secret_file = client_secret_file
-        self._refresh_token_file = refresh_token_file
+        self._renewal = Renewal(base_url, client_id, client_secret_file, refresh_token_file, clock, timeout_s=timeout_s)
         self._clock = clock
-        self._timeout_s = timeout_s
         self._token: Token | None = None
         self._renew_at: datetime | None = None
-        self._session: aiohttp.ClientSession | None = None
         self._lock = asyncio.Lock()
-        #: Renewals that the API did not answer.
+        #: Renewals that failed, and the error of the last one.
         self._failures = 0
+        self._error: AuditError | None = None
 
-    def use(self, session: aiohttp.ClientSession) -> None:
-        """Send the requests through this session."""
-        self._session = session
+    def use(self, session: aiohttp.ClientSession, retry: RetryPolicy | None = None, terms: Terms | None = None) -> None:
+        """Send the requests through this session.
+
+        Args:
+            session: the session.
+            retry: how often a request is repeated.
+            terms: the deadline, and who hears of pauses.
+        """
+        self._renewal.use(session, retry, terms)
+
+    async def close(self) -> None:
+        """Store a new refresh token that could not be stored when it came."""
+        await self._renewal.store()
 
     async def get(self) -> Token:
         """The token; a new one if it is about to expire.
@@ -79,6 +78,7 @@ class OAuthTokens:
             UsageError: the file of a secret can't be read.
             TokenRefusedError: the API refuses the refresh token.
             UnansweredError: the API does not answer.
+            DeadlineError: the API asks to wait for longer than the deadline allows.
         """
         return await self._newer(None)
 
@@ -88,71 +88,49 @@ class OAuthTokens:
         Raises:
             TokenRefusedError: the API refuses the refresh token too.
             UnansweredError: the API does not answer.
+            DeadlineError: the API asks to wait for longer than the deadline allows.
         """
         return await self._newer(refused)
 
     async def _newer(self, refused: Token | None) -> Token:
         failures = self._failures
         async with self._lock:
-            is_due = self._renew_at is not None and self._clock.now() >= self._renew_at
-            if self._token is None or self._token == refused or (refused is None and is_due):
-                if self._failures != failures:
+            if self._token is None or self._token == refused:
+                if self._error and self._failures != failures:
                     # Else all requests that waited meanwhile would try in vain, one after the other.
-                    raise self._unanswered()
-                self._token = await self._refresh()
+                    raise self._error
+                return await self._renewed()
+            if refused is None and self._is_due():
+                return await self._renewed_early(self._token)
             return self._token
 
-    def _unanswered(self) -> UnansweredError:
-        return UnansweredError(f"{self._url} does not answer ({_RETRY.attempts} tries): no access token was obtained")
+    def _is_due(self) -> bool:
+        return self._renew_at is not None and self._clock.now() >= self._renew_at
 
-    async def _refresh(self) -> Token:
-        form = {
-            "grant_type": "refresh_token",
-            "client_id": self._client_id,
-            "client_secret": read_secret(self._client_secret_file, "client secret file"),
-            "refresh_token": read_secret(self._refresh_token_file, "refresh token file"),
-        }
-        for failures in range(1, _RETRY.attempts + 1):
-            status, body = await self._post(form)
-            if status == 200:
-                return self._accept(body, form["refresh_token"])
-            if 400 <= status < 500 and status not in (423, 429):
-                said = wire.read_error(body).message or "no reason given"
-                raise TokenRefusedError(
-                    f"the refresh token is refused ({status}: {_without(said, form)}): authorize the app again and put "
-                    f"the new refresh token into {self._refresh_token_file}"
-                )
-            await self._clock.sleep(_RETRY.delay_s(failures))
-        self._failures += 1
-        raise self._unanswered()
-
-    async def _post(self, form: dict[str, str]) -> tuple[int, bytes]:
-        if self._session is None:
-            raise StoppedError("no connection to renew the access token with")
-        timeout = aiohttp.ClientTimeout(total=self._timeout_s)
+    async def _renewed(self, *, is_once: bool = False) -> Token:
         try:
-            async with self._session.post(self._url, data=form, allow_redirects=False, timeout=timeout) as response:
-                return response.status, await response.read()
-        except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            log.debug("no answer from %s: %s", self._url, type(error).__name__)
-            return 0, b""
-
-    def _accept(self, body: bytes, old_refresh_token: str) -> Token:
-        try:
-            grant = msgspec.json.decode(body, type=_Grant)
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            raise UnansweredError(f"{self._url} answered with something other than a token") from None
-        token = checked_token(grant.access_token, self._url)
-        if grant.refresh_token and grant.refresh_token != old_refresh_token:
-            with atomic_file(self._refresh_token_file) as file:
-                file.write(f"{grant.refresh_token}\n".encode())
-        lifetime = timedelta(seconds=grant.expires_in) if grant.expires_in else None
-        self._renew_at = self._clock.now() + lifetime - min(_MARGIN, lifetime / 2) if lifetime else None
+            grant = await self._renewal.grant(is_once=is_once)
+        except AuditError as error:
+            self._failures, self._error = self._failures + 1, error
+            raise
+        self._token, self._renew_at = grant.access_token, self._renewal_time(grant.lifetime_s)
         log.info("the access token was renewed")
-        return token
+        return self._token
 
+    async def _renewed_early(self, token: Token) -> Token:
+        """A new token, or the token that is still good if that fails."""
+        if self._renewal.is_asked_to_wait:
+            return token
+        try:
+            return await self._renewed(is_once=True)
+        except AuditError as error:
+            self._renew_at = self._clock.now() + _INTERVAL
+            log.warning("the access token is about to expire and can't be renewed yet: %s", error)
+            return token
 
-def _without(text: str, form: dict[str, str]) -> str:
-    for name in ("client_secret", "refresh_token"):
-        text = text.replace(form[name], f"[{name}]")
-    return text
+    def _renewal_time(self, lifetime_s: float | None) -> datetime | None:
+        """When to renew a token; None for not before it is refused."""
+        if lifetime_s is None:
+            return None
+        lifetime = timedelta(seconds=lifetime_s)
+        return self._clock.now() + max(lifetime - _MARGIN, lifetime / 2, _INTERVAL)

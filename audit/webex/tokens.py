@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Protocol
 
 from audit.errors import UsageError
+from audit.files import text_of
+from audit.threads import in_thread
 from audit.webex.errors import TokenRefusedError
 
 #: The environment variable that Webex' own samples and SDKs read the token from.
@@ -136,7 +138,7 @@ class FileTokens(_ReadTokens):
         self._path = path
 
     async def _read(self) -> Token:
-        return read_token(self._path)
+        return await in_thread(read_token, self._path)
 
 
 class CommandTokens(_ReadTokens):
@@ -163,7 +165,10 @@ class CommandTokens(_ReadTokens):
             raise UsageError(f"{title} did not end within {_COMMAND_TIMEOUT_S:.0f} s") from None
         if process.returncode:
             raise UsageError(f"{title} failed with exit code {process.returncode}")
-        return checked_token(output.decode("utf-8", "replace").strip(), title)
+        try:
+            return checked_token(text_of(output).strip(), title)
+        except UnicodeDecodeError:
+            raise UsageError(f"{title} prints something other than text") from None
 
 
 def refusal(remedy: str) -> TokenRefusedError:
@@ -179,7 +184,7 @@ def environment_token(environment: Mapping[str, str]) -> Token | None:
     Raises:
         UsageError: the variable holds something else.
     """
-    text = environment.get(TOKEN_VARIABLE, "").strip()
+    text = environment.get(TOKEN_VARIABLE, "").removeprefix("\ufeff").strip()
     return checked_token(text, TOKEN_VARIABLE) if text else None
 
 
@@ -199,7 +204,7 @@ def read_secret(path: Path, title: str) -> str:
         UsageError: the file can't be read, or is empty.
     """
     try:
-        text = path.read_text("utf-8").strip()
+        text = text_of(path.read_bytes()).strip()
     except OSError as error:
         # A user may give the secret itself in place of a file name: a log must not show it.
         shown = path if len(path.name) <= _LONG_NAME else "(a name too long to show)"

@@ -19,6 +19,8 @@ def test_ids_come_from_flags_a_file_and_standard_input_each_once(tmp_path: Path)
     file = tmp_path / "ids"
     file.write_text(f"\ufeff{TWO}\r\n\n# a comment\n  {THREE}  \n{TWO}\n")
     assert select([ONE, TWO], str(file), io.StringIO()) == [ONE, TWO, THREE]
+    file.write_bytes(f"{TWO}\r\n{THREE}\r\n\r\n".encode("utf-16"))
+    assert select([], str(file), io.StringIO()) == [TWO, THREE]
     assert select([], "-", io.TextIOWrapper(io.BytesIO(f"\ufeff{ONE}\n{TWO}==".encode()))) == [ONE, TWO]
 
 

@@ -63,6 +63,25 @@ def test_every_key_is_an_environment_variable(variable: str, value: str, key: st
     assert msgspec.to_builtins(load(None, {variable: value}, {}))[section][name] == expected
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r\n\r\n"])
+def test_a_file_is_read_as_any_editor_writes_it(tmp_path: Path, encoding: str, end: str) -> None:
+    file = tmp_path / "config.toml"
+    file.write_bytes(f"[pace]{end}max_rate = 5{end}[output]{end}path = 'Prüfung'{end}".encode(encoding))
+    settings = load(str(file), {}, {})
+    assert (settings.pace.max_rate, settings.output.path) == (5, "Prüfung")
+
+
+def test_a_variable_from_a_file_with_crlf_is_read_without_it() -> None:
+    variables = {
+        "WEBEX_AUDIT_PACE_MAX_RATE": "5\r",
+        "WEBEX_AUDIT_WEBEX_TOKEN_FILE": "/run/token\r\n",
+        "WEBEX_AUDIT_OUTPUT_FORMATS": "\ufeffcsv\r",
+    }
+    settings = load(os.devnull, variables, {})
+    assert (settings.pace.max_rate, settings.webex.token_file, settings.output.formats) == (5, "/run/token", ["csv"])
+
+
 @pytest.mark.parametrize(
     ("content", "complaint"),
     [

@@ -2,12 +2,15 @@
 
 import asyncio
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from blockbuster import BlockBuster
 
+from audit.clock import Clock
 from audit.config import Settings
 from audit.run import rates as memory
+from audit.run.credentials import find_tokens
 from audit.run.job import Job
 from audit.run.run import run
 from audit.run.scope import RunScope, retried_scope, scope_of
@@ -15,7 +18,7 @@ from audit.simulator.app import ADMIN_TOKEN, Simulation
 from audit.simulator.faults import parse
 from audit.simulator.organization import Organization
 from audit.snapshot.catalog import Snapshot
-from audit.webex.tokens import StaticTokens, Token
+from audit.webex.tokens import StaticTokens, Token, TokenSource
 
 
 @pytest.mark.parametrize("dataset", ["push-to-talk", "audio-options"])
@@ -40,8 +43,24 @@ def test_neither_does_one_that_retries_a_snapshot_from_a_rate_that_is_remembered
     assert after.manifest.outcomes["push_to_talk"]["ok"] >= before.manifest.outcomes["push_to_talk"]["ok"]
 
 
-def guarded(given: Settings, scope: RunScope) -> Snapshot:
-    work = run(Job(given, StaticTokens(Token(ADMIN_TOKEN)), scope))
+@pytest.mark.parametrize("source", ["file", "app"])
+def test_neither_does_one_that_reads_and_stores_its_token(
+    source: str, api: Callable[[Simulation], str], settings: Callable[..., Settings], tmp_path: Path
+) -> None:
+    files = [tmp_path / "token", tmp_path / "secret"]
+    for file in files:
+        file.write_text(f"{ADMIN_TOKEN}\n")
+    token, secret = files
+    app = {"webex__client_id": "C", "webex__client_secret_file": secret, "webex__refresh_token_file": token}
+    of_source = app if source == "app" else {"webex__token_file": str(token)}
+    given = settings(api(Simulation(Organization(30), parse("token-rotate,401@5"))), **of_source)
+    tokens = find_tokens(given.webex, {}, Clock())
+    assert guarded(given, scope_of(given), tokens).manifest.status == "complete"
+    assert (token.read_text() != f"{ADMIN_TOKEN}\n") == (source == "app")
+
+
+def guarded(given: Settings, scope: RunScope, tokens: TokenSource | None = None) -> Snapshot:
+    work = run(Job(given, tokens or StaticTokens(Token(ADMIN_TOKEN)), scope))
     guard = BlockBuster()
     for function in guard.functions.values():
         # A call before the first request blocks nothing else.

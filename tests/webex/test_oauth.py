@@ -1,30 +1,21 @@
 import asyncio
-import stat
-import traceback
-from datetime import timedelta
+import logging
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
-from aiohttp import web
 from harness import VirtualClock, run_virtually
+from token_endpoint import HTML, REFRESH, Answer, Endpoint, granted, with_endpoint
 
-from audit.clock import Clock
-from audit.errors import StoppedError, UsageError
-from audit.simulator.app import Simulation, serve
+from audit.errors import UsageError
 from audit.webex.errors import TokenRefusedError, UnansweredError
 from audit.webex.oauth import OAuthTokens
+from audit.webex.retry import RetryPolicy
 from audit.webex.tokens import Token
 
-
-@pytest.fixture
-def secrets(tmp_path: Path) -> tuple[Path, Path]:
-    files = tmp_path / "client-secret", tmp_path / "refresh-token"
-    for file, text in zip(files, ("cl13nt-s3cret", "r3fresh"), strict=True):
-        file.write_text(f"{text}\n")
-        file.chmod(0o600)
-    return files
+Secrets = tuple[Path, Path]
 
 
 class Clocked(VirtualClock):
@@ -32,142 +23,114 @@ class Clocked(VirtualClock):
 
     shift = timedelta()
 
-    def now(self) -> Any:
+    def now(self) -> datetime:
         return super().now() + self.shift
 
 
-async def use(url: str, secrets: tuple[Path, Path], clock: Clock, work: Any) -> Any:
-    async with aiohttp.ClientSession() as session:
-        tokens = OAuthTokens(url, "C0ffee", *secrets, clock)
-        tokens.use(session)
-        return await work(tokens)
-
-
-def with_simulator(secrets: tuple[Path, Path], work: Any, clock: Clock | None = None) -> tuple[Any, Simulation]:
-    simulation = Simulation()
-
-    async def main() -> Any:
-        async with serve(simulation) as url:
-            return await use(url, secrets, clock or VirtualClock(), work)
-
-    return run_virtually(main()), simulation
-
-
-def with_answer(secrets: tuple[Path, Path], *answers: tuple[int, str]) -> Token:
-    """A token endpoint that gives these answers, one after the other, and then repeats the last one."""
-    left = list(answers)
-
-    async def answer(_: web.Request) -> web.Response:
-        status, text = left.pop(0) if len(left) > 1 else left[0]
-        return web.Response(status=status, text=text)
-
-    async def main() -> Token:
-        app = web.Application()
-        app.router.add_post("/v1/access_token", answer)
-        runner = web.AppRunner(app, shutdown_timeout=0.1)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        try:
-            url = f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
-            found: Token = await use(url, secrets, VirtualClock(), lambda tokens: tokens.get())
-            return found
-        finally:
-            await runner.cleanup()
-
-    return run_virtually(main())
-
-
-def test_a_token_is_had_once_and_renewed_before_its_end(secrets: tuple[Path, Path]) -> None:
-    clock = Clocked()
+def got_at(clock: Clocked, *hours: float) -> Any:
+    """Gets the token at these times, in hours from the start."""
 
     async def work(tokens: OAuthTokens) -> list[Token]:
-        found = [await tokens.get(), await tokens.get()]
-        clock.shift = timedelta(days=13, hours=23, minutes=57)
-        return [*found, await tokens.get()]
+        found = []
+        for hour in hours:
+            clock.shift = timedelta(hours=hour)
+            found.append(await tokens.get())
+        return found
 
-    (first, second, third), simulation = with_simulator(secrets, work, clock)
-    assert first == second != third
-    assert simulation.log == ["POST /v1/access_token"] * 2
+    return work
 
 
-def test_a_refused_token_is_renewed_once_for_all_who_were_refused(secrets: tuple[Path, Path]) -> None:
+def test_a_token_is_had_once_and_renewed_before_its_end(secrets: Secrets) -> None:
+    endpoint, clock = Endpoint([granted("a", expires_in=1209599), granted("b")]), Clocked()
+    found = with_endpoint(endpoint, secrets, got_at(clock, 0, 1, 14 * 24 - 0.1, 14 * 24 - 0.08), clock)
+    assert found == [Token("a"), Token("a"), Token("a"), Token("b")]
+    assert len(endpoint.forms) == 2
+
+
+def test_a_lifetime_as_a_text_is_one(secrets: Secrets) -> None:
+    endpoint, clock = Endpoint([granted("a", expires_in="3600"), granted("b", expires_in="3600")]), Clocked()
+    assert with_endpoint(endpoint, secrets, got_at(clock, 0, 0.9, 0.95), clock) == [Token("a"), Token("a"), Token("b")]
+
+
+@pytest.mark.parametrize(
+    "lifetime", [0, -5, "0", "-1", "NaN", "soon", None, True, 999999999999, 10**400, "1e400", 1, 0.001]
+)
+def test_no_lifetime_makes_a_storm_of_renewals(secrets: Secrets, lifetime: object) -> None:
+    endpoint, clock = Endpoint([granted("a", expires_in=lifetime)]), Clocked()
+    with_endpoint(endpoint, secrets, got_at(clock, *(second / 3600 for second in range(55))), clock)
+    assert len(endpoint.forms) == 1
+
+
+def test_a_refused_token_is_renewed_once_for_all_who_were_refused(secrets: Secrets) -> None:
     async def work(tokens: OAuthTokens) -> list[Token]:
         refused = await tokens.get()
         return list(await asyncio.gather(*(tokens.renew(refused) for _ in range(10))))
 
-    renewed, simulation = with_simulator(secrets, work)
-    assert len(set(renewed)) == 1
-    assert len(simulation.log) == 2
-
-
-def test_a_renewal_that_is_not_answered_is_tried_once_for_all_who_wait(secrets: tuple[Path, Path]) -> None:
-    asked: list[str] = []
-
-    async def answer(request: web.Request) -> web.Response:
-        asked.append(request.path)
-        return web.Response(status=503)
-
-    async def main() -> list[Any]:
-        app = web.Application()
-        app.router.add_post("/v1/access_token", answer)
-        runner = web.AppRunner(app, shutdown_timeout=0.1)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-
-        async def work(tokens: OAuthTokens) -> list[Any]:
-            return list(await asyncio.gather(*(tokens.get() for _ in range(20)), return_exceptions=True))
-
-        try:
-            return list(await use(f"http://127.0.0.1:{runner.addresses[0][1]}/v1", secrets, VirtualClock(), work))
-        finally:
-            await runner.cleanup()
-
-    assert {type(error) for error in run_virtually(main())} == {UnansweredError}
-    assert len(asked) == 5
-
-
-def test_a_new_refresh_token_is_stored_back_private(secrets: tuple[Path, Path]) -> None:
-    grant = '{"access_token": "a", "expires_in": 1209599, "refresh_token": "n3w", "token_type": "Bearer"}'
-    assert with_answer(secrets, (200, grant)) == Token("a")
-    assert secrets[1].read_text() == "n3w\n"
-    assert stat.S_IMODE(secrets[1].stat().st_mode) == 0o600
-    assert with_answer(secrets, (200, '{"access_token": "b"}')) == Token("b")
-    assert secrets[1].read_text() == "n3w\n"
-
-
-def test_trouble_of_the_endpoint_is_retried(secrets: tuple[Path, Path]) -> None:
-    assert with_answer(secrets, (503, ""), (429, ""), (200, '{"access_token": "a"}')) == Token("a")
-    with pytest.raises(UnansweredError, match=r"access_token does not answer \(5 tries\)"):
-        with_answer(secrets, (500, ""))
-    with pytest.raises(UnansweredError, match="something other than a token"):
-        with_answer(secrets, (200, "<html>"))
+    endpoint = Endpoint([granted("a"), granted("b"), granted("c")])
+    assert set(with_endpoint(endpoint, secrets, work)) == {Token("b")}
+    assert len(endpoint.forms) == 2
 
 
 @pytest.mark.parametrize(
-    "answer",
+    ("answer", "error", "requests"),
     [
-        (400, '{"error": "invalid_grant", "error_description": "The refresh token r3fresh is expired"}'),
-        (401, '{"message": "cl13nt-s3cret is wrong", "trackingId": "T"}'),
-        (400, "<html>"),
+        ((503, ""), UnansweredError, 5),
+        ((403, HTML), UnansweredError, 5),
+        ((400, '{"error": "invalid_grant"}'), TokenRefusedError, 1),
     ],
 )
-def test_a_refused_refresh_token_is_told_without_a_secret(secrets: tuple[Path, Path], answer: tuple[int, str]) -> None:
-    with pytest.raises(TokenRefusedError, match=r"authorize the app again .*refresh-token") as caught:
-        with_answer(secrets, answer)
-    said = "".join(traceback.format_exception(caught.value))
-    assert "r3fresh" not in said.replace(str(answer), "")
-    assert "cl13nt-s3cret" not in said.replace(str(answer), "")
+def test_a_renewal_that_fails_is_tried_once_for_all_who_wait(
+    secrets: Secrets, answer: Answer, error: type[Exception], requests: int
+) -> None:
+    async def work(tokens: OAuthTokens) -> list[Any]:
+        return list(await asyncio.gather(*(tokens.get() for _ in range(20)), return_exceptions=True))
+
+    endpoint = Endpoint([answer])
+    assert {type(each) for each in with_endpoint(endpoint, secrets, work)} == {error}
+    assert len(endpoint.forms) == requests
 
 
-def test_what_is_missing_is_told(secrets: tuple[Path, Path]) -> None:
+@pytest.mark.parametrize(
+    "answer", [(503, ""), (403, HTML), (200, ""), (429, "", {"Retry-After": "90"}), (400, '{"error": "invalid_grant"}')]
+)
+def test_a_token_that_is_still_good_outlasts_a_renewal_that_fails(
+    secrets: Secrets, answer: Answer, caplog: pytest.LogCaptureFixture
+) -> None:
+    endpoint, clock = Endpoint([granted("a", expires_in=3600), answer, granted("b")]), Clocked()
+    with caplog.at_level(logging.WARNING):
+        found = with_endpoint(endpoint, secrets, got_at(clock, 0, 0.95, 0.951, 0.952, 0.98), clock)
+    assert found[:4] == [Token("a")] * 4
+    assert len(endpoint.forms) == (2 if answer[0] == 429 else 3)  # type: ignore[index]
+    assert "can't be renewed yet" in caplog.text
+    assert REFRESH not in caplog.text
+
+
+def test_it_is_renewed_with_patience_when_it_is_refused(secrets: Secrets) -> None:
+    async def work(tokens: OAuthTokens) -> Token:
+        return await tokens.renew(await tokens.get())
+
+    endpoint = Endpoint([granted("a"), *[(503, HTML)] * 4, granted("b")])
+    assert with_endpoint(endpoint, secrets, work) == Token("b")
+    with pytest.raises(UnansweredError):
+        with_endpoint(Endpoint([granted("a"), *[(503, HTML)] * 4]), secrets, work, retry=RetryPolicy(4, 4, 0))
+
+
+def test_what_is_missing_is_told(secrets: Secrets) -> None:
     secrets[0].write_text("")
     with pytest.raises(UsageError, match=r"client secret file .* is empty"):
-        with_simulator(secrets, lambda tokens: tokens.get())
+        with_endpoint(Endpoint([granted()]), secrets)
     secrets[0].write_text("x")
-    with pytest.raises(StoppedError, match="no connection"):
-        run_virtually(OAuthTokens("http://h/v1", "C", *secrets, VirtualClock()).get())
+    secrets[1].unlink()
+    with pytest.raises(UsageError, match=r"refresh token file .*: No such file"):
+        with_endpoint(Endpoint([granted()]), secrets)
 
 
-def test_a_server_that_is_not_there_is_told(secrets: tuple[Path, Path]) -> None:
-    with pytest.raises(UnansweredError, match="does not answer"):
-        run_virtually(use("http://127.0.0.1:9/v1", secrets, VirtualClock(), lambda tokens: tokens.get()))
+def test_a_server_that_is_not_there_is_told(secrets: Secrets) -> None:
+    async def main() -> None:
+        async with aiohttp.ClientSession() as session:
+            tokens = OAuthTokens("http://127.0.0.1:9/v1", "C0ffee", *secrets, VirtualClock())
+            tokens.use(session)
+            await tokens.get()
+
+    with pytest.raises(UnansweredError, match=r"gives no access token \(5 tries\); the last error: connection failed"):
+        run_virtually(main())

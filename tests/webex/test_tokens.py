@@ -37,7 +37,8 @@ def test_a_token_is_never_shown() -> None:
         (b"Bearer s3cret", 'and nothing else; leave out "Bearer"$'),
         (b"s3cret\nmore", "no access token"),
         ("s3cret\N{BULLET}".encode(), "no access token"),
-        (b"\xff\xfe", "not a text file"),
+        (b"\xff\xfe", "is empty"),
+        (b"\xff", "not a text file"),
     ],
 )
 def test_a_file_that_holds_no_token_is_named_and_not_shown(tmp_path: Path, content: bytes, complaint: str) -> None:
@@ -49,8 +50,25 @@ def test_a_file_that_holds_no_token_is_named_and_not_shown(tmp_path: Path, conte
     assert "s3cret" not in "".join(traceback.format_exception(caught.value))
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\xef\xbb\xbfs3cret",
+        b"s3cret\r\n\r\n",
+        b"\xef\xbb\xbf\r\n s3cret\t\r\n",
+        "s3cret\r\n".encode("utf-16"),
+        b"\xfe\xff" + "s3cret".encode("utf-16-be"),
+    ],
+)
+def test_a_token_is_read_as_any_editor_writes_it(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "token"
+    file.write_bytes(content)
+    assert read_token(file) == Token("s3cret")
+    assert get(command(tmp_path, f"import sys; sys.stdout.buffer.write({content!r})")) == Token("s3cret")
+
+
 def test_the_environment_may_hold_one() -> None:
-    assert environment_token({"WEBEX_ACCESS_TOKEN": " t\n"}) == Token("t")
+    assert environment_token({"WEBEX_ACCESS_TOKEN": "\ufeff t\r\n"}) == Token("t")
     assert environment_token({"WEBEX_ACCESS_TOKEN": " "}) is None
     with pytest.raises(UsageError, match="WEBEX_ACCESS_TOKEN holds no access token"):
         environment_token({"WEBEX_ACCESS_TOKEN": "a b"})
@@ -120,6 +138,7 @@ def test_a_command_prints_the_token_and_is_run_again_when_it_is_refused(tmp_path
         ("raise SystemExit(3)", "failed with exit code 3"),
         ("print()", "holds no access token"),
         ("print('a b')", "holds no"),
+        (r"import sys; sys.stdout.buffer.write(b'\xff')", "prints something other than text"),
     ],
 )
 def test_a_command_that_gives_no_token_is_told(tmp_path: Path, code: str, complaint: str) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from audit.errors import UsageError
-from audit.files import expand
+from audit.files import expand, text_of
 from audit.review.check.finding import Finding
 from audit.text import did_you_mean
 
@@ -107,7 +107,7 @@ def load_exceptions(path: str | None, rule_ids: Collection[str], today: date) ->
     if path is None:
         return Exceptions([], today)
     try:
-        content = tomllib.loads(expand(path).read_bytes().decode())
+        content = tomllib.loads(text_of(expand(path).read_bytes()))
     except OSError as error:
         raise UsageError(f"exceptions {path}: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

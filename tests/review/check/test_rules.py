@@ -189,6 +189,14 @@ def test_an_exception_accepts_what_it_names_and_no_more(wanted: str, accepted: l
     assert all(each.exception is None for each in left)
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_exceptions_are_read_as_any_editor_writes_them(encoding: str, tmp_path: Path) -> None:
+    file = tmp_path / "exceptions.toml"
+    file.write_bytes(f"{ENTRY}entity_id = 'room'\n\n".replace("\n", "\r\n").encode(encoding))
+    left, _ = load_exceptions(str(file), {"r"}, TODAY).split([finding()])
+    assert left == []
+
+
 def test_an_exception_that_has_expired_counts_as_a_finding_again_and_says_so(tmp_path: Path) -> None:
     text = f"{ENTRY}entity_id = 'room'\n"
     left, excepted = exceptions(tmp_path, text, date(2026, 11, 23)).split([finding()])

@@ -60,7 +60,7 @@ async def read_names(client: Client, listing: NameListing, params: Mapping[str, 
         OutageError: the whole API is away for too long.
     """
     names, error = await _attempt(client, listing, params)
-    if isinstance(error, StoppedError) and await _was_away(client):
+    if isinstance(error, StoppedError) and await _is_to_repeat(client):
         names, error = await _attempt(client, listing, params)
     if error:
         level = logging.INFO if isinstance(error, ScopeError) else logging.WARNING
@@ -69,8 +69,11 @@ async def read_names(client: Client, listing: NameListing, params: Mapping[str, 
     return names
 
 
-async def _was_away(client: Client) -> bool:
-    """Whether the whole API was away and is back; the run has to wait for it in any case."""
+async def _is_to_repeat(client: Client) -> bool:
+    """Wait as long as the whole run has to. Returns whether it had to."""
+    if (pause_s := client.pace.pause_s) > LIMIT_S:
+        await client.clock.sleep(pause_s)
+        return True
     if not client.is_known:
         # A run does not wait for an API that has never answered.
         return False
@@ -85,12 +88,17 @@ async def _attempt(
     client: Client, listing: NameListing, params: Mapping[str, str]
 ) -> tuple[Names, RefusedError | StoppedError | None]:
     names = Names()
+    hurried = client.hurried(LIMIT_S)
     try:
-        await _read(client.hurried(LIMIT_S), listing, params, names)
+        await _read(hurried, listing, params, names)
     except (RefusedError, StoppedError) as error:
         if error.reach is Reach.RUN:
             raise
         return names, error
+    finally:
+        # The API asks all requests to wait, not only those for names; but names are worth no deadline.
+        if client.clock.monotonic_s() + (pause_s := hurried.pace.pause_s) < client.terms.deadline_at_s:
+            client.pace.pause(pause_s)
     return names, None
 
 

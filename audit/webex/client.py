@@ -80,9 +80,13 @@ class Client:
         return other
 
     def hurried(self, within_s: float) -> "Client":
-        """A client for what a run can do without: it waits out no outage, and its waits end within these seconds."""
-        terms = replace(self.terms, deadline_at_s=self.clock.monotonic_s() + within_s, on_pause=lambda _: None)
+        """A client for what a run can do without: it waits out no outage, and its waits end within these seconds.
+
+        Its own pace may be throttled without slowing down this one.
+        """
+        deadline_at_s = min(self.terms.deadline_at_s, self.clock.monotonic_s() + within_s)
         retry = msgspec.structs.replace(self.retry, stall_s=0.0)
+        terms = replace(self.terms, deadline_at_s=deadline_at_s)
         return Client(self._exchange, self.base_url, self.pace.beside(), retry, terms)
 
     def asking(self, organization: str) -> "Client":

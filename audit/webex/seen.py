@@ -17,18 +17,26 @@ class SeenIds:
     """
 
     def __init__(self) -> None:
-        self._table = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
-        self._table.execute(_CREATE)
-        self._table.execute("BEGIN")
+        self._opened: sqlite3.Connection | None = None
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._table.close()
+        if self._opened:
+            self._opened.close()
+
+    @property
+    def _table(self) -> sqlite3.Connection:
+        if self._opened is None:
+            self._opened = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+            self._opened.execute(_CREATE)
+            self._opened.execute("BEGIN")
+        return self._opened
 
     def add(self, ids: Iterable[str]) -> int:
         """Add ids. Returns how many were new. Blocks for a moment, so call it in a thread."""
-        before = self._table.total_changes
-        self._table.executemany(_INSERT, ((hash(each),) for each in ids))
-        return self._table.total_changes - before
+        table = self._table
+        before = table.total_changes
+        table.executemany(_INSERT, ((hash(each),) for each in ids))
+        return table.total_changes - before

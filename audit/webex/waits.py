@@ -125,11 +125,12 @@ class Waits:
         Raises:
             DeadlineError: the wait would end after the deadline.
         """
-        self.check_deadline(wait.wait_s, f"the API asks to wait {wait.wait_s:.0f} s (Retry-After), which is beyond")
+        # First of all, because others may share the pace, and not the deadline.
         if wait.whose is Whose.LIMIT:
             self._pace.on_throttled(sent_at_s, wait.wait_s)
         else:
             self._pace.pause(wait.wait_s)
+        self.check_deadline(wait.wait_s, f"the API asks to wait {wait.wait_s:.0f} s (Retry-After), which is beyond")
         self._terms.on_pause(self._pace.pause_s)
 
     def pause_others(self, tried: Try, *, is_for_all: bool = False) -> None:

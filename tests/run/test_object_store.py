@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 
 import msgspec
 import pytest
-from harness import Result
+from harness import Result, Where
 from object_stores import S3
 
 from audit.cli import cli, process, signals
@@ -27,6 +27,7 @@ from audit.output.lock import lock
 from audit.output.removals import record_removed
 from audit.simulator.app import ADMIN_TOKEN, Simulation
 from audit.simulator.changed import Changed
+from audit.simulator.faults import Faults
 from audit.simulator.organization import Organization
 from audit.snapshot import staging
 from audit.snapshot.catalog import Snapshot, find_snapshot, list_snapshots
@@ -92,7 +93,9 @@ def test_the_whole_chain(
     assert s3.keys(folder) == sorted([".lock", *(f"{first.path.name}/{name}" for name in [*files, MANIFEST])])
 
     simulation.organization = Changed.of(simulation.organization)
-    assert webex_audit("run", *environment, "--resume").code == 0
+    simulation.faults = Where("409", f"{simulation.organization.workspace(0)['id']}/pushtotalk")
+    assert webex_audit("run", *environment, "--resume").code == 3
+    simulation.faults = Faults()
     assert webex_audit("run", *environment, "--retry-failed", "latest").code == 0
     snapshots = list_snapshots(place(output))
     assert [each.manifest.previous and each.manifest.previous.snapshot_id for each in snapshots] == [
@@ -100,7 +103,7 @@ def test_the_whole_chain(
         *(each.manifest.snapshot_id for each in snapshots[:-1]),
     ]
     at = ["--output", output]
-    assert webex_audit("snapshots", *at).out.count("complete") == 3
+    assert webex_audit("snapshots", *at).out.count("complete") == 2
     assert str(first.path) in webex_audit("show", str(first.path)).out
     verified = webex_audit("verify", "latest", *at)
     assert (verified.code, "2 earlier snapshots" in verified.out) == (0, True), verified.out

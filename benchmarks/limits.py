@@ -48,7 +48,7 @@ def row(kind: Kind, latency_s: float, reads: int, seeds: range) -> tuple[float, 
     best = min(PLAIN, key=lambda n: wall_s(plain[n]))
     ratio = wall_s(ours) / wall_s(plain[best])
     ideal_s = kind.ideal_s(reads) if kind.ideal_s else None
-    over = "" if ideal_s is None else f"{wall_s(ours) / ideal_s:.3f}"
+    over = "" if not ideal_s or ideal_s <= 0 else f"{wall_s(ours) / ideal_s:.3f}"
     cells = [
         kind.name,
         f"{latency_s:g}",

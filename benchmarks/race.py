@@ -102,31 +102,17 @@ class Wxc:
 class Ours:
     """The state machine that the pace uses."""
 
-    def __init__(self, at_once: int) -> None:
-        self._at_once = at_once
-        self._last_s = -math.inf
-        self._resume_at_s = 0.0
-        self.rate = AdaptiveRate(0.0)
+    def __init__(self, at_once: int, rate: AdaptiveRate | None = None) -> None:
+        self.rate = rate or AdaptiveRate(0.0, at_once=at_once)
+        self.next_s = self.rate.start_at_s
+        self.on_sent = self.rate.on_sent
+        self.on_success = self.rate.on_success
+        self.on_throttled = self.rate.on_throttled
 
-    def next_s(self, now_s: float, in_flight: int) -> float:
-        """Spaced by the rate, after the pause."""
-        if in_flight >= self._at_once:
-            return math.inf
-        at_s = max(now_s, self._resume_at_s)
-        return max(at_s, self._last_s + 1 / self.rate.rate_per_s(at_s))
-
-    def on_sent(self, now_s: float, in_flight: int) -> None:  # noqa: ARG002
-        """Space the next request."""
-        self._last_s = now_s
-
-    def on_success(self, now_s: float, sent_at_s: float) -> None:  # noqa: ARG002
-        """Pass it on."""
-        self.rate.on_success(now_s)
-
-    def on_throttled(self, now_s: float, sent_at_s: float, retry_after_s: float) -> None:
-        """Pass it on, and pause."""
-        self._resume_at_s = max(self._resume_at_s, now_s + retry_after_s)
-        self.rate.on_throttled(now_s, sent_at_s, retry_after_s)
+    @property
+    def belief(self) -> str:
+        """What it believes of the limit."""
+        return str(self.rate.belief)
 
 
 @dataclass

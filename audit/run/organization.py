@@ -11,6 +11,7 @@ from audit.run.dataset import DatasetAudit
 from audit.run.job import Job
 from audit.threads import in_thread
 from audit.webex.client import Client
+from audit.webex.rate import Belief
 
 log = logging.getLogger(__name__)
 
@@ -23,11 +24,15 @@ class OrganizationAudit:
         client: with a pace of its own.
         draft: keeps what was read.
         job: what to audit, and how.
+
+    Attributes:
+        belief: what the audit found out of the limit on requests; None if nothing was throttled.
     """
 
     def __init__(self, organization: Organization, client: Client, draft: Draft, job: Job) -> None:
         self.organization = organization
         self.client = client
+        self.belief: Belief | None = None
         self._draft = draft
         self._datasets = [
             DatasetAudit(each, organization, client, draft.partition(organization.org_id, each.name), job)

@@ -103,6 +103,8 @@ def _organizations(orgs: list[Org]) -> Iterator[str]:
         yield f"  org        {org.org_id}  {org.status:<10}  {org.entities:>{width}} entities  {name}"
         if org.message:
             yield f"             {printable(org.message)}"
+        if org.limit:
+            yield f"             requests: {printable(org.limit.text)}"
         for dataset, kinds in org.unlisted.items():
             for kind, reason in kinds.items():
                 if reason != org.message:
@@ -142,7 +144,8 @@ def render_plan(plan: "Plan") -> str:
 def _planned(org: "OrgPlan") -> str:
     size = count_of(org.entities, "entity", "entities")
     fault = "" if org.message is None else f"; not all of it: {printable(org.message)}"
-    return f"  org        {org.org_id}  {printable(org.name or '(name not readable)')}: {size}{fault}"
+    limit = f"; in the last run {org.limit}" if org.limit else ""
+    return f"  org        {org.org_id}  {printable(org.name or '(name not readable)')}: {size}{limit}{fault}"
 
 
 def render_checks(checks: list["Check"]) -> str:

@@ -8,7 +8,7 @@ from itertools import chain, groupby
 
 from audit.outcome import Outcome
 from audit.output.inventory import Inventory
-from audit.snapshot.manifest import Org, OrgStatus
+from audit.snapshot.manifest import Limit, Org, OrgStatus
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,7 @@ class OrgParts:
         is_refused: the token has no right to audit anything of it.
         message: what stopped its audit; None if nothing did.
         webex_id: its id in the form that the API takes.
+        limit: the limit on requests, as far as the run met it.
     """
 
     org_id: str
@@ -30,6 +31,7 @@ class OrgParts:
     is_refused: bool = False
     message: str | None = None
     webex_id: str | None = None
+    limit: Limit | None = None
 
     def entry(self, outcomes: Iterable[Counter[str]]) -> Org:
         """Its entry in the manifest, given its outcomes in each dataset."""
@@ -38,7 +40,7 @@ class OrgParts:
         is_whole = not self.message and not unlisted and all(_is_complete(count) for count in outcomes)
         nothing: OrgStatus = "refused" if self.is_refused else "unanswered"
         status = ("complete" if is_whole else "partial") if self.inventories else nothing
-        return Org(self.org_id, self.name, status, entities, unlisted, self.message, self.webex_id)
+        return Org(self.org_id, self.name, status, entities, unlisted, self.message, self.webex_id, self.limit)
 
 
 def _is_complete(outcomes: Counter[str]) -> bool:

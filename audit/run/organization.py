@@ -9,6 +9,7 @@ from audit.output.inventory import Inventory
 from audit.output.org_parts import OrgParts
 from audit.run.dataset import DatasetAudit
 from audit.run.job import Job
+from audit.snapshot.manifest import Limit
 from audit.threads import in_thread
 from audit.webex.client import Client
 from audit.webex.rate import Belief
@@ -90,7 +91,12 @@ class OrganizationAudit:
             is_refused=isinstance(error, RefusedError),
             message=str(error) if error else None,
             webex_id=self.organization.webex_id,
+            limit=_limit(self.belief) if self.belief else None,
         )
 
     def _inventories(self) -> dict[str, Inventory]:
         return self._draft.inventories(self.organization.org_id, [each.name for each in self._datasets])
+
+
+def _limit(belief: Belief) -> Limit:
+    return Limit(belief.kind, str(belief), belief.per_s)

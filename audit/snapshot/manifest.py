@@ -59,6 +59,20 @@ class Scope(msgspec.Struct, frozen=True):
     sites: list[str] = []
 
 
+class Limit(msgspec.Struct, frozen=True):
+    """What a run believed of the limit on requests when it ended.
+
+    Attributes:
+        kind: `rate`, `window`, `at-once`, `noise`, or `none`.
+        text: the belief in words.
+        per_s: requests per second that it lets through, pauses included; None if unknown.
+    """
+
+    kind: str
+    text: str
+    per_s: float | None = None
+
+
 class Org(msgspec.Struct, frozen=True):
     """An organization of a snapshot.
 
@@ -71,6 +85,7 @@ class Org(msgspec.Struct, frozen=True):
         unlisted: by dataset, the kinds of entity that the token may not list, each with the reason.
         message: what stopped its audit; None if nothing did.
         webex_id: its id in the form that the API takes.
+        limit: the limit on requests, as far as the run met it; None if nothing was throttled.
     """
 
     org_id: str
@@ -80,6 +95,7 @@ class Org(msgspec.Struct, frozen=True):
     unlisted: dict[str, dict[str, str]] = {}
     message: str | None = None
     webex_id: str | None = None
+    limit: Limit | None = None
 
     @property
     def is_audited(self) -> bool:

@@ -24,7 +24,7 @@ from audit.run.cluster.task import Result, Task
 from audit.run.credentials import find_tokens
 from audit.run.job import Job
 from audit.run.organization import OrganizationAudit
-from audit.run.session import tell_pause
+from audit.run.session import tell_limit, tell_pause
 from audit.run.tally import tallied
 from audit.snapshot.layout import JOURNAL
 from audit.snapshot.staging import staged
@@ -149,6 +149,7 @@ class _Attempt:
         except (AuditError, OSError) as unable:
             return Result(error=unable)
         async with job.connect(self._terms(clock)) as client:
+            client.pace.on_belief = partial(tell_limit, self.organization, self.reporter)
             if self.belief:
                 client.pace.start_from(self.belief)
             if self.settings.pace.max_rate:

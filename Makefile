@@ -11,7 +11,7 @@ TEXTS := README.md CONTRIBUTING.md SECURITY.md CHANGELOG.md docs audit tests ben
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq install --no-deps --no-build-isolation --use-pep517
 COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
-.PHONY: demo test test-all check check-locks check-faults format docs bench bench-pace bench-scale lock clean FORCE
+.PHONY: demo test test-all check check-locks check-faults format docs bench bench-limits bench-pace bench-scale lock clean FORCE
 
 demo: $(VENV)/run
 	$(BIN)/webex-audit demo
@@ -55,6 +55,10 @@ docs: $(VENV)/dev
 bench:
 	@$(MAKE) --no-print-directory VENV=$(VENV)-bench $(VENV)-bench/bench
 	$(VENV)-bench/bin/python benchmarks/speed.py
+
+# Measures the pace against many kinds of limit in virtual time: a minute. docs/pace.md has the figures.
+bench-limits: $(VENV)/dev
+	$(BIN)/python benchmarks/limits.py
 
 # Measures the pace in real time over real HTTP: 32 minutes. docs/pace.md has the figures.
 bench-pace: $(VENV)/dev

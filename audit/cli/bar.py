@@ -22,7 +22,7 @@ class _Console(Console):
 
 
 class ProgressBar(Progress):
-    """A progress bar with entities done, total, rate, throttled requests and time left."""
+    """A progress bar with entities done, total, rate, throttled requests, the limit and time left."""
 
     def __init__(self) -> None:
         self._resume_at_s = 0.0
@@ -32,13 +32,13 @@ class ProgressBar(Progress):
             BarColumn(bar_width=None),
             MofNCompleteColumn(),
             _PaceColumn(self),
-            TextColumn("{task.fields[throttled]} throttled"),
+            TextColumn("{task.fields[throttled]} throttled{task.fields[limit]}", markup=False),
             TimeRemainingColumn(),
             console=_Console(stderr=True, highlight=False, force_terminal=True),
             transient=True,
             expand=True,
         )
-        self._task = self._bar.add_task("taking the inventory", total=None, throttled=0)
+        self._task = self._bar.add_task("taking the inventory", total=None, throttled=0, limit="")
 
     def __enter__(self) -> Self:
         self._bar.start()
@@ -65,6 +65,10 @@ class ProgressBar(Progress):
     def on_pause(self, pause_s: float) -> None:
         """Show a pause and its countdown."""
         self._resume_at_s = time.monotonic() + pause_s
+
+    def on_limit(self, text: str) -> None:
+        """Show what limits the requests."""
+        self._bar.update(self._task, limit=f", {text}")
 
     def on_answer(self, outcome: Outcome) -> None:
         """Move the bar."""

@@ -135,6 +135,8 @@ def _faults(org: Org) -> Iterator[str]:
         yield from (f"{dataset} of {kind}: {reason}" for kind, reason in reasons.items() if reason != org.message)
     for dataset, doubts in org.doubts.items():
         yield from (f"{dataset} of {kind}: {counts}" for kind, counts in doubts.items())
+    if org.limit:
+        yield f"requests: {org.limit.text}"
     if org.unnamed_locations:
         yield f"names of locations could not be read: {count_of(org.unnamed_locations, 'entity', 'entities')}"
     for dataset, counts in org.invalid_items.items():
@@ -174,7 +176,8 @@ def render_plan(plan: "Plan") -> str:
 def _planned(org: "OrgPlan") -> str:
     size = count_of(org.entities, "entity", "entities")
     fault = "" if org.message is None else f"; not all of it: {printable(org.message)}"
-    return f"  org        {org.org_id}  {printable(org.name or '(name not readable)')}: {size}{fault}"
+    limit = f"; in the last run {org.limit}" if org.limit else ""
+    return f"  org        {org.org_id}  {printable(org.name or '(name not readable)')}: {size}{limit}{fault}"
 
 
 def render_checks(checks: list["Check"]) -> str:

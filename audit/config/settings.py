@@ -49,7 +49,7 @@ class PaceSettings(msgspec.Struct, frozen=True):
 
     max_rate: Annotated[float, Meta(gt=0, le=10_000)] | None = None
     share: Annotated[float, Meta(gt=0, le=1)] = 1.0
-    start_rate: Annotated[float, Meta(gt=0, le=10_000)] = 10.0
+    start_rate: Annotated[float, Meta(gt=0, le=10_000)] = 80.0
     concurrency: Annotated[int, Meta(ge=1, le=1000)] = 50
 
 

@@ -28,6 +28,9 @@ class Progress:
     def on_pause(self, pause_s: float) -> None:
         """All requests pause, because the API asks for it or does not answer."""
 
+    def on_limit(self, text: str) -> None:
+        """What is believed of the limit on requests, in words; where there are several organizations, the last news."""
+
     def on_answer(self, outcome: Outcome) -> None:
         """Another entity has its outcome."""
 

@@ -8,7 +8,7 @@ from itertools import groupby
 
 from audit.outcome import Outcome
 from audit.output.inventory import Inventory
-from audit.snapshot.manifest import Org, OrgStatus
+from audit.snapshot.manifest import Limit, Org, OrgStatus
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,7 @@ class OrgParts:
         message: what stopped its audit; None if nothing did.
         webex_id: its id in the form that the API takes.
         doubts: by dataset, the kinds of entity with too many answers `not_found` (`audit.output.doubts`).
+        limit: the limit on requests, as far as the run met it.
     """
 
     org_id: str
@@ -32,6 +33,7 @@ class OrgParts:
     message: str | None = None
     webex_id: str | None = None
     doubts: Mapping[str, dict[str, str]] = field(default_factory=dict)
+    limit: Limit | None = None
 
     def entry(self, outcomes: Iterable[Counter[str]]) -> Org:
         """Its entry in the manifest, given its outcomes in each dataset."""
@@ -54,6 +56,7 @@ class OrgParts:
             doubts=dict(self.doubts),
             invalid_items=invalid,
             unnamed_locations=unnamed,
+            limit=self.limit,
         )
 
 

@@ -49,15 +49,15 @@ class LocalEngine:
     places = _AT_ONCE
 
     async def audit(self, one: OrganizationAudit, place: int) -> None:  # noqa: ARG002
-        """Audit one organization, beginning at the rate that the last run settled at."""
+        """Audit one organization, beginning with what the last run believed of its limit."""
         client, org_id = one.client, one.organization.org_id
-        if rate_per_s := await in_thread(memory.recall_rate, client.base_url, org_id):
-            client.pace.start_from(rate_per_s)
+        if belief := await in_thread(memory.recall, client.base_url, org_id):
+            client.pace.start_from(belief)
         try:
             await one.run()
         finally:
-            if rate_per_s := client.pace.settled_per_s:
-                await in_thread(memory.remember_rate, client.base_url, org_id, rate_per_s)
+            one.belief = client.pace.belief
+            await in_thread(memory.remember, client.base_url, org_id, one.belief)
 
 
 async def audit_all(runs: list[OrganizationAudit], engine: Engine, clock: Clock) -> dict[str, AuditError]:

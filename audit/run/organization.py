@@ -9,8 +9,10 @@ from audit.output.inventory import Inventory
 from audit.output.org_parts import OrgParts
 from audit.run.dataset import DatasetAudit
 from audit.run.job import Job
+from audit.snapshot.manifest import Limit
 from audit.threads import in_thread
 from audit.webex.client import Client
+from audit.webex.rate import Belief
 
 log = logging.getLogger(__name__)
 
@@ -23,11 +25,15 @@ class OrganizationAudit:
         client: with a pace of its own.
         draft: keeps what was read.
         job: what to audit, and how.
+
+    Attributes:
+        belief: what the audit found out of the limit on requests; None if nothing was throttled.
     """
 
     def __init__(self, organization: Organization, client: Client, draft: Draft, job: Job) -> None:
         self.organization = organization
         self.client = client
+        self.belief: Belief | None = None
         self._draft = draft
         self._datasets = [
             DatasetAudit(each, organization, client, draft.partition(organization.org_id, each.name), job)
@@ -86,7 +92,12 @@ class OrganizationAudit:
             message=str(error) if error else None,
             webex_id=self.organization.webex_id,
             doubts={each.name: found for each in self._datasets if (found := each.doubts())},
+            limit=_limit(self.belief) if self.belief else None,
         )
 
     def _inventories(self) -> dict[str, Inventory]:
         return self._draft.inventories(self.organization.org_id, [each.name for each in self._datasets])
+
+
+def _limit(belief: Belief) -> Limit:
+    return Limit(belief.kind, str(belief), belief.per_s)

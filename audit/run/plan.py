@@ -4,6 +4,7 @@ import logging
 import tempfile
 from dataclasses import dataclass
 
+from audit.config import PaceSettings
 from audit.errors import AuditError, DeadlineError, Reach, RefusedError, StoppedError
 from audit.inventory import Collector
 from audit.inventory.organizations import Organization
@@ -15,6 +16,7 @@ from audit.run.session import clients_of, find_organizations
 from audit.text import count_of
 from audit.threads import in_thread
 from audit.webex.client import Client
+from audit.webex.rate import Belief
 
 log = logging.getLogger(__name__)
 
@@ -28,8 +30,9 @@ class OrgPlan:
         name: its display name, if known.
         entities: the size of its inventories.
         requests: the least number of reads in the crawl; the number of meeting sites is not known yet.
-        rate_per_s: the expected rate: the remembered rate, bounded by the ceiling; None if unknown.
+        rate_per_s: the expected rate: what the last run reached, bounded by the ceiling; None if unknown.
         message: why the organization, or one of its datasets, can't be audited.
+        limit: the limit on requests that the last run met, in words; None if unknown.
     """
 
     org_id: str
@@ -38,6 +41,7 @@ class OrgPlan:
     requests: int = 0
     rate_per_s: float | None = None
     message: str | None = None
+    limit: str | None = None
 
 
 @dataclass(frozen=True)
@@ -76,7 +80,7 @@ async def plan(job: Job) -> Plan:
             log.warning("%s no usable id", count_of(invalid, "listed organization has", "listed organizations have"))
         for organization, own in zip(organizations, clients_of(client, organizations), strict=True):
             try:
-                orgs.append(await _plan_one(own, job.scope, organization, job.settings.pace.max_rate))
+                orgs.append(await _plan_one(own, job.scope, organization, job.settings.pace))
             except OSError as error:
                 place = error.filename or tempfile.gettempdir()
                 raise StoppedError(f"the inventory can't be sorted in {place}: {error.strerror}: set TMPDIR") from None
@@ -107,7 +111,7 @@ def _together(orgs: list[OrgPlan], job: Job) -> Plan:
     )
 
 
-async def _plan_one(client: Client, scope: RunScope, organization: Organization, max_rate: float | None) -> OrgPlan:
+async def _plan_one(client: Client, scope: RunScope, organization: Organization, pace: PaceSettings) -> OrgPlan:
     entities = requests = 0
     refusals: list[RefusedError] = []
     reasons: list[str] = []
@@ -128,9 +132,18 @@ async def _plan_one(client: Client, scope: RunScope, organization: Organization,
         requests += asked * (2 if dataset.by_user else 1)
     if len(refusals) == len(scope.datasets):
         raise refusals[0]
-    rates = [rate for rate in (memory.recall_rate(client.base_url, organization.org_id), max_rate) if rate]
     message = "; ".join(dict.fromkeys([*map(str, refusals), *reasons])) or None
-    return OrgPlan(organization.org_id, organization.name, entities, requests, min(rates, default=None), message)
+    belief = memory.recall(client.base_url, organization.org_id)
+    rate_per_s, limit = _expected_per_s(belief, pace), str(belief) if belief else None
+    return OrgPlan(organization.org_id, organization.name, entities, requests, rate_per_s, message, limit)
+
+
+def _expected_per_s(belief: Belief | None, pace: PaceSettings) -> float | None:
+    """The rate that the last run reached, or the ceiling if that is lower; None if neither is known."""
+    known = belief.per_s if belief else None
+    if belief and known and belief.kind == "rate":
+        known *= pace.share
+    return min((rate for rate in (known, pace.max_rate) if rate), default=None)
 
 
 def _count(found: Collector) -> tuple[int, int]:

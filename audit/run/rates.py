@@ -1,6 +1,6 @@
-"""Remembers, from one run to the next, the request rate that each organization allows.
+"""Remembers, from one run to the next, what limit each organization has.
 
-The rates are kept in the user's state folder. They are a convenience: a failure to keep or read them is not an error.
+They are kept in the user's state folder. They are a convenience: a failure to keep or read them is not an error.
 """
 
 import logging
@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from audit.files import atomic_file, make_dir, own_folder
+from audit.webex.rate import Belief
 
 log = logging.getLogger(__name__)
 
@@ -18,13 +19,15 @@ log = logging.getLogger(__name__)
 _WRITING = threading.Lock()
 
 
-def recall_rate(base_url: str, org_id: str) -> float | None:
-    """The rate (requests per second) that the last run over an organization settled at; None if unknown."""
+def recall(base_url: str, org_id: str) -> Belief | None:
+    """What the last run over an organization believed of its limit; None if unknown."""
     return _read().get(_key(base_url, org_id))
 
 
-def remember_rate(base_url: str, org_id: str, rate_per_s: float) -> None:
-    """Keep a rate (requests per second) for the next run over an organization."""
+def remember(base_url: str, org_id: str, belief: Belief | None) -> None:
+    """Keep a belief for the next run over an organization, unless it says nothing."""
+    if belief is None or not belief.per_s:
+        return
     path = _path()
     if not path:
         log.info("the rate can't be remembered: this user has no home folder")
@@ -33,16 +36,18 @@ def remember_rate(base_url: str, org_id: str, rate_per_s: float) -> None:
         make_dir(path.parent)
         with _WRITING, atomic_file(path) as file:
             # A simulator has a new port each time and would fill the file.
-            others = {key: rate for key, rate in _read().items() if not key.startswith("127.0.0.1:")}
-            file.write(msgspec.json.encode(others | {_key(base_url, org_id): round(rate_per_s, 2)}))
+            others = {key: each for key, each in _read().items() if not key.startswith("127.0.0.1:")}
+            file.write(msgspec.json.encode(others | {_key(base_url, org_id): belief}))
     except OSError as error:
-        log.info("the rate can't be remembered in %s: %s", path, error.strerror)
+        log.info("the limit can't be remembered in %s: %s", path, error.strerror)
 
 
-def _read() -> dict[str, float]:
+def _read() -> dict[str, Belief]:
     path = _path()
     try:
-        return msgspec.json.decode(path.read_bytes(), type=dict[str, float]) if path else {}
+        # Earlier versions kept the rate alone.
+        kept = msgspec.json.decode(path.read_bytes(), type=dict[str, Belief | float]) if path else {}
+        return {key: each if isinstance(each, Belief) else Belief("rate", each) for key, each in kept.items()}
     except (OSError, msgspec.DecodeError):
         return {}
 

@@ -21,7 +21,7 @@ from audit.run.engine import Engine, LocalEngine, audit_all
 from audit.run.job import Job
 from audit.run.organization import OrganizationAudit
 from audit.run.scope import check_offered
-from audit.run.session import clients_of, find_organizations
+from audit.run.session import clients_of, find_organizations, tell_limit
 from audit.run.tally import requests_of, tallied, total
 from audit.snapshot.catalog import Snapshot, list_all_snapshots, warn_of_chain
 from audit.snapshot.manifest import Seal
@@ -139,6 +139,8 @@ class _Run:
         organizations, invalid = await find_organizations(client, self.job.scope)
         self._check_resumed(await in_thread(self.draft.organizations), organizations)
         clients = clients_of(client, organizations)
+        for each, own in zip(organizations, clients, strict=True):
+            own.pace.on_belief = partial(tell_limit, each, self.job.progress)
         runs = [
             OrganizationAudit(each, own, self.draft, self.job) for each, own in zip(organizations, clients, strict=True)
         ]

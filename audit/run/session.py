@@ -3,6 +3,7 @@
 import logging
 from functools import partial
 
+from audit.crawl.progress import Progress
 from audit.errors import UsageError
 from audit.inventory.organizations import (
     Organization,
@@ -14,6 +15,7 @@ from audit.inventory.organizations import (
 )
 from audit.run.scope import RunScope
 from audit.webex.client import Client
+from audit.webex.rate import Belief
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +57,12 @@ def clients_of(client: Client, organizations: list[Organization]) -> list[Client
     if len(organizations) == 1:
         return [client.asking(organizations[0].title)]
     return [client.beside(client.pace.beside(), each.title, partial(tell_pause, each)) for each in organizations]
+
+
+def tell_limit(organization: Organization, progress: Progress, belief: Belief) -> None:
+    """Log what limits the requests of an organization, and show it."""
+    log.info("%s: %s", organization.name or organization.org_id, belief)
+    progress.on_limit(str(belief))
 
 
 def tell_pause(organization: Organization, pause_s: float) -> None:

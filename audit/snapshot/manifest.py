@@ -59,6 +59,20 @@ class Scope(msgspec.Struct, frozen=True):
     sites: list[str] = []
 
 
+class Limit(msgspec.Struct, frozen=True):
+    """What a run believed of the limit on requests when it ended.
+
+    Attributes:
+        kind: `rate`, `window`, `at-once`, `noise`, or `none`.
+        text: the belief in words.
+        per_s: requests per second that it lets through, pauses included; None if unknown.
+    """
+
+    kind: str
+    text: str
+    per_s: float | None = None
+
+
 class Org(msgspec.Struct, frozen=True):
     """An organization of a snapshot.
 
@@ -76,6 +90,7 @@ class Org(msgspec.Struct, frozen=True):
         invalid_items: by dataset, the kinds of entity whose listing holds items without a usable id, each with the
             number of such items: nobody knows what they stand for.
         unnamed_locations: the number of entities whose location has no name, because the names could not be read.
+        limit: the limit on requests, as far as the run met it; None if nothing was throttled.
     """
 
     org_id: str
@@ -88,6 +103,7 @@ class Org(msgspec.Struct, frozen=True):
     doubts: dict[str, dict[str, str]] = {}
     invalid_items: dict[str, dict[str, int]] = {}
     unnamed_locations: int = 0
+    limit: Limit | None = None
 
     @property
     def is_audited(self) -> bool:

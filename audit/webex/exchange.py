@@ -125,7 +125,7 @@ class Exchange:
         finally:
             pace.leave()
         if response.status < 500 and response.status != 429:
-            pace.on_success(self.clock.monotonic_s())
+            pace.on_success(self.clock.monotonic_s(), sent_at_s)
             self.token.on_answer(sent, response.status, sent_at_s)
         return Try(
             wire.judge(response.status, response.headers, body, has_pins=asked.has_pins),

@@ -1,6 +1,6 @@
 """Decides when a request may start: the gate that all requests for a (token, organization) pass.
 
-`rate` decides how many requests start in a second. The gate spaces them, and closes while the API asks for a pause.
+`rate` says when the next request may start. The gate waits until then, and closes while the API asks for a pause.
 Several paces share a `Ceiling` of requests at once and of requests in a second. Its rate never changes, so aiolimiter
 keeps it.
 """
@@ -13,44 +13,33 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from aiolimiter import AsyncLimiter
 
 from audit.clock import Clock
-from audit.webex.rate import START_PER_S, AdaptiveRate
+from audit.webex.rate import SLACK_S, START_PER_S, AdaptiveRate, Belief
 
-#: A timer wakes up to a millisecond late. Of such lateness, at most this much is caught up.
-_SLACK_S = 0.01
+#: Without a ceiling, whoever sends the requests bounds those at once.
+_ANY_NUMBER = 1000
 
 
-class _Spacing:
-    """Lets one request after the other pass, at a rate that may change; idle time earns no burst."""
-
-    def __init__(self) -> None:
-        self._last_s = -math.inf
-
-    async def wait(self, clock: Clock, rate_of: Callable[[float], float], now_s: float) -> float:
-        """Wait for the next turn, at the rate that `rate_of` gives. Takes and returns the time on the clock."""
-        while (wait_s := self._last_s + 1 / rate_of(now_s) - now_s) > 0:
-            await clock.sleep(wait_s)
-            now_s = clock.monotonic_s()
-        self._last_s = max(now_s + wait_s, now_s - _SLACK_S)
-        return now_s
+def _ignore(_: Belief) -> None:
+    pass
 
 
 def _limiter(rate_per_s: float) -> AsyncLimiter:
     """Never lets more than `rate_per_s` start in any second; the burst is deducted."""
-    at_once = max(1.0, rate_per_s * _SLACK_S)
-    return AsyncLimiter(at_once, at_once / (rate_per_s * (1 - _SLACK_S)))
+    at_once = max(1.0, rate_per_s * SLACK_S)
+    return AsyncLimiter(at_once, at_once / (rate_per_s * (1 - SLACK_S)))
 
 
 class Ceiling:
     """The limits of all paces of a run together.
 
-    Args:
+    Attributes:
         concurrency: the most requests at once.
         max_rate_per_s: the most requests in any second; None for no limit.
     """
 
     def __init__(self, concurrency: int, max_rate_per_s: float | None = None) -> None:
         self.max_rate_per_s = max_rate_per_s
-        self._concurrency = concurrency
+        self.concurrency = concurrency
         self._at_work = 0
         self._slots = asyncio.Semaphore(concurrency)
         self._limiter = None if max_rate_per_s is None else _limiter(max_rate_per_s)
@@ -58,7 +47,7 @@ class Ceiling:
     @property
     def share(self) -> int:
         """Requests at once for each working pace, so that a pace whose answers hang leaves room for the others."""
-        return max(1, self._concurrency // max(1, self._at_work))
+        return max(1, self.concurrency // max(1, self._at_work))
 
     @contextmanager
     def at_work(self) -> Iterator[None]:
@@ -95,6 +84,7 @@ class Pace:
 
     Attributes:
         in_flight: the number of requests that have entered and not left.
+        on_belief: receives what is believed of the limit, whenever that changes noticeably.
         resume_at_s: when the last pause ends, on the clock.
     """
 
@@ -102,18 +92,20 @@ class Pace:
         self, clock: Clock, ceiling: Ceiling | None = None, share: float = 1.0, start_per_s: float = START_PER_S
     ) -> None:
         self.in_flight = 0
+        self.on_belief: Callable[[Belief], None] = _ignore
+        self._told = Belief()
+        self._why = ""
         self._clock = clock
         self._ceiling = ceiling
         self._share = share
         self._start_per_s = start_per_s
         max_rate_per_s = ceiling.max_rate_per_s if ceiling else None
         # Lateness that is caught up comes on top of the rate, so the rate must leave room for it.
-        self._ceiling_per_s = math.inf if max_rate_per_s is None else max_rate_per_s * (1 - _SLACK_S)
+        self._ceiling_per_s = math.inf if max_rate_per_s is None else max_rate_per_s * (1 - SLACK_S)
         #: When `hold` closed the gate, on the clock, and the seconds that it was closed before.
         self._held_at_s = math.inf
         self._held_s = 0.0
         self._rate = self._make_rate(None)
-        self._spacing = _Spacing()
         self._turn = asyncio.Lock()
         self._left = asyncio.Event()
         self._open = asyncio.Event()
@@ -128,20 +120,20 @@ class Pace:
         """A pace for another organization, under the same ceiling."""
         return Pace(self._clock, self._ceiling, self._share, self._start_per_s)
 
-    def start_from(self, remembered_per_s: float) -> None:
-        """Start at the rate that an earlier run settled at, unless the API has throttled this run already."""
-        if self._rate.settled_per_s is None:
-            self._rate = self._make_rate(remembered_per_s)
+    def start_from(self, remembered: Belief) -> None:
+        """Start with what an earlier run believed of the limit, unless the API has throttled this run already."""
+        if self.belief is None:
+            self._rate = self._make_rate(remembered)
 
     @property
-    def settled_per_s(self) -> float | None:
-        """The rate to remember for the next run; None while it is not measured."""
-        return self._rate.settled_per_s
+    def belief(self) -> Belief | None:
+        """What is believed of the limit, also for the next run; None before the first throttle."""
+        return self._rate.belief if self._rate.is_throttled else None
 
     @property
     def rate_per_s(self) -> float:
         """The current number of requests in a second."""
-        return self._rate_at(self._clock.monotonic_s())
+        return self._rate.rate_per_s(self._rate_time_s(self._clock.monotonic_s()))
 
     @property
     def pause_s(self) -> float:
@@ -166,6 +158,8 @@ class Pace:
                 now_s = await self._take_turn(is_probe=is_probe)
                 if self.resume_at_s <= now_s and (is_probe or self._open.is_set()):
                     self.in_flight += 1
+                    self._rate.on_sent(self._rate_time_s(now_s), self.in_flight)
+                    self._tell_belief()
                     return now_s
                 if self._ceiling:
                     self._ceiling.leave()
@@ -176,14 +170,35 @@ class Pace:
             await self._clock.sleep(pause_s)
             now_s = self._clock.monotonic_s()
         if not is_probe:
-            now_s = await self._spacing.wait(self._clock, self._rate_at, now_s)
+            now_s = await self._wait_for_rate(now_s)
         if self._ceiling:
             while self.in_flight >= self._ceiling.share:
-                self._left.clear()
-                await self._left.wait()
+                await self._wait_for_leave()
             await self._ceiling.enter()
             now_s = self._clock.monotonic_s()
         return now_s
+
+    async def _wait_for_rate(self, now_s: float) -> float:
+        while (wait_s := self._rate.start_at_s(at_s := self._rate_time_s(now_s), self.in_flight) - at_s) > 0:
+            if wait_s == math.inf:
+                await self._wait_for_leave()
+            else:
+                await self._clock.sleep(wait_s)
+            now_s = self._clock.monotonic_s()
+        return now_s
+
+    async def _wait_for_leave(self) -> None:
+        self._left.clear()
+        await self._left.wait()
+
+    def _tell_belief(self) -> None:
+        if self._rate.why is self._why:
+            return
+        self._why = self._rate.why
+        belief = self._rate.belief
+        if belief.kind != "none" and belief.is_news_after(self._told):
+            self._told = belief
+            self.on_belief(belief)
 
     def leave(self) -> None:
         """Note that a request that has entered is over."""
@@ -192,9 +207,9 @@ class Pace:
         if self._ceiling:
             self._ceiling.leave()
 
-    def on_success(self, now_s: float) -> None:
-        """Note an answer, at that time on the clock, to a request that the limit let through."""
-        self._rate.on_success(self._rate_time_s(now_s))
+    def on_success(self, now_s: float, sent_at_s: float) -> None:
+        """Note an answer, at that time on the clock, to a request, sent at that time, that the limit let through."""
+        self._rate.on_success(self._rate_time_s(now_s), self._rate_time_s(sent_at_s))
 
     def hold(self) -> None:
         """Let only probes start until `go_on`. The rate does not change meanwhile, because nothing is measured."""
@@ -208,6 +223,8 @@ class Pace:
             self._held_s += self._clock.monotonic_s() - self._held_at_s
             self._held_at_s = math.inf
             self._open.set()
+            if self.pause_s == 0:
+                self._rate.end_pause(self._rate_time_s(self._clock.monotonic_s()))
 
     def pause(self, pause_s: float) -> None:
         """Pause all requests of this pace. A shorter pause never shortens the current one."""
@@ -223,16 +240,14 @@ class Pace:
         """A time, on a clock that stands still while the gate is held."""
         return min(now_s, self._held_at_s) - self._held_s
 
-    def _rate_at(self, now_s: float) -> float:
-        return self._rate.rate_per_s(self._rate_time_s(now_s))
-
-    def _make_rate(self, remembered_per_s: float | None) -> AdaptiveRate:
+    def _make_rate(self, remembered: Belief | None) -> AdaptiveRate:
         return AdaptiveRate(
             self._rate_time_s(self._clock.monotonic_s()),
             ceiling_per_s=self._ceiling_per_s,
             start_per_s=self._start_per_s,
-            remembered_per_s=remembered_per_s,
+            remembered=remembered,
             share=self._share,
+            at_once=self._ceiling.concurrency if self._ceiling else _ANY_NUMBER,
         )
 
     def __repr__(self) -> str:

@@ -251,9 +251,10 @@ def test_a_hang_is_noticed(audit: Audit, monkeypatch: pytest.MonkeyPatch) -> Non
 def test_the_settled_rate_is_remembered(audit: Audit, tmp_path: Path) -> None:
     audit(Simulation(Organization(2000, odd=False), rate_limit_per_s=50))
     (path,) = (tmp_path / "home").rglob("rates.json")
-    ((key, rate),) = json.loads(path.read_bytes()).items()
+    ((key, belief),) = json.loads(path.read_bytes()).items()
     assert key.startswith("127.0.0.1:")
-    assert 40 < rate < 75
+    assert belief["kind"] == "rate"
+    assert 40 < belief["per_s"] < 75
 
 
 @pytest.mark.parametrize("table", ["coverage", "push_to_talk_members"])

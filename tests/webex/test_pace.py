@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from audit.clock import Clock
 from audit.webex.pace import Ceiling, Pace
+from audit.webex.rate import Belief
 
 
 async def starts(pace: Pace, count: int, on_start: Any = None) -> list[float]:
@@ -114,7 +115,7 @@ def test_a_shorter_wait_never_shortens_a_pause() -> None:
         pace.on_throttled(now_s, 60)
         pace.on_throttled(now_s, 1)
         assert pace.pause_s == 60
-        assert repr(pace).startswith("<Pace 4.9/s, pause 60.0 s, 0 in flight, <AdaptiveRate limit 6.9/s, unknown")
+        assert repr(pace) == "<Pace 9.9/s, pause 60.0 s, 0 in flight, <AdaptiveRate no limit met; Ramp>>"
         await pace.enter()
         assert (pace.in_flight, pace.pause_s) == (1, 0)
         pace.leave()
@@ -126,8 +127,8 @@ def test_a_shorter_wait_never_shortens_a_pause() -> None:
 def test_a_remembered_rate_is_where_a_run_starts() -> None:
     async def main() -> list[float]:
         pace = Pace(Clock())
-        assert pace.settled_per_s is None
-        pace.start_from(80)
+        assert pace.belief is None
+        pace.start_from(Belief("rate", 80.0))
         return await starts(pace, 80)
 
     begun = run_virtually(main())

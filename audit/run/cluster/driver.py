@@ -27,6 +27,7 @@ from audit.snapshot.catalog import Snapshot, is_committed
 from audit.storage.place import Place
 from audit.threads import in_thread
 from audit.webex.client import Client
+from audit.webex.rate import Belief
 from audit.webex.tokens import CommandTokens, FileTokens
 
 log = logging.getLogger(__name__)
@@ -76,19 +77,19 @@ class Cluster:
         """
         org_id = one.organization.org_id
         base_url = self._task.settings.webex.base_url
-        rate_per_s = await in_thread(memory.recall_rate, base_url, org_id)
-        result = await self._result(one.organization, self._shares[place], rate_per_s)
+        belief = await in_thread(memory.recall, base_url, org_id)
+        result = await self._result(one.organization, self._shares[place], belief)
         self._draft.choose(org_id, result.attempts)
-        if result.rate_per_s:
-            await in_thread(memory.remember_rate, base_url, org_id, result.rate_per_s)
+        one.belief = result.belief
+        await in_thread(memory.remember, base_url, org_id, result.belief)
         if result.error:
             raise result.error
 
-    async def _result(self, organization: Organization, ceiling: float | None, rate_per_s: float | None) -> Result:
+    async def _result(self, organization: Organization, ceiling: float | None, belief: Belief | None) -> Result:
         killed = import_dask().KilledWorker
         stall_s = self._task.settings.run.stall_s
         key = f"{self._name}-{organization.org_id}"
-        future = self._client.submit(audit_organization, self._task, organization, ceiling, rate_per_s, key=key)
+        future = self._client.submit(audit_organization, self._task, organization, ceiling, belief, key=key)
         waiting = asyncio.ensure_future(future.result())
         seen_at_s = self._clock.monotonic_s()
         try:

@@ -15,6 +15,7 @@ from audit.output.journal import Journal
 from audit.run.scope import RunScope
 from audit.snapshot.catalog import find_snapshot
 from audit.storage.place import Place
+from audit.webex.rate import Belief
 
 
 @dataclass(frozen=True)
@@ -67,12 +68,12 @@ class Result:
 
     Attributes:
         attempts: of each dataset, the attempt that counts (`audit.output.partition`).
-        rate_per_s: the rate that the attempt settled at, if it did.
+        belief: what the attempt found out of the limit on requests.
         error: what stopped the attempt, if something did.
     """
 
     attempts: dict[str, str] = field(default_factory=dict)
-    rate_per_s: float | None = None
+    belief: Belief | None = None
     error: AuditError | OSError | None = None
 
 

@@ -24,12 +24,13 @@ from audit.run.cluster.task import Result, Task
 from audit.run.credentials import find_tokens
 from audit.run.job import Job
 from audit.run.organization import OrganizationAudit
-from audit.run.session import tell_pause
+from audit.run.session import tell_limit, tell_pause
 from audit.run.tally import tallied
 from audit.snapshot.layout import JOURNAL
 from audit.snapshot.staging import staged
 from audit.storage.place import Place, exists
 from audit.webex.errors import ApiGoneError, OutageError
+from audit.webex.rate import Belief
 from audit.webex.terms import Terms
 from audit.webex.tokens import TokenSource
 
@@ -44,16 +45,14 @@ _REST_S = 1.0
 _AT_WORK: list[str] = []
 
 
-def audit_organization(
-    task: Task, organization: Organization, ceiling: float | None, rate_per_s: float | None
-) -> Result:
+def audit_organization(task: Task, organization: Organization, ceiling: float | None, belief: Belief | None) -> Result:
     """Audit an organization into the draft of a run. This function is the task that Dask runs.
 
     Args:
         task: what all tasks of the run share.
         organization: the organization.
         ceiling: requests per second that are never exceeded; None for no ceiling.
-        rate_per_s: the rate that an earlier run settled at; None if unknown.
+        belief: what an earlier run believed of the limit; None if unknown.
 
     Returns:
         The result, with the error that stopped the attempt; Dask would log an error that is raised.
@@ -66,7 +65,7 @@ def audit_organization(
     reporter = Reporter(organization.org_id, partial(worker.log_event, topic_of(run_id)))
     place = f"worker {worker.address} ({socket.gethostname()})"
     settings = task.settings_for(ceiling, worker.state.nthreads)
-    attempt = _Attempt(task, organization, settings, rate_per_s, reporter, place)
+    attempt = _Attempt(task, organization, settings, belief, reporter, place)
     _AT_WORK.append(run_id)
     try:
         with forwarding(reporter, task.log_level):
@@ -131,7 +130,7 @@ class _Attempt:
     task: Task
     organization: Organization
     settings: Settings
-    rate_per_s: float | None
+    belief: Belief | None
     reporter: Reporter
     place: str
 
@@ -150,8 +149,9 @@ class _Attempt:
         except (AuditError, OSError) as unable:
             return Result(error=unable)
         async with job.connect(self._terms(clock)) as client:
-            if self.rate_per_s:
-                client.pace.start_from(self.rate_per_s)
+            client.pace.on_belief = partial(tell_limit, self.organization, self.reporter)
+            if self.belief:
+                client.pace.start_from(self.belief)
             if self.settings.pace.max_rate:
                 await clock.sleep(_REST_S)
             error: AuditError | OSError | None = None
@@ -164,7 +164,7 @@ class _Attempt:
             except (AuditError, OSError) as stopped:
                 error = stopped
             attempts = draft.attempts(self.organization.org_id)
-            return Result(attempts, client.pace.settled_per_s, error)
+            return Result(attempts, client.pace.belief, error)
 
     def _open(self) -> Draft:
         output = self.settings.output.folder

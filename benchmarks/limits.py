@@ -1,0 +1,98 @@
+"""Measures the pace against many kinds of limit in virtual time, beside plain clients and wxc-sdk's behaviour.
+
+    python benchmarks/limits.py [--set tuning|reporting] [--kind WORD] [--latency SECONDS] [--reads N] [--seeds N]
+
+Constants of the pace are chosen by the tuning set alone. The reporting set has other numbers, other seeds, and kinds
+that the tuning set does not have. Each row is the mean over the seeds: our wall time beside that of the best plain
+client, and the share of throttled requests of both.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+from statistics import mean
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from kinds import REPORTING, TUNING, Kind
+from race import Client, Ours, Plain, Result, Wxc, race
+
+#: Requests at once of the plain clients.
+PLAIN = (5, 10, 20, 40)
+#: Requests at once of wxc-sdk, as in its examples.
+WXC = 40
+#: Seconds until an answer: that of a server on the same machine, and that of the API.
+LATENCIES_S = (0.01, 0.2)
+
+
+def measure(kind: Kind, make: type[Client], at_once: int, latency_s: float, reads: int, seeds: range) -> list[Result]:
+    """The results of a client for each seed."""
+    return [race(make(at_once), kind.make(seed), reads, latency_s, seed) for seed in seeds]
+
+
+def wall_s(results: list[Result]) -> float:
+    """The mean wall time."""
+    return mean(result.wall_s for result in results)
+
+
+def share(results: list[Result]) -> float:
+    """The share of throttled requests."""
+    return sum(result.throttled for result in results) / sum(result.sent for result in results)
+
+
+def row(kind: Kind, latency_s: float, reads: int, seeds: range) -> tuple[float, str]:
+    """The ratio to the best plain client, and a row of the table."""
+    ours = measure(kind, Ours, 50, latency_s, reads, seeds)
+    plain = {n: measure(kind, Plain, n, latency_s, reads, seeds) for n in PLAIN}
+    wxc = measure(kind, Wxc, WXC, latency_s, reads, seeds)
+    best = min(PLAIN, key=lambda n: wall_s(plain[n]))
+    ratio = wall_s(ours) / wall_s(plain[best])
+    ideal_s = kind.ideal_s(reads) if kind.ideal_s else None
+    over = "" if not ideal_s or ideal_s <= 0 else f"{wall_s(ours) / ideal_s:.3f}"
+    cells = [
+        kind.name,
+        f"{latency_s:g}",
+        str(reads),
+        f"{wall_s(ours):.1f}",
+        f"{wall_s(plain[best]):.1f} ({best})",
+        f"{ratio:.2f}",
+        over,
+        f"{share(ours):.2%}",
+        f"{share(plain[best]):.2%}",
+        f"{wall_s(wxc):.1f}",
+        f"{share(wxc):.2%}",
+        ours[0].belief,
+    ]
+    return ratio, f"| {' | '.join(cells)} |"
+
+
+def main() -> None:
+    """Print the table of the chosen set."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--set", choices=["tuning", "reporting"], default="reporting", dest="chosen")
+    parser.add_argument("--kind", default="")
+    parser.add_argument("--latency", type=float)
+    parser.add_argument("--reads", type=int)
+    parser.add_argument("--seeds", type=int, default=5)
+    options = parser.parse_args()
+    kinds, first_seed = (TUNING, 0) if options.chosen == "tuning" else (REPORTING, 1000)
+    seeds = range(first_seed, first_seed + options.seeds)
+    print(
+        "| limit | latency s | reads | ours s | best plain s (at once) | ratio | ours / ideal | throttled: ours "
+        "| best plain | wxc-sdk s | wxc-sdk throttled | belief at the end |"
+    )
+    print("|" + " --- |" * 12, flush=True)
+    ratios = []
+    for kind in kinds:
+        if options.kind not in kind.name:
+            continue
+        for latency_s in [options.latency] if options.latency else LATENCIES_S:
+            ratio, text = row(kind, latency_s, options.reads or kind.reads, seeds)
+            ratios.append(ratio)
+            print(text, flush=True)
+    good = sum(ratio <= 1.10 for ratio in ratios)
+    print(f"\n{good} of {len(ratios)} within 1.10 of the best plain client; the largest ratio is {max(ratios):.2f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -34,11 +34,11 @@ def test_memory_is_measured_of_whole_runs_over_a_rendered_organization(tmp_path:
 
 
 def test_speed_is_measured_of_all_that_are_installed_without_nginx_too(tmp_path: Path) -> None:
-    told = run("speed.py", "--workspaces", "1100", "--slow-workspaces", "5", "--rounds", "1", "--own-server")
-    assert "webex-audit run**, Parquet and CSV | 1,100 |" in told
-    assert "wxc-sdk, asyncio, and pyarrow | 1,100 |" in told
+    told = run("speed.py", "--workspaces", "2000", "--slow-workspaces", "5", "--rounds", "1", "--own-server")
+    assert "webex-audit run**, Parquet and CSV | 2,000 |" in told
+    assert "wxc-sdk, asyncio, and pyarrow | 2,000 |" in told
     assert "asyncio protocol on" in told
-    assert "1100 workspaces, 12.6 rows of members each" in told
+    assert "2000 workspaces, 12.7 rows of members each" in told
     assert "has 13 rows of members a workspace" in told
     assert Path("results.md").read_text(encoding="utf-8") in told
     assert sorted(path.name for path in tmp_path.iterdir()) == ["results.md"]

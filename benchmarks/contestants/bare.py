@@ -5,7 +5,6 @@ python benchmarks/contestants/bare.py BASE_URL IDS_FILE [asyncio|uvloop]
 
 import asyncio
 import sys
-import time
 from pathlib import Path
 
 import aiohttp
@@ -39,7 +38,5 @@ if __name__ == "__main__":
 
         factory = uvloop.new_event_loop
     workspaces = Path(ids_file).read_text().split()
-    began_s = time.perf_counter()
     with asyncio.Runner(loop_factory=factory) as runner:
         runner.run(main(given_url, workspaces))
-    print(time.perf_counter() - began_s)

@@ -49,6 +49,11 @@ class Ceiling:
         """Requests at once for each working pace, so that a pace whose answers hang leaves room for the others."""
         return max(1, self.concurrency // max(1, self._at_work))
 
+    @property
+    def has_room(self) -> bool:
+        """Whether a request may start without a wait."""
+        return self._limiter is None and not self._slots.locked()
+
     @contextmanager
     def at_work(self) -> Iterator[None]:
         """Count a pace as working while the block runs."""
@@ -149,6 +154,11 @@ class Pace:
         Returns:
             The time on the clock, for `on_throttled`.
         """
+        if not is_probe and self._may_start_at_once(now_s := self._clock.monotonic_s()):
+            # Most requests of a run without a limit: no lock, no event and no coroutine that would not wait.
+            if self._ceiling:
+                await self._ceiling.enter()
+            return self._started(now_s)
         while True:
             if not is_probe:
                 await self._open.wait()
@@ -157,12 +167,24 @@ class Pace:
                     continue
                 now_s = await self._take_turn(is_probe=is_probe)
                 if self.resume_at_s <= now_s and (is_probe or self._open.is_set()):
-                    self.in_flight += 1
-                    self._rate.on_sent(self._rate_time_s(now_s), self.in_flight)
-                    self._tell_belief()
-                    return now_s
+                    return self._started(now_s)
                 if self._ceiling:
                     self._ceiling.leave()
+
+    def _may_start_at_once(self, now_s: float) -> bool:
+        """Whether a request may start without a wait, and overtakes no other."""
+        if self._turn.locked() or self.resume_at_s > now_s or not self._open.is_set():
+            return False
+        if self._ceiling and not (self._ceiling.has_room and self.in_flight < self._ceiling.share):
+            return False
+        at_s = self._rate_time_s(now_s)
+        return self._rate.start_at_s(at_s, self.in_flight) <= at_s
+
+    def _started(self, now_s: float) -> float:
+        self.in_flight += 1
+        self._rate.on_sent(self._rate_time_s(now_s), self.in_flight)
+        self._tell_belief()
+        return now_s
 
     async def _take_turn(self, *, is_probe: bool) -> float:
         now_s = self._clock.monotonic_s()

@@ -145,3 +145,30 @@ def test_there_is_a_pace_without_a_ceiling() -> None:
         return loop.time() - began_s
 
     assert run_virtually(main()) < 0.1
+
+
+def test_no_request_starts_at_once_beyond_the_ceiling_or_in_a_pause_or_while_the_gate_is_held() -> None:
+    async def main() -> None:
+        pace = Pace(Clock(), Ceiling(3), start_per_s=1e6)
+        loop = asyncio.get_running_loop()
+        for _ in range(3):
+            await pace.enter()
+        waiting = asyncio.create_task(pace.enter())
+        await asyncio.sleep(1)
+        assert (waiting.done(), pace.in_flight) == (False, 3)
+        pace.leave()
+        await waiting
+        pace.leave()
+        paused_at_s = loop.time()
+        pace.pause(60)
+        assert await pace.enter() >= paused_at_s + 60
+        pace.leave()
+        pace.hold()
+        held = asyncio.create_task(pace.enter())
+        await asyncio.sleep(5)
+        assert not held.done()
+        pace.go_on()
+        await held
+        assert pace.in_flight == 3
+
+    run_virtually(main())

@@ -17,6 +17,7 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 _CODE = re.compile(r"(?:WXC-)?([0-9]{1,9})", re.IGNORECASE)
 #: Matches an error that a text quotes: ``[Error 4008] User not found`` of an upstream service, or ``WXC-25409: …``.
 _CODE_IN_TEXT = re.compile(r"\[Error ([0-9]{1,9})\]|\bWXC-([0-9]{1,9})\b", re.IGNORECASE)
+_FIRST_KEY = re.compile(rb'\{\s*"([A-Za-z]*)"')
 _MESSAGE_KEYS = frozenset({"message", "description", "errorMessage", "error_description"})
 _CODE_KEYS = frozenset({"errorCode", "code"})
 #: An object with no other keys is an error, whatever its status says.
@@ -153,7 +154,8 @@ def _is_filled(value: object, kind: type) -> bool:
 
 def read_mere_error(body: bytes) -> ApiError | None:
     """The error in a body that holds nothing else; None for any other body. Meant for bodies with status 200."""
-    if not (b'"message"' in body or b'"error' in body):
+    first = _FIRST_KEY.match(body)
+    if first and first[1].decode() not in _ERROR_KEYS:
         return None
     content = body_object(body)
     error = read_error(body) if content.keys() <= _ERROR_KEYS else None

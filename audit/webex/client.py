@@ -8,6 +8,7 @@ from urllib.parse import quote, urlencode, urlsplit
 
 import msgspec
 
+from audit.outcome import Outcome
 from audit.webex import wire
 from audit.webex.answer import Answer, RequestCount
 from audit.webex.errors import ForeignLinkError, ScopeError, UnansweredError
@@ -152,8 +153,11 @@ class Client:
         is_refused = False
         attempts = throttles = 0
         while True:
-            tried, is_settled = await self._settled(await self._try(asked), asked, is_first=not is_refused)
+            tried = await self._try(asked)
             attempts += 1
+            if tried.verdict.outcome is Outcome.OK:
+                return self._answer(tried, attempts)
+            tried, is_settled = await self._settled(tried, asked, is_first=not is_refused)
             is_refused = is_refused or tried.is_token_refused
             wait = asked_wait(tried)
             refusal = patience.refusal(wait, self.clock.monotonic_s())
@@ -278,7 +282,7 @@ class Client:
         self._recovery.on_failure(asked, sent_at_s)
         return not_answered(sent_at_s, str(error))
 
-    def _answer(self, tried: Try, attempts: int, refusal: str | None) -> Answer:
+    def _answer(self, tried: Try, attempts: int, refusal: str | None = None) -> Answer:
         verdict = tried.verdict
         return Answer(
             outcome=verdict.outcome,

@@ -27,5 +27,6 @@ class Outcome(StrEnum):
         return self in _UNANSWERED
 
 
-_COMPLETE = frozenset({Outcome.OK, Outcome.NOT_LICENSED, Outcome.NOT_FOUND})
-_UNANSWERED = frozenset({Outcome.THROTTLED, Outcome.SERVER_ERROR, Outcome.TIMEOUT})
+# Tuples, because the hash of an enumeration is computed in Python, for each answer several times.
+_COMPLETE = (Outcome.OK, Outcome.NOT_LICENSED, Outcome.NOT_FOUND)
+_UNANSWERED = (Outcome.THROTTLED, Outcome.SERVER_ERROR, Outcome.TIMEOUT)

@@ -11,9 +11,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from prometheus_client import CollectorRegistry, Gauge
-from prometheus_client.openmetrics.exposition import generate_latest
-
 from audit.errors import AuditError, UsageError
 from audit.files import atomic_file, expand
 from audit.snapshot.catalog import Snapshot, list_snapshots
@@ -65,6 +62,9 @@ def _checked(metrics_file: str) -> Path:
 
 
 def _write(path: Path, committed: list[Snapshot], output: Place, duration_s: float, exit_code: int) -> None:
+    from prometheus_client import CollectorRegistry, Gauge
+    from prometheus_client.openmetrics.exposition import generate_latest
+
     registry = CollectorRegistry()
     gauges: dict[str, Gauge] = {}
 

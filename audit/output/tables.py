@@ -23,6 +23,10 @@ _Write = Callable[[pa.Table], None]
 #: A Parquet row group has at least this many rows; a part is not split.
 ROW_GROUP_ROWS = 100_000
 
+#: Rows are digested and written by at least this part of a row group: each call of Arrow has a price, and a part of
+#: most tables has a few hundred rows.
+_SHARE_OF_GROUP = 5
+
 #: The order of the rows of every table.
 _SORTED_BY = ("dataset", "entity_id")
 
@@ -62,13 +66,25 @@ def write_table(
             wanted: dict[str, str] = {kind: path for kind, path in of_org.items() if kind in formats - of_all.keys()}
             with _tables(folder, wanted, schema) as written_of_org:
                 writes = [digest.update, *(each.write for each in (*written_of_org, *written))]
-                for rows_of_part in tables:
-                    rows += rows_of_part.num_rows
-                    _write_at_once(pool, writes, rows_of_part)
+                for joined in _joined(tables, ROW_GROUP_ROWS // _SHARE_OF_GROUP):
+                    rows += joined.num_rows
+                    _write_at_once(pool, writes, joined)
             files += [each.entry() for each in written_of_org]
     files += [each.entry() for each in written]
     sync_dir(folder)
     return TableEntry(rows, digest.hexdigest(), files)
+
+
+def _joined(parts: Iterable[pa.Table], least: int) -> Iterator[pa.Table]:
+    """The rows of as many parts as have this many rows together; a part is not split."""
+    waiting: list[pa.Table] = []
+    for part in parts:
+        waiting.append(part)
+        if sum(each.num_rows for each in waiting) >= least:
+            yield pa.concat_tables(waiting).combine_chunks()
+            waiting = []
+    if waiting:
+        yield pa.concat_tables(waiting).combine_chunks()
 
 
 def _write_at_once(pool: ThreadPoolExecutor, writes: Iterable[_Write], rows: pa.Table) -> None:

@@ -25,7 +25,7 @@ ROW_GROUP_ROWS = 100_000
 
 #: Rows are digested and written by at least this part of a row group: each call of Arrow has a price, and a part of
 #: most tables has a few hundred rows.
-_SHARE_OF_GROUP = 5
+_SHARE_OF_GROUP = 20
 
 #: The order of the rows of every table.
 _SORTED_BY = ("dataset", "entity_id")
@@ -81,10 +81,14 @@ def _joined(parts: Iterable[pa.Table], least: int) -> Iterator[pa.Table]:
     for part in parts:
         waiting.append(part)
         if sum(each.num_rows for each in waiting) >= least:
-            yield pa.concat_tables(waiting).combine_chunks()
+            yield _one_of(waiting)
             waiting = []
     if waiting:
-        yield pa.concat_tables(waiting).combine_chunks()
+        yield _one_of(waiting)
+
+
+def _one_of(tables: list[pa.Table]) -> pa.Table:
+    return tables[0] if len(tables) == 1 else pa.concat_tables(tables).combine_chunks()
 
 
 def _write_at_once(pool: ThreadPoolExecutor, writes: Iterable[_Write], rows: pa.Table) -> None:

@@ -85,9 +85,8 @@ class Client:
 
         Its own pace may be throttled without slowing down this one.
         """
-        deadline_at_s = min(self.terms.deadline_at_s, self.clock.monotonic_s() + within_s)
         retry = msgspec.structs.replace(self.retry, stall_s=0.0)
-        terms = replace(self.terms, deadline_at_s=deadline_at_s)
+        terms = replace(self.terms, deadline_at_s=min(self.terms.deadline_at_s, self.clock.monotonic_s() + within_s))
         return Client(self._exchange, self.base_url, self.pace.beside(), retry, terms)
 
     def asking(self, organization: str) -> "Client":

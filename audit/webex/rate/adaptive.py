@@ -147,7 +147,8 @@ def _mode_for(remembered: Belief | None, memory: Memory) -> Mode | None:
     if remembered.kind == "at-once" and remembered.count:
         return AtOnce(remembered.count)
     if remembered.kind == "window" and remembered.count and memory.share == 1:
-        return Burst(min(_FEW_AT_ONCE, memory.at_once), remembered.count, remembered.window_s or 0.0)
+        at_once = min(_FEW_AT_ONCE, memory.at_once)
+        return Burst(at_once, remembered.count, window_s=remembered.window_s or 0.0)
     if remembered.kind == "noise":
         memory.is_noisy = True
         return Burst(min(_FEW_AT_ONCE, memory.at_once))

@@ -1,10 +1,12 @@
 """Measures the pace against many kinds of limit in virtual time, beside plain clients and wxc-sdk's behaviour.
 
     python benchmarks/limits.py [--set tuning|reporting] [--kind WORD] [--latency SECONDS] [--reads N] [--seeds N]
+                                [--http]
 
 Constants of the pace are chosen by the tuning set alone. The reporting set has other numbers, other seeds, and kinds
 that the tuning set does not have. Each row is the mean over the seeds: our wall time beside that of the best plain
-client, and the share of throttled requests of both.
+client, and the share of throttled requests of both. `--http` runs a sample of the reporting set once over real HTTP,
+in real time: ten minutes.
 """
 
 import argparse
@@ -23,6 +25,8 @@ PLAIN = (5, 10, 20, 40)
 WXC = 40
 #: Seconds until an answer: that of a server on the same machine, and that of the API.
 LATENCIES_S = (0.01, 0.2)
+#: The kinds that are also run over real HTTP: those of issue 14.
+SAMPLE = [kind.name for kind in REPORTING[:10]]
 
 
 def measure(kind: Kind, make: type[Client], at_once: int, latency_s: float, reads: int, seeds: range) -> list[Result]:
@@ -66,6 +70,31 @@ def row(kind: Kind, latency_s: float, reads: int, seeds: range) -> tuple[float, 
     return ratio, f"| {' | '.join(cells)} |"
 
 
+def race_over_http(word: str, latency_s: float) -> None:
+    """Print the table of a sample over real HTTP."""
+    import real  # noqa: PLC0415 - needs a server
+
+    print("| limit | latency s | reads | ours s | best plain s (at once) | ratio | throttled: ours | best plain |")
+    print("|" + " --- |" * 8, flush=True)
+    for kind in REPORTING:
+        if word not in kind.name or not (word or kind.name in SAMPLE):
+            continue
+        ours = real.measure(kind, real.ours, latency_s, 1000)
+        plain = {n: real.measure(kind, real.plain(n), latency_s, 1000) for n in PLAIN}
+        best = min(PLAIN, key=lambda n: plain[n].wall_s)
+        cells = [
+            kind.name,
+            f"{latency_s:g}",
+            str(kind.reads),
+            f"{ours.wall_s:.1f}",
+            f"{plain[best].wall_s:.1f} ({best})",
+            f"{ours.wall_s / plain[best].wall_s:.2f}",
+            f"{ours.share:.2%}",
+            f"{plain[best].share:.2%}",
+        ]
+        print(f"| {' | '.join(cells)} |", flush=True)
+
+
 def main() -> None:
     """Print the table of the chosen set."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -74,7 +103,11 @@ def main() -> None:
     parser.add_argument("--latency", type=float)
     parser.add_argument("--reads", type=int)
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--http", action="store_true")
     options = parser.parse_args()
+    if options.http:
+        race_over_http(options.kind, options.latency or 0.05)
+        return
     kinds, first_seed = (TUNING, 0) if options.chosen == "tuning" else (REPORTING, 1000)
     seeds = range(first_seed, first_seed + options.seeds)
     print(

@@ -11,6 +11,8 @@ from audit.webex.rate.steady import FLOOR_PER_S, Steady
 _FEWEST = 4
 #: The same, if refusals seem to be random.
 _SOME = 16
+#: Ramps in a row, each with longer trains, until the cause must be clear.
+_RAMPS = 3
 #: Bursts are over if they yield less than this part of what a steady rate yielded.
 _LOSS = 0.8
 #: Cycles with a spent limit between two trials of a limit of requests at once.
@@ -43,7 +45,7 @@ def choose(mode: Mode, cycle: Cycle, memory: Memory) -> Mode:
     cause = memory.cause(cycle, found)
     if cause is Cause.NOISE:
         return _noisy(cycle, memory)
-    if isinstance(mode, Ramp) and cause is Cause.UNCLEAR and mode.tries < 1 and not found.through_per_s:
+    if isinstance(mode, Ramp) and cause is Cause.UNCLEAR and mode.tries < _RAMPS and not found.through_per_s:
         return mode.again(cycle)
     return _limited(cycle, found, memory)
 

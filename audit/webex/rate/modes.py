@@ -68,7 +68,7 @@ class Ramp:
 
     def again(self, cycle: Cycle) -> "Ramp":
         """The same, with longer trains: they say more of the cause."""
-        return Ramp(self.rate_per_s(0.0, cycle) / 2, 2 * self.train, self.tries + 1)
+        return Ramp(self.rate_per_s(0.0, cycle) / 1.5, 2 * self.train, self.tries + 1)
 
     def belief(self) -> Belief:
         """Nothing yet."""

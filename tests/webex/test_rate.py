@@ -94,6 +94,14 @@ def test_a_limit_that_changes_is_followed_within_a_minute(before: int, after: in
     assert done.per_s(160, 210) >= 0.9 * after
 
 
+@pytest.mark.parametrize(("low", "high"), [(0.5, 20), (1, 60), (0.2, 5)])
+@pytest.mark.parametrize("latency_s", LATENCIES_S)
+def test_a_rate_that_was_next_to_nothing_grows_again(low: float, high: float, latency_s: float) -> None:
+    server = Bucket(lambda now_s: low if 10 <= now_s < 130 else high, high)
+    done = ours(server, int(110 * high), latency_s)
+    assert done.per_s(170, 210) >= 0.8 * high
+
+
 @pytest.mark.parametrize(("rate_per_s", "for_s"), [(40, 120), (100, 120), (20, 300)])
 @pytest.mark.parametrize("latency_s", LATENCIES_S)
 def test_after_an_incident_it_is_as_fast_as_before_within_ten_seconds(

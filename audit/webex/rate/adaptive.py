@@ -122,7 +122,7 @@ class AdaptiveRate:
         """Judge a cycle whose pause is over, and begin the next."""
         cycle = self._cycle
         if now_s < cycle.resume_at_s:
-            if isinstance(self._mode, Steady) and not cycle.throttled:
+            if not cycle.throttled:
                 self._mode = self._mode.at(now_s, cycle)
             return
         self._is_blind = cycle.successes == 0

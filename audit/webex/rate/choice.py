@@ -11,6 +11,8 @@ from audit.webex.rate.steady import FLOOR_PER_S, Steady
 _FEWEST = 4
 #: The same, if refusals seem to be random.
 _SOME = 16
+#: A rate that was confirmed fades by this part with each cycle.
+_FADING = 0.97
 #: Ramps in a row, each with longer trains, until the cause must be clear.
 _RAMPS = 3
 #: Bursts are over if they yield less than this part of what a steady rate yielded.
@@ -23,6 +25,8 @@ _ROUGHLY = 0.8
 _MANY_FLIGHTS = 1.5
 #: Refusals in a row without a raise before them: then the limit is one of the rate.
 _STRAYS = 3
+#: A rate that was borne for this part of the pause after it is not that of a burst that emptied a window.
+_ACTIVE = 0.3
 #: Trials of a number at once, each with fewer.
 _TRIES = 2
 
@@ -35,6 +39,15 @@ def choose(mode: Mode, cycle: Cycle, memory: Memory) -> Mode:
         cycle: a cycle that is over, with at least one success.
         memory: what is known from the cycles before.
     """
+    following = _following(mode, cycle, memory)
+    if not isinstance(following, Steady):
+        return following
+    confirmed_per_s = following.per_s if following.confidence else 0.0
+    memory.hope_per_s = max(_FADING * memory.hope_per_s, confirmed_per_s)
+    return replace(following, hope_per_s=memory.hope_per_s)
+
+
+def _following(mode: Mode, cycle: Cycle, memory: Memory) -> Mode:
     if isinstance(mode, Steady):
         return _after_steady(mode, cycle, memory)
     if isinstance(mode, Burst):
@@ -58,7 +71,7 @@ def _noisy(cycle: Cycle, memory: Memory) -> Burst:
 def _limited(cycle: Cycle, found: Evidence, memory: Memory) -> Mode:
     """The mode for a limit that is spent: bursts for a window with a long pause, else a rate."""
     memory.forget_evidence()
-    if cycle.pause_s >= LONG_S and memory.share == 1:
+    if cycle.pause_s >= LONG_S and memory.share == 1 and cycle.successes >= _FEWEST:
         return Burst.of_window(max(_FEWEST, cycle.peak), cycle)
     goodput = cycle.goodput_per_s
     return Steady(max(goodput, _ROUGHLY * found.through_per_s, FLOOR_PER_S), goodput, memory.share)
@@ -72,12 +85,14 @@ def _after_steady(mode: Steady, cycle: Cycle, memory: Memory) -> Mode:
     if mode.is_worth_it(cycle):
         memory.refuted = max(0, memory.refuted - 1)
         return mode.measured(cycle)
-    if mode.confidence and (cycle.pause_s >= LONG_S or not mode.early):
+    is_long = cycle.pause_s >= LONG_S
+    is_rate = cycle.active_s >= _ACTIVE * cycle.pause_s
+    if mode.confidence and (is_rate if is_long else not mode.early):
         return mode.forgiving()
     found = cycle.evidence()
     cause = memory.cause(cycle, found)
-    if cycle.pause_s >= LONG_S and cause is not Cause.NOISE:
-        return _limited(cycle, found, memory)
+    if is_long and cause is not Cause.NOISE:
+        return mode.slower(cycle, _ROUGHLY) if is_rate else _limited(cycle, found, memory)
     return _after_loss(mode, cycle, memory, cause)
 
 
@@ -133,7 +148,7 @@ def _is_spent(mode: Burst, cycle: Cycle, found: Evidence, cause: Cause) -> bool:
         return False
     if mode.edge:
         return mode.is_at_edge(cycle) or (cause is Cause.LIMIT and found.refused > 1)
-    return cause is Cause.LIMIT and found.refused > 0
+    return cause is Cause.LIMIT and found.refused > 0 and cycle.successes >= _FEWEST
 
 
 def _after_at_once(mode: AtOnce, cycle: Cycle, memory: Memory) -> Mode:

@@ -70,6 +70,7 @@ class Memory:
         refuted: how often a steady rate turned out to be a loss, less the times that it did not.
         spent: bursts that ended with a spent limit since the last steady rate.
         at_once_in: cycles with a spent limit until a limit of requests at once may be tried again.
+        hope_per_s: the highest rate that was confirmed; it fades.
         steady: the goodput at a steady rate, or number at once.
         burst: the goodput of bursts.
     """
@@ -80,6 +81,7 @@ class Memory:
     refuted: int = 0
     spent: int = 0
     at_once_in: int = 0
+    hope_per_s: float = 0.0
     steady: Goodput = field(default_factory=Goodput)
     burst: Goodput = field(default_factory=Goodput)
     _before: float = 0.0

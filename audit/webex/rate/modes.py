@@ -6,6 +6,7 @@ from typing import Protocol
 
 from audit.webex.rate.belief import Belief
 from audit.webex.rate.cycle import Cycle
+from audit.webex.rate.steady import Steady
 
 #: Seconds in which the rate doubles while nothing is throttled.
 _DOUBLING_S = 0.15
@@ -17,6 +18,9 @@ _FIRST_AT_ONCE = 25
 LONG_S = 5.0
 #: A burst after a long pause is spread over this part of the pause.
 _SPREAD = 0.05
+#: The second burst is slower: if the limit is one of the rate with far too long a pause, it is not refused at all.
+_SLOWER = 0.15
+_BEYOND = 2.0
 #: A limit is spent at its edge, if at least this part of it was let through.
 _NEAR = 0.9
 #: A burst is bounded by the requests in flight alone.
@@ -39,6 +43,9 @@ class Mode(Protocol):
 
     def most(self, cycle: Cycle) -> int:
         """The most requests in flight."""
+
+    def at(self, now_s: float, cycle: Cycle) -> "Mode":
+        """The mode at this time: it may change without a refusal."""
 
     def belief(self) -> Belief:
         """What is believed of the limit."""
@@ -66,6 +73,10 @@ class Ramp:
         """As many as before, and another for each answer: at most twice as many in a round trip."""
         return _FIRST_AT_ONCE + min(cycle.successes, cycle.peak)
 
+    def at(self, now_s: float, cycle: Cycle) -> "Ramp":  # noqa: ARG002
+        """The same."""
+        return self
+
     def again(self, cycle: Cycle) -> "Ramp":
         """The same, with longer trains: they say more of the cause."""
         return Ramp(self.rate_per_s(0.0, cycle) / 1.5, 2 * self.train, self.tries + 1)
@@ -87,6 +98,7 @@ class Burst:
         spread_s: seconds over which the burst is spread.
         through: requests that were let through.
         refused: requests that were refused.
+        spends: the number of windows that were spent.
         cycles: the number of cycles in this mode.
         per_s: the goodput of the last cycles.
     """
@@ -98,6 +110,7 @@ class Burst:
     spread_s: float = 0.0
     through: int = 0
     refused: int = 0
+    spends: int = 0
     cycles: int = 0
     per_s: float | None = None
     train: int = 1
@@ -110,8 +123,10 @@ class Burst:
 
     def rate_per_s(self, now_s: float, cycle: Cycle) -> float:  # noqa: ARG002
         """Without a bound, or spread until the edge."""
-        is_before = self.edge and self.spread_s and self.used + cycle.sent < self.edge
-        return self.edge / self.spread_s if self.edge and is_before else _UNBOUNDED_PER_S
+        if not (self.edge and self.spread_s):
+            return _UNBOUNDED_PER_S
+        is_beyond = self.used + cycle.sent >= self.edge and self.spends != 1
+        return _UNBOUNDED_PER_S if is_beyond else self.edge / self.spread_s
 
     def most(self, cycle: Cycle) -> int:
         """As many as before, and another for each answer; beyond the edge, the same from 1 on."""
@@ -127,9 +142,17 @@ class Burst:
         """The same after a cycle that spent the limit."""
         is_long = cycle.pause_s >= LONG_S
         window_s = cycle.length_s if not self.used else self.window_s
-        spread_s = _SPREAD * cycle.pause_s if is_long else 0.0
+        spread_s = (_SLOWER if self.spends == 0 else _SPREAD) * cycle.pause_s if is_long else 0.0
         edge = max(1, self.used + cycle.successes)
-        return replace(self, edge=edge, used=0, window_s=window_s if is_long else 0.0, spread_s=spread_s)
+        window_s = window_s if is_long else 0.0
+        return replace(self, edge=edge, used=0, window_s=window_s, spread_s=spread_s, spends=self.spends + is_long)
+
+    def at(self, now_s: float, cycle: Cycle) -> "Mode":
+        """The mode at this time: what bears far more than its edge has no window, but a rate."""
+        if not (self.edge and self.window_s) or self.used + cycle.successes < _BEYOND * self.edge:
+            return self
+        per_s = self.edge / max(self.spread_s, 1.0)
+        return Steady(per_s, per_s, held_from_s=now_s)
 
     def grown(self, cycle: Cycle, most: int, per_s: float) -> "Burst":
         """The same after a cycle, with more in flight, at most `most`."""
@@ -192,6 +215,10 @@ class AtOnce:
 
     def _rounds(self, cycle: Cycle) -> int:
         return (self.through + cycle.successes) // self.count
+
+    def at(self, now_s: float, cycle: Cycle) -> "AtOnce":  # noqa: ARG002
+        """The same."""
+        return self
 
     def is_borne(self, cycle: Cycle) -> bool:
         """Whether the number was let through for several rounds."""

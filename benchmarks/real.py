@@ -6,6 +6,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
+from statistics import mean
 
 import aiohttp
 from aiohttp import web
@@ -117,8 +118,13 @@ def plain(at_once: int, *, is_shared: bool = True) -> Callable[[str, int], Await
     return run
 
 
-def measure(kind: Kind, client: Callable[[str, int], Awaitable[None]], latency_s: float, seed: int) -> Measured:
-    """Run a client against a kind of limit, in real time."""
+def measure(kind: Kind, client: Callable[[str, int], Awaitable[None]], latency_s: float, seeds: range) -> Measured:
+    """Run a client against a kind of limit, in real time, once for each seed. Returns the means."""
+    runs = [_measure(kind, client, latency_s, seed) for seed in seeds]
+    return Measured(mean(run.wall_s for run in runs), mean(run.share for run in runs))
+
+
+def _measure(kind: Kind, client: Callable[[str, int], Awaitable[None]], latency_s: float, seed: int) -> Measured:
     here, there = multiprocessing.Pipe()
     server = multiprocessing.get_context("spawn").Process(target=_serve, args=(there, kind.name, seed, latency_s))
     server.start()

@@ -143,6 +143,12 @@ def noisy_window(part: float, count: int, window_s: float, reads: int) -> Kind:
     return Kind(name, reads, lambda seed: All(Noise(part, 1.0, seed), Window(count, window_s, 0.0)))
 
 
+def noisy_at_once(part: float, most: int, reads: int) -> Kind:
+    """Noise on a limit of requests at once."""
+    name = f"{part:.0%} noise on at most {most} at once"
+    return Kind(name, reads, lambda seed: All(Noise(part, 1.0, seed), AtOnce(most)))
+
+
 def free(reads: int) -> Kind:
     """No limit."""
     return Kind("no limit", reads, lambda _: Limit())
@@ -166,6 +172,9 @@ TUNING = [
     at_once(12, 600),
     changing(60, 25, 20.0, 1500),
     incident(30, 20.0, 60.0, 1500),
+    changing(20, 70, 25.0, 4000),
+    noisy_window(0.02, 150, 15.0, 1500),
+    noisy_at_once(0.03, 10, 1500),
 ]
 
 REPORTING = [
@@ -201,4 +210,5 @@ REPORTING = [
     gateways(6, 60.0, 600, part=0.02),
     noisy_window(0.02, 200, 20.0, 800),
     noise(0.01, 30.0, 500),
+    noisy_at_once(0.02, 16, 1500),
 ]

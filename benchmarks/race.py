@@ -14,7 +14,7 @@ _LONGEST_S = 7200.0
 #: Seconds that a client needs for the work of one request: it bounds the rate on a machine without a limit.
 _WORK_S = 0.0004
 #: Part of the latency that is the way to the server and back; the rest is the server's work, if it lets one through.
-_WAY = 0.4
+WAY = 0.4
 #: The latency of each answer differs by up to this part.
 _SPREAD = 0.3
 
@@ -148,6 +148,7 @@ class _Race:
     left: int
     latency_s: float
     dice: random.Random
+    way: float = WAY
     result: Result = field(default_factory=Result)
     in_flight: int = 0
     events: list[tuple[float, int, Callable[[float], None]]] = field(default_factory=list)
@@ -163,15 +164,15 @@ class _Race:
         self.result.sent += 1
         self.client.on_sent(now_s, self.in_flight)
         latency_s = self.latency_s * self.dice.uniform(1 - _SPREAD, 1 + _SPREAD)
-        self.at(now_s + _WAY * latency_s / 2, lambda at_s: self.arrive(at_s, now_s, latency_s))
+        self.at(now_s + self.way * latency_s / 2, lambda at_s: self.arrive(at_s, now_s, latency_s))
 
     def arrive(self, now_s: float, sent_at_s: float, latency_s: float) -> None:
         wait_s = self.server.take(now_s)
-        back_s = _WAY * latency_s / 2
+        back_s = self.way * latency_s / 2
         if wait_s is not None:
             self.at(now_s + back_s, lambda at_s: self.refused(at_s, sent_at_s, wait_s))
             return
-        worked_s = now_s + self.server.service_s(now_s, (1 - _WAY) * latency_s)
+        worked_s = now_s + self.server.service_s(now_s, (1 - self.way) * latency_s)
         self.at(worked_s, lambda _: self.server.leave())
         self.at(worked_s + back_s, lambda at_s: self.answered(at_s, sent_at_s))
 
@@ -187,7 +188,7 @@ class _Race:
         self.client.on_success(now_s, sent_at_s)
 
 
-def race(client: Client, server: Server, reads: int, latency_s: float, seed: int) -> Result:
+def race(client: Client, server: Server, reads: int, latency_s: float, seed: int, way: float = WAY) -> Result:
     """Send reads until all are answered.
 
     Args:
@@ -196,8 +197,9 @@ def race(client: Client, server: Server, reads: int, latency_s: float, seed: int
         reads: the number of reads.
         latency_s: seconds until an answer, on average.
         seed: of the random latency.
+        way: the part of the latency that a refusal takes.
     """
-    run = _Race(client, server, reads, latency_s, random.Random(seed))  # noqa: S311
+    run = _Race(client, server, reads, latency_s, random.Random(seed), way)  # noqa: S311
     now_s = free_s = 0.0
     while len(run.result.done_at_s) < reads and now_s < _LONGEST_S:
         send_s = max(free_s, client.next_s(max(now_s, free_s), run.in_flight)) if run.left else math.inf

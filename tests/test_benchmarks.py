@@ -42,3 +42,15 @@ def test_speed_is_measured_of_all_that_are_installed_without_nginx_too(tmp_path:
     assert "has 13 rows of members a workspace" in told
     assert Path("results.md").read_text(encoding="utf-8") in told
     assert sorted(path.name for path in tmp_path.iterdir()) == ["results.md"]
+
+
+def test_the_pace_races_other_clients_in_virtual_time() -> None:
+    done = subprocess.run(
+        [sys.executable, BENCHMARKS / "limits.py", "--kind", "10% of answers", "--seeds", "1"],
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=True,
+    )
+    assert "| 10% of answers are 429 (Retry-After 1) | 200 |" in done.stdout
+    assert "of 3 within 1.10 of the best plain client" in done.stdout

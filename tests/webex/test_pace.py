@@ -7,6 +7,8 @@ import pytest
 from harness import run_virtually
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from race import Server
+from random_limits import LIMITS
 
 from audit.clock import Clock
 from audit.webex.pace import Ceiling, Pace
@@ -172,3 +174,41 @@ def test_no_request_starts_at_once_beyond_the_ceiling_or_in_a_pause_or_while_the
         assert pace.in_flight == 3
 
     run_virtually(main())
+
+
+@settings(max_examples=12)
+@given(LIMITS, st.integers(2, 100))
+def test_whatever_the_limit_the_gate_keeps_to_pauses_and_ceiling(limit: tuple[Server, float], max_rate: int) -> None:
+    server, at_once, reads = limit[0], 20, 60
+    begun: list[tuple[float, float]] = []
+
+    async def main() -> None:
+        clock = Clock()
+        pace = Pace(clock, Ceiling(at_once, max_rate))
+        left = iter(range(10_000))
+        through = 0
+
+        async def read() -> None:
+            nonlocal through
+            while through < reads and next(left) is not None:
+                sent_at_s = await pace.enter()
+                begun.append((sent_at_s, pace.resume_at_s))
+                assert pace.in_flight <= at_once
+                wait_s = server.take(sent_at_s)
+                await asyncio.sleep(0.04 if wait_s is None else 0.02)
+                pace.leave()
+                if wait_s is None:
+                    server.leave()
+                    through += 1
+                    pace.on_success(clock.monotonic_s(), sent_at_s)
+                else:
+                    pace.on_throttled(sent_at_s, wait_s)
+
+        async with asyncio.TaskGroup() as workers:
+            for _ in range(at_once):
+                workers.create_task(read())
+
+    run_virtually(main())
+    assert all(at_s >= resume_at_s for at_s, resume_at_s in begun)
+    starts_s = [at_s for at_s, _ in begun]
+    assert all(later - earlier >= 1 - 1e-6 for earlier, later in zip(starts_s, starts_s[max_rate:], strict=False))

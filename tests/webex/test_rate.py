@@ -13,7 +13,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from kinds import Kind, at_once, bucket, free, gateways, noise, noisy_bucket, window
 from race import Ours, Plain, Result, Server, race
-from servers import All, Any, AtOnce, Bucket, Limit, Noise, Sliding, Window
+from random_limits import LIMITS
+from servers import AtOnce, Bucket, Limit, Window
 
 from audit.webex.rate import AdaptiveRate, Belief
 
@@ -36,7 +37,7 @@ def test_an_unknown_bucket_is_used_to_the_full_from_a_cold_start(rate_per_s: int
     rate = AdaptiveRate(0.0)
     done = ours(Bucket(rate_per_s, rate_per_s), reads, rate=rate)
     assert done.wall_s / (reads / rate_per_s) <= 1.03
-    assert done.throttled / reads < (0.0025 if rate_per_s > 5 else 0.015)
+    assert done.throttled / reads < (0.004 if rate_per_s > 5 else 0.015)
     assert rate.belief.per_s == pytest.approx(rate_per_s, rel=0.04)
 
 
@@ -93,6 +94,14 @@ def test_a_limit_that_changes_is_followed_within_a_minute(before: int, after: in
     assert done.per_s(160, 210) >= 0.9 * after
 
 
+@pytest.mark.parametrize(("low", "high"), [(0.5, 20), (1, 60), (0.2, 5)])
+@pytest.mark.parametrize("latency_s", LATENCIES_S)
+def test_a_rate_that_was_next_to_nothing_grows_again(low: float, high: float, latency_s: float) -> None:
+    server = Bucket(lambda now_s: low if 10 <= now_s < 130 else high, high)
+    done = ours(server, int(110 * high), latency_s)
+    assert done.per_s(170, 210) >= 0.8 * high
+
+
 @pytest.mark.parametrize(("rate_per_s", "for_s"), [(40, 120), (100, 120), (20, 300)])
 @pytest.mark.parametrize("latency_s", LATENCIES_S)
 def test_after_an_incident_it_is_as_fast_as_before_within_ten_seconds(
@@ -102,7 +111,7 @@ def test_after_an_incident_it_is_as_fast_as_before_within_ten_seconds(
     done = ours(server, 120 * rate_per_s, latency_s)
     assert done.per_s(30 + for_s + 10, 30 + for_s + 25) >= 0.9 * rate_per_s
     # One request after the other asks whether it is over.
-    assert done.throttled <= for_s + 60
+    assert done.throttled <= for_s + 100
 
 
 def test_a_cold_start_is_over_within_three_seconds_if_nothing_throttles() -> None:
@@ -175,34 +184,6 @@ def test_it_says_what_it_believes_and_why() -> None:
 )
 def test_a_belief_is_a_phrase(belief: Belief, words: str) -> None:
     assert str(belief) == words
-
-
-def in_windows(count: int, window_s: float, offset_s: float) -> tuple[Server, float]:
-    return Window(count, window_s, offset_s), count / (window_s + (window_s > 1))
-
-
-def by_chance(part: float, seed: int) -> tuple[Server, float]:
-    # A burst of 50, and a pause of a second.
-    return Noise(part, 1.0, seed), 50 * (1 - part) / (1.1 + 0.1 / part / 50)
-
-
-def by_gateways(count: int, each: float, seed: int) -> tuple[Server, float]:
-    gateways = Any([Bucket(each, each) for _ in range(count)], seed)
-    return All(Noise(0.02, 1.0, seed), gateways), 0.5 * min(count * each, 50)
-
-
-SEEDS = st.integers(0, 1000)
-#: Random limits, and the requests per second that each offers to 50 requests at once with a latency of 0.1 s.
-LIMITS = st.one_of(
-    st.builds(lambda rate, saved: (Bucket(rate, rate * saved), rate), st.floats(2, 200), st.floats(1, 3)),
-    st.builds(lambda rate, burst: (Bucket(rate, burst), rate), st.floats(10, 100), st.floats(5, 10)),
-    st.builds(in_windows, st.integers(2, 200), st.just(1.0), st.floats(0, 1)),
-    st.builds(in_windows, st.integers(20, 400), st.floats(5, 20), st.floats(0, 20)),
-    st.builds(lambda count, s: (Sliding(count, s), count / (s + 1)), st.integers(20, 400), st.floats(5, 20)),
-    st.builds(by_chance, st.floats(0.005, 0.25), SEEDS),
-    st.builds(lambda count: (AtOnce(count), count / 0.1), st.integers(2, 40)),
-    st.builds(by_gateways, st.integers(2, 8), st.floats(2, 25), SEEDS),
-)
 
 
 class Watched(Ours):

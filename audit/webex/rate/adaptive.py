@@ -122,7 +122,7 @@ class AdaptiveRate:
         """Judge a cycle whose pause is over, and begin the next."""
         cycle = self._cycle
         if now_s < cycle.resume_at_s:
-            if isinstance(self._mode, Steady) and not cycle.throttled:
+            if not cycle.throttled:
                 self._mode = self._mode.at(now_s, cycle)
             return
         self._is_blind = cycle.successes == 0
@@ -147,7 +147,8 @@ def _mode_for(remembered: Belief | None, memory: Memory) -> Mode | None:
     if remembered.kind == "at-once" and remembered.count:
         return AtOnce(remembered.count)
     if remembered.kind == "window" and remembered.count and memory.share == 1:
-        return Burst(min(_FEW_AT_ONCE, memory.at_once), remembered.count, remembered.window_s or 0.0)
+        at_once = min(_FEW_AT_ONCE, memory.at_once)
+        return Burst(at_once, remembered.count, window_s=remembered.window_s or 0.0)
     if remembered.kind == "noise":
         memory.is_noisy = True
         return Burst(min(_FEW_AT_ONCE, memory.at_once))

@@ -10,6 +10,8 @@ from audit.webex.rate.cycle import Cycle, Evidence
 _KEPT = 0.6
 #: Seconds after which a measured goodput counts by 1/e.
 _MEMORY_S = 20.0
+#: Seconds for which a goodput is compared with another.
+_FRESH_S = 120.0
 #: After a refusal by chance, the next request is refused as often as any other; after a limit is spent, far more often.
 _FAR_MORE = 3.0
 _ABOUT_AS_OFTEN = 2.0
@@ -38,9 +40,11 @@ class Goodput:
 
     _successes: float = 0.0
     _seconds: float = 0.0
+    _until_s: float = -math.inf
 
     def note(self, cycle: Cycle) -> None:
         """Count a cycle."""
+        self._until_s = cycle.resume_at_s
         kept = math.exp(-cycle.length_s / _MEMORY_S)
         self._successes = kept * self._successes + cycle.successes
         self._seconds = kept * self._seconds + cycle.length_s
@@ -49,6 +53,10 @@ class Goodput:
     def per_s(self) -> float:
         """Successes in a second; 0 if nothing was measured."""
         return self._successes / self._seconds if self._seconds else 0.0
+
+    def recent_per_s(self, now_s: float) -> float:
+        """The same; 0 if the last cycle is long ago."""
+        return self.per_s if now_s < self._until_s + _FRESH_S else 0.0
 
 
 @dataclass
@@ -62,6 +70,7 @@ class Memory:
         refuted: how often a steady rate turned out to be a loss, less the times that it did not.
         spent: bursts that ended with a spent limit since the last steady rate.
         at_once_in: cycles with a spent limit until a limit of requests at once may be tried again.
+        hope_per_s: the highest rate that was confirmed; it fades.
         steady: the goodput at a steady rate, or number at once.
         burst: the goodput of bursts.
     """
@@ -72,6 +81,7 @@ class Memory:
     refuted: int = 0
     spent: int = 0
     at_once_in: int = 0
+    hope_per_s: float = 0.0
     steady: Goodput = field(default_factory=Goodput)
     burst: Goodput = field(default_factory=Goodput)
     _before: float = 0.0

@@ -4,6 +4,7 @@ Raises if a listing may be incomplete, because a run audits only the entities th
 """
 
 import logging
+import math
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, NamedTuple
 
@@ -12,7 +13,7 @@ from audit.threads import in_thread
 from audit.webex import wire
 from audit.webex.client import Client
 from audit.webex.errors import ForeignLinkError, UnansweredError
-from audit.webex.link import BadLinkError, is_readable, next_url
+from audit.webex.link import BadLinkError, denies_end, is_readable, next_url
 from audit.webex.seen import SeenIds
 
 log = logging.getLogger(__name__)
@@ -79,6 +80,7 @@ class _Listing:
         self._client = client
         self._path = path
         self._params = params
+        self._size = int(params.get("max", "0")) or math.inf
         self._key = key
         self._scope = scope
         self._seen = seen
@@ -132,7 +134,7 @@ class _Listing:
         """Doubt the end of a listing that ignores `start`, so that nothing proves its end."""
         if self._last.link and not is_readable(self._last.link):
             raise UnansweredError(f"{self._path}: the Link header can't be read, so the end of the listing is unknown")
-        if not is_proven and not self._has_links:
+        if not (is_proven and self._takes_start) and not self._has_links:
             log.warning(
                 "%s has no next link and ignores start: it may hold more than %d items", self._path, self._listed
             )
@@ -151,7 +153,7 @@ class _Listing:
             raise UnansweredError(
                 f"{self._path}: the listing repeats itself after {self._listed} items, so its end is unknown"
             )
-        is_doubtful = self._is_doubtful(page.link) or (self._has_links and is_full)
+        is_doubtful = self._is_doubtful(url, page) or (self._has_links and is_full)
         self._has_links = self._has_links or following is not None
         if following is not None:
             # What a probe leads to is a probe as well, until it brings something new.
@@ -160,11 +162,14 @@ class _Listing:
         self._is_probing = bool(page.items) and is_doubtful
         return self._after(self._listed) if self._is_probing else None
 
-    def _is_doubtful(self, link: str | None) -> bool:
-        """Whether a header without a next link leaves the end of the listing in doubt."""
+    def _is_doubtful(self, url: str, page: _Page) -> bool:
+        """Whether a page without a next link leaves the end of the listing in doubt."""
         if self._takes_start:
-            return link is not None or not self._has_links
-        return link is not None and not is_readable(link)
+            return page.link is not None or not self._has_links
+        if page.link is not None:
+            return not is_readable(page.link) or denies_end(page.link, url)
+        # A page that holds all that was asked for looks the same if a gateway has dropped the header.
+        return not self._has_links and len(page.items) >= self._size
 
     def _linked(self, url: str, link: str | None) -> str | None:
         try:

@@ -70,6 +70,13 @@ def origin_of(url: str) -> tuple[str, str, int | None]:
     return parts.scheme, (parts.hostname or "").lower(), default if port is None else port
 
 
+def origin_text(url: str) -> str:
+    """The origin of a URL, for messages."""
+    scheme, host, port = origin_of(url)
+    is_default = port in (None, {"https": 443, "http": 80}.get(scheme))
+    return f"{scheme}://{host}{'' if is_default else f':{port}'}"
+
+
 def objects(items: list[Any]) -> list[dict[str, Any]]:
     """The objects in a list; other values are skipped."""
     return [item for item in items if isinstance(item, dict)]

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Any, NamedTuple
 
 from audit.outcome import Outcome
+from audit.text import count_of
 from audit.threads import in_thread
 from audit.webex import wire
 from audit.webex.client import Client
@@ -122,9 +123,8 @@ class _Listing:
                 new = await in_thread(self._seen.add, ids) if ids else 0
                 return _Page(items, answer.link, bool(ids), new > 0)
             await self._client.clock.sleep(self._client.retry.delay_s(1))
-        raise UnansweredError(
-            f"{self._path} can't be listed: a page has no list {self._key!r} ({self._client.retry.attempts} tries)"
-        )
+        tries = count_of(self._client.retry.attempts, "try", "tries")
+        raise UnansweredError(f"{self._path} can't be listed: a page has no list {self._key!r} ({tries})")
 
     def _is_repeated(self, page: _Page) -> bool:
         """Whether a page holds items, and none that is new: the API ignores `start`."""

@@ -113,6 +113,15 @@ def page_items(body: bytes, key: str) -> list[Any] | None:
     return items if isinstance(items, list) else None
 
 
+def page_error(body: bytes) -> str | None:
+    """The words of an error that a page holds beside its list, so that items may be missing; None without an error."""
+    if not (b'"message"' in body or b'"errors"' in body):
+        return None
+    content = body_object(body)
+    said = {key: content[key] for key in ("message", "errors") if content.get(key)}
+    return (read_error(json.dumps(said).encode()).message or "errors without a text") if said else None
+
+
 class ApiError(msgspec.Struct, frozen=True):
     """The content of an error body.
 

@@ -108,6 +108,7 @@ class _Listing:
 
     async def _read(self, url: str) -> _Page | None:
         """The page at a URL; None if nothing is there, which is an error unless the URL is a probe."""
+        error = None
         for _ in range(self._client.retry.attempts):
             answer = await self._client.get_url(url)
             if answer.outcome is Outcome.INVALID_RESPONSE and answer.link and answer.is_empty:
@@ -117,14 +118,17 @@ class _Listing:
                 return None
             if answer.outcome is not Outcome.OK:
                 raise self._client.unanswered(self._path, answer, self._scope)
-            items = wire.page_items(answer.body, self._key)
-            if items is not None:
+            items, error = wire.page_items(answer.body, self._key), wire.page_error(answer.body)
+            if items or (items is not None and not error):
+                if error:
+                    log.warning("%s: items may be missing, because a page also holds an error: %s", self._path, error)
                 ids = [webex_id for item in wire.objects(items) if (webex_id := wire.text(item.get("id")))]
                 new = await in_thread(self._seen.add, ids) if ids else 0
                 return _Page(items, answer.link, bool(ids), new > 0)
             await self._client.clock.sleep(self._client.retry.delay_s(1))
         tries = count_of(self._client.retry.attempts, "try", "tries")
-        raise UnansweredError(f"{self._path} can't be listed: a page has no list {self._key!r} ({tries})")
+        said = f"; the API says: {error}" if error else ""
+        raise UnansweredError(f"{self._path} can't be listed: a page has no list {self._key!r} ({tries}){said}")
 
     def _is_repeated(self, page: _Page) -> bool:
         """Whether a page holds items, and none that is new: the API ignores `start`."""

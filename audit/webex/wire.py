@@ -7,7 +7,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from audit.webex.body import body_object, clean, page_items, read_body, read_error, without_numbers
+from audit.webex.body import body_object, clean, page_error, page_items, read_body, read_error, without_numbers
 from audit.webex.verdict import Verdict, judge
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "body_object",
     "clean",
     "judge",
+    "page_error",
     "page_items",
     "read_body",
     "read_error",

@@ -1,4 +1,4 @@
-"""Sends requests to the Webex API under a pace, and repeats failed ones; `wire` decides what answers mean."""
+"""Sends requests to the Webex API under a pace, and repeats failed ones; `verdict` decides what answers mean."""
 
 import logging
 import math

@@ -12,6 +12,7 @@ from audit.outcome import Outcome
 from audit.text import count_of
 from audit.threads import in_thread
 from audit.webex import wire
+from audit.webex.body import page_error, page_items
 from audit.webex.client import Client
 from audit.webex.errors import ForeignLinkError, UnansweredError
 from audit.webex.link import BadLinkError, denies_end, is_readable, next_url
@@ -118,7 +119,7 @@ class _Listing:
                 return None
             if answer.outcome is not Outcome.OK:
                 raise self._client.unanswered(self._path, answer, self._scope)
-            items, error = wire.page_items(answer.body, self._key), wire.page_error(answer.body)
+            items, error = page_items(answer.body, self._key), page_error(answer.body)
             if items or (items is not None and not error):
                 if error:
                     log.warning("%s: items may be missing, because a page also holds an error: %s", self._path, error)

@@ -7,21 +7,6 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from audit.webex.body import body_object, clean, page_error, page_items, read_body, read_error, without_numbers
-from audit.webex.verdict import Verdict, judge
-
-__all__ = [
-    "Verdict",
-    "body_object",
-    "clean",
-    "judge",
-    "page_error",
-    "page_items",
-    "read_body",
-    "read_error",
-    "without_numbers",
-]
-
 #: The wait after a 429 without a usable time; other clients of this API wait as long.
 DEFAULT_RETRY_AFTER_S = 5.0
 #: The API has sent `Retry-After: 0` for a wait of less than a second.

@@ -27,8 +27,8 @@ from audit.webex.paging import pages
 from audit.webex.retry import RetryPolicy
 from audit.webex.terms import Terms
 from audit.webex.tokens import StaticTokens, Token
+from audit.webex.verdict import Verdict
 from audit.webex.waits import Patience, Wait, Whose, asked_wait
-from audit.webex.wire import Verdict
 
 Audit = Callable[..., Snapshot]
 OWN, ONE, TWO = (Organization(size, seed=seed, people=30) for seed, size in enumerate((40, 60, 50), 1))

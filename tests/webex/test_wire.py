@@ -7,15 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audit.outcome import Outcome
-from audit.webex.wire import (
-    answer_time,
-    judge,
-    origin_of,
-    page_items,
-    read_body,
-    read_error,
-    retry_after_s,
-)
+from audit.webex.body import page_items, read_body, read_error
+from audit.webex.verdict import judge
+from audit.webex.wire import answer_time, origin_of, retry_after_s
 
 NOW = datetime(2026, 11, 21, 19, 9, tzinfo=UTC)
 INVALID = Outcome.INVALID_RESPONSE

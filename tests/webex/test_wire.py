@@ -214,22 +214,6 @@ def test_the_words_of_the_api_are_kept_whatever_the_status() -> None:
     assert judge(404, {}, b'{"error": ["no", 1, "gone"], "message": "m"}').message == "no; gone; m"
 
 
-@pytest.mark.parametrize(
-    ("body", "kind"),
-    [
-        (b"no healthy upstream", "a text"),
-        (b"404 page not found", "a text"),
-        (b"true lies", "a text"),
-        (b"-", "a text"),
-        (b'"Not Found"', "JSON of another kind"),
-        (b"404", "JSON of another kind"),
-        (b'{"status": 404}', "JSON of another kind"),
-    ],
-)
-def test_a_message_says_what_came_in_place_of_the_answer(body: bytes, kind: str) -> None:
-    assert judge(503, {}, body).message == f"HTTP 503 with {kind} in place of the API's answer"
-
-
 def test_the_words_of_a_gateway_are_kept_as_such() -> None:
     body = b'{"message": "no Route matched", "request_id": "5b1"}'
     expected = "HTTP 404 with JSON of another kind in place of the API's answer: no Route matched"

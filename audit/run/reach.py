@@ -18,6 +18,7 @@ from audit.run.kinds import title_of
 from audit.run.sample import Asked, sample
 from audit.run.scope import RunScope
 from audit.webex import wire
+from audit.webex.body import body_object
 from audit.webex.client import Client
 from audit.webex.errors import NotAcceptedError, NotListedError, ScopeError, TokenRefusedError
 
@@ -115,6 +116,6 @@ async def _users(
 async def _others(client: Client, organization: Organization) -> Iterable[Entity]:
     """The first people with an email address, without the caller, whose settings need other rights."""
     me = await client.get("/people/me")
-    own_id = wire.text(wire.body_object(me.body).get("id")) if me.outcome is Outcome.OK else None
+    own_id = wire.text(body_object(me.body).get("id")) if me.outcome is Outcome.OK else None
     people = map(read_person, await _first_page(client, organization, PEOPLE))
     return [each for each in people if each.email and each.entity_id != own_id]

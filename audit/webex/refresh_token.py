@@ -169,7 +169,7 @@ def _checked(text: str, source: str) -> str:
     """A text that is a secret of an app (RFC 6749 appendix A).
 
     Raises:
-        UsageError: it is none; the message does not hold it.
+        UsageError: it is not a secret; the message does not hold it.
     """
     if not (text.isascii() and text.isprintable()):
         raise UsageError(f"{source} does not hold the secret alone: expected one line of ASCII characters")

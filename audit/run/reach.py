@@ -13,7 +13,7 @@ from audit.inventory.listing import Json, Listing
 from audit.inventory.organizations import Organization
 from audit.inventory.people import PEOPLE, read_person
 from audit.outcome import Outcome
-from audit.run.check import Check, failed
+from audit.run.check import Check, failed, unnamed
 from audit.run.kinds import title_of
 from audit.run.sample import Asked, sample
 from audit.run.scope import RunScope
@@ -50,8 +50,7 @@ async def _locations(client: Client, organization: Organization) -> Check:
     answer = await client.get("/locations", {**organization.params, "max": "1"})
     if answer.outcome is Outcome.OK:
         return Check("locations", "ok", "names were read")
-    message = f"names can't be read ({answer.message}): the scope spark-admin:locations_read may add them"
-    return Check("locations", "warning", message)
+    return Check("locations", "warning", unnamed("names can't be read", answer, "spark-admin:locations_read"))
 
 
 async def _kind(client: Client, organization: Organization, dataset: Dataset, entity_type: EntityType) -> Check:

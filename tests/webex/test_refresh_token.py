@@ -150,8 +150,9 @@ def test_the_last_warning_does_not_promise_another_chance(secrets: Secrets, capl
         await tokens.renew(refused)
 
     with_endpoint(Endpoint([granted("a"), NEW]), secrets, work)
-    assert "(No such file or directory): only this run has it" in caplog.messages[-2]
-    assert "(No such file or directory): it is lost now" in caplog.messages[-1]
+    warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert "(No such file or directory): only this run has it" in warnings[-2]
+    assert "(No such file or directory): it is lost now" in warnings[-1]
 
 
 def test_a_token_that_somebody_puts_into_the_file_goes_before_what_is_kept(

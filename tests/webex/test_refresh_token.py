@@ -119,7 +119,8 @@ def test_a_refresh_token_that_can_not_be_stored_is_kept_and_told(
 
 
 def test_it_is_stored_as_soon_as_that_is_possible(secrets: Secrets, caplog: pytest.LogCaptureFixture) -> None:
-    folder, away = secrets[1].parent, secrets[1].parent.with_name("away")
+    folder = secrets[1].parent
+    away = folder.with_name(f"{folder.name}-away")
 
     async def at_the_next_renewal(tokens: OAuthTokens) -> str:
         refused = await tokens.get()
@@ -144,12 +145,16 @@ def test_it_is_stored_as_soon_as_that_is_possible(secrets: Secrets, caplog: pyte
 
 
 def test_the_last_warning_does_not_promise_another_chance(secrets: Secrets, caplog: pytest.LogCaptureFixture) -> None:
+    folder = secrets[1].parent
+    away = folder.with_name(f"{folder.name}-away")
+
     async def work(tokens: OAuthTokens) -> None:
         refused = await tokens.get()
-        secrets[1].parent.rename(secrets[1].parent.with_name("away"))
+        folder.rename(away)
         await tokens.renew(refused)
 
     with_endpoint(Endpoint([granted("a"), NEW]), secrets, work)
+    away.rename(folder)
     warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
     assert "(No such file or directory): only this run has it" in warnings[-2]
     assert "(No such file or directory): it is lost now" in warnings[-1]

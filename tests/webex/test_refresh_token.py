@@ -201,7 +201,8 @@ def test_no_two_processes_use_the_same_refresh_token(secrets: Secrets) -> None:
 
     async def main() -> list[Token]:
         async with endpoint.serve() as url, aiohttp.ClientSession() as session:
-            processes = [OAuthTokens(url, "C0ffee", *secrets, VirtualClock()) for _ in range(6)]
+            # Virtual time may pass quickly while a thread works; the wait for the lock is bounded by this time.
+            processes = [OAuthTokens(url, "C0ffee", *secrets, VirtualClock(), timeout_s=1e6) for _ in range(6)]
             for each in processes:
                 each.use(session)
             return list(await asyncio.gather(*map(twice, processes)))

@@ -141,16 +141,17 @@ def _unfinished(path: Path) -> Path:
 
 
 def rewrite(path: Path, content: bytes) -> None:
-    """Replace the content of a small private file. A link stays a link, and the owner stays the owner.
+    """Replace the content of a small private file. Links, owner and permissions stay.
 
     A new file takes the place of the old one at once. Where that is impossible (a folder that this user may not write,
-    a bind mount of a single file, a full disk), the content is written into the old file; where that is impossible too,
-    a new file of this user takes its place.
+    a bind mount of a single file, a full disk, a second hard link), the content is written into the old file; where
+    that is impossible too, a new file of this user takes its place.
 
     Raises:
         OSError: the content can't be written in any of these ways.
     """
     target = Path(os.path.realpath(path))
+    check_regular(target)
     try:
         _replace(target, content, keeps_owner=True)
     except OSError:
@@ -170,6 +171,7 @@ def check_rewritable(path: Path) -> None:
         OSError: it would fail.
     """
     target = Path(os.path.realpath(path))
+    check_regular(target)
     try:
         with target.open("r+b"):
             return
@@ -182,12 +184,25 @@ def check_rewritable(path: Path) -> None:
         beside.unlink()
 
 
+def check_regular(path: Path) -> None:
+    """Check that a path is not a pipe or a device: a pipe that its own reader opens for writing never ends.
+
+    Raises:
+        OSError: it is a pipe or a device.
+    """
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
+
+
 def _replace(target: Path, content: bytes, *, keeps_owner: bool) -> None:
     with atomic_file(target) as file:
         if keeps_owner and os.name == "posix" and target.exists():
             old, new = target.stat(), os.fstat(file.fileno())
+            if old.st_nlink > 1:
+                raise OSError(errno.EMLINK, os.strerror(errno.EMLINK))
             if (old.st_uid, old.st_gid) != (new.st_uid, new.st_gid):
                 os.fchown(file.fileno(), old.st_uid, old.st_gid)
+            os.fchmod(file.fileno(), stat.S_IMODE(old.st_mode))
         file.write(content)
 
 

@@ -96,6 +96,23 @@ def test_a_private_file_is_replaced_at_once(secret: Path) -> None:
     assert [*secret.parent.iterdir()] == [secret]
 
 
+@pytest.mark.parametrize("permissions", [0o600, 0o640, 0o440, 0o400])
+def test_whoever_may_read_a_file_still_may_when_it_is_replaced(secret: Path, permissions: int) -> None:
+    secret.chmod(permissions)
+    rewrite(secret, b"new\n")
+    assert (secret.read_bytes(), mode(secret)) == (b"new\n", permissions)
+
+
+def test_each_hard_link_to_a_file_gets_the_new_content(secret: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    os.link(secret, other)
+    for new in (b"new\n", b"a-new-secret-that-is-even-longer\n"):
+        rewrite(secret, new)
+        assert secret.samefile(other)
+        assert other.read_bytes() == new
+    assert sorted(tmp_path.iterdir()) == [other, secret]
+
+
 @pytest.mark.parametrize("depth", [1, 2])
 @pytest.mark.parametrize("start", [".", "/"])
 def test_a_link_stays_a_link_to_what_is_replaced(tmp_path: Path, secret: Path, depth: int, start: str) -> None:

@@ -10,6 +10,7 @@ from audit.outcome import Outcome
 from audit.snapshot.manifest import Manifest, Org
 from audit.text import count_of
 from audit.webex import ids, wire
+from audit.webex.body import body_object
 from audit.webex.client import Client
 from audit.webex.paging import pages
 
@@ -176,7 +177,7 @@ async def _own_id(client: Client) -> str:
     answer = await client.get("/people/me")
     if answer.outcome.is_unanswered or answer.outcome is Outcome.INVALID_RESPONSE:
         raise client.unanswered("/people/me", answer, "spark:people_read")
-    own_id = wire.text(wire.body_object(answer.body).get("orgId")) if answer.outcome is Outcome.OK else None
+    own_id = wire.text(body_object(answer.body).get("orgId")) if answer.outcome is Outcome.OK else None
     if not own_id and answer.outcome is Outcome.FORBIDDEN:
         # A service app may lack spark:people_read, but its workspaces name the organization too.
         scope = "spark-admin:workspaces_read (or spark:people_read)"

@@ -17,7 +17,7 @@ from audit.inventory.listing import Json
 from audit.inventory.organizations import Organization
 from audit.inventory.people import PEOPLE, read_person, texts_of
 from audit.outcome import Outcome
-from audit.webex import wire
+from audit.webex.body import body_object
 from audit.webex.client import Client
 from audit.webex.errors import ForeignLinkError, NotListedError, ScopeError, TokenRefusedError, UnansweredError
 from audit.webex.ids import usable
@@ -115,7 +115,7 @@ def _another(me: Entity) -> UsageError:
 
 async def _me(client: Client, *, is_needed: bool) -> Entity | None:
     answer = await client.get(_ME)
-    item = wire.body_object(answer.body) if answer.outcome is Outcome.OK else {}
+    item = body_object(answer.body) if answer.outcome is Outcome.OK else {}
     if usable(item.get("id")):
         return read_person(item)
     if is_needed:

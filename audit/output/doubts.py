@@ -12,10 +12,10 @@ import pyarrow.compute as pc
 
 from audit.outcome import Outcome
 
-#: A larger share of answers `not_found` is in doubt, if at least `_LEAST` entities are not found: in a small
-#: organization, a single deleted room is a large share.
+#: A larger share of answers `not_found` is in doubt, if at least `_LEAST` entities are not found: a single
+#: deleted room is a large share of a small organization.
 _SHARE = 0.2
-_LEAST = 5
+_LEAST = 2
 _COMPLETE = pa.array([str(outcome) for outcome in Outcome if outcome.is_complete])
 
 

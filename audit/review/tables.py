@@ -11,7 +11,7 @@ import duckdb
 
 from audit.datasets import DATASETS
 from audit.errors import UsageError
-from audit.files import scratch_folder
+from audit.files import is_utf8, scratch_folder
 from audit.review.interruption import Interruption
 from audit.review.quoting import identifier, list_of_literals
 from audit.review.vocabulary import COMPLETE_OUTCOMES
@@ -169,6 +169,10 @@ def _create_views(connection: duckdb.DuckDBPyConnection, schema: str, snapshot: 
         if not paths and table.rows:
             raise UsageError(
                 f"snapshot {snapshot.manifest.snapshot_id} holds no Parquet of table {name}: run with --format parquet"
+            )
+        if not all(is_utf8(str(path)) for path in paths):
+            raise UsageError(
+                f"path {str(folder.resolve())!r} is not UTF-8, as DuckDB needs it: copy {folder} elsewhere"
             )
         if missing := [path for path in paths if not path.is_file()]:
             raise UsageError(f"{missing[0]} is missing: 'webex-audit verify' lists everything that is missing")

@@ -5,6 +5,8 @@ from typing import Literal
 import msgspec
 
 from audit.errors import AuditError
+from audit.outcome import Outcome
+from audit.webex.answer import Answer
 
 
 class Check(msgspec.Struct, frozen=True):
@@ -26,3 +28,16 @@ class Check(msgspec.Struct, frozen=True):
 def failed(name: str, error: AuditError) -> Check:
     """The check of something that would end a run with this error."""
     return Check(name, "failed", str(error), error.exit_code)
+
+
+def unnamed(text: str, answer: Answer, scope: str) -> str:
+    """The message for names that were not answered; a scope helps only against a refusal.
+
+    Args:
+        text: what can't be read.
+        answer: the answer.
+        scope: the scope that the names need.
+    """
+    is_refused = answer.outcome is Outcome.FORBIDDEN
+    advice = f"the scope {scope} may add names" if is_refused else "a run leaves names out as long as this lasts"
+    return f"{text} ({answer.message}): {advice}"

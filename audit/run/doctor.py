@@ -14,7 +14,7 @@ from audit.errors import PARTIAL_EXIT_CODE, AuditError, LockedError
 from audit.inventory.organizations import Organization
 from audit.outcome import Outcome
 from audit.output.lock import lock
-from audit.run.check import Check, failed
+from audit.run.check import Check, failed, unnamed
 from audit.run.credentials import find_tokens
 from audit.run.job import Job
 from audit.run.reach import reach
@@ -135,7 +135,7 @@ async def _names(client: Client, organizations: list[Organization]) -> list[Chec
     without = (
         "GET /organizations does not name it, so the token may not manage it"
         if answer.outcome is Outcome.OK
-        else f"its name can't be read ({answer.message}): the scope spark-admin:organizations_read may add it"
+        else unnamed("its name can't be read", answer, "spark-admin:organizations_read")
     )
     is_doubtful = answer.outcome is Outcome.OK
     return [

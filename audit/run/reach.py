@@ -13,11 +13,12 @@ from audit.inventory.listing import Json, Listing
 from audit.inventory.organizations import Organization
 from audit.inventory.people import PEOPLE, read_person
 from audit.outcome import Outcome
-from audit.run.check import Check, failed
+from audit.run.check import Check, failed, unnamed
 from audit.run.kinds import title_of
 from audit.run.sample import Asked, sample
 from audit.run.scope import RunScope
 from audit.webex import wire
+from audit.webex.body import body_object
 from audit.webex.client import Client
 from audit.webex.errors import NotAcceptedError, NotListedError, ScopeError, TokenRefusedError
 
@@ -49,8 +50,7 @@ async def _locations(client: Client, organization: Organization) -> Check:
     answer = await client.get("/locations", {**organization.params, "max": "1"})
     if answer.outcome is Outcome.OK:
         return Check("locations", "ok", "names were read")
-    message = f"names can't be read ({answer.message}): the scope spark-admin:locations_read may add them"
-    return Check("locations", "warning", message)
+    return Check("locations", "warning", unnamed("names can't be read", answer, "spark-admin:locations_read"))
 
 
 async def _kind(client: Client, organization: Organization, dataset: Dataset, entity_type: EntityType) -> Check:
@@ -115,6 +115,6 @@ async def _users(
 async def _others(client: Client, organization: Organization) -> Iterable[Entity]:
     """The first people with an email address, without the caller, whose settings need other rights."""
     me = await client.get("/people/me")
-    own_id = wire.text(wire.body_object(me.body).get("id")) if me.outcome is Outcome.OK else None
+    own_id = wire.text(body_object(me.body).get("id")) if me.outcome is Outcome.OK else None
     people = map(read_person, await _first_page(client, organization, PEOPLE))
     return [each for each in people if each.email and each.entity_id != own_id]

@@ -46,14 +46,16 @@ async def sample(reader: Reader, entities: Iterable[Entity], asked: Asked) -> Ch
 
     Args:
         reader: reads an entity.
-        entities: in order; those with a known outcome are passed over, as a run does not ask for them either.
+        entities: in order; those with a known outcome are passed over, as a run does not ask for them either. Hot desks
+            come last, because they may have no settings.
         asked: what the sample is of.
 
     Raises:
         AuditError: as `Reader.read`.
     """
     answers: list[Answer] = []
-    for entity in [each for each in entities if not each.known_outcome][:_MOST]:
+    asked_for = sorted((each for each in entities if not each.known_outcome), key=lambda each: each.is_hot_desk)
+    for entity in asked_for[:_MOST]:
         answers += [_judged(reading, asked.dataset) for reading in await reader.read(entity)]
         if any(answer.outcome is Outcome.OK for answer in answers):
             break
@@ -91,7 +93,8 @@ def _check(answers: list[Answer], asked: Asked) -> Check:
         # A run gives a kind up if all of its first answers are refusals.
         return Check(asked.name, "failed", str(error), PARTIAL_EXIT_CODE if len(counts) > 1 else error.exit_code)
     last = answers[-1]
-    said = f"HTTP {last.status}, {last.message}" if last.status else last.message
+    is_status_told = not last.status or f"HTTP {last.status}" in (last.message or "")
+    said = last.message if is_status_told else f"HTTP {last.status}, {last.message}"
     if all(outcome.is_complete for outcome in counts):
         return Check(
             asked.name,
@@ -112,7 +115,7 @@ def _forbidden(answer: Answer, share: str, asked: Asked) -> AuditError:
     if asked.scope == asked.listing_scope:
         return ScopeError(
             f"{refused}: the listing was answered with the same scope, {asked.scope}, so the role is too small (try a "
-            "full administrator in place of a read-only administrator), or Control Hub restricts the API access to "
-            f"call settings; the API says: {answer.message}"
+            "full administrator in place of a read-only or location administrator), or Control Hub restricts the API "
+            f"access to call settings; the API says: {answer.message}"
         )
     return ScopeError(f"{refused}: {needed(asked.scope)}; the API says: {answer.message}")

@@ -90,6 +90,7 @@ FAULTY_ANSWERS: dict[str, Callable[[], web.Response]] = {
     "404-html": lambda: _page(404),
     "404-empty": lambda: web.Response(status=404),
     "404-json": lambda: web.json_response({"status": 404, "error": "Not Found", "path": "/v1"}, status=404),
+    "404-message": lambda: web.json_response({"message": "no Route matched", "request_id": "5b1"}, status=404),
     "408": lambda: _page(408),
     "425": lambda: web.Response(status=425),
     "499": lambda: _page(499),

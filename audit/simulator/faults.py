@@ -60,6 +60,7 @@ KINDS = {
     "404-html": "a load balancer's HTML page, as if the room were deleted",
     "404-empty": "a load balancer's empty answer, as if the room were deleted",
     "404-json": "a gateway's JSON, as if the room were deleted",
+    "404-message": "404 with a gateway's JSON that has a message, as Kong and Spring send it",
     "408": "a gateway's timeout, an HTML page",
     "425": "too early",
     "499": "a gateway's answer to a client that it takes for gone",

@@ -20,6 +20,7 @@ _CODE_IN_TEXT = re.compile(r"\[Error ([0-9]{1,9})\]|\bWXC-([0-9]{1,9})\b", re.IG
 _FIRST_KEY = re.compile(rb'\{\s*"([A-Za-z]*)"')
 _MESSAGE_KEYS = frozenset({"message", "description", "errorMessage", "error_description"})
 _CODE_KEYS = frozenset({"errorCode", "code"})
+_LISTS = frozenset({"errors", "error"})
 #: An object with no other keys is an error, whatever its status says.
 _ERROR_KEYS = _MESSAGE_KEYS | _CODE_KEYS | {"errors", "error", "trackingId"}
 
@@ -66,7 +67,15 @@ def kind_of(body: bytes) -> str:
     begin = body.removeprefix(_BOM).lstrip()[:1]
     if not begin:
         return "empty"
-    return "an HTML page" if begin == b"<" else "JSON" if begin in b'{["-0123456789tfn' else "text"
+    return "an HTML page" if begin == b"<" else "JSON" if begin in b"{[" or _is_json(body) else "text"
+
+
+def _is_json(body: bytes) -> bool:
+    try:
+        decode(body)
+    except ValueError:
+        return False
+    return True
 
 
 def decode(body: bytes) -> Any:
@@ -105,6 +114,15 @@ def page_items(body: bytes, key: str) -> list[Any] | None:
     return items if isinstance(items, list) else None
 
 
+def page_error(body: bytes) -> str | None:
+    """The words of an error that a page holds beside its list, so that items may be missing; None without an error."""
+    if not (b'"message"' in body or b'"errors"' in body):
+        return None
+    content = body_object(body)
+    said = {key: content[key] for key in ("message", "errors") if content.get(key)}
+    return (read_error(json.dumps(said).encode()).message or "errors without a text") if said else None
+
+
 class ApiError(msgspec.Struct, frozen=True):
     """The content of an error body.
 
@@ -112,7 +130,8 @@ class ApiError(msgspec.Struct, frozen=True):
         message: all messages in it, each once; None if there is none.
         codes: all error codes in it, also those that a text quotes.
         tracking_id: the API's name for the answer.
-        is_own: the body has a shape of the API (webex-api.md 3.1), and not that of a gateway or proxy before it.
+        is_own: the body has a shape of the API (webex-api.md 3.1), and not that of a gateway or proxy before it. Many
+            of these have a `message`, too, but beside members that the API's errors do not have.
     """
 
     message: str | None = None
@@ -141,7 +160,7 @@ def _is_own(content: Any) -> bool:
     if isinstance(content, list):
         return any(isinstance(item, dict) and _is_filled(item.get("errors"), list) for item in content)
     return isinstance(content, dict) and (
-        _is_filled(content.get("message"), str)
+        (_is_filled(content.get("message"), str) and content.keys() <= _ERROR_KEYS)
         or _is_filled(content.get("trackingId"), str)
         or _is_filled(content.get("errors"), list)
         or _is_filled(content.get("error"), list)
@@ -183,6 +202,8 @@ class _Found:
     def _add(self, key: str, value: Any) -> None:
         if key in _MESSAGE_KEYS and isinstance(value, str):
             self.messages.append(value)
+        elif key in _LISTS and isinstance(value, list):
+            self.messages += [item for item in value if isinstance(item, str)]
         elif key in _CODE_KEYS and (code := _CODE.fullmatch(str(value))):
             self.codes.add(int(code[1]))
         elif key == "trackingId" and isinstance(value, str):

@@ -1,10 +1,10 @@
-"""Sends requests to the Webex API under a pace, and repeats failed ones; `wire` decides what answers mean."""
+"""Sends requests to the Webex API under a pace, and repeats failed ones; `verdict` decides what answers mean."""
 
 import logging
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote, urlencode
 
 import msgspec
 
@@ -137,10 +137,9 @@ class Client:
             AuditError: like `get`.
         """
         if wire.origin_of(url) != self._origin:
-            host = self._redacted(urlsplit(url).hostname)
             raise ForeignLinkError(
-                f"a next link leads to another host, {host}: the token was not sent there "
-                f"(it goes to {urlsplit(self.base_url).hostname} only)"
+                f"a next link leads to {self._redacted(wire.origin_text(url))}: the token was not sent there "
+                f"(it goes to {wire.origin_text(self.base_url)} only)"
             )
         return await self._get(url, has_pins=has_pins)
 

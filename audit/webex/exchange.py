@@ -12,10 +12,12 @@ from audit.clock import Clock
 from audit.outcome import Outcome
 from audit.webex import wire
 from audit.webex.answer import RequestCount
+from audit.webex.body import without_numbers
 from audit.webex.pace import Pace
 from audit.webex.shared_token import SharedToken
 from audit.webex.tokens import Token
 from audit.webex.unreached import reason_of
+from audit.webex.verdict import Verdict, judge
 
 #: Bytes of one answer, decompressed; the largest known are pages of 1,000 workspaces, about a megabyte.
 _MAX_BODY = 64 * 1024 * 1024
@@ -50,7 +52,7 @@ class Try(msgspec.Struct, frozen=True):
         token: the token of the request; None if no answer came.
     """
 
-    verdict: wire.Verdict
+    verdict: Verdict
     status: int | None = None
     is_empty: bool = False
     link: str | None = None
@@ -118,17 +120,17 @@ class Exchange:
             return not_answered(sent_at_s, "no answer in time")
         except TooLongError as error:
             # It is as long the next time, and each time costs memory.
-            return Try(wire.Verdict(Outcome.INVALID_RESPONSE, message=str(error)), 200, sent_at_s=sent_at_s)
+            return Try(Verdict(Outcome.INVALID_RESPONSE, message=str(error)), 200, sent_at_s=sent_at_s)
         except (aiohttp.ClientError, OSError) as error:
             message = f"connection failed: {reason_of(error)}"
-            return not_answered(sent_at_s, wire.without_numbers(message) if asked.has_pins else message)
+            return not_answered(sent_at_s, without_numbers(message) if asked.has_pins else message)
         finally:
             pace.leave()
         if response.status < 500 and response.status != 429:
             pace.on_success(self.clock.monotonic_s(), sent_at_s)
             self.token.on_answer(sent, response.status, sent_at_s)
         return Try(
-            wire.judge(response.status, response.headers, body, has_pins=asked.has_pins),
+            judge(response.status, response.headers, body, has_pins=asked.has_pins),
             response.status,
             not body,
             ", ".join(response.headers.getall("Link", [])) or None,
@@ -140,7 +142,7 @@ class Exchange:
 
 def not_answered(sent_at_s: float, message: str) -> Try:
     """The result of a request that was not answered or could not be sent, at that time on the clock."""
-    return Try(wire.Verdict(Outcome.TIMEOUT, is_retryable=True, message=message), sent_at_s=sent_at_s)
+    return Try(Verdict(Outcome.TIMEOUT, is_retryable=True, message=message), sent_at_s=sent_at_s)
 
 
 def asked_wait_s(headers: Mapping[str, str], clock: Clock) -> float | None:

@@ -1,6 +1,7 @@
 """The errors for answers that a run can't do without."""
 
 from audit.outcome import Outcome
+from audit.text import count_of
 from audit.webex.answer import Answer
 from audit.webex.errors import NotAcceptedError, NotListedError, ScopeError, UnansweredError, needed
 
@@ -26,10 +27,10 @@ def error_for(
     if answer.outcome is Outcome.FORBIDDEN:
         causes = needed(scope, is_calling=path.startswith("/telephony/config/"))
         return ScopeError(f"the token may not read {path} (403): {causes}; the API says: {answer.message}")
+    tries = count_of(answer.attempts, "try", "tries")
     if answer.status is None:
         return UnansweredError(
-            f"{base_url} does not answer ({answer.attempts} tries): {answer.message}; check the network and "
-            "webex.base_url"
+            f"{base_url} does not answer ({tries}): {answer.message}; check the network and webex.base_url"
         )
     kind = NotListedError if answer.outcome in (Outcome.NOT_FOUND, Outcome.BAD_REQUEST) else UnansweredError
-    return kind(f"{path} can't be read: HTTP {answer.status} after {answer.attempts} tries: {answer.message}")
+    return kind(f"{path} can't be read: HTTP {answer.status} after {tries}: {answer.message}")

@@ -13,8 +13,9 @@ import msgspec
 
 from audit.errors import UsageError
 from audit.outcome import Outcome
-from audit.webex import wire
+from audit.webex.body import read_error
 from audit.webex.tokens import Token, checked_token
+from audit.webex.verdict import judge
 
 #: A longer lifetime is a defect, or one that no run reaches the end of.
 _MAX_LIFETIME_S = 366 * 86_400.0
@@ -81,12 +82,12 @@ def judge_grant(status: int, headers: Mapping[str, str], body: bytes) -> Grant |
     content = _object(body)
     if status // 100 == 2 and "access_token" in content:
         return _granted(content)
-    verdict = wire.judge(status, headers, body)
+    verdict = judge(status, headers, body)
     code = _code_of(content)
     is_refusal = status in (400, 401, 403) and not verdict.is_retryable
     # Some servers send an error of RFC 6749 with status 200.
     if is_refusal or (code and (status == 200 or (status // 100 == 4 and verdict.outcome not in _PASSING))):
-        said = wire.read_error(body).message
+        said = read_error(body).message
         message = f"{status}: {': '.join(filter(None, [code, said])) or 'no reason given'}"[:_MAX_MESSAGE]
         return Refusal(message, is_of_app=code in _APP_ERRORS)
     message = verdict.message or "no access token in it"

@@ -35,7 +35,7 @@ def usable(value: object) -> str | None:
     """The id, if it can name something in a request, a file and a table; else None.
 
     An id is a text of at most 1,000 printable characters that is not blank. It has no U+FFFD, which
-    `audit.webex.wire.read_body` writes for a lone surrogate: two ids could become one.
+    `audit.webex.body.read_body` writes for a lone surrogate: two ids could become one.
     """
     if not isinstance(value, str) or len(value) > _MAX_LENGTH or value in _PATHS:
         return None

@@ -11,9 +11,12 @@ from urllib.parse import parse_qsl, quote, urljoin, urlsplit
 
 #: Between links; also empty elements of the list (RFC 9110, section 5.6.1).
 _SEPARATORS = re.compile(r"[\s,]*")
-_TARGET = re.compile(r"<([^>]*)>?")
-#: A URL without brackets ends at a blank or a semicolon.
-_BARE_TARGET = re.compile(r"[^\s;]+")
+_TARGET = re.compile(r"<([^<>]*)>")
+#: A URL without both brackets ends at a blank or a semicolon, and begins so that no word is taken for one.
+_BARE_TARGET = re.compile(r"<?((?:https?[:,]|[/?])[^\s;<>]+)", re.IGNORECASE)
+_WORD = re.compile(r"<?[^\s;,<]*")
+#: A relation: a registered word, or a URL (RFC 8288, section 2.1).
+_RELATION = re.compile(r"[a-z][a-z0-9.-]*|[a-z][a-z0-9+.-]*:\S+", re.IGNORECASE)
 #: The name of a parameter, and its sign if it has a value.
 _NAME = re.compile(r"\s*;\s*([^\s;,=]*)\s*(=?)\s*")
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)(?:"|\\?$)', re.DOTALL)
@@ -41,9 +44,14 @@ class Link(NamedTuple):
     parameters: dict[str, str]
 
     @property
+    def relations(self) -> list[str]:
+        """What the target is to the page, in lower case."""
+        return self.parameters.get("rel", "").lower().split()
+
+    @property
     def is_next(self) -> bool:
         """Whether the link leads to the next page of what was asked for."""
-        return "next" in self.parameters.get("rel", "").lower().split() and "anchor" not in self.parameters
+        return "next" in self.relations and "anchor" not in self.parameters
 
 
 def links(header: str) -> Iterator[Link]:
@@ -54,12 +62,14 @@ def links(header: str) -> Iterator[Link]:
             target, position = bracketed[1], bracketed.end()
         else:
             bare = _BARE_TARGET.match(header, position)
-            target, position = (bare[0], bare.end()) if bare else ("", position + 1)
+            target = bare[1] if bare else ""
+            position = bare.end() if bare else max(_end(_WORD, header, position), position + 1)
             if target.endswith(","):
                 yield Link(target.rstrip(","), {})
                 continue
         parameters, position = _parameters(header, _end(_REST, header, position))
-        yield Link(target.strip(), parameters)
+        if bracketed or target:
+            yield Link(target.strip(), parameters)
 
 
 def _parameters(header: str, position: int) -> tuple[dict[str, str], int]:
@@ -88,7 +98,12 @@ def _end(pattern: re.Pattern[str], header: str, position: int) -> int:
 
 def is_readable(header: str) -> bool:
     """Whether a header names at least one link and its relation."""
-    return any(link.parameters.get("rel") for link in links(header))
+    return any(all(map(_RELATION.fullmatch, relations)) for link in links(header) if (relations := link.relations))
+
+
+def denies_end(header: str, current_url: str) -> bool:
+    """Whether a header without a next link names another page as the last one."""
+    return any("last" in link.relations and urljoin(current_url, link.target) != current_url for link in links(header))
 
 
 def next_link(header: str | None) -> str | None:
@@ -99,9 +114,9 @@ def next_link(header: str | None) -> str | None:
 def next_url(header: str | None, current_url: str, params: Mapping[str, str]) -> str | None:
     """The URL of the next page; None if the header names none.
 
-    The URL is opaque and stays unchanged, except for defects that the API is known to send: a relative URL,
-    ``https,https://``, ``max=null``, characters that no URL may hold, and a lost `orgId` (the next page would silently
-    list another organization).
+    The URL is opaque and stays unchanged, except for defects that the API or a gateway is known to send: a relative
+    URL, ``https,https://``, ``max=null``, ``&amp;``, characters that no URL may hold, `http` where the page came by
+    `https`, and a lost `orgId` (the next page would silently list another organization).
 
     Args:
         header: the `Link` header of the current page.
@@ -123,7 +138,8 @@ def next_url(header: str | None, current_url: str, params: Mapping[str, str]) ->
 def _mended(target: str, current_url: str, params: Mapping[str, str]) -> str:
     if not target:
         raise ValueError("it is empty")
-    url = urljoin(current_url, re.sub(r"^https?,(?=https?://)", "", target))
+    url = urljoin(current_url, re.sub(r"^https?,(?=https?://)", "", target.replace("&amp;", "&")))
+    url = _as_secure(url, current_url)
     url = re.sub(r"(?<=[?&])max=null(?=&|$)", f"max={params['max']}" if "max" in params else "", url)
     parts = urlsplit(url)
     if parts.username is not None or not parts.hostname:
@@ -132,6 +148,15 @@ def _mended(target: str, current_url: str, params: Mapping[str, str]) -> str:
     if "orgId" in params and "orgId" not in names:
         url += f"{'&' if '?' in url else '?'}orgId={quote(params['orgId'], safe='')}"
     return url if url.isascii() and url.isprintable() and " " not in url else _encoded(url)
+
+
+def _as_secure(url: str, current_url: str) -> str:
+    """The URL with `https`, if a server that does not know of its TLS gateway names the same host with `http`."""
+    current, parts = urlsplit(current_url), urlsplit(url)
+    is_downgrade = (current.scheme, parts.scheme) == ("https", "http") and parts.port in (None, 80)
+    if is_downgrade and parts.username is None and parts.hostname == current.hostname:
+        return parts._replace(scheme="https", netloc=current.netloc).geturl()
+    return url
 
 
 def _encoded(url: str) -> str:

@@ -4,15 +4,18 @@ Raises if a listing may be incomplete, because a run audits only the entities th
 """
 
 import logging
+import math
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, NamedTuple
 
 from audit.outcome import Outcome
+from audit.text import count_of
 from audit.threads import in_thread
 from audit.webex import wire
+from audit.webex.body import page_error, page_items
 from audit.webex.client import Client
 from audit.webex.errors import ForeignLinkError, UnansweredError
-from audit.webex.link import BadLinkError, is_readable, next_url
+from audit.webex.link import BadLinkError, denies_end, is_readable, next_url
 from audit.webex.seen import SeenIds
 
 log = logging.getLogger(__name__)
@@ -79,6 +82,7 @@ class _Listing:
         self._client = client
         self._path = path
         self._params = params
+        self._size = int(params.get("max", "0")) or math.inf
         self._key = key
         self._scope = scope
         self._seen = seen
@@ -105,6 +109,7 @@ class _Listing:
 
     async def _read(self, url: str) -> _Page | None:
         """The page at a URL; None if nothing is there, which is an error unless the URL is a probe."""
+        error = None
         for _ in range(self._client.retry.attempts):
             answer = await self._client.get_url(url)
             if answer.outcome is Outcome.INVALID_RESPONSE and answer.link and answer.is_empty:
@@ -114,15 +119,17 @@ class _Listing:
                 return None
             if answer.outcome is not Outcome.OK:
                 raise self._client.unanswered(self._path, answer, self._scope)
-            items = wire.page_items(answer.body, self._key)
-            if items is not None:
+            items, error = page_items(answer.body, self._key), page_error(answer.body)
+            if items or (items is not None and not error):
+                if error:
+                    log.warning("%s: items may be missing, because a page also holds an error: %s", self._path, error)
                 ids = [webex_id for item in wire.objects(items) if (webex_id := wire.text(item.get("id")))]
                 new = await in_thread(self._seen.add, ids) if ids else 0
                 return _Page(items, answer.link, bool(ids), new > 0)
             await self._client.clock.sleep(self._client.retry.delay_s(1))
-        raise UnansweredError(
-            f"{self._path} can't be listed: a page has no list {self._key!r} ({self._client.retry.attempts} tries)"
-        )
+        tries = count_of(self._client.retry.attempts, "try", "tries")
+        said = f"; the API says: {error}" if error else ""
+        raise UnansweredError(f"{self._path} can't be listed: a page has no list {self._key!r} ({tries}){said}")
 
     def _is_repeated(self, page: _Page) -> bool:
         """Whether a page holds items, and none that is new: the API ignores `start`."""
@@ -132,7 +139,7 @@ class _Listing:
         """Doubt the end of a listing that ignores `start`, so that nothing proves its end."""
         if self._last.link and not is_readable(self._last.link):
             raise UnansweredError(f"{self._path}: the Link header can't be read, so the end of the listing is unknown")
-        if not is_proven and not self._has_links:
+        if not (is_proven and self._takes_start) and not self._has_links:
             log.warning(
                 "%s has no next link and ignores start: it may hold more than %d items", self._path, self._listed
             )
@@ -151,7 +158,7 @@ class _Listing:
             raise UnansweredError(
                 f"{self._path}: the listing repeats itself after {self._listed} items, so its end is unknown"
             )
-        is_doubtful = self._is_doubtful(page.link) or (self._has_links and is_full)
+        is_doubtful = self._is_doubtful(url, page) or (self._has_links and is_full)
         self._has_links = self._has_links or following is not None
         if following is not None:
             # What a probe leads to is a probe as well, until it brings something new.
@@ -160,11 +167,14 @@ class _Listing:
         self._is_probing = bool(page.items) and is_doubtful
         return self._after(self._listed) if self._is_probing else None
 
-    def _is_doubtful(self, link: str | None) -> bool:
-        """Whether a header without a next link leaves the end of the listing in doubt."""
+    def _is_doubtful(self, url: str, page: _Page) -> bool:
+        """Whether a page without a next link leaves the end of the listing in doubt."""
         if self._takes_start:
-            return link is not None or not self._has_links
-        return link is not None and not is_readable(link)
+            return page.link is not None or not self._has_links
+        if page.link is not None:
+            return not is_readable(page.link) or denies_end(page.link, url)
+        # A page that holds all that was asked for looks the same if a gateway has dropped the header.
+        return not self._has_links and len(page.items) >= self._size
 
     def _linked(self, url: str, link: str | None) -> str | None:
         try:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from audit.clock import Clock
 from audit.errors import UsageError
-from audit.files import check_rewritable, rewrite
+from audit.files import check_regular, check_rewritable, rewrite
 from audit.threads import in_thread
 from audit.webex.tokens import read_secret
 
@@ -48,8 +48,11 @@ class SecretFile:
         Raises:
             UsageError: the file can't be read, and never was.
         """
+        if self.last is not None and self.path.is_fifo():
+            # A pipe gives its content once, and then blocks.
+            return self.last
         try:
-            self.last = read_secret(self.path, self.title)
+            self.last = _checked(read_secret(self.path, self.title), f"{self.title} {self.path}")
         except UsageError as error:
             if self.last is None:
                 raise
@@ -107,19 +110,23 @@ class RefreshToken:
         self._unstored = None if token == self._file.last else token
         self.store()
 
-    def store(self) -> None:
-        """Store what is not stored yet, and warn if that fails."""
+    def store(self, *, is_last_chance: bool = False) -> None:
+        """Store what is not stored yet, and warn if that fails.
+
+        Args:
+            is_last_chance: the process ends, so that a token that can't be stored is lost.
+        """
         if self._unstored is None:
             return
         try:
             rewrite(self.path, f"{self._unstored}\n".encode())
         except OSError as error:
-            log.warning(
-                "the new refresh token can't be written to %s (%s): only this run has it; make the file writable "
-                "before the run ends, else authorize the app again",
-                self.path,
-                error.strerror,
+            effect = (
+                "it is lost now; make the file writable, and authorize the app again if the next run is refused"
+                if is_last_chance
+                else "only this run has it; make the file writable before the run ends, else authorize the app again"
             )
+            log.warning("the new refresh token can't be written to %s (%s): %s", self.path, error.strerror, effect)
         else:
             self._file.last, self._unstored = self._unstored, None
 
@@ -158,6 +165,19 @@ class RefreshToken:
         return None
 
 
+def _checked(text: str, source: str) -> str:
+    """A text that is a secret of an app (RFC 6749 appendix A).
+
+    Raises:
+        UsageError: it is not a secret; the message does not hold it.
+    """
+    if not (text.isascii() and text.isprintable()):
+        raise UsageError(f"{source} does not hold the secret alone: expected one line of ASCII characters")
+    if text[0] in "\"'" or text.lower().startswith("bearer "):
+        raise UsageError(f'{source} does not hold the secret alone: leave out quotes and "Bearer"')
+    return text
+
+
 def _lock(path: Path) -> FileIO | None:
     """Lock a file; None if another process holds the lock.
 
@@ -186,6 +206,7 @@ def _release(file: FileIO) -> None:
 
 
 def _open(path: Path) -> FileIO:
+    check_regular(path)
     try:
         # NFS locks only files that are open for writing (flock(2)).
         return path.open("r+b", buffering=0)

@@ -87,7 +87,7 @@ class Renewal:
 
     async def store(self) -> None:
         """Store a new refresh token that could not be stored when it came."""
-        await in_thread(self._refresh_token.store)
+        await in_thread(self._refresh_token.store, is_last_chance=True)
 
     async def grant(self, *, is_once: bool = False) -> Grant:
         """A grant, after as many tries as the policy allows.

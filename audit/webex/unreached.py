@@ -9,6 +9,7 @@ import ssl
 from http import HTTPStatus
 
 import aiohttp
+from aiohttp.http_exceptions import ContentEncodingError
 
 #: What to do about the refusal of a proxy, by status.
 _REFUSALS = {
@@ -34,9 +35,11 @@ def reason_of(error: Exception) -> str:
         case aiohttp.ClientHttpProxyError():
             return _refusal(error)
         case aiohttp.ClientPayloadError():
-            return str(error) or "the answer broke off"
+            is_coding = isinstance(error.__cause__, ContentEncodingError)
+            return "the answer is not coded as its Content-Encoding says" if is_coding else "the answer broke off"
         case aiohttp.ClientResponseError():
-            return "the answer is not HTTP"
+            is_coding = "content-encoding" in error.message
+            return "the answer has a Content-Encoding that was not asked for" if is_coding else "the answer is not HTTP"
         case aiohttp.ServerDisconnectedError():
             return "the server closed the connection"
         case aiohttp.ClientConnectorError() | aiohttp.ClientConnectorCertificateError():

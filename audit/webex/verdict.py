@@ -126,9 +126,14 @@ def judge(status: int, headers: Mapping[str, str], body: bytes, *, has_pins: boo
     return Verdict(
         rule.outcome,
         rule.is_retryable,
-        defect or said or f"HTTP {status} with {_KINDS.get(kind_of(body), 'a text')} in place of the API's answer",
+        defect or (said if said and error.is_own else _foreign(status, body, said)),
         tracking_id or _checked_id(error.tracking_id, has_pins=has_pins),
     )
+
+
+def _foreign(status: int, body: bytes, said: str | None) -> str:
+    what = f"HTTP {status} with {_KINDS.get(kind_of(body), 'a text')} in place of the API's answer"
+    return f"{what}: {said}" if said else what
 
 
 _KINDS = {"empty": "no body", "an HTML page": "an HTML page", "JSON": "JSON of another kind"}

@@ -7,20 +7,6 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from audit.webex.body import body_object, clean, page_items, read_body, read_error, without_numbers
-from audit.webex.verdict import Verdict, judge
-
-__all__ = [
-    "Verdict",
-    "body_object",
-    "clean",
-    "judge",
-    "page_items",
-    "read_body",
-    "read_error",
-    "without_numbers",
-]
-
 #: The wait after a 429 without a usable time; other clients of this API wait as long.
 DEFAULT_RETRY_AFTER_S = 5.0
 #: The API has sent `Retry-After: 0` for a wait of less than a second.
@@ -68,6 +54,13 @@ def origin_of(url: str) -> tuple[str, str, int | None]:
     except ValueError:
         port = -1
     return parts.scheme, (parts.hostname or "").lower(), default if port is None else port
+
+
+def origin_text(url: str) -> str:
+    """The origin of a URL, for messages."""
+    scheme, host, port = origin_of(url)
+    is_default = port in (None, {"https": 443, "http": 80}.get(scheme))
+    return f"{scheme}://{host}{'' if is_default else f':{port}'}"
 
 
 def objects(items: list[Any]) -> list[dict[str, Any]]:

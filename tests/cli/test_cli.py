@@ -177,7 +177,7 @@ def test_a_server_that_is_not_there_is_exit_5(webex_audit: Command, monkeypatch:
     monkeypatch.setenv("WEBEX_AUDIT_RETRY_ATTEMPTS", "1")
     result = webex_audit("run", "--base-url", "http://127.0.0.1:9/v1")
     assert (result.code, one_line(result.err)) == (5, True)
-    assert "http://127.0.0.1:9/v1 does not answer (1 tries)" in result.err
+    assert "http://127.0.0.1:9/v1 does not answer (1 try)" in result.err
 
 
 def test_verbose_logs_what_lies_behind_an_error(

@@ -20,7 +20,9 @@ def of_some(kind: str, organization: Organization) -> Where:
     return Where(kind, *(f"{webex_id}/pushtotalk" for webex_id in ids))
 
 
-@pytest.mark.parametrize("kind", ["404-html", "404-empty", "404-json", "302", "204", "html", "200-message"])
+@pytest.mark.parametrize(
+    "kind", ["404-html", "404-empty", "404-json", "404-message", "302", "204", "html", "200-message"]
+)
 @pytest.mark.parametrize("is_all", [True, False])
 def test_what_is_not_the_api_says_nothing_of_a_room(kind: str, audit: Audit, *, is_all: bool) -> None:
     organization = Organization(30, odd=False)

@@ -82,7 +82,7 @@ def test_an_administrator_who_lists_and_may_not_read_is_found_out(name: str, doc
     message = checks[name]["message"]
     assert (code, checks[name]["status"]) == (4, "failed")
     assert "listed, but push-to-talk can't be read (HTTP 403" in message
-    assert "read-only administrator" in message
+    assert "read-only or location administrator" in message
     assert "Control Hub restricts" in message
 
 
@@ -143,6 +143,30 @@ class Uncalled(Organization):
 
     def workspace(self, index: int) -> dict[str, Any]:
         return super().workspace(index) | {"calling": {"type": "none"}}
+
+
+class HotDesksFirst(Organization):
+    """Eight hot desks without settings stand before the rooms."""
+
+    def workspace(self, index: int) -> dict[str, Any]:
+        item = super().workspace(index) | {"calling": {"type": "webexCalling"}}
+        return item | {"hotdeskingStatus": "on"} if index < 8 else item
+
+    def refusal(self, index: int) -> int | None:
+        return 404 if index < 8 else None
+
+
+def test_rooms_are_read_before_hot_desks(doctor: Doctor) -> None:
+    code, checks = doctor(Simulation(HotDesksFirst(12)))
+    assert (code, checks["workspaces"]["status"]) == (0, "ok")
+    assert "push-to-talk was read: HTTP 200" in checks["workspaces"]["message"]
+
+
+@pytest.mark.parametrize(("fault", "is_scope"), [("403", True), ("500", False), ("html", False), ("404", False)])
+def test_a_scope_is_advised_only_against_a_refusal(fault: str, is_scope: bool, doctor: Doctor) -> None:  # noqa: FBT001
+    code, checks = doctor(Simulation(OWN, Where(fault, "/locations")))
+    assert (code, checks["locations"]["status"]) == (0, "warning")
+    assert ("locations_read" in checks["locations"]["message"]) == is_scope
 
 
 @pytest.mark.parametrize("organization", [Organization(0), Uncalled(5)])

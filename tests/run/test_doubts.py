@@ -58,11 +58,11 @@ def told(caplog: pytest.LogCaptureFixture) -> list[str]:
 @pytest.mark.parametrize(
     ("sizes", "kind", "count", "is_told"),
     [
-        ((20, 0, 0), "WORKSPACE", 5, True),
+        ((9, 0, 0), "WORKSPACE", 2, True),
         ((24, 0, 0), "WORKSPACE", 5, True),
         ((25, 0, 0), "WORKSPACE", 5, False),
         ((3, 0, 0), "WORKSPACE", 1, False),
-        ((6, 0, 0), "WORKSPACE", 4, False),
+        ((6, 0, 0), "WORKSPACE", 4, True),
         ((60, 0, 0), "WORKSPACE", 60, True),
         ((40, 30, 0), "PERSON", 12, True),
         ((2, 30, 0), "PERSON", 6, False),

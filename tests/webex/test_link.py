@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audit.webex.link import BadLinkError, is_readable, links, next_link, next_url
+from audit.webex.link import BadLinkError, denies_end, is_readable, links, next_link, next_url
 
 URL = "https://webexapis.com/v1/workspaces?max=1000&start=0"
 
@@ -39,6 +39,13 @@ URL = "https://webexapis.com/v1/workspaces?max=1000&start=0"
         ('<https://h/other>; rel="next"; anchor="#elsewhere", <https://h/n>; rel=next', "https://h/n"),
         ("<https://h/" + "a" * 60_000 + '>; rel="next"', "https://h/" + "a" * 60_000),
         ('<https://h/a>; rel="next', "https://h/a"),
+        ('<https://h/a; rel="next"', "https://h/a"),
+        ('<https://h/p; rel="prev", <https://h/n>; rel="next"', "https://h/n"),
+        ('/v1/p?start=2; rel="next"', "/v1/p?start=2"),
+        ('&lt;https://h/a&gt;; rel="next"', None),
+        ('"https://h/a"; rel="next"', None),
+        ('page2; rel="next"', None),
+        ("<https://h/a>; rel=\u201cnext\u201d", None),
         ('<https://h/a>; rel="prev"', None),
         ("nonsense", None),
         ("", None),
@@ -99,11 +106,29 @@ def test_a_hostile_header_takes_no_time(piece: str) -> None:
         ("nonsense", False),
         ("<https://h/a>", False),
         ('<https://h/a>; title="rel=prev"', False),
+        ("<https://h/a>; rel=\u201cnext\u201d", False),
+        ('<https://h/a>; rel="\\"next\\""', False),
+        ('<https://h/a>; rel="https://h/relations/peer"', True),
         ("", False),
     ],
 )
 def test_a_header_that_names_no_relation_is_not_readable(header: str, *, expected: bool) -> None:
     assert is_readable(header) is expected
+
+
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [
+        (f'<{URL}>; rel="last"', False),
+        ('<?max=1000&start=0>; rel="last"', False),
+        ('<?max=1000&start=2000>; rel="last"', True),
+        ('<https://h/p?page=1>; rel="first", <https://h/p?page=9>; rel=LAST', True),
+        ('<https://h/p>; rel="prev"', False),
+        ("nonsense", False),
+    ],
+)
+def test_a_header_that_names_another_last_page_denies_the_end(header: str, *, expected: bool) -> None:
+    assert denies_end(header, URL) is expected
 
 
 @pytest.mark.parametrize(
@@ -119,6 +144,12 @@ def test_a_header_that_names_no_relation_is_not_readable(header: str, *, expecte
         ("https://h/p?orgId=Y", {"orgId": "Y"}, "https://h/p?orgId=Y"),
         ("https://h/p?name=Caf\u00e9 b", {}, "https://h/p?name=Caf%C3%A9%20b"),
         ("https://h/p?name=Caf\udce9", {}, "https://h/p?name=Caf%E9"),
+        ("https://h/p?max=2&amp;cursor=b&amp;orgId=Y", {"orgId": "Y"}, "https://h/p?max=2&cursor=b&orgId=Y"),
+        ("http://webexapis.com/v1/p?a=1", {}, "https://webexapis.com/v1/p?a=1"),
+        ("http://webexapis.com:80/v1/p", {}, "https://webexapis.com/v1/p"),
+        ("http://WebexAPIs.com/v1/p", {}, "https://webexapis.com/v1/p"),
+        ("http://webexapis.com:8080/v1/p", {}, "http://webexapis.com:8080/v1/p"),
+        ("http://h/p", {}, "http://h/p"),
     ],
 )
 def test_the_known_defects_of_next_urls_are_mended(target: str, params: dict[str, str], url: str) -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from audit.errors import StoppedError
 from audit.webex.client import Client
-from audit.webex.errors import UnansweredError
+from audit.webex.errors import ForeignLinkError, UnansweredError
 from audit.webex.paging import pages
 from audit.webex.seen import SeenIds
 
@@ -45,9 +45,9 @@ def by_start(header: Header, size: int = 100, *, last: Header | None = None) -> 
     return answer
 
 
-def listing(path: str = "/workspaces", *, probe: bool = True) -> Callable[[Client], Any]:
+def listing(path: str = "/workspaces", *, probe: bool = True, size: int = 1000) -> Callable[[Client], Any]:
     async def list_all(client: Client) -> list[Any]:
-        found = pages(client, path, {"max": "1000"}, "items", scope="a-scope", probe=probe)
+        found = pages(client, path, {"max": str(size)}, "items", scope="a-scope", probe=probe)
         return [item async for items in found for item in items]
 
     return list_all
@@ -134,6 +134,49 @@ def shifted(number: int) -> list[Any]:
     return (ALL * 40)[number * 37 : number * 37 + 100]
 
 
+DOUBTFUL: dict[str, Header] = {
+    "no header, and as many items as were asked for": lambda _: [],
+    "the number of the last page": lambda url: [("Link", f'<{url}9>; rel="last"')],
+    "the last page after the first one": lambda url: [("Link", f'<{url}>; rel=first, <{url}9>; rel="last"')],
+}
+
+
+@pytest.mark.parametrize("form", DOUBTFUL)
+def test_a_listing_that_takes_no_start_ends_in_doubt_with_a_warning(
+    form: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    header = DOUBTFUL[form]
+
+    def ignore_start(request: web.Request, _: int) -> web.Response:
+        return page(ALL[:100], header(str(request.url)))
+
+    def refuse_start(request: web.Request, _: int) -> web.Response:
+        if "start" in request.query:
+            return web.json_response({"message": "unknown parameter", "trackingId": "T"}, status=400)
+        return ignore_start(request, 0)
+
+    for answer in (ignore_start, refuse_start):
+        items, asked = use_answers(answer, listing("/people", probe=False, size=100))
+        assert (items, len(asked)) == (ALL[:100], 2)
+        assert "it may hold more than 100 items" in caplog.text
+        caplog.clear()
+    items, _ = use_answers(by_start(header), listing("/people", probe=False, size=100))
+    assert items == ALL
+
+
+@pytest.mark.parametrize(
+    "link", ['&lt;{url}&gt;; rel="next"', '"{url}"; rel="next"', "<{url}>; rel=\u201cnext\u201d", 'p2; rel="next"']
+)
+def test_a_header_that_only_a_human_could_read_is_not_the_end(link: str) -> None:
+    def header(url: str) -> list[tuple[str, str]]:
+        return [("Link", link.format(url=url))]
+
+    items, _ = use_answers(by_start(header), listing())
+    assert items == ALL
+    with pytest.raises(UnansweredError, match="the Link header can't be read"):
+        use_answers(lambda *_: page(ALL[:100], header("/v1/people?page=2")), listing("/people", probe=False))
+
+
 CIRCLES: dict[str, Callable[[int], list[Any]]] = {
     "the same page": lambda _: ALL[:100],
     "the same items, cut at other places": lambda number: shifted(number % 90),
@@ -187,6 +230,26 @@ def test_items_without_an_id_come_out_as_they_are_and_end(junk: list[Any]) -> No
     assert (items, len(asked)) == (junk, 2)
     items, asked = use_answers(lambda *_: page(junk), listing())
     assert (items, len(asked)) == (junk, 2)
+
+
+@pytest.mark.parametrize(
+    ("target", "origin"),
+    [
+        ("https://{host}:{port}/v1/workspaces?start=1", r"https://127\.0\.0\.1:\d+"),
+        ("http://{host}:1/v1/workspaces?start=1", r"http://127\.0\.0\.1:1"),
+        ("http://{host}/v1/workspaces?start=1", r"http://127\.0\.0\.1"),
+        ("ftp://{host}:{port}/v1", r"ftp://127\.0\.0\.1:\d+"),
+    ],
+)
+def test_a_link_to_another_origin_of_the_same_host_says_what_differs(target: str, origin: str) -> None:
+    def answer(request: web.Request, _: int) -> web.Response:
+        return page(ALL[:1], [("Link", f'<{target.format(host=request.url.host, port=request.url.port)}>; rel="next"')])
+
+    with pytest.raises(
+        ForeignLinkError,
+        match=rf"leads to {origin}: the token was not sent there \(it goes to http://127.0.0.1:\d+ only",
+    ):
+        use_answers(answer, listing())
 
 
 def test_pages_of_items_without_an_id_end_in_an_error() -> None:

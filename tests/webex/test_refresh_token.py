@@ -6,6 +6,7 @@ import os
 import stat
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from aiohttp import web
 from harness import VirtualClock, run_virtually
 from token_endpoint import REFRESH, Endpoint, granted, with_endpoint
 
+from audit.errors import UsageError
 from audit.simulator.app import Simulation
 from audit.simulator.faults import parse
 from audit.simulator.organization import Organization
@@ -55,6 +57,38 @@ def test_secrets_are_read_as_any_editor_writes_them(secrets: Secrets, content: b
     assert secrets[1].read_bytes() == content
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"r3fresh\nr3fresh\n",
+        "r3fresh".encode("utf-16-le"),
+        b"r3fresh\x1a",
+        "r3fresh\u200b".encode(),
+        b'"r3fresh"',
+        b"Bearer x",
+    ],
+)
+@pytest.mark.parametrize("index", [0, 1])
+def test_a_file_that_holds_more_than_the_secret_is_told_before_the_app_is_asked(
+    secrets: Secrets, content: bytes, index: int
+) -> None:
+    secrets[index].write_bytes(content)
+    endpoint = Endpoint([granted()])
+    with pytest.raises(UsageError, match=f"{secrets[index].name} does not hold the secret alone") as caught:
+        with_endpoint(endpoint, secrets)
+    assert "r3fresh" not in str(caught.value)
+    assert endpoint.forms == []
+
+
+@pytest.mark.parametrize("index", [0, 1])
+def test_a_secret_may_come_through_a_pipe(secrets: Secrets, index: int) -> None:
+    content = secrets[index].read_bytes()
+    secrets[index].unlink()
+    os.mkfifo(secrets[index])
+    threading.Thread(target=secrets[index].write_bytes, args=(content,), daemon=True).start()
+    assert with_endpoint(Endpoint([granted()]), secrets) == Token("a")
+
+
 def test_a_link_to_the_refresh_token_stays_a_link(secrets: Secrets, tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
     target = secrets[1].rename(tmp_path / "elsewhere" / "target")
@@ -85,7 +119,8 @@ def test_a_refresh_token_that_can_not_be_stored_is_kept_and_told(
 
 
 def test_it_is_stored_as_soon_as_that_is_possible(secrets: Secrets, caplog: pytest.LogCaptureFixture) -> None:
-    folder, away = secrets[1].parent, secrets[1].parent.with_name("away")
+    folder = secrets[1].parent
+    away = folder.with_name(f"{folder.name}-away")
 
     async def at_the_next_renewal(tokens: OAuthTokens) -> str:
         refused = await tokens.get()
@@ -106,6 +141,23 @@ def test_it_is_stored_as_soon_as_that_is_possible(secrets: Secrets, caplog: pyte
     with_endpoint(Endpoint([granted("a"), NEW]), secrets, at_the_end)
     assert secrets[1].read_text() == "n3w\n"
     assert "(No such file or directory): only this run has it" in caplog.text
+    assert "lost" not in caplog.text
+
+
+def test_the_last_warning_does_not_promise_another_chance(secrets: Secrets, caplog: pytest.LogCaptureFixture) -> None:
+    folder = secrets[1].parent
+    away = folder.with_name(f"{folder.name}-away")
+
+    async def work(tokens: OAuthTokens) -> None:
+        refused = await tokens.get()
+        folder.rename(away)
+        await tokens.renew(refused)
+
+    with_endpoint(Endpoint([granted("a"), NEW]), secrets, work)
+    away.rename(folder)
+    warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert "(No such file or directory): only this run has it" in warnings[-2]
+    assert "(No such file or directory): it is lost now" in warnings[-1]
 
 
 def test_a_token_that_somebody_puts_into_the_file_goes_before_what_is_kept(
@@ -149,7 +201,8 @@ def test_no_two_processes_use_the_same_refresh_token(secrets: Secrets) -> None:
 
     async def main() -> list[Token]:
         async with endpoint.serve() as url, aiohttp.ClientSession() as session:
-            processes = [OAuthTokens(url, "C0ffee", *secrets, VirtualClock()) for _ in range(6)]
+            # Virtual time may pass quickly while a thread works; the wait for the lock is bounded by this time.
+            processes = [OAuthTokens(url, "C0ffee", *secrets, VirtualClock(), timeout_s=1e6) for _ in range(6)]
             for each in processes:
                 each.use(session)
             return list(await asyncio.gather(*map(twice, processes)))

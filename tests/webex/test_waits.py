@@ -27,8 +27,8 @@ from audit.webex.paging import pages
 from audit.webex.retry import RetryPolicy
 from audit.webex.terms import Terms
 from audit.webex.tokens import StaticTokens, Token
+from audit.webex.verdict import Verdict
 from audit.webex.waits import Patience, Wait, Whose, asked_wait
-from audit.webex.wire import Verdict
 
 Audit = Callable[..., Snapshot]
 OWN, ONE, TWO = (Organization(size, seed=seed, people=30) for seed, size in enumerate((40, 60, 50), 1))
@@ -263,7 +263,7 @@ def test_a_listing_that_is_locked_for_hours_is_told(clock: VirtualClock) -> None
         async for _ in pages(client, "/workspaces", {}, "items", scope="a-scope"):
             pass
 
-    reason = r"/workspaces can't be read: HTTP 423 after 1 tries: Locked\.; the API asks to wait 14400 s"
+    reason = r"/workspaces can't be read: HTTP 423 after 1 try: Locked\.; the API asks to wait 14400 s"
     with pytest.raises(UnansweredError, match=reason):
         use(Where("423-hours", "/workspaces"), clock, work)
 
@@ -300,7 +300,7 @@ def test_the_doctor_does_not_wait_for_a_locked_listing(
     url = api(Simulation(Organization(5), Where("423-long", "/workspaces"), tokens=without()))
     result = webex_audit("doctor", "--base-url", url)
     assert result.code in (3, 4, 5)
-    assert "/workspaces can't be read: HTTP 423 after 1 tries: Locked.; the API asks to wait 600 s" in result.out
+    assert "/workspaces can't be read: HTTP 423 after 1 try: Locked.; the API asks to wait 600 s" in result.out
 
 
 def test_the_simulator_explains_every_answer_that_it_has() -> None:

@@ -7,17 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audit.outcome import Outcome
-from audit.webex.wire import (
-    answer_time,
-    judge,
-    origin_of,
-    page_items,
-    read_body,
-    read_error,
-    retry_after_s,
-)
+from audit.webex.body import page_items, read_body, read_error
+from audit.webex.verdict import judge
+from audit.webex.wire import answer_time, origin_of, retry_after_s
 
 NOW = datetime(2026, 11, 21, 19, 9, tzinfo=UTC)
+INVALID = Outcome.INVALID_RESPONSE
 E1 = b'{"message": "no", "errors": [{"description": "no"}], "trackingId": "T"}'
 E3 = b'{"errorCode": 25409, "message": "Invalid Professional Place", "errors": [{"description": "x", "errorCode": 1}]}'
 
@@ -56,13 +51,25 @@ E3 = b'{"errorCode": 25409, "message": "Invalid Professional Place", "errors": [
         (404, b"<html>", Outcome.INVALID_RESPONSE, True),
         (404, b"default backend - 404", Outcome.INVALID_RESPONSE, True),
         (404, b'{"status": 404, "error": "Not Found", "path": "/v1"}', Outcome.INVALID_RESPONSE, True),
+        (
+            404,
+            b'{"status": 404, "error": "Not Found", "message": "No message", "path": "/v1"}',
+            INVALID,
+            True,
+        ),  # Spring
+        (404, b'{"message": "no Route matched", "request_id": "5b1"}', INVALID, True),  # Kong
+        (404, b'{"statusCode": 404, "message": "Resource not found"}', INVALID, True),  # Azure API Management
+        (404, b'{"kind": "Status", "message": "not found", "code": 404}', INVALID, True),  # Kubernetes
+        (410, b'{"statusCode": 410, "message": "Cannot GET /v1", "error": "Gone"}', INVALID, True),  # Nest
+        (404, b'{"message": "gone", "trackingId": "T", "since": "noon"}', Outcome.NOT_FOUND, False),
+        (404, b'{"message": "gone", "errors": ["gone"], "since": "noon"}', Outcome.NOT_FOUND, False),
         (404, b'{"message": ""}', Outcome.INVALID_RESPONSE, True),
         (404, b'{"errors": []}', Outcome.INVALID_RESPONSE, True),
         (404, b'"message"', Outcome.INVALID_RESPONSE, True),
         (404, b'{"trackingId": "T"}', Outcome.NOT_FOUND, False),
         (404, b'\xef\xbb\xbf{"message": "gone"}', Outcome.NOT_FOUND, False),
         (404, b'{"message": "caf\xe9"}', Outcome.NOT_FOUND, False),
-        (404, b'{"message": "\\ud800", "limit": 1e400}', Outcome.NOT_FOUND, False),
+        (404, b'{"message": "\\ud800", "trackingId": "T", "limit": 1e400}', Outcome.NOT_FOUND, False),
         (404, b"[Error 4008] User not found", Outcome.INVALID_RESPONSE, True),
         (404, b'{"message": "gone"}', Outcome.NOT_FOUND, False),
         (404, b'{"errors": [{"description": "[Error 4008]", "code": "4008"}]}', Outcome.NOT_LICENSED, False),
@@ -208,6 +215,14 @@ def test_a_number_of_any_size_costs_nothing(number: str) -> None:
 def test_the_words_of_the_api_are_kept_whatever_the_status() -> None:
     assert judge(200, {}, b'{"message": "Maintenance until noon"}').message == "Maintenance until noon"
     assert judge(502, {}, b'{"message": "Bad gateway"}').message == "Bad gateway"
+    assert judge(404, {}, b'{"errors": ["no such place"]}').message == "no such place"
+    assert judge(404, {}, b'{"error": ["no", 1, "gone"], "message": "m"}').message == "no; gone; m"
+
+
+def test_the_words_of_a_gateway_are_kept_as_such() -> None:
+    body = b'{"message": "no Route matched", "request_id": "5b1"}'
+    expected = "HTTP 404 with JSON of another kind in place of the API's answer: no Route matched"
+    assert judge(404, {}, body).message == expected
     assert "an HTML page" in (judge(404, {}, b"<html>").message or "")
     assert "no body" in (judge(403, {}, b"").message or "")
 

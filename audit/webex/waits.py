@@ -21,6 +21,9 @@ from audit.webex.terms import Terms
 
 log = logging.getLogger(__name__)
 
+#: Seconds before the deadline that a request which waits alone leaves for its last try and for the rows of all: it
+#: must not end the run for the others.
+_MARGIN_S = 5.0
 #: A longer wait is logged, once for each client.
 _LONG_WAIT_S = 30.0
 
@@ -65,12 +68,12 @@ class Patience:
 
     Args:
         longest_s: the most seconds of all its waits together.
-        deadline_at_s: on the clock; no wait ends after it.
+        deadline_at_s: on the clock; every wait ends some seconds before it.
     """
 
     def __init__(self, longest_s: float, deadline_at_s: float) -> None:
         self._longest_s = self._left_s = longest_s
-        self._deadline_at_s = deadline_at_s
+        self._deadline_at_s = deadline_at_s - _MARGIN_S
 
     def refusal(self, wait: Wait | None, now_s: float) -> str | None:
         """Why the request gives up rather than wait; None if it waits, or if the wait is not for it alone."""

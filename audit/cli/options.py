@@ -109,7 +109,7 @@ def simulation_options(command: Command) -> Command:
     for option in reversed(
         (
             _size("--workspaces", 300, "Workspaces of the organization."),
-            _size("--people", 100, "People of the organization."),
+            _size("--people", 120, "People of the organization."),
             _size("--virtual-lines", 12, "Virtual lines of the organization."),
             _size("--customers", 1, "Other organizations that the token manages, a fifth of the size."),
             click.option("--seed", default=1, show_default=True, help="The same seed gives the same organizations."),

@@ -92,7 +92,7 @@ class OrganizationAudit:
             message=str(error) if error else None,
             webex_id=self.organization.webex_id,
             doubts={each.name: found for each in self._datasets if (found := each.doubts())},
-            limit=_limit(self.belief) if self.belief else None,
+            limit=_limit(self.belief) if self.belief and self.belief.kind != "none" else None,
         )
 
     def _inventories(self) -> dict[str, Inventory]:

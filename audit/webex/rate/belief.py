@@ -43,5 +43,5 @@ class Belief(msgspec.Struct, frozen=True, omit_defaults=True):
         if self.kind == "at-once":
             return f"limited to about {self.count} at once"
         if self.kind == "noise":
-            return f"throttled at random: {self.part or 0:.1%}"
+            return f"throttled at random: {self.part:.1%}" if self.part else "throttled at random"
         return "no limit met"

@@ -195,7 +195,7 @@ def test_no_two_processes_use_the_same_refresh_token(secrets: Secrets) -> None:
     async def rotate(_: web.Request) -> web.Response:
         await asyncio.sleep(0.5)
         number = len(endpoint.forms)
-        if number % 3 == 0:
+        if number in troubled:
             return web.Response(status=503)
         return web.json_response({"access_token": f"t{number}", "refresh_token": f"r{number}"})
 
@@ -207,9 +207,11 @@ def test_no_two_processes_use_the_same_refresh_token(secrets: Secrets) -> None:
                 each.use(session)
             return list(await asyncio.gather(*map(twice, processes)))
 
+    # Fewer than the tries of a request, in whatever order the processes come.
+    troubled = {2, 5, 9}
     endpoint = Endpoint([rotate])
     assert len(set(run_virtually(main()))) == 6
-    granted_for = [form for number, form in enumerate(endpoint.used, 1) if number % 3]
+    granted_for = [form for number, form in enumerate(endpoint.used, 1) if number not in troubled]
     assert len(granted_for) == len(set(granted_for)) == 12
 
 

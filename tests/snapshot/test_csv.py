@@ -17,8 +17,6 @@ from hypothesis import strategies as st
 
 from audit.snapshot.csv import CSV_OPTIONS, without_formulas
 
-attack = pytest.mark.attack("spreadsheets and terminals")
-
 SIGNS = "=+-@"
 #: What a spreadsheet may be set to split at: the list separators of locales, and those of other programs.
 SEPARATORS = [",", ";", "\t", "|", ":", "^", "~", "\x1f", "\u061b", "\u060c"]
@@ -95,14 +93,14 @@ def live_fields(text: str) -> Iterator[tuple[str, str, str]]:
                     yield from ((separator, str(quoting), each) for each in fields if is_live(each, separator))
 
 
-@attack
+@pytest.mark.attack("spreadsheets and terminals")
 @pytest.mark.parametrize("text", [*FORMULAS, "+1-408 dial", "\t=1", "\r=1", "\tx", "+", "+1-408-526"])
 def test_a_text_that_a_spreadsheet_would_run_is_prefixed(text: str) -> None:
     assert guarded(text).startswith("'")
     assert not list(live_fields(written(text)))
 
 
-@attack
+@pytest.mark.attack("spreadsheets and terminals")
 @pytest.mark.parametrize("formula", FORMULAS)
 @pytest.mark.parametrize("dropped", DROPPED)
 def test_a_formula_after_what_is_dropped_does_not_run(dropped: str, formula: str) -> None:
@@ -110,7 +108,7 @@ def test_a_formula_after_what_is_dropped_does_not_run(dropped: str, formula: str
     assert not list(live_fields(written(dropped + formula, f"\ufeff{dropped * 2}{formula}")))
 
 
-@attack
+@pytest.mark.attack("spreadsheets and terminals")
 @pytest.mark.parametrize("separator", [*SEPARATORS, " "])
 @pytest.mark.parametrize("between", ["", '"', '" \0', "\u200b", "\\"])
 def test_a_formula_after_any_separator_does_not_run(separator: str, between: str) -> None:
@@ -118,7 +116,7 @@ def test_a_formula_after_any_separator_does_not_run(separator: str, between: str
     assert not list(live_fields(file_of(names, names[::-1], (names[2], None, *names[:2]))))
 
 
-@attack
+@pytest.mark.attack("spreadsheets and terminals")
 def test_a_name_with_semicolons_makes_no_formula_where_the_locale_splits_at_them() -> None:
     text = file_of(*((f"Room {index}", f"x;{HYPERLINK}", "+14085267209", "2nd floor") for index in range(22)))
     fields = [field for row in csv.reader(io.StringIO(text, newline=""), delimiter=";") for field in row]
@@ -126,7 +124,7 @@ def test_a_name_with_semicolons_makes_no_formula_where_the_locale_splits_at_them
     assert not [field for field in fields if field[:1] in SIGNS]
 
 
-@attack
+@pytest.mark.attack("spreadsheets and terminals")
 @given(
     st.lists(st.tuples(*[st.lists(st.sampled_from([*SEPARATORS, *DROPPED, *FORMULAS, "x", "'", ""])).map("".join)] * 2))
 )
@@ -168,7 +166,7 @@ def test_a_csv_reader_gets_every_text_back_but_for_the_guards(texts: list[str]) 
     assert [text.replace("'", "") for text in read] == [text.replace("'", "") for text in texts]
 
 
-@attack
+@pytest.mark.attack("spreadsheets and terminals")
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("separator", [",", ";", "\t", "|", " "])
 def test_libreoffice_finds_no_formula(separator: str, tmp_path: Path) -> None:

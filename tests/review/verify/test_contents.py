@@ -27,6 +27,7 @@ from audit.snapshot.layout import MANIFEST
 from audit.snapshot.manifest import FileEntry, read_manifest
 
 
+@pytest.mark.attack("what is read back")
 @pytest.mark.parametrize("change", ["value", "row"])
 def test_rows_that_the_digest_does_not_speak_of_are_told(nights: Nights, change: str) -> None:
     digest = read_manifest(nights.third).tables["push_to_talk"].digest
@@ -64,6 +65,7 @@ def test_csv_with_the_guards_of_version_0_1_is_fine_and_without_guards_is_not(ni
     assert faults == ([] if guards else ["does not hold what the Parquet of the table holds"])
 
 
+@pytest.mark.attack("what is read back")
 def test_csv_that_says_other_than_parquet_is_told(nights: Nights) -> None:
     path = nights.third / "push_to_talk.csv"
     text = path.read_text()

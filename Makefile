@@ -11,7 +11,7 @@ TEXTS := README.md CONTRIBUTING.md SECURITY.md CHANGELOG.md docs audit tests ben
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq install --no-deps --no-build-isolation --use-pep517
 COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
-.PHONY: demo test test-all check check-locks check-faults format docs bench bench-limits bench-pace bench-scale lock clean FORCE
+.PHONY: demo test test-all check check-locks check-packages check-faults sbom format docs bench bench-limits bench-pace bench-scale lock clean FORCE
 
 demo: $(VENV)/run
 	$(BIN)/webex-audit demo
@@ -23,7 +23,7 @@ test: $(VENV)/dev
 test-all:
 	@.ci/test-all $(VENV) $(PYTHONS)
 
-check: $(VENV)/dev check-locks
+check: $(VENV)/dev check-locks check-packages
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -34,6 +34,16 @@ check: $(VENV)/dev check-locks
 # Repeated only when a lock changes; skipped if the package index is not reachable.
 check-locks: $(VENV)/locks-checked
 
+# Looks for known vulnerabilities; says what can't be looked up.
+check-packages: $(VENV)/dev
+	@$(MAKE) --no-print-directory VENV=$(VENV)-supply $(VENV)-supply/supply >$(VENV)/supply.log 2>&1 || true
+	@$(BIN)/python .ci/check-packages $(VENV)-supply/bin/pip-audit
+
+# Lists the packages of the tool and the review, with versions and hashes (CycloneDX).
+sbom:
+	@$(MAKE) --no-print-directory VENV=$(VENV)-supply $(VENV)-supply/supply
+	$(VENV)-supply/bin/python .ci/sbom $(VENV)-supply/bin/cyclonedx-py webex-audit.cdx.json
+
 # Fails every system call of a run once, and kills a hundred runs: 20 minutes. Needs a C compiler.
 check-faults: $(VENV)/dev
 	$(BIN)/pytest -m faults tests/faults
@@ -43,13 +53,15 @@ format: $(VENV)/dev
 	$(BIN)/ruff check --fix .
 
 # Generates the tables of docs/datasets.md and the SQL of docs/sql from the schemas, the rules of docs/checks.md from
-# their files, the keys of docs/configuration.md from the settings, and docs/api-behaviour.md from the rules for answers.
+# their files, the keys of docs/configuration.md from the settings, docs/api-behaviour.md from the rules for answers, and
+# docs/security-tests.md from the tests of attacks.
 docs: $(VENV)/dev
 	$(BIN)/python docs/datasets.py
 	$(BIN)/python docs/checks.py
 	$(BIN)/python docs/configuration.py
 	$(BIN)/python docs/api_behaviour.py
 	$(BIN)/python docs/reading.py
+	$(BIN)/python docs/security_tests.py
 
 # Compares a whole run with its alternatives; benchmarks/results.md has the figures. Uses nginx if it is installed.
 bench:
@@ -75,10 +87,11 @@ lock: $(VENV)/lock
 	$(COMPILE) -c requirements/dev.txt --extra review --group build -o requirements/run.txt pyproject.toml
 	$(COMPILE) $(UPGRADE) -c requirements/run.txt --extra review --group bench -o requirements/bench.txt pyproject.toml
 	$(COMPILE) $(UPGRADE) --group lock -o requirements/lock.txt
+	$(COMPILE) $(UPGRADE) -c requirements/dev.txt --group supply -o requirements/supply.txt
 	$(COMPILE) --group oldest-pip -o requirements/oldest-pip.txt
 
 clean:
-	rm -rf $(VENV) $(VENV)-* webex-audit-demo .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(VENV)-* webex-audit-demo webex-audit.cdx.json .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 
 # A venv belongs to one Python and one folder: if either has changed, it is made anew.
 $(VENV)/python: FORCE
@@ -96,7 +109,7 @@ $(VENV)/dev $(VENV)/bench: $(VENV)/%: requirements/%.txt $(VENV)/run
 	$(PIP) --require-hashes -r $<
 	@touch $@
 
-$(VENV)/lock: requirements/lock.txt $(VENV)/python
+$(VENV)/lock $(VENV)/supply: $(VENV)/%: requirements/%.txt $(VENV)/python
 	$(PIP) --require-hashes -r $<
 	@touch $@
 

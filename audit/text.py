@@ -1,7 +1,8 @@
 """Texts for people: safe to show, and suggestions for mistyped names."""
 
+import json
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from difflib import get_close_matches
 
 
@@ -11,10 +12,27 @@ def printable(text: str) -> str:
     The function escapes the Unicode categories Cc (C0, C1), Cf (format: bidirectional marks, zero widths), Zl and Zp
     (line and paragraph separators) and Cs (surrogates).
     """
+    return _escaped(text, lambda char: char.encode("unicode_escape").decode())
+
+
+def printable_lines(text: str) -> str:
+    """As `printable`, but line feeds stay."""
+    return "\n".join(line if line.isprintable() else printable(line) for line in text.split("\n"))
+
+
+def printable_json(text: str) -> str:
+    r"""JSON with the same characters escaped as JSON does (`\u202e`), so that it means the same."""
+    return "\n".join(line if line.isprintable() else _escaped(line, _json_escape) for line in text.split("\n"))
+
+
+def _escaped(text: str, escape: Callable[[str], str]) -> str:
     return "".join(
-        char.encode("unicode_escape").decode() if unicodedata.category(char) in ("Cc", "Cf", "Zl", "Zp", "Cs") else char
-        for char in text
+        escape(char) if unicodedata.category(char) in ("Cc", "Cf", "Zl", "Zp", "Cs") else char for char in text
     )
+
+
+def _json_escape(char: str) -> str:
+    return json.dumps(char)[1:-1]
 
 
 def count_of(number: int, noun: str, plural: str | None = None) -> str:

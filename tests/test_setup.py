@@ -1,5 +1,6 @@
 """A fresh machine: the locks hold what pyproject.toml asks for, and make sets up what belongs to one Python."""
 
+import json
 import os
 import re
 import shutil
@@ -22,9 +23,10 @@ LOCKS = {
     "dev": ["review", "object-store", "dev"],
     "bench": ["review", "bench"],
     "lock": ["lock"],
+    "supply": ["supply"],
     "oldest-pip": ["oldest-pip"],
 }
-ALONE = {"lock", "oldest-pip"}
+ALONE = {"lock", "supply", "oldest-pip"}
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -162,3 +164,55 @@ def test_all_pythons_that_start_are_tested(run: Run, tmp_path: Path) -> None:
     code, out = test_all(sys.executable)
     assert code == 1
     assert out.endswith(f"test-all: passed: none; failed: {sys.executable}; not here, or does not start: none\n")
+
+
+def looked_up(*packages: dict[str, Any]) -> str:
+    """A shell script that writes what pip-audit says."""
+    result = json.dumps({"dependencies": packages})
+    return f"for last; do :; done; echo '{result}' > \"$last\"; exit 1"
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "said"),
+    [
+        ("exit 1", 0, "skipped: pip-audit is not installed, or PyPI can't be reached"),
+        (looked_up({"name": "a", "skip_reason": "not found"}), 0, "1 packages, 1 not in the database, 0 faults"),
+        (looked_up({"name": "a", "version": "1", "vulns": []}), 0, "1 packages, 0 not in the database, 0 faults"),
+        (
+            looked_up({"name": "a", "version": "1", "vulns": [{"id": "CVE-1", "fix_versions": ["2"]}]}),
+            1,
+            "a 1 has CVE-1, fixed in 2",
+        ),
+    ],
+    ids=["unreachable", "unknown", "fine", "vulnerable"],
+)
+def test_a_package_is_called_sound_only_if_it_was_looked_up(
+    text: str, code: int, said: str, run: Run, tmp_path: Path
+) -> None:
+    result = run(sys.executable, ".ci/check-packages", program(tmp_path / "pip-audit", text))
+    assert (result.returncode, said in result.stdout) == (code, True), result.stdout
+
+
+def test_without_the_tool_the_look_up_is_skipped_aloud(run: Run) -> None:
+    result = run(sys.executable, ".ci/check-packages", "nowhere/pip-audit")
+    assert (result.returncode, result.stdout.count("skipped: ")) == (0, 2)
+
+
+def test_the_list_of_packages_is_valid_and_has_what_the_lock_pins(run: Run, tmp_path: Path) -> None:
+    tool = next(filter(Path.exists, (ROOT / f"{venv}/bin/cyclonedx-py" for venv in (".venv-supply", ".venv"))), None)
+    if tool is None:
+        pytest.skip("cyclonedx-bom is not installed: make sbom")
+    (tmp_path / "audit").mkdir()
+    shutil.copy(ROOT / "audit" / "__init__.py", tmp_path / "audit")
+    for name in ("README.md", "LICENSE"):
+        shutil.copy(ROOT / name, tmp_path)
+    texts = []
+    for _ in range(2):
+        result = run(tool.with_name("python"), ".ci/sbom", tool, "sbom.json")
+        assert result.returncode == 0, result.stderr
+        texts.append((tmp_path / "sbom.json").read_text())
+    assert texts[0] == texts[1]
+    document = json.loads(texts[0])
+    assert (document["bomFormat"], document["metadata"]["component"]["name"]) == ("CycloneDX", "webex-audit")
+    found = {(each["name"], each["version"]) for each in document["components"]}
+    assert found == {(pin.name, next(iter(pin.specifier)).version) for pin, _ in pins("run")}

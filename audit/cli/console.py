@@ -7,7 +7,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
-from audit.text import printable
+from audit.text import printable, printable_json
 
 if TYPE_CHECKING:
     from audit.config import LogFormat
@@ -32,7 +32,7 @@ class _JsonFormatter(logging.Formatter):
         entry |= {name: getattr(record, name) for name in ("entity_id", "tracking_id") if hasattr(record, name)}
         if record.exc_info:
             entry["traceback"] = _encodable(self.formatException(record.exc_info))
-        return msgspec.json.encode(entry).decode()
+        return printable_json(msgspec.json.encode(entry).decode())
 
 
 class _TextFormatter(logging.Formatter):

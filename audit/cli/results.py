@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from audit.cli import views
 from audit.errors import PARTIAL_EXIT_CODE, StoppedError
 from audit.snapshot.catalog import Snapshot
+from audit.text import printable_lines
 
 log = logging.getLogger(__name__)
 
@@ -18,7 +19,7 @@ def print_result(text: str) -> None:
         stream = sys.stdout
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
-        print(text, flush=True)  # noqa: T201 - click.echo would end the process on a closed pipe
+        print(_shown(text), flush=True)  # noqa: T201 - click.echo would end the process on a closed pipe
     except OSError as error:
         if not isinstance(error, BrokenPipeError):
             log.error("the result can't be printed: %s", error.strerror)
@@ -36,12 +37,17 @@ def print_all(texts: Iterable[str], encoding: str | None = None) -> None:
         sys.stdout.reconfigure(encoding=encoding, errors="backslashreplace")
     for text in texts:
         try:
-            sys.stdout.write(text)
+            sys.stdout.write(_shown(text))
             sys.stdout.flush()
         except BrokenPipeError:
             return
         except OSError as error:
             raise StoppedError(f"the result can't be printed: {error.strerror}") from None
+
+
+def _shown(text: str) -> str:
+    """The text as a terminal may get it; a file or a program gets it as it is."""
+    return printable_lines(text) if sys.stdout and sys.stdout.isatty() else text
 
 
 def print_snapshot(snapshot: Snapshot, *, as_json: bool, is_quiet: bool) -> None:

@@ -10,7 +10,7 @@ import msgspec
 from audit.review import vocabulary
 from audit.snapshot.catalog import Snapshot
 from audit.snapshot.manifest import Org
-from audit.text import count_of, printable
+from audit.text import count_of, printable, printable_json
 
 if TYPE_CHECKING:
     from audit.output.prune import Folder
@@ -24,10 +24,10 @@ _NAMED = 3
 def as_json(value: Any) -> str:
     """A result as indented JSON; a byte of a path that is not UTF-8 is a lone surrogate, escaped."""
     try:
-        return msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
+        text = msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
     except UnicodeEncodeError:
         text = json.dumps(msgspec.to_builtins(value), ensure_ascii=False, indent=2)
-        return text.encode("utf-8", "backslashreplace").decode()
+    return printable_json(text)
 
 
 def describe(snapshot: Snapshot) -> dict[str, Any]:

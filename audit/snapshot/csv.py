@@ -1,4 +1,16 @@
-"""CSV for reviewers: RFC 4180, UTF-8. A null is an empty cell, an empty text is ``""``."""
+r"""CSV for reviewers: RFC 4180, UTF-8. A null is an empty cell, an empty text is ``""``.
+
+No text becomes a formula, whatever separator a spreadsheet reads the file with, and whatever it drops on the way.
+So `'` stands before each sign of a formula that follows
+
+- the beginning of the text, a separator, or a control character such as a line end or NUL; blanks, quotes,
+  backslashes and invisible characters may be between;
+- a space, if a formula without spaces may begin there, such as `=HYPERLINK(…)`; `- 3rd floor` and `-1` are none.
+
+Signs are ``=``, ``+``, ``-``, ``@`` and what programs fold into these, such as the full-width ``＝``. A tab or carriage
+return at the beginning of a field counts too (OWASP, "CSV Injection"). A text that is a plain phone number (`+` and
+digits, possibly in groups) is not a formula. Parquet has the exact text.
+"""
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -7,24 +19,50 @@ from pyarrow.csv import WriteOptions
 #: All texts are quoted and nulls are not, so that readers can tell them apart.
 CSV_OPTIONS = WriteOptions(quoting_style="needed")
 
-_FORMULA_BEGINS = pa.array([b"=", b"+", b"-", b"@", b"\t", b"\r"])
+_SIGNS = (
+    r"=+\-@\x{207A}-\x{207C}\x{208A}-\x{208C}\x{2212}\x{FB29}\x{FE62}\x{FE63}\x{FE66}\x{FE6B}"
+    r"\x{FF0B}\x{FF0D}\x{FF1D}\x{FF20}"
+)
+#: The list separators of locales, and those of other programs. A tab is a control character.
+_SEPARATORS = r",;|:^~\x{060C}\x{061B}"
+#: Control characters may separate fields, end lines, or be dropped.
+_CONTROLS = r"\p{Cc}\p{Zl}\p{Zp}"
+#: Quotes, escapes and blanks, and what is invisible: format characters, fillers, joiners, variation selectors.
+_DROPPED = (
+    r"""["\\\p{Zs}\p{Cf}\x{034F}\x{115F}\x{1160}\x{17B4}\x{17B5}\x{180B}-\x{180F}\x{2800}\x{3164}\x{FE00}-\x{FE0F}\x{FFA0}"""
+    r"\x{FFFE}\x{FFFF}\x{E0100}-\x{E01EF}]*"
+)
+_BEGIN = rf"(?:^|[{_SEPARATORS}{_CONTROLS}])"
+_BEGIN_OF_FIELD = rf"(?:^|[{_SEPARATORS}])"
+_WITHOUT_SPACES = rf"[{_SIGNS}](?:[^ 0-9]|[0-9.,;]+[^ 0-9.,;)])"
+_Guards = tuple[tuple[str, str], ...]
+#: What comes before a guard, and what comes after it.
+GUARDS: _Guards = (
+    (rf"{_BEGIN}{_DROPPED}", rf"[{_SIGNS}]"),
+    (rf"{_BEGIN_OF_FIELD}{_DROPPED}", r"[\t\r]"),
+    (rf" {_DROPPED}", _WITHOUT_SPACES),
+)
+#: Those of version 0.1.0, whose snapshots are still verified.
+GUARDS_OF_0_1: _Guards = (("^", r"[=+\-@\t\r]"),)
 _PHONE_NUMBER = r"^\+[0-9]+( [0-9]+)*$"
 
 
-def without_formulas(table: pa.Table) -> pa.Table:
-    """The table with `'` before each text that a spreadsheet would run as a formula.
-
-    Such a text begins with ``=``, ``+``, ``-``, ``@``, tab or carriage return (OWASP, "CSV Injection"). A plain phone
-    number (`+` and digits, possibly in groups) is not a formula and stays unchanged.
-    """
+def without_formulas(table: pa.Table, guards: _Guards = GUARDS) -> pa.Table:
+    """The table with `'` before each sign that could begin a formula in a spreadsheet."""
+    may_begin = "|".join(f"{before}{after}" for before, after in guards)
     for index, field in enumerate(table.schema):
         if pa.types.is_string(field.type):
             column = table.column(index)
-            may_be = pc.is_in(pc.binary_slice(column.cast(pa.binary()), 0, 1), _FORMULA_BEGINS)
-            if not pc.any(may_be).as_py():
-                continue
-            is_formula = pc.and_not(may_be, pc.match_substring_regex(column, _PHONE_NUMBER))
-            if pc.any(is_formula).as_py():
-                guarded = pc.binary_join_element_wise("'", column, "")
-                table = table.set_column(index, field, pc.if_else(is_formula, guarded, column))
+            may_be = pc.match_substring_regex(column, may_begin)
+            if pc.any(may_be).as_py():
+                table = table.set_column(index, field, _guarded(column, may_be, guards))
     return table
+
+
+def _guarded(column: pa.ChunkedArray, may_be: pa.ChunkedArray, guards: _Guards) -> pa.ChunkedArray:
+    is_formula = pc.and_not(may_be, pc.match_substring_regex(column, _PHONE_NUMBER))
+    texts = column.filter(is_formula).combine_chunks()
+    for before, after in guards:
+        texts = pc.replace_substring_regex(texts, f"({before})({after})", r"\1'\2")
+    guarded: pa.ChunkedArray = pc.replace_with_mask(column, pc.fill_null(is_formula, False).combine_chunks(), texts)
+    return guarded

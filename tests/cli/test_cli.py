@@ -221,6 +221,7 @@ def test_what_is_no_snapshot_is_refused(
     assert (listed.code, "left out" in listed.err) == (0, bool(content))
 
 
+@pytest.mark.attack("spreadsheets and terminals")
 def test_names_from_outside_do_not_command_the_terminal(api: Api, webex_audit: Command) -> None:
     class Hostile(Organization):
         @property
@@ -343,6 +344,7 @@ def test_a_log_that_nobody_reads_ends_no_run(api: Api, process: Any, tmp_path: P
     assert len(list((tmp_path / "snapshots").glob("*/manifest.json"))) == 2
 
 
+@pytest.mark.attack("spreadsheets and terminals")
 def test_what_a_terminal_can_not_show_is_escaped(api: Api, process: Any) -> None:
     class Named(Organization):
         @property

@@ -28,6 +28,7 @@ def test_plain_names_of_all_scripts_are_shown_as_they_are() -> None:
         assert printable(name) == name
 
 
+@pytest.mark.attack("spreadsheets and terminals")
 def test_a_log_line_can_not_be_forged(capfd: pytest.CaptureFixture[str]) -> None:
     set_up_logging("text", "normal")
     logging.getLogger("audit.x").warning("the API says: %s", "a\nwebex-audit: all is well\x1b[1A [bold]x[/bold]")

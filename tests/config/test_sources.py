@@ -163,6 +163,7 @@ def test_a_deadline_is_read_in_the_units_of_people(text: str, seconds: float) ->
     assert load(None, {}, {}).run.deadline_s == float("inf")
 
 
+@pytest.mark.attack("redaction")
 def test_a_password_in_a_url_is_not_echoed() -> None:
     with pytest.raises(UsageError) as caught:
         load(None, {}, {"webex.base_url": "https://user:hunter2@webexapis.com/v1"})

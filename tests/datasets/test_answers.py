@@ -142,6 +142,7 @@ def test_both_ways_to_read_give_the_same_rows(bodies: list[Any]) -> None:
     assert rows(fast) == rows(slow)[:-1]
 
 
+@pytest.mark.attack("redaction")
 def test_of_an_answer_with_a_pin_only_what_a_table_has_is_kept() -> None:
     body = {
         "audioPin": "2468",

@@ -36,6 +36,7 @@ FILES: dict[str, Callable[[Path], None]] = {
 }
 
 
+@pytest.mark.attack("planted links and files")
 @pytest.mark.timeout(30)
 @pytest.mark.parametrize("name", [JOURNAL, MANIFEST, REMOVING])
 @pytest.mark.parametrize("make", FILES.values(), ids=FILES)
@@ -61,6 +62,7 @@ def test_no_file_hangs_or_fails_a_command(
     assert (output / FOLDER / "precious").exists()
 
 
+@pytest.mark.attack("paths")
 @pytest.mark.parametrize("run_id", ["../../victim", "..", "/", "", "victim", f"{FOLDER}/../../victim", f"{FOLDER}\n"])
 def test_a_journal_leads_nowhere(run_id: str, audit: Audit, tmp_path: Path) -> None:
     victim = tmp_path / "victim"
@@ -77,6 +79,7 @@ def test_a_journal_leads_nowhere(run_id: str, audit: Audit, tmp_path: Path) -> N
     assert [each.path for each in list_snapshots(snapshot.path.parent)] == [snapshot.path]
 
 
+@pytest.mark.attack("paths")
 def test_a_journal_has_no_other_draft_removed(audit: Audit) -> None:
     snapshot = audit(Simulation(Organization(3)))
     other = create(snapshot.path.parent, NOW, {"a": 1}, held=Held())
@@ -86,6 +89,7 @@ def test_a_journal_has_no_other_draft_removed(audit: Audit) -> None:
     assert read_journal(other.folder) == other.journal
 
 
+@pytest.mark.attack("planted links and files")
 @pytest.mark.parametrize("make", [os.mkfifo, Path.mkdir, lambda path: path.symlink_to("/dev/zero")])
 def test_a_lock_that_is_no_file_is_refused(make: Callable[[Path], None], tmp_path: Path) -> None:
     make(tmp_path / ".lock")

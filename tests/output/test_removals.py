@@ -112,6 +112,7 @@ def test_depth_is_no_crash(tmp_path: Path) -> None:
         read_removed(tmp_path)
 
 
+@pytest.mark.attack("planted links and files")
 def test_links_pipes_and_large_files_are_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     record_removed(tmp_path, [ENTRY])
     path = tmp_path / REMOVED

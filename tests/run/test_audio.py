@@ -235,6 +235,7 @@ class SomebodyElses(Organization):
         return super().person(index or 1, calling_data=calling_data)
 
 
+@pytest.mark.attack("what is read back")
 def test_a_run_is_not_resumed_with_the_token_of_another_user(audit: Audit) -> None:
     dying = parse(",".join(f"reset@{number}" for number in range(5, 90)))
     with pytest.raises(StoppedError):
@@ -435,6 +436,7 @@ def everything_in(folder: Path) -> str:
     return "\n".join(texts)
 
 
+@pytest.mark.attack("redaction")
 @pytest.mark.parametrize(
     ("faults", "code"),
     [

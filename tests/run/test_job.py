@@ -152,7 +152,7 @@ def test_a_csv_tells_null_from_empty_and_runs_no_formula(audit: Audit) -> None:
     exact = table(snapshot, "coverage")["entity_name"].to_pylist()
     assert any(name.startswith("=") for name in exact)
     assert not [name for name in names if name[:1] in "=+-@\t\r" and name]
-    assert [name.removeprefix("'") for name in names] == [name.removeprefix("'") for name in exact]
+    assert [name.replace("'", "") for name in names] == [name.replace("'", "") for name in exact]
     numbers = {row["number_external"] for row in csv_rows(snapshot, "push_to_talk_members")}
     assert any(number.startswith("+1408526") for number in numbers)
     assert ',"",' in (snapshot.path / "push_to_talk_members.csv").read_text()

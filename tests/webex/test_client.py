@@ -135,6 +135,7 @@ def test_backoff_has_full_jitter_below_a_doubling_cap() -> None:
         assert ceiling_s * 0.9 < max(delays) <= ceiling_s
 
 
+@pytest.mark.attack("redaction")
 def test_a_refused_token_stops_at_once_and_is_not_shown(clock: VirtualClock) -> None:
     simulation = Simulation()
     secret = f"expired-{7 * 11}"
@@ -212,6 +213,7 @@ def test_requests_that_wait_at_the_pace_take_the_token_of_the_day(clock: Virtual
     assert len(simulation.log) < 150 + 30
 
 
+@pytest.mark.attack("redaction")
 def test_a_token_that_a_server_echoes_is_kept_nowhere(clock: VirtualClock) -> None:
     class Echo(Organization):
         def workspace(self, index: int) -> dict[str, Any]:
@@ -296,6 +298,7 @@ def test_a_listing_that_never_ends_empty_is_ended(clock: VirtualClock) -> None:
     assert len(simulation.log) <= 3
 
 
+@pytest.mark.attack("token")
 def test_a_next_link_to_another_host_is_refused_and_not_followed(clock: VirtualClock) -> None:
     simulation = Simulation(Organization(20), parse("foreign-link"), max_page=10)
     with pytest.raises(ForeignLinkError, match=r"webexapis\.example\.net: the token was not sent there"):

@@ -85,12 +85,14 @@ def test_what_the_rfc_allows_is_read_as_it_was_meant(
     ]
 
 
+@pytest.mark.attack("memory")
 @given(st.text() | st.text("<>\"'\\;,= arelnxt"))
 def test_no_header_raises(header: str) -> None:
     assert all(isinstance(each.target, str) for each in links(header))
     assert isinstance(is_readable(header), bool)
 
 
+@pytest.mark.attack("memory")
 @pytest.mark.parametrize("piece", ["<", ">", '"', "'", ";", ",", "\\", " ", "<>;", '<a>;b="', "<a>;b='", ";a='b' c"])
 def test_a_hostile_header_takes_no_time(piece: str) -> None:
     # 200,000 pieces took hours if each were looked at again for each other.
@@ -156,6 +158,7 @@ def test_the_known_defects_of_next_urls_are_mended(target: str, params: dict[str
     assert next_url(f'<{target}>; rel="next"', URL, params) == url
 
 
+@pytest.mark.attack("token")
 @pytest.mark.parametrize(
     "target", ["", "http://[", "http://x]/", "https://user:pass@h/p", "http://\u2100.com/", "\ud800"]
 )

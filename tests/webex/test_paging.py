@@ -232,6 +232,7 @@ def test_items_without_an_id_come_out_as_they_are_and_end(junk: list[Any]) -> No
     assert (items, len(asked)) == (junk, 2)
 
 
+@pytest.mark.attack("token")
 @pytest.mark.parametrize(
     ("target", "origin"),
     [

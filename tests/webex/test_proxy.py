@@ -232,6 +232,7 @@ def ask(base_url: str, ca_file: str | None = None) -> Answer:
     return asyncio.run(main())
 
 
+@pytest.mark.attack("token")
 @pytest.mark.parametrize("login", [None, "svc:S3cretPw", "svc:pä€/#?@[ss"])
 def test_requests_go_through_the_proxy_and_the_token_does_not_stop_there(
     login: str | None,
@@ -246,6 +247,7 @@ def test_requests_go_through_the_proxy_and_the_token_does_not_stop_there(
     assert ADMIN_TOKEN not in proxy.heads[0]
 
 
+@pytest.mark.attack("redaction")
 @pytest.mark.parametrize(
     ("answer", "reason"),
     [
@@ -268,6 +270,7 @@ def test_a_refusal_of_the_proxy_is_said_in_our_words_without_the_password(
     assert "S3cret" not in message
 
 
+@pytest.mark.attack("redaction")
 @pytest.mark.parametrize(
     ("value", "reason"),
     [

@@ -39,6 +39,7 @@ def failing(number: int) -> Callable[..., Any]:
     return fail
 
 
+@pytest.mark.attack("token")
 def test_a_new_refresh_token_is_stored_back_private(secrets: Secrets) -> None:
     with_endpoint(Endpoint([NEW]), secrets)
     assert secrets[1].read_text() == "n3w\n"

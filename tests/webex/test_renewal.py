@@ -150,6 +150,7 @@ def test_a_connection_that_breaks_is_tried_again(secrets: Secrets) -> None:
     assert with_endpoint(Endpoint([cut, cut, (200, GOOD)]), secrets) == Token("a")
 
 
+@pytest.mark.attack("token")
 def test_a_redirect_takes_no_secret_elsewhere(secrets: Secrets) -> None:
     elsewhere = Endpoint([(200, GOOD)])
 
@@ -163,6 +164,7 @@ def test_a_redirect_takes_no_secret_elsewhere(secrets: Secrets) -> None:
     assert elsewhere.forms == []
 
 
+@pytest.mark.attack("redaction")
 @pytest.mark.parametrize(
     "answer",
     [

@@ -19,6 +19,7 @@ from audit.webex.tokens import (
 )
 
 
+@pytest.mark.attack("redaction")
 def test_a_token_is_never_shown() -> None:
     token = Token("s3cret")
     assert "s3cret" not in f"{token} {token!r} {[token]}"
@@ -29,6 +30,7 @@ def test_a_token_is_never_shown() -> None:
     assert len({token, Token("s3cret")}) == 1
 
 
+@pytest.mark.attack("redaction")
 @pytest.mark.parametrize(
     ("content", "complaint"),
     [
@@ -152,6 +154,7 @@ def test_a_command_that_can_not_be_started_is_told(text: str) -> None:
         get(CommandTokens(text))
 
 
+@pytest.mark.attack("redaction")
 def test_a_token_given_for_the_name_of_its_file_is_not_shown(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="a name too long to show") as caught:
         read_token(tmp_path / ("s3cret" * 12))

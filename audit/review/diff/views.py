@@ -14,7 +14,7 @@ from audit.review.diff.change import Change
 from audit.snapshot.catalog import Snapshot
 from audit.snapshot.coverage import COVERAGE
 from audit.snapshot.csv import CSV_OPTIONS, without_formulas
-from audit.text import count_of, printable
+from audit.text import count_of, printable, printable_json
 
 _MEMBERS = "push_to_talk_members"
 _CSV_SCHEMA = pa.schema([pa.field(name, pa.string()) for name in Change.__struct_fields__])
@@ -118,7 +118,7 @@ def _drained(sink: io.BytesIO) -> str:
 
 
 def _encoded(value: object) -> str:
-    return msgspec.json.encode(value).decode()
+    return printable_json(msgspec.json.encode(value).decode())
 
 
 def _entity_of(change: Change) -> tuple[str, str, str]:

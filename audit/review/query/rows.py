@@ -12,7 +12,7 @@ import pyarrow.csv as pcsv
 from rich.cells import cell_len, set_cell_size
 
 from audit.snapshot.csv import CSV_OPTIONS, without_formulas
-from audit.text import count_of, printable
+from audit.text import count_of, printable, printable_json
 
 #: The widest column of a text table, and the widest on a narrow terminal, in characters.
 _WIDEST = 40
@@ -71,7 +71,7 @@ def as_json(schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> Iterator[st
         except (OverflowError, ValueError):  # a time that Python cannot hold, such as infinity
             rows = pa.record_batch([_timeless(column) for column in columns], names).to_pylist()
         if rows:
-            yield before + ",\n".join(encoder.encode(row).decode() for row in rows)
+            yield before + printable_json(",\n".join(encoder.encode(row).decode() for row in rows))
             before = ",\n"
     yield "[]\n" if before == "[\n" else "\n]\n"
 

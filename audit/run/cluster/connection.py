@@ -11,6 +11,8 @@ from typing import Any
 from audit.errors import EngineError, UsageError, shortage
 from audit.files import scratch_folder
 
+log = logging.getLogger(__name__)
+
 #: An asynchronous `distributed.Client`; its types describe the blocking client.
 DaskClient = Any
 
@@ -19,6 +21,8 @@ THREADS = 4
 #: Seconds to reach a scheduler, and to wait for its first worker.
 _CONNECT_S = 10.0
 _FIRST_WORKER_S = 60.0
+#: Schemes of schedulers that ask for a certificate; an address without a scheme is tcp.
+_ENCRYPTED = ("tls://", "wss://")
 #: Dask's HTTP servers of a cluster on this machine serve nothing, because other users could read it.
 _SERVE_NOTHING: dict[str, Any] = {"distributed.scheduler.http.routes": [], "distributed.worker.http.routes": []}
 #: Loggers of Dask, hidden from users; `DASK_LOGGING__DISTRIBUTED=info` shows them.
@@ -57,6 +61,12 @@ async def connect(scheduler: str | None, organizations: int) -> AsyncIterator[Da
         UsageError: the address is invalid, or a worker has another version.
         EngineError: the scheduler does not answer or has no workers.
     """
+    if scheduler and not scheduler.startswith(_ENCRYPTED):
+        log.warning(
+            "the scheduler %s is not protected by TLS: whoever reaches it can run code on the workers "
+            "and read the token there; use tls:// (docs/cluster.md, Security)",
+            scheduler,
+        )
     async with AsyncExitStack() as stack:
         cluster = None if scheduler else await _started(stack, organizations)
         try:

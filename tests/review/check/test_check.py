@@ -274,6 +274,7 @@ def test_only_a_snapshot_of_the_same_scope_is_compared_with(audit: Audit) -> Non
         check(latest, csv_only, POLICY, today=TODAY)
 
 
+@pytest.mark.attack("SQL")
 def test_hostile_names_are_data(audit: Audit) -> None:
     simulation = Simulation(Organization(60, people=30))
     snapshot = audit(simulation, **EVERYTHING)

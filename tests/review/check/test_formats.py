@@ -187,6 +187,7 @@ def test_junit_is_a_test_case_for_each_rule() -> None:
     assert cases["gone"].findtext("system-out") == "not judged: people of 1 of 2 were not listed"
 
 
+@pytest.mark.attack("spreadsheets and terminals")
 @pytest.mark.parametrize("form", ["json", "ocsf", "junit"])
 def test_hostile_names_stay_data(form: FormatName) -> None:
     names = tuple(name for name in HOSTILE_RESULT.findings if "\ud800" not in name.detail)

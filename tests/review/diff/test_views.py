@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
+import pytest
 from harness import Result, Where
 from later import ANSWERED, PLAIN, Audit, edited, later, room, with_members
 
@@ -44,6 +45,7 @@ def test_text_is_grouped_by_room_in_plain_words_and_counted_at_the_end(audit: Au
     assert list(as_text(before, before, compare(before, before), Tally()))[-1] == "no differences"
 
 
+@pytest.mark.attack("spreadsheets and terminals")
 def test_json_and_csv_hold_every_difference_and_csv_runs_no_formula(audit: Audit) -> None:
     index = with_members()
     evil = {"id": "=cmd", "displayName": '=HYPERLINK("http://evil")', "numbers": [{"external": "+14085267209"}]}

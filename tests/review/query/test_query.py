@@ -69,6 +69,7 @@ def files(folder: Path) -> dict[str, tuple[int, int]]:
     return {str(path): (path.stat().st_mtime_ns, path.stat().st_size) for path in folder.rglob("*") if path.is_file()}
 
 
+@pytest.mark.attack("SQL")
 def test_sql_can_neither_write_nor_leave_the_snapshot(snapshot: Snapshot, tmp_path: Path) -> None:
     outside = snapshot.path.parent / "outside.csv"
     outside.write_text("secret\n1\n")
@@ -175,6 +176,7 @@ def with_table(snapshot: Snapshot, name: str, *paths: str) -> Snapshot:
     return Snapshot(snapshot.path, manifest)
 
 
+@pytest.mark.attack("paths")
 def test_a_manifest_leads_to_no_file_outside_its_folder(snapshot: Snapshot, tmp_path: Path) -> None:
     pq.write_table(pa.table({"secret": [1]}), tmp_path / "x.parquet")
     (snapshot.path / "link.parquet").symlink_to(tmp_path / "x.parquet")

@@ -23,6 +23,7 @@ def test_a_table_of_text_is_aligned_and_says_how_many_rows_it_has(query: Callabl
     )
 
 
+@pytest.mark.attack("spreadsheets and terminals")
 def test_text_shows_hostile_names_as_they_are_and_runs_none(query: Callable[..., Result]) -> None:
     result = query("SELECT chr(27) || '[31mred' || chr(10) || chr(8238) AS name, '表' || chr(9) AS \"wide\x1b\"")
     assert "\x1b" not in result.out
@@ -45,6 +46,7 @@ def test_a_narrow_terminal_narrows_the_columns() -> None:
     assert len("".join(as_text(batch.schema, [batch])).splitlines()[0]) <= 4 * 42
 
 
+@pytest.mark.attack("spreadsheets and terminals")
 def test_csv_is_that_of_a_snapshot_with_the_formula_guard(query: Callable[..., Result], snapshot: Snapshot) -> None:
     columns = "org_id, entity_type, entity_id, entity_name, location_id, location_name"
     ours = (snapshot.path / "push_to_talk.csv").read_text()

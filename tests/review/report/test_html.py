@@ -16,6 +16,7 @@ from audit.simulator.faults import parse
 from audit.snapshot.catalog import Snapshot
 
 
+@pytest.mark.attack("HTML")
 def test_names_from_outside_are_shown_and_never_markup(audit: Audit) -> None:
     rule = a_rule(title=HOSTILE, rationale=HOSTILE, remedy=HOSTILE)
     finding = a_finding(rule, HOSTILE, entity_name=HOSTILE, location_name=HOSTILE, exception=HOSTILE)
@@ -32,6 +33,7 @@ def test_names_from_outside_are_shown_and_never_markup(audit: Audit) -> None:
     assert r'<span class="hidden-character">\u202e</span>' in html
 
 
+@pytest.mark.attack("HTML")
 @pytest.mark.parametrize("text", names.HOSTILE)
 def test_a_name_is_isolated_from_the_text_around_it(text: str) -> None:
     shown = str(name(text))
@@ -47,6 +49,7 @@ def test_a_name_that_is_absent_is_told(text: str | None, shown: str) -> None:
     assert shown in name(text)
 
 
+@pytest.mark.attack("HTML")
 def test_a_chart_holds_no_script_style_or_reference_and_can_be_heard() -> None:
     chart = str(stacked_bars("Rooms", ("heard", "<b>"), [Bar("<script>\u202e", (3, 1)), Bar("b", (0, 2))]))
     assert not re.search(r"<(script|style|desc)|href|style=|xlink|\bid=", chart)

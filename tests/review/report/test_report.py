@@ -55,6 +55,7 @@ class _Document(HTMLParser):
         self.texts.setdefault(self._open, []).append(data)
 
 
+@pytest.mark.attack("HTML")
 def test_the_report_is_one_document_that_asks_for_nothing_and_runs_only_its_own_script(audit: Audit) -> None:
     snapshot = audit(Simulation(small_organization()), **BOTH, **KINDS)
     html = write_report(snapshot, None, None, None)

@@ -129,6 +129,7 @@ _TYPE = """(() => {{
 }})()"""
 
 
+@pytest.mark.attack("HTML")
 def test_hostile_names_run_nothing_and_nothing_is_asked_for(look: Look) -> None:
     async def scenario(page: Page) -> None:
         assert "Push-to-Talk review" in await page.run("document.title")

@@ -54,6 +54,7 @@ def test_the_workbook_holds_every_row_of_the_tables(audit: Audit, workbook: Call
         assert book[sheet].auto_filter.ref.startswith("A1:")
 
 
+@pytest.mark.attack("spreadsheets and terminals")
 def test_leading_zeros_survive_and_formulas_never_run(audit: Audit, workbook: Callable[..., Any]) -> None:
     snapshot = audit(Simulation(small_organization()))
     rewrite(
@@ -117,6 +118,7 @@ def test_the_workbook_tells_what_could_not_be_listed(audit: Audit, workbook: Cal
     assert told.startswith("could not be listed: ")
 
 
+@pytest.mark.attack("spreadsheets and terminals")
 def test_no_character_that_is_escaped_counts_as_printable() -> None:
     assert all(printable(char) == char for char in map(chr, range(sys.maxunicode + 1)) if char.isprintable())
 

@@ -182,6 +182,7 @@ def test_a_run_warns_of_a_damaged_record_and_goes_on(
     assert f"left out: {output / REMOVED} is damaged: " in caplog.text
 
 
+@pytest.mark.attack("chain")
 def test_with_a_key_only_what_it_has_signed_excuses_a_gap(output: Path, names: list[str], tmp_path: Path) -> None:
     private = write_key(tmp_path / "key.pem")
     key = load_public_key(private.with_suffix(".pub"))

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.csv as pcsv
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -21,10 +22,12 @@ from audit.review.verify.fault import Fault
 from audit.simulator.app import Simulation
 from audit.simulator.organization import Organization
 from audit.snapshot.catalog import Snapshot
+from audit.snapshot.csv import CSV_OPTIONS, GUARDS_OF_0_1, without_formulas
 from audit.snapshot.layout import MANIFEST
 from audit.snapshot.manifest import FileEntry, read_manifest
 
 
+@pytest.mark.attack("what is read back")
 @pytest.mark.parametrize("change", ["value", "row"])
 def test_rows_that_the_digest_does_not_speak_of_are_told(nights: Nights, change: str) -> None:
     digest = read_manifest(nights.third).tables["push_to_talk"].digest
@@ -44,6 +47,25 @@ def test_rows_that_the_digest_does_not_speak_of_are_told(nights: Nights, change:
     )
 
 
+@pytest.mark.parametrize("guards", [GUARDS_OF_0_1, ()])
+def test_csv_with_the_guards_of_version_0_1_is_fine_and_without_guards_is_not(nights: Nights, guards: Any) -> None:
+    rows: list[pa.Table] = []
+
+    def named(table: pa.Table) -> pa.Table:
+        names = pa.array([f"=Room {index};-x" for index in range(table.num_rows)])
+        rows.append(table.set_column(table.schema.get_field_index("location_name"), "location_name", names))
+        return rows[-1]
+
+    recommit(nights.third, "push_to_talk", named)
+    assert not check(nights.third).faults
+    path = nights.third / "push_to_talk.csv"
+    pcsv.write_csv(without_formulas(rows[0], guards) if guards else rows[0], path, CSV_OPTIONS)
+    restate(nights.third, path.name)
+    faults = [fault.message for fault in check(nights.third).faults]
+    assert faults == ([] if guards else ["does not hold what the Parquet of the table holds"])
+
+
+@pytest.mark.attack("what is read back")
 def test_csv_that_says_other_than_parquet_is_told(nights: Nights) -> None:
     path = nights.third / "push_to_talk.csv"
     text = path.read_text()

@@ -67,6 +67,7 @@ def test_prune_signs_what_it_removes(
     assert [each.path.name for each in list_snapshots(output)] == names[2:]
 
 
+@pytest.mark.attack("chain")
 def test_what_others_add_is_not_vouched_for_and_never_signed_later(output: Path, key: Path) -> None:
     seal = seal_removed_with(str(key))
     record_removed(output, [ENTRY], seal=seal)
@@ -105,6 +106,7 @@ def _full(_: Path) -> None:
     raise OSError(28, "No space left on device")
 
 
+@pytest.mark.attack("chain")
 def test_a_signature_that_is_not_good_vouches_for_nothing(output: Path, key: Path, tmp_path: Path) -> None:
     record_removed(output, [ENTRY], seal=seal_removed_with(str(key)))
     path = output / SIGNATURE_OF_REMOVED
@@ -126,6 +128,7 @@ def test_a_signature_that_is_not_good_vouches_for_nothing(output: Path, key: Pat
     assert "is damaged: " in faults(output, key)
 
 
+@pytest.mark.attack("chain")
 def test_the_signature_of_a_snapshot_vouches_for_nothing(
     audit: Callable[..., Snapshot], output: Path, key: Path
 ) -> None:
@@ -137,6 +140,7 @@ def test_the_signature_of_a_snapshot_vouches_for_nothing(
     assert faults(output, key).startswith(f"{SIGNATURE_OF_REMOVED}: is ")
 
 
+@pytest.mark.attack("chain")
 def test_a_record_that_another_key_has_signed_is_not_signed_over(
     audit: Callable[..., Snapshot],
     webex_audit: Callable[..., Result],

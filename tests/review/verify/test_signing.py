@@ -61,6 +61,7 @@ def test_a_run_signs_all_files_and_the_manifest(signed: Path, key: Path, webex_a
     assert "who signed it is not checked: name the key with --public-key" in unasked.err
 
 
+@pytest.mark.attack("what is read back")
 def test_a_flipped_byte_in_any_signed_file_is_told_with_its_name(signed: Path, key: Path) -> None:
     public = load_public_key(key)
     for path in sorted(path for path in signed.rglob("*") if path.is_file()):
@@ -77,6 +78,7 @@ def test_a_flipped_byte_in_any_signed_file_is_told_with_its_name(signed: Path, k
     assert verify(signed.parent, str(signed), public).faults == []
 
 
+@pytest.mark.attack("what is read back")
 def test_who_rewrites_the_manifest_is_found_out_by_the_signature(signed: Path, key: Path, webex_audit: Command) -> None:
     text = (signed / MANIFEST).read_text()
     (signed / MANIFEST).write_text(text.replace('"base_url": "http', '"base_url": "https'))
@@ -87,6 +89,7 @@ def test_who_rewrites_the_manifest_is_found_out_by_the_signature(signed: Path, k
         assert "signed by" not in result.out
 
 
+@pytest.mark.attack("what is read back")
 def test_a_file_that_was_not_signed_is_told(signed: Path, key: Path) -> None:
     data = json.loads((signed / MANIFEST).read_text())
     moved = data["tables"]["coverage"]["files"].pop()
@@ -96,6 +99,7 @@ def test_a_file_that_was_not_signed_is_told(signed: Path, key: Path) -> None:
     assert faults[moved["path"]] == f"was signed ({SIGNATURE}), but {MANIFEST} does not name it"
 
 
+@pytest.mark.attack("what is read back")
 def test_a_signature_that_is_missing_or_of_another_key_is_told(
     signed: Path, key: Path, webex_audit: Command, tmp_path: Path
 ) -> None:

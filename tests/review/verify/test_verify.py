@@ -68,6 +68,7 @@ def test_a_flipped_byte_in_any_file_is_told_with_its_name(nights: Nights, webex_
             path.write_bytes(whole)
 
 
+@pytest.mark.attack("manifest")
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_no_flipped_bit_escapes(nights: Nights, data: st.DataObject) -> None:
@@ -119,6 +120,7 @@ def test_what_the_manifest_does_not_name_is_told(nights: Nights, tmp_path: Path)
     assert told(nights.first) == "link: is not a regular file, or can't be opened"
 
 
+@pytest.mark.attack("planted links and files")
 def test_links_and_pipes_are_not_followed(nights: Nights, tmp_path: Path) -> None:
     path = nights.first / "coverage.csv"
     path.rename(tmp_path / "moved.csv")
@@ -179,6 +181,7 @@ def test_a_chain_that_can_not_be_read_further_says_so(nights: Nights, webex_audi
     assert f"{nights.second.name}/{MANIFEST}: can't be read: Is a directory" in told(nights.third)
 
 
+@pytest.mark.attack("manifest")
 def test_a_chain_of_a_hostile_manifest_ends(nights: Nights) -> None:
     manifest = read_manifest(nights.third)
     for name in (manifest.snapshot_id, "../elsewhere", ""):

@@ -73,6 +73,7 @@ def impatient(settings: Settings) -> Settings:
     return Settings(webex=settings.webex, output=settings.output, retry=type(settings.retry)(attempts=1), run=run)
 
 
+@pytest.mark.attack("token")
 def test_what_travels_holds_no_secret(task: Task) -> None:
     travelled = pickle.dumps(task)
     assert ADMIN_TOKEN.encode() not in travelled

@@ -11,12 +11,13 @@ from audit.review.check.formats.csv import as_csv
 from audit.review.check.formats.junit import as_junit
 from audit.review.check.formats.ocsf import as_ocsf
 from audit.review.check.formats.text import as_text
+from audit.text import printable_json
 
 FormatName = Literal["text", "json", "csv", "ocsf", "junit"]
 
 
 def _as_json(result: CheckResult, _: datetime) -> str:
-    return msgspec.json.format(msgspec.json.encode(result), indent=2).decode()
+    return printable_json(msgspec.json.format(msgspec.json.encode(result), indent=2).decode())
 
 
 #: Each takes the result of a check and its time (UTC).

@@ -12,6 +12,7 @@ import msgspec
 
 from audit import __version__
 from audit.review.check.finding import CheckResult, Finding, Rule, RuleResult, Severity
+from audit.text import printable_json
 
 _VERSION = "1.3.0"
 _CLASS_UID = 2003
@@ -26,7 +27,7 @@ _NEW, _SUPPRESSED, _RESOLVED = (1, "New"), (3, "Suppressed"), (4, "Resolved")
 def as_ocsf(result: CheckResult, at: datetime) -> str:
     """A check as lines of JSON: an event for each finding, and for each rule that passed or was skipped."""
     return "\n".join(
-        msgspec.json.encode(_common(result, each.rule, at) | event).decode()
+        printable_json(msgspec.json.encode(_common(result, each.rule, at) | event).decode())
         for each in result.results
         for event in _events(each)
     )

@@ -11,11 +11,12 @@ removed only where it is a whole word, and not alone if it has fewer than 4. Wit
 """
 
 import html
+import logging
 import re
 from base64 import b64encode
 from collections.abc import Iterable, Iterator
 from itertools import pairwise
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 #: Stands in place of a secret.
 PLACEHOLDER: Final = "[secret]"
@@ -27,17 +28,15 @@ _LAYERS: Final = 8
 _WINDOW: Final = 1 << 18
 _OVERLAP: Final = 1 << 16
 
-_PERCENT: Final = rb"%[0-9a-f]{2}"
-_BACKSLASH: Final = (
-    rb"\\x[0-9a-f]{2}|(?-i:\\U)000[0-9a-f]{5}|\\ud[89ab][0-9a-f]{2}\\ud[c-f][0-9a-f]{2}|\\u[0-9a-f]{4}|\\."
-)
-_ENTITY: Final = rb"&(?:#x[0-9a-f]{1,8}|#[0-9]{1,8}|[a-z]{2,31});?"
-_MARKS: Final = (b"%", b"\\", b"&")
-#: All escapes at once; then each kind alone, because what only looks like an escape may hide the begin of a secret.
-_ESCAPES: Final = [
-    re.compile(rb"|".join(kinds), re.IGNORECASE | re.DOTALL)
-    for kinds in ((_PERCENT, _BACKSLASH, _ENTITY), (_PERCENT,), (_BACKSLASH,), (_ENTITY,))
-]
+_HEX: Final = rb"[0-9a-fA-F]"
+#: By its first character, what is an escape.
+_KINDS: Final = {
+    b"%": rb"%%%(h)b{2}",
+    b"\\": rb"\\(?:[xX]%(h)b{2}|U000%(h)b{5}|[uU][dD][89abAB]%(h)b{2}\\[uU][dD][c-fC-F]%(h)b{2}|[uU]%(h)b{4}|(?s:.))",
+    b"&": rb"&(?:#[xX]%(h)b{1,8}|#[0-9]{1,8}|[a-zA-Z]{2,31});?",
+}
+_BY_KIND: Final = {mark: re.compile(pattern % {b"h": _HEX}) for mark, pattern in _KINDS.items()}
+_ANY: Final = re.compile(b"|".join(kind.pattern for kind in _BY_KIND.values()))
 _LINE_END: Final = re.compile(rb"[\r\n]+")
 _CONTROLS: Final = dict(zip(b"nrtbfv", b"\n\r\t\b\f\v", strict=True))
 _BASE64: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_=")
@@ -121,6 +120,20 @@ def redact_answer(body: bytes) -> bytes:
     return _redacted(body, needles) if needles else body
 
 
+class Record(logging.LogRecord):
+    """A log record that shows no secret to any handler, not even in its traceback (`logging.setLogRecordFactory`)."""
+
+    def __init__(self, *args: Any, **named: Any) -> None:
+        super().__init__(*args, **named)
+        if self.exc_info:
+            # The formatters of Python show this text if there is one.
+            self.exc_text = redact(logging.Formatter().formatException(self.exc_info))
+
+    def getMessage(self) -> str:  # noqa: N802 - the name of logging
+        """The message."""
+        return redact(super().getMessage())
+
+
 def _bytes_of(text: str) -> bytes:
     """The bytes of a text: those that Python could not decode as they were; another lone surrogate is lost."""
     try:
@@ -158,9 +171,11 @@ def _merged(spans: Iterable[_Span]) -> list[_Span]:
 
 def _spans(data: bytes, needles: Iterable[_Needle]) -> Iterator[_Span]:
     """Where secrets stand in a text."""
-    is_mixed = sum(mark in data for mark in _MARKS) > 1
-    for escape in _ESCAPES if is_mixed else _ESCAPES[:1]:
-        layers = [each.lower() for each in _decoded(data, escape)]
+    kinds = [kind for mark, kind in _BY_KIND.items() if mark in data and kind.search(data)]
+    # Each kind alone, too: what only looks like an escape of another kind may hide the begin of a secret.
+    for escape in (_ANY, *kinds) if len(kinds) > 1 else (_ANY,):
+        is_plain = not kinds and b"\n" not in data and b"\r" not in data
+        layers = [each.lower() for each in ([data] if is_plain else _decoded(data, escape))]
         if any(needle.data in each for each in layers for needle in needles):
             for layer in _placed(data, escape):
                 yield from (_whole(data, span) for needle in needles for span in _found(layer, needle))
@@ -257,7 +272,9 @@ def _character(code: int) -> bytes:
 def _needles_of(secret: str, *, is_echoed: bool) -> Iterator[_Needle]:
     """What to look for, for one secret: as it is, with its own escapes decoded, in base64 and in hex."""
     forms = [form for text in (secret, secret.lower(), secret.upper()) for form in _forms(text)]
-    for form in dict.fromkeys(layer for each in forms for escape in _ESCAPES for layer in _decoded(each, escape)):
+    for form in dict.fromkeys(
+        layer for each in forms for escape in (_ANY, *_BY_KIND.values()) for layer in _decoded(each, escape)
+    ):
         if len(form) >= _SHORTEST:
             yield _Needle(form.lower(), is_base64=False, is_echoed=is_echoed)
     data = _bytes_of(secret)

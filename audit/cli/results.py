@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from audit.cli import views
 from audit.errors import PARTIAL_EXIT_CODE, StoppedError
+from audit.redaction import redact
 from audit.snapshot.catalog import Snapshot
 
 log = logging.getLogger(__name__)
@@ -18,7 +19,7 @@ def print_result(text: str) -> None:
         stream = sys.stdout
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
-        print(text, flush=True)  # noqa: T201 - click.echo would end the process on a closed pipe
+        print(redact(text), flush=True)  # noqa: T201 - click.echo would end the process on a closed pipe
     except OSError as error:
         if not isinstance(error, BrokenPipeError):
             log.error("the result can't be printed: %s", error.strerror)
@@ -36,7 +37,7 @@ def print_all(texts: Iterable[str], encoding: str | None = None) -> None:
         sys.stdout.reconfigure(encoding=encoding, errors="backslashreplace")
     for text in texts:
         try:
-            sys.stdout.write(text)
+            sys.stdout.write(redact(text))
             sys.stdout.flush()
         except BrokenPipeError:
             return

@@ -5,9 +5,12 @@ escapes is a bug of webex-audit and exits with 70.
 """
 
 import errno
+import os
 import re
 from enum import IntEnum
 from typing import Any, Self
+
+from audit.redaction import redact
 
 #: What the dynamic linker says when it can't load a library.
 _NO_MEMORY = re.compile("failed to map segment|[Cc]annot allocate memory")
@@ -33,7 +36,7 @@ class Reach(IntEnum):
 
 
 class AuditError(Exception):
-    """Stops a command; the text is the one line that the user reads.
+    """Stops a command; the text is the one line that the user reads. It never holds a secret, wherever it travels.
 
     Attributes:
         exit_code: the exit code of the process; the documentation lists all of them.
@@ -44,6 +47,9 @@ class AuditError(Exception):
     exit_code = 70
     reach = Reach.RUN
     is_resumable = False
+
+    def __init__(self, text: str = "") -> None:
+        super().__init__(redact(text))
 
     def resumable(self) -> Self:
         """The same error of a run that has kept what it read."""
@@ -57,7 +63,7 @@ class AuditError(Exception):
 
     def _with_text(self, text: str) -> Self:
         # `__init__` builds the text of some classes from other arguments.
-        same = type(self).__new__(type(self), text)
+        same = type(self).__new__(type(self), redact(text))
         same.__dict__.update(self.__dict__)
         return same
 
@@ -132,3 +138,46 @@ def shortage(error: BaseException) -> StoppedError | None:
     if isinstance(error, MemoryError) or (isinstance(error, ImportError) and _NO_MEMORY.search(str(error))):
         return EngineError("the memory is used up: give the process more, or lower pace.concurrency")
     return None
+
+
+def words_of(error: BaseException) -> str:
+    """What happened, in our own words: the text of a library's error may quote anything from outside.
+
+    Args:
+        error: an error of this module, of the operating system, or of a library.
+    """
+    match error:
+        case AuditError():
+            return str(error)
+        case OSError() if error.errno:
+            is_ours = type(error).__module__.startswith("audit.")
+            return str(error.strerror) if is_ours else os.strerror(error.errno)
+        case UnicodeError():
+            return "it is not UTF-8"
+        case RecursionError():
+            return "it is nested too deep"
+        case ValueError():
+            return _words_of_parser(error)
+    return f"its content can't be used ({type(error).__name__})"
+
+
+#: Where parsers (msgspec, tomllib) say that a fault is; what they say of it may quote the text.
+_PLACES = {
+    "ValidationError": re.compile(
+        r"(?:(?P<field>(?:missing required|unknown) field `\w{1,40}`)|.* - at (?P<at>`\$[\w.\[\]]*`))"
+    ),
+    "DecodeError": re.compile(r"(?P<at>byte [0-9]{1,12})\)$"),
+    "TOMLDecodeError": re.compile(r"(?P<at>line [0-9]{1,9}, column [0-9]{1,9}|end of document)\)$"),
+}
+
+
+def _words_of_parser(error: ValueError) -> str:
+    kind = type(error).__name__
+    found = _PLACES[kind].search(str(error)) if kind in _PLACES else None
+    place = found.groupdict() if found else {}
+    what = {
+        "ValidationError": place.get("field") or "a value is not what is expected",
+        "DecodeError": "it is not JSON",
+        "TOMLDecodeError": "the syntax is wrong",
+    }.get(kind, f"its content can't be used ({kind})")
+    return f"{what} at {place['at']}" if place.get("at") else what

@@ -15,6 +15,7 @@ import pytest
 from harness import Result, VirtualClock, run_virtually
 from object_stores import S3, credentials, serve_s3
 
+from audit import redaction
 from audit.cli import cli, process
 from audit.cli.console import set_up_logging
 from audit.config import FLAGS, Settings, load
@@ -45,6 +46,12 @@ def _no_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME"):
         monkeypatch.setenv(name, str(tmp_path / "home"))
     monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(autouse=True)
+def _no_secrets() -> None:
+    """No test removes from its texts what another test has called a secret."""
+    redaction.forget_all()
 
 
 @pytest.fixture

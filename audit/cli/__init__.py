@@ -2,6 +2,7 @@
 
 import os
 import sys
+import threading
 from typing import NoReturn
 
 from audit.cli import process, signals
@@ -15,6 +16,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the console script `webex-audit`."""
     process.hold_streams()
     sys.unraisablehook = process.end_without_memory
+    threading.excepthook = process.tell_end_of_thread
     # pyarrow loads numpy, which starts threads for linear algebra, or interrupts the process if none can be started.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     set_up_logging(early_log_format(), "normal")

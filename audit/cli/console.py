@@ -7,6 +7,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
+from audit.redaction import Record, redact
 from audit.text import printable, printable_json
 
 if TYPE_CHECKING:
@@ -29,23 +30,27 @@ class _JsonFormatter(logging.Formatter):
             "run": _RUN_ID,
             "message": _encodable(record.getMessage()),
         }
-        entry |= {name: getattr(record, name) for name in ("entity_id", "tracking_id") if hasattr(record, name)}
+        entry |= {name: _shown(getattr(record, name)) for name in ("entity_id", "tracking_id") if hasattr(record, name)}
         if record.exc_info:
-            entry["traceback"] = _encodable(self.formatException(record.exc_info))
+            entry["traceback"] = _encodable(record.exc_text or self.formatException(record.exc_info))
         return printable_json(msgspec.json.encode(entry).decode())
 
 
 class _TextFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         level = "" if record.levelno == logging.INFO else f"{record.levelname.lower()}: "
-        trace = self.formatException(record.exc_info).split("\n") if record.exc_info else []
+        trace = record.exc_text or (self.formatException(record.exc_info) if record.exc_info else "")
         # Indented, so that no text of an exception looks like a line of ours.
-        lines = (f"  {printable(line)}" for line in trace)
+        lines = (f"  {printable(line)}" for line in trace.split("\n") if trace)
         return "\n".join([f"webex-audit: {level}{printable(record.getMessage())}", *lines])
 
 
 def _encodable(text: str) -> str:
-    return text.encode("utf-8", "backslashreplace").decode()
+    return redact(text).encode("utf-8", "backslashreplace").decode()
+
+
+def _shown(value: object) -> str | None:
+    return None if value is None else _encodable(str(value))
 
 
 class _StderrHandler(logging.Handler):
@@ -53,8 +58,9 @@ class _StderrHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         if sys.stderr:
+            # The formatters escape what they show, so a text loses its secrets here, whatever it was put together from.
             with suppress(OSError):
-                sys.stderr.write(f"{self.format(record)}\n")
+                sys.stderr.write(f"{redact(self.format(record))}\n")
                 sys.stderr.flush()
 
 
@@ -63,6 +69,8 @@ def set_up_logging(log_format: "LogFormat", verbosity: Verbosity) -> None:
     handler = _StderrHandler()
     handler.setFormatter(_JsonFormatter() if log_format == "json" else _TextFormatter())
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
+    logging.setLogRecordFactory(Record)
+    logging.captureWarnings(True)
     logging.getLogger("audit").setLevel(_LEVELS[verbosity])
 
 

@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from audit.errors import AuditError, UsageError
+from audit.errors import AuditError, UsageError, words_of
 from audit.files import atomic_file, expand
+from audit.redaction import redact
 from audit.snapshot.catalog import Snapshot, list_snapshots
 from audit.storage.place import Place
 
@@ -51,7 +52,7 @@ def recorded(metrics_file: str | None, output: Place) -> Iterator[Callable[[Snap
                 _write(path, committed, output, time.monotonic() - began_s, exit_code)
             except (OSError, AuditError) as error:
                 # The result of the run matters more.
-                log.error("metrics file %s can't be written: %s", path, error)
+                log.error("metrics file %s can't be written: %s", path, words_of(error))
 
 
 def _checked(metrics_file: str) -> Path:
@@ -103,5 +104,5 @@ def _write(path: Path, committed: list[Snapshot], output: Place, duration_s: flo
         for name, table in manifest.tables.items():
             gauge("table_rows", "Rows of a table.", table.rows, table=name)
     with atomic_file(path) as file:
-        file.write(generate_latest(registry))  # type: ignore[no-untyped-call]
+        file.write(redact(generate_latest(registry).decode()).encode())  # type: ignore[no-untyped-call]
     path.chmod(0o644)  # the collector runs as another user, and nothing here is secret

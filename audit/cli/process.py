@@ -12,6 +12,7 @@ import click
 
 from audit.cli import signals
 from audit.errors import AuditError, StoppedError, shortage
+from audit.redaction import redact
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +55,19 @@ def end_without_memory(ignored: "sys.UnraisableHookArgs") -> None:
         with suppress(OSError):
             os.write(_STDERR, b"webex-audit: error: the memory is used up: give the process more\n")
         os._exit(StoppedError.exit_code)
-    sys.__unraisablehook__(ignored)
+    log.error("%s: %s", ignored.err_msg or "an error was ignored", type(ignored.exc_value).__name__)
+    log.debug("details of this error", exc_info=ignored.exc_value)
+
+
+def tell_end_of_thread(ended: threading.ExceptHookArgs) -> None:
+    """Log an exception that ended a thread; Python itself would print it with all that its text holds.
+
+    Args:
+        ended: the exception, as `threading.excepthook` gets it.
+    """
+    if ended.exc_type is not SystemExit:
+        log.error("a bug of webex-audit ended a thread (%s): please report it", ended.exc_type.__name__)
+        log.debug("details of this error", exc_info=ended.exc_value)
 
 
 def check_room() -> None:
@@ -126,6 +139,7 @@ def _write_crash_log(error: BaseException) -> str:
             path = Path(folder) / f"crash-{datetime.now(UTC):%Y%m%dT%H%M%S%f}.log"
             make_dir(path.parent)
             with private_file(path) as file:
-                file.write("".join(traceback.format_exception(error)).encode("utf-8", "backslashreplace"))
+                trace = redact("".join(traceback.format_exception(error)))
+                file.write(trace.encode("utf-8", "backslashreplace"))
             return str(path)
     return "its log, which could not be written anywhere; --verbose shows it"

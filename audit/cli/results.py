@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from audit.cli import views
 from audit.errors import PARTIAL_EXIT_CODE, StoppedError
+from audit.redaction import redact
 from audit.snapshot.catalog import Snapshot
 from audit.text import printable_lines
 
@@ -46,7 +47,8 @@ def print_all(texts: Iterable[str], encoding: str | None = None) -> None:
 
 
 def _shown(text: str) -> str:
-    """The text as a terminal may get it; a file or a program gets it as it is."""
+    """The text without secrets, and as a terminal may get it; a file or a program gets control characters as they are."""
+    text = redact(text)
     return printable_lines(text) if sys.stdout and sys.stdout.isatty() else text
 
 

@@ -5,6 +5,8 @@ from typing import Any, Literal, get_args, get_origin
 
 from msgspec import inspect
 
+_MAX_SHOWN = 60
+
 
 def mismatch(value: Any, wanted: Any, example: object = None) -> str:
     """What is wrong with a value that msgspec refuses, such as `must be more than 0`.
@@ -19,7 +21,7 @@ def mismatch(value: Any, wanted: Any, example: object = None) -> str:
         kind = next(each for each in kind.types if not isinstance(each, inspect.NoneType))
     match kind:
         case inspect.LiteralType():
-            return f"{value!r} is none of {', '.join(_choices(wanted))}"
+            return f"{shown(value)} is none of {', '.join(_choices(wanted))}"
         case inspect.BoolType():
             return "expected true or false"
         case inspect.ListType():
@@ -29,6 +31,12 @@ def mismatch(value: Any, wanted: Any, example: object = None) -> str:
         case inspect.StrType(pattern=str()) if isinstance(value, str):
             return "expected a time such as 45m or 1h30m"
     return "expected a text in quotes"
+
+
+def shown(value: Any) -> str:
+    """A value as the user wrote it; not a long value or a table, which may hold a secret in the wrong place."""
+    text = "" if isinstance(value, dict) else repr(value)
+    return text if 0 < len(text) <= _MAX_SHOWN else "(not shown)"
 
 
 def _choices(wanted: Any) -> tuple[str, ...]:
@@ -41,11 +49,11 @@ def _choices(wanted: Any) -> tuple[str, ...]:
 def _mismatch_of_list(value: Any, known: tuple[str, ...], example: object) -> str:
     if not isinstance(value, list):
         fitting = example if isinstance(example, list) and example else known[:1]
-        shown = ", ".join(f'"{item}"' for item in fitting) or '"…", "…"'
-        return f"expected a list, such as [{shown}]"
+        items = ", ".join(f'"{item}"' for item in fitting) or '"…", "…"'
+        return f"expected a list, such as [{items}]"
     wrong = [item for item in value if known and item not in known]
     if wrong:
-        return f"{wrong[0]!r} is none of {', '.join(known)}"
+        return f"{shown(wrong[0])} is none of {', '.join(known)}"
     return "expected texts in quotes" if value else "must not be empty"
 
 

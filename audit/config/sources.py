@@ -13,9 +13,9 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from audit.config.mismatch import mismatch
+from audit.config.mismatch import mismatch, shown
 from audit.config.settings import Settings
-from audit.errors import UsageError
+from audit.errors import UsageError, words_of
 from audit.files import expand, own_folder, text_of
 from audit.text import did_you_mean
 
@@ -29,6 +29,10 @@ _SECRETS = {
     "client_secret": "webex.client_secret_file",
     "refresh_token": "webex.refresh_token_file",
 }
+#: Sections of which no value is shown: a user may write a secret itself in place of the name of its file.
+_SECRET_SECTIONS = frozenset({"webex", "sign"})
+#: What a key looks like; a secret that is pasted in place of a key is longer, or has other characters.
+_KEY = re.compile(r"[A-Za-z0-9_.-]{1,50}")
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 #: Keys that have a flag, with the name of the flag.
@@ -113,11 +117,11 @@ def _from_file(named: str | None) -> list[_Source]:
             return []
         raise UsageError(f"configuration {path}: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"configuration {path} is not TOML: {error}") from None
+        raise UsageError(f"configuration {path} is not TOML: {words_of(error)}") from None
     values: dict[str, Any] = {}
     for section, body in content.items():
         if not isinstance(body, dict):
-            raise UsageError(f"{path}: {section} is outside of any section{_nearest(section, keys())}")
+            raise UsageError(f"{path}: {_named(section)} is outside of any section{_nearest(section, keys())}")
         values |= {f"{section}.{name}": value for name, value in body.items()}
     return [(str(path), values, "file")]
 
@@ -129,7 +133,7 @@ def _from_environment(environment: Mapping[str, str]) -> list[_Source]:
     for variable in sorted(environment, key=len):
         if variable.startswith(_PREFIX) and variable != CONFIG_VARIABLE:
             if variable not in names:
-                raise UsageError(f"environment: unknown variable {variable}{_nearest(variable, names)}")
+                raise UsageError(f"environment: unknown variable {_named(variable)}{_nearest(variable, names)}")
             sources.append(
                 (f"environment variable {variable}", {names[variable]: _bare(environment[variable])}, "variable")
             )
@@ -150,7 +154,8 @@ def _convert(value: Any, wanted: Any, origin: str, key: str, kind: _Kind) -> Any
         section, _, name = key.partition(".")
         default = getattr(getattr(Settings(), section), name)
         place = {"file": f"{origin}: {key} =", "variable": f"{origin} =", "flag": origin}[kind]
-        raise UsageError(f"{place} {value!r}: {mismatch(items, wanted, default)}") from None
+        given = "(not shown)" if section in _SECRET_SECTIONS else shown(value)
+        raise UsageError(f"{place} {given}: {mismatch(items, wanted, default)}") from None
 
 
 def _unknown(key: str, types: Mapping[str, Any]) -> str:
@@ -158,7 +163,11 @@ def _unknown(key: str, types: Mapping[str, Any]) -> str:
     if name in _SECRETS:
         secret = name.replace("_", " ").removeprefix("access ")
         return f"{key}: the {secret} never stands in the configuration: use {_SECRETS[name]}"
-    return f"unknown key {key}{_nearest(key, types)}"
+    return f"unknown key {_named(key)}{_nearest(key, types)}"
+
+
+def _named(key: str) -> str:
+    return key if _KEY.fullmatch(key) else "(not shown: it does not look like a key)"
 
 
 def _is_list(wanted: Any) -> bool:
@@ -175,14 +184,16 @@ def _nearest(name: str, known: Mapping[str, Any]) -> str:
 def _check_base_url(base_url: str) -> None:
     try:
         parts = urlsplit(base_url)
-        is_good = bool(parts.hostname) and parts.port != 0 and not set(base_url) & set("?#@")
+        # A percent-encoded @ would hide a login in the host.
+        is_good = bool(parts.hostname) and parts.port != 0 and not set(base_url) & set("?#@\\%")
     except ValueError:
         is_good = False
     if not is_good or not base_url.isascii() or not base_url.isprintable() or " " in base_url:
-        shown = re.sub(r"//[^/]*@", "//…@", base_url)
-        raise UsageError(f"webex.base_url {shown!r}: expected a URL such as https://webexapis.com/v1")
+        # Not shown: whatever is not a plain URL may hold a password.
+        hint = ", without user and password" if {"@", "%"} & set(base_url) else ""
+        raise UsageError(f"webex.base_url: expected a URL such as https://webexapis.com/v1{hint}")
     if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _LOOPBACK):
         raise UsageError(
-            f"webex.base_url {base_url!r}: must be https, because every request carries the token "
+            f"webex.base_url {shown(base_url)}: must be https, because every request carries the token "
             "(http is for this machine only)"
         )

@@ -13,7 +13,7 @@ import msgspec
 
 from audit.crawl.reader import Reading
 from audit.entity import Entity
-from audit.errors import UsageError
+from audit.errors import UsageError, words_of
 from audit.storage.content import read_small
 from audit.storage.place import Place
 
@@ -121,6 +121,6 @@ def _read(path: Place) -> list[tuple[int, str, list[Reading]]]:
             return [(each.position, each.entity_id, each.readings) for each in _DECODER.decode(data)]
         reason = "its digest does not match"
     except (UsageError, ValueError) as error:
-        reason = str(error)
+        reason = words_of(error)
     log.info("requesting the answers in %s again: %s", path, reason)
     return []

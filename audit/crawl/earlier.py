@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from audit.columns import IDENTITY_SCHEMA
 from audit.datasets import Dataset
 from audit.entity import Entity, entity_table
-from audit.errors import UsageError
+from audit.errors import UsageError, words_of
 from audit.outcome import Outcome
 from audit.snapshot.catalog import Snapshot
 from audit.snapshot.coverage import COVERAGE, COVERAGE_SCHEMA
@@ -86,7 +86,7 @@ class Earlier:
         try:
             yield from self._tables[name][0].to_batches(columns=columns, filter=wanted, **options)
         except (pa.ArrowInvalid, OSError) as error:
-            raise UsageError(f"the snapshot to retry is damaged at table {name}: {error}") from None
+            raise UsageError(f"the snapshot to retry is damaged at table {name}: {words_of(error)}") from None
 
     def _rows(self, name: str, ids: pa.Array, extra: Any = None) -> pa.Table:
         schema = self._tables[name][1]
@@ -146,4 +146,6 @@ def _open(snapshot: Snapshot, table: str, org_id: str) -> Any:
 
         return ds.dataset(sorted(folder.glob("*.parquet")), format="parquet")
     except (pa.ArrowInvalid, OSError) as error:
-        raise UsageError(f"snapshot {snapshot.manifest.snapshot_id} is damaged at {folder}: {error}") from None
+        raise UsageError(
+            f"snapshot {snapshot.manifest.snapshot_id} is damaged at {folder}: {words_of(error)}"
+        ) from None

@@ -8,6 +8,7 @@ affected. Fields that no table has are counted and not looked into.
 """
 
 import io
+import re
 from collections import Counter
 from dataclasses import dataclass, field
 from functools import reduce
@@ -18,8 +19,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.json as pj
 
+from audit.errors import words_of
+
 #: Unknown fields that are counted; a new version of the API does not add more.
 _MAX_UNKNOWN = 1000
+#: Stands for all unknown fields whose names do not look like names.
+ODD_NAME = "(odd name)"
+_NAME = re.compile(r"[A-Za-z_$@][A-Za-z0-9_$@:-]{0,63}")
+
+
+def name_of_unknown(name: str) -> str:
+    """The name of an unknown field if it looks like a name, else `ODD_NAME`: a manifest keeps no text from outside."""
+    return name if _NAME.fullmatch(name) else ODD_NAME
 
 
 class _DefectError(ValueError):
@@ -101,7 +112,8 @@ def _count_unknown(
         names = {known.field(index).name for index in range(known.num_fields)}
         for index, child_values in enumerate(values.flatten()):
             child = got.field(index)
-            child_path = f"{path}.{child.name}" if path else child.name
+            name = child.name if child.name in names else name_of_unknown(child.name)
+            child_path = f"{path}.{name}" if path else name
             if child.name in names:
                 _count_unknown(child.type, known.field(child.name).type, child_values, child_path, unknown)
             elif (occurrences := len(child_values) - child_values.null_count) and len(unknown) < _MAX_UNKNOWN:
@@ -118,7 +130,7 @@ def _read_one_by_one(bodies: list[bytes], schema: pa.Schema) -> Answers:
         try:
             rows.append(_coerce(msgspec.Raw(body), pa.struct(schema), "", unknown_here))
         except (ValueError, RecursionError) as error:
-            defects[position] = str(error)
+            defects[position] = str(error) if isinstance(error, _DefectError) else words_of(error)
         else:
             positions.append(position)
             unknown += unknown_here if len(unknown) < _MAX_UNKNOWN else {}
@@ -169,7 +181,9 @@ def _coerce_fields(
 ) -> dict[str, Any]:
     prefix = f"{path}." if path else ""
     unknown.update(
-        prefix + name for name, value in fields.items() if name not in kinds and bytes(value).strip() != b"null"
+        prefix + name_of_unknown(name)
+        for name, value in fields.items()
+        if name not in kinds and bytes(value).strip() != b"null"
     )
     null = msgspec.Raw(b"null")
     return {name: _coerce(fields.get(name, null), kind, prefix + name, unknown) for name, kind in kinds.items()}

@@ -6,6 +6,7 @@ status before any other code sees an answer.
 """
 
 import re
+from collections.abc import Collection
 from itertools import pairwise
 
 import msgspec
@@ -13,12 +14,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from audit.columns import column
+from audit.datasets.answers import ODD_NAME, name_of_unknown
 from audit.datasets.dataset import SUBJECT_SCHEMA, ByUser, Dataset, Request, site_of
 from audit.entity import Entity, EntityType
 
 _PATH = "/meetingPreferences/audio"
 _SITES_PATH = "/meetingPreferences/sites"
 _PIN_STATUS = "audioPinStatus"
+_PIN_DIGITS = 4
 
 _NUMBER = pa.struct(
     [
@@ -75,7 +78,7 @@ def pin_status(pin: object) -> str:
     if pin is None or pin == "":
         return "unset"
     text = str(pin)
-    if isinstance(pin, bool) or not re.fullmatch("[0-9]{4}", text):
+    if isinstance(pin, bool) or not re.fullmatch(f"[0-9]{{{_PIN_DIGITS}}}", text):
         return "malformed"
     if len(set(text)) == 1:
         return "repeated"
@@ -91,7 +94,7 @@ def _censor(body: bytes) -> bytes:
     except ValueError:
         status = "malformed"  # such as 1e999
     types = {field.name: field.type for field in _ANSWER}
-    kept = {name: _without_strange(value, types.get(name)) for name, value in fields.items()}
+    kept = {_name(name, types): _without_strange(value, types.get(name)) for name, value in fields.items()}
     kept[_PIN_STATUS] = msgspec.Raw(msgspec.json.encode(status))
     return msgspec.json.encode(kept)
 
@@ -99,7 +102,7 @@ def _censor(body: bytes) -> bytes:
 def _without_strange(value: msgspec.Raw, known: pa.DataType | None) -> msgspec.Raw:
     """Drop from a value what no table holds: a PIN may hide there, and a run writes answers to the disk.
 
-    The names of unknown fields stay, because they are counted.
+    The names of unknown fields stay, because they are counted (`_name`).
     """
     begin = bytes(value).lstrip()[:1]
     if known is None:
@@ -107,8 +110,15 @@ def _without_strange(value: msgspec.Raw, known: pa.DataType | None) -> msgspec.R
     if begin == b"{" and pa.types.is_struct(known):
         types = {known.field(index).name: known.field(index).type for index in range(known.num_fields)}
         fields = msgspec.json.decode(value, type=dict[str, msgspec.Raw])
-        return msgspec.Raw(msgspec.json.encode({n: _without_strange(v, types.get(n)) for n, v in fields.items()}))
+        kept = {_name(name, types): _without_strange(each, types.get(name)) for name, each in fields.items()}
+        return msgspec.Raw(msgspec.json.encode(kept))
     return msgspec.Raw({b"{": b"{}", b"[": b"[]"}.get(begin, bytes(value)))
+
+
+def _name(name: str, known: Collection[str]) -> str:
+    """The name of a field; of an unknown field only if it has too few digits for a PIN."""
+    is_without_pin = name in known or sum(map(str.isdigit, name)) < _PIN_DIGITS
+    return name_of_unknown(name) if is_without_pin else ODD_NAME
 
 
 def _query(entity: Entity, site_url: str | None) -> dict[str, str]:

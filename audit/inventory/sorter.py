@@ -112,7 +112,7 @@ def _disk_errors() -> Iterator[None]:
             case sqlite3.SQLITE_FULL:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), _temporary_folder()) from error
             case sqlite3.SQLITE_IOERR | sqlite3.SQLITE_CANTOPEN:
-                raise OSError(errno.EIO, str(error), _temporary_folder()) from error
+                raise OSError(errno.EIO, os.strerror(errno.EIO), _temporary_folder()) from error
         raise
 
 

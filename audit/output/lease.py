@@ -20,7 +20,7 @@ from typing import cast
 import msgspec
 
 from audit.clock import boot_s
-from audit.errors import LockedError, StoppedError, UsageError
+from audit.errors import LockedError, StoppedError, UsageError, words_of
 from audit.output.held import Held
 from audit.output.holder import Holder, Promise
 from audit.snapshot.manifest import UNDECODABLE
@@ -170,7 +170,9 @@ class Lease(Held):
                 self._holder = msgspec.structs.replace(self._holder, is_released=True)
                 self._write_or_lose()
         except OSError as error:
-            log.warning("the lock could not be released: %s: it expires by itself in %.0f s", error, self._lease_s)
+            log.warning(
+                "the lock could not be released: %s: it expires by itself in %.0f s", words_of(error), self._lease_s
+            )
 
     def _insist_on_conditions(self) -> None:
         """Create the lock again, and overwrite a version that never existed: the store must refuse both.
@@ -196,7 +198,7 @@ class Lease(Held):
                 with self._writing:
                     self._write_or_lose()
             except OSError as error:
-                log.warning("the lock could not be renewed; trying again: %s", error)
+                log.warning("the lock could not be renewed; trying again: %s", words_of(error))
 
     def _write_or_lose(self) -> None:
         """Write a new version of the lock; if somebody else has written a version, the lock is lost."""

@@ -187,8 +187,9 @@ def _create_views(connection: duckdb.DuckDBPyConnection, schema: str, snapshot: 
                 )
             except (duckdb.Error, RuntimeError) as error:  # RuntimeError: a path that is not UTF-8
                 raise UsageError(
-                    f"table {name} of snapshot {snapshot.manifest.snapshot_id}: {message_of(error)}"
-                ) from None
+                    f"table {name} of snapshot {snapshot.manifest.snapshot_id} can't be read: 'webex-audit verify' "
+                    "says what is wrong"
+                ) from error
             found += files
     return found
 

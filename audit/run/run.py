@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
-from audit.errors import AuditError, StoppedError, UsageError, shortage
+from audit.errors import AuditError, StoppedError, UsageError, shortage, words_of
 from audit.inventory.organizations import Organization
 from audit.output import draft as drafts
 from audit.output.commit import RunFacts, commit
@@ -83,7 +83,7 @@ async def run(
             raise unwritable(output, error) from None
         if not committed:
             raise
-        log.info("the snapshot stands; after its commit: %s: %s", type(error).__name__, error)
+        log.info("the snapshot stands; after its commit: %s: %s", type(error).__name__, words_of(error))
     return committed[0]
 
 

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from audit.errors import DamagedError, UsageError
+from audit.errors import DamagedError, UsageError, words_of
 from audit.snapshot.layout import MANIFEST, SNAPSHOT_ID
 from audit.storage.content import read_small, write_last
 from audit.storage.place import Place
@@ -219,4 +219,4 @@ def read_manifest(folder: Place) -> Manifest:
             )
         return msgspec.json.decode(data, type=Manifest)
     except UNDECODABLE as error:
-        raise DamagedError(path, str(error)) from None
+        raise DamagedError(path, words_of(error)) from None

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from audit.errors import DamagedError, UsageError
+from audit.errors import DamagedError, UsageError, words_of
 from audit.snapshot.layout import REMOVED
 from audit.snapshot.manifest import UNDECODABLE, Previous, SnapshotId
 from audit.storage.content import read_small
@@ -79,7 +79,7 @@ def read_removed(output: Place) -> list[Removed]:
     try:
         return msgspec.json.decode(data, type=RecordOfRemoved).removed
     except UNDECODABLE as error:
-        raise DamagedError(output / REMOVED, str(error)) from None
+        raise DamagedError(output / REMOVED, words_of(error)) from None
 
 
 def readable_removed(output: Place) -> list[Removed]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from audit.errors import UsageError
+from audit.redaction import learn
 from audit.storage.errors import telling
 
 if TYPE_CHECKING:
@@ -25,6 +26,16 @@ _OPTIONS: Final = {
     "gs": {"endpoint_override", "scheme"},
     "abfs": {"endpoint_override", "scheme"},
 }
+#: The variables that the clients of the stores read secrets from.
+_SECRETS: Final = (
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "AZURE_STORAGE_ACCOUNT_KEY",
+    "AZURE_STORAGE_SAS_TOKEN",
+    "AZURE_STORAGE_CONNECTION_STRING",
+    "AZURE_CLIENT_SECRET",
+    "GOOGLE_SERVICE_ACCOUNT_KEY",
+)
 _URI = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 _AZURE_HOST = ".dfs.core.windows.net"
 #: Time limit of a request with its retries, so that a lock is renewed in time or known to be lost.
@@ -91,8 +102,8 @@ def parse(uri: str) -> tuple[Bucket, str]:
         parts = urlsplit(uri)
         user, host = unquote(parts.username or ""), parts.netloc.rpartition("@")[2]
         has_secret = parts.password is not None
-    except ValueError as error:
-        raise UsageError(f"the URI can't be read: {error}; expected a URI such as {_SCHEMES[scheme]}") from None
+    except ValueError:  # its text quotes the URI
+        raise UsageError(f"the URI can't be read: expected a URI such as {_SCHEMES[scheme]}") from None
     if has_secret or (user and scheme != "abfs"):
         raise UsageError(
             f"{scheme}://…@{host} holds credentials, which anybody who sees the command could read: leave them to "
@@ -103,7 +114,7 @@ def parse(uri: str) -> tuple[Bucket, str]:
     else:
         name, account = host, ""
     if not name or not host or parts.fragment or set("%:") & set(host):
-        raise UsageError(f"{scheme}://{host} names no bucket: expected a URI such as {_SCHEMES[scheme]}")
+        raise UsageError(f"the URI names no bucket: expected a URI such as {_SCHEMES[scheme]}")
     if others := sorted({key for key, _ in parse_qsl(parts.query, keep_blank_values=True)} - _OPTIONS[scheme]):
         known = ", ".join(sorted(_OPTIONS[scheme]))
         raise UsageError(f"{scheme}://{host}: unknown option {others[0][:40]!r}: the options are {known}")
@@ -117,6 +128,8 @@ def parse(uri: str) -> tuple[Bucket, str]:
 def _filesystem(bucket: Bucket) -> "pafs.FileSystem":
     import pyarrow.fs as pafs  # noqa: PLC0415 - only an object store needs it
 
+    for name in _SECRETS:
+        learn(os.environ.get(name))
     with telling(bucket.uri("")):
         if bucket.scheme != "abfs":
             return pafs.FileSystem.from_uri(bucket.uri(""))[0]
@@ -169,4 +182,9 @@ def _profile() -> dict[str, Any]:
     from obstore.auth.boto3 import Boto3CredentialProvider  # noqa: PLC0415
 
     session = boto3.Session()
-    return {"credential_provider": Boto3CredentialProvider(session)} if session.get_credentials() else {}
+    if not (credentials := session.get_credentials()):
+        return {}
+    # A profile of another kind asks for credentials when they are used; boto3 keeps those to itself.
+    for name in ("secret_key", "token"):
+        learn(vars(credentials).get(name))
+    return {"credential_provider": Boto3CredentialProvider(session)}

@@ -65,7 +65,6 @@ _FAULTS: Final = [
         "it can't be reached: check the network and, if the URI has it, endpoint_override; then run again",
     ),
 ]
-_SHOWN = 200
 
 
 def fault_of(error: BaseException, place: object) -> OSError:
@@ -77,7 +76,7 @@ def fault_of(error: BaseException, place: object) -> OSError:
             return StorageError(number, told, str(place))
     if isinstance(error, FileNotFoundError):
         return FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(place))
-    return StorageError(errno.EIO, text.partition("\n")[0][:_SHOWN], str(place))
+    return StorageError(errno.EIO, f"the store fails in an unknown way ({type(error).__name__})", str(place))
 
 
 @contextmanager

@@ -6,6 +6,8 @@ from typing import Any
 
 import msgspec
 
+from audit.errors import words_of
+
 _MAX_MESSAGE = 500
 _BOM = b"\xef\xbb\xbf"
 _RAW = msgspec.json.Decoder(msgspec.Raw)
@@ -44,7 +46,7 @@ def read_body(body: bytes) -> bytes:
         raise ValueError("the answer is nested too deep") from None
     except ValueError as error:
         what = kind_of(body)
-        raise ValueError(f"the answer is {what}" if what != "JSON" else f"the answer is not JSON: {error}") from None
+        raise ValueError(f"the answer is {what}" if what != "JSON" else f"the answer: {words_of(error)}") from None
     if not content.startswith(b"{"):
         raise ValueError("the answer is not a JSON object")
     return content

@@ -9,6 +9,7 @@ from urllib.parse import quote, urlencode
 import msgspec
 
 from audit.outcome import Outcome
+from audit.redaction import redact
 from audit.webex import wire
 from audit.webex.answer import Answer, RequestCount
 from audit.webex.errors import ForeignLinkError, ScopeError, UnansweredError
@@ -138,7 +139,7 @@ class Client:
         """
         if wire.origin_of(url) != self._origin:
             raise ForeignLinkError(
-                f"a next link leads to {self._redacted(wire.origin_text(url))}: the token was not sent there "
+                f"a next link leads to {wire.origin_text(url)}: the token was not sent there "
                 f"(it goes to {wire.origin_text(self.base_url)} only)"
             )
         return await self._get(url, has_pins=has_pins)
@@ -166,7 +167,7 @@ class Client:
             if is_settled and (is_last or (refusal and must_wait) or not tried.verdict.is_retryable):
                 return self._answer(tried, attempts, refusal)
             self.count.retried += 1
-            log.debug("retry after try %d: %s (%s)", attempts, self._redacted(url), tried.verdict.message)
+            log.debug("retry after try %d: %s (%s)", attempts, url, tried.verdict.message)
             if failures and not self._budget.spend():
                 raise self._budget_spent(tried)
             if must_wait:
@@ -219,7 +220,7 @@ class Client:
     def _budget_spent(self, tried: Try) -> UnansweredError:
         return UnansweredError(
             f"{self.base_url} fails too often: the budget of {self._budget.size} retries is spent; the last "
-            f"error: {self._redacted(tried.verdict.message)}"
+            f"error: {tried.verdict.message}"
         )
 
     async def _wait_out(self, asked: Asked, tried: Try, failed_at_s: list[float], *, is_last: bool) -> int:
@@ -237,7 +238,7 @@ class Client:
         # While nothing is answered, the wait of a probe holds up no request that could go on.
         is_for_all = probe.is_failure and not self.outage.has_answered_since(probe.sent_at_s)
         self.waits.pause_others(probe, is_for_all=is_for_all)
-        message = self._redacted(probe.verdict.message)
+        message = _redacted(probe.verdict.message)
         return msgspec.structs.replace(probe, verdict=msgspec.structs.replace(probe.verdict, message=message))
 
     async def wait_for_probe(self, wait_s: float, reason: str) -> None:
@@ -286,13 +287,14 @@ class Client:
             outcome=verdict.outcome,
             status=tried.status,
             body=verdict.body,
-            message=self._redacted("; ".join(filter(None, (verdict.message, refusal))) or None),
-            tracking_id=self._redacted(verdict.tracking_id),
+            message=_redacted("; ".join(filter(None, (verdict.message, refusal))) or None),
+            tracking_id=_redacted(verdict.tracking_id),
             attempts=attempts,
             fetched_at=self.clock.now(),
             link=tried.link,
             is_empty=tried.is_empty,
         )
 
-    def _redacted(self, message: str | None) -> str | None:
-        return self._token.redact(message) if message else message
+
+def _redacted(message: str | None) -> str | None:
+    return redact(message) if message else message

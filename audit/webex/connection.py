@@ -12,7 +12,7 @@ from multidict import CIMultiDict
 
 from audit import __version__
 from audit.clock import Clock
-from audit.errors import UsageError
+from audit.errors import UsageError, words_of
 from audit.webex.client import Client
 from audit.webex.exchange import Exchange
 from audit.webex.oauth import OAuthTokens
@@ -88,7 +88,8 @@ def _tls(ca_file: str | None) -> ssl.SSLContext:
     try:
         return ssl.create_default_context(cafile=ca_file)
     except (OSError, ssl.SSLError) as error:
-        raise UsageError(f"webex.ca_file {ca_file}: {error.strerror or error}: name a PEM bundle") from None
+        reason = "no certificate in it can be read" if isinstance(error, ssl.SSLError) else words_of(error)
+        raise UsageError(f"webex.ca_file {ca_file}: {reason}: name a PEM bundle") from None
 
 
 def _proxy(base_url: str) -> Proxy | None:

@@ -10,6 +10,7 @@ from yarl import URL
 
 from audit.clock import Clock
 from audit.outcome import Outcome
+from audit.redaction import redact_answer
 from audit.webex import wire
 from audit.webex.answer import RequestCount
 from audit.webex.body import without_numbers
@@ -115,7 +116,7 @@ class Exchange:
             count.total += 1
             url = URL(asked.url, encoded=True)
             async with self.session.get(url, headers=headers, allow_redirects=False) as response:
-                body = sent.redact_bytes(await read_bounded(response, _MAX_BODY))
+                body = redact_answer(await read_bounded(response, _MAX_BODY))
         except TimeoutError:
             return not_answered(sent_at_s, "no answer in time")
         except TooLongError as error:

@@ -13,6 +13,7 @@ import msgspec
 
 from audit.errors import UsageError
 from audit.outcome import Outcome
+from audit.redaction import learn
 from audit.webex.body import read_error
 from audit.webex.tokens import Token, checked_token
 from audit.webex.verdict import judge
@@ -115,6 +116,7 @@ def _code_of(content: Mapping[str, Any]) -> str | None:
 
 def _granted(content: Mapping[str, Any]) -> Grant | Trouble:
     refresh_token = _word(content.get("refresh_token"))
+    learn(refresh_token, is_echoed=True)
     try:
         token = checked_token(_word(content["access_token"]) or "", "the answer")
     except UsageError as error:

@@ -179,8 +179,8 @@ class _Listing:
     def _linked(self, url: str, link: str | None) -> str | None:
         try:
             return next_url(link, url, self._params)
-        except BadLinkError as error:
-            raise ForeignLinkError(f"{self._path}: the next link is not a usable URL: {error}") from None
+        except BadLinkError:
+            raise ForeignLinkError(f"{self._path}: the next link is not a usable URL") from None
 
     def _after(self, listed: int) -> str:
         return self._client.url_of(self._path, {**self._params, "start": str(listed)})

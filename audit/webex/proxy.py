@@ -8,11 +8,12 @@ import re
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from urllib.parse import SplitResult, unquote_to_bytes, urlsplit
+from urllib.parse import SplitResult, unquote, unquote_to_bytes, urlsplit
 
 from yarl import URL
 
 from audit.errors import UsageError
+from audit.redaction import learn_login
 
 #: The variables that may name the proxy, in order; the first that is not blank counts (everything.curl.dev, "Proxy
 #: environment variables").
@@ -81,6 +82,7 @@ def _parsed(value: str) -> Proxy:
         raise ValueError(f"the scheme is neither http:// nor https://: {_EXPECTED}")
     # A password may hold any character as it is; a host holds no @.
     login, has_login, address = rest.rpartition("@")
+    _learn(login)
     host, port = _host_and_port(re.split("[/?#]", address.lstrip("/"), maxsplit=1)[0])
     try:
         url = URL.build(scheme=scheme, host=host, port=port)
@@ -109,6 +111,13 @@ def _host_and_port(address: str) -> tuple[str, int | None]:
     if not (port.isascii() and port.isdigit() and len(port) <= 5 and 0 < int(port) < 2**16):
         raise ValueError(f"the port is not a number from 1 to 65535: {_EXPECTED}")
     return host, int(port)
+
+
+def _learn(login: str) -> None:
+    """Remember a login as it is written, and as it is sent."""
+    user, _, password = login.partition(":")
+    learn_login(user, password)
+    learn_login(*(unquote(each, errors="surrogateescape") for each in (user, password)))
 
 
 def _basic(login: str) -> str:

@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import math
-import re
 from collections.abc import Awaitable
 from pathlib import Path
 from typing import TypeVar
@@ -13,6 +12,7 @@ import msgspec
 
 from audit.clock import Clock
 from audit.errors import DeadlineError, StoppedError
+from audit.redaction import redact, redact_answer
 from audit.text import count_of
 from audit.threads import in_thread
 from audit.webex import wire
@@ -22,6 +22,7 @@ from audit.webex.grant import Grant, Refusal, Trouble, judge_grant
 from audit.webex.refresh_token import RefreshToken, SecretFile
 from audit.webex.retry import RetryPolicy
 from audit.webex.terms import Terms
+from audit.webex.unreached import reason_of
 
 log = logging.getLogger(__name__)
 
@@ -174,15 +175,15 @@ class Renewal:
             "client_secret": client_secret,
             "refresh_token": refresh_token,
         }
-        answer = await self._post(form, (client_secret, refresh_token))
+        answer = await self._post(form)
         if isinstance(answer, Grant):
             await in_thread(self._refresh_token.keep, answer.refresh_token or refresh_token)
             return answer
         if isinstance(answer, Trouble) and answer.refresh_token:
             await in_thread(self._refresh_token.keep, answer.refresh_token)
-        return msgspec.structs.replace(answer, message=_without(answer.message, (client_secret, refresh_token)))
+        return msgspec.structs.replace(answer, message=redact(answer.message))
 
-    async def _post(self, form: dict[str, str], secrets: tuple[str, str]) -> Grant | Refusal | Trouble:
+    async def _post(self, form: dict[str, str]) -> Grant | Refusal | Trouble:
         if self._session is None:
             raise StoppedError("no connection to renew the access token with")
         try:
@@ -195,11 +196,11 @@ class Renewal:
         except TooLongError as error:
             return Trouble(str(error))
         except (aiohttp.ClientError, OSError) as error:
-            return Trouble(f"connection failed: {error or type(error).__name__}")
-        if response.status // 100 != 2:
-            # Before anything is cut off: half a secret is not recognized any more.
-            body = _without(body.decode("utf-8", "replace"), secrets).encode()
+            return Trouble(f"connection failed: {reason_of(error)}")
         answer = judge_grant(response.status, response.headers, body)
+        if not isinstance(answer, Grant) and not (isinstance(answer, Trouble) and answer.refresh_token):
+            # Its message may be cut: half a secret is not recognized any more.
+            answer = judge_grant(response.status, response.headers, redact_answer(body))
         if isinstance(answer, Trouble):
             default_s = wire.DEFAULT_RETRY_AFTER_S if response.status == 429 else -math.inf
             wait_s = asked_wait_s(response.headers, self._clock) or default_s
@@ -218,11 +219,3 @@ async def _to_its_end(work: Awaitable[_Result]) -> _Result:
     finally:
         if not task.done():
             task.cancel()
-
-
-def _without(text: str, secrets: tuple[str, str]) -> str:
-    """The text without the secrets, as such or with characters escaped as in a URL or in JSON."""
-    for secret in secrets:
-        pattern = "".join(rf"(?:\\?{re.escape(char)}|%{ord(char):02x}|\\u{ord(char):04x})" for char in secret)
-        text = re.sub(pattern, "[secret]", text, flags=re.IGNORECASE)
-    return text

@@ -95,7 +95,3 @@ class SharedToken:
         self._token = self._renewed = self._unproven = renewed
         self._accepted_at_s = -math.inf
         return True
-
-    def redact(self, message: str) -> str:
-        """The text without the token."""
-        return self._token.redact(message) if self._token else message

@@ -1,7 +1,6 @@
-"""Reads and renews access tokens, and keeps them out of texts."""
+"""Reads and renews access tokens."""
 
 import asyncio
-import re
 import shlex
 from abc import ABC, abstractmethod
 from asyncio.subprocess import DEVNULL, PIPE
@@ -11,6 +10,7 @@ from typing import Protocol
 
 from audit.errors import UsageError
 from audit.files import text_of
+from audit.redaction import learn
 from audit.threads import in_thread
 from audit.webex.errors import TokenRefusedError
 
@@ -21,26 +21,17 @@ _LONG_NAME = 40
 
 
 class Token:
-    """An access token. Neither `repr` nor `str` shows it."""
+    """An access token. Neither `repr` nor `str` shows it, and no text that leaves the process does."""
 
-    __slots__ = ("_in_bytes", "_in_text", "_secret")
+    __slots__ = ("_secret",)
 
     def __init__(self, secret: str) -> None:
         self._secret = secret
-        self._in_text = re.compile(re.escape(secret), re.IGNORECASE)
-        self._in_bytes = secret.encode()
+        learn(secret, is_echoed=True)
 
     def authorization(self) -> str:
         """The value of the `Authorization` header (RFC 6750)."""
         return f"Bearer {self._secret}"
-
-    def redact(self, text: str) -> str:
-        """Remove the token from a text, in upper or lower case, because a server may echo it."""
-        return self._in_text.sub("[token]", text)
-
-    def redact_bytes(self, body: bytes) -> bytes:
-        """Remove the token from a body, because a server may echo it."""
-        return body.replace(self._in_bytes, b"[token]")
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Token) and other._secret == self._secret
@@ -147,6 +138,7 @@ class CommandTokens(_ReadTokens):
     def __init__(self, command: str) -> None:
         super().__init__("webex.token_command prints the same token again")
         self._command = command
+        learn(command)
 
     async def _read(self) -> Token:
         title = "webex.token_command"
@@ -154,8 +146,10 @@ class CommandTokens(_ReadTokens):
             program = shlex.split(self._command)
             # The standard error of the command may hold secrets, so it is not shown.
             process = await asyncio.create_subprocess_exec(*program, stdin=DEVNULL, stdout=PIPE, stderr=DEVNULL)
-        except (OSError, TypeError, ValueError) as error:
-            raise UsageError(f"{title} can't be started: {getattr(error, 'strerror', None) or error}") from None
+        except OSError as error:
+            raise UsageError(f"{title} can't be started: {error.strerror or 'its program'}: check the path") from None
+        except (TypeError, ValueError):  # their texts may quote the command
+            raise UsageError(f"{title} can't be started: expected a program and its arguments, quotes closed") from None
         try:
             async with asyncio.timeout(_COMMAND_TIMEOUT_S):
                 output, _ = await process.communicate()
@@ -207,12 +201,13 @@ def read_secret(path: Path, title: str) -> str:
         text = text_of(path.read_bytes()).strip()
     except OSError as error:
         # A user may give the secret itself in place of a file name: a log must not show it.
-        shown = path if len(path.name) <= _LONG_NAME else "(a name too long to show)"
+        shown = path if max(map(len, path.parts), default=0) <= _LONG_NAME else "(a name too long to show)"
         raise UsageError(f"{title} {shown}: {error.strerror}: name a file that this user may read") from None
     except UnicodeDecodeError:
         raise UsageError(f"{title} {path}: not a text file") from None
     if not text:
         raise UsageError(f"{title} {path} is empty: it must hold the secret alone")
+    learn(text, is_echoed=True)
     return text
 
 

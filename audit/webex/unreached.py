@@ -64,9 +64,9 @@ def _cause(error: BaseException) -> str:
         case ssl.SSLCertVerificationError():
             return f"its certificate is refused: {error.verify_message}; webex.ca_file names another CA bundle"
         case ssl.SSLError():
-            return f"TLS fails ({error.reason or error.strerror or type(error).__name__})"
+            return f"TLS fails ({error.reason or type(error).__name__})"
         case socket.gaierror():
             return f"the name has no address ({error.strerror})"
         case OSError():
-            return os.strerror(error.errno) if error.errno else str(error) or type(error).__name__
+            return os.strerror(error.errno) if error.errno else type(error).__name__
     return type(error).__name__

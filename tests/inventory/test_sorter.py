@@ -148,7 +148,7 @@ def test_a_disk_that_fails_is_told_by_the_folder_of_temporary_files(
     with EntitySorter() as sorter:
         resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
         try:
-            with pytest.raises(OSError, match="disk I/O error") as failure:
+            with pytest.raises(OSError, match="Input/output error") as failure:
                 sorter.add(entities(*((f"{number:064}", number) for number in range(20_000))))
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, limits)

@@ -223,7 +223,7 @@ def test_a_token_that_a_server_echoes_is_kept_nowhere(clock: VirtualClock) -> No
         found = pages(client, "/workspaces", {}, "items", scope="a-scope")
         return [item["displayName"] async for page in found for item in page]
 
-    assert use(Simulation(Echo(2)), clock, names) == ["<[token]>"] * 2
+    assert use(Simulation(Echo(2)), clock, names) == ["<[secret]>"] * 2
 
 
 def test_an_answer_of_any_length_fills_no_memory(clock: VirtualClock, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from audit.errors import UsageError
+from audit.errors import UsageError, words_of
 from audit.files import expand, text_of
 from audit.review.check.finding import Finding
 from audit.text import did_you_mean
@@ -111,7 +111,7 @@ def load_exceptions(path: str | None, rule_ids: Collection[str], today: date) ->
     except OSError as error:
         raise UsageError(f"exceptions {path}: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"exceptions {path} is not TOML: {error}") from None
+        raise UsageError(f"exceptions {path} is not TOML: {words_of(error)}") from None
     entries = content.pop(_SECTION, [])
     if content or not isinstance(entries, list):
         raise UsageError(f"exceptions {path}: expected [[{_SECTION}]] and nothing else")
@@ -123,7 +123,7 @@ def _entry(path: str, number: int, fields: Any, rule_ids: Collection[str]) -> Ac
     try:
         entry = msgspec.convert(fields, Acceptance)
     except msgspec.ValidationError as error:
-        raise UsageError(f"{place}: {error}") from None
+        raise UsageError(f"{place}: {words_of(error)}") from None
     if entry.rule not in rule_ids:
         raise UsageError(f"{place}: unknown rule {entry.rule!r}{did_you_mean(entry.rule, rule_ids)}")
     for name in ("reason", "owner"):

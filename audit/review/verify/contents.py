@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.csv as pcsv
 import pyarrow.parquet as pq
 
+from audit.errors import words_of
 from audit.review.verify.fault import Fault, Note
 from audit.snapshot.coverage import VOLATILE_COLUMNS
 from audit.snapshot.csv import GUARDS_OF_0_1, without_formulas
@@ -178,4 +179,5 @@ def _miscounted(file: FileEntry, rows: int) -> Fault:
 
 
 def _line(error: Exception) -> str:
-    return str(error).partition("\n")[0]
+    # This module raises plain ValueErrors; a library raises its own kinds.
+    return str(error) if type(error) is ValueError else words_of(error)

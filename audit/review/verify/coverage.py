@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pyarrow.compute as pc
 
+from audit.errors import words_of
 from audit.review.verify.contents import UNREADABLE, files_of, read_parquet
 from audit.review.verify.fault import Fault, Note
 from audit.review.vocabulary import COMPLETE_OUTCOMES
@@ -30,7 +31,7 @@ def check_coverage(folder: Path, manifest: Manifest) -> Iterator[Fault | Note]:
     try:
         yield from _check(folder, manifest)
     except (*UNREADABLE, TypeError) as error:  # a TypeError is a null in a column without nulls
-        yield Fault(COVERAGE, f"is not as webex-audit writes it: {error}")
+        yield Fault(COVERAGE, f"is not as webex-audit writes it: {words_of(error)}")
 
 
 def _check(folder: Path, manifest: Manifest) -> Iterator[Fault | Note]:

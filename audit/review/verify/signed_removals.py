@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from audit.errors import DamagedError, UsageError
+from audit.errors import DamagedError, UsageError, words_of
 from audit.files import expand
 from audit.review.verify.fault import Fault
 from audit.review.verify.signing import check_key, load_private_key, unwrap, wrap
@@ -95,7 +95,7 @@ def _signed(output: Place, key: "Ed25519PublicKey") -> tuple[list[Removed], list
     except UsageError as error:
         return [], [Fault(name, f"can't be read: {error}")]
     except UNDECODABLE as error:
-        return [], [Fault(name, f"is damaged: {error}")]
+        return [], [Fault(name, f"is damaged: {words_of(error)}")]
     faults = check_key(name, data, envelope, key)
     if statement.predicate_type != _PREDICATE_TYPE:
         faults.append(Fault(name, f"is a statement of another kind: {statement.predicate_type}"))

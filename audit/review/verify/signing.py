@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
 
-from audit.errors import UsageError
+from audit.errors import UsageError, words_of
 from audit.files import expand, is_readable_by_others
 from audit.review.verify.fault import Fault
 from audit.snapshot.layout import MANIFEST
@@ -135,7 +135,7 @@ def check_signature(
     except OSError as error:
         return [Fault(SIGNATURE, f"can't be read: {error.strerror}")]
     except UNDECODABLE as error:
-        return [Fault(SIGNATURE, f"is damaged: {error}")]
+        return [Fault(SIGNATURE, f"is damaged: {words_of(error)}")]
     faults = check_key(SIGNATURE, data, envelope, key) if key else []
     signed = {each.name: each.digest.get("sha256") for each in statement.subject}
     found = dict(_subjects(manifest, manifest_sha256))

@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from functools import lru_cache
 from typing import Any
 
-from audit.errors import EngineError, UsageError, shortage
+from audit.errors import EngineError, UsageError, shortage, words_of
 from audit.files import scratch_folder
 
 log = logging.getLogger(__name__)
@@ -71,8 +71,8 @@ async def connect(scheduler: str | None, organizations: int) -> AsyncIterator[Da
         cluster = None if scheduler else await _started(stack, organizations)
         try:
             client = await stack.enter_async_context(_client(scheduler or cluster))
-        except (ValueError, TypeError) as error:
-            raise UsageError(f"--scheduler {scheduler}: {error}: expected an address such as tcp://host:8786") from None
+        except (ValueError, TypeError):
+            raise UsageError("--scheduler (run.scheduler): expected an address such as tcp://host:8786") from None
         except (MemoryError, OverflowError):
             # Dask reads the first bytes of another protocol as a length.
             raise UsageError(
@@ -80,9 +80,8 @@ async def connect(scheduler: str | None, organizations: int) -> AsyncIterator[Da
                 "expected an address such as tcp://host:8786"
             ) from None
         except OSError as error:
-            reason = str(error).partition("\n")[0]
             raise EngineError(
-                f"the Dask scheduler {scheduler} has not answered for {_CONNECT_S:.0f} s: {reason}"
+                f"the Dask scheduler {scheduler} has not answered for {_CONNECT_S:.0f} s: {words_of(error)}"
             ) from None
         await _wait_for_workers(client, scheduler or "of this machine")
         await _check_versions(client)
@@ -95,7 +94,7 @@ async def _started(stack: AsyncExitStack, organizations: int) -> Any:
     except (RuntimeError, OSError) as error:
         if lacking := shortage(error):
             raise lacking from error
-        reason = str(error.__cause__ or error).partition("\n")[0]
+        reason = words_of(error.__cause__ or error)
         raise EngineError(f"no Dask cluster can be started on this machine: {reason}: try --engine local") from error
 
 

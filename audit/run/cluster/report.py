@@ -10,6 +10,7 @@ import msgspec
 
 from audit.crawl.progress import Progress
 from audit.outcome import Outcome
+from audit.redaction import Record, redact
 
 #: Lines of one report; further lines are only counted.
 _MOST_LINES = 1000
@@ -107,8 +108,10 @@ class _Forwarder(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         if reporter := _REPORTER.get() or next(iter(_LIVE), None):
-            extra = {name: getattr(record, name) for name in _EXTRAS if hasattr(record, name)}
-            reporter.on_line(Line(record.name, record.levelno, record.getMessage(), extra))
+            extra: dict[str, str | None] = {
+                name: redact(str(getattr(record, name))) for name in _EXTRAS if getattr(record, name, None)
+            }
+            reporter.on_line(Line(record.name, record.levelno, redact(record.getMessage()), extra))
 
 
 _FORWARDER = _Forwarder()
@@ -117,6 +120,8 @@ _FORWARDER = _Forwarder()
 @contextmanager
 def forwarding(reporter: Reporter, level: int) -> Iterator[None]:
     """Send log lines of at least this level to the driver while the block runs."""
+    # The handlers of Dask, and of Python, write what other libraries log on this machine.
+    logging.setLogRecordFactory(Record)
     log = logging.getLogger("audit")
     log.addHandler(_FORWARDER)
     log.setLevel(level)

@@ -4,6 +4,7 @@ import asyncio
 import math
 import os
 import socket
+import traceback
 from collections.abc import Callable, Coroutine
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -15,10 +16,11 @@ import msgspec
 from audit import __version__
 from audit.clock import Clock
 from audit.config import Settings, load
-from audit.errors import AuditError, StoppedError, UsageError
+from audit.errors import AuditError, StoppedError, UsageError, shortage, words_of
 from audit.inventory.organizations import Organization
 from audit.output.draft import Draft, open_draft
 from audit.output.held import Held
+from audit.redaction import redact
 from audit.run.cluster.report import Reporter, forwarding, topic_of
 from audit.run.cluster.task import Result, Task
 from audit.run.credentials import find_tokens
@@ -28,6 +30,7 @@ from audit.run.session import tell_limit, tell_pause
 from audit.run.tally import tallied
 from audit.snapshot.layout import JOURNAL
 from audit.snapshot.staging import staged
+from audit.storage.errors import StorageError
 from audit.storage.place import Place, exists
 from audit.webex.errors import ApiGoneError, OutageError
 from audit.webex.rate import Belief
@@ -70,8 +73,23 @@ def audit_organization(task: Task, organization: Organization, ceiling: float | 
     try:
         with forwarding(reporter, task.log_level):
             return asyncio.run(_while_wanted(attempt.make(), reporter.flush, partial(_is_wanted, worker, key)))
+    except Exception as error:  # noqa: BLE001 - Dask would log it with all that its texts hold
+        return Result(error=_travelling(error))
     finally:
         _AT_WORK.remove(run_id)
+
+
+def _travelling(error: Exception) -> AuditError | OSError:
+    """An error that may leave this machine: without secrets, and without classes that the driver may not have."""
+    match error:
+        case AuditError():
+            return error
+        case StorageError():
+            return StorageError(error.errno, redact(str(error.strerror)), error.filename)
+        case OSError() if error.errno:
+            return OSError(error.errno, words_of(error), error.filename)
+    trace = "".join(traceback.format_exception(error))
+    return shortage(error) or AuditError(f"a worker failed ({type(error).__name__}):\n{trace}")
 
 
 async def settle(run_id: str, within_s: float) -> None:
@@ -147,7 +165,7 @@ class _Attempt:
             scope = replace(scope, retry_failed=stack.enter_context(staged(scope.retry_failed)))
             job = Job(self.settings, tokens, scope, self.reporter, clock)
         except (AuditError, OSError) as unable:
-            return Result(error=unable)
+            return Result(error=_travelling(unable))
         async with job.connect(self._terms(clock)) as client:
             client.pace.on_belief = partial(tell_limit, self.organization, self.reporter)
             if self.belief:
@@ -162,7 +180,7 @@ class _Attempt:
                 # Only the network of this worker may be down, so other organizations go on.
                 error = OutageError(f"{self.place}: {gone}")
             except (AuditError, OSError) as stopped:
-                error = stopped
+                error = _travelling(stopped)
             attempts = draft.attempts(self.organization.org_id)
             return Result(attempts, client.pace.belief, error)
 

@@ -84,8 +84,8 @@ def _text(file: Traversable) -> str:
         return file.read_bytes().decode("utf-8-sig")
     except OSError as error:
         raise UsageError(f"{file}: {error.strerror}") from None
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{file} is not UTF-8: {error}") from None
+    except UnicodeDecodeError:
+        raise UsageError(f"{file} is not UTF-8: save it as UTF-8") from None
 
 
 def _header(path: str, lines: list[str]) -> dict[str, tuple[int, str]]:

@@ -88,13 +88,13 @@ def run(retry_failed: str | None, *, resume: bool, dry_run: bool, as_json: bool,
     from audit.cli.selection import Selection
     from audit.clock import Clock
     from audit.crawl.earlier import is_nothing_to_retry
-    from audit.review.verify import signing
     from audit.review.verify.signed_removals import seal_removed_with
     from audit.run.credentials import find_tokens
     from audit.run.job import Job
     from audit.run.plan import plan
     from audit.run.run import run as run_job
     from audit.run.scope import retried_scope, scope_of
+    from audit.snapshot.proof import signing
 
     selection = Selection(*(given[name] for name in ("workspace_ids", "ids_from", "emails", "users_from")))
     if retry_failed and (any(selection) or dry_run):

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from audit.errors import DamagedError, UsageError
-from audit.review.verify.fault import Fault, Note
 from audit.review.verify.signed_removals import check_removed
 from audit.snapshot.catalog import Snapshot, scan
 from audit.snapshot.chain import Break, Chain, Link
 from audit.snapshot.layout import JOURNAL, MANIFEST, REMOVED, REMOVING, SNAPSHOT_ID, is_leftover
 from audit.snapshot.manifest import Manifest
+from audit.snapshot.proof.fault import Fault, Note
 from audit.snapshot.removed import Removed, has_record, read_removed
 from audit.storage.content import sha256_of
 from audit.storage.place import Place

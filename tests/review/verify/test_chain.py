@@ -14,9 +14,8 @@ from keys import write_key
 from audit.files import sha256_of
 from audit.output.prune import Folder, Keep, carry_out, plan
 from audit.output.removals import record_abandoned, record_removed
-from audit.review.verify.fault import Verification
+from audit.review.verify.result import Verification
 from audit.review.verify.signed_removals import seal_removed_with
-from audit.review.verify.signing import load_public_key
 from audit.review.verify.verify import verify
 from audit.simulator.app import Simulation
 from audit.simulator.changed import Changed
@@ -24,6 +23,7 @@ from audit.simulator.organization import Organization
 from audit.snapshot.catalog import Snapshot
 from audit.snapshot.layout import MANIFEST, REMOVED
 from audit.snapshot.manifest import read_manifest, write_manifest
+from audit.snapshot.proof.signing import load_public_key
 from audit.snapshot.removed import Removed, read_removed
 
 NOW = datetime(2026, 11, 21, 19, 9, tzinfo=UTC)

@@ -14,9 +14,9 @@ import msgspec
 
 from audit.errors import UsageError
 from audit.files import expand, is_readable_by_others
-from audit.review.verify.fault import Fault
 from audit.snapshot.layout import MANIFEST
 from audit.snapshot.manifest import UNDECODABLE, Manifest, Seal, encode
+from audit.snapshot.proof.fault import Fault
 from audit.storage.content import atomic_file
 from audit.storage.place import Place
 

@@ -121,6 +121,20 @@ def private_file(path: Path) -> Iterator[BinaryIO]:
 
 
 @contextmanager
+def regular_file(path: Path) -> Iterator[BinaryIO]:
+    """A file that others may have put there, to be read: no link is followed, and no pipe is waited for.
+
+    Raises:
+        OSError: the file can't be read, or is not a regular file.
+    """
+    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    with os.fdopen(os.open(path, flags), "rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError(errno.EINVAL, "not a regular file", str(path))
+        yield file
+
+
+@contextmanager
 def atomic_file(path: Path) -> Iterator[BinaryIO]:
     """A file that appears under its name, whole and on the disk, when the block ends without an error."""
     unfinished = _unfinished(path)

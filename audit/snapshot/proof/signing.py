@@ -6,6 +6,7 @@ a key is the SHA-256 of its public half in DER, which any tool can compute.
 """
 
 import hashlib
+import hmac
 import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -15,7 +16,7 @@ import msgspec
 from audit.errors import UsageError
 from audit.files import expand, is_readable_by_others
 from audit.snapshot.layout import MANIFEST
-from audit.snapshot.manifest import UNDECODABLE, Manifest, Seal, encode
+from audit.snapshot.manifest import UNDECODABLE, Manifest, Seal, SignatureState, encode
 from audit.snapshot.proof.fault import Fault
 from audit.storage.content import atomic_file
 from audit.storage.place import Place
@@ -83,6 +84,27 @@ def seal_with(key_file: str | None) -> Seal | None:
     return seal
 
 
+def draft_key_of(key_file: str | None) -> bytes | None:
+    """A key that follows from `sign.key_file`, for digests of what a run reads back; None if no key is configured.
+
+    Raises:
+        UsageError: as `seal_with`.
+    """
+    if not key_file:
+        return None
+    key = load_private_key(expand(key_file))
+    return hmac.digest(key.private_bytes_raw(), b"webex-audit: key of drafts", "sha256")
+
+
+def public_key_of(key_file: str | None) -> "Ed25519PublicKey | None":
+    """The public half of `sign.key_file`; None if no key is configured.
+
+    Raises:
+        UsageError: as `seal_with`.
+    """
+    return load_private_key(expand(key_file)).public_key() if key_file else None
+
+
 def sign(manifest: Manifest, key: "Ed25519PrivateKey") -> bytes:
     """The envelope of a snapshot, as it is stored."""
     subjects = _subjects(manifest, _own_sha256(manifest))
@@ -147,6 +169,31 @@ def check_signature(
         elif signed[path] != found[path]:
             faults.append(Fault(path, f"has SHA-256 {found[path]}, but {signed[path]} was signed ({SIGNATURE})"))
     return faults
+
+
+def judge_signature(
+    folder: Path, manifest: Manifest, manifest_sha256: str, key: "Ed25519PublicKey | None"
+) -> tuple[SignatureState, list[Fault]]:
+    """Say whose signature a snapshot has; without the signature of this key, a snapshot may still be in order.
+
+    Args:
+        folder: the snapshot's folder.
+        manifest: its manifest.
+        manifest_sha256: SHA-256 of the manifest file.
+        key: the key of this run; None if it has no key.
+
+    Returns:
+        What is known of the signature, and the faults of a signature that is there.
+    """
+    if not (folder / SIGNATURE).exists():
+        return "missing" if key else "not checked", []
+    faults = check_signature(folder, manifest, manifest_sha256, None)
+    if key is None or faults:
+        return "not checked", faults
+    envelope, _ = unwrap((folder / SIGNATURE).read_bytes())
+    if all(each.keyid != key_id(key) for each in envelope.signatures):
+        return "of another key", []
+    return "good", check_signature(folder, manifest, manifest_sha256, key)
 
 
 def check_key(name: str, data: bytes, envelope: Envelope, key: "Ed25519PublicKey") -> list[Fault]:

@@ -10,9 +10,9 @@ from audit.errors import DamagedError, UsageError
 from audit.files import sha256_of
 from audit.review.verify.chain import check_chain, lost_manifest, read_record
 from audit.review.verify.result import Verification
-from audit.snapshot.catalog import Snapshot, find_snapshot, is_committed
-from audit.snapshot.layout import MANIFEST
-from audit.snapshot.manifest import read_manifest
+from audit.snapshot.catalog import Snapshot, find_snapshot, is_committed, read_snapshot
+from audit.snapshot.layout import MANIFEST, SNAPSHOT_ID
+from audit.snapshot.manifest import Manifest
 from audit.snapshot.proof.fault import Fault, Note
 from audit.snapshot.proof.files import check_files
 from audit.snapshot.proof.signing import SIGNATURE, check_signature, key_id
@@ -47,7 +47,9 @@ def verify(output: Place, name: str, key: "Ed25519PublicKey | None" = None) -> V
         if not any(isinstance(each, Fault) for each in damaged):
             raise
         return _verification(name, str(output), damaged)
-    return _verify(snapshot, damaged, key, everywhere=everywhere)
+    folder = snapshot.path.resolve()
+    is_copy = not everywhere and (folder.parent != output.resolve() or not SNAPSHOT_ID.fullmatch(folder.name))
+    return _verify(snapshot, damaged, key, everywhere=everywhere, is_copy=is_copy)
 
 
 def _damaged_manifests(output: Place, key: "Ed25519PublicKey | None") -> Iterator[Fault | Note]:
@@ -60,7 +62,7 @@ def _damaged_manifest(folder: Place, removed: Collection[str]) -> Fault | Note |
     try:
         if not is_committed(folder):
             return lost_manifest(folder, removed)
-        read_manifest(folder)
+        read_snapshot(folder)
     except DamagedError as error:
         return Fault(f"{folder.name}/{MANIFEST}", f"is damaged: {error.reason}")
     except (UsageError, OSError):
@@ -69,7 +71,12 @@ def _damaged_manifest(folder: Place, removed: Collection[str]) -> Fault | Note |
 
 
 def _verify(
-    snapshot: Snapshot, damaged: list[Fault | Note], key: "Ed25519PublicKey | None", *, everywhere: bool
+    snapshot: Snapshot,
+    damaged: list[Fault | Note],
+    key: "Ed25519PublicKey | None",
+    *,
+    everywhere: bool,
+    is_copy: bool,
 ) -> Verification:
     with staged_whole(snapshot) as folder:
         manifest = snapshot.manifest
@@ -77,9 +84,10 @@ def _verify(
         files = list(check_files(folder, manifest))
         signature = [each for each in files if isinstance(each, Fault) and each.path == SIGNATURE]
         signature = signature or check_signature(folder, manifest, sha256, key)
-        chain, links = check_chain(snapshot.path, manifest, sha256, key, everywhere=everywhere)
+        chain, links = check_chain(snapshot.path, manifest, sha256, key, everywhere=everywhere, is_copy=is_copy)
         at_fault = {each.path for each in files if isinstance(each, Fault)}
         results = [*damaged, *files, *signature, *links, *check_tables(folder, manifest, at_fault)]
+        results += _unchecked(manifest)
         if not key and (folder / SIGNATURE).exists():
             results.append(
                 Note("the snapshot is signed, but who signed it is not checked: name the key with --public-key")
@@ -94,6 +102,17 @@ def _verify(
         chain=chain,
         signed_by=key_id(key) if key and not signature else None,
     )
+
+
+def _unchecked(manifest: Manifest) -> Iterator[Note]:
+    """What a snapshot is made from, as far as its run could not check it."""
+    basis = manifest.basis
+    if basis and basis.draft != "checked":
+        yield Note("its run had no key to check what it read back from its draft (docs/snapshots.md, Trust)")
+    if basis and basis.retried and basis.retried.signature != "good":
+        yield Note(
+            f"it keeps answers of snapshot {basis.retried.snapshot}, whose signature was: {basis.retried.signature}"
+        )
 
 
 def _verification(snapshot_id: str, path: str, results: list[Fault | Note]) -> Verification:

@@ -14,7 +14,7 @@ from typing import BinaryIO, Literal
 
 import platformdirs
 
-from audit.errors import UsageError
+from audit.errors import DamagedError, UsageError
 
 
 def expand(text: str) -> Path:
@@ -125,12 +125,15 @@ def regular_file(path: Path) -> Iterator[BinaryIO]:
     """A file that others may have put there, to be read: no link is followed, and no pipe is waited for.
 
     Raises:
-        OSError: the file can't be read, or is not a regular file.
+        DamagedError: it is not a regular file.
+        OSError: the file can't be read.
     """
     flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-    with os.fdopen(os.open(path, flags), "rb") as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise OSError(errno.EINVAL, "not a regular file", str(path))
+    descriptor = os.open(path, flags)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise DamagedError(path, "it is not a regular file")
+    with os.fdopen(descriptor, "rb") as file:
         yield file
 
 

@@ -224,7 +224,7 @@ def _is_good(path: Place, seal: Seal) -> bool:
     try:
         for _ in blocks_of(path, seal):
             pass
-    except (DamagedError, FileNotFoundError):
+    except (DamagedError, FileNotFoundError, PermissionError):
         return False
     return True
 

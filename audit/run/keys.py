@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from audit.config import Settings
-from audit.errors import UsageError
+from audit.errors import DamagedError, UsageError
 from audit.files import make_dir, own_folder, private_file, regular_file
 from audit.output.seal import Keys
 from audit.snapshot.proof.signing import draft_key_of
@@ -57,7 +57,7 @@ def _read() -> bytes | None:
             return None
         with regular_file(path) as file:
             found, key = os.fstat(file.fileno()), file.read(_KEY_BYTES + 1)
-    except OSError:
+    except (OSError, DamagedError):
         return None
     is_private = os.name != "posix" or (found.st_uid == os.geteuid() and not stat.S_IMODE(found.st_mode) & 0o077)
     if is_private and len(key) == _KEY_BYTES:
@@ -66,10 +66,15 @@ def _read() -> bytes | None:
     return None
 
 
+def _has_home(path: Path) -> bool:
+    """Whether a folder above exists, other than `/`: system users have a home that never exists, as `/nonexistent`."""
+    return any(os.path.lexists(folder) for folder in path.parents if folder != folder.parent)
+
+
 def _make() -> bytes | None:
     """Make the key of this user; None if it can't be kept. Of several processes at once, one makes it for all."""
     path = _path()
-    if path is None or path.exists():
+    if path is None or os.path.lexists(path) or not _has_home(path):
         return None
     unfinished = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:

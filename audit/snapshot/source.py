@@ -103,6 +103,8 @@ def _copied(snapshot: Snapshot) -> Iterator[tuple[Source, list[Fault]]]:
             _copy_small(place, folder, SIGNATURE)
             manifest = read_manifest(folder)
             faults = list(check_names(manifest))
+            if manifest.snapshot_id != snapshot.manifest.snapshot_id:
+                faults.append(Fault(MANIFEST, f"is of snapshot {manifest.snapshot_id} by now"))
             with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="fetch") as executor:
                 for found in executor.map(partial(_copy, place, folder), entries_of(manifest) if not faults else []):
                     faults += found

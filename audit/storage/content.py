@@ -90,7 +90,7 @@ def read_regular(folder: Place, relative: str) -> Iterator[bytes]:
         relative: the path below it, with `/` between the parts.
 
     Raises:
-        DamagedError: it is not a regular file, or lies behind a link.
+        DamagedError: it is not a regular file, or a link leads to it.
         OSError: the file can't be read, or does not exist.
     """
     if not isinstance(folder, Path):

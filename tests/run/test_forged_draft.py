@@ -188,6 +188,14 @@ def link_away(draft: Path) -> None:
     path.symlink_to(draft.parent.parent / "elsewhere.arrow")
 
 
+def plant_a_pipe(draft: Path) -> None:
+    os.mkfifo(one(draft, "inventory.arrow").with_name("00000009.00000000.000000.answers"))
+
+
+def plant_a_folder(draft: Path) -> None:
+    (one(draft, "inventory.arrow").with_name("00000009.00000000.coverage.arrow")).mkdir()
+
+
 def count_other_requests(draft: Path) -> None:
     rewrite(one(draft, "*.requests"), b'{"total": 0, "retried": 0, "throttled": 0}')
 
@@ -223,6 +231,8 @@ FORGERIES: list[Forge] = [
     plant_an_attempt,
     cut_off,
     link_away,
+    plant_a_pipe,
+    plant_a_folder,
     count_other_requests,
     begin_later,
     narrow_the_scope,

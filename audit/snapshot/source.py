@@ -22,7 +22,7 @@ from audit.snapshot.layout import MANIFEST
 from audit.snapshot.manifest import MAX_BYTES, FileEntry, Manifest, SignatureState, read_manifest
 from audit.snapshot.proof.fault import Fault, Note
 from audit.snapshot.proof.files import check_names, compare_file, entries_of
-from audit.snapshot.proof.signing import SIGNATURE, judge_signature
+from audit.snapshot.proof.signing import SIGNATURE, check_signature, key_id, unwrap
 from audit.snapshot.proof.tables import check_tables
 from audit.storage.content import read_regular, read_small
 from audit.storage.place import Place
@@ -66,7 +66,7 @@ def verified(snapshot: Snapshot, key: "Ed25519PublicKey | None" = None) -> Itera
         StoppedError: the disk is full.
     """
     with _copied(snapshot) as (source, faults):
-        signature, forged = judge_signature(source.path, source.manifest, source.manifest_sha256, key)
+        signature, forged = _judge_signature(source, key)
         _refuse(source, [*faults, *forged])
         _refuse(source, [each for each in _check_parquet(source) if isinstance(each, Fault)])
         yield Source(source.path, source.manifest, source.origin, source.manifest_sha256, signature)
@@ -152,6 +152,23 @@ def _blocks(place: Place, relative: str) -> Iterator[bytes]:
         raise
     except OSError as error:
         raise UsageError(f"{place / relative}: {error.strerror}") from None
+
+
+def _judge_signature(source: Source, key: "Ed25519PublicKey | None") -> tuple[SignatureState, list[Fault]]:
+    """Say whose signature a snapshot has; without the signature of this key, a snapshot may still be in order.
+
+    A signature that is there, and does not hold, is a fault.
+    """
+    folder, manifest, sha256 = source.path, source.manifest, source.manifest_sha256
+    if not (folder / SIGNATURE).exists():
+        return "missing" if key else "not checked", []
+    faults = check_signature(folder, manifest, sha256, None)
+    if key is None or faults:
+        return "not checked", faults
+    envelope, _ = unwrap((folder / SIGNATURE).read_bytes())
+    if all(each.keyid != key_id(key) for each in envelope.signatures):
+        return "of another key", []
+    return "good", check_signature(folder, manifest, sha256, key)
 
 
 def _check_parquet(source: Source) -> Iterator[Fault | Note]:

@@ -16,7 +16,7 @@ import msgspec
 from audit.errors import UsageError
 from audit.files import expand, is_readable_by_others
 from audit.snapshot.layout import MANIFEST
-from audit.snapshot.manifest import UNDECODABLE, Manifest, Seal, SignatureState, encode
+from audit.snapshot.manifest import UNDECODABLE, Manifest, Seal, encode
 from audit.snapshot.proof.fault import Fault
 from audit.storage.content import atomic_file
 from audit.storage.place import Place
@@ -169,31 +169,6 @@ def check_signature(
         elif signed[path] != found[path]:
             faults.append(Fault(path, f"has SHA-256 {found[path]}, but {signed[path]} was signed ({SIGNATURE})"))
     return faults
-
-
-def judge_signature(
-    folder: Path, manifest: Manifest, manifest_sha256: str, key: "Ed25519PublicKey | None"
-) -> tuple[SignatureState, list[Fault]]:
-    """Say whose signature a snapshot has; without the signature of this key, a snapshot may still be in order.
-
-    Args:
-        folder: the snapshot's folder.
-        manifest: its manifest.
-        manifest_sha256: SHA-256 of the manifest file.
-        key: the key of this run; None if it has no key.
-
-    Returns:
-        What is known of the signature, and the faults of a signature that is there.
-    """
-    if not (folder / SIGNATURE).exists():
-        return "missing" if key else "not checked", []
-    faults = check_signature(folder, manifest, manifest_sha256, None)
-    if key is None or faults:
-        return "not checked", faults
-    envelope, _ = unwrap((folder / SIGNATURE).read_bytes())
-    if all(each.keyid != key_id(key) for each in envelope.signatures):
-        return "of another key", []
-    return "good", check_signature(folder, manifest, manifest_sha256, key)
 
 
 def check_key(name: str, data: bytes, envelope: Envelope, key: "Ed25519PublicKey") -> list[Fault]:

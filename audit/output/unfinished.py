@@ -84,15 +84,7 @@ def find_unfinished(
     for draft in [each for each in drafts if each.journal.scope == scope]:
         reason = _why_outdated(draft, snapshots, now, within_s) or _why_foreign(draft, keys)
         if reason is None:
-            held.check()
-            remove_unwritten(draft.folder)
-            if not draft.seal.is_keyed:
-                log.warning(
-                    "the unfinished run %s can't be checked, as its key is not at hand: the snapshot says so",
-                    draft.journal.run_id,
-                )
-                draft.unseal()
-            draft.forget_given_up()
+            _take_up(draft)
             return draft
         log.warning("the unfinished run %s is discarded: %s", draft.journal.run_id, reason)
         draft.discard()
@@ -101,6 +93,16 @@ def find_unfinished(
             _refuse_other_scope(draft, scope, snapshots)
             break
     return None
+
+
+def _take_up(draft: Draft) -> None:
+    draft.held.check()
+    remove_unwritten(draft.folder)
+    if not draft.seal.is_keyed:
+        run_id = draft.journal.run_id
+        log.warning("the unfinished run %s can't be checked, as its key is not at hand: the snapshot says so", run_id)
+        draft.unseal()
+    draft.forget_given_up()
 
 
 def _genuine(drafts: list[Draft], keys: Keys) -> list[Draft]:

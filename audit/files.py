@@ -14,7 +14,7 @@ from typing import BinaryIO, Literal
 
 import platformdirs
 
-from audit.errors import UsageError
+from audit.errors import DamagedError, UsageError
 
 
 def expand(text: str) -> Path:
@@ -118,6 +118,23 @@ def private_file(path: Path) -> Iterator[BinaryIO]:
         yield file
         file.flush()
         os.fsync(file.fileno())
+
+
+@contextmanager
+def regular_file(path: Path) -> Iterator[BinaryIO]:
+    """A file that others may have put there, to be read: no link is followed, and no pipe is waited for.
+
+    Raises:
+        DamagedError: it is not a regular file.
+        OSError: the file can't be read.
+    """
+    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    descriptor = os.open(path, flags)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise DamagedError(path, "it is not a regular file")
+    with os.fdopen(descriptor, "rb") as file:
+        yield file
 
 
 @contextmanager

@@ -6,7 +6,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,8 @@ from audit.run.scope import retried_scope, scope_of
 from audit.simulator.app import ADMIN_TOKEN, Simulation, serve
 from audit.snapshot.catalog import Snapshot
 from audit.snapshot.manifest import Seal
+from audit.snapshot.proof.signing import public_key_of, seal_with
+from audit.snapshot.source import verified
 from audit.webex.tokens import StaticTokens, Token
 
 # A busy machine is slow, and no fault of a test.
@@ -101,16 +103,22 @@ def audit(settings: Callable[..., Settings], clock: VirtualClock) -> Callable[..
         seal: Seal | None = None,
         **flags: object,
     ) -> Snapshot:
-        async def main() -> Snapshot:
+        async def main(stack: ExitStack) -> Snapshot:
             simulation.now_s = asyncio.get_running_loop().time
             async with serve(simulation, port=ports[0] if ports else 0) as base_url:
                 ports.append(int(base_url.rpartition(":")[2].partition("/")[0]))
                 given = settings(base_url, **flags)
-                scope = retried_scope(retry_failed) if retry_failed else scope_of(given, wanted, users)
+                key_file = given.sign.key_file
+                key = public_key_of(key_file)
+                earlier = stack.enter_context(verified(retry_failed, key)) if retry_failed else None
+                scope = retried_scope(earlier) if earlier else scope_of(given, wanted, users)
                 tokens = StaticTokens(Token(token))
-                return await run(Job(given, tokens, scope, clock=clock), is_resuming=is_resuming, seal=seal)
+                return await run(
+                    Job(given, tokens, scope, clock=clock), is_resuming=is_resuming, seal=seal or seal_with(key_file)
+                )
 
-        return run_virtually(main())
+        with ExitStack() as stack:
+            return run_virtually(main(stack))
 
     return audit
 

@@ -47,7 +47,7 @@ def print_all(texts: Iterable[str], encoding: str | None = None) -> None:
 
 
 def _shown(text: str) -> str:
-    """The text without secrets, and as a terminal may get it; a file or a program gets control characters as they are."""
+    """The text without secrets, as a terminal may get it; a program gets control characters as they are."""
     text = redact(text)
     return printable_lines(text) if sys.stdout and sys.stdout.isatty() else text
 

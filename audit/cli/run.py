@@ -18,7 +18,6 @@ from audit.cli.options import settings_of, verbosity_of
 from audit.cli.results import exit_code, print_result, print_snapshot, print_unchanged
 from audit.errors import AuditError, UsageError
 from audit.snapshot.catalog import Snapshot, find_snapshot
-from audit.snapshot.staging import staged
 
 if TYPE_CHECKING:
     from audit.cli.selection import Selection
@@ -88,13 +87,14 @@ def run(retry_failed: str | None, *, resume: bool, dry_run: bool, as_json: bool,
     from audit.cli.selection import Selection
     from audit.clock import Clock
     from audit.crawl.earlier import is_nothing_to_retry
-    from audit.review.verify import signing
     from audit.review.verify.signed_removals import seal_removed_with
     from audit.run.credentials import find_tokens
     from audit.run.job import Job
     from audit.run.plan import plan
     from audit.run.run import run as run_job
     from audit.run.scope import retried_scope, scope_of
+    from audit.snapshot.proof import signing
+    from audit.snapshot.source import verified
 
     selection = Selection(*(given[name] for name in ("workspace_ids", "ids_from", "emails", "users_from")))
     if retry_failed and (any(selection) or dry_run):
@@ -104,13 +104,14 @@ def run(retry_failed: str | None, *, resume: bool, dry_run: bool, as_json: bool,
     verbosity, clock = verbosity_of(given), Clock()
     is_committed = threading.Event()
     with metrics.recorded(settings.run.metrics_file, settings.output.folder) as record, ExitStack() as stack:
+        key = signing.public_key_of(settings.sign.key_file)
         found = find_snapshot(settings.output.folder, retry_failed) if retry_failed else None
-        if found and is_nothing_to_retry(found.manifest):
+        earlier = stack.enter_context(verified(found, key)) if found else None
+        if found and earlier and is_nothing_to_retry(earlier.manifest):
             print_unchanged(found, as_json=as_json, is_quiet=verbosity == "quiet")
             return 0
         seal = signing.seal_with(settings.sign.key_file)
         tokens = find_tokens(settings.webex, os.environ, clock, file_is_flag=given["webex__token_file"] is not None)
-        earlier = stack.enter_context(staged(found))
         scope = retried_scope(earlier) if earlier else scope_of(settings, *selection.read(sys.stdin))
         if dry_run:
             planned = signals.run_until_signal(plan(Job(settings, tokens, scope, clock=clock)))

@@ -57,8 +57,8 @@ def verify(snapshot: str, public_key: str | None, *, as_json: bool, **given: Any
     """
     settings = settings_of(given)
     from audit.files import expand
-    from audit.review.verify import signing
     from audit.review.verify import verify as verification
+    from audit.snapshot.proof import signing
 
     key = signing.load_public_key(expand(public_key)) if public_key else None
     found = verification.verify(settings.output.folder, snapshot, key)

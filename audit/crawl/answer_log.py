@@ -14,8 +14,7 @@ import msgspec
 from audit.crawl.reader import Reading
 from audit.entity import Entity
 from audit.errors import UsageError, words_of
-from audit.storage.content import read_small
-from audit.storage.place import Place
+from audit.output.seal import SealedFile
 
 log = logging.getLogger(__name__)
 
@@ -25,8 +24,6 @@ KEEP_EVERY_S = 1.0
 #: Takes a batch's index and some of its answers, as `AnswerLog` encodes them.
 WriteAnswers = Callable[[int, bytes], None]
 
-#: The longest file that is read back.
-_MAX_BYTES = 1 << 30
 _DIGEST_BYTES = hashlib.sha256().digest_size
 
 
@@ -93,34 +90,34 @@ def _encode(answered: list[_Answered]) -> bytes:
     return hashlib.sha256(data).digest() + data
 
 
-def read_answers(paths: Iterable[Place], entities: list[Entity]) -> dict[int, list[Reading]]:
+def read_answers(files: Iterable[SealedFile], entities: list[Entity]) -> dict[int, list[Reading]]:
     """Read back the answers of a batch.
 
     Ignores a damaged file and one of another inventory: their entities are read again.
 
     Args:
-        paths: the files; if several hold an entity, the first one counts.
+        files: if several hold an entity, the first one counts.
         entities: the entities of the batch.
 
     Returns:
         The readings by position.
     """
     answered: dict[int, list[Reading]] = {}
-    for path in paths:
-        for position, entity_id, readings in _read(path):
+    for file in files:
+        for position, entity_id, readings in _read(file):
             if 0 <= position < len(entities) and entities[position].entity_id == entity_id and readings:
                 answered.setdefault(position, readings)
     return answered
 
 
-def _read(path: Place) -> list[tuple[int, str, list[Reading]]]:
+def _read(file: SealedFile) -> list[tuple[int, str, list[Reading]]]:
     try:
-        content = read_small(path, _MAX_BYTES) or b""
+        content = file.read()
         digest, data = content[:_DIGEST_BYTES], content[_DIGEST_BYTES:]
         if hashlib.sha256(data).digest() == digest:
             return [(each.position, each.entity_id, each.readings) for each in _DECODER.decode(data)]
         reason = "its digest does not match"
-    except (UsageError, ValueError) as error:
+    except (UsageError, OSError, ValueError) as error:
         reason = words_of(error)
-    log.info("requesting the answers in %s again: %s", path, reason)
+    log.info("requesting the answers in %s again: %s", file.path, reason)
     return []

@@ -15,8 +15,8 @@ from audit.datasets import Dataset
 from audit.entity import Entity, EntityType, entities_of
 from audit.outcome import Outcome
 from audit.output.inventory import Inventory
+from audit.output.seal import SealedFile
 from audit.snapshot.coverage import COVERAGE
-from audit.storage.place import Place
 
 #: The most batches at once that wait for some of their entities: each holds its answers in memory.
 _MAX_OPEN = 100
@@ -36,12 +36,12 @@ class Batch:
     index: int
     inventory: pa.Table
     earlier: dict[str, pa.Table]
-    answers: InitVar[Sequence[Place]] = ()
+    answers: InitVar[Sequence[SealedFile]] = ()
     entities: list[Entity] = field(init=False)
     places: Iterator[int] = field(init=False)
     readings: list[list[Reading]] = field(init=False)
 
-    def __post_init__(self, answers: Sequence[Place]) -> None:
+    def __post_init__(self, answers: Sequence[SealedFile]) -> None:
         self.entities = entities_of(self.inventory)
         kept = set(self.earlier[COVERAGE]["entity_id"].to_pylist()) if self.earlier else set()
         self.kept = [entity.entity_id in kept for entity in self.entities]
@@ -97,7 +97,7 @@ class Backlog:
     org_id: str
     inventory: Inventory
     done: Collection[int] = ()
-    answers: Mapping[int, Sequence[Place]] = field(default_factory=dict)
+    answers: Mapping[int, Sequence[SealedFile]] = field(default_factory=dict)
     earlier: Earlier | None = None
 
     def batches(self) -> Generator[Batch, None, None]:

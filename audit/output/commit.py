@@ -20,6 +20,7 @@ from audit.snapshot.coverage import COVERAGE, COVERAGE_SCHEMA
 from audit.snapshot.layout import MANIFEST
 from audit.snapshot.manifest import (
     FORMAT_VERSION,
+    Basis,
     Manifest,
     Previous,
     Requests,
@@ -48,6 +49,7 @@ class RunFacts:
     requests: Requests
     kept_unknown: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     invalid_organizations: int = 0
+    basis: Basis | None = None
 
 
 def commit(
@@ -145,6 +147,7 @@ def _manifest(
         },
         previous=_previous(draft.output),
         invalid_organizations=facts.invalid_organizations,
+        basis=facts.basis,
     )
 
 

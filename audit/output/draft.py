@@ -11,24 +11,27 @@ import logging
 import secrets
 from collections.abc import Iterable
 from datetime import datetime
+from functools import partial
 from typing import Any
 
-import msgspec
-
-from audit.errors import StoppedError
+from audit.errors import DamagedError, StoppedError
 from audit.output.held import Held
 from audit.output.inventory import Inventory
 from audit.output.journal import Journal, read_journal, write_journal
-from audit.output.part_files import read_facts, read_requests
+from audit.output.part_files import read_facts, read_requests, write_requests
 from audit.output.partition import COVERAGE_FILES, INVENTORY, UNLISTED, Partition
+from audit.output.seal import Keys, Seal, blocks_of, seal_of, sealed, unsealed
 from audit.snapshot.catalog import is_committed
 from audit.snapshot.layout import JOURNAL, PARTS
 from audit.snapshot.manifest import Requests, Scope
-from audit.storage.content import atomic_file
 from audit.storage.errors import unwritable
 from audit.storage.place import Place, at_once, exists, make_dir, remove
 
 log = logging.getLogger(__name__)
+
+#: Patterns of the files of a draft.
+_FILES = ("*.requests", "*/*/*/*.arrow", "*/*/*/*.answers")
+_NO_KEYS = Keys()
 
 
 class Draft:
@@ -38,24 +41,27 @@ class Draft:
         output: the folder of all snapshots.
         journal: what the run set out to do.
         held: the lock; each step that removes something checks it first.
+        keys: the keys at hand.
 
     Attributes:
         folder: `<output>/<run-id>`.
         writer: the name of this writer, which no other writer of the run has.
+        seal: of all its files.
     """
 
-    def __init__(self, output: Place, journal: Journal, held: Held) -> None:
+    def __init__(self, output: Place, journal: Journal, held: Held, keys: Keys = _NO_KEYS) -> None:
         self.output = output
         self.journal = journal
         self.held = held
         self.folder = output / journal.run_id
         self.writer = secrets.token_hex(4)
+        self.seal = seal_of(journal, keys)
         self._parts = self.folder / PARTS
         self._partitions: dict[tuple[str, str], Partition] = {}
 
     def partition(self, org_id: str, dataset: str) -> Partition:
         """One dataset of one organization; the same object for all callers and threads."""
-        made = Partition(self._parts / org_id / dataset, self.writer, self.held)
+        made = Partition(self._parts / org_id / dataset, self.writer, self.held, self.seal)
         return self._partitions.setdefault((org_id, dataset), made)
 
     @property
@@ -104,7 +110,7 @@ class Draft:
         for path in self._parts.glob(f"*/*/*/{UNLISTED}"):
             path.unlink()
         coverage: list[Place] = list(self._parts.glob(f"*/*/*/{COVERAGE_FILES}"))
-        for path, facts in zip(coverage, at_once(read_facts, coverage), strict=True):
+        for path, facts in zip(coverage, at_once(partial(read_facts, seal=self.seal), coverage), strict=True):
             if facts is None or facts.is_given_up:
                 path.unlink(missing_ok=True)
 
@@ -114,14 +120,34 @@ class Draft:
         Raises:
             OSError: the disk refuses.
         """
-        with atomic_file(self._parts / f"{self.writer}.requests") as file:
-            file.write(msgspec.json.encode(requests))
+        write_requests(self._parts / f"{self.writer}.requests", requests, self.seal)
 
     def requests(self) -> dict[str, Requests]:
         """The number of requests that each writer has kept, by its name: this writer, and those of earlier runs."""
         paths: list[Place] = list(self._parts.glob("*.requests"))
-        counts = zip(paths, at_once(read_requests, paths), strict=True)
+        counts = zip(paths, at_once(partial(read_requests, seal=self.seal), paths), strict=True)
         return {path.name.partition(".")[0]: requests for path, requests in counts if requests}
+
+    def foreign_file(self) -> Place | None:
+        """A file that no writer of this run has made, or that was changed since; None if there is no such file.
+
+        Raises:
+            OSError: a file can't be read.
+        """
+        paths = [path for pattern in _FILES for path in self._parts.glob(pattern)]
+        is_good = at_once(partial(_is_good, seal=self.seal), paths)
+        return next((path for path, good in zip(paths, is_good, strict=True) if not good), None)
+
+    def unseal(self) -> None:
+        """Note for all that resume it that its files can't be checked, because a run without its key goes on with it.
+
+        Raises:
+            OSError: the disk refuses.
+        """
+        self.seal.lift()
+        if self.journal.key:
+            self.journal = unsealed(self.journal)
+            write_journal(self.folder, self.journal)
 
     def begin_commit(self) -> Place:
         """A new folder for the files of a snapshot; its journal names this run until the snapshot stands.
@@ -167,6 +193,7 @@ def create(
     asks: Scope | None = None,
     after: str | None = None,
     held: Held,
+    keys: Keys = _NO_KEYS,
 ) -> Draft:
     """Begin a draft.
 
@@ -177,13 +204,15 @@ def create(
         asks: the same scope, in the form of a manifest.
         after: id of the newest snapshot.
         held: the lock.
+        keys: the keys at hand.
 
     Raises:
         UsageError: the output can't be written.
     """
     try:
         folder = _new_folder(output, started_at)
-        draft = Draft(output, Journal(folder.name, started_at, scope, asks, after), held)
+        journal = sealed(Journal(folder.name, started_at, scope, asks, after), keys)
+        draft = Draft(output, journal, held, keys)
         make_dir(folder / PARTS)
         write_journal(folder, draft.journal)
     except OSError as error:
@@ -191,12 +220,21 @@ def create(
     return draft
 
 
-def open_draft(folder: Place, held: Held) -> Draft | None:
+def _is_good(path: Place, seal: Seal) -> bool:
+    try:
+        for _ in blocks_of(path, seal):
+            pass
+    except (DamagedError, FileNotFoundError, PermissionError):
+        return False
+    return True
+
+
+def open_draft(folder: Place, held: Held, keys: Keys = _NO_KEYS) -> Draft | None:
     """The draft in a folder; None where the folder is not a draft."""
     journal = read_journal(folder)
     if journal is None or journal.run_id != folder.name or is_committed(folder):
         return None
-    return Draft(folder.parent, journal, held)
+    return Draft(folder.parent, journal, held, keys)
 
 
 def _new_folder(output: Place, started_at: datetime) -> Place:

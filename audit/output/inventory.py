@@ -12,7 +12,7 @@ from audit.columns import regroup
 from audit.entity import INVENTORY_SCHEMA
 from audit.errors import StoppedError
 from audit.output.part_files import UNREADABLE, is_damage
-from audit.storage.content import atomic_file, open_arrow
+from audit.output.seal import Seal, open_sealed, sealed_file
 from audit.storage.place import Place
 
 #: Number of entities in a batch, and so in a part: the unit that is crawled, written and resumed.
@@ -44,29 +44,31 @@ class Inventory:
         path: an Arrow file whose record batches are the batches.
         num_rows: the number of entities.
         gaps: what the listings did not give.
+        seal: of its draft.
     """
 
     path: Place
     num_rows: int
     gaps: Gaps
+    seal: Seal
 
     @classmethod
-    def open(cls, path: Place) -> Self:
+    def open(cls, path: Place, seal: Seal) -> Self:
         """Open the inventory in a file.
 
         Raises:
             FileNotFoundError: there is no such file.
-            StoppedError: the file is damaged, or another version of webex-audit wrote it in another form.
+            StoppedError: the file is damaged or foreign, or another version of webex-audit wrote it in another form.
         """
         try:
-            with open_arrow(path) as file, pa.ipc.open_file(file) as reader:
+            with open_sealed(path, seal) as file, pa.ipc.open_file(file) as reader:
                 if not reader.schema.equals(INVENTORY_SCHEMA):
                     raise _damaged(path)
                 gaps = msgspec.json.decode((reader.schema.metadata or {})[_METADATA], type=Gaps)
                 last = reader.num_record_batches - 1
                 # Every batch but the last is full.
                 rows = reader.get_batch(0).num_rows * last + reader.get_batch(last).num_rows if last >= 0 else 0
-                return cls(path, rows, gaps)
+                return cls(path, rows, gaps, seal)
         except FileNotFoundError:
             raise
         except UNREADABLE as error:
@@ -81,7 +83,7 @@ class Inventory:
             StoppedError: the file is damaged; a resumed run takes a new inventory.
         """
         try:
-            with open_arrow(self.path) as file, pa.ipc.open_file(file) as reader:
+            with open_sealed(self.path, self.seal) as file, pa.ipc.open_file(file) as reader:
                 for index in range(reader.num_record_batches):
                     if index not in done:
                         rows = pa.Table.from_batches([reader.get_batch(index)])
@@ -116,7 +118,7 @@ class Inventory:
         return sum(min(BATCH_SIZE, self.num_rows - index * BATCH_SIZE) for index in batches)
 
 
-def write_inventory(path: Place, entities: Iterable[pa.Table], gaps: Gaps) -> None:
+def write_inventory(path: Place, entities: Iterable[pa.Table], gaps: Gaps, seal: Seal) -> None:
     """Write entities (`INVENTORY_SCHEMA`), already sorted by `entity_id`, as an inventory.
 
     Raises:
@@ -124,7 +126,7 @@ def write_inventory(path: Place, entities: Iterable[pa.Table], gaps: Gaps) -> No
     """
     schema = INVENTORY_SCHEMA.with_metadata({_METADATA: msgspec.json.encode(gaps)})
     options = pa.ipc.IpcWriteOptions(compression="zstd")
-    with atomic_file(path) as file, pa.ipc.new_file(file, schema, options=options) as writer:
+    with sealed_file(path, seal) as file, pa.ipc.new_file(file, schema, options=options) as writer:
         for batch in regroup(entities, INVENTORY_SCHEMA, BATCH_SIZE):
             writer.write_table(batch.combine_chunks())
 

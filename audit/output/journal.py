@@ -24,6 +24,8 @@ class Journal(msgspec.Struct, frozen=True):
         scope: what the run asks for, in full; a run that resumes it must ask for the same.
         asks: the same scope in the form of a manifest; None in tests that do not need it.
         after: id of the newest snapshot when the run began; None if there was no snapshot.
+        key: the id of the key of all digests (`audit.output.seal`); empty without a key, None in older versions.
+        digest: the keyed digest of the rest.
     """
 
     run_id: SnapshotId
@@ -31,6 +33,8 @@ class Journal(msgspec.Struct, frozen=True):
     scope: dict[str, Any]
     asks: Scope | None = None
     after: str | None = None
+    key: str | None = None
+    digest: str = ""
 
 
 class PartFacts(msgspec.Struct, frozen=True):

@@ -3,14 +3,13 @@
 import msgspec
 import pyarrow as pa
 
-from audit.errors import UsageError
+from audit.errors import DamagedError
 from audit.output.journal import PartFacts
-from audit.snapshot.manifest import UNDECODABLE, Requests
-from audit.storage.content import atomic_file, read_arrow, read_small
+from audit.output.seal import Seal, read_sealed, sealed_file
+from audit.snapshot.manifest import Requests
 from audit.storage.place import Place
 
 _METADATA = b"webex-audit"
-_MAX_REQUESTS_BYTES = 4096
 _OPTIONS = pa.ipc.IpcWriteOptions(compression="lz4")
 
 
@@ -23,10 +22,19 @@ def is_damage(error: Exception) -> bool:
 
 
 #: What readers raise if a file is damaged or gone, or can't be read.
-UNREADABLE = (pa.ArrowException, msgspec.DecodeError, OSError, KeyError, TypeError, ValueError, RecursionError)
+UNREADABLE = (
+    DamagedError,
+    pa.ArrowException,
+    msgspec.DecodeError,
+    OSError,
+    KeyError,
+    TypeError,
+    ValueError,
+    RecursionError,
+)
 
 
-def write_rows(path: Place, table: pa.Table, facts: PartFacts | None = None) -> None:
+def write_rows(path: Place, table: pa.Table, facts: PartFacts | None, seal: Seal) -> None:
     """Write rows, and facts about their batch, as one file.
 
     Raises:
@@ -38,14 +46,14 @@ def write_rows(path: Place, table: pa.Table, facts: PartFacts | None = None) -> 
     content = pa.BufferOutputStream()
     with pa.ipc.new_file(content, table.schema, options=_OPTIONS) as writer:
         writer.write_table(table)
-    with atomic_file(path) as file:
+    with sealed_file(path, seal) as file:
         file.write(content.getvalue())
 
 
-def read_rows(path: Place) -> pa.Table | None:
-    """The rows of a file; None if the file is damaged or gone."""
+def read_rows(path: Place, seal: Seal) -> pa.Table | None:
+    """The rows of a file; None if the file is damaged, foreign or gone."""
     try:
-        with pa.ipc.open_file(read_arrow(path)) as reader:
+        with pa.ipc.open_file(read_sealed(path, seal)) as reader:
             return reader.read_all().replace_schema_metadata(None)
     except UNREADABLE as error:
         if not is_damage(error):
@@ -53,10 +61,10 @@ def read_rows(path: Place) -> pa.Table | None:
         return None
 
 
-def read_facts(path: Place) -> PartFacts | None:
-    """The facts that a file holds beside its rows; None if the file is damaged or gone."""
+def read_facts(path: Place, seal: Seal) -> PartFacts | None:
+    """The facts that a file holds beside its rows; None if the file is damaged, foreign or gone."""
     try:
-        with pa.ipc.open_file(read_arrow(path)) as reader:
+        with pa.ipc.open_file(read_sealed(path, seal)) as reader:
             return msgspec.json.decode((reader.schema.metadata or {})[_METADATA], type=PartFacts)
     except UNREADABLE as error:
         if not is_damage(error):
@@ -64,9 +72,21 @@ def read_facts(path: Place) -> PartFacts | None:
         return None
 
 
-def read_requests(path: Place) -> Requests | None:
-    """A count of requests; None if the file is damaged or gone."""
+def write_requests(path: Place, requests: Requests, seal: Seal) -> None:
+    """Write a count of requests; it replaces an earlier count.
+
+    Raises:
+        OSError: the disk refuses.
+    """
+    with sealed_file(path, seal) as file:
+        file.write(msgspec.json.encode(requests))
+
+
+def read_requests(path: Place, seal: Seal) -> Requests | None:
+    """A count of requests; None if the file is damaged, foreign or gone."""
     try:
-        return msgspec.json.decode(read_small(path, _MAX_REQUESTS_BYTES) or b"", type=Requests)
-    except (UsageError, *UNDECODABLE):
+        return msgspec.json.decode(read_sealed(path, seal), type=Requests)
+    except UNREADABLE as error:
+        if not is_damage(error):
+            raise
         return None

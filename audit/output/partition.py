@@ -10,6 +10,7 @@ never mixed.
 import logging
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from functools import partial
 from itertools import count
 
 import pyarrow as pa
@@ -19,8 +20,8 @@ from audit.output.held import Held
 from audit.output.inventory import Gaps, Inventory, write_inventory
 from audit.output.journal import PartFacts
 from audit.output.part_files import read_facts, read_rows, write_rows
+from audit.output.seal import Seal, SealedFile, sealed_file
 from audit.snapshot.coverage import COVERAGE
-from audit.storage.content import atomic_file
 from audit.storage.place import Place, ahead, make_dir, remove
 
 log = logging.getLogger(__name__)
@@ -40,16 +41,18 @@ class Partition:
         folder: `<parts>/<organization>/<dataset>`, the folder of all attempts.
         writer: the name of this writer, and of an attempt that it begins.
         held: the lock; each step that writes or removes something checks it first.
+        seal: of the draft.
 
     Attributes:
         attempt: the name of the attempt that was decided on; None before that.
     """
 
-    def __init__(self, folder: Place, writer: str, held: Held) -> None:
+    def __init__(self, folder: Place, writer: str, held: Held, seal: Seal) -> None:
         self.attempt: str | None = None
         self._folder = folder
         self._writer = writer
         self._held = held
+        self._seal = seal
         #: The coverage file of each batch that has its part; None until it is needed.
         self._coverage: dict[int, Place] | None = None
         #: Files of answers that this writer has added, by batch.
@@ -68,8 +71,8 @@ class Partition:
             OSError: the disk refuses.
         """
         path = self._begin() / INVENTORY
-        write_inventory(path, entities, gaps)
-        return Inventory.open(path)
+        write_inventory(path, entities, gaps, self._seal)
+        return Inventory.open(path, self._seal)
 
     def load_inventory(self) -> Inventory | None:
         """The saved inventory. None if there is no inventory, or if it is damaged: its parts are dropped then.
@@ -79,7 +82,7 @@ class Partition:
         """
         path = self._attempt_folder() / INVENTORY
         try:
-            inventory = Inventory.open(path)
+            inventory = Inventory.open(path, self._seal)
             inventory.check()
         except FileNotFoundError:
             pass
@@ -96,7 +99,7 @@ class Partition:
         A resumed run tries again.
         """
         self.drop()
-        write_inventory(self._begin() / UNLISTED, [], Gaps(unlisted))
+        write_inventory(self._begin() / UNLISTED, [], Gaps(unlisted), self._seal)
 
     def inventory(self) -> Inventory | None:
         """The inventory to be committed, or None; if the dataset was refused, the inventory has no entities.
@@ -106,7 +109,7 @@ class Partition:
         """
         for name in (INVENTORY, UNLISTED):
             with suppress(FileNotFoundError):
-                return Inventory.open(self._attempt_folder() / name)
+                return Inventory.open(self._attempt_folder() / name, self._seal)
         return None
 
     def drop(self) -> None:
@@ -147,7 +150,7 @@ class Partition:
         folder = self._attempt_folder()
         for name in sorted(tables, key=lambda name: name == COVERAGE):
             path = folder / f"{index:08d}.{self._writer}.{name}.arrow"
-            write_rows(path, tables[name], facts if name == COVERAGE else None)
+            write_rows(path, tables[name], facts if name == COVERAGE else None, self._seal)
         if self._coverage is not None:
             self._coverage[index] = path
         if not facts.is_given_up:
@@ -164,14 +167,18 @@ class Partition:
         """
         self._held.check()
         path = self._attempt_folder() / f"{index:08d}.{self._writer}.{next(self._numbers):06d}.answers"
-        with atomic_file(path) as file:
+        with sealed_file(path, self._seal) as file:
             file.write(answers)
         self._written.setdefault(index, []).append(path)
 
-    def answers(self) -> dict[int, list[Place]]:
+    def answers(self) -> dict[int, list[SealedFile]]:
         """The files of answers of all writers, by batch, for batches that do not have their part yet."""
         done = self.finished()
-        return {index: paths for index, paths in self._answer_files().items() if index not in done}
+        return {
+            index: [SealedFile(path, self._seal) for path in paths]
+            for index, paths in self._answer_files().items()
+            if index not in done
+        }
 
     def finished(self) -> set[int]:
         """The batches that have their part."""
@@ -185,7 +192,7 @@ class Partition:
         """
         coverage = list(self._coverage_files().values())
         paths = [each.with_name(each.name.replace(f".{COVERAGE}.", f".{table}.")) for each in coverage]
-        for index, rows in enumerate(ahead(read_rows, paths)):
+        for index, rows in enumerate(ahead(partial(read_rows, seal=self._seal), paths)):
             if rows is None:
                 raise self._damaged(paths[index], coverage[index])
             yield rows
@@ -197,7 +204,7 @@ class Partition:
             StoppedError: a part is damaged; a resumed run asks for its batch again.
         """
         coverage = list(self._coverage_files().values())
-        for path, facts in zip(coverage, ahead(read_facts, coverage), strict=True):
+        for path, facts in zip(coverage, ahead(partial(read_facts, seal=self._seal), coverage), strict=True):
             if facts is None:
                 raise self._damaged(path, path)
             yield facts

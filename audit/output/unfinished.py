@@ -15,6 +15,7 @@ from audit.output.draft import Draft, open_draft
 from audit.output.held import Held
 from audit.output.journal import Journal, read_journal
 from audit.output.removals import record_abandoned, unwritten
+from audit.output.seal import Keys, is_genuine
 from audit.snapshot.catalog import Snapshot, is_committed
 from audit.snapshot.layout import JOURNAL, MANIFEST, PARTS, SNAPSHOT_ID, is_leftover, is_unwritten
 from audit.snapshot.removed import SealRemoved, readable_removed
@@ -22,6 +23,8 @@ from audit.storage.objects import ObjectPath
 from audit.storage.place import Place, at_once, remove, remove_unwritten, subfolders
 
 log = logging.getLogger(__name__)
+
+_NO_KEYS = Keys()
 
 
 def overtaken_by(draft: Draft, snapshots: Sequence[Snapshot]) -> Snapshot | None:
@@ -55,11 +58,13 @@ def find_unfinished(
     now: datetime,
     within_s: float,
     held: Held,
+    keys: Keys = _NO_KEYS,
 ) -> Draft | None:
     """The newest unfinished run of an output that can be resumed; None if there is no such run.
 
-    A run that a later snapshot has overtaken, or that is too old, is logged and discarded. In the run that is
-    returned, leftovers of interrupted writes are removed.
+    A run that a later snapshot has overtaken, that is too old, or that somebody else has changed, is logged and
+    discarded. A run that can't be checked, because its key is not at hand, is unsealed (`Draft.unseal`). In the run
+    that is returned, leftovers of interrupted writes are removed.
 
     Args:
         output: the folder of all snapshots.
@@ -68,19 +73,18 @@ def find_unfinished(
         now: the current time.
         within_s: the highest age, in seconds, of a run that can be resumed.
         held: the lock.
+        keys: the keys at hand.
 
     Raises:
         UsageError: the unfinished run has another scope; the text tells the difference.
         StoppedError: the lock is lost.
     """
-    drafts = [draft for folder in subfolders(output) if (draft := open_draft(folder, held))]
+    drafts = _genuine([draft for folder in subfolders(output) if (draft := open_draft(folder, held, keys))], keys)
     drafts.sort(key=lambda each: each.journal.started_at, reverse=True)
     for draft in [each for each in drafts if each.journal.scope == scope]:
-        reason = _why_outdated(draft, snapshots, now, within_s)
+        reason = _why_outdated(draft, snapshots, now, within_s) or _why_foreign(draft, keys)
         if reason is None:
-            held.check()
-            remove_unwritten(draft.folder)
-            draft.forget_given_up()
+            _take_up(draft)
             return draft
         log.warning("the unfinished run %s is discarded: %s", draft.journal.run_id, reason)
         draft.discard()
@@ -89,6 +93,36 @@ def find_unfinished(
             _refuse_other_scope(draft, scope, snapshots)
             break
     return None
+
+
+def _take_up(draft: Draft) -> None:
+    draft.held.check()
+    remove_unwritten(draft.folder)
+    if not draft.seal.is_keyed:
+        run_id = draft.journal.run_id
+        log.warning("the unfinished run %s can't be checked, as its key is not at hand: the snapshot says so", run_id)
+        draft.unseal()
+    draft.forget_given_up()
+
+
+def _genuine(drafts: list[Draft], keys: Keys) -> list[Draft]:
+    """Discard the drafts whose journal is not as it was written, so that none of its words decide anything."""
+    forged = [draft for draft in drafts if draft.seal.is_keyed and not is_genuine(draft.journal, keys)]
+    for draft in forged:
+        log.warning(
+            "the unfinished run %s is discarded: its %s is not as it was written", draft.journal.run_id, JOURNAL
+        )
+        draft.discard()
+    return [draft for draft in drafts if draft not in forged]
+
+
+def _why_foreign(draft: Draft, keys: Keys) -> str | None:
+    if draft.journal.key is None:
+        return "another version of webex-audit began it"
+    if not draft.seal.is_keyed:
+        return "it was not begun with the key of this run (sign.key_file)" if keys.signing else None
+    path = draft.foreign_file()
+    return f"{path} is not as it was written" if path else None
 
 
 def _why_outdated(draft: Draft, snapshots: Sequence[Snapshot], now: datetime, within_s: float) -> str | None:

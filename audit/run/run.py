@@ -19,12 +19,13 @@ from audit.output.unfinished import find_unfinished, tidy
 from audit.run.cluster.driver import check_engine, open_cluster
 from audit.run.engine import Engine, LocalEngine, audit_all
 from audit.run.job import Job
+from audit.run.keys import keys_of
 from audit.run.organization import OrganizationAudit
 from audit.run.scope import check_offered
 from audit.run.session import clients_of, find_organizations, tell_limit
 from audit.run.tally import requests_of, tallied, total
 from audit.snapshot.catalog import Snapshot, list_all_snapshots, warn_of_chain
-from audit.snapshot.manifest import Seal
+from audit.snapshot.manifest import Basis, Retried, Seal
 from audit.snapshot.removed import SealRemoved
 from audit.storage.errors import StorageError, fault_of, unwritable
 from audit.storage.place import make_dir
@@ -76,8 +77,8 @@ async def run(
         make_dir(output)
         with lock(output) as held:
             await in_thread(tidy, output, held, seal_removed)
-            draft = await in_thread(_draft, job, job.clock.now(), held, is_resuming=is_resuming)
-            await _Run(job, draft, seal, keep).complete()
+            draft, is_resumed = await in_thread(_draft, job, job.clock.now(), held, is_resuming=is_resuming)
+            await _Run(job, draft, seal, keep, is_resumed).complete()
     except BaseException as error:
         if not committed and isinstance(error, OSError):
             raise unwritable(output, error) from None
@@ -87,18 +88,20 @@ async def run(
     return committed[0]
 
 
-def _draft(job: Job, now: datetime, held: Held, *, is_resuming: bool) -> Draft:
+def _draft(job: Job, now: datetime, held: Held, *, is_resuming: bool) -> tuple[Draft, bool]:
+    """The draft of a run, and whether another run has begun it."""
     settings, scope = job.settings, job.scope
     output = settings.output.folder
     warn_of_chain(output, now)
     snapshots = list_all_snapshots(output)
     asked = scope.journal(settings.webex.base_url)
+    keys = keys_of(settings)
     if is_resuming:
         within_s = settings.run.resume_within_s
-        if draft := find_unfinished(output, asked, snapshots, now=now, within_s=within_s, held=held):
-            return draft
+        if draft := find_unfinished(output, asked, snapshots, now=now, within_s=within_s, held=held, keys=keys):
+            return draft, True
     after = snapshots[-1].manifest.snapshot_id if snapshots else None
-    return drafts.create(output, now, asked, asks=scope.for_manifest(), after=after, held=held)
+    return drafts.create(output, now, asked, asks=scope.for_manifest(), after=after, held=held, keys=keys), False
 
 
 @dataclass(frozen=True)
@@ -110,12 +113,14 @@ class _Run:
         draft: a new draft, or that of the run that this one resumes.
         seal: signs the snapshot; None for a snapshot without a signature.
         on_committed: called with the snapshot when it stands.
+        is_resumed: another run has begun the draft.
     """
 
     job: Job
     draft: Draft
     seal: Seal | None
     on_committed: Callable[[Snapshot], None]
+    is_resumed: bool
 
     async def complete(self) -> None:
         """Audit all organizations, and commit; a run that fails leaves its draft only if it can be resumed."""
@@ -182,9 +187,25 @@ class _Run:
             requests=total(requests.values()),
             kept_unknown=retried.manifest.unknown_fields if retried else {},
             invalid_organizations=invalid,
+            basis=self._basis(),
         )
         # A signal during the commit comes too late: all answers are there already.
         await to_the_end(self._give_up_and_commit, runs, stopped, facts)
+
+    def _basis(self) -> Basis:
+        source = self.job.scope.retry_failed
+        retried = Retried(source.manifest.snapshot_id, source.manifest_sha256, source.signature) if source else None
+        return Basis(retried, self.is_resumed, "checked" if self.draft.seal.is_keyed else "not checked")
+
+    def _seal_of(self, basis: Basis | None) -> Seal | None:
+        """The seal, if what the snapshot is made from checks out."""
+        if self.seal is None or (basis and basis.is_sound):
+            return self.seal
+        reason = "its draft could not be checked"
+        if basis and basis.retried and basis.retried.signature != "good":
+            reason = f"snapshot {basis.retried.snapshot}, of which it keeps answers, is not signed by this key"
+        log.warning("the new snapshot is not signed: %s", reason)
+        return None
 
     def _give_up_and_commit(
         self, runs: list[OrganizationAudit], stopped: dict[str, AuditError], facts: RunFacts
@@ -200,7 +221,7 @@ class _Run:
             {dataset.name: dataset.tables for dataset in self.job.scope.datasets},
             wanted.formats,
             csv_per_org=wanted.csv_per_org,
-            seal=self.seal,
+            seal=self._seal_of(facts.basis),
             on_committed=self.on_committed,
         )
 

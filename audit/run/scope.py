@@ -15,8 +15,8 @@ from audit.errors import UsageError
 from audit.inventory import Users
 from audit.inventory.organizations import check_org_ids
 from audit.run.kinds import check_kinds, kinds_of, title_of
-from audit.snapshot.catalog import Snapshot
 from audit.snapshot.manifest import Scope
+from audit.snapshot.source import Source
 from audit.text import did_you_mean
 from audit.webex import ids
 
@@ -45,7 +45,7 @@ class RunScope:
     wanted: Collection[str] | None = None
     users: Users = field(default_factory=Users)
     sites: tuple[str, ...] = ()
-    retry_failed: Snapshot | None = None
+    retry_failed: Source | None = None
 
     def kinds_of(self, dataset: Dataset) -> tuple[EntityType, ...]:
         """The kinds of entity that a dataset is read for."""
@@ -81,6 +81,7 @@ class RunScope:
             "mail addresses (SHA-256)": _digest(self.users.emails),
             "scope.sites": list(self.sites),
             "--retry-failed": self.retry_failed.manifest.snapshot_id if self.retry_failed else None,
+            "--retry-failed (SHA-256)": self.retry_failed.manifest_sha256 if self.retry_failed else None,
             "version": __version__,
         }
 
@@ -132,7 +133,7 @@ def scope_of(settings: Settings, wanted: Collection[str] | None = None, users: U
     return scope
 
 
-def retried_scope(snapshot: Snapshot) -> RunScope:
+def retried_scope(snapshot: Source) -> RunScope:
     """The scope of a snapshot, to ask again for the entities without a complete answer.
 
     Raises:

@@ -122,9 +122,22 @@ def warn_of_chain(output: Place, now: datetime) -> None:
 
 def _read(folder: Place) -> Snapshot | Exception | None:
     try:
-        return Snapshot(folder, read_manifest(folder)) if is_committed(folder) else None
+        return read_snapshot(folder) if is_committed(folder) else None
     except (UsageError, OSError) as error:
         return error
+
+
+def read_snapshot(folder: Place) -> Snapshot:
+    """The snapshot in a folder. A folder with the name of another snapshot is damage: its own snapshot is gone.
+
+    Raises:
+        DamagedError: the folder holds no manifest that can be read, or that of another snapshot.
+        UsageError: there is no manifest, or it has a newer format.
+    """
+    manifest, name = read_manifest(folder), folder.resolve().name
+    if SNAPSHOT_ID.fullmatch(name) and name != manifest.snapshot_id:
+        raise DamagedError(folder / MANIFEST, f"it is of snapshot {manifest.snapshot_id}, but its folder is {name}")
+    return Snapshot(folder, manifest)
 
 
 def is_committed(folder: Place) -> bool:
@@ -155,7 +168,7 @@ def find_snapshot(output: Place, name: str) -> Snapshot:
     for path in [place(name)] if bucket.is_uri(name) else [output / name, place(name)]:
         try:
             if is_dir(path):
-                return Snapshot(path, read_manifest(path))
+                return read_snapshot(path)
         except OSError as error:
             raise UsageError(f"snapshot {str(path)[:100]}: {error.strerror}") from None
     raise UsageError(f"no snapshot {name}: neither an id in {output} nor a folder ('webex-audit snapshots' lists them)")

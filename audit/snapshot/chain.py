@@ -29,12 +29,13 @@ class Break(NamedTuple):
 
     Attributes:
         kind: `fork`: several snapshots name the same snapshot; `gap`: the named snapshot is neither here nor recorded
-            as pruned; `loop`: a snapshot names a snapshot that comes after it.
+            as pruned; `loop`: a snapshot names a snapshot that comes after it; `end`: the end of the chain is recorded
+            as pruned.
         at: id of the named snapshot; None for a fork at the first snapshot.
-        by: ids of the snapshots that name it, sorted.
+        by: ids of the snapshots that name it, sorted; of an `end`, the newest snapshot that is here.
     """
 
-    kind: Literal["fork", "gap", "loop"]
+    kind: Literal["fork", "gap", "loop", "end"]
     at: str | None
     by: tuple[str, ...]
 
@@ -44,6 +45,11 @@ class Break(NamedTuple):
             return f"is missing: {names} names it as the snapshot before it, and {REMOVED} does not say it was pruned"
         if self.kind == "loop":
             return f"is named by {names} as the snapshot before it, which can't be"
+        if self.kind == "end":
+            return (
+                f"says that {self.at} was pruned, but prune keeps the newest, and nothing here is as new: {names} was "
+                "not the newest"
+            )
         told = f"names {self.at} as the snapshot before it" if self.at else "names no snapshot before it"
         return f"the chain of snapshots forks: each of {names} {told}"
 
@@ -105,7 +111,7 @@ class Chain:
         forks = [Break("fork", at, tuple(sorted(by))) for at, by in namers.items() if len(by) > 1]
         missing = [Break("gap", at, tuple(sorted(by))) for at, by in gaps.items()]
         loops = [Break("loop", self._parent(each), (each,)) for each in self._loops]
-        return sorted([*forks, *missing, *loops], key=lambda each: (each.kind, each.at or "", each.by))
+        return sorted([*forks, *missing, *loops, *self._ends()], key=lambda each: (each.kind, each.at or "", each.by))
 
     def is_named(self, snapshot_id: str) -> bool:
         """Whether a snapshot, existing or pruned, names this snapshot, which is then not the newest."""
@@ -113,13 +119,30 @@ class Chain:
         named += [entry.previous for entries in self._removed.values() for entry in entries]
         return any(each and each.snapshot_id == snapshot_id for each in named)
 
+    def _ends(self) -> Iterator[Break]:
+        """The removed snapshot that came last, if it is further from the first than every existing snapshot."""
+        newest = self.order[-1] if self.order else None
+        entries = [entry for entries in self._removed.values() for entry in entries]
+        depths = {entry.snapshot_id: self._depth_of(entry) for entry in entries}
+        last = max(depths, key=lambda each: (depths[each], each), default=None)
+        if newest and last and depths[last] > self._depths[newest]:
+            yield Break("end", last, (newest,))
+
+    def _depth_of(self, entry: Removed) -> int:
+        """The place of a removed snapshot in the chain; 0 if it exists still, or if its place is not known."""
+        links = self._climb(entry)
+        last = links[-1].named
+        if entry.snapshot_id in self.manifests or (last and last.snapshot_id not in self._depths):
+            return 0
+        return len(links) + (self._depths[last.snapshot_id] if last else 0)
+
     def _is_known(self, named: Previous) -> bool:
         entries = self._removed.get(named.snapshot_id, [])
         return named.snapshot_id in self.manifests or any(
             each.manifest_sha256 == named.manifest_sha256 for each in entries
         )
 
-    def _climb(self, manifest: Manifest) -> list[Link]:
+    def _climb(self, manifest: Manifest | Removed) -> list[Link]:
         """The links from a snapshot through pruned snapshots, to the nearest existing snapshot or to the end."""
         links = [Link(manifest.snapshot_id, manifest.previous)]
         passed = {manifest.snapshot_id}

@@ -22,10 +22,11 @@ SnapshotId = Annotated[str, msgspec.Meta(pattern=rf"\A{SNAPSHOT_ID.pattern}\Z")]
 #: What decoding raises if a file is damaged.
 UNDECODABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 #: Largest manifest that is read; a manifest of 10,000 organizations has 20 MB.
-_MAX_BYTES = 512 << 20
+MAX_BYTES = 512 << 20
 
 Status = Literal["complete", "partial"]
 OrgStatus = Literal["complete", "partial", "refused", "unanswered"]
+SignatureState = Literal["good", "missing", "of another key", "not checked"]
 
 
 class Tool(msgspec.Struct, frozen=True):
@@ -148,10 +149,44 @@ class Previous(msgspec.Struct, frozen=True):
     manifest_sha256: str
 
 
+class Retried(msgspec.Struct, frozen=True):
+    """The snapshot whose complete answers were carried over; its files were verified before.
+
+    Attributes:
+        snapshot: its id.
+        manifest: SHA-256 of its manifest.
+        signature: `good` if the key of the run has signed it; `not checked` if the run has no key.
+    """
+
+    snapshot: str
+    manifest: str
+    signature: SignatureState
+
+
+class Basis(msgspec.Struct, frozen=True):
+    """What a snapshot is made from, besides the answers to its own run.
+
+    Attributes:
+        retried: the earlier snapshot; None if no answers were carried over.
+        is_resumed: the run continued an unfinished run.
+        draft: whether all that was read back from the draft had the keyed digest of its run.
+    """
+
+    retried: Retried | None = None
+    is_resumed: bool = False
+    draft: Literal["checked", "not checked"] = "not checked"
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether all of it checks out, so that a snapshot made from it may be signed."""
+        return self.draft == "checked" and (self.retried is None or self.retried.signature == "good")
+
+
 class Manifest(msgspec.Struct, frozen=True):
     """The content of `manifest.json`; times are in UTC.
 
-    `invalid_organizations` is the number of items without a usable id in the listing of all organizations.
+    `invalid_organizations` is the number of items without a usable id in the listing of all organizations; `basis` is
+    None in snapshots of older versions.
     """
 
     format_version: int
@@ -169,6 +204,7 @@ class Manifest(msgspec.Struct, frozen=True):
     unknown_fields: dict[str, dict[str, int]]
     previous: Previous | None
     invalid_organizations: int = 0
+    basis: Basis | None = None
 
 
 #: Signs a snapshot, given its folder and the manifest that is about to be written there.
@@ -196,7 +232,7 @@ def check_readable(folder: Place) -> None:
         UsageError: the manifest can't be read.
     """
     with suppress(DamagedError):
-        read_small(folder / MANIFEST, _MAX_BYTES)
+        read_small(folder / MANIFEST, MAX_BYTES)
 
 
 def read_manifest(folder: Place) -> Manifest:
@@ -208,7 +244,7 @@ def read_manifest(folder: Place) -> Manifest:
     """
     path = folder / MANIFEST
     try:
-        data = read_small(path, _MAX_BYTES)
+        data = read_small(path, MAX_BYTES)
         if data is None:
             raise UsageError(f"{folder} is not a snapshot: it has no {MANIFEST}")
         version = msgspec.json.decode(data, type=_Version).format_version

@@ -20,12 +20,16 @@ from audit.storage.objects import ObjectPath
 from audit.storage.place import Place
 
 if TYPE_CHECKING:
+    from _hashlib import HMAC
+    from hashlib import _Hash
+
     import pyarrow as pa
 
 log = logging.getLogger(__name__)
 
 #: Content that is to be put whole waits in memory up to this size; more of it on the disk, without a name.
 _IN_MEMORY_BYTES = 8 << 20
+_BLOCK_BYTES = 1 << 20
 #: Attempts to write the file that makes a folder a snapshot: an error may last a moment only.
 _TRIES = 3
 
@@ -76,6 +80,28 @@ def read_small(path: Place, max_bytes: int) -> bytes | None:
     if len(data) > max_bytes:
         raise DamagedError(path, f"it has more than {max_bytes} bytes")
     return data
+
+
+def read_regular(folder: Place, relative: str) -> Iterator[bytes]:
+    """The content of a file in a folder that others may write to, from first to last block; no link is followed.
+
+    Args:
+        folder: the folder.
+        relative: the path below it, with `/` between the parts.
+
+    Raises:
+        DamagedError: it is not a regular file, or a link leads to it.
+        OSError: the file can't be read, or does not exist.
+    """
+    if not isinstance(folder, Path):
+        yield from (folder / relative).read_blocks()
+        return
+    path = folder / relative
+    if path.resolve() != folder.resolve() / relative:
+        raise DamagedError(path, "it is not a regular file")
+    with files.regular_file(path) as file:
+        while block := file.read(_BLOCK_BYTES):
+            yield block
 
 
 def write_last(path: Place, data: bytes) -> None:
@@ -142,22 +168,23 @@ class DigestedFile(io.RawIOBase):
     Args:
         stream: the open file.
         path: its place, for error messages.
+        digest: takes each byte; by default, a new SHA-256.
 
     Attributes:
         size: the number of bytes so far.
     """
 
-    def __init__(self, stream: "BinaryIO | pa.NativeFile", path: Place) -> None:
+    def __init__(self, stream: "BinaryIO | pa.NativeFile", path: Place, digest: "_Hash | HMAC | None" = None) -> None:
         super().__init__()
         self.size = 0
         self._stream = stream
         self._path = path
-        self._sha256 = hashlib.sha256()
+        self._digest = digest or hashlib.sha256()
 
     @property
     def sha256(self) -> str:
-        """The SHA-256 of the bytes so far, in hexadecimal."""
-        return self._sha256.hexdigest()
+        """The digest of the bytes so far, in hexadecimal."""
+        return self._digest.hexdigest()
 
     def writable(self) -> bool:
         """True, as `io` asks."""
@@ -171,7 +198,7 @@ class DigestedFile(io.RawIOBase):
         """Write bytes, or any buffer of bytes, as pyarrow does."""
         with telling(self._path) if isinstance(self._path, ObjectPath) else nullcontext():
             self._stream.write(data)
-        self._sha256.update(data)
+        self._digest.update(data)
         self.size += len(data)
         return len(data)
 
@@ -188,25 +215,3 @@ def sha256_of(path: Place) -> str:
     for block in path.read_blocks():
         digest.update(block)
     return digest.hexdigest()
-
-
-def open_arrow(path: Place) -> "pa.NativeFile":
-    """A file that Arrow reads at any position.
-
-    Raises:
-        OSError: the file can't be read.
-    """
-    import pyarrow as pa  # noqa: PLC0415 - takes longer to load than most commands run
-
-    return pa.OSFile(str(path)) if isinstance(path, Path) else path.open_input_file()
-
-
-def read_arrow(path: Place) -> "pa.NativeFile":
-    """A small file that Arrow reads whole.
-
-    Raises:
-        OSError: the file can't be read.
-    """
-    import pyarrow as pa  # noqa: PLC0415 - as above
-
-    return pa.OSFile(str(path)) if isinstance(path, Path) else pa.BufferReader(path.read_bytes())

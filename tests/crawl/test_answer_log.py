@@ -21,6 +21,7 @@ from audit.entity import Entity, EntityType
 from audit.errors import StoppedError
 from audit.outcome import Outcome
 from audit.output.partition import Partition
+from audit.output.seal import Seal, SealedFile, sealed_file
 from audit.simulator.app import Simulation
 from audit.simulator.faults import parse
 from audit.simulator.organization import Organization
@@ -118,8 +119,15 @@ def entities(count: int) -> list[Entity]:
     return [Entity(EntityType.WORKSPACE, f"{index:03d}") for index in range(count)]
 
 
+SEAL = Seal(b"k" * 32)
+
+
 def reading(body: bytes = b"{}", outcome: Outcome = Outcome.OK) -> list[Reading]:
     return [Reading(None, Answer(outcome, 200, body, None, None, 1, None))]
+
+
+def read_back(paths: list[Path], found: list[Entity]) -> dict[int, list[Reading]]:
+    return read_answers([SealedFile(path, SEAL) for path in paths], found)
 
 
 def written(tmp_path: Path) -> tuple[AnswerLog, list[Path]]:
@@ -127,7 +135,8 @@ def written(tmp_path: Path) -> tuple[AnswerLog, list[Path]]:
 
     def write(index: int, data: bytes) -> None:
         paths.append(tmp_path / f"{index}-{len(paths)}")
-        paths[-1].write_bytes(data)
+        with sealed_file(paths[-1], SEAL) as file:
+            file.write(data)
 
     return AnswerLog(write), paths
 
@@ -143,7 +152,7 @@ def test_answers_come_back_as_they_were(tmp_path: Path) -> None:
     log.forget(0)
     log.keep(log.take())
     assert len(paths) == 2
-    assert read_answers(paths, entities(3)) == {1: reading(b'{"a": "\xc3\xa9"}'), 2: reading()}
+    assert read_back(paths, entities(3)) == {1: reading(b'{"a": "\xc3\xa9"}'), 2: reading()}
 
 
 @pytest.mark.parametrize("damage", ["cut", "flipped", "empty", "gone", "other inventory"])
@@ -166,8 +175,8 @@ def test_answers_that_can_not_be_trusted_are_asked_again(damage: str, tmp_path: 
             paths[0].unlink()
         case _:
             others = [Entity(EntityType.WORKSPACE, "other"), others[1]]
-    assert read_answers(paths, others) == {1: reading()}
-    assert read_answers(paths, []) == {}
+    assert read_back(paths, others) == {1: reading()}
+    assert read_back(paths, []) == {}
 
 
 def run_until(url: str, output: Path, seconds: float, number: signal.Signals) -> int:

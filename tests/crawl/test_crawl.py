@@ -17,6 +17,7 @@ from audit.inventory import Collector, take_inventory
 from audit.inventory.organizations import own_organization
 from audit.outcome import Outcome
 from audit.output import inventory as inventory_file
+from audit.output.seal import Seal
 from audit.simulator.app import ADMIN_TOKEN, Simulation, serve
 from audit.simulator.faults import parse
 from audit.simulator.organization import Organization
@@ -67,12 +68,12 @@ def crawled_with_refusals(
             organization = await own_organization(client)
             with Collector(client, organization) as found:
                 await take_inventory(found, [EntityType.WORKSPACE])
-                inventory_file.write_inventory(INVENTORY, found.entities(), inventory_file.Gaps())
+                inventory_file.write_inventory(INVENTORY, found.entities(), inventory_file.Gaps(), Seal())
             simulation.faults = parse(faults)
             if revoke:
                 simulation.tokens.clear()
             reader = Reader(client, PUSH_TO_TALK, organization)
-            backlog = Backlog(PUSH_TO_TALK, organization.org_id, inventory_file.Inventory.open(INVENTORY))
+            backlog = Backlog(PUSH_TO_TALK, organization.org_id, inventory_file.Inventory.open(INVENTORY, Seal()))
             sink = Sink(lambda index, tables, _: parts.__setitem__(index, tables), lambda *_: None)
             return await Crawl(reader, backlog, sink, Limits(concurrency), progress, clock).run()
 

@@ -22,6 +22,7 @@ from audit.entity import EntityType
 from audit.inventory import Collector, take_inventory
 from audit.inventory.organizations import own_organization
 from audit.output import inventory as inventory_file
+from audit.output.seal import Seal
 from audit.run import job as job_module
 from audit.simulator.app import ADMIN_TOKEN, Simulation, serve
 from audit.simulator.faults import Faults
@@ -217,8 +218,8 @@ def crawled(faults: Faults, stall_s: float) -> dict[str, int]:
             organization = await own_organization(client)
             with Collector(client, organization) as found:
                 await take_inventory(found, [EntityType.WORKSPACE])
-                inventory_file.write_inventory(Path("inventory.arrow"), found.entities(), {})
-            inventory = inventory_file.Inventory.open(Path("inventory.arrow"))
+                inventory_file.write_inventory(Path("inventory.arrow"), found.entities(), {}, Seal())
+            inventory = inventory_file.Inventory.open(Path("inventory.arrow"), Seal())
             backlog = Backlog(push_to_talk, organization.org_id, inventory)
             sink = Sink(lambda _, tables, __: parts.append(tables), lambda *_: None)
             reader = Reader(client, push_to_talk, organization)

@@ -9,6 +9,7 @@ from audit.entity import INVENTORY_SCHEMA, Entity, EntityType, entity_table
 from audit.errors import StoppedError
 from audit.output import inventory as inventory_file
 from audit.output.inventory import BATCH_SIZE, Gaps, Inventory, write_inventory
+from audit.output.seal import Seal
 
 PATH = Path("inventory.arrow")
 
@@ -22,8 +23,8 @@ def test_the_batches_are_those_of_the_size_whatever_came(sizes: list[int]) -> No
     table = entities(sum(sizes))
     starts = [sum(sizes[:index]) for index in range(len(sizes))]
     gaps = Gaps({"PERSON": "why"}, {"WORKSPACE": 3})
-    write_inventory(PATH, (table.slice(*piece) for piece in zip(starts, sizes, strict=True)), gaps)
-    inventory = Inventory.open(PATH)
+    write_inventory(PATH, (table.slice(*piece) for piece in zip(starts, sizes, strict=True)), gaps, Seal())
+    inventory = Inventory.open(PATH, Seal())
     assert (inventory.num_rows, inventory.gaps) == (table.num_rows, gaps)
     batches = list(inventory.batches())
     assert [index for index, _ in batches] == list(range(len(batches)))
@@ -33,16 +34,16 @@ def test_the_batches_are_those_of_the_size_whatever_came(sizes: list[int]) -> No
 
 def test_batches_that_are_done_are_passed_over_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(inventory_file, "BATCH_SIZE", 10)
-    write_inventory(PATH, [entities(25)], Gaps())
-    inventory = Inventory.open(PATH)
+    write_inventory(PATH, [entities(25)], Gaps(), Seal())
+    inventory = Inventory.open(PATH, Seal())
     assert [index for index, _ in inventory.batches({0, 2})] == [1]
     assert (inventory.rows_in({0, 2}), inventory.rows_in(()), inventory.rows_in({0, 1, 2})) == (15, 0, 25)
 
 
 def test_an_inventory_that_is_damaged_while_it_is_read_is_taken_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(inventory_file, "BATCH_SIZE", 10)
-    write_inventory(PATH, [entities(25)], Gaps())
-    inventory = Inventory.open(PATH)
+    write_inventory(PATH, [entities(25)], Gaps(), Seal())
+    inventory = Inventory.open(PATH, Seal())
     PATH.write_bytes(PATH.read_bytes()[:100])
     with pytest.raises(StoppedError, match="is damaged; a resumed run takes a new inventory"):
         list(inventory.batches())
@@ -58,7 +59,7 @@ def test_a_file_of_another_kind_or_an_older_form_is_no_inventory(metadata: dict[
     with pa.OSFile(str(PATH), "wb") as file, pa.ipc.new_file(file, schema):
         pass
     with pytest.raises(StoppedError, match="is damaged; a resumed run takes a new inventory"):
-        Inventory.open(PATH)
+        Inventory.open(PATH, Seal())
 
 
 def test_a_file_with_other_columns_is_no_inventory() -> None:
@@ -66,4 +67,4 @@ def test_a_file_with_other_columns_is_no_inventory() -> None:
     with pa.OSFile(str(PATH), "wb") as file, pa.ipc.new_file(file, schema):
         pass
     with pytest.raises(StoppedError, match="is damaged; a resumed run takes a new inventory"):
-        Inventory.open(PATH)
+        Inventory.open(PATH, Seal())

@@ -18,6 +18,7 @@ from audit.simulator.app import ADMIN_TOKEN, Simulation
 from audit.simulator.faults import parse
 from audit.simulator.organization import Organization
 from audit.snapshot.catalog import Snapshot
+from audit.snapshot.source import verified
 from audit.webex.rate import Belief
 from audit.webex.tokens import StaticTokens, Token, TokenSource
 
@@ -40,7 +41,8 @@ def test_neither_does_one_that_retries_a_snapshot_from_a_rate_that_is_remembered
     before = guarded(given, scope_of(given))
     assert before.manifest.status == "partial"
     memory.remember(given.webex.base_url, organization.org_id, Belief("rate", 50.0))
-    after = guarded(given, retried_scope(before))
+    with verified(before) as source:
+        after = guarded(given, retried_scope(source))
     assert after.manifest.outcomes["push_to_talk"]["ok"] >= before.manifest.outcomes["push_to_talk"]["ok"]
 
 

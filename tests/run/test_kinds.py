@@ -22,6 +22,7 @@ from audit.simulator.app import Simulation
 from audit.simulator.faults import Faults, parse
 from audit.simulator.organization import Organization
 from audit.snapshot.catalog import Snapshot
+from audit.snapshot.source import verified
 
 Audit = Callable[..., Snapshot]
 PERSON, WORKSPACE, LINE = EntityType.PERSON, EntityType.WORKSPACE, EntityType.VIRTUAL_LINE
@@ -159,7 +160,8 @@ def test_a_retry_reads_the_kind_of_its_snapshot(audit: Audit) -> None:
     failing.customers, failing.faults_of = (customer,), {customer.org_id: parse("403=1!")}
     partial = audit(failing, scope__datasets=["greeting"], scope__all_orgs=True)
     assert {org.status for org in partial.manifest.orgs} == {"complete", "refused"}
-    assert retried_scope(partial).kinds == (PERSON,)
+    with verified(partial) as source:
+        assert retried_scope(source).kinds == (PERSON,)
     healed = simulation()
     healed.customers = (customer,)
     whole = audit(healed, retry_failed=partial)

@@ -134,8 +134,9 @@ def test_a_snapshot_with_any_gap_is_retried(
     assert len(visible(tmp_path / "out")) == 2
 
 
+@pytest.mark.attack("what is read back")
 @pytest.mark.parametrize("gap", ["outcomes", "unlisted", "status"])
-def test_a_manifest_that_contradicts_its_own_status_is_retried(
+def test_a_manifest_that_contradicts_its_own_status_is_refused(
     gap: str, audit: Audit, retry: Callable[..., Any]
 ) -> None:
     snapshot = audit(partner(), **ALL)
@@ -148,5 +149,5 @@ def test_a_manifest_that_contradicts_its_own_status_is_retried(
         tree["orgs"][1]["status"] = "partial"
     (snapshot.path / "manifest.json").write_text(json.dumps(tree))
     result, simulation = retry()
-    assert "nothing to retry" not in result.out
-    assert simulation.log
+    assert (result.code, result.out, simulation.log) == (2, "", [])
+    assert "is damaged at manifest.json" in result.err

@@ -12,12 +12,12 @@ import pyarrow as pa
 
 from audit.datasets import DATASETS
 from audit.output.tables import write_table
-from audit.review.verify.contents import files_of, read_parquet
-from audit.review.verify.fault import Verification
+from audit.review.verify.result import Verification
 from audit.review.verify.verify import verify
 from audit.snapshot.coverage import COVERAGE_SCHEMA
 from audit.snapshot.layout import MANIFEST
 from audit.snapshot.manifest import TableEntry, read_manifest, write_manifest
+from audit.snapshot.proof.contents import files_of, read_parquet
 
 SCHEMAS = {"coverage": COVERAGE_SCHEMA} | {
     name: schema for dataset in DATASETS.values() for name, schema in dataset.tables.items()

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from audit.errors import DamagedError, UsageError
-from audit.review.verify.fault import Fault, Note
 from audit.review.verify.signed_removals import check_removed
 from audit.snapshot.catalog import Snapshot, scan
 from audit.snapshot.chain import Break, Chain, Link
 from audit.snapshot.layout import JOURNAL, MANIFEST, REMOVED, REMOVING, SNAPSHOT_ID, is_leftover
 from audit.snapshot.manifest import Manifest
+from audit.snapshot.proof.fault import Fault, Note
 from audit.snapshot.removed import Removed, has_record, read_removed
 from audit.storage.content import sha256_of
 from audit.storage.place import Place
@@ -83,7 +83,13 @@ def lost_manifest(folder: Place, removed: Collection[str]) -> Fault | Note | Non
 
 
 def check_chain(
-    folder: Place, manifest: Manifest, manifest_sha256: str, key: "Ed25519PublicKey | None", *, everywhere: bool
+    folder: Place,
+    manifest: Manifest,
+    manifest_sha256: str,
+    key: "Ed25519PublicKey | None",
+    *,
+    everywhere: bool,
+    is_copy: bool = False,
 ) -> tuple[list[str], list[Fault | Note]]:
     """Check the manifests before and after a snapshot, and that they form one line.
 
@@ -93,16 +99,15 @@ def check_chain(
         manifest_sha256: SHA-256 of the manifest file.
         key: the key that must have signed the record of pruned snapshots; None to accept all entries.
         everywhere: report forks and gaps anywhere in the output, not only those that involve this snapshot.
+        is_copy: the user has named a folder that is not one of the output, and so may be a copy of one snapshot.
 
     Returns:
         The ids of the snapshots before it that are here, the newest first, and the faults and notes.
     """
-    output, name = _read_output(folder, manifest, key), folder.resolve().name
+    output = _read_output(folder, manifest, key, is_copy=is_copy)
     chain = Chain([each.manifest for each in output.found.values()], output.record.entries)
     lineage = list(chain.lineage(manifest.snapshot_id))
     results: list[Fault | Note] = []
-    if SNAPSHOT_ID.fullmatch(name) and name != manifest.snapshot_id:
-        results.append(Fault(MANIFEST, f"is of snapshot {manifest.snapshot_id}, but its folder is {name}"))
     results += output.record.faults
     results += _after(output, manifest.snapshot_id, manifest_sha256)
     results += _before(output.found, lineage)
@@ -124,6 +129,7 @@ class _Output:
         unreadable: by the name of a folder, why its manifest can't be read.
         record: the snapshots that were removed.
         has_record: whether there is a file of removed snapshots.
+        is_copy: as for `check_chain`.
     """
 
     folder: Place
@@ -131,19 +137,24 @@ class _Output:
     unreadable: Mapping[str, str]
     record: Record
     has_record: bool
+    is_copy: bool
 
     @property
     def is_of_one(self) -> bool:
-        """Whether a single snapshot was copied here, so that a gap before it says nothing."""
-        return len(self.found) == 1 and not any(map(SNAPSHOT_ID.fullmatch, self.unreadable)) and not self.has_record
+        """Whether a single snapshot was copied here, so that a gap before it says nothing.
+
+        The output itself looks the same after somebody has removed all snapshots but the newest.
+        """
+        is_alone = len(self.found) == 1 and not any(map(SNAPSHOT_ID.fullmatch, self.unreadable))
+        return self.is_copy and is_alone and not self.has_record
 
 
-def _read_output(folder: Place, manifest: Manifest, key: "Ed25519PublicKey | None") -> _Output:
+def _read_output(folder: Place, manifest: Manifest, key: "Ed25519PublicKey | None", *, is_copy: bool) -> _Output:
     output = folder.resolve().parent
     record = read_record(output, key)
     found, unreadable = scan(output)
     found[manifest.snapshot_id] = Snapshot(folder, manifest)
-    return _Output(output, found, unreadable, record, has_record(output))
+    return _Output(output, found, unreadable, record, has_record(output), is_copy)
 
 
 def _pruned(ids: list[str]) -> Iterator[Note]:
@@ -187,6 +198,8 @@ def _other_sha256(path: str, found: str, by: str, named: str) -> Fault:
 def _broken(output: _Output, each: Break) -> Iterator[Fault | Note]:
     if each.kind == "gap":
         yield from _gap(output, each)
+    elif each.kind == "end":
+        yield Fault(REMOVED, str(each))
     else:
         yield Fault(f"{each.at or each.by[0]}/{MANIFEST}", str(each))
 

@@ -11,10 +11,10 @@ import msgspec
 
 from audit.errors import DamagedError, UsageError, words_of
 from audit.files import expand
-from audit.review.verify.fault import Fault
-from audit.review.verify.signing import check_key, load_private_key, unwrap, wrap
 from audit.snapshot.layout import MANIFEST
 from audit.snapshot.manifest import UNDECODABLE
+from audit.snapshot.proof.fault import Fault
+from audit.snapshot.proof.signing import check_key, load_private_key, unwrap, wrap
 from audit.snapshot.removed import MAX_BYTES, Removed, SealRemoved
 from audit.storage.content import atomic_file, read_small
 from audit.storage.place import Place

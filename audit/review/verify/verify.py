@@ -1,11 +1,7 @@
 """Whether a snapshot is still what was committed: files, tables, coverage, chain, signature."""
 
-import os
-import stat
-from collections import Counter
 from collections.abc import Collection, Iterator
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -13,14 +9,14 @@ import msgspec
 from audit.errors import DamagedError, UsageError
 from audit.files import sha256_of
 from audit.review.verify.chain import check_chain, lost_manifest, read_record
-from audit.review.verify.contents import check_table
-from audit.review.verify.coverage import check_coverage
-from audit.review.verify.fault import Fault, Note, Verification
-from audit.review.verify.signing import SIGNATURE, check_signature, key_id
-from audit.snapshot.catalog import Snapshot, find_snapshot, is_committed
-from audit.snapshot.coverage import COVERAGE
-from audit.snapshot.layout import MANIFEST, is_leftover
-from audit.snapshot.manifest import FileEntry, Manifest, read_manifest
+from audit.review.verify.result import Verification
+from audit.snapshot.catalog import Snapshot, find_snapshot, is_committed, read_snapshot
+from audit.snapshot.layout import MANIFEST, SNAPSHOT_ID
+from audit.snapshot.manifest import Manifest
+from audit.snapshot.proof.fault import Fault, Note
+from audit.snapshot.proof.files import check_files
+from audit.snapshot.proof.signing import SIGNATURE, check_signature, key_id
+from audit.snapshot.proof.tables import check_tables
 from audit.snapshot.staging import staged_whole
 from audit.storage.place import Place, at_once, subfolders
 from audit.text import count_of, printable
@@ -51,7 +47,9 @@ def verify(output: Place, name: str, key: "Ed25519PublicKey | None" = None) -> V
         if not any(isinstance(each, Fault) for each in damaged):
             raise
         return _verification(name, str(output), damaged)
-    return _verify(snapshot, damaged, key, everywhere=everywhere)
+    folder = snapshot.path.resolve()
+    is_copy = not everywhere and (folder.parent != output.resolve() or not SNAPSHOT_ID.fullmatch(folder.name))
+    return _verify(snapshot, damaged, key, everywhere=everywhere, is_copy=is_copy)
 
 
 def _damaged_manifests(output: Place, key: "Ed25519PublicKey | None") -> Iterator[Fault | Note]:
@@ -64,7 +62,7 @@ def _damaged_manifest(folder: Place, removed: Collection[str]) -> Fault | Note |
     try:
         if not is_committed(folder):
             return lost_manifest(folder, removed)
-        read_manifest(folder)
+        read_snapshot(folder)
     except DamagedError as error:
         return Fault(f"{folder.name}/{MANIFEST}", f"is damaged: {error.reason}")
     except (UsageError, OSError):
@@ -73,17 +71,23 @@ def _damaged_manifest(folder: Place, removed: Collection[str]) -> Fault | Note |
 
 
 def _verify(
-    snapshot: Snapshot, damaged: list[Fault | Note], key: "Ed25519PublicKey | None", *, everywhere: bool
+    snapshot: Snapshot,
+    damaged: list[Fault | Note],
+    key: "Ed25519PublicKey | None",
+    *,
+    everywhere: bool,
+    is_copy: bool,
 ) -> Verification:
     with staged_whole(snapshot) as folder:
         manifest = snapshot.manifest
         sha256 = sha256_of(folder / MANIFEST)
-        files = list(_check_files(folder, manifest))
+        files = list(check_files(folder, manifest))
         signature = [each for each in files if isinstance(each, Fault) and each.path == SIGNATURE]
         signature = signature or check_signature(folder, manifest, sha256, key)
-        chain, links = check_chain(snapshot.path, manifest, sha256, key, everywhere=everywhere)
+        chain, links = check_chain(snapshot.path, manifest, sha256, key, everywhere=everywhere, is_copy=is_copy)
         at_fault = {each.path for each in files if isinstance(each, Fault)}
-        results = [*damaged, *files, *signature, *links, *_check_contents(folder, manifest, at_fault)]
+        results = [*damaged, *files, *signature, *links, *check_tables(folder, manifest, at_fault)]
+        results += _unchecked(manifest)
         if not key and (folder / SIGNATURE).exists():
             results.append(
                 Note("the snapshot is signed, but who signed it is not checked: name the key with --public-key")
@@ -100,82 +104,21 @@ def _verify(
     )
 
 
+def _unchecked(manifest: Manifest) -> Iterator[Note]:
+    """What a snapshot is made from, as far as its run could not check it."""
+    basis = manifest.basis
+    if basis and basis.draft != "checked":
+        yield Note("its run had no key to check what it read back from its draft (docs/snapshots.md, Trust)")
+    if basis and basis.retried and basis.retried.signature != "good":
+        yield Note(
+            f"it keeps answers of snapshot {basis.retried.snapshot}, whose signature was: {basis.retried.signature}"
+        )
+
+
 def _verification(snapshot_id: str, path: str, results: list[Fault | Note]) -> Verification:
     unique = list(dict.fromkeys(results))
     faults = [each for each in unique if isinstance(each, Fault)]
     return Verification(snapshot_id, path, faults=faults, notes=[each for each in unique if isinstance(each, Note)])
-
-
-def _check_contents(folder: Path, manifest: Manifest, damaged: set[str]) -> Iterator[Fault | Note]:
-    """Check the content of the tables, except those with damaged files."""
-    if COVERAGE not in manifest.tables:
-        yield Fault(MANIFEST, f"has no table {COVERAGE}")
-    for name, table in manifest.tables.items():
-        if damaged & {file.path for file in table.files}:
-            yield Note(f"table {name}: its content is not checked, as some of its files have faults")
-            continue
-        faults = list(check_table(folder, name, table))
-        yield from faults
-        if name == COVERAGE and not any(isinstance(each, Fault) for each in faults):
-            yield from check_coverage(folder, manifest)
-
-
-def _check_files(folder: Path, manifest: Manifest) -> Iterator[Fault | Note]:
-    """Check that the folder holds the files of the manifest, byte for byte, and no others."""
-    found = dict(_walk(folder))
-    entries = [file for table in manifest.tables.values() for file in table.files]
-    for path, count in Counter(file.path for file in entries).items():
-        if count > 1:
-            yield Fault(MANIFEST, f"names {path} {count} times")
-    for path, is_file in found.items():
-        if not is_file:
-            yield Fault(path, "is not a regular file, or can't be opened")
-    for file in entries:
-        if file.path not in found:
-            yield Fault(file.path, "is missing")
-        elif found[file.path]:
-            yield from _check_file(folder / file.path, file)
-    yield from _check_others({path for path in found if found[path]} - {file.path for file in entries})
-
-
-def _check_others(paths: set[str]) -> Iterator[Fault | Note]:
-    """Report files that the manifest does not name."""
-    others = sorted(paths - {MANIFEST, SIGNATURE})
-    leftovers = [path for path in others if is_leftover(path)]
-    for path in others:
-        if path not in leftovers:
-            yield Fault(path, "is not named by the manifest")
-    if leftovers:
-        count = count_of(len(leftovers), "file is", "files are")
-        yield Note(f"{count} left over from the commit; the next run or prune removes them: {printable(leftovers[0])}")
-
-
-def _check_file(path: Path, file: FileEntry) -> Iterator[Fault]:
-    try:
-        size, sha256 = path.stat().st_size, sha256_of(path)
-    except OSError as error:
-        yield Fault(file.path, f"can't be read: {error.strerror}")
-        return
-    if size != file.bytes:
-        yield Fault(file.path, f"has {size} bytes, but the manifest says {file.bytes}")
-    elif sha256 != file.sha256:
-        yield Fault(file.path, f"has SHA-256 {sha256}, but the manifest says {file.sha256}")
-
-
-def _walk(folder: Path) -> Iterator[tuple[str, bool]]:
-    """The content of a folder without following links: relative path, and whether it is a regular file."""
-    errors: list[OSError] = []
-    for place, folders, names in os.walk(folder, onerror=errors.append):
-        for name in [*names, *(each for each in folders if Path(place, each).is_symlink())]:
-            path = Path(place, name)
-            yield _text(path.relative_to(folder)), stat.S_ISREG(path.lstat().st_mode)
-    for error in errors:
-        yield _text(Path(error.filename).relative_to(folder)), False
-
-
-def _text(path: Path) -> str:
-    """A path as printable text: names are bytes that may not be UTF-8."""
-    return os.fsencode(path.as_posix()).decode("utf-8", "backslashreplace")
 
 
 def as_data(found: Verification) -> dict[str, Any]:

@@ -23,7 +23,8 @@ from audit.run.cluster.task import Result, Task, absolute, travelling
 from audit.run.cluster.worker import audit_organization, settle
 from audit.run.job import Job
 from audit.run.organization import OrganizationAudit
-from audit.snapshot.catalog import Snapshot, is_committed
+from audit.snapshot.catalog import is_committed
+from audit.snapshot.source import Source
 from audit.storage.place import Place
 from audit.threads import in_thread
 from audit.webex.client import Client
@@ -80,10 +81,19 @@ class Cluster:
         belief = await in_thread(memory.recall, base_url, org_id)
         result = await self._result(one.organization, self._shares[place], belief)
         self._draft.choose(org_id, result.attempts)
+        self._lift_seal(result)
         one.belief = result.belief
         await in_thread(memory.remember, base_url, org_id, result.belief)
         if result.error:
             raise result.error
+
+    def _lift_seal(self, result: Result) -> None:
+        if self._draft.seal.is_keyed and not result.is_keyed:
+            log.warning(
+                "a worker has no key for the files of the run (sign.key_file), so they can't be checked: the snapshot "
+                "says so and is not signed, and if the run is interrupted, --resume begins anew"
+            )
+            self._draft.seal.lift()
 
     async def _result(self, organization: Organization, ceiling: float | None, belief: Belief | None) -> Result:
         killed = import_dask().KilledWorker
@@ -169,10 +179,11 @@ def _deadline_at(client: Client, clock: Clock) -> datetime | None:
     return clock.now() + timedelta(seconds=left_s) if math.isfinite(left_s) else None
 
 
-def _named(snapshot: Snapshot, output: Place) -> str:
-    """A snapshot as a worker can find it: only this machine has the copy of a snapshot in an object store."""
-    snapshot_id = snapshot.manifest.snapshot_id
-    return snapshot_id if is_committed(output / snapshot_id) else absolute(snapshot.path)
+def _named(source: Source, output: Place) -> tuple[str, str]:
+    """A snapshot as a worker can find it, since only this machine has the copy; and the SHA-256 of its manifest."""
+    snapshot_id = source.manifest.snapshot_id
+    name = snapshot_id if is_committed(output / snapshot_id) else absolute(source.origin)
+    return name, source.manifest_sha256
 
 
 def _task(job: Job, draft: Draft, deadline_at: datetime | None) -> Task:

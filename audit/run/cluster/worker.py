@@ -7,7 +7,7 @@ import socket
 import traceback
 from collections.abc import Callable, Coroutine
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -25,11 +25,11 @@ from audit.run.cluster.report import Reporter, forwarding, topic_of
 from audit.run.cluster.task import Result, Task
 from audit.run.credentials import find_tokens
 from audit.run.job import Job
+from audit.run.keys import keys_of_worker
 from audit.run.organization import OrganizationAudit
 from audit.run.session import tell_limit, tell_pause
 from audit.run.tally import tallied
 from audit.snapshot.layout import JOURNAL
-from audit.snapshot.staging import staged
 from audit.storage.errors import StorageError
 from audit.storage.place import Place, exists
 from audit.webex.errors import ApiGoneError, OutageError
@@ -161,8 +161,7 @@ class _Attempt:
         try:
             draft = self._open()
             tokens = self._tokens(clock)
-            scope = self.task.scope_here()
-            scope = replace(scope, retry_failed=stack.enter_context(staged(scope.retry_failed)))
+            scope = stack.enter_context(self.task.scope_here())
             job = Job(self.settings, tokens, scope, self.reporter, clock)
         except (AuditError, OSError) as unable:
             return Result(error=_travelling(unable))
@@ -182,7 +181,7 @@ class _Attempt:
             except (AuditError, OSError) as stopped:
                 error = _travelling(stopped)
             attempts = draft.attempts(self.organization.org_id)
-            return Result(attempts, client.pace.belief, error)
+            return Result(attempts, client.pace.belief, error, is_keyed=draft.seal.is_keyed)
 
     def _open(self) -> Draft:
         output = self.settings.output.folder
@@ -192,7 +191,7 @@ class _Attempt:
                 "version on both"
             )
         folder = output / self.task.journal.run_id
-        draft = open_draft(folder, _Wanted(folder))
+        draft = open_draft(folder, _Wanted(folder), keys_of_worker(self.settings))
         if draft is None or draft.journal != self.task.journal:
             raise UsageError(
                 f"{self.place} does not see the run in {output}: use a shared folder or an object store as output"

@@ -14,9 +14,8 @@ from keys import write_key
 from audit.files import sha256_of
 from audit.output.prune import Folder, Keep, carry_out, plan
 from audit.output.removals import record_abandoned, record_removed
-from audit.review.verify.fault import Verification
+from audit.review.verify.result import Verification
 from audit.review.verify.signed_removals import seal_removed_with
-from audit.review.verify.signing import load_public_key
 from audit.review.verify.verify import verify
 from audit.simulator.app import Simulation
 from audit.simulator.changed import Changed
@@ -24,6 +23,7 @@ from audit.simulator.organization import Organization
 from audit.snapshot.catalog import Snapshot
 from audit.snapshot.layout import MANIFEST, REMOVED
 from audit.snapshot.manifest import read_manifest, write_manifest
+from audit.snapshot.proof.signing import load_public_key
 from audit.snapshot.removed import Removed, read_removed
 
 NOW = datetime(2026, 11, 21, 19, 9, tzinfo=UTC)
@@ -149,14 +149,15 @@ def test_a_copy_in_a_place_of_its_own_is_verified_without_its_chain(
     place = tmp_path / "for the auditor"
     shutil.copytree(output / names[2], place / names[2])
     (place / "notes").mkdir()
-    found = verify(place, names[2])
+    copy = str(place / names[2])
+    found = verify(output, copy)
     assert (found.faults, found.chain) == ([], [])
     assert f"{names[1]}, the snapshot before {names[2]}, is not in this folder" in notes(found)[0]
     (place / REMOVED).write_text('{"format_version": 1, "removed": []}')
-    assert f"{names[1]}/{MANIFEST}: is missing" in told(place, names[2])
+    assert f"{names[1]}/{MANIFEST}: is missing" in told(output, copy)
     (place / REMOVED).unlink()
     shutil.copytree(output / names[0], place / names[0])
-    assert f"{names[1]}/{MANIFEST}: is missing" in told(place, names[2])
+    assert f"{names[1]}/{MANIFEST}: is missing" in told(output, copy)
 
 
 def test_a_damaged_record_is_a_fault_and_excuses_nothing(output: Path, names: list[str], webex_audit: Command) -> None:

@@ -17,14 +17,14 @@ from hypothesis import strategies as st
 from tampering import FORMATS, SCHEMAS, Nights, check, recommit, restate, rewrite, told
 
 from audit.output.tables import write_table
-from audit.review.verify.contents import check_table
-from audit.review.verify.fault import Fault
 from audit.simulator.app import Simulation
 from audit.simulator.organization import Organization
 from audit.snapshot.catalog import Snapshot
 from audit.snapshot.csv import CSV_OPTIONS, GUARDS_OF_0_1, without_formulas
 from audit.snapshot.layout import MANIFEST
 from audit.snapshot.manifest import FileEntry, read_manifest
+from audit.snapshot.proof.contents import check_table
+from audit.snapshot.proof.fault import Fault
 
 
 @pytest.mark.attack("what is read back")

@@ -13,11 +13,11 @@ from audit.errors import UsageError
 from audit.output import removals
 from audit.output.removals import record_abandoned, record_removed
 from audit.review.verify.signed_removals import SIGNATURE_OF_REMOVED, check_removed, seal_removed_with
-from audit.review.verify.signing import load_public_key, seal_with
 from audit.simulator.app import Simulation
 from audit.simulator.organization import Organization
 from audit.snapshot.catalog import Snapshot, list_snapshots
 from audit.snapshot.layout import REMOVED
+from audit.snapshot.proof.signing import load_public_key, seal_with
 from audit.snapshot.removed import Removed, read_removed
 
 NOW = datetime(2026, 11, 21, 19, 9, tzinfo=UTC)

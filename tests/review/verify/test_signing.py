@@ -16,13 +16,13 @@ from keys import write_key
 
 from audit.errors import UsageError
 from audit.files import sha256_of
-from audit.review.verify.signing import SIGNATURE, load_public_key, seal_with
 from audit.review.verify.verify import verify
 from audit.simulator.app import ADMIN_TOKEN, Simulation
 from audit.simulator.organization import Organization
 from audit.snapshot.catalog import Snapshot, list_snapshots
 from audit.snapshot.layout import MANIFEST
 from audit.snapshot.manifest import write_manifest
+from audit.snapshot.proof.signing import SIGNATURE, load_public_key, seal_with
 
 PAGE = (Path(__file__).parents[3] / "docs" / "evidence.md").read_text()
 PROGRAMS = ("bash", "awk", "sha256sum", "openssl", "base64", "diff", "find")

@@ -5,6 +5,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
@@ -14,13 +15,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tampering import Nights, check, files, flip, rewrite, told
 
+from audit.files import sha256_of
 from audit.output.prune import Folder, carry_out
+from audit.output.removals import record_removed
 from audit.review.verify.verify import verify
 from audit.simulator.app import Simulation
 from audit.simulator.organization import Organization
 from audit.snapshot.catalog import Snapshot
 from audit.snapshot.layout import MANIFEST, REMOVING
 from audit.snapshot.manifest import read_manifest
+from audit.snapshot.removed import Removed
 
 
 def test_what_was_committed_is_verified_in_one_line(
@@ -244,5 +248,7 @@ def test_a_snapshot_that_lost_its_manifest_is_a_fault(audit: Callable[..., Snaps
 def test_a_snapshot_that_is_being_removed_lost_no_manifest(audit: Callable[..., Snapshot], tmp_path: Path) -> None:
     old, new = (audit(Simulation(Organization(5))) for _ in range(2))
     half = max((old, new), key=lambda each: each.manifest.previous is None)
+    sha256, now = sha256_of(half.path / MANIFEST), datetime.now(UTC)
     (half.path / MANIFEST).rename(half.path / REMOVING)
+    record_removed(tmp_path / "out", [Removed(half.path.name, sha256, half.manifest.previous, now, "old")])
     assert verify(tmp_path / "out", "latest").faults == []

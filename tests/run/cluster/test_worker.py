@@ -97,7 +97,7 @@ def test_a_snapshot_to_retry_that_is_damaged_is_told_to_the_driver(task: Task, t
     damaged = tmp_path / "damaged"
     damaged.mkdir()
     (damaged / "manifest.json").write_text("{}")
-    task = replace(task, has_token_command=False, token_file_is_flag=True, retry_failed=str(damaged))
+    task = replace(task, has_token_command=False, token_file_is_flag=True, retry_failed=(str(damaged), "0" * 64))
     (tmp_path / "token").write_text(ADMIN_TOKEN)
     (tmp_path / "token").chmod(0o600)
     webex = msgspec.structs.replace(task.settings.webex, token_file=str(tmp_path / "token"))

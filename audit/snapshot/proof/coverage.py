@@ -9,14 +9,15 @@ from pathlib import Path
 import pyarrow.compute as pc
 
 from audit.errors import words_of
-from audit.review.verify.contents import UNREADABLE, files_of, read_parquet
-from audit.review.verify.fault import Fault, Note
-from audit.review.vocabulary import COMPLETE_OUTCOMES
+from audit.outcome import Outcome
 from audit.snapshot.coverage import COVERAGE
 from audit.snapshot.layout import MANIFEST
 from audit.snapshot.manifest import Manifest, Org
+from audit.snapshot.proof.contents import UNREADABLE, files_of, read_parquet
+from audit.snapshot.proof.fault import Fault, Note
 from audit.text import count_of
 
+_COMPLETE = frozenset(str(outcome) for outcome in Outcome if outcome.is_complete)
 #: Outcomes by dataset.
 _Outcomes = dict[str, Counter[str]]
 
@@ -100,9 +101,7 @@ def _check_org(org: Org, outcomes: _Outcomes, entities: int) -> Iterator[Fault]:
         if outcomes:
             yield Fault(MANIFEST, f"organization {org.org_id} is {org.status}, but coverage has outcomes of it")
         return
-    is_whole = (
-        not org.message and org.is_listed and all(COMPLETE_OUTCOMES.issuperset(counts) for counts in outcomes.values())
-    )
+    is_whole = not org.message and org.is_listed and all(_COMPLETE.issuperset(counts) for counts in outcomes.values())
     expected = "complete" if is_whole else "partial"
     if org.status != expected:
         yield Fault(MANIFEST, f"organization {org.org_id} is {org.status}, but its outcomes make it {expected}")

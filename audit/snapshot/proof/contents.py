@@ -10,12 +10,12 @@ import pyarrow.csv as pcsv
 import pyarrow.parquet as pq
 
 from audit.errors import words_of
-from audit.review.verify.fault import Fault, Note
 from audit.snapshot.coverage import VOLATILE_COLUMNS
 from audit.snapshot.csv import GUARDS_OF_0_1, without_formulas
 from audit.snapshot.digest import ContentDigest
 from audit.snapshot.layout import MANIFEST, org_of_csv, org_of_parquet
 from audit.snapshot.manifest import FileEntry, TableEntry
+from audit.snapshot.proof.fault import Fault, Note
 
 #: Rows in memory at once.
 _BATCH_ROWS = 50_000

@@ -6,6 +6,7 @@ a key is the SHA-256 of its public half in DER, which any tool can compute.
 """
 
 import hashlib
+import hmac
 import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -14,9 +15,9 @@ import msgspec
 
 from audit.errors import UsageError, words_of
 from audit.files import expand, is_readable_by_others
-from audit.review.verify.fault import Fault
 from audit.snapshot.layout import MANIFEST
 from audit.snapshot.manifest import UNDECODABLE, Manifest, Seal, encode
+from audit.snapshot.proof.fault import Fault
 from audit.storage.content import atomic_file
 from audit.storage.place import Place
 
@@ -81,6 +82,27 @@ def seal_with(key_file: str | None) -> Seal | None:
             file.write(sign(manifest, key))
 
     return seal
+
+
+def draft_key_of(key_file: str | None) -> bytes | None:
+    """A key that follows from `sign.key_file`, for digests of what a run reads back; None if no key is configured.
+
+    Raises:
+        UsageError: as `seal_with`.
+    """
+    if not key_file:
+        return None
+    key = load_private_key(expand(key_file))
+    return hmac.digest(key.private_bytes_raw(), b"webex-audit: key of drafts", "sha256")
+
+
+def public_key_of(key_file: str | None) -> "Ed25519PublicKey | None":
+    """The public half of `sign.key_file`; None if no key is configured.
+
+    Raises:
+        UsageError: as `seal_with`.
+    """
+    return load_private_key(expand(key_file)).public_key() if key_file else None
 
 
 def sign(manifest: Manifest, key: "Ed25519PrivateKey") -> bytes:

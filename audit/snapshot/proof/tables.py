@@ -1,0 +1,31 @@
+"""The content of all tables of a snapshot."""
+
+from collections.abc import Collection, Iterator
+from pathlib import Path
+
+from audit.snapshot.coverage import COVERAGE
+from audit.snapshot.layout import MANIFEST
+from audit.snapshot.manifest import Manifest
+from audit.snapshot.proof.contents import check_table
+from audit.snapshot.proof.coverage import check_coverage
+from audit.snapshot.proof.fault import Fault, Note
+
+
+def check_tables(folder: Path, manifest: Manifest, damaged: Collection[str] = ()) -> Iterator[Fault | Note]:
+    """Check the content of the tables, except those with damaged files.
+
+    Args:
+        folder: the snapshot's folder.
+        manifest: its manifest.
+        damaged: paths of the files that differ from the manifest.
+    """
+    if COVERAGE not in manifest.tables:
+        yield Fault(MANIFEST, f"has no table {COVERAGE}")
+    for name, table in manifest.tables.items():
+        if any(file.path in damaged for file in table.files):
+            yield Note(f"table {name}: its content is not checked, as some of its files have faults")
+            continue
+        faults = list(check_table(folder, name, table))
+        yield from faults
+        if name == COVERAGE and not any(isinstance(each, Fault) for each in faults):
+            yield from check_coverage(folder, manifest)

@@ -1,17 +1,20 @@
 """The manifest: what a run asked, what was answered, and the files that hold the answers.
 
-A snapshot exists when, and only when, its `manifest.json` does.
+A snapshot exists when, and only when, its `manifest.json` does. A manifest is data that anybody may have written. The
+types say what its values may be: ids, names of tables and datasets, paths and counts are of a fixed form, so whoever
+uses them need not ask again; names of organizations and messages are any text.
 """
 
+import re
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Literal
 
 import msgspec
 
 from audit.errors import DamagedError, UsageError
-from audit.snapshot.layout import MANIFEST, SNAPSHOT_ID
+from audit.snapshot.layout import MANIFEST, SNAPSHOT_ID, UUID, is_file_of
 from audit.storage.content import read_small, write_last
 from audit.storage.place import Place
 
@@ -22,7 +25,23 @@ SnapshotId = Annotated[str, msgspec.Meta(pattern=rf"\A{SNAPSHOT_ID.pattern}\Z")]
 #: What decoding raises if a file is damaged.
 UNDECODABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 #: Largest manifest that is read; a manifest of 10,000 organizations has 20 MB.
-_MAX_BYTES = 512 << 20
+MAX_BYTES = 64 << 20
+
+#: The name of a dataset, a table, or an outcome.
+Name = Annotated[str, msgspec.Meta(pattern=r"\A[a-z][a-z0-9_]{0,59}\Z")]
+#: A kind of entity.
+Kind = Annotated[str, msgspec.Meta(pattern=r"\A[A-Z][A-Z_]{0,59}\Z")]
+#: A UUID, as the names of folders have it.
+Uuid = Annotated[str, msgspec.Meta(pattern=rf"\A{UUID}\Z")]
+Sha256 = Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{64}\Z")]
+#: A number of something: what a table can hold.
+Count = Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)]
+Time = Annotated[datetime, msgspec.Meta(tz=True)]
+
+#: The names of our own fields in messages of msgspec; the rest of them may come from the file.
+_FIELD = re.compile(r"`\$\.?([a-z0-9_.\[\]]+)`")
+_MISSING = re.compile(r"missing required field `([a-z0-9_]+)`")
+_YEARS = (2000, 9000)
 
 Status = Literal["complete", "partial"]
 OrgStatus = Literal["complete", "partial", "refused", "unanswered"]
@@ -49,13 +68,13 @@ class Scope(msgspec.Struct, frozen=True):
         sites: the chosen meeting sites; empty for all sites of each user.
     """
 
-    datasets: list[str]
-    entities: list[str]
-    entity_ids: int | None = None
+    datasets: list[Name]
+    entities: list[Kind]
+    entity_ids: Count | None = None
     organizations: Literal["own", "named", "all"] = "own"
     excluded: list[str] = []
     users: Literal["self", "named", "all"] | None = None
-    user_count: int | None = None
+    user_count: Count | None = None
     sites: list[str] = []
 
 
@@ -70,7 +89,7 @@ class Limit(msgspec.Struct, frozen=True):
 
     kind: str
     text: str
-    per_s: float | None = None
+    per_s: Annotated[float, msgspec.Meta(ge=0)] | None = None
 
 
 class Org(msgspec.Struct, frozen=True):
@@ -93,16 +112,16 @@ class Org(msgspec.Struct, frozen=True):
         limit: the limit on requests, as far as the run met it; None if nothing was throttled.
     """
 
-    org_id: str
+    org_id: Uuid
     name: str | None
     status: OrgStatus
-    entities: int
-    unlisted: dict[str, dict[str, str]] = {}
+    entities: Count
+    unlisted: dict[Name, dict[Kind, str]] = {}
     message: str | None = None
     webex_id: str | None = None
-    doubts: dict[str, dict[str, str]] = {}
-    invalid_items: dict[str, dict[str, int]] = {}
-    unnamed_locations: int = 0
+    doubts: dict[Name, dict[Kind, str]] = {}
+    invalid_items: dict[Name, dict[Kind, Count]] = {}
+    unnamed_locations: Count = 0
     limit: Limit | None = None
 
     @property
@@ -120,32 +139,32 @@ class FileEntry(msgspec.Struct, frozen=True):
     """A file of a table: path relative to the snapshot, size in bytes, number of rows, SHA-256 in hexadecimal."""
 
     path: str
-    bytes: int
-    rows: int
-    sha256: str
+    bytes: Count
+    rows: Count
+    sha256: Sha256
 
 
 class TableEntry(msgspec.Struct, frozen=True):
     """A table: number of rows, digest of the content (`audit.snapshot.digest`), files."""
 
-    rows: int
-    digest: str
+    rows: Count
+    digest: Sha256
     files: list[FileEntry]
 
 
 class Requests(msgspec.Struct, frozen=True):
     """Number of requests of a run: in total, repeated, and answered with 429 or 423."""
 
-    total: int
-    retried: int
-    throttled: int
+    total: Count
+    retried: Count
+    throttled: Count
 
 
 class Previous(msgspec.Struct, frozen=True):
     """The newest snapshot of the output before this one, and the SHA-256 of its manifest."""
 
-    snapshot_id: str
-    manifest_sha256: str
+    snapshot_id: SnapshotId
+    manifest_sha256: Sha256
 
 
 class Manifest(msgspec.Struct, frozen=True):
@@ -155,20 +174,20 @@ class Manifest(msgspec.Struct, frozen=True):
     """
 
     format_version: int
-    snapshot_id: str
+    snapshot_id: SnapshotId
     tool: Tool
     status: Status
-    started_at: Annotated[datetime, msgspec.Meta(tz=True)]
-    finished_at: Annotated[datetime, msgspec.Meta(tz=True)]
+    started_at: Time
+    finished_at: Time
     base_url: str
     scope: Scope
     orgs: list[Org]
-    tables: dict[str, TableEntry]
-    outcomes: dict[str, dict[str, int]]
+    tables: dict[Name, TableEntry]
+    outcomes: dict[Name, dict[Name, Count]]
     requests: Requests
-    unknown_fields: dict[str, dict[str, int]]
+    unknown_fields: dict[Name, dict[str, Count]]
     previous: Previous | None
-    invalid_organizations: int = 0
+    invalid_organizations: Count = 0
 
 
 #: Signs a snapshot, given its folder and the manifest that is about to be written there.
@@ -176,7 +195,7 @@ Seal = Callable[[Place, Manifest], None]
 
 
 class _Version(msgspec.Struct):
-    format_version: int
+    format_version: Annotated[int, msgspec.Meta(ge=1, lt=1 << 31)]
 
 
 def encode(manifest: Manifest) -> bytes:
@@ -196,7 +215,7 @@ def check_readable(folder: Place) -> None:
         UsageError: the manifest can't be read.
     """
     with suppress(DamagedError):
-        read_small(folder / MANIFEST, _MAX_BYTES)
+        read_small(folder / MANIFEST, MAX_BYTES)
 
 
 def read_manifest(folder: Place) -> Manifest:
@@ -208,7 +227,7 @@ def read_manifest(folder: Place) -> Manifest:
     """
     path = folder / MANIFEST
     try:
-        data = read_small(path, _MAX_BYTES)
+        data = read_small(path, MAX_BYTES)
         if data is None:
             raise UsageError(f"{folder} is not a snapshot: it has no {MANIFEST}")
         version = msgspec.json.decode(data, type=_Version).format_version
@@ -217,6 +236,43 @@ def read_manifest(folder: Place) -> Manifest:
                 f"{path}: format_version {version} is newer than {FORMAT_VERSION}, the newest that this webex-audit "
                 "reads: update it"
             )
-        return msgspec.json.decode(data, type=Manifest)
+        manifest = msgspec.json.decode(data, type=Manifest)
     except UNDECODABLE as error:
-        raise DamagedError(path, str(error)) from None
+        raise DamagedError(path, why_undecodable(error)) from None
+    if fault := _fault_of(manifest):
+        raise DamagedError(path, fault)
+    return manifest
+
+
+def _fault_of(manifest: Manifest) -> str | None:
+    """What is wrong with a manifest beyond its types; None if nothing is."""
+    for name, table in manifest.tables.items():
+        if not all(is_file_of(name, file.path) for file in table.files):
+            return f"a file of table {name} is not where its files are"
+    ids = [org.org_id for org in manifest.orgs]
+    if len(ids) != len(set(ids)):
+        return "it names an organization twice"
+    for time in (manifest.started_at, manifest.finished_at):
+        # Far from both ends of time, where a calculation fails.
+        if time.utcoffset() != timedelta(0) or not _YEARS[0] <= time.year <= _YEARS[1]:
+            return "a time is not in UTC, or in no year of ours"
+    return None
+
+
+def why_undecodable(error: Exception) -> str:
+    """What is wrong with a file that can't be decoded, without a word of the file or of the library.
+
+    Args:
+        error: one of `UNDECODABLE`.
+    """
+    match error:
+        case RecursionError():
+            return "it is nested too deeply"
+        case UnicodeDecodeError():
+            return "it is not UTF-8"
+        case msgspec.ValidationError():
+            if missing := _MISSING.search(str(error)):
+                return f"its field {missing[1]} is missing"
+            place = _FIELD.search(str(error))
+            return f"{place[1] if place else 'its content'} is not as the format says"
+    return "it is not JSON, or ends too early"

@@ -203,7 +203,7 @@ def test_a_token_file_open_to_others_is_warned_of(api: Api, webex_audit: Command
         (None, "no snapshot x: neither an id"),
         ("", "is not a snapshot: it has no manifest.json"),
         ("{", "is damaged"),
-        ('{"format_version": 1}', "is damaged: Object missing required field"),
+        ('{"format_version": 1}', "is damaged: its field snapshot_id is missing"),
         ('{"format_version": 2}', "format_version 2 is newer than 1"),
     ],
 )

@@ -14,7 +14,7 @@ from audit.files import expand
 from audit.review.verify.fault import Fault
 from audit.review.verify.signing import check_key, load_private_key, unwrap, wrap
 from audit.snapshot.layout import MANIFEST
-from audit.snapshot.manifest import UNDECODABLE
+from audit.snapshot.manifest import UNDECODABLE, why_undecodable
 from audit.snapshot.removed import MAX_BYTES, Removed, SealRemoved
 from audit.storage.content import atomic_file, read_small
 from audit.storage.place import Place
@@ -95,7 +95,7 @@ def _signed(output: Place, key: "Ed25519PublicKey") -> tuple[list[Removed], list
     except UsageError as error:
         return [], [Fault(name, f"can't be read: {error}")]
     except UNDECODABLE as error:
-        return [], [Fault(name, f"is damaged: {error}")]
+        return [], [Fault(name, f"is damaged: {why_undecodable(error)}")]
     faults = check_key(name, data, envelope, key)
     if statement.predicate_type != _PREDICATE_TYPE:
         faults.append(Fault(name, f"is a statement of another kind: {statement.predicate_type}"))

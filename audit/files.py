@@ -9,12 +9,23 @@ import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO, Literal
 
 import platformdirs
 
-from audit.errors import DamagedError, UsageError
+from audit.errors import UsageError
+
+#: What the system says of a link that is not followed, and of a socket, which can't be opened.
+_IRREGULAR = frozenset({errno.ELOOP, errno.EMLINK, errno.ENXIO, errno.EOPNOTSUPP})
+
+
+class IrregularFileError(OSError):
+    """A link, pipe, device, socket or folder stands in the place of a file."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(errno.EINVAL, "not a regular file", str(path))
 
 
 def expand(text: str) -> Path:
@@ -121,35 +132,61 @@ def private_file(path: Path) -> Iterator[BinaryIO]:
 
 
 @contextmanager
-def regular_file(path: Path) -> Iterator[BinaryIO]:
-    """A file that others may have put there, to be read: no link is followed, and no pipe is waited for.
+def atomic_file(path: Path, mode: int | None = None) -> Iterator[BinaryIO]:
+    """A file that appears under its name, whole and on the disk, when the block ends without an error.
+
+    The file takes the place of a link; what the link points to stays as it is.
+
+    Args:
+        path: its name.
+        mode: its permissions, which it has before it has its name; None for this user only (0600).
 
     Raises:
-        DamagedError: it is not a regular file.
-        OSError: the file can't be read.
+        OSError: the file can't be written, or the name is that of a pipe or a device.
     """
-    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-    descriptor = os.open(path, flags)
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise DamagedError(path, "it is not a regular file")
-    with os.fdopen(descriptor, "rb") as file:
-        yield file
-
-
-@contextmanager
-def atomic_file(path: Path) -> Iterator[BinaryIO]:
-    """A file that appears under its name, whole and on the disk, when the block ends without an error."""
+    check_regular(path)
     unfinished = _unfinished(path)
     try:
         with private_file(unfinished) as file:
             yield file
+            if mode is not None and os.name == "posix":
+                os.fchmod(file.fileno(), mode)
+            written = os.fstat(file.fileno())
         unfinished.replace(path)
     except BaseException:
         with suppress(OSError):
             unfinished.unlink()
         raise
+    _check_owner(path, written.st_uid)
     sync_dir(path.parent)
+
+
+def _check_owner(path: Path, owner: int) -> None:
+    """Check that nobody has exchanged a new file: in a folder that others may write to, they can."""
+    with suppress(FileNotFoundError):
+        if path.lstat().st_uid != owner:
+            raise OSError(errno.EPERM, "another user has put another file in its place", str(path))
+
+
+def open_regular(path: Path) -> BufferedReader:
+    """Open a file that others may have put there: no link is followed, no pipe is waited for, no device is read.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        IrregularFileError: it is not a regular file.
+        OSError: it can't be opened.
+    """
+    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    try:
+        descriptor = os.open(path, flags)
+    except OSError as error:
+        if error.errno in _IRREGULAR:
+            raise IrregularFileError(path) from None
+        raise
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise IrregularFileError(path)
+    return os.fdopen(descriptor, "rb")
 
 
 def _unfinished(path: Path) -> Path:
@@ -208,7 +245,7 @@ def check_regular(path: Path) -> None:
         OSError: it is a pipe or a device.
     """
     if path.exists() and not (path.is_file() or path.is_dir()):
-        raise OSError(errno.EINVAL, "not a regular file", str(path))
+        raise IrregularFileError(path)
 
 
 def _replace(target: Path, content: bytes, *, keeps_owner: bool) -> None:
@@ -250,6 +287,10 @@ def is_readable_by_others(path: Path) -> bool:
 
 
 def sha256_of(path: Path) -> str:
-    """The SHA-256 of a file's bytes, in hexadecimal."""
-    with path.open("rb") as file:
+    """The SHA-256 of a file's bytes, in hexadecimal.
+
+    Raises:
+        OSError: the file can't be read, or is not a regular file.
+    """
+    with open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -30,6 +30,7 @@ MEMBERS = 40
 ROOMS_AT_ONCE = 2500
 SCHEMAS = {COVERAGE: COVERAGE_SCHEMA} | dict(DATASETS["push_to_talk"].tables)
 MOMENT = datetime(2026, 11, 21, tzinfo=UTC)
+OLD, NEW = "20261121T000000Z-000000", "20261121T000000Z-000001"
 
 
 def room(number: int) -> dict[str, object]:
@@ -113,7 +114,7 @@ def measure(output: str, rows: int) -> None:
     """Compare, and print wall time and peak memory."""
     tally = Tally()
     began_s = time.monotonic()
-    for _ in tally.count(compare(find_snapshot(Path(output), "old"), find_snapshot(Path(output), "new"))):
+    for _ in tally.count(compare(find_snapshot(Path(output), OLD), find_snapshot(Path(output), NEW))):
         pass
     wall_s = time.monotonic() - began_s
     # Not ru_maxrss, which a process inherits from its parent.
@@ -129,8 +130,8 @@ def main() -> None:
     options = parser.parse_args()
     rooms = options.rows // MEMBERS
     with tempfile.TemporaryDirectory() as output:
-        make(Path(output), "old", rooms)
-        make(Path(output), "new", rooms, options.changed)
+        make(Path(output), OLD, rooms)
+        make(Path(output), NEW, rooms, options.changed)
         print("| rows of members, each side | differences | wall time | peak memory |")
         print("| --- | --- | --- | --- |", flush=True)
         process = multiprocessing.get_context("spawn").Process(target=measure, args=(output, options.rows))

@@ -7,7 +7,17 @@ from typing import Any
 
 import pytest
 
-from audit.files import atomic_file, check_rewritable, make_dir, private_file, rewrite, sha256_of, text_of
+from audit.files import (
+    IrregularFileError,
+    atomic_file,
+    check_rewritable,
+    make_dir,
+    open_regular,
+    private_file,
+    rewrite,
+    sha256_of,
+    text_of,
+)
 
 
 def mode(path: Path) -> int:
@@ -174,3 +184,84 @@ def test_a_folder_in_place_of_a_file_is_an_error_of_the_system(tmp_path: Path) -
 def test_a_digest_is_that_of_sha256sum(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"abc")
     assert sha256_of(tmp_path / "file") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+PLANTED: dict[str, Callable[[Path], object]] = {
+    "a pipe": os.mkfifo,
+    "a link": lambda path: path.symlink_to(path.with_name("victim")),
+    "a link to a device": lambda path: path.symlink_to("/dev/zero"),
+    "a link to itself": lambda path: path.symlink_to(path.name),
+    "a folder": Path.mkdir,
+}
+
+
+@pytest.mark.attack("planted links and files")
+@pytest.mark.timeout(10)
+@pytest.mark.parametrize("plant", PLANTED.values(), ids=PLANTED)
+def test_what_is_planted_in_the_place_of_a_file_is_not_read(plant: Callable[[Path], object], tmp_path: Path) -> None:
+    (tmp_path / "victim").write_bytes(b"precious")
+    plant(tmp_path / "file")
+    for read in (open_regular, sha256_of):
+        with pytest.raises(IrregularFileError):
+            read(tmp_path / "file")
+    with pytest.raises(FileNotFoundError):
+        open_regular(tmp_path / "absent")
+
+
+@pytest.mark.attack("planted links and files")
+@pytest.mark.timeout(10)
+def test_a_pipe_or_a_device_is_never_replaced_by_a_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "device").symlink_to("/dev/null")
+    for path in (tmp_path / "pipe", tmp_path / "device"):
+        with pytest.raises(IrregularFileError), atomic_file(path):
+            pytest.fail("it is written")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["device", "pipe"]
+
+
+@pytest.mark.attack("planted links and files")
+@pytest.mark.parametrize("link", [Path.symlink_to, Path.hardlink_to])
+def test_a_new_file_takes_the_place_of_a_planted_link(link: Callable[[Path, Path], None], tmp_path: Path) -> None:
+    (tmp_path / "victim").write_bytes(b"precious")
+    link(tmp_path / "file", tmp_path / "victim")
+    with atomic_file(tmp_path / "file") as file:
+        file.write(b"new")
+    assert (tmp_path / "victim").read_bytes() == b"precious"
+    assert ((tmp_path / "file").read_bytes(), (tmp_path / "file").is_symlink()) == (b"new", False)
+
+
+@pytest.mark.attack("planted links and files")
+def test_no_name_of_an_unfinished_file_can_be_guessed(tmp_path: Path) -> None:
+    names = set()
+    for _ in range(20):
+        with atomic_file(tmp_path / "r.html"):
+            names |= {path.name for path in tmp_path.glob(".*")}
+    assert len(names) == 20
+    assert all(len(name) == len(".r.html.01234567.tmp") for name in names)
+
+
+@pytest.mark.attack("planted links and files")
+@pytest.mark.parametrize("umask", [0, 0o022, 0o077])
+def test_a_file_for_others_has_its_permissions_before_it_has_its_name(umask: int, tmp_path: Path) -> None:
+    before = os.umask(umask)
+    try:
+        with atomic_file(tmp_path / "file", 0o644):
+            assert [mode(path) for path in tmp_path.iterdir()] == [0o600 & ~umask]
+    finally:
+        os.umask(before)
+    assert mode(tmp_path / "file") == 0o644
+
+
+@pytest.mark.attack("planted links and files")
+@pytest.mark.skipif(not hasattr(os, "fchown") or os.geteuid() != 0, reason="only root may give a file away")
+def test_a_file_that_another_user_exchanges_at_the_last_moment_is_not_taken_for_ours(tmp_path: Path) -> None:
+    def exchange() -> None:
+        with atomic_file(tmp_path / "file") as file:
+            file.write(b"ours")
+            (unfinished,) = tmp_path.iterdir()
+            unfinished.unlink()
+            unfinished.write_bytes(b"theirs")
+            os.chown(unfinished, 4242, 4242)
+
+    with pytest.raises(PermissionError, match="another user has put another file in its place"):
+        exchange()

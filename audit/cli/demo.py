@@ -28,13 +28,16 @@ _PUSH_TO_TALK: dict[str, Any] = {"scope.all_orgs": True, "scope.entities": ["wor
 _BLOCKS = 9
 
 
-async def demonstrate(simulation: Simulation, output: str, show: Callable[[], Progress]) -> list[Snapshot]:
+async def demonstrate(
+    simulation: Simulation, output: str, show: Callable[[], Progress], *, is_shared: bool = False
+) -> list[Snapshot]:
     """Audit a simulation: audio options once, Push-to-Talk before and after a change.
 
     Args:
         simulation: the organizations to audit.
         output: folder of the snapshots.
         show: makes the progress display of a run.
+        is_shared: accept a folder that other users may write to.
 
     Raises:
         AuditError: as `audit.run.run.run`.
@@ -46,7 +49,7 @@ async def demonstrate(simulation: Simulation, output: str, show: Callable[[], Pr
             if len(snapshots) == 2:
                 simulation.organization = Changed.of(simulation.organization)
                 simulation.customers = tuple(map(Changed.of, simulation.customers))
-            flags = {"webex.base_url": base_url, "output.path": output, **scope}
+            flags = {"webex.base_url": base_url, "output.path": output, "output.shared": is_shared, **scope}
             settings = config.load(os.devnull, {"WEBEX_AUDIT_PACE_START_RATE": "200"}, flags)
             with show() as progress:
                 work = run(Job(settings, tokens, scope_of(settings), progress))

@@ -19,6 +19,9 @@ from audit.storage.place import Place
 
 log = logging.getLogger(__name__)
 
+#: The collector runs as another user, and nothing in the file is secret.
+_READABLE = 0o644
+
 
 @contextmanager
 def recorded(metrics_file: str | None, output: Place) -> Iterator[Callable[[Snapshot], None]]:
@@ -103,6 +106,5 @@ def _write(path: Path, committed: list[Snapshot], output: Place, duration_s: flo
             )
         for name, table in manifest.tables.items():
             gauge("table_rows", "Rows of a table.", table.rows, table=name)
-    with atomic_file(path) as file:
+    with atomic_file(path, _READABLE) as file:
         file.write(redact(generate_latest(registry).decode()).encode())  # type: ignore[no-untyped-call]
-    path.chmod(0o644)  # the collector runs as another user, and nothing here is secret

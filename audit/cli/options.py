@@ -100,6 +100,8 @@ def scope_options(command: Command) -> Command:
     return command
 
 
+#: For every command that writes to an output.
+shared_option = flag("output.shared", is_flag=True, help="Accept an output folder that other users may write to.")
 #: For every command that prints a result.
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 

@@ -17,6 +17,7 @@ from audit.files import atomic_file, expand
 from audit.review import needs_extra
 from audit.review.check.finding import Severity
 from audit.snapshot.catalog import Snapshot, find_snapshot
+from audit.snapshot.layout import SNAPSHOT_ID
 from audit.snapshot.staging import staged
 from audit.storage.place import is_dir, place
 from audit.text import printable
@@ -108,7 +109,7 @@ def report(snapshot: str, against: str | None, kind: str, file: str | None, *, a
         from audit.review.report import write_report, write_workbook
     found = find_snapshot(settings.output.folder, snapshot)
     earlier = find_snapshot(settings.output.folder, against) if against else find_before(found)
-    path = expand(file or f"{found.manifest.snapshot_id}.{kind}")
+    path = expand(file or f"{_name_of(found)}.{kind}")
     with staged(found) as one, staged(earlier) as other:
         checks = apply_rules(one, other, settings.check, today=Clock().now().date())
         changes = compare(other, one) if other else None
@@ -122,6 +123,12 @@ def report(snapshot: str, against: str | None, kind: str, file: str | None, *, a
             raise UsageError(f"{path}: {error.strerror}: name another file with --file") from None
     print_result(views.as_json({"path": str(path)}) if as_json else printable(str(path)))
     return 0
+
+
+def _name_of(snapshot: Snapshot) -> str:
+    """The name of a report: that of the snapshot's folder, since anybody may have written the manifest."""
+    name = snapshot.path.resolve().name
+    return name if SNAPSHOT_ID.fullmatch(name) else "report"
 
 
 @click.command()

@@ -73,6 +73,7 @@ _GC_AFTER = 10_000
     "run.metrics_file", metavar="FILE", help="Write metrics for the textfile collector of Prometheus. [default: none]"
 )
 @options.api_options
+@options.shared_option
 @options.config_options
 @options.json_option
 @options.logging_options
@@ -152,6 +153,7 @@ def _resume_hint(earlier: Snapshot | None, selection: "Selection") -> Iterator[N
 @click.command()
 @options.scope_options
 @options.api_options
+@options.shared_option
 @options.config_options
 @options.json_option
 @options.logging_options

@@ -23,6 +23,7 @@ from audit.text import printable
 
 @click.command()
 @click.option("--output", default="webex-audit-demo", show_default=True, metavar="DIR", help="Folder of the snapshots.")
+@options.shared_option
 @options.simulation_options
 @click.option(
     "--faults", "fault_spec", default="all=0.005,quirks", show_default=True, help="What goes wrong, as in 'simulate'."
@@ -45,7 +46,7 @@ def demo(output: str, fault_spec: str, *, as_json: bool, **given: Any) -> int:
         raise UsageError(f"--output {output}: demo writes files for you to open: name a folder on this machine")
     simulation = simulator.Simulation(own, _faults(fault_spec, given["seed"]), customers=customers)
     show = partial(show_progress, settings.log.format, verbosity)
-    found = signals.run_until_signal(demonstrate(simulation, output, show))
+    found = signals.run_until_signal(demonstrate(simulation, output, show, is_shared=settings.output.shared))
     code = max(exit_code(snapshot, allow_partial=False) for snapshot in found)
     audio, old, new = found
     report = expand(output) / f"{new.path.name}.html"

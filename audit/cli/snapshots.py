@@ -72,6 +72,7 @@ def verify(snapshot: str, public_key: str | None, *, as_json: bool, **given: Any
 @click.option("--keep-last", type=click.IntRange(1), metavar="N", help="Keep the newest N snapshots.")
 @click.option("--keep-within", metavar="TIME", help="Keep snapshots younger than a time such as 400d.")
 @click.option("--dry-run", is_flag=True, help="Print what would be removed; remove nothing.")
+@options.shared_option
 @options.config_options
 @options.json_option
 @options.logging_options
@@ -92,7 +93,7 @@ def prune(keep_last: int | None, keep_within: str | None, *, dry_run: bool, as_j
     output = settings.output.folder
     seal = seal_removed_with(settings.sign.key_file)
     try:
-        with lock(output) as held:
+        with lock(output, is_shared=settings.output.shared) as held:
             now = Clock().now()
             found = pruning.plan(output, keep, now)
             if not dry_run:

@@ -98,7 +98,7 @@ def _lines(snapshot: Snapshot) -> Iterator[str]:
     if manifest.invalid_organizations:
         yield f"  orgs       {_invalid(manifest.invalid_organizations, 'ORGANIZATION')}"
     yield from _organizations(manifest.orgs)
-    yield f"  scope      {vocabulary.scope(manifest.scope)}"
+    yield f"  scope      {printable(vocabulary.scope(manifest.scope))}"
     yield f"  started    {manifest.started_at:%Y-%m-%d %H:%M:%S} UTC, took {duration_s:.1f} s"
     yield f"  requests   {requests.total} ({requests.retried} repeated, {requests.throttled} throttled)"
     for dataset, counts in manifest.outcomes.items():

@@ -62,9 +62,10 @@ class RetrySettings(msgspec.Struct, frozen=True):
 
 
 class OutputSettings(msgspec.Struct, frozen=True):
-    """`[output]`: where snapshots go, and in which formats."""
+    """`[output]`: where snapshots go, who else may write there, and in which formats."""
 
     path: str = "snapshots"
+    shared: bool = False
     formats: Annotated[list[FormatName], Meta(min_length=1)] = msgspec.field(default_factory=lambda: ["parquet", "csv"])
     csv_per_org: bool = False
     allow_partial: bool = False

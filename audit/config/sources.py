@@ -49,6 +49,7 @@ FLAGS = {
     "pace.max_rate": "max-rate",
     "pace.concurrency": "concurrency",
     "output.path": "output",
+    "output.shared": "output-shared",
     "output.formats": "format",
     "output.csv_per_org": "csv-per-org",
     "output.allow_partial": "allow-partial",

@@ -10,6 +10,7 @@ count where several writers have been at work.
 import logging
 import secrets
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -25,7 +26,7 @@ from audit.snapshot.catalog import is_committed
 from audit.snapshot.layout import JOURNAL, PARTS
 from audit.snapshot.manifest import Requests, Scope
 from audit.storage.errors import unwritable
-from audit.storage.place import Place, at_once, exists, make_dir, remove
+from audit.storage.place import Place, at_once, exists, make_dir, make_new_dir, remove
 
 log = logging.getLogger(__name__)
 
@@ -232,14 +233,16 @@ def _is_good(path: Place, seal: Seal) -> bool:
 def open_draft(folder: Place, held: Held, keys: Keys = _NO_KEYS) -> Draft | None:
     """The draft in a folder; None where the folder is not a draft."""
     journal = read_journal(folder)
-    if journal is None or journal.run_id != folder.name or is_committed(folder):
+    if journal is None or journal.run_id != folder.name or folder.is_symlink() or is_committed(folder):
         return None
     return Draft(folder.parent, journal, held, keys)
 
 
 def _new_folder(output: Place, started_at: datetime) -> Place:
     """A new folder with a name that nobody has used (`audit.snapshot.layout.SNAPSHOT_ID`)."""
-    while exists(folder := output / f"{started_at:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"):
-        pass
-    make_dir(folder)
-    return folder
+    while True:
+        folder = output / f"{started_at:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+        with suppress(FileExistsError):
+            if not exists(folder):
+                make_new_dir(folder)
+                return folder

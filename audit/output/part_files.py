@@ -4,6 +4,7 @@ import msgspec
 import pyarrow as pa
 
 from audit.errors import DamagedError
+from audit.files import IrregularFileError
 from audit.output.journal import PartFacts
 from audit.output.seal import Seal, read_sealed, sealed_file
 from audit.snapshot.manifest import Requests
@@ -18,7 +19,8 @@ def is_damage(error: Exception) -> bool:
 
     Arrow reports most damage as `OSError` without an error number.
     """
-    return not isinstance(error, OSError) or error.errno is None or isinstance(error, FileNotFoundError)
+    is_gone = isinstance(error, (FileNotFoundError, IrregularFileError))
+    return not isinstance(error, OSError) or error.errno is None or is_gone
 
 
 #: What readers raise if a file is damaged or gone, or can't be read.

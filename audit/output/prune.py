@@ -25,14 +25,12 @@ from audit.output.unfinished import overtaken_by
 from audit.snapshot.catalog import Snapshot
 from audit.snapshot.chain import Chain
 from audit.snapshot.layout import JOURNAL, MANIFEST, REMOVING, SNAPSHOT_ID, is_unwritten
-from audit.snapshot.manifest import UNDECODABLE, Manifest, Previous, read_manifest
+from audit.snapshot.manifest import MAX_BYTES, UNDECODABLE, Manifest, Previous, read_manifest
 from audit.snapshot.removed import Removed, SealRemoved, read_removed
 from audit.storage.content import read_small, sha256_of
 from audit.storage.place import Place, at_once, exists, remove, rename, subfolders, sync_dir
 
 Action = Literal["keep", "remove", "removed", "failed", "left"]
-
-_MAX_BYTES = 512 << 20
 
 
 @dataclass(frozen=True)
@@ -155,7 +153,7 @@ def _entry(folder: Place, reason: str, now: datetime) -> Removed | None:
     """The record of a folder, also if its removal was interrupted; None if the folder is not a snapshot."""
     for name in (MANIFEST, REMOVING):
         with suppress(DamagedError, *UNDECODABLE):
-            data = read_small(folder / name, _MAX_BYTES) or b""
+            data = read_small(folder / name, MAX_BYTES) or b""
             previous = msgspec.json.decode(data, type=_Named).previous
             return Removed(folder.name, hashlib.sha256(data).hexdigest(), previous, now, reason)
     return None
@@ -193,7 +191,7 @@ def _committed(folder: Place) -> Snapshot | Folder:
 def _is_half_removed(folder: Place, removed: list[Removed]) -> bool:
     """Whether a removal has begun. On an object store, both names may exist: then the record must confirm it."""
     try:
-        named = msgspec.json.decode(read_small(folder / REMOVING, _MAX_BYTES) or b"", type=_Id)
+        named = msgspec.json.decode(read_small(folder / REMOVING, MAX_BYTES) or b"", type=_Id)
     except (DamagedError, *UNDECODABLE):
         return False
     if folder.name not in (named.snapshot_id, named.run_id):

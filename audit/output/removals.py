@@ -1,5 +1,6 @@
 """Records removals from an output before they happen (`audit.snapshot.removed` reads the record)."""
 
+import stat
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -73,7 +74,8 @@ def record_abandoned(
 
 def unwritten(output: Place) -> list[Path]:
     """What interrupted writes of the record or its signatures have left; an object store keeps nothing."""
-    return [*output.glob(f".{Path(REMOVED).stem}.*.tmp")] if isinstance(output, Path) else []
+    found = output.glob(f".{Path(REMOVED).stem}.*.tmp") if isinstance(output, Path) else ()
+    return [path for path in found if stat.S_ISREG(path.lstat().st_mode)]
 
 
 def _as_recorded(entry: Removed, known: Removed | None) -> Removed:

@@ -4,6 +4,7 @@ The caller holds the lock of the output, so no run is at work on what is there a
 """
 
 import logging
+import reprlib
 from collections.abc import Collection, Sequence
 from datetime import datetime
 from functools import partial
@@ -20,11 +21,15 @@ from audit.snapshot.catalog import Snapshot, is_committed
 from audit.snapshot.layout import JOURNAL, MANIFEST, PARTS, SNAPSHOT_ID, is_leftover, is_unwritten
 from audit.snapshot.removed import SealRemoved, readable_removed
 from audit.storage.objects import ObjectPath
-from audit.storage.place import Place, at_once, remove, remove_unwritten, subfolders
+from audit.storage.place import Place, at_once, holds_others, remove, remove_unwritten, subfolders
 
 log = logging.getLogger(__name__)
 
 _NO_KEYS = Keys()
+#: Shows the values of a scope, which anybody may have written: bounded, also in depth.
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = 200
+_SHORT.maxlevel = 2
 
 
 def overtaken_by(draft: Draft, snapshots: Sequence[Snapshot]) -> Snapshot | None:
@@ -128,6 +133,8 @@ def _why_foreign(draft: Draft, keys: Keys) -> str | None:
 def _why_outdated(draft: Draft, snapshots: Sequence[Snapshot], now: datetime, within_s: float) -> str | None:
     if later := overtaken_by(draft, snapshots):
         return f"snapshot {later.manifest.snapshot_id} was committed since it began"
+    if holds_others(draft.folder):
+        return "it holds a link or a pipe, which no run makes"
     age_s = (now - draft.journal.started_at).total_seconds()
     if age_s > within_s:
         return f"it began {age_s / 3600:.0f} h ago, and run.resume_within is {within_s / 3600:g} h"
@@ -141,7 +148,8 @@ def _refuse_other_scope(draft: Draft, scope: dict[str, Any], snapshots: Sequence
     if _since(draft, snapshots) or changes.keys() <= {"version"} or before.keys() != scope.keys():
         log.info("the unfinished run %s is ignored: a new run begins", draft.journal.run_id)
         return
-    told = "; ".join(f"{key} was {was!r} and is {now!r}" for key, (was, now) in sorted(changes.items()))
+    show = _SHORT.repr
+    told = "; ".join(f"{key} was {show(was)} and is {show(now)}" for key, (was, now) in sorted(changes.items()))
     raise UsageError(
         f"the unfinished run {draft.journal.run_id} had another scope ({told}): resume it with the same settings, "
         "or run without --resume to start anew"

@@ -1,6 +1,7 @@
 """The tables of snapshots in DuckDB: read in place, and foreign SQL can reach nothing else."""
 
 import json
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -196,7 +197,7 @@ def _create_views(connection: duckdb.DuckDBPyConnection, schema: str, snapshot: 
 
 def _inside(folder: Path, relative: str) -> Path:
     """The path of a file that a manifest names; a manifest may come from anywhere."""
-    path = (folder / relative).resolve()
+    path = Path(os.path.realpath(folder / relative))  # unlike `resolve`, takes a link to itself
     if not path.is_relative_to(folder.resolve()):
         raise UsageError(f"{folder}: its manifest names {relative}, a file that is not in this folder")
     return path

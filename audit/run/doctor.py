@@ -21,7 +21,7 @@ from audit.run.reach import reach
 from audit.run.scope import RunScope, scope_of
 from audit.run.session import clients_of, find_organizations
 from audit.storage.errors import unwritable
-from audit.storage.place import Place, make_dir
+from audit.storage.place import Place
 from audit.text import count_of
 from audit.webex.client import Client
 from audit.webex.errors import TokenRefusedError
@@ -67,8 +67,7 @@ def _output(settings: Settings) -> Check:
     try:
         output = settings.output.folder
         try:
-            make_dir(output)
-            with lock(output):
+            with lock(output, makes=True, is_shared=settings.output.shared):
                 free = _free(output)
         except OSError as error:
             raise unwritable(output, error) from None

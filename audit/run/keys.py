@@ -8,8 +8,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from audit.config import Settings
-from audit.errors import DamagedError, UsageError
-from audit.files import make_dir, own_folder, private_file, regular_file
+from audit.errors import UsageError
+from audit.files import make_dir, open_regular, own_folder, private_file
 from audit.output.seal import Keys
 from audit.snapshot.proof.signing import draft_key_of
 
@@ -55,9 +55,9 @@ def _read() -> bytes | None:
     try:
         if path is None:
             return None
-        with regular_file(path) as file:
+        with open_regular(path) as file:
             found, key = os.fstat(file.fileno()), file.read(_KEY_BYTES + 1)
-    except (OSError, DamagedError):
+    except OSError:
         return None
     is_private = os.name != "posix" or (found.st_uid == os.geteuid() and not stat.S_IMODE(found.st_mode) & 0o077)
     if is_private and len(key) == _KEY_BYTES:

@@ -10,13 +10,16 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from audit.files import atomic_file, make_dir, own_folder
+from audit.files import atomic_file, make_dir, open_regular, own_folder
+from audit.snapshot.manifest import UNDECODABLE
 from audit.webex.rate import Belief
 
 log = logging.getLogger(__name__)
 
 #: Organizations may end at the same time; their rates are written one after the other.
 _WRITING = threading.Lock()
+#: Longest file that is read: a belief has 200 bytes.
+_MAX_BYTES = 64 << 20
 
 
 def recall(base_url: str, org_id: str) -> Belief | None:
@@ -46,10 +49,15 @@ def _read() -> dict[str, Belief]:
     path = _path()
     try:
         # Earlier versions kept the rate alone.
-        kept = msgspec.json.decode(path.read_bytes(), type=dict[str, Belief | float]) if path else {}
+        kept = msgspec.json.decode(_content(path), type=dict[str, Belief | float]) if path else {}
         return {key: each if isinstance(each, Belief) else Belief("rate", each) for key, each in kept.items()}
-    except (OSError, msgspec.DecodeError):
+    except (OSError, *UNDECODABLE):
         return {}
+
+
+def _content(path: Path) -> bytes:
+    with open_regular(path) as file:
+        return file.read(_MAX_BYTES)
 
 
 def _path() -> Path | None:

@@ -28,7 +28,6 @@ from audit.snapshot.catalog import Snapshot, list_all_snapshots, warn_of_chain
 from audit.snapshot.manifest import Basis, Retried, Seal
 from audit.snapshot.removed import SealRemoved
 from audit.storage.errors import StorageError, fault_of, unwritable
-from audit.storage.place import make_dir
 from audit.threads import in_thread, to_the_end
 from audit.webex.client import Client, RequestCount
 from audit.webex.terms import Terms
@@ -74,8 +73,7 @@ async def run(
         on_committed()
 
     try:
-        make_dir(output)
-        with lock(output) as held:
+        with lock(output, makes=True, is_shared=job.settings.output.shared) as held:
             await in_thread(tidy, output, held, seal_removed)
             draft, is_resumed = await in_thread(_draft, job, job.clock.now(), held, is_resuming=is_resuming)
             await _Run(job, draft, seal, keep, is_resumed).complete()

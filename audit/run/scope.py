@@ -137,12 +137,12 @@ def retried_scope(snapshot: Source) -> RunScope:
     """The scope of a snapshot, to ask again for the entities without a complete answer.
 
     Raises:
-        UsageError: this version does not know a dataset of the snapshot.
+        UsageError: this version does not know a dataset or a kind of entity of the snapshot.
     """
     earlier, orgs = snapshot.manifest.scope, snapshot.manifest.orgs
     return RunScope(
         tuple(_dataset(name) for name in earlier.datasets),
-        tuple(EntityType(kind) for kind in earlier.entities),
+        tuple(map(_kind, earlier.entities)),
         earlier.organizations,
         () if earlier.organizations == "own" else tuple(check_org_ids(org.webex_id or org.org_id for org in orgs)),
         users=Users(earlier.users or "self"),
@@ -158,6 +158,13 @@ def _dataset(name: str) -> Dataset:
         hint = did_you_mean(name, names, otherwise=f"; expected one of {', '.join(names)}")
         raise UsageError(f"unknown dataset {name!r}{hint}")
     return known
+
+
+def _kind(name: str) -> EntityType:
+    try:
+        return EntityType(name)
+    except ValueError:
+        raise UsageError(f"unknown kind of entity {name!r}; expected one of {', '.join(EntityType)}") from None
 
 
 def _site(text: str) -> str:

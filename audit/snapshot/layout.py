@@ -8,6 +8,9 @@ MANIFEST = "manifest.json"
 #: The name of a snapshot's folder: when its run began, and random digits to tell snapshots of a second apart.
 SNAPSHOT_ID = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{6}")
 
+#: Pattern of the UUID of an organization.
+UUID = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+
 #: What a run was asked to do; in the folder of its draft and in the folder of its commit.
 JOURNAL = "run.json"
 #: The folder in a draft from which a resumed run goes on.
@@ -20,6 +23,8 @@ REMOVED = "pruned.json"
 
 #: The folder of a partition is named as in Hive, so that other programs know the column.
 _ORG = "org_id="
+_FOLDER_OF_ORG = re.compile(_ORG + UUID)
+_PARQUET = re.compile(r"[A-Za-z0-9_-]{1,60}\.parquet")
 
 
 def parquet_folder(table: str, org_id: str) -> str:
@@ -42,6 +47,15 @@ def org_of_csv(table: str, path: str) -> str | None:
     """As `org_of_parquet`, for a CSV file; empty for the file of all organizations."""
     match = re.fullmatch(rf"(?:{_ORG}([^/]+)/)?{re.escape(table)}\.csv", path)
     return match and (match[1] or "")
+
+
+def is_file_of(table: str, path: str) -> bool:
+    """Whether a table may have a file at this path, relative to the snapshot; anybody may have written the path."""
+    folder, _, name = path.rpartition("/")
+    if name == f"{table}.csv":
+        return not folder or _FOLDER_OF_ORG.fullmatch(folder) is not None
+    above, _, of_org = folder.partition("/")
+    return above == table and bool(_FOLDER_OF_ORG.fullmatch(of_org) and _PARQUET.fullmatch(name))
 
 
 #: SQL: the organization of a Parquet file, by the file's own folder, whatever the names of the folders above.

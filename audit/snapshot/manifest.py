@@ -1,17 +1,19 @@
 """The manifest: what a run asked, what was answered, and the files that hold the answers.
 
-A snapshot exists when, and only when, its `manifest.json` does.
+A snapshot exists when, and only when, its `manifest.json` does. A manifest is data that anybody may have written. The
+types say what its values may be: ids, names of tables and datasets, paths and counts are of a fixed form, so whoever
+uses them need not ask again; names of organizations and messages are any text.
 """
 
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Literal
 
 import msgspec
 
 from audit.errors import DamagedError, UsageError, words_of
-from audit.snapshot.layout import MANIFEST, SNAPSHOT_ID
+from audit.snapshot.layout import MANIFEST, SNAPSHOT_ID, UUID, is_file_of
 from audit.storage.content import read_small, write_last
 from audit.storage.place import Place
 
@@ -22,7 +24,20 @@ SnapshotId = Annotated[str, msgspec.Meta(pattern=rf"\A{SNAPSHOT_ID.pattern}\Z")]
 #: What decoding raises if a file is damaged.
 UNDECODABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 #: Largest manifest that is read; a manifest of 10,000 organizations has 20 MB.
-MAX_BYTES = 512 << 20
+MAX_BYTES = 64 << 20
+
+#: The name of a dataset, a table, or an outcome.
+Name = Annotated[str, msgspec.Meta(pattern=r"\A[a-z][a-z0-9_]{0,59}\Z")]
+#: A kind of entity.
+Kind = Annotated[str, msgspec.Meta(pattern=r"\A[A-Z][A-Z_]{0,59}\Z")]
+#: A UUID, as the names of folders have it.
+Uuid = Annotated[str, msgspec.Meta(pattern=rf"\A{UUID}\Z")]
+Sha256 = Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{64}\Z")]
+#: A number of something: what a table can hold.
+Count = Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)]
+Time = Annotated[datetime, msgspec.Meta(tz=True)]
+
+_YEARS = (2000, 9000)
 
 Status = Literal["complete", "partial"]
 OrgStatus = Literal["complete", "partial", "refused", "unanswered"]
@@ -50,13 +65,13 @@ class Scope(msgspec.Struct, frozen=True):
         sites: the chosen meeting sites; empty for all sites of each user.
     """
 
-    datasets: list[str]
-    entities: list[str]
-    entity_ids: int | None = None
+    datasets: list[Name]
+    entities: list[Kind]
+    entity_ids: Count | None = None
     organizations: Literal["own", "named", "all"] = "own"
     excluded: list[str] = []
     users: Literal["self", "named", "all"] | None = None
-    user_count: int | None = None
+    user_count: Count | None = None
     sites: list[str] = []
 
 
@@ -71,7 +86,7 @@ class Limit(msgspec.Struct, frozen=True):
 
     kind: str
     text: str
-    per_s: float | None = None
+    per_s: Annotated[float, msgspec.Meta(ge=0)] | None = None
 
 
 class Org(msgspec.Struct, frozen=True):
@@ -94,16 +109,16 @@ class Org(msgspec.Struct, frozen=True):
         limit: the limit on requests, as far as the run met it; None if nothing was throttled.
     """
 
-    org_id: str
+    org_id: Uuid
     name: str | None
     status: OrgStatus
-    entities: int
-    unlisted: dict[str, dict[str, str]] = {}
+    entities: Count
+    unlisted: dict[Name, dict[Kind, str]] = {}
     message: str | None = None
     webex_id: str | None = None
-    doubts: dict[str, dict[str, str]] = {}
-    invalid_items: dict[str, dict[str, int]] = {}
-    unnamed_locations: int = 0
+    doubts: dict[Name, dict[Kind, str]] = {}
+    invalid_items: dict[Name, dict[Kind, Count]] = {}
+    unnamed_locations: Count = 0
     limit: Limit | None = None
 
     @property
@@ -121,32 +136,32 @@ class FileEntry(msgspec.Struct, frozen=True):
     """A file of a table: path relative to the snapshot, size in bytes, number of rows, SHA-256 in hexadecimal."""
 
     path: str
-    bytes: int
-    rows: int
-    sha256: str
+    bytes: Count
+    rows: Count
+    sha256: Sha256
 
 
 class TableEntry(msgspec.Struct, frozen=True):
     """A table: number of rows, digest of the content (`audit.snapshot.digest`), files."""
 
-    rows: int
-    digest: str
+    rows: Count
+    digest: Sha256
     files: list[FileEntry]
 
 
 class Requests(msgspec.Struct, frozen=True):
     """Number of requests of a run: in total, repeated, and answered with 429 or 423."""
 
-    total: int
-    retried: int
-    throttled: int
+    total: Count
+    retried: Count
+    throttled: Count
 
 
 class Previous(msgspec.Struct, frozen=True):
     """The newest snapshot of the output before this one, and the SHA-256 of its manifest."""
 
-    snapshot_id: str
-    manifest_sha256: str
+    snapshot_id: SnapshotId
+    manifest_sha256: Sha256
 
 
 class Retried(msgspec.Struct, frozen=True):
@@ -158,8 +173,8 @@ class Retried(msgspec.Struct, frozen=True):
         signature: `good` if the key of the run has signed it; `not checked` if the run has no key.
     """
 
-    snapshot: str
-    manifest: str
+    snapshot: SnapshotId
+    manifest: Sha256
     signature: SignatureState
 
 
@@ -190,20 +205,20 @@ class Manifest(msgspec.Struct, frozen=True):
     """
 
     format_version: int
-    snapshot_id: str
+    snapshot_id: SnapshotId
     tool: Tool
     status: Status
-    started_at: Annotated[datetime, msgspec.Meta(tz=True)]
-    finished_at: Annotated[datetime, msgspec.Meta(tz=True)]
+    started_at: Time
+    finished_at: Time
     base_url: str
     scope: Scope
     orgs: list[Org]
-    tables: dict[str, TableEntry]
-    outcomes: dict[str, dict[str, int]]
+    tables: dict[Name, TableEntry]
+    outcomes: dict[Name, dict[Name, Count]]
     requests: Requests
-    unknown_fields: dict[str, dict[str, int]]
+    unknown_fields: dict[Name, dict[str, Count]]
     previous: Previous | None
-    invalid_organizations: int = 0
+    invalid_organizations: Count = 0
     basis: Basis | None = None
 
 
@@ -212,7 +227,7 @@ Seal = Callable[[Place, Manifest], None]
 
 
 class _Version(msgspec.Struct):
-    format_version: int
+    format_version: Annotated[int, msgspec.Meta(ge=1, lt=1 << 31)]
 
 
 def encode(manifest: Manifest) -> bytes:
@@ -253,6 +268,24 @@ def read_manifest(folder: Place) -> Manifest:
                 f"{path}: format_version {version} is newer than {FORMAT_VERSION}, the newest that this webex-audit "
                 "reads: update it"
             )
-        return msgspec.json.decode(data, type=Manifest)
+        manifest = msgspec.json.decode(data, type=Manifest)
     except UNDECODABLE as error:
         raise DamagedError(path, words_of(error)) from None
+    if fault := _fault_of(manifest):
+        raise DamagedError(path, fault)
+    return manifest
+
+
+def _fault_of(manifest: Manifest) -> str | None:
+    """What is wrong with a manifest beyond its types; None if nothing is."""
+    for name, table in manifest.tables.items():
+        if not all(is_file_of(name, file.path) for file in table.files):
+            return f"a file of table {name} is not where its files are"
+    ids = [org.org_id for org in manifest.orgs]
+    if len(ids) != len(set(ids)):
+        return "it names an organization twice"
+    for time in (manifest.started_at, manifest.finished_at):
+        # Far from both ends of time, where a calculation fails.
+        if time.utcoffset() != timedelta(0) or not _YEARS[0] <= time.year <= _YEARS[1]:
+            return "a time is not in UTC, or in no year of ours"
+    return None

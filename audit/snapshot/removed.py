@@ -13,7 +13,7 @@ import msgspec
 
 from audit.errors import DamagedError, UsageError, words_of
 from audit.snapshot.layout import REMOVED
-from audit.snapshot.manifest import UNDECODABLE, Previous, SnapshotId
+from audit.snapshot.manifest import UNDECODABLE, Previous, Sha256, SnapshotId
 from audit.storage.content import read_small
 from audit.storage.place import Place, exists
 
@@ -23,8 +23,6 @@ log = logging.getLogger(__name__)
 ABANDONED = "abandoned"
 #: Largest record that is read; hourly runs need 20 years to reach it.
 MAX_BYTES = 64 << 20
-
-_Sha256 = Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{64}\Z")]
 
 
 class Removed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -39,7 +37,7 @@ class Removed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """
 
     snapshot_id: SnapshotId
-    manifest_sha256: _Sha256 | None
+    manifest_sha256: Sha256 | None
     previous: Previous | None
     removed_at: Annotated[datetime, msgspec.Meta(tz=True)]
     reason: str

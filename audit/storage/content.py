@@ -6,7 +6,7 @@ What others may read, or may have written, is written whole and read with bounds
 import hashlib
 import io
 import logging
-import stat
+import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -32,6 +32,8 @@ _IN_MEMORY_BYTES = 8 << 20
 _BLOCK_BYTES = 1 << 20
 #: Attempts to write the file that makes a folder a snapshot: an error may last a moment only.
 _TRIES = 3
+#: Longest file that is read whole for Arrow: a part, which has the rows of 500 entities.
+_MAX_ARROW_BYTES = 1 << 30
 
 
 @contextmanager
@@ -63,21 +65,20 @@ def read_small(path: Place, max_bytes: int) -> bytes | None:
     """
     try:
         if isinstance(path, Path):
-            if not stat.S_ISREG(path.lstat().st_mode):
-                raise DamagedError(path, "it is not a regular file")
-            with path.open("rb") as file:
-                data = file.read(max_bytes + 1)
+            with files.open_regular(path) as file:
+                # Nothing is read of a file that is too large anyway; it may also grow meanwhile.
+                is_large = os.fstat(file.fileno()).st_size > max_bytes
+                data = b"" if is_large else file.read(max_bytes + 1)
         else:
-            data = b""
-            for block in path.read_blocks():
-                data += block
-                if len(data) > max_bytes:
-                    break
+            data = _first_of(path, max_bytes + 1)
+            is_large = False
     except FileNotFoundError:
         return None
+    except files.IrregularFileError:
+        raise DamagedError(path, "it is not a regular file") from None
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}") from None
-    if len(data) > max_bytes:
+    if is_large or len(data) > max_bytes:
         raise DamagedError(path, f"it has more than {max_bytes} bytes")
     return data
 
@@ -99,9 +100,23 @@ def read_regular(folder: Place, relative: str) -> Iterator[bytes]:
     path = folder / relative
     if path.resolve() != folder.resolve() / relative:
         raise DamagedError(path, "it is not a regular file")
-    with files.regular_file(path) as file:
+    try:
+        file = files.open_regular(path)
+    except files.IrregularFileError:
+        raise DamagedError(path, "it is not a regular file") from None
+    with file:
         while block := file.read(_BLOCK_BYTES):
             yield block
+
+
+def _first_of(path: ObjectPath, size: int) -> bytes:
+    """The first bytes of an object: at least `size` of them, or all."""
+    data = bytearray()
+    for block in path.read_blocks():
+        data += block
+        if len(data) >= size:
+            break
+    return bytes(data)
 
 
 def write_last(path: Place, data: bytes) -> None:
@@ -138,8 +153,8 @@ def write_last(path: Place, data: bytes) -> None:
 
 def _holds(path: Place, data: bytes) -> bool:
     try:
-        return path.read_bytes() == data
-    except OSError:
+        return read_small(path, len(data)) == data
+    except (OSError, UsageError):
         return False
 
 
@@ -215,3 +230,31 @@ def sha256_of(path: Place) -> str:
     for block in path.read_blocks():
         digest.update(block)
     return digest.hexdigest()
+
+
+def open_arrow(path: Place) -> "pa.NativeFile":
+    """A file that Arrow reads at any position.
+
+    Raises:
+        OSError: the file can't be read.
+    """
+    import pyarrow as pa  # noqa: PLC0415 - takes longer to load than most commands run
+
+    return pa.PythonFile(files.open_regular(path), "r") if isinstance(path, Path) else path.open_input_file()
+
+
+def read_arrow(path: Place) -> "pa.NativeFile":
+    """A small file that Arrow reads whole.
+
+    Raises:
+        OSError: the file can't be read; without an error number, if it is too large.
+    """
+    import pyarrow as pa  # noqa: PLC0415 - as above
+
+    if isinstance(path, Path):
+        with files.open_regular(path) as file:
+            data = file.read(_MAX_ARROW_BYTES + 1)
+        if len(data) > _MAX_ARROW_BYTES:
+            raise OSError(f"{path} has more than {_MAX_ARROW_BYTES} bytes")
+        return pa.BufferReader(data)
+    return pa.BufferReader(path.read_bytes())

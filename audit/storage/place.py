@@ -46,6 +46,18 @@ def make_dir(folder: Place) -> None:
         files.make_dir(folder)
 
 
+def make_new_dir(folder: Place) -> None:
+    """Make a folder that nobody else has made, for this user only; an object store needs no folders.
+
+    Raises:
+        FileExistsError: something has this name already, be it a link.
+        OSError: the folder can't be made.
+    """
+    if isinstance(folder, Path):
+        folder.mkdir(mode=0o700)
+        files.sync_dir(folder.parent)
+
+
 def sync_dir(folder: Place) -> None:
     """Flush the entries of a folder to the disk; an object store has done so by itself."""
     if isinstance(folder, Path):
@@ -53,7 +65,7 @@ def sync_dir(folder: Place) -> None:
 
 
 def exists(path: Place) -> bool:
-    """Whether a file or folder exists.
+    """Whether a file or folder exists, or a link, wherever it leads.
 
     Raises:
         OSError: the folder above it can't be read.
@@ -61,7 +73,7 @@ def exists(path: Place) -> bool:
     if isinstance(path, ObjectPath):
         return path.exists()
     with suppress(FileNotFoundError, NotADirectoryError):
-        return bool(path.stat())
+        return bool(path.lstat())
     return False
 
 
@@ -87,8 +99,31 @@ def subfolders(folder: Place) -> list[Place]:
     if isinstance(folder, ObjectPath):
         return [each for each, is_dir in folder.entries() if is_dir]
     with suppress(FileNotFoundError), os.scandir(folder) as entries:
-        return [Path(each.path) for each in entries if each.is_dir()]
+        return [Path(each.path) for each in entries if _is_folder(each)]
     return []
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    with suppress(OSError):  # a link to itself, or to where this user may not look
+        return entry.is_dir()
+    return False
+
+
+def holds_others(folder: Place) -> bool:
+    """Whether anything below a folder is neither a file nor a folder: a link, a pipe, a device or a socket.
+
+    Raises:
+        OSError: a folder can't be read.
+    """
+    waiting = [os.fspath(folder)] if isinstance(folder, Path) else []
+    while waiting:
+        with os.scandir(waiting.pop()) as entries:
+            for each in entries:
+                if each.is_dir(follow_symlinks=False):
+                    waiting.append(each.path)
+                elif not each.is_file(follow_symlinks=False):
+                    return True
+    return False
 
 
 def at_once(look: Callable[[Place], _Found], places: Iterable[Place]) -> list[_Found]:

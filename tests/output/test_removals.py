@@ -18,7 +18,7 @@ from audit.snapshot.removed import Removed, has_record, read_removed, read_small
 from audit.storage.place import Place
 
 NOW = datetime(2026, 11, 21, 19, 9, tzinfo=UTC)
-ENTRY = Removed("20261121T190900Z-0a1b2c", "0" * 64, Previous("before", "1"), NOW, "old")
+ENTRY = Removed("20261121T190900Z-0a1b2c", "0" * 64, Previous("20261120T190900Z-0a1b2c", "1" * 64), NOW, "old")
 OTHER = msgspec.structs.replace(ENTRY, snapshot_id="20261121T190900Z-0a1b2d", previous=None)
 
 

@@ -42,7 +42,7 @@ def verify(output: Place, name: str, key: "Ed25519PublicKey | None" = None) -> V
         snapshot = find_snapshot(output, name)
     except DamagedError as error:
         fault = Fault(MANIFEST, f"is damaged: {error.reason}")
-        return Verification(error.path.resolve().parent.name, str(error.path.parent), faults=[fault])
+        return Verification(error.path.parent.resolve().name, str(error.path.parent), faults=[fault])
     except UsageError:
         if not any(isinstance(each, Fault) for each in damaged):
             raise

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
 
-from audit.errors import UsageError, words_of
+from audit.errors import DamagedError, UsageError, words_of
 from audit.files import expand, is_readable_by_others
 from audit.snapshot.layout import MANIFEST
-from audit.snapshot.manifest import UNDECODABLE, Manifest, Seal, encode
+from audit.snapshot.manifest import MAX_BYTES, UNDECODABLE, Manifest, Seal, encode
 from audit.snapshot.proof.fault import Fault
-from audit.storage.content import atomic_file
+from audit.storage.content import atomic_file, read_small
 from audit.storage.place import Place
 
 if TYPE_CHECKING:
@@ -33,6 +33,8 @@ _STATEMENT_TYPE: Final = "https://in-toto.io/Statement/v1"
 _PREDICATE_TYPE = "urn:webex-audit:snapshot:v1"
 #: Keys are smaller; this bounds the read of a file that is named by mistake.
 _KEY_BYTES = 65_536
+#: Longest envelope that is read: base64 of the paths and digests of a manifest.
+_MAX_BYTES = 2 * MAX_BYTES
 
 
 class _Signature(msgspec.Struct, forbid_unknown_fields=True):
@@ -150,12 +152,14 @@ def check_signature(
         key: the key that must have signed; None to compare digests without checking who signed.
     """
     try:
-        data = (folder / SIGNATURE).read_bytes()
+        data = read_small(folder / SIGNATURE, _MAX_BYTES)
+        if data is None:
+            return [Fault(SIGNATURE, "is missing: the snapshot is not signed")] if key else []
         envelope, statement = unwrap(data)
-    except FileNotFoundError:
-        return [Fault(SIGNATURE, "is missing: the snapshot is not signed")] if key else []
-    except OSError as error:
-        return [Fault(SIGNATURE, f"can't be read: {error.strerror}")]
+    except DamagedError as error:
+        return [Fault(SIGNATURE, f"is damaged: {error.reason}")]
+    except UsageError as error:
+        return [Fault(SIGNATURE, f"can't be read: {error}")]
     except UNDECODABLE as error:
         return [Fault(SIGNATURE, f"is damaged: {words_of(error)}")]
     faults = check_key(SIGNATURE, data, envelope, key) if key else []

@@ -55,7 +55,7 @@ def _org(manifest: Manifest, **changes: Any) -> dict[str, Any]:
         (lambda it: _org(it, status="refused"), "is refused, but coverage has outcomes of it"),
         (lambda it: _org(it, message="stopped"), "is complete, but its outcomes make it partial"),
         (lambda it: _org(it, entities=10), "has 10 entities, but coverage has 9"),
-        (lambda it: _org(it, org_id="other"), "does not name organization"),
+        (lambda it: _org(it, org_id="00000000-0000-4000-8000-000000000000"), "does not name organization"),
         (lambda _: {"outcomes": {"push_to_talk": {"ok": 1}}}, "outcomes of push_to_talk are ok 1, but in coverage"),
         (lambda _: {"outcomes": {}}, "outcomes of push_to_talk are none, but in coverage"),
     ],

@@ -1,0 +1,113 @@
+"""Who else may write to an output folder: they could exchange what a run reads back there, and where it writes.
+
+Root is trusted: it may do everything anyway. So is a folder with the sticky bit above the output, such as /tmp: there,
+only the owner of an entry may rename or remove it. As nobody else can exchange a folder on a way that is checked, it
+is enough to check the way once.
+"""
+
+import logging
+import os
+import shlex
+import stat
+from collections import deque
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from audit.errors import UsageError
+
+log = logging.getLogger(__name__)
+
+#: As many links as Linux follows in one path.
+_MAX_LINKS = 40
+_THREAT = "and could exchange what a run reads and writes there"
+_INSIST = "or insist with --output-shared"
+
+
+def check_access(output: Path) -> None:
+    """Check that nobody but this user and root may exchange an output folder or its content.
+
+    A group that may write to the folder, and another user who owns a folder above it, cause a warning. A part of the
+    way that does not exist yet is made for this user only.
+
+    Args:
+        output: the folder of all snapshots, which may not exist.
+
+    Raises:
+        UsageError: somebody else may; the text says what helps.
+        OSError: the way to the folder can't be read.
+    """
+    if os.name != "posix":
+        return
+    for above, found in _way(output):
+        if stat.S_ISLNK(found.st_mode):
+            _check_link(output, above, found)
+        elif found.st_mode & stat.S_IWOTH and not found.st_mode & stat.S_ISVTX:
+            raise UsageError(_open_to_everybody(output, above))
+        elif _is_of_other(found):
+            log.warning("output %s lies in %s, a folder of %s, who could exchange it", output, above, _owner(found))
+    with suppress(FileNotFoundError):
+        _check_folder(output, output.stat())
+
+
+def _check_link(output: Path, link: Path, found: os.stat_result) -> None:
+    if _is_of_other(found):
+        raise UsageError(
+            f"output {output}: {link} is a link of {_owner(found)}, who could make it lead elsewhere: name the folder "
+            f"itself, {_INSIST}"
+        )
+
+
+def _check_folder(output: Path, found: os.stat_result) -> None:
+    if found.st_mode & stat.S_IWOTH:
+        raise UsageError(_open_to_everybody(output, output))
+    if _is_of_other(found):
+        raise UsageError(
+            f"output {output} belongs to {_owner(found)}, who could exchange what a run reads and writes there: run as "
+            f"this user, make the folder yours ('chown {os.geteuid()} {_quoted(output)}'), {_INSIST}"
+        )
+    if found.st_mode & stat.S_IWGRP:
+        log.warning(
+            "output %s: its group may write there, %s: 'chmod g-w %s', or accept it with --output-shared",
+            output,
+            _THREAT,
+            _quoted(output),
+        )
+
+
+def _open_to_everybody(output: Path, folder: Path) -> str:
+    where = "there" if folder == output else f"to {folder} above it"
+    return f"output {output}: everybody may write {where}, {_THREAT}: 'chmod go-w {_quoted(folder)}', {_INSIST}"
+
+
+def _way(output: Path) -> Iterator[tuple[Path, os.stat_result]]:
+    """The folders and links on the way to a folder, without the folder itself; ends where nothing exists."""
+    here, waiting, links = Path("/"), deque(Path.cwd().joinpath(output).parts), 0
+    with suppress(FileNotFoundError, NotADirectoryError):
+        while waiting:
+            part = waiting.popleft()
+            here = here.parent if part == ".." else here / part
+            found = here.lstat()
+            if stat.S_ISLNK(found.st_mode) and (links := links + 1) <= _MAX_LINKS:
+                yield here, found
+                waiting.extendleft(reversed(here.readlink().parts))
+                here = here.parent
+            elif waiting:
+                yield here, found
+
+
+def _is_of_other(found: os.stat_result) -> bool:
+    """Whether it belongs to neither this user nor root."""
+    return found.st_uid not in (0, os.geteuid())
+
+
+def _owner(found: os.stat_result) -> str:
+    with suppress(ImportError, KeyError):
+        import pwd  # noqa: PLC0415 - Windows has no such module
+
+        return f"user {pwd.getpwuid(found.st_uid).pw_name}"
+    return f"user {found.st_uid}"
+
+
+def _quoted(folder: Path) -> str:
+    return shlex.quote(str(folder))

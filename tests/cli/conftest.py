@@ -5,13 +5,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from audit.review.verify.signing import seal_with
 from harness import Result, Where
 from keys import write_key
 
 from audit.simulator.app import ADMIN_TOKEN, Simulation
 from audit.simulator.organization import Organization
 from audit.snapshot.catalog import Snapshot, list_snapshots
+from audit.snapshot.proof.signing import seal_with
 
 Api = Callable[[Simulation], str]
 Audit = Callable[..., Snapshot]

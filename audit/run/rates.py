@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from audit.decoding import UndecodableError, json_of
 from audit.files import atomic_file, make_dir, own_folder
 from audit.webex.rate import Belief
 
@@ -46,9 +47,9 @@ def _read() -> dict[str, Belief]:
     path = _path()
     try:
         # Earlier versions kept the rate alone.
-        kept = msgspec.json.decode(path.read_bytes(), type=dict[str, Belief | float]) if path else {}
+        kept = json_of(path.read_bytes(), dict[str, Belief | float]) if path else {}
         return {key: each if isinstance(each, Belief) else Belief("rate", each) for key, each in kept.items()}
-    except (OSError, msgspec.DecodeError):
+    except (OSError, UndecodableError):
         return {}
 
 

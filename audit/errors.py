@@ -146,12 +146,12 @@ def words_of(error: BaseException) -> str:
     Args:
         error: an error of this module, of the operating system, or of a library.
     """
+    is_ours = type(error).__module__.startswith("audit.")
     match error:
-        case AuditError():
-            return str(error)
         case OSError() if error.errno:
-            is_ours = type(error).__module__.startswith("audit.")
             return str(error.strerror) if is_ours else os.strerror(error.errno)
+        case AuditError() | ValueError() if is_ours:
+            return str(error)
         case UnicodeError():
             return "it is not UTF-8"
         case RecursionError():

@@ -5,7 +5,6 @@
 """
 
 import re
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
@@ -15,6 +14,7 @@ import msgspec
 
 from audit.config.mismatch import mismatch, shown
 from audit.config.settings import Settings
+from audit.decoding import UndecodableError, toml_of
 from audit.errors import UsageError, words_of
 from audit.files import expand, own_folder, text_of
 from audit.text import did_you_mean
@@ -112,12 +112,12 @@ def _from_file(named: str | None) -> list[_Source]:
         return []
     path = expand(named) if named else Path(folder or "", "config.toml")
     try:
-        content = tomllib.loads(text_of(path.read_bytes()))
+        content = toml_of(text_of(path.read_bytes()))
     except OSError as error:
         if not named:
             return []
         raise UsageError(f"configuration {path}: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (UndecodableError, UnicodeDecodeError) as error:
         raise UsageError(f"configuration {path} is not TOML: {words_of(error)}") from None
     values: dict[str, Any] = {}
     for section, body in content.items():

@@ -11,6 +11,7 @@ import pyarrow as pa
 from audit.crawl.answer_log import read_answers
 from audit.crawl.earlier import Earlier
 from audit.crawl.reader import Reading
+from audit.crawl.shelf import Shelf
 from audit.datasets import Dataset
 from audit.entity import Entity, EntityType, entities_of
 from audit.outcome import Outcome
@@ -31,6 +32,7 @@ class Batch:
         kept: by position, whether the earlier snapshot has the entity's answer.
         readings: by position, the entity's readings, of this run or of the run that it resumes.
         waiting: how many entities no worker is done with yet.
+        shelf: keeps the bodies of the readings.
     """
 
     index: int
@@ -40,6 +42,7 @@ class Batch:
     entities: list[Entity] = field(init=False)
     places: Iterator[int] = field(init=False)
     readings: list[list[Reading]] = field(init=False)
+    shelf: Shelf = field(init=False, default_factory=Shelf)
 
     def __post_init__(self, answers: Sequence[SealedFile]) -> None:
         self.entities = entities_of(self.inventory)
@@ -47,8 +50,31 @@ class Batch:
         self.kept = [entity.entity_id in kept for entity in self.entities]
         self.waiting = len(self.entities)
         self.places = iter(range(self.waiting))
-        answered = read_answers(answers, self.entities)
-        self.readings = [answered.get(position, []) for position in range(self.waiting)]
+        self.readings = [[] for _ in self.entities]
+        for path in answers:
+            for position, readings in read_answers([path], self.entities).items():
+                if not self.readings[position]:
+                    self.readings[position] = readings
+                    self.put_away(position)
+
+    def holds(self, position: int) -> bool:
+        """Whether the bodies of an entity's readings may stay in memory; if they may, they count from now on."""
+        return self.shelf.hold(sum(len(reading.answer.body) for reading in self.readings[position]))
+
+    def put_away(self, position: int) -> None:
+        """Let the bodies of an entity's readings wait on the disk, unless they may stay in memory. Blocks."""
+        if not self.holds(position):
+            self.readings[position] = [self._put_away(reading) for reading in self.readings[position]]
+
+    def _put_away(self, reading: Reading) -> Reading:
+        if not reading.answer.body:
+            return reading
+        spot = self.shelf.put(reading.answer.body)
+        return reading._replace(answer=msgspec.structs.replace(reading.answer, body=b""), spot=spot)
+
+    def body_of(self, reading: Reading) -> bytes:
+        """The body of a reading's answer. Blocks."""
+        return self.shelf.get(reading.spot) if reading.spot else reading.answer.body
 
     def even_out(self, reasons: Mapping[EntityType, str], suspects: Collection[EntityType] = ()) -> None:
         """Record one result for all entities of a refused kind; which of them were asked depends on timing.

@@ -9,21 +9,19 @@ are in memory, however many there are.
 import asyncio
 import logging
 import math
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 
-import pyarrow as pa
-
 from audit.clock import Clock
 from audit.crawl.answer_log import KEEP_EVERY_S, AnswerLog, WriteAnswers
 from audit.crawl.batches import Backlog, Batch, Feed
 from audit.crawl.breaker import Breaker
 from audit.crawl.crew import Crew
-from audit.crawl.flatten import flatten
+from audit.crawl.flatten import Slice, flatten
 from audit.crawl.progress import Progress
 from audit.crawl.reader import Reader, Reading, unasked
 from audit.entity import Entity, EntityType
@@ -31,13 +29,14 @@ from audit.errors import AuditError
 from audit.outcome import Outcome
 from audit.threads import in_thread
 from audit.webex.errors import ScopeError, UnansweredError
+from audit.webex.room import Room
 
 log = logging.getLogger(__name__)
 
 _Given = TypeVar("_Given")
 
-#: Takes a batch's index, its tables (the dataset's and `coverage`), and how often each unknown field occurred.
-WritePart = Callable[[int, dict[str, pa.Table], dict[str, int]], None]
+#: Takes a batch's index and its slices.
+WritePart = Callable[[int, Iterator[Slice]], None]
 
 
 @dataclass(frozen=True)
@@ -92,6 +91,8 @@ class Crawl:
             backlog.dataset.name, reader.client, reader.scope_of, is_asking_again=backlog.earlier is not None
         )
         self._answers = AnswerLog(sink.write_answers)
+        #: One worker at a time writes the answers of all when too much waits.
+        self._keeping = asyncio.Lock()
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="parts")
 
     async def run(self) -> dict[EntityType, ScopeError]:
@@ -148,9 +149,11 @@ class Crawl:
     async def _read(self, batch: Batch, position: int) -> None:
         entity = batch.entities[position]
         reason = self._breaker.reasons.get(entity.entity_type)
-        readings = _unread(entity, Outcome.FORBIDDEN, reason) if reason else await self._reader.read(entity)
-        batch.readings[position] = readings
-        self._answers.add(batch.index, position, entity, readings)
+        with Room():
+            readings = _unread(entity, Outcome.FORBIDDEN, reason) if reason else await self._reader.read(entity)
+            batch.readings[position] = readings
+            self._answers.add(batch.index, position, entity, readings)
+            await self._put_away(batch, position)
         for reading in readings:
             if reading.answer.attempts:
                 self._breaker.on_answer(entity, reading.answer)
@@ -158,9 +161,18 @@ class Crawl:
         self._progress.on_answer(_counted(readings))
         self._progress.on_requests(self._client.count.total, self._client.count.throttled)
 
+    async def _put_away(self, batch: Batch, position: int) -> None:
+        """Make sure that the answers of an entity need little memory, however long they are."""
+        if self._answers.is_full:
+            async with self._keeping:
+                if self._answers.is_full:
+                    await _surely(self._executor, self._answers.keep, self._answers.take())
+        if not batch.holds(position):
+            await _surely(self._executor, batch.put_away, position)
+
     def _finish(self, batch: Batch) -> None:
-        tables, unknown_fields = flatten(self._backlog.dataset, self._backlog.org_id, batch)
-        self._sink.write_part(batch.index, tables, unknown_fields)
+        self._sink.write_part(batch.index, flatten(self._backlog.dataset, self._backlog.org_id, batch))
+        batch.shelf.close()
         # Not before: if the part can't be written, the answers still can be.
         self._answers.forget(batch.index)
 
@@ -201,7 +213,8 @@ def give_up(backlog: Backlog, write_part: WritePart, outcome: Outcome, reason: E
         for position in batch.places:
             if not batch.kept[position] and not batch.readings[position]:
                 batch.readings[position] = _unread(batch.entities[position], outcome, str(reason))
-        write_part(batch.index, *flatten(backlog.dataset, backlog.org_id, batch))
+        write_part(batch.index, flatten(backlog.dataset, backlog.org_id, batch))
+        batch.shelf.close()
 
 
 def _unread(entity: Entity, outcome: Outcome, reason: str) -> list[Reading]:
@@ -211,7 +224,7 @@ def _unread(entity: Entity, outcome: Outcome, reason: str) -> list[Reading]:
 
 
 def _log(entity: Entity, reading: Reading) -> None:
-    site_url, answer = reading
+    site_url, answer = reading.site_url, reading.answer
     if not answer.outcome.is_complete:
         log.info(
             "%s %s (%s)%s: %s: %s",

@@ -5,7 +5,9 @@ from typing import NamedTuple
 
 import msgspec
 
+from audit.bounds import SITES, SMALL_BYTES
 from audit.crawl.own_data import OwnDataGuard
+from audit.crawl.shelf import Spot
 from audit.datasets import Dataset, Request
 from audit.datasets.dataset import ByUser
 from audit.entity import Entity, EntityType
@@ -19,10 +21,17 @@ _REFUSED = frozenset({Outcome.BAD_REQUEST, Outcome.FORBIDDEN, Outcome.NOT_FOUND}
 
 
 class Reading(NamedTuple):
-    """The answer for an entity; for one meeting site, if its settings belong to a site."""
+    """The answer for an entity; for one meeting site, if its settings belong to a site.
+
+    Attributes:
+        site_url: the site.
+        answer: the answer.
+        spot: where the body of the answer waits on the disk; None if the answer has it.
+    """
 
     site_url: str | None
     answer: Answer
+    spot: Spot | None = None
 
 
 def unasked(outcome: Outcome, reason: str | None) -> Answer:
@@ -112,6 +121,10 @@ class Reader:
                 answer = msgspec.structs.replace(answer, body=self._dataset.censor(answer.body))
             except ValueError:
                 answer = _as(answer, Outcome.INVALID_RESPONSE, "a value in the answer can't be read")
+        if len(answer.body) > SMALL_BYTES:
+            # A user may have many sites, and their answers wait for the last one.
+            reason = f"the settings have more than {SMALL_BYTES:,} bytes"
+            answer = _as(answer, Outcome.INVALID_RESPONSE, reason)
         return Reading(site_url, answer)
 
     async def _sites_of(self, by_user: ByUser, entity: Entity, site_url: str | None) -> tuple[Answer, list[str]]:
@@ -124,6 +137,8 @@ class Reader:
             site_urls = by_user.read_sites(answer.body)
         except ValueError as error:
             return _as(answer, Outcome.INVALID_RESPONSE, f"sites: {error}"), []
+        if len(site_urls) > SITES:
+            return _as(answer, Outcome.INVALID_RESPONSE, f"sites: there are more than {SITES} of them"), []
         return answer if site_urls else _as(answer, Outcome.NOT_FOUND, "the user has no meeting site"), site_urls
 
     async def _get(self, request: Request) -> Answer:

@@ -1,14 +1,15 @@
 """Turns the raw answers of a batch into one Arrow table of a declared schema, one row an answer.
 
-The fast path parses all bodies at once with `pyarrow.json`, which refuses a value of an undeclared type. A batch with
-such a value is parsed again answer by answer, in Python, with the few coercions that the API is known to need
-(`"primary": "true"`, a location as its bare name, a number in place of a text). An answer with any other value of a
-wrong type, or with a list that holds nothing in place of an object, is a defect; the other answers of the batch are not
-affected. Fields that no table has are counted and not looked into.
+The fast path parses all bodies at once with `pyarrow.json`, which refuses an unknown field and a value of an undeclared
+type. Then each body is decoded by itself, its unknown fields are counted and dropped, and all are parsed again: Arrow
+never sees an unknown field, because it makes a column of each. If they are refused again, each body is read in
+Python, with the few coercions that the API is known to need (`"primary": "true"`, a location as its bare name, a number
+in place of a text). An answer with any other value of a wrong type, or with a list that holds nothing in place of
+an object, is a defect; the other answers of the batch are not affected. So is an answer with too many values or too
+long a text. Fields that no table has are counted and not looked into.
 """
 
 import io
-import re
 from collections import Counter
 from dataclasses import dataclass, field
 from functools import reduce
@@ -19,18 +20,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.json as pj
 
+from audit.bounds import ANSWER_VALUES, TEXT_BYTES
+from audit.decoding import UndecodableError, check_depth, may_hold_more
 from audit.errors import words_of
-
-#: Unknown fields that are counted; a new version of the API does not add more.
-_MAX_UNKNOWN = 1000
-#: Stands for all unknown fields whose names do not look like names.
-ODD_NAME = "(odd name)"
-_NAME = re.compile(r"[A-Za-z_$@][A-Za-z0-9_$@:-]{0,63}")
-
-
-def name_of_unknown(name: str) -> str:
-    """The name of an unknown field if it looks like a name, else `ODD_NAME`: a manifest keeps no text from outside."""
-    return name if _NAME.fullmatch(name) else ODD_NAME
+from audit.unknown import add_unknown, name_of_unknown
 
 
 class _DefectError(ValueError):
@@ -62,15 +55,80 @@ def read_answers(bodies: list[bytes], schema: pa.Schema, required: tuple[str, ..
         schema: the fields to read, including nested ones.
         required: the fields that must not be null.
     """
+    too_rich = {position for position, body in enumerate(bodies) if may_hold_more(body, ANSWER_VALUES)}
+    if too_rich:
+        defects = dict.fromkeys(too_rich, f"the answer has more than {ANSWER_VALUES:,} values")
+        rest = [position for position in range(len(bodies)) if position not in too_rich]
+        return _moved(read_answers([bodies[position] for position in rest], schema, required), rest, defects)
     if not bodies:
         return Answers(schema.empty_table(), [])
     try:
-        table = _parse(bodies, schema)
-    except (pa.ArrowInvalid, UnicodeDecodeError, OverflowError):
-        return _without_required(_read_one_by_one(bodies, schema), required)
-    unknown: Counter[str] = Counter()
-    _count_unknown(pa.struct(table.schema), pa.struct(schema), table.to_struct_array(), "", unknown)
-    return _without_required(Answers(table, list(range(len(bodies))), {}, unknown), required)
+        answers = _read_at_once(bodies, schema)
+    except _REFUSALS:
+        answers = _read_one_by_one(bodies, schema)
+    # Most answers are shorter than the longest text.
+    too_long = _too_long(answers, schema) if max(map(len, bodies)) > TEXT_BYTES else {}
+    return _without_defects(answers, {**_missing(answers, required), **too_long})
+
+
+#: What refuses bodies that Arrow, or Python's own objects, can't hold as they are.
+_REFUSALS = (pa.ArrowInvalid, msgspec.DecodeError, UndecodableError, UnicodeError, OverflowError, RecursionError)
+
+
+def _moved(answers: Answers, positions: list[int], defects: dict[int, str]) -> Answers:
+    """The same answers at other positions, and further defects."""
+    return Answers(
+        answers.table,
+        [positions[each] for each in answers.positions],
+        defects | {positions[each]: defect for each, defect in answers.defects.items()},
+        answers.unknown_fields,
+    )
+
+
+def _read_at_once(bodies: list[bytes], schema: pa.Schema) -> Answers:
+    positions = list(range(len(bodies)))
+    try:
+        return Answers(_parse(bodies, schema), positions)
+    except _REFUSALS:
+        unknown: Counter[str] = Counter()
+        kind = _kind_of(pa.struct(schema))
+        known = [_without_unknown(body, kind, unknown) for body in bodies]
+        return Answers(_parse(known, schema), positions, {}, unknown)
+
+
+#: The known fields of an object, or of the objects in a list; None for any other value.
+_Known = dict[str, "_Known | None"]
+
+
+def _kind_of(wanted: pa.DataType) -> _Known | None:
+    if pa.types.is_list(wanted):
+        return _kind_of(wanted.value_type)
+    if not pa.types.is_struct(wanted):
+        return None
+    return {wanted.field(index).name: _kind_of(wanted.field(index).type) for index in range(wanted.num_fields)}
+
+
+def _without_unknown(body: bytes, known: _Known | None, unknown: Counter[str]) -> bytes:
+    content = msgspec.json.decode(body)
+    check_depth(content)
+    _drop_unknown(content, known or {}, "", unknown)
+    return msgspec.json.encode(content)
+
+
+def _drop_unknown(content: Any, known: _Known, path: str, unknown: Counter[str]) -> None:
+    """Drop and count the unknown fields of an object, or of the objects in a list. The schema bounds the depth."""
+    if isinstance(content, list):
+        for item in content:
+            if isinstance(item, dict):
+                _drop_unknown(item, known, f"{path}[]", unknown)
+    elif isinstance(content, dict):
+        if strange := content.keys() - known.keys():
+            for name in sorted(strange):
+                if content.pop(name) is not None:
+                    add_unknown(unknown, f"{path}.{name_of_unknown(name)}" if path else name_of_unknown(name))
+        for name, value in content.items():
+            if (inner := known[name]) and isinstance(value, (dict, list)):
+                _drop_unknown(value, inner, f"{path}.{name}" if path else name, unknown)
 
 
 def _parse(bodies: list[bytes], schema: pa.Schema) -> pa.Table:
@@ -79,7 +137,7 @@ def _parse(bodies: list[bytes], schema: pa.Schema) -> pa.Table:
     table = pj.read_json(
         io.BytesIO(lines),
         read_options=pj.ReadOptions(use_threads=False, block_size=len(lines) + 1),
-        parse_options=pj.ParseOptions(explicit_schema=schema, unexpected_field_behavior="infer"),
+        parse_options=pj.ParseOptions(explicit_schema=schema, unexpected_field_behavior="error"),
     ).combine_chunks()
     if table.num_rows != len(bodies):
         raise pa.ArrowInvalid("a body is not exactly one object")
@@ -103,23 +161,6 @@ def _has_blanks(values: pa.ChunkedArray, known: pa.DataType) -> bool:
     return bool(pc.any(is_blank).as_py()) or _has_blanks(items, known.value_type)
 
 
-def _count_unknown(
-    got: pa.DataType, known: pa.DataType, values: pa.ChunkedArray, path: str, unknown: Counter[str]
-) -> None:
-    if pa.types.is_list(known) and pa.types.is_list(got):
-        _count_unknown(got.value_type, known.value_type, pc.list_flatten(values), f"{path}[]", unknown)
-    elif pa.types.is_struct(known) and pa.types.is_struct(got):
-        names = {known.field(index).name for index in range(known.num_fields)}
-        for index, child_values in enumerate(values.flatten()):
-            child = got.field(index)
-            name = child.name if child.name in names else name_of_unknown(child.name)
-            child_path = f"{path}.{name}" if path else name
-            if child.name in names:
-                _count_unknown(child.type, known.field(child.name).type, child_values, child_path, unknown)
-            elif (occurrences := len(child_values) - child_values.null_count) and len(unknown) < _MAX_UNKNOWN:
-                unknown[child_path] += occurrences
-
-
 def _read_one_by_one(bodies: list[bytes], schema: pa.Schema) -> Answers:
     rows: list[dict[str, Any]] = []
     positions: list[int] = []
@@ -130,10 +171,11 @@ def _read_one_by_one(bodies: list[bytes], schema: pa.Schema) -> Answers:
         try:
             rows.append(_coerce(msgspec.Raw(body), pa.struct(schema), "", unknown_here))
         except (ValueError, RecursionError) as error:
-            defects[position] = str(error) if isinstance(error, _DefectError) else words_of(error)
+            defects[position] = words_of(error)
         else:
             positions.append(position)
-            unknown += unknown_here if len(unknown) < _MAX_UNKNOWN else {}
+            for name, count in unknown_here.items():
+                add_unknown(unknown, name, count)
     return Answers(pa.Table.from_pylist(rows, schema=schema), positions, defects, unknown)
 
 
@@ -180,11 +222,9 @@ def _coerce_fields(
     fields: dict[str, msgspec.Raw], kinds: dict[str, pa.DataType], path: str, unknown: Counter[str]
 ) -> dict[str, Any]:
     prefix = f"{path}." if path else ""
-    unknown.update(
-        prefix + name_of_unknown(name)
-        for name, value in fields.items()
-        if name not in kinds and bytes(value).strip() != b"null"
-    )
+    for name, value in fields.items():
+        if name not in kinds and bytes(value).strip() != b"null":
+            add_unknown(unknown, prefix + name_of_unknown(name))
     null = msgspec.Raw(b"null")
     return {name: _coerce(fields.get(name, null), kind, prefix + name, unknown) for name, kind in kinds.items()}
 
@@ -202,14 +242,42 @@ def _kind_wanted(wanted: pa.DataType) -> str:
     return "a boolean" if pa.types.is_boolean(wanted) else "a text"
 
 
-def _without_required(answers: Answers, required: tuple[str, ...]) -> Answers:
+def _missing(answers: Answers, required: tuple[str, ...]) -> dict[int, str]:
+    """The defects of the answers that lack a required field, by position."""
     absent = {name: pc.is_null(answers.table[name]).to_pylist() for name in required}
-    defects = {
+    return {
         position: f"{name} is missing"
         for name, nulls in reversed(absent.items())
         for position, is_null in zip(answers.positions, nulls, strict=True)
         if is_null
     }
+
+
+def _too_long(answers: Answers, schema: pa.Schema) -> dict[int, str]:
+    """The defects of the answers with a text that no cell should hold, by position."""
+    rows = pa.array(answers.positions, pa.int64())
+    found = ((field.name, _long_rows(answers.table[field.name].combine_chunks(), rows)) for field in schema)
+    return {position: f"{name} holds a text of more than {TEXT_BYTES:,} bytes" for name, at in found for position in at}
+
+
+def _long_rows(values: Any, rows: pa.Array) -> list[int]:
+    """The rows with a text that is too long, given the row of each value."""
+    if isinstance(values, pa.ChunkedArray):
+        values = pa.concat_arrays(values.chunks) if values.num_chunks else pa.array([], values.type)
+    if pa.types.is_string(values.type):
+        lengths = pc.binary_length(values)
+        if (pc.max(lengths).as_py() or 0) <= TEXT_BYTES:
+            return []
+        return pc.unique(rows.filter(pc.greater(lengths, TEXT_BYTES))).to_pylist()
+    if pa.types.is_list(values.type):
+        return _long_rows(pc.list_flatten(values), rows.take(pc.list_parent_indices(values)))
+    if pa.types.is_struct(values.type):
+        names = [values.type.field(index).name for index in range(values.type.num_fields)]
+        return [row for name in names for row in _long_rows(pc.struct_field(values, name), rows)]
+    return []
+
+
+def _without_defects(answers: Answers, defects: dict[int, str]) -> Answers:
     if not defects:
         return answers
     kept = [row for row, position in enumerate(answers.positions) if position not in defects]

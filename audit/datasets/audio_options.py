@@ -13,10 +13,12 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from audit.bounds import VALUES
 from audit.columns import column
-from audit.datasets.answers import ODD_NAME, name_of_unknown
 from audit.datasets.dataset import SUBJECT_SCHEMA, ByUser, Dataset, Request, site_of
+from audit.decoding import may_hold_more
 from audit.entity import Entity, EntityType
+from audit.unknown import ODD_NAME, name_of_unknown
 
 _PATH = "/meetingPreferences/audio"
 _SITES_PATH = "/meetingPreferences/sites"
@@ -87,6 +89,8 @@ def pin_status(pin: object) -> str:
 
 
 def _censor(body: bytes) -> bytes:
+    if may_hold_more(body, VALUES):
+        raise ValueError(f"there are more than {VALUES:,} values")
     fields = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
     pin = fields.pop("audioPin", msgspec.Raw(b"null"))
     try:
@@ -127,6 +131,8 @@ def _query(entity: Entity, site_url: str | None) -> dict[str, str]:
 
 
 def _read_sites(body: bytes) -> list[str]:
+    if may_hold_more(body, VALUES):
+        raise ValueError(f"there are more than {VALUES:,} values")
     sites = msgspec.json.decode(body, type=dict[str, msgspec.Raw]).get("sites")
     try:
         items = msgspec.json.decode(sites or b"null", type=list[dict[str, msgspec.Raw]])

@@ -5,6 +5,7 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from audit.bounds import NAMES_BYTES
 from audit.errors import DeadlineError, Reach, RefusedError, StoppedError
 from audit.webex import wire
 from audit.webex.client import Client
@@ -103,13 +104,17 @@ async def _attempt(
 
 
 async def _read(client: Client, listing: NameListing, params: Mapping[str, str], names: Names) -> None:
+    size = 0
     try:
         async with asyncio.timeout(LIMIT_S) as limit:
             async for page in pages(client, listing.path, params, "items", scope=listing.scope):
                 for item in wire.objects(page):
-                    key, name = listing.key(wire.text(item.get("id")) or ""), wire.text(item.get(listing.name))
+                    key, name = listing.key(wire.text(item.get("id")) or ""), wire.name(item.get(listing.name))
                     if key and name:
                         names.by_key[key] = name
+                        size += len(key) + len(name)
+                if size > NAMES_BYTES:
+                    raise UnansweredError(f"{listing.path} lists more than {NAMES_BYTES >> 20} MiB of names")
     except TimeoutError:
         if not limit.expired():
             raise

@@ -39,7 +39,7 @@ class Organization:
     def __init__(self, webex_id: str, *, is_own: bool, name: str | None = None) -> None:
         uuid = ids.uuid_of(webex_id)
         if uuid is None:
-            raise StoppedError(f"the API names an organization by {webex_id!r}, which holds no UUID")
+            raise StoppedError(f"the API names an organization by {webex_id[:200]!r}, which holds no UUID")
         self.org_id = uuid
         self.webex_id = webex_id
         self.is_own = is_own
@@ -147,7 +147,7 @@ def _read(item: object) -> Organization | None:
     if not isinstance(item, dict):
         return None
     webex_id = ids.organization_id(ids.usable(item.get("id")) or "")
-    return Organization(webex_id, is_own=False, name=wire.text(item.get("displayName"))) if webex_id else None
+    return Organization(webex_id, is_own=False, name=wire.name(item.get("displayName"))) if webex_id else None
 
 
 async def retried_organizations(client: Client, manifest: Manifest) -> Organizations:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from audit.bounds import NAME_CHARS, SITES
 from audit.entity import Entity, EntityType
 from audit.inventory.listing import PAGE_SIZE, Json, Listing
 from audit.inventory.names import NameListing
@@ -29,8 +30,8 @@ def read_person(item: Json) -> Entity:
     return Entity(
         EntityType.PERSON,
         item["id"],
-        wire.text(item.get("displayName")),
-        wire.text(item.get("locationId")),
+        wire.name(item.get("displayName")),
+        wire.name(item.get("locationId")),
         email=next(iter(texts_of(item, "emails")), None),
         # such as "mysite.webex.com#attendee"
         site_urls=sorted({text.partition("#")[0] for text in texts_of(item, "siteUrls")}),
@@ -40,9 +41,10 @@ def read_person(item: Json) -> Entity:
 
 
 def texts_of(item: Json, key: str) -> list[str]:
-    """The texts of a list in an item; empty if there is no such list."""
+    """The first texts of a list in an item, without those that no table should hold; empty if there is no list."""
     values = item.get(key)
-    return [text for text in map(wire.text, values) if text] if isinstance(values, list) else []
+    texts = map(wire.text, values) if isinstance(values, list) else ()
+    return [text for text in texts if text and len(text) <= NAME_CHARS][:SITES]
 
 
 def _read_calling(item: Json, licences: Mapping[str, str]) -> Entity:

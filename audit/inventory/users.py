@@ -169,7 +169,7 @@ async def _named(client: Client, organization: Organization, emails: tuple[str, 
     if reason:
         log.warning("some users appear by email address only, because the directory can't be read: %s", reason)
     entities = [
-        msgspec.structs.replace(read_person(items[email.lower()]), known_outcome=None, known_reason=None)
+        msgspec.structs.replace(items[email.lower()], known_outcome=None, known_reason=None)
         if email.lower() in items
         else _unknown(email)
         for email in emails
@@ -178,18 +178,18 @@ async def _named(client: Client, organization: Organization, emails: tuple[str, 
     return list({entity.entity_id: entity for entity in entities}.values())
 
 
-#: Items of the directory by email address, and why there may be too few.
-_Lookup = tuple[dict[str, Json], str | None]
+#: People of the directory by email address, and why there may be too few.
+_Lookup = tuple[dict[str, Entity], str | None]
 
 
 async def _look_up(client: Client, organization: Organization, emails: tuple[str, ...]) -> _Lookup:
     reasons: list[str] = []
 
-    async def look_up(email: str) -> dict[str, Json]:
+    async def look_up(email: str) -> dict[str, Entity]:
         params = {"email": email, "max": "10"}
         try:
             return {
-                own: item
+                own: read_person(item)
                 async for page in list_items(client, organization, PEOPLE, params)
                 for item in page.items
                 for own in _emails(item)
@@ -212,10 +212,10 @@ async def _look_up(client: Client, organization: Organization, emails: tuple[str
 
 async def _read_until_found(client: Client, organization: Organization, emails: tuple[str, ...]) -> _Lookup:
     missing = {email.lower() for email in emails}
-    items: dict[str, Json] = {}
+    items: dict[str, Entity] = {}
     try:
         async for page in list_items(client, organization, PEOPLE):
-            items |= {email: item for item in page.items for email in _emails(item) if email in missing}
+            items |= {email: read_person(item) for item in page.items for email in _emails(item) if email in missing}
             if items.keys() >= missing:
                 break
     except (ScopeError, NotListedError) as error:

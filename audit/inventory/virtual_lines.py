@@ -14,9 +14,9 @@ def _read(item: Json, _: Mapping[str, str]) -> Entity:
     return Entity(
         EntityType.VIRTUAL_LINE,
         item["id"],
-        " ".join(names) or None,
-        wire.text(location.get("id")),
-        wire.text(location.get("name")),
+        wire.name(" ".join(names) or None),
+        wire.name(location.get("id")),
+        wire.name(location.get("name")),
     )
 
 

@@ -19,8 +19,8 @@ def _read(item: Json, _: Mapping[str, str]) -> Entity:
     return Entity(
         EntityType.WORKSPACE,
         item["id"],
-        wire.text(item.get("displayName")),
-        wire.text(item.get("locationId")),
+        wire.name(item.get("displayName")),
+        wire.name(item.get("locationId")),
         known_outcome=Outcome.NOT_LICENSED if reason else None,
         known_reason=reason,
         is_hot_desk=_may_be_hot_desk(item),

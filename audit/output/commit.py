@@ -33,6 +33,7 @@ from audit.snapshot.manifest import (
 )
 from audit.storage.content import sha256_of
 from audit.storage.place import Place, sync_dir
+from audit.unknown import sum_unknown
 
 
 @dataclass(frozen=True)
@@ -182,7 +183,7 @@ def _count_outcomes(draft: Draft, org: OrgParts, dataset: str) -> Counter[str]:
 
 def _count_unknown(draft: Draft, orgs: list[OrgParts], dataset: str, kept: Mapping[str, int]) -> dict[str, int]:
     facts = (each for org in orgs for each in draft.partition(org.org_id, dataset).read_facts())
-    return _total(chain([Counter(kept)], (Counter(each.unknown_fields) for each in facts)))
+    return sum_unknown(chain([kept], (each.unknown_fields for each in facts)))
 
 
 def _total(counts: Iterable[Counter[str]]) -> dict[str, int]:

@@ -5,9 +5,10 @@ from typing import Annotated, Any
 
 import msgspec
 
+from audit.decoding import UndecodableError, json_of
 from audit.errors import UsageError
 from audit.snapshot.layout import JOURNAL
-from audit.snapshot.manifest import UNDECODABLE, Scope, SnapshotId
+from audit.snapshot.manifest import Scope, SnapshotId
 from audit.storage.content import atomic_file, read_small
 from audit.storage.place import Place, sync_dir
 
@@ -43,10 +44,12 @@ class PartFacts(msgspec.Struct, frozen=True):
     Attributes:
         unknown_fields: how often each field that no table has occurred in the batch.
         is_given_up: some entities were not asked because their organization had failed; a resumed run asks them.
+        slices: the number of files of each other table.
     """
 
     unknown_fields: dict[str, int]
     is_given_up: bool = False
+    slices: Annotated[int, msgspec.Meta(ge=1)] = 1
 
 
 def write_journal(folder: Place, journal: Journal) -> None:
@@ -63,6 +66,6 @@ def write_journal(folder: Place, journal: Journal) -> None:
 def read_journal(folder: Place) -> Journal | None:
     """The journal in a folder; None if there is no readable journal."""
     try:
-        return msgspec.json.decode(read_small(folder / JOURNAL, _MAX_BYTES) or b"", type=Journal)
-    except (UsageError, *UNDECODABLE):
+        return json_of(read_small(folder / JOURNAL, _MAX_BYTES) or b"", Journal)
+    except (UsageError, UndecodableError):
         return None

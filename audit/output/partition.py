@@ -8,7 +8,7 @@ never mixed.
 """
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import partial
 from itertools import count
@@ -139,6 +139,18 @@ class Partition:
                 path.unlink(missing_ok=True)
         self._coverage = None
 
+    def write_slice(self, index: int, number: int, tables: Mapping[str, pa.Table]) -> None:
+        """Write a slice of a batch's rows, whose part `write_part` completes.
+
+        Raises:
+            StoppedError: the lock is lost.
+            OSError: the disk refuses, or the draft is gone: then the run is over.
+        """
+        self._held.check()
+        coverage = self._attempt_folder() / f"{index:08d}.{self._writer}.{COVERAGE}.arrow"
+        for name in sorted(tables):
+            write_rows(_slice_path(coverage, name, number), tables[name], None, self._seal)
+
     def write_part(self, index: int, tables: dict[str, pa.Table], facts: PartFacts) -> None:
         """Write the part of a batch: the dataset's tables, then `coverage`. Its files of answers are removed.
 
@@ -185,16 +197,20 @@ class Partition:
         return set(self._coverage_files())
 
     def read_parts(self, table: str) -> Iterator[pa.Table]:
-        """The rows of a table, part by part, in the order of the inventory.
+        """The rows of a table, slice by slice (of `coverage`, part by part), in the order of the inventory.
 
         Raises:
             StoppedError: a part is damaged; a resumed run asks for its batch again.
         """
-        coverage = list(self._coverage_files().values())
-        paths = [each.with_name(each.name.replace(f".{COVERAGE}.", f".{table}.")) for each in coverage]
-        for index, rows in enumerate(ahead(partial(read_rows, seal=self._seal), paths)):
+        slices = [1] * len(self._coverage_files())
+        if table != COVERAGE:
+            slices = [facts.slices for facts in self.read_facts()]
+        parts = zip(self._coverage_files().values(), slices, strict=True)
+        paths = [(part, _slice_path(part, table, number)) for part, count in parts for number in range(count)]
+        read = ahead(partial(read_rows, seal=self._seal), [path for _, path in paths])
+        for (part, path), rows in zip(paths, read, strict=True):
             if rows is None:
-                raise self._damaged(paths[index], coverage[index])
+                raise self._damaged(path, part)
             yield rows
 
     def read_facts(self) -> Iterator[PartFacts]:
@@ -248,6 +264,11 @@ class Partition:
         # Another writer may have removed it before, or the whole attempt.
         coverage.unlink(missing_ok=True)
         return StoppedError(f"{path} is damaged; a resumed run asks for its batch again")
+
+
+def _slice_path(coverage: Place, table: str, number: int) -> Place:
+    """The file of a slice of a table, given the coverage file of its part."""
+    return coverage.with_name(coverage.name.replace(f".{COVERAGE}.", f".{table}.{number}." if number else f".{table}."))
 
 
 def _batch_of(path: Place) -> int:

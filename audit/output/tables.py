@@ -23,6 +23,10 @@ _Write = Callable[[pa.Table], None]
 #: A Parquet row group has at least this many rows; a part is not split.
 ROW_GROUP_ROWS = 100_000
 
+#: Fewer rows make a group if they have this many bytes, as no usual table has.
+_GROUP_BYTES = 64 << 20
+_JOINED_BYTES = 8 << 20
+
 #: Rows are digested and written by at least this part of a row group: each call of Arrow has a price, and a part of
 #: most tables has a few hundred rows.
 _SHARE_OF_GROUP = 20
@@ -80,7 +84,7 @@ def _joined(parts: Iterable[pa.Table], least: int) -> Iterator[pa.Table]:
     waiting: list[pa.Table] = []
     for part in parts:
         waiting.append(part)
-        if sum(each.num_rows for each in waiting) >= least:
+        if sum(each.num_rows for each in waiting) >= least or sum(each.nbytes for each in waiting) >= _JOINED_BYTES:
             yield _one_of(waiting)
             waiting = []
     if waiting:
@@ -145,7 +149,7 @@ def _parquet(file: DigestedFile, schema: pa.Schema) -> Iterator[_Write]:
         def write(table: pa.Table) -> None:
             nonlocal waiting
             waiting = pa.concat_tables([waiting, table.select(stored.names)])
-            if waiting.num_rows >= ROW_GROUP_ROWS:
+            if waiting.num_rows >= ROW_GROUP_ROWS or waiting.nbytes >= _GROUP_BYTES:
                 flush()
 
         def flush() -> None:

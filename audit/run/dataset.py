@@ -1,6 +1,7 @@
 """One dataset of one organization in a run, from its inventory to its last part."""
 
 import logging
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from functools import partial
 
@@ -10,6 +11,7 @@ import pyarrow.compute as pc
 from audit.crawl.batches import Backlog
 from audit.crawl.crawl import Crawl, Limits, Sink, give_up
 from audit.crawl.earlier import Earlier, earlier_of
+from audit.crawl.flatten import Slice
 from audit.crawl.own_data import guard_for
 from audit.crawl.reader import Reader
 from audit.datasets import Dataset
@@ -25,6 +27,7 @@ from audit.run.inventories import Inventories
 from audit.run.job import Job
 from audit.snapshot.coverage import COVERAGE
 from audit.threads import in_thread
+from audit.unknown import sum_unknown
 from audit.webex.client import Client
 from audit.webex.errors import ScopeError
 
@@ -166,7 +169,12 @@ class DatasetAudit:
         write_part = partial(self._write_part, is_given_up=outcome is Outcome.TIMEOUT)
         give_up(backlog, write_part, outcome, error)
 
-    def _write_part(
-        self, index: int, tables: dict[str, pa.Table], unknown_fields: dict[str, int], *, is_given_up: bool = False
-    ) -> None:
-        self._partition.write_part(index, tables, PartFacts(unknown_fields, is_given_up))
+    def _write_part(self, index: int, slices: Iterator[Slice], *, is_given_up: bool = False) -> None:
+        coverage: list[pa.Table] = []
+        unknown: list[Mapping[str, int]] = []
+        for number, (tables, unknown_fields) in enumerate(slices):
+            coverage.append(tables.pop(COVERAGE))
+            unknown.append(unknown_fields)
+            self._partition.write_slice(index, number, tables)
+        facts = PartFacts(sum_unknown(unknown), is_given_up, len(coverage))
+        self._partition.write_part(index, {COVERAGE: pa.concat_tables(coverage).combine_chunks()}, facts)

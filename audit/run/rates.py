@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from audit.decoding import UndecodableError, json_of
 from audit.files import atomic_file, make_dir, open_regular, own_folder
-from audit.snapshot.manifest import UNDECODABLE
 from audit.webex.rate import Belief
 
 log = logging.getLogger(__name__)
@@ -49,9 +49,9 @@ def _read() -> dict[str, Belief]:
     path = _path()
     try:
         # Earlier versions kept the rate alone.
-        kept = msgspec.json.decode(_content(path), type=dict[str, Belief | float]) if path else {}
+        kept = json_of(_content(path), dict[str, Belief | float]) if path else {}
         return {key: each if isinstance(each, Belief) else Belief("rate", each) for key, each in kept.items()}
-    except (OSError, *UNDECODABLE):
+    except (OSError, UndecodableError):
         return {}
 
 

@@ -1,20 +1,16 @@
 """Reads the bodies of answers: JSON in the shapes that the API is known to send, despite their defects."""
 
-import json
 import re
 from typing import Any
 
 import msgspec
 
+from audit.decoding import UndecodableError, json_of, raw_json
 from audit.errors import words_of
 
 _MAX_MESSAGE = 500
+_MAX_CODE = 20
 _BOM = b"\xef\xbb\xbf"
-_RAW = msgspec.json.Decoder(msgspec.Raw)
-#: An escape in a JSON text: a pair of surrogates, a surrogate without its other half, or any other.
-_ESCAPE = re.compile(
-    rb"\\(?:(u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)", re.DOTALL
-)
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _CODE = re.compile(r"(?:WXC-)?([0-9]{1,9})", re.IGNORECASE)
 #: Matches an error that a text quotes: ``[Error 4008] User not found`` of an upstream service, or ``WXC-25409: …``.
@@ -39,7 +35,7 @@ def read_body(body: bytes) -> bytes:
     try:
         if not body.isascii():
             body.decode("utf-8")
-        content = _raw(body)
+        content = raw_json(body)
     except UnicodeDecodeError:
         raise ValueError("the answer is not UTF-8") from None
     except RecursionError:
@@ -52,18 +48,6 @@ def read_body(body: bytes) -> bytes:
     return content
 
 
-def _raw(body: bytes) -> bytes:
-    try:
-        return bytes(_RAW.decode(body))
-    except msgspec.DecodeError:
-        # msgspec refuses unpaired surrogates, which JSON allows.
-        return bytes(_RAW.decode(_ESCAPE.sub(_paired, body)))
-
-
-def _paired(escape: re.Match[bytes]) -> bytes:
-    return rb"\ufffd" if escape[2] else escape[0]
-
-
 def kind_of(body: bytes) -> str:
     """What a body is, in words: `empty`, `an HTML page`, `JSON` or `text`."""
     begin = body.removeprefix(_BOM).lstrip()[:1]
@@ -74,38 +58,17 @@ def kind_of(body: bytes) -> str:
 
 def _is_json(body: bytes) -> bool:
     try:
-        decode(body)
-    except ValueError:
+        json_of(body)
+    except UndecodableError:
         return False
     return True
 
 
-def decode(body: bytes) -> Any:
-    """Decode JSON of any kind. A number that is too large for a float is infinite.
-
-    Raises:
-        ValueError: the body is not JSON, or is nested too deep.
-    """
-    try:
-        content = _raw(body.removeprefix(_BOM))
-        try:
-            return msgspec.json.decode(content)
-        except msgspec.DecodeError:
-            return json.loads(content, parse_int=_number)
-    except RecursionError:
-        raise ValueError("nested too deep") from None
-
-
-def _number(digits: str) -> float:
-    # Python refuses to make an integer of more than 4,300 digits.
-    return int(digits) if len(digits) < 1000 else float(digits)
-
-
 def body_object(body: bytes) -> dict[str, Any]:
-    """The object in a body that `read_body` gave; empty if it is nested too deep."""
+    """The object in a body that `read_body` gave; empty if it is too deep, or holds too many values."""
     try:
-        content = decode(body)
-    except ValueError:
+        content = json_of(body)
+    except UndecodableError:
         return {}
     return content if isinstance(content, dict) else {}
 
@@ -122,7 +85,7 @@ def page_error(body: bytes) -> str | None:
         return None
     content = body_object(body)
     said = {key: content[key] for key in ("message", "errors") if content.get(key)}
-    return (read_error(json.dumps(said).encode()).message or "errors without a text") if said else None
+    return (_error_in(said).message or "errors without a text") if said else None
 
 
 class ApiError(msgspec.Struct, frozen=True):
@@ -145,14 +108,15 @@ class ApiError(msgspec.Struct, frozen=True):
 def read_error(body: bytes) -> ApiError:
     """Read an error body. An HTML page, an empty body or text gives an empty `ApiError`."""
     try:
-        content = decode(body.decode("utf-8", "replace").encode())
-    except ValueError:
+        content = json_of(body.decode("utf-8", "replace").encode())
+    except UndecodableError:
         return ApiError()
+    return _error_in(content)
+
+
+def _error_in(content: Any) -> ApiError:
     found = _Found()
-    try:
-        found.collect(content)
-    except RecursionError:
-        return ApiError()
+    found.collect(content)
     message = "; ".join(dict.fromkeys(found.messages))[:_MAX_MESSAGE]
     tracking_id = found.tracking_ids[0] if found.tracking_ids else None
     return ApiError(message or None, frozenset(found.codes), tracking_id, _is_own(content))
@@ -206,7 +170,7 @@ class _Found:
             self.messages.append(value)
         elif key in _LISTS and isinstance(value, list):
             self.messages += [item for item in value if isinstance(item, str)]
-        elif key in _CODE_KEYS and (code := _CODE.fullmatch(str(value))):
+        elif key in _CODE_KEYS and isinstance(value, (str, int)) and (code := _CODE.fullmatch(str(value)[:_MAX_CODE])):
             self.codes.add(int(code[1]))
         elif key == "trackingId" and isinstance(value, str):
             self.tracking_ids.append(value)

@@ -11,6 +11,7 @@ import aiohttp
 from multidict import CIMultiDict
 
 from audit import __version__
+from audit.bounds import HEADER_BYTES
 from audit.clock import Clock
 from audit.errors import UsageError, words_of
 from audit.webex.client import Client
@@ -22,9 +23,6 @@ from audit.webex.retry import RetryPolicy
 from audit.webex.shared_token import SharedToken
 from audit.webex.terms import Terms
 from audit.webex.tokens import TokenSource
-
-#: Bytes of one header: a next link may be long.
-_MAX_HEADER = 65_536
 
 
 @asynccontextmanager
@@ -75,8 +73,8 @@ def _session(base_url: str, concurrency: int, timeout_s: float, ca_file: str | N
         headers={"Accept": "application/json", "User-Agent": f"webex-audit/{__version__}"},
         proxy=proxy.url if proxy else None,
         middlewares=[_authorized(proxy.authorization)] if proxy and proxy.authorization else [],
-        max_line_size=_MAX_HEADER,
-        max_field_size=_MAX_HEADER,
+        max_line_size=HEADER_BYTES,
+        max_field_size=HEADER_BYTES,
     )
     # aiohttp itself repeats a GET after a lost connection, past the pace and the count, and has no public way to
     # turn that off (aiohttp issue 10790).

@@ -8,6 +8,7 @@ import aiohttp
 import msgspec
 from yarl import URL
 
+from audit.bounds import ANSWER_BYTES, ERROR_BYTES
 from audit.clock import Clock
 from audit.outcome import Outcome
 from audit.redaction import redact_answer
@@ -15,17 +16,11 @@ from audit.webex import wire
 from audit.webex.answer import RequestCount
 from audit.webex.body import without_numbers
 from audit.webex.pace import Pace
+from audit.webex.room import Room, TooLongError, room_of_task
 from audit.webex.shared_token import SharedToken
 from audit.webex.tokens import Token
 from audit.webex.unreached import reason_of
 from audit.webex.verdict import Verdict, judge
-
-#: Bytes of one answer, decompressed; the largest known are pages of 1,000 workspaces, about a megabyte.
-_MAX_BODY = 64 * 1024 * 1024
-
-
-class TooLongError(Exception):
-    """An answer is longer than any that makes sense; the text says how long it may be."""
 
 
 class Asked(NamedTuple):
@@ -109,6 +104,21 @@ class Exchange:
             AuditError: there is no token to send (`SharedToken.get`).
         """
         sent_at_s = await pace.enter(is_probe=is_probe)
+        room, is_kept = room_of_task(), False
+        try:
+            tried = await self._send(asked, count, sent_at_s, room)
+            is_kept = tried.verdict.outcome is Outcome.OK and not room.is_lone
+        finally:
+            pace.leave()
+            if not is_kept:
+                # Another try may be a long time away.
+                room.leave()
+        if tried.status and tried.token and tried.status < 500 and tried.status != 429:
+            pace.on_success(self.clock.monotonic_s(), sent_at_s)
+            self.token.on_answer(tried.token, tried.status, sent_at_s)
+        return tried
+
+    async def _send(self, asked: Asked, count: RequestCount, sent_at_s: float, room: Room) -> Try:
         try:
             # Not earlier: a token may expire during the wait.
             sent = await self.token.get()
@@ -116,7 +126,7 @@ class Exchange:
             count.total += 1
             url = URL(asked.url, encoded=True)
             async with self.session.get(url, headers=headers, allow_redirects=False) as response:
-                body = redact_answer(await read_bounded(response, _MAX_BODY))
+                body = redact_answer(await read_answer(response, room, ANSWER_BYTES))
         except TimeoutError:
             return not_answered(sent_at_s, "no answer in time")
         except TooLongError as error:
@@ -125,11 +135,6 @@ class Exchange:
         except (aiohttp.ClientError, OSError) as error:
             message = f"connection failed: {reason_of(error)}"
             return not_answered(sent_at_s, without_numbers(message) if asked.has_pins else message)
-        finally:
-            pace.leave()
-        if response.status < 500 and response.status != 429:
-            pace.on_success(self.clock.monotonic_s(), sent_at_s)
-            self.token.on_answer(sent, response.status, sent_at_s)
         return Try(
             judge(response.status, response.headers, body, has_pins=asked.has_pins),
             response.status,
@@ -152,21 +157,29 @@ def asked_wait_s(headers: Mapping[str, str], clock: Clock) -> float | None:
     return wire.retry_after_s(value, wire.answer_time(headers, clock.now())) if value else None
 
 
-async def read_bounded(response: aiohttp.ClientResponse, limit: int) -> bytes:
-    """Read a body.
+async def read_answer(response: aiohttp.ClientResponse, room: Room | None, limit: int) -> bytes:
+    """Read the body of an answer; of an error, the begin, which is enough: its status says the most.
 
     Args:
         response: the answer.
+        room: the memory for the body; None for an answer of which there is one at a time.
         limit: the most bytes, decompressed.
 
     Raises:
-        TooLongError: the body is larger.
+        TooLongError: the answer is not an error, and larger.
     """
+    is_error = response.status // 100 != 2
     chunks: list[bytes] = []
     size = 0
     while chunk := await response.content.readany():
         chunks.append(chunk)
         size += len(chunk)
+        if is_error and size > ERROR_BYTES:
+            # The connection is of no use any more: the rest may be endless.
+            response.close()
+            return b"".join(chunks)[:ERROR_BYTES]
         if size > limit:
             raise TooLongError(f"the answer has more than {limit} bytes, the most that are read")
+        if room:
+            await room.grow(size)
     return b"".join(chunks)

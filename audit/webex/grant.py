@@ -4,13 +4,13 @@ A refusal ends a run, so it is believed only from JSON: `error` of RFC 6749, or 
 the API. Whatever else is not a grant, such as a page of a firewall, may pass.
 """
 
-import json
 import re
 from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
+from audit.decoding import UndecodableError, json_of
 from audit.errors import UsageError
 from audit.outcome import Outcome
 from audit.redaction import learn
@@ -99,10 +99,10 @@ def judge_grant(status: int, headers: Mapping[str, str], body: bytes) -> Grant |
 
 
 def _object(body: bytes) -> dict[str, Any]:
-    """The object in a body; empty if there is none. Python's JSON has NaN, which must not cost a new refresh token."""
+    """The object in a body; empty if there is none."""
     try:
-        content = json.loads(body, parse_int=float)
-    except (ValueError, RecursionError):
+        content = json_of(body)
+    except UndecodableError:
         return {}
     return content if isinstance(content, dict) else {}
 

@@ -8,6 +8,8 @@ import math
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, NamedTuple
 
+from audit.bounds import VALUES
+from audit.decoding import may_hold_more
 from audit.outcome import Outcome
 from audit.text import count_of
 from audit.threads import in_thread
@@ -119,6 +121,8 @@ class _Listing:
                 return None
             if answer.outcome is not Outcome.OK:
                 raise self._client.unanswered(self._path, answer, self._scope)
+            if may_hold_more(answer.body, VALUES):
+                raise UnansweredError(f"{self._path} can't be listed: a page holds more than {VALUES:,} values")
             items, error = page_items(answer.body, self._key), page_error(answer.body)
             if items or (items is not None and not error):
                 if error:

@@ -10,6 +10,7 @@ from typing import TypeVar
 import aiohttp
 import msgspec
 
+from audit.bounds import GRANT_BYTES
 from audit.clock import Clock
 from audit.errors import DeadlineError, StoppedError
 from audit.redaction import redact, redact_answer
@@ -17,10 +18,11 @@ from audit.text import count_of
 from audit.threads import in_thread
 from audit.webex import wire
 from audit.webex.errors import TokenRefusedError, UnansweredError
-from audit.webex.exchange import TooLongError, asked_wait_s, read_bounded
+from audit.webex.exchange import asked_wait_s, read_answer
 from audit.webex.grant import Grant, Refusal, Trouble, judge_grant
 from audit.webex.refresh_token import RefreshToken, SecretFile
 from audit.webex.retry import RetryPolicy
+from audit.webex.room import TooLongError
 from audit.webex.terms import Terms
 from audit.webex.unreached import reason_of
 
@@ -28,8 +30,6 @@ log = logging.getLogger(__name__)
 
 _Result = TypeVar("_Result")
 
-#: Bytes of one answer, decompressed; a grant has about a kilobyte.
-_MAX_BODY = 1024 * 1024
 #: Another process, which can't lock the file, has this long to store the refresh token that it has renewed.
 _SETTLE_S = 1.0
 #: A run that is stopped waits this long for a grant that is under way, so that a new refresh token is stored.
@@ -190,7 +190,7 @@ class Renewal:
             async with self._session.post(
                 self._url, data=form, allow_redirects=False, timeout=self._timeout
             ) as response:
-                body = await read_bounded(response, _MAX_BODY)
+                body = await read_answer(response, None, GRANT_BYTES)
         except TimeoutError:
             return Trouble("no answer in time")
         except TooLongError as error:

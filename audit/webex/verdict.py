@@ -16,6 +16,7 @@ from audit.webex.body import ApiError, clean, kind_of, read_body, read_error, re
 _NOT_A_CALLING_USER = 4008
 _NOT_A_PROFESSIONAL_PLACE = 25409
 _NOT_PROFESSIONAL = "invalid professional place"
+_MAX_ID = 200
 #: Matches ``ROUTERGW_<uuid>`` and ``<32 hexadecimal digits>_<milliseconds>``, for example.
 _TRACKING_ID = re.compile(r"[A-Za-z_-]*[0-9a-fA-F]{8}(-?[0-9a-fA-F]{4}){3}-?[0-9a-fA-F]{12}(_[0-9]+)*")
 
@@ -158,4 +159,4 @@ def _bodies(error: ApiError) -> set[Body]:
 
 def _checked_id(text: str | None, *, has_pins: bool) -> str | None:
     """A tracking id; if a PIN could stand in its place, only an id of a known form."""
-    return clean(text) if text and (not has_pins or _TRACKING_ID.fullmatch(text)) else None
+    return clean(text[:_MAX_ID]) if text and (not has_pins or _TRACKING_ID.fullmatch(text)) else None

@@ -7,6 +7,8 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlsplit
 
+from audit.bounds import NAME_CHARS
+
 #: The wait after a 429 without a usable time; other clients of this API wait as long.
 DEFAULT_RETRY_AFTER_S = 5.0
 #: The API has sent `Retry-After: 0` for a wait of less than a second.
@@ -66,6 +68,12 @@ def origin_text(url: str) -> str:
 def objects(items: list[Any]) -> list[dict[str, Any]]:
     """The objects in a list; other values are skipped."""
     return [item for item in items if isinstance(item, dict)]
+
+
+def name(value: object) -> str | None:
+    """The value if it is a text, else None; a name that is too long for a table is cut."""
+    found = text(value)
+    return found if found is None or len(found) <= NAME_CHARS else f"{found[: NAME_CHARS - 1]}…"
 
 
 def text(value: object) -> str | None:

@@ -74,7 +74,7 @@ def crawled_with_refusals(
                 simulation.tokens.clear()
             reader = Reader(client, PUSH_TO_TALK, organization)
             backlog = Backlog(PUSH_TO_TALK, organization.org_id, inventory_file.Inventory.open(INVENTORY, Seal()))
-            sink = Sink(lambda index, tables, _: parts.__setitem__(index, tables), lambda *_: None)
+            sink = Sink(lambda index, slices: parts.__setitem__(index, next(slices)[0]), lambda *_: None)
             return await Crawl(reader, backlog, sink, Limits(concurrency), progress, clock).run()
 
     refused = run_virtually(main())

@@ -221,7 +221,7 @@ def crawled(faults: Faults, stall_s: float) -> dict[str, int]:
                 inventory_file.write_inventory(Path("inventory.arrow"), found.entities(), {}, Seal())
             inventory = inventory_file.Inventory.open(Path("inventory.arrow"), Seal())
             backlog = Backlog(push_to_talk, organization.org_id, inventory)
-            sink = Sink(lambda _, tables, __: parts.append(tables), lambda *_: None)
+            sink = Sink(lambda _, slices: parts.append(next(slices)[0]), lambda *_: None)
             reader = Reader(client, push_to_talk, organization)
             await Crawl(reader, backlog, sink, Limits(5, stall_s), Progress(), clock).run()
 

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audit.datasets.answers import ODD_NAME, read_answers
+from audit.datasets.answers import read_answers
 from audit.datasets.audio_options import AUDIO_OPTIONS
+from audit.unknown import ODD_NAME
 
 pytestmark = pytest.mark.attack("redaction")
 

@@ -227,7 +227,7 @@ def test_a_token_that_a_server_echoes_is_kept_nowhere(clock: VirtualClock) -> No
 
 
 def test_an_answer_of_any_length_fills_no_memory(clock: VirtualClock, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(exchange_module, "_MAX_BODY", 100)
+    monkeypatch.setattr(exchange_module, "ANSWER_BYTES", 100)
     answer, _ = use(Simulation(), clock, get_me)
     assert (answer.outcome, answer.attempts) == (Outcome.INVALID_RESPONSE, 1)
     assert "more than 100 bytes" in (answer.message or "")

@@ -126,7 +126,7 @@ def slowly(chunk: bytes, pause_s: float, headers: dict[str, str] | None = None) 
     [
         (slowly(b" " * 65_536, 0), "more than 1048576 bytes"),
         ((200, gzip.compress(bytes(64 * 1024 * 1024)), {"Content-Encoding": "gzip"}), "more than 1048576 bytes"),
-        ((400, b'{"error": "' + b"x" * 2_000_000), "more than 1048576 bytes"),
+        ((400, b'{"error": "' + b"x" * 2_000_000), "HTTP 400 with JSON of another kind"),
         (slowly(b" ", 1), "no answer in time"),
         ((200, b"not gzip", {"Content-Encoding": "gzip"}), "connection failed"),
     ],

@@ -1,6 +1,5 @@
 """Exceptions: findings that somebody accepts and answers for, until a date."""
 
-import tomllib
 from collections import defaultdict
 from collections.abc import Collection, Iterable
 from datetime import date
@@ -8,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from audit.decoding import UndecodableError, toml_of
 from audit.errors import UsageError, words_of
 from audit.files import expand, text_of
 from audit.review.check.finding import Finding
@@ -107,10 +107,10 @@ def load_exceptions(path: str | None, rule_ids: Collection[str], today: date) ->
     if path is None:
         return Exceptions([], today)
     try:
-        content = tomllib.loads(text_of(expand(path).read_bytes()))
+        content = toml_of(text_of(expand(path).read_bytes()))
     except OSError as error:
         raise UsageError(f"exceptions {path}: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (UndecodableError, UnicodeDecodeError) as error:
         raise UsageError(f"exceptions {path} is not TOML: {words_of(error)}") from None
     entries = content.pop(_SECTION, [])
     if content or not isinstance(entries, list):

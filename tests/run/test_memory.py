@@ -1,0 +1,241 @@
+"""No answer of any shape takes a run over 400 MiB; what is too long or too much is `invalid_response` of its entity."""
+
+import gzip
+import json
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from bombs import MIB, Bomb, check_memory, endless, json_bomb, run_against, settings
+
+pytestmark = pytest.mark.attack("memory")
+
+MEMBER = {
+    "id": "M" * 70,
+    "type": "PEOPLE",
+    "firstName": "Alice",
+    "lastName": "Smith",
+    "displayName": "Alice Smith",
+    "email": "alice@example.com",
+    "location": {"id": "L" * 70, "name": "Here"},
+    "numbers": [{"external": "+14085267209", "extension": "7209", "esn": "87209", "primary": True}],
+}
+
+
+def settings_only(bomb: Bomb) -> Callable[[str], Bomb | None]:
+    return lambda path: bomb if "pushToTalk" in path else None
+
+
+def members_with_unknown_keys(count: int) -> bytes:
+    return json.dumps(settings(members=[MEMBER | {f"key{number}": number} for number in range(count)])).encode()
+
+
+def zipped(*, deflate: bool = False) -> Bomb:
+    body = json.dumps(settings(new="x" * 60 * MIB)).encode()
+    if deflate:
+        return Bomb(zlib.compress(body, 9), headers={"Content-Encoding": "deflate"})
+    return Bomb(gzip.compress(body), headers={"Content-Encoding": "gzip"})
+
+
+def hostile(content: str) -> bytes:
+    """Settings with a text of JSON in place of the members."""
+    return json.dumps(settings(members="HERE")).replace('"HERE"', content).encode()
+
+
+@pytest.mark.parametrize("deflate", [False, True])
+def test_a_small_answer_that_unpacks_to_much_fills_no_memory(deflate: bool, tmp_path: Path) -> None:  # noqa: FBT001
+    bomb = zipped(deflate=deflate)
+    assert isinstance(bomb.body, bytes)
+    assert len(bomb.body) < 70_000
+    ended = check_memory(run_against(settings_only(bomb), tmp_path / "out"))
+    assert ended.outcomes == {"push_to_talk": {"invalid_response": 30}}
+
+
+@pytest.mark.parametrize(("members", "count"), [(10_000, 8), (20_000, 4)])
+def test_many_unknown_fields_fill_no_memory_and_cost_no_row(members: int, count: int, tmp_path: Path) -> None:
+    bomb = Bomb(members_with_unknown_keys(members))
+    ended = check_memory(run_against(settings_only(bomb), tmp_path / "out", count=count))
+    assert ended.outcomes == {"push_to_talk": {"ok": count}}
+    assert ended.snapshot
+    assert ended.snapshot.manifest.tables["push_to_talk_members"].rows == members * count
+    unknown = ended.snapshot.manifest.unknown_fields["push_to_talk"]
+    assert len(unknown) == 1001
+    assert sum(unknown.values()) == members * count
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        hostile("[" + "{}," * 3_000_000 + "{}]"),
+        hostile("[" + '{"id":""},' * 1_500_000 + "{}]"),
+        hostile("[" * 5_000_000 + "]" * 5_000_000),
+        hostile(f'"{"x" * 15 * MIB}"'),
+        json.dumps(settings(members=[MEMBER | {"displayName": "x" * 10 * MIB}])).encode(),
+        json.dumps(settings(connectionType="x" * 16_000, members=[{"id": "a"}] * 90_000)).encode(),
+        json.dumps(settings(**{f"k{number}": number for number in range(800_000)})).encode(),
+        (b'{"allowAutoAnswer":true,"members":[' + b"\\ud800," * 2_000_000 + b"]}"),
+    ],
+    ids=["empty", "blank", "deep", "a text", "a name", "repeated text", "keys", "surrogates"],
+)
+def test_an_answer_of_any_shape_is_the_loss_of_its_entity_alone(body: bytes, tmp_path: Path) -> None:
+    def answers(path: str) -> Bomb | None:
+        return None if "room-0000" in path or "pushToTalk" not in path else Bomb(body)
+
+    ended = check_memory(run_against(answers, tmp_path / "out", count=4))
+    assert ended.code == 3
+    assert ended.outcomes == {"push_to_talk": {"invalid_response": 3, "ok": 1}}
+
+
+def test_a_member_with_many_numbers_is_read_or_refused_and_fills_no_memory(tmp_path: Path) -> None:
+    numbers = [
+        {"external": f"+1408{number % 1000:07d}", "extension": "1", "primary": True} for number in range(100_000)
+    ]
+    body = json.dumps(settings(members=[MEMBER | {"numbers": numbers}])).encode()
+    ended = check_memory(run_against(settings_only(Bomb(body)), tmp_path / "out", count=2))
+    assert ended.outcomes == {"push_to_talk": {"ok": 2}}
+
+
+@pytest.mark.faults
+def test_long_answers_to_many_requests_at_once_fill_no_memory(tmp_path: Path) -> None:
+    body = json.dumps(settings(new="x" * (15 * MIB))).encode()
+    patient = {"WEBEX_AUDIT_WEBEX_TIMEOUT_S": "100"}
+    ended = check_memory(
+        run_against(settings_only(Bomb(body)), tmp_path / "out", "--concurrency", 50, count=50, **patient)
+    )
+    assert ended.outcomes == {"push_to_talk": {"ok": 50}}
+
+
+def test_long_lists_in_every_answer_of_a_batch_fill_no_memory(tmp_path: Path) -> None:
+    body = json.dumps(settings(members=[MEMBER] * 4_000)).encode()
+    ended = check_memory(run_against(settings_only(Bomb(body)), tmp_path / "out", count=60))
+    assert ended.outcomes == {"push_to_talk": {"ok": 60}}
+    assert ended.snapshot
+    assert ended.snapshot.manifest.tables["push_to_talk_members"].rows == 240_000
+
+
+@pytest.mark.parametrize("status", [200, 400, 404, 429, 503])
+def test_an_endless_body_of_any_status_ends(status: int, tmp_path: Path) -> None:
+    headers = {"Retry-After": "1"} if status == 429 else {}
+    quick = {"WEBEX_AUDIT_RETRY_THROTTLED_ATTEMPTS": "1", "WEBEX_AUDIT_RUN_STALL_S": "20"}
+
+    def answers(path: str) -> Bomb | None:
+        return Bomb(endless(), status, headers) if "room-0001" in path else None
+
+    ended = check_memory(run_against(answers, tmp_path / "out", count=20, **quick))
+    assert ended.outcomes["push_to_talk"]["ok"] == 19
+
+
+@pytest.mark.parametrize("status", [401, 404, 500])
+def test_a_long_error_fills_no_memory(status: int, tmp_path: Path) -> None:
+    body = json.dumps({"message": "no", "trackingId": "T", "errors": [{"description": "x" * 60 * MIB}]}).encode()
+    quick = {"WEBEX_AUDIT_RUN_STALL_S": "20"}
+
+    def answers(path: str) -> Bomb | None:
+        return Bomb(body, status) if "room-0001" in path else None
+
+    ended = check_memory(run_against(answers, tmp_path / "out", count=10, **quick))
+    assert ended.outcomes["push_to_talk"]["ok"] == 9
+
+
+@pytest.mark.parametrize(
+    "body", [b"", endless(), b'{"access_token": "' + b"x" * 60 * MIB + b'"}'], ids=["zip", "", "x"]
+)
+def test_a_token_endpoint_of_any_kind_fills_no_memory(body: Any, tmp_path: Path) -> None:
+    for name in ("secret", "refresh"):
+        (tmp_path / name).write_text(f"the-{name}-of-the-app")
+        (tmp_path / name).chmod(0o600)
+    app = {
+        "WEBEX_AUDIT_WEBEX_CLIENT_ID": "C0ffee",
+        "WEBEX_AUDIT_WEBEX_CLIENT_SECRET_FILE": str(tmp_path / "secret"),
+        "WEBEX_AUDIT_WEBEX_REFRESH_TOKEN_FILE": str(tmp_path / "refresh"),
+    }
+    zip_bomb = Bomb(gzip.compress(bytes(60 * MIB)), headers={"Content-Encoding": "gzip"})
+
+    def answers(path: str) -> Bomb | None:
+        return (Bomb(body) if body else zip_bomb) if path == "/v1/access_token" else None
+
+    ended = check_memory(run_against(answers, tmp_path / "out", WEBEX_ACCESS_TOKEN="", **app))
+    assert ended.code == 5
+
+
+@pytest.mark.parametrize("name", ["Link", "Retry-After", "trackingId"])
+def test_a_header_of_any_length_fills_no_memory(name: str, tmp_path: Path) -> None:
+    bomb = json_bomb(settings(), headers={name: "x" * 60 * MIB})
+    quick = {"WEBEX_AUDIT_RUN_STALL_S": "20"}
+
+    def answers(path: str) -> Bomb | None:
+        return bomb if "room-0001" in path else None
+
+    ended = check_memory(run_against(answers, tmp_path / "out", count=10, **quick))
+    assert ended.outcomes == {"push_to_talk": {"ok": 9, "timeout": 1}}
+
+
+def test_very_many_headers_fill_no_memory(tmp_path: Path) -> None:
+    bomb = json_bomb(settings(), headers={f"X-{number}": "y" * 1000 for number in range(50_000)})
+
+    def answers(path: str) -> Bomb | None:
+        return bomb if "room-0001" in path else None
+
+    ended = check_memory(run_against(answers, tmp_path / "out", count=10, WEBEX_AUDIT_RUN_STALL_S="20"))
+    assert ended.outcomes == {"push_to_talk": {"ok": 9, "timeout": 1}}
+
+
+def test_a_name_of_any_length_in_a_listing_is_cut(tmp_path: Path) -> None:
+    items = [{"id": f"room-{number}", "displayName": "x" * MIB} for number in range(12)]
+
+    def answers(path: str) -> Bomb | None:
+        if path.startswith("/v1/workspaces") and "start=" not in path:
+            return json_bomb({"items": items})
+        return json_bomb(settings(members=[MEMBER] * 1000)) if "pushToTalk" in path else None
+
+    ended = check_memory(run_against(answers, tmp_path / "out"))
+    assert ended.outcomes == {"push_to_talk": {"ok": 12}}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        json.dumps({"items": [{"id": "a", "displayName": "x" * 60 * MIB}]}).encode(),
+        b'{"items": [' + b"{}," * 5_000_000 + b"{}]}",
+        b'{"items": [' + b"[" * 2_000_000 + b"]" * 2_000_000 + b"]}",
+        b'{"message": "' + b"\\u00e9" * 2_000_000 + b'", "items": []}',
+    ],
+    ids=["a name", "empty items", "deep", "a message"],
+)
+def test_a_page_of_a_listing_of_any_shape_ends_in_one_line(body: bytes, tmp_path: Path) -> None:
+    def answers(path: str) -> Bomb | None:
+        return Bomb(body) if path.startswith("/v1/workspaces") else None
+
+    ended = check_memory(run_against(answers, tmp_path / "out"))
+    assert ended.code in (3, 5)
+    assert "webex-audit: error: " in ended.err or "WARNING" in ended.err or ended.snapshot
+
+
+def test_names_without_end_are_left_out(tmp_path: Path) -> None:
+    pages = iter(range(10**9))
+
+    def answers(path: str) -> Bomb | None:
+        if path.startswith("/v1/workspaces") and "start=" not in path:
+            return json_bomb({"items": [{"id": "room", "locationId": "somewhere"}]})
+        if path.startswith("/v1/locations"):
+            number = next(pages)
+            items = [{"id": f"{number}-{item}", "name": "x" * 900} for item in range(5000)]
+            return json_bomb({"items": items}, headers={"Link": f'<{path}&cursor={number}>; rel="next"'})
+        return None
+
+    ended = check_memory(run_against(answers, tmp_path / "out"))
+    assert ended.outcomes == {"push_to_talk": {"ok": 1}}
+
+
+def test_the_audio_options_of_a_user_fill_no_memory(tmp_path: Path) -> None:
+    audio = {"defaultAudioType": "webexAudio", "audioPin": "1" * 10 * MIB, "officeNumber": {"number": "2" * 5 * MIB}}
+
+    def answers(path: str) -> Bomb | None:
+        if "/meetingPreferences/sites" in path:
+            return json_bomb({"sites": [{"siteUrl": f"site{number}.example.com"} for number in range(20)]})
+        return json_bomb(audio) if "/meetingPreferences/audio" in path else None
+
+    ended = check_memory(run_against(answers, tmp_path / "out", "--dataset", "audio-options"))
+    assert ended.outcomes == {"audio_options": {"invalid_response": 20}}

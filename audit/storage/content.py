@@ -6,6 +6,7 @@ What others may read, or may have written, is written whole and read with bounds
 import hashlib
 import io
 import logging
+import os
 import stat
 import tempfile
 from collections.abc import Iterator
@@ -62,7 +63,8 @@ def read_small(path: Place, max_bytes: int) -> bytes | None:
             if not stat.S_ISREG(path.lstat().st_mode):
                 raise DamagedError(path, "it is not a regular file")
             with path.open("rb") as file:
-                data = file.read(max_bytes + 1)
+                # Python makes room for all that it is asked for.
+                data = file.read(min(max_bytes, os.fstat(file.fileno()).st_size) + 1)
         else:
             data = b""
             for block in path.read_blocks():

@@ -1,5 +1,6 @@
 """Whether a snapshot is still what was committed: files, tables, coverage, chain, signature."""
 
+import hashlib
 import os
 import stat
 from collections import Counter
@@ -12,6 +13,7 @@ import msgspec
 
 from audit.errors import DamagedError, UsageError
 from audit.files import sha256_of
+from audit.review.memory import bounded_memory
 from audit.review.verify.chain import check_chain, lost_manifest, read_record
 from audit.review.verify.contents import check_table
 from audit.review.verify.coverage import check_coverage
@@ -21,7 +23,7 @@ from audit.snapshot.catalog import Snapshot, find_snapshot, is_committed
 from audit.snapshot.coverage import COVERAGE
 from audit.snapshot.layout import MANIFEST, is_leftover
 from audit.snapshot.manifest import FileEntry, Manifest, read_manifest
-from audit.snapshot.staging import staged_whole
+from audit.snapshot.staging import open_regular, staged_whole
 from audit.storage.place import Place, at_once, subfolders
 from audit.text import count_of, printable
 
@@ -75,7 +77,7 @@ def _damaged_manifest(folder: Place, removed: Collection[str]) -> Fault | Note |
 def _verify(
     snapshot: Snapshot, damaged: list[Fault | Note], key: "Ed25519PublicKey | None", *, everywhere: bool
 ) -> Verification:
-    with staged_whole(snapshot) as folder:
+    with staged_whole(snapshot) as folder, bounded_memory(0):
         manifest = snapshot.manifest
         sha256 = sha256_of(folder / MANIFEST)
         files = list(_check_files(folder, manifest))
@@ -152,13 +154,17 @@ def _check_others(paths: set[str]) -> Iterator[Fault | Note]:
 
 def _check_file(path: Path, file: FileEntry) -> Iterator[Fault]:
     try:
-        size, sha256 = path.stat().st_size, sha256_of(path)
+        with open_regular(path) as opened:
+            size = opened.seek(0, 2)
+            if size != file.bytes:
+                yield Fault(file.path, f"has {size} bytes, but the manifest says {file.bytes}")
+                return
+            opened.seek(0)
+            sha256 = hashlib.file_digest(opened, "sha256").hexdigest()
     except OSError as error:
         yield Fault(file.path, f"can't be read: {error.strerror}")
         return
-    if size != file.bytes:
-        yield Fault(file.path, f"has {size} bytes, but the manifest says {file.bytes}")
-    elif sha256 != file.sha256:
+    if sha256 != file.sha256:
         yield Fault(file.path, f"has SHA-256 {sha256}, but the manifest says {file.sha256}")
 
 

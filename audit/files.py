@@ -5,6 +5,7 @@ import errno
 import hashlib
 import os
 import secrets
+import shutil
 import stat
 import tempfile
 from collections.abc import Iterator
@@ -79,8 +80,13 @@ def scratch_folder() -> Iterator[Path]:
         raise UsageError("no folder for temporary files can be written: name a folder in TMPDIR") from None
     if not is_utf8(parent):
         raise UsageError(f"path {parent!r} is not UTF-8: name another folder in TMPDIR")
-    with tempfile.TemporaryDirectory(prefix="webex-audit-") as folder:
-        yield Path(folder)
+    folder = Path(parent, f"webex-audit-{secrets.token_hex(8)}")
+    # A signal may come at any moment: whatever has been made by then is removed.
+    try:
+        folder.mkdir(mode=0o700)
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def is_utf8(path: str) -> bool:

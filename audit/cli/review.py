@@ -30,6 +30,7 @@ _SQL = re.compile(r"\s*(DESCRIBE|EXPLAIN|FROM|PIVOT|SELECT|SHOW|SUMMARIZE|TABLE|
 @click.argument("snapshot", default="latest")
 @options.flag("check.rules_dir", metavar="DIR", help="Folder of your own rules, *.sql.")
 @options.flag("check.exceptions_file", metavar="FILE", help="TOML file of findings that are accepted until a date.")
+@options.flag("check.timeout", metavar="DURATION", help="Skip a rule that computes longer.")
 @click.option(
     "--against", metavar="SNAPSHOT", help="Compare with this snapshot. [default: the one before, of the same scope]"
 )
@@ -77,6 +78,7 @@ def check(snapshot: str, against: str | None, fail_on: str, form: Any, *, as_jso
 @click.argument("snapshot", default="latest")
 @options.flag("check.rules_dir", metavar="DIR", help="Folder of your own rules, *.sql.")
 @options.flag("check.exceptions_file", metavar="FILE", help="TOML file of findings that are accepted until a date.")
+@options.flag("check.timeout", metavar="DURATION", help="Skip a rule that computes longer.")
 @click.option(
     "--against",
     metavar="SNAPSHOT",
@@ -186,6 +188,7 @@ def _before(snapshot: Snapshot) -> Snapshot:
 @click.argument("snapshot", default="latest")
 @click.argument("sql", required=False)
 @click.option("--csv", "as_csv", is_flag=True, help="Print the result as CSV.")
+@options.flag("check.timeout", metavar="DURATION", help="Stop a query that computes longer.")
 @options.config_options
 @options.json_option
 @options.logging_options
@@ -212,7 +215,9 @@ def query(snapshot: str, sql: str | None, *, as_csv: bool, as_json: bool, **give
     render = rows.as_csv if as_csv else rows.as_json if as_json else as_table
     with (
         staged(named) as found,
-        queries.ask(found, sql) if sql is not None else nullcontext(queries.list_columns(found)) as result,
+        queries.ask(found, sql, settings.check.timeout_s)
+        if sql is not None
+        else nullcontext(queries.list_columns(found)) as result,
     ):
         encoding = "utf-8" if as_csv or as_json else None
         is_list = sql is None and not (as_csv or as_json)

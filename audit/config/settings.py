@@ -98,13 +98,19 @@ class RunSettings(msgspec.Struct, frozen=True):
 
 
 class CheckSettings(msgspec.Struct, frozen=True):
-    """`[check]`: the policy that the rules of `check` apply. SQL sees each key but the paths as a variable."""
+    """`[check]`: the policy that the rules of `check` apply. SQL sees what is policy as a variable."""
 
     allowed_domains: list[str] = []
     forbid_toll_free: bool = False
     forbid_global_call_in: bool = False
     rules_dir: str | None = None
     exceptions_file: str | None = None
+    timeout: Annotated[str, Meta(pattern=_DURATION)] = "5m"
+
+    @property
+    def timeout_s(self) -> float:
+        """The seconds that a rule, or a query, may compute."""
+        return seconds_of(self.timeout)
 
 
 class SignSettings(msgspec.Struct, frozen=True):

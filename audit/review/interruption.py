@@ -1,8 +1,10 @@
-"""Ends a running query of DuckDB when a signal comes: DuckDB alone would compute on."""
+"""Ends a running query of DuckDB when a signal comes, or its time is over: DuckDB alone would compute on."""
 
 import signal
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, NoReturn, Self
 
@@ -59,3 +61,37 @@ class Interruption:
         if callable(handler):
             handler(number, None)
         raise KeyboardInterrupt
+
+
+class TimeLimit:
+    """Ends what a connection computes after a time; the time between the blocks of `computing` does not count.
+
+    Args:
+        connection: runs the queries.
+        limit_s: seconds of computing in total.
+
+    Attributes:
+        is_over: the time is over.
+    """
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, limit_s: float) -> None:
+        self.is_over = False
+        self._connection = connection
+        self._left_s = min(limit_s, threading.TIMEOUT_MAX)
+
+    @contextmanager
+    def computing(self) -> Iterator[None]:
+        """Lets the connection compute in the block; when the time is over, DuckDB raises an error there."""
+        timer = threading.Timer(max(0.0, self._left_s), self._end)
+        timer.daemon = True
+        began_s = time.monotonic()
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+            self._left_s -= time.monotonic() - began_s
+
+    def _end(self) -> None:
+        self.is_over = True
+        self._connection.interrupt()

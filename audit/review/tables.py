@@ -12,13 +12,15 @@ import duckdb
 
 from audit.datasets import DATASETS
 from audit.errors import UsageError
-from audit.files import is_utf8, scratch_folder
+from audit.files import scratch_folder
 from audit.review.interruption import Interruption
+from audit.review.memory import bounded_memory
 from audit.review.quoting import identifier, list_of_literals
 from audit.review.vocabulary import COMPLETE_OUTCOMES
 from audit.snapshot.catalog import Snapshot
 from audit.snapshot.coverage import COVERAGE
 from audit.snapshot.layout import ORG_OF_FILENAME
+from audit.snapshot.staging import Staged, staged
 
 #: The schemas of the snapshot under review and of the snapshot that it is compared with.
 CURRENT = "main"
@@ -31,6 +33,9 @@ _CONFIG: dict[str, str | bool | int | float | list[str]] = {
     "autoload_known_extensions": "false",
     "python_enable_replacements": "false",
 }
+#: DuckDB's threads at most, and how many times its memory it may spill to the disk.
+_THREADS = 4
+_SPILLED = 16
 #: Kinds of query that only read. `WITH x AS (COPY … TO …) SELECT` is a SELECT statement, too, but writes.
 _READING = frozenset({"SELECT_NODE", "SET_OPERATION_NODE", "RECURSIVE_CTE_NODE", "CTE_NODE"})
 #: Table functions that only make rows: others read files, or run a text as SQL.
@@ -47,14 +52,21 @@ def open_tables(snapshot: Snapshot, previous: Snapshot | None = None) -> Iterato
     must pass `refuse_writing` first.
 
     Args:
-        snapshot: the snapshot, on this machine (`audit.snapshot.staging`); its tables are unqualified.
+        snapshot: the snapshot, whose tables are unqualified; it is staged if it is not (`audit.snapshot.staging`).
         previous: a snapshot to compare with.
 
     Raises:
-        UsageError: a table is missing or has no Parquet, or one of its files is missing or outside of the folder.
+        UsageError: a table is missing or has no Parquet, or a file is not what the manifest says.
+        StoppedError: what the block does needs too much memory.
     """
-    with Interruption() as interruption, scratch_folder() as spill:
-        connection = duckdb.connect(config=_CONFIG | {"temp_directory": str(spill)})
+    with (
+        staged(snapshot) as current,
+        staged(previous) as earlier,
+        bounded_memory(_bytes_of(current, earlier)) as allowed,
+        Interruption() as interruption,
+        scratch_folder() as spill,
+    ):
+        connection = duckdb.connect(config=_CONFIG | _limits(allowed, spill))
         interruption.running.append(connection)
         try:
             interruption.check()
@@ -64,7 +76,7 @@ def open_tables(snapshot: Snapshot, previous: Snapshot | None = None) -> Iterato
             connection.execute(f"CREATE SCHEMA {PREVIOUS}")
             connection.execute("SET VARIABLE complete_outcomes = ?", [sorted(COMPLETE_OUTCOMES)])
             paths = []
-            for schema, each in ((CURRENT, snapshot), (PREVIOUS, previous)):
+            for schema, each in ((CURRENT, current), (PREVIOUS, earlier)):
                 if each:
                     _refuse_without_tables(each)
                     paths += _create_views(connection, schema, each)
@@ -75,6 +87,20 @@ def open_tables(snapshot: Snapshot, previous: Snapshot | None = None) -> Iterato
         finally:
             interruption.running.clear()
             connection.close()
+
+
+def _bytes_of(*snapshots: Snapshot | None) -> int:
+    return sum(each.size for each in snapshots if isinstance(each, Staged))
+
+
+def _limits(allowed: int, spill: Path) -> dict[str, str | bool | int | float | list[str]]:
+    """How much memory, disk and threads DuckDB may use; with more threads, each would have too little memory."""
+    return {
+        "memory_limit": f"{allowed}B",
+        "temp_directory": str(spill),
+        "max_temp_directory_size": f"{_SPILLED * allowed}B",
+        "threads": min(_THREADS, os.cpu_count() or 1),
+    }
 
 
 def refuse_writing(connection: duckdb.DuckDBPyConnection, sql: str, place: str) -> None:
@@ -108,6 +134,12 @@ def message_of(error: Exception) -> str:
     text, _, place = str(error).partition("\n\nLINE ")
     line = re.match("[0-9]+", place)
     return "; ".join(filter(None, map(str.strip, text.splitlines()))) + (f" (line {line[0]})" if line else "")
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether a query needs more memory, or more space on the disk, than it may use."""
+    # Arrow passes on an error of DuckDB as its text.
+    return isinstance(error, (duckdb.OutOfMemoryException, MemoryError)) or "Out of Memory Error" in str(error)
 
 
 def _parsed(connection: duckdb.DuckDBPyConnection, sql: str) -> Any:
@@ -160,25 +192,15 @@ def _refuse_without_tables(snapshot: Snapshot) -> None:
 
 
 def _create_views(connection: duckdb.DuckDBPyConnection, schema: str, snapshot: Snapshot) -> list[str]:
-    """Create the views of a snapshot; returns the files that they read."""
+    """Create the views of a staged snapshot; returns the files that they read."""
     found = []
-    folder = snapshot.path
-    if not isinstance(folder, Path):
-        raise TypeError(f"{folder} is not on this machine")
     for name, table in snapshot.manifest.tables.items():
-        paths = [_inside(folder, file.path) for file in table.files if file.path.endswith(".parquet")]
-        if not paths and table.rows:
+        files = [str(snapshot.path / file.path) for file in table.files if file.path.endswith(".parquet")]
+        if not files and table.rows:
             raise UsageError(
                 f"snapshot {snapshot.manifest.snapshot_id} holds no Parquet of table {name}: run with --format parquet"
             )
-        if not all(is_utf8(str(path)) for path in paths):
-            raise UsageError(
-                f"path {str(folder.resolve())!r} is not UTF-8, as DuckDB needs it: copy {folder} elsewhere"
-            )
-        if missing := [path for path in paths if not path.is_file()]:
-            raise UsageError(f"{missing[0]} is missing: 'webex-audit verify' lists everything that is missing")
-        if paths:
-            files = [str(path) for path in paths]
+        if files:
             # From the file's own folder: DuckDB's partitioning would use the folders above the snapshot, too.
             source = f"read_parquet({list_of_literals(files)}, hive_partitioning = false, filename = true)"
             try:
@@ -186,18 +208,10 @@ def _create_views(connection: duckdb.DuckDBPyConnection, schema: str, snapshot: 
                     f"CREATE VIEW {schema}.{identifier(name)} AS FROM {source} "
                     f"SELECT {ORG_OF_FILENAME} AS org_id, * EXCLUDE (filename)"
                 )
-            except (duckdb.Error, RuntimeError) as error:  # RuntimeError: a path that is not UTF-8
+            except (duckdb.Error, RuntimeError):
                 raise UsageError(
                     f"table {name} of snapshot {snapshot.manifest.snapshot_id} can't be read: 'webex-audit verify' "
-                    "says what is wrong"
-                ) from error
+                    "says more"
+                ) from None
             found += files
     return found
-
-
-def _inside(folder: Path, relative: str) -> Path:
-    """The path of a file that a manifest names; a manifest may come from anywhere."""
-    path = Path(os.path.realpath(folder / relative))  # unlike `resolve`, takes a link to itself
-    if not path.is_relative_to(folder.resolve()):
-        raise UsageError(f"{folder}: its manifest names {relative}, a file that is not in this folder")
-    return path

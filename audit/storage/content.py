@@ -67,8 +67,10 @@ def read_small(path: Place, max_bytes: int) -> bytes | None:
         if isinstance(path, Path):
             with files.open_regular(path) as file:
                 # Nothing is read of a file that is too large anyway; it may also grow meanwhile.
-                is_large = os.fstat(file.fileno()).st_size > max_bytes
-                data = b"" if is_large else file.read(max_bytes + 1)
+                size = os.fstat(file.fileno()).st_size
+                is_large = size > max_bytes
+                # Python makes room for all that it is asked for.
+                data = b"" if is_large else file.read(size + 1)
         else:
             data = _first_of(path, max_bytes + 1)
             is_large = False

@@ -366,6 +366,6 @@ def test_a_full_disk_where_it_is_fetched_to_is_told(audit: Audit, output: str, m
         with Path("/dev/full").open("wb", buffering=0) as file:
             yield file
 
-    monkeypatch.setattr(staging, "private_file", full)
+    monkeypatch.setattr(staging, "_new_file", full)
     with pytest.raises(StoppedError, match="No space left on device: make room, or set TMPDIR"), staged(snapshot):
         pytest.fail("it was fetched")

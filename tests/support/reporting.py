@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -12,6 +13,8 @@ from audit.review.diff.change import Change
 from audit.simulator.app import Simulation
 from audit.simulator.organization import Organization
 from audit.snapshot.catalog import Snapshot
+from audit.snapshot.manifest import FileEntry, write_manifest
+from audit.storage.content import sha256_of
 
 Audit = Callable[..., Snapshot]
 
@@ -56,11 +59,17 @@ def a_check(*results: RuleResult) -> CheckResult:
 
 
 def rewrite(snapshot: Snapshot, table: str, change: Callable[[pa.Table], pa.Table]) -> None:
-    """Change the rows of a table, organization by organization."""
-    for file in snapshot.manifest.tables[table].files:
+    """Change the rows of a table, organization by organization, and what the manifest says of its Parquet."""
+    entry = snapshot.manifest.tables[table]
+    files = []
+    for file in entry.files:
         if file.path.endswith(".parquet"):
             path = snapshot.path / file.path
-            pq.write_table(change(pq.ParquetFile(path).read()), path)
+            rows = change(pq.ParquetFile(path).read())
+            pq.write_table(rows, path)
+            files.append(FileEntry(file.path, path.stat().st_size, rows.num_rows, sha256_of(path)))
+    snapshot.manifest.tables[table] = msgspec.structs.replace(entry, files=files)
+    write_manifest(snapshot.path, snapshot.manifest)
 
 
 def set_column(column: str, values: Iterable[object]) -> Callable[[pa.Table], pa.Table]:

@@ -3,6 +3,7 @@
 import logging
 import re
 import sys
+from collections.abc import Iterator
 from datetime import date
 from typing import Any
 
@@ -15,7 +16,8 @@ from audit.review.check.facts import Facts, add_facts, missing_tables
 from audit.review.check.finding import CheckResult, Finding, Rule, RuleResult
 from audit.review.check.rules import SETTINGS, load_rules
 from audit.review.comparable import scope_differences
-from audit.review.tables import PREVIOUS, message_of, open_tables, refuse_writing, table_names
+from audit.review.interruption import TimeLimit
+from audit.review.tables import PREVIOUS, is_out_of_memory, message_of, open_tables, refuse_writing, table_names
 from audit.snapshot.catalog import Snapshot
 
 log = logging.getLogger(__name__)
@@ -94,7 +96,10 @@ def _run(
 ) -> RuleResult:
     if reason := _obstacle(rule, facts, settings):
         return RuleResult(rule, "skipped", reason=reason)
-    left, excepted = exceptions.split(_findings(connection, rule))
+    found = _findings(connection, rule, settings)
+    if isinstance(found, str):
+        return RuleResult(rule, "skipped", reason=found)
+    left, excepted = exceptions.split(found)
     unjudged = "; ".join(facts.partial[table] for table in rule.tables if table in facts.partial)
     if unjudged and not left:
         return RuleResult(rule, "skipped", excepted=excepted, reason=unjudged)
@@ -111,18 +116,29 @@ def _obstacle(rule: Rule, facts: Facts, settings: CheckSettings) -> str | None:
     return next((f"{key} is not set" for key in rule.settings if not getattr(settings, SETTINGS[key])), None)
 
 
-def _findings(connection: duckdb.DuckDBPyConnection, rule: Rule) -> list[Finding]:
-    found: list[Finding] = []
+def _findings(connection: duckdb.DuckDBPyConnection, rule: Rule, settings: CheckSettings) -> list[Finding] | str:
+    """The findings of a rule, or why they are not known: the rule needs more time or memory than it may use."""
+    limit = TimeLimit(connection, settings.timeout_s)
     try:
-        cursor = connection.execute(rule.sql)
-        names = [column[0] for column in cursor.description]
-        if missing := [name for name in COLUMNS if name not in names]:
-            raise _wrong(rule, f"the result lacks the columns {', '.join(missing)}")
-        while rows := cursor.fetchmany(_ROWS):
-            found += [_finding(rule, dict(zip(names, row, strict=True))) for row in rows]
-    except duckdb.Error as error:
-        raise _wrong(rule, message_of(error)) from None
+        with limit.computing():
+            found = list(_rows(connection, rule))
+    except (duckdb.Error, MemoryError) as error:
+        if not limit.is_over and not is_out_of_memory(error):
+            raise _wrong(rule, message_of(error)) from None
+        if not limit.is_over:
+            return "it needs more memory than a rule may use"
+    if limit.is_over:
+        return f"it did not end within {settings.timeout}: --timeout sets the time"
     return sorted(found, key=lambda each: (each.org_id or "", each.entity_id or "", each.detail))
+
+
+def _rows(connection: duckdb.DuckDBPyConnection, rule: Rule) -> Iterator[Finding]:
+    cursor = connection.execute(rule.sql)
+    names = [column[0] for column in cursor.description]
+    if missing := [name for name in COLUMNS if name not in names]:
+        raise _wrong(rule, f"the result lacks the columns {', '.join(missing)}")
+    while rows := cursor.fetchmany(_ROWS):
+        yield from (_finding(rule, dict(zip(names, row, strict=True))) for row in rows)
 
 
 def _finding(rule: Rule, row: dict[str, object]) -> Finding:

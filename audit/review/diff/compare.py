@@ -14,7 +14,7 @@ from audit.errors import UsageError
 from audit.review.absence import gaps, reason_of_absence
 from audit.review.diff.change import Change
 from audit.review.diff.settings import settings_sql
-from audit.review.tables import CURRENT, PREVIOUS, open_tables, table_names
+from audit.review.tables import CURRENT, PREVIOUS, is_out_of_memory, open_tables, table_names
 from audit.snapshot.catalog import Snapshot
 from audit.snapshot.coverage import COVERAGE, COVERAGE_SCHEMA
 from audit.snapshot.manifest import Manifest
@@ -62,7 +62,12 @@ def compare(old: Snapshot, new: Snapshot) -> Iterator[Change]:
                 yield from (_change(dict(zip(names, row, strict=True))) for row in rows)
     except duckdb.Error as error:
         ids = f"{old.manifest.snapshot_id} and {new.manifest.snapshot_id}"
-        raise UsageError(f"snapshots {ids} can't be compared: 'webex-audit verify' says what is wrong") from error
+        why = (
+            "they need too much memory"
+            if is_out_of_memory(error)
+            else "their tables are not as webex-audit writes them"
+        )
+        raise UsageError(f"snapshots {ids} can't be compared: {why}; 'webex-audit verify' says more") from None
 
 
 def _change(row: dict[str, str | None]) -> Change:

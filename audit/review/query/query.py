@@ -1,5 +1,6 @@
 """The SQL queries of users over a snapshot, and the tables and columns that they can use."""
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,8 +12,9 @@ import pyarrow as pa
 
 from audit.columns import null_of, source_of
 from audit.datasets import DATASETS
-from audit.errors import UsageError
-from audit.review.tables import CURRENT, message_of, open_tables, refuse_writing
+from audit.errors import StoppedError, UsageError
+from audit.review.interruption import TimeLimit
+from audit.review.tables import CURRENT, is_out_of_memory, message_of, open_tables, refuse_writing
 from audit.snapshot.catalog import Snapshot
 from audit.snapshot.coverage import COVERAGE, COVERAGE_SCHEMA
 from audit.text import count_of, printable
@@ -35,23 +37,25 @@ class Rows:
 
 
 @contextmanager
-def ask(snapshot: Snapshot, sql: str) -> Iterator[Rows]:
+def ask(snapshot: Snapshot, sql: str, timeout_s: float = math.inf) -> Iterator[Rows]:
     """Run a query over the tables of a snapshot.
 
     Args:
         snapshot: the snapshot.
         sql: one SELECT statement (`audit.review.tables.refuse_writing`).
+        timeout_s: seconds that it may compute; time in which nobody reads the rows does not count.
 
     Raises:
-        UsageError: the SQL is wrong (a later row may be the first to show it), or a table can't be read.
+        UsageError: the SQL is wrong (a later row may be the first to show it), or needs too much memory, or a table
+            can't be read.
+        StoppedError: the time is over.
     """
     with open_tables(snapshot) as connection:
         refuse_writing(connection, sql, "query")
-        try:
+        limit = TimeLimit(connection, timeout_s)
+        with _one_line(limit), limit.computing():
             reader = connection.sql(sql).to_arrow_reader(_BATCH_ROWS)
-        except duckdb.Error as error:
-            raise _refused(error) from None
-        yield Rows(reader.schema, _batches(reader))
+        yield Rows(reader.schema, _batches(reader, limit))
 
 
 def list_columns(snapshot: Snapshot) -> Rows:
@@ -94,12 +98,23 @@ def _docs(table: str, column: str) -> tuple[str | None, str | None]:
     return source_of(schema.field(column)), null_of(schema.field(column))
 
 
-def _batches(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
+def _batches(reader: pa.RecordBatchReader, limit: TimeLimit) -> Iterator[pa.RecordBatch]:
+    while True:
+        with _one_line(limit), limit.computing():
+            batch = next(iter(reader), None)
+        if batch is None:
+            return
+        yield batch
+
+
+@contextmanager
+def _one_line(limit: TimeLimit) -> Iterator[None]:
+    """Turn errors of DuckDB and Arrow into one line for the user."""
     try:
-        yield from reader
-    except (duckdb.Error, pa.ArrowException, OSError) as error:
-        raise _refused(error) from None
-
-
-def _refused(error: Exception) -> UsageError:
-    return UsageError(f"query: {message_of(error)}")
+        yield
+    except (duckdb.Error, pa.ArrowException, OSError, MemoryError) as error:
+        if limit.is_over:
+            raise StoppedError("query: its time is over: ask for less, or raise --timeout") from None
+        if is_out_of_memory(error):
+            raise UsageError("query: it needs more memory than it may use: ask for less at once") from None
+        raise UsageError(f"query: {message_of(error)}") from None

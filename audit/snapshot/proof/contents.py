@@ -7,22 +7,19 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.csv as pcsv
-import pyarrow.parquet as pq
 
-from audit.errors import words_of
 from audit.snapshot.coverage import VOLATILE_COLUMNS
 from audit.snapshot.csv import GUARDS_OF_0_1, without_formulas
 from audit.snapshot.digest import ContentDigest
 from audit.snapshot.layout import MANIFEST, org_of_csv, org_of_parquet
 from audit.snapshot.manifest import FileEntry, TableEntry
+from audit.snapshot.parquet import MOST_COLUMNS, UNREADABLE, Examined, examine, fault_of, read_batches
 from audit.snapshot.proof.fault import Fault, Note
 
-#: Rows in memory at once.
-_BATCH_ROWS = 50_000
 #: The longest row of CSV that can be read.
 _BLOCK_BYTES = 4 << 20
-#: What readers raise if a file is not Parquet or CSV, or has another shape; KeyError means a missing column.
-UNREADABLE = (pa.ArrowException, OSError, ValueError, KeyError)
+#: The longest header of a CSV file that can be read.
+_HEADER_CHARACTERS = 64 << 10
 
 
 @dataclass(frozen=True)
@@ -77,50 +74,79 @@ def check_table(folder: Path, name: str, table: TableEntry) -> Iterator[Fault | 
             yield from _check_csv(folder, file, None, None)
 
 
-def read_parquet(path: Path, org_id: str, columns: list[str] | None = None) -> Iterator[pa.Table]:
-    """The rows of a Parquet file in batches, with `org_id` as the first column: only the folder's name holds it."""
-    with pq.ParquetFile(path) as file:
-        if "org_id" in file.schema_arrow.names:
-            raise ValueError("the column org_id belongs in the name of the folder")
-        for batch in file.iter_batches(_BATCH_ROWS, columns=columns):
-            rows = pa.Table.from_batches([batch])
-            yield rows.add_column(0, "org_id", pa.repeat(pa.scalar(org_id), rows.num_rows))
+def read_parquet(
+    path: Path, org_id: str, columns: list[str] | None = None, rows: int | None = None
+) -> Iterator[pa.Table]:
+    """The rows of a Parquet file in batches, with `org_id` as the first column: only the folder's name holds it.
+
+    Memory is bounded, whatever the file says (`audit.snapshot.parquet`).
+
+    Raises:
+        Exception: of `audit.snapshot.parquet.UNREADABLE`: the file can't be read, or must not be.
+    """
+    yield from _rows(path, org_id, _examine(path, rows), columns)
+
+
+def _examine(path: Path, rows: int | None) -> Examined:
+    found = examine(path, rows)
+    if "org_id" in found.schema.names:
+        raise ValueError("the column org_id belongs in the name of the folder")
+    return found
+
+
+def _rows(path: Path, org_id: str, found: Examined, columns: list[str] | None = None) -> Iterator[pa.Table]:
+    for batch in read_batches(path, found, columns):
+        yield pa.Table.from_batches([batch]).add_column(0, "org_id", pa.repeat(pa.scalar(org_id), batch.num_rows))
+
+
+class _Digests:
+    """The digests of a table while its Parquet is read: of the table, and of each CSV file."""
+
+    def __init__(self, schema: pa.Schema, files: TableFiles) -> None:
+        self.schema = schema
+        self._table = ContentDigest(pa.schema([field for field in schema if field.name not in VOLATILE_COLUMNS]))
+        self._csv = {org: ContentDigest(schema) for org, _ in files.csv}
+
+    def update(self, org_id: str, rows: pa.Table) -> None:
+        self._table.update(rows)
+        for org in self._csv.keys() & {org_id, None}:
+            self._csv[org].update(without_formulas(rows))
+
+    def of_table(self) -> str:
+        return self._table.hexdigest()
+
+    def of_csv(self, org: str | None) -> str:
+        return self._csv[org].hexdigest()
 
 
 def _check_parquet(folder: Path, name: str, table: TableEntry, files: TableFiles) -> Iterator[Fault]:
-    schema: pa.Schema | None = None
+    digests: _Digests | None = None
     for org_id, file in files.parquet:
         try:
-            found = pq.read_schema(folder / file.path).insert(0, pa.field("org_id", pa.string()))
-            if schema is None:
-                schema = found
-                digest = ContentDigest(pa.schema([field for field in schema if field.name not in VOLATILE_COLUMNS]))
-                for_csv = {org: ContentDigest(schema) for org, _ in files.csv}
-            if not found.equals(schema):
+            found = _examine(folder / file.path, file.rows)
+            schema = found.schema.insert(0, pa.field("org_id", pa.string()))
+            digests = digests or _Digests(schema, files)
+            if not schema.equals(digests.schema):
                 raise ValueError("its columns differ from those of the other files")
-            rows = 0
-            for group in read_parquet(folder / file.path, org_id):
-                rows += group.num_rows
-                digest.update(group)
-                for org in for_csv.keys() & {org_id, None}:
-                    for_csv[org].update(without_formulas(group))
+            for rows in _rows(folder / file.path, org_id, found):
+                digests.update(org_id, rows)
         except UNREADABLE as error:
-            yield Fault(file.path, f"can't be read as Parquet: {_line(error)}")
+            yield Fault(file.path, f"can't be read as Parquet: {fault_of(error)}")
             return
-        if rows != file.rows:
-            yield _miscounted(file, rows)
-    if digest.hexdigest() != table.digest:
-        yield Fault(MANIFEST, f"table {name} has the digest {table.digest}, but its Parquet has {digest.hexdigest()}")
+        if found.rows != file.rows:
+            yield _miscounted(file, found.rows)
+    if digests is None:
+        return
+    if digests.of_table() != table.digest:
+        yield Fault(MANIFEST, f"table {name} has the digest {table.digest}, but its Parquet has {digests.of_table()}")
     for org, file in files.csv:
-        yield from _check_both(folder, files, org, file, schema, for_csv[org].hexdigest())
+        yield from _check_both(folder, files, org, file, digests)
 
 
-def _check_both(
-    folder: Path, files: TableFiles, org: str | None, file: FileEntry, schema: pa.Schema | None, expected: str
-) -> list[Fault]:
+def _check_both(folder: Path, files: TableFiles, org: str | None, file: FileEntry, digests: _Digests) -> list[Fault]:
     """Check that a CSV file holds what the Parquet holds; version 0.1.0 guarded fewer formulas."""
-    faults = list(_check_csv(folder, file, schema, expected))
-    if faults and schema and not any(_check_csv(folder, file, schema, _digest_of_0_1(folder, files, org, schema))):
+    faults = list(_check_csv(folder, file, digests.schema, digests.of_csv(org)))
+    if faults and not any(_check_csv(folder, file, digests.schema, _digest_of_0_1(folder, files, org, digests.schema))):
         return []
     return faults
 
@@ -130,25 +156,27 @@ def _digest_of_0_1(folder: Path, files: TableFiles, org: str | None, schema: pa.
     digest = ContentDigest(schema)
     for org_id, file in files.parquet:
         if org in {None, org_id}:
-            for group in read_parquet(folder / file.path, org_id):
-                digest.update(without_formulas(group, GUARDS_OF_0_1))
+            for rows in read_parquet(folder / file.path, org_id):
+                digest.update(without_formulas(rows, GUARDS_OF_0_1))
     return digest.hexdigest()
 
 
 def _check_csv(folder: Path, file: FileEntry, schema: pa.Schema | None, expected: str | None) -> Iterator[Fault]:
     rows = 0
     try:
-        schema = schema or _texts(folder / file.path)
+        # Before Arrow reads any of it: a header may name a million columns.
+        names = _header(folder / file.path)
+        schema = schema or pa.schema([(name, pa.string()) for name in names])
+        if names != schema.names:
+            raise ValueError("its columns differ from those of the Parquet")
         digest = ContentDigest(schema)
         with _open_csv(folder / file.path, schema) as reader:
-            if reader.schema.names != schema.names:
-                raise ValueError("its columns differ from those of the Parquet")
             for batch in reader:
                 rows += batch.num_rows
                 if expected:
                     digest.update(pa.Table.from_batches([batch]))
     except UNREADABLE as error:
-        yield Fault(file.path, f"can't be read as CSV: {_line(error)}")
+        yield Fault(file.path, f"can't be read as CSV: {fault_of(error)}")
         return
     if rows != file.rows:
         yield _miscounted(file, rows)
@@ -168,16 +196,19 @@ def _open_csv(path: Path, schema: pa.Schema) -> pcsv.CSVStreamingReader:
     )
 
 
-def _texts(path: Path) -> pa.Schema:
-    """The columns of a CSV file, all as text."""
+def _header(path: Path) -> list[str]:
+    """The names of the columns of a CSV file.
+
+    Raises:
+        ValueError: the file has no header, or its header is too long.
+    """
     with path.open(encoding="utf-8", newline="") as file:
-        return pa.schema([(name, pa.string()) for name in next(csv.reader(file), [])])
+        line = file.readline(_HEADER_CHARACTERS)
+    names = next(csv.reader([line]), [])
+    if not line.endswith("\n") or len(names) > MOST_COLUMNS:
+        raise ValueError("its header is too long, or is not a line")
+    return names
 
 
 def _miscounted(file: FileEntry, rows: int) -> Fault:
     return Fault(file.path, f"holds {rows} rows, but the manifest says {file.rows}")
-
-
-def _line(error: Exception) -> str:
-    # This module raises plain ValueErrors; a library raises its own kinds.
-    return str(error) if type(error) is ValueError else words_of(error)

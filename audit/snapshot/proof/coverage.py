@@ -8,15 +8,21 @@ from pathlib import Path
 
 import pyarrow.compute as pc
 
-from audit.errors import words_of
 from audit.outcome import Outcome
 from audit.snapshot.coverage import COVERAGE
 from audit.snapshot.layout import MANIFEST
 from audit.snapshot.manifest import Manifest, Org
-from audit.snapshot.proof.contents import UNREADABLE, files_of, read_parquet
+from audit.snapshot.parquet import UNREADABLE, fault_of
+from audit.snapshot.proof.contents import files_of, read_parquet
 from audit.snapshot.proof.fault import Fault, Note
 from audit.text import count_of
 
+#: What no organization has: memory is bounded by this, not by what a file says. Of datasets and outcomes together.
+_MOST_OUTCOMES = 200
+#: Of a user.
+_MOST_SITES = 10_000
+#: Characters of a dataset and an outcome together, and of an id in a message.
+_LONGEST = 200
 _COMPLETE = frozenset(str(outcome) for outcome in Outcome if outcome.is_complete)
 #: Outcomes by dataset.
 _Outcomes = dict[str, Counter[str]]
@@ -31,8 +37,10 @@ def check_coverage(folder: Path, manifest: Manifest) -> Iterator[Fault | Note]:
     """
     try:
         yield from _check(folder, manifest)
-    except (*UNREADABLE, TypeError) as error:  # a TypeError is a null in a column without nulls
-        yield Fault(COVERAGE, f"is not as webex-audit writes it: {words_of(error)}")
+    except TypeError:
+        yield Fault(COVERAGE, "is not as webex-audit writes it: a column without nulls has a null")
+    except UNREADABLE as error:
+        yield Fault(COVERAGE, f"is not as webex-audit writes it: {fault_of(error)}")
 
 
 def _check(folder: Path, manifest: Manifest) -> Iterator[Fault | Note]:
@@ -62,14 +70,16 @@ def _check_rows(paths: list[Path], org_id: str, outcomes: _Outcomes) -> Iterator
     faults: dict[str, str] = {}
     for dataset, entity_id, site_url, outcome in _rows(paths, org_id, "dataset", "entity_id", "site_url", "outcome"):
         if (dataset, entity_id) < last:
-            faults.setdefault("is not in the order of the inventory", f"{dataset} of {entity_id}")
+            faults.setdefault("is not in the order of the inventory", f"{dataset} of {entity_id[:_LONGEST]}")
         if (dataset, entity_id) != last:
             sites.clear()
         elif site_url in sites:
-            faults.setdefault("has two outcomes", f"{dataset} of {entity_id}")
+            faults.setdefault("has two outcomes", f"{dataset} of {entity_id[:_LONGEST]}")
         last = (dataset, entity_id)
         sites.add(site_url)
         counts[dataset, outcome] += 1
+        if len(sites) > _MOST_SITES or len(counts) > _MOST_OUTCOMES or len(dataset) + len(outcome) > _LONGEST:
+            raise ValueError("it has far more outcomes or sites than there are")
     for (dataset, outcome), number in counts.items():
         outcomes.setdefault(dataset, Counter())[outcome] = number
     for what, where in faults.items():

@@ -168,9 +168,9 @@ def test_csv_and_json_at_once_are_refused(query: Callable[..., Result]) -> None:
 
 def with_table(snapshot: Snapshot, name: str, *paths: str) -> Snapshot:
     """The snapshot with a forged manifest."""
-    table = msgspec.structs.replace(
-        snapshot.manifest.tables["coverage"], files=[FileEntry(path, 0, 0, "") for path in paths]
-    )
+    known = {file.path: file for table in snapshot.manifest.tables.values() for file in table.files}
+    files = [known.get(path) or FileEntry(path, 0, 0, "") for path in paths]
+    table = msgspec.structs.replace(snapshot.manifest.tables["coverage"], files=files)
     manifest = msgspec.structs.replace(snapshot.manifest, tables=snapshot.manifest.tables | {name: table})
     write_manifest(snapshot.path, manifest)
     return Snapshot(snapshot.path, manifest)

@@ -14,6 +14,7 @@ from audit.simulator import names
 from audit.simulator.app import Simulation
 from audit.simulator.faults import parse
 from audit.snapshot.catalog import Snapshot
+from audit.snapshot.manifest import write_manifest
 
 
 @pytest.mark.attack("HTML")
@@ -26,6 +27,7 @@ def test_names_from_outside_are_shown_and_never_markup(audit: Audit) -> None:
     snapshot = audit(Simulation(small_organization(workspaces=200), parse("500=0.1!", 2)), **BOTH, **KINDS)
     org = msgspec.structs.replace(snapshot.manifest.orgs[0], name=HOSTILE, message=HOSTILE)
     snapshot = Snapshot(snapshot.path, msgspec.structs.replace(snapshot.manifest, orgs=[org]))
+    write_manifest(snapshot.path, snapshot.manifest)
     html = write_report(snapshot, checks, changes, snapshot)
     assert html.count("<script") == 1
     assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]", html)

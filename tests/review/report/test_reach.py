@@ -140,9 +140,9 @@ def test_a_retried_snapshot_is_told_from_its_first_answer(audit: Audit) -> None:
 def test_times_of_the_same_minute_show_seconds(audit: Audit) -> None:
     old, new = (audit(Simulation(small_organization(workspaces=3))) for _ in range(2))
     start = datetime(2026, 3, 3, 10, 0, 5, tzinfo=UTC)
-    manifest = msgspec.structs.replace(old.manifest, started_at=start)
+    old = Snapshot(old.path, msgspec.structs.replace(old.manifest, started_at=start))
     rewrite(old, "coverage", set_column("fetched_at", [start] * 3))
     rewrite(new, "coverage", set_column("fetched_at", [start + timedelta(seconds=30)] * 3))
-    seen = text_of(write_report(new, None, [], Snapshot(old.path, manifest)))
+    seen = text_of(write_report(new, None, [], old))
     assert "Compared with 3 March 2026, 10:00:05 UTC" in seen
     assert "between 3 March 2026, 10:00:05 UTC and 3 March 2026, 10:00:35 UTC" in seen

@@ -19,11 +19,13 @@ _RULE_ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _REQUIRED = ("title", "severity", "rationale", "remedy", "tables")
 _KNOWN = (*_REQUIRED, "settings")
 
-#: Settings that are paths, which SQL does not need.
-_PATHS = ("rules_dir", "exceptions_file")
+#: Settings that SQL does not need.
+_NOT_POLICY = ("rules_dir", "exceptions_file", "timeout")
 #: Settings that SQL reads as variables, by key of the configuration.
 SETTINGS = {
-    f"check.{field.name}": field.name for field in msgspec.structs.fields(CheckSettings) if field.name not in _PATHS
+    f"check.{field.name}": field.name
+    for field in msgspec.structs.fields(CheckSettings)
+    if field.name not in _NOT_POLICY
 }
 
 

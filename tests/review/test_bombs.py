@@ -1,0 +1,79 @@
+"""Snapshots from strangers whose files say far more than they hold: refused, in bounded memory."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import parquet_bombs as bombs
+import pytest
+from measured_commands import MOST_MIB, run
+
+from audit.simulator.app import Simulation
+from audit.simulator.organization import Organization
+from audit.snapshot.catalog import Snapshot
+from audit.snapshot.manifest import read_manifest, write_manifest
+
+pytestmark = pytest.mark.attack("memory")
+
+
+@pytest.fixture
+def snapshot(audit: Callable[..., Snapshot], tmp_path: Path) -> Path:
+    """The second of two snapshots."""
+    audit(Simulation(Organization(5)))
+    return audit(Simulation(Organization(5))).path
+
+
+@pytest.mark.parametrize("bomb", [bombs.repeated, bombs.countless, bombs.giant, bombs.liar, bombs.mixed])
+def test_a_parquet_bomb_is_refused_by_every_command_in_bounded_memory(
+    bomb: bombs.Bomb, snapshot: Path, tmp_path: Path
+) -> None:
+    bombs.plant(snapshot, bomb)
+    name = str(snapshot)
+    peak, (verified, *others) = run(
+        ["verify", name],
+        ["check", name],
+        ["report", name, "--file", str(tmp_path / "x.html")],
+        ["diff", str(next(each for each in snapshot.parent.iterdir() if each.is_dir() and each != snapshot)), name],
+        ["query", name, "SELECT max(length(entity_name)) FROM push_to_talk"],
+    )
+    assert verified[0] == 1
+    assert "push_to_talk/org_id=" in verified[1]
+    assert ": can't be read as Parquet: " in verified[1]
+    for code, out, err in others:
+        assert (code, out, err.count("\n")) == (2, "", 1), err
+        assert "is damaged: " in err
+    assert peak < MOST_MIB
+    shutil.rmtree(snapshot)
+
+
+def million_columns(path: Path) -> None:
+    path.write_text("," * 3_000_000 + "\n")
+
+
+def endless_header(path: Path) -> None:
+    with path.open("wb") as file:
+        file.truncate(2 << 30)
+
+
+def endless_row(path: Path) -> None:
+    header = path.read_text().partition("\n")[0]
+    with path.open("w") as file:
+        file.write(f'{header}\n"')
+        file.truncate(2 << 30)
+
+
+@pytest.mark.parametrize("change", [million_columns, endless_header, endless_row])
+def test_a_csv_bomb_is_a_fault_in_bounded_memory(change: Callable[[Path], None], snapshot: Path) -> None:
+    path = snapshot / "push_to_talk.csv"
+    change(path)
+    manifest = read_manifest(snapshot)
+    entry = manifest.tables["push_to_talk"]
+    files = [each if each.path != path.name else bombs.named(snapshot, path, each.rows) for each in entry.files]
+    tables = manifest.tables | {"push_to_talk": msgspec.structs.replace(entry, files=files)}
+    write_manifest(snapshot, msgspec.structs.replace(manifest, tables=tables))
+    peak, [(code, out, _)] = run(["verify", str(snapshot)])
+    assert code == 1
+    assert "push_to_talk.csv: can't be read as CSV: " in out
+    assert peak < MOST_MIB
+    path.unlink()

@@ -240,6 +240,7 @@ BELIEFS = st.none() | st.builds(
 
 @given(st.lists(STEP, max_size=60), st.floats(0.01, 1e4), BELIEFS, st.floats(0.01, 1))
 @example([("throttled", 0.0, 0.0)] * 3, 1.0, None, 1.0)
+@example([("sent", 0.0, 0.0)], 1.0, Belief("rate", 5e-324), 0.25)
 def test_whatever_happens_the_rate_stays_between_floor_and_ceiling(
     steps: list[tuple[str, float, float]], ceiling_per_s: float, remembered: Belief | None, share: float
 ) -> None:

@@ -12,6 +12,8 @@ from audit.webex.rate.steady import Steady
 _DOUBLING_S = 0.15
 #: Requests that start together while the limit is unknown: those after a refused one tell noise from a limit.
 _TRAIN = 3
+#: The same after a refusal that left the cause unclear: as many as may be in flight tell most.
+_LONG_TRAIN = 12
 #: Requests in flight before the first answer.
 _FIRST_AT_ONCE = 25
 #: A pause of this length is that of a window: a burst after it is cheap, and a steady rate would be a loss.
@@ -29,6 +31,8 @@ _UNBOUNDED_PER_S = 1e5
 _ROUNDS = 8
 #: A limit refuses one more request at once within this many rounds.
 _SOON = 2
+#: Goodputs that differ by less are the same.
+_SAME = 0.05
 
 
 class Mode(Protocol):
@@ -79,7 +83,7 @@ class Ramp:
 
     def again(self, cycle: Cycle) -> "Ramp":
         """The same, with longer trains: they say more of the cause."""
-        return Ramp(self.rate_per_s(0.0, cycle) / 1.5, 2 * self.train, self.tries + 1)
+        return Ramp(self.rate_per_s(0.0, cycle) / 1.5, _LONG_TRAIN, self.tries + 1)
 
     def belief(self) -> Belief:
         """Nothing yet."""
@@ -223,6 +227,10 @@ class AtOnce:
     def is_borne(self, cycle: Cycle) -> bool:
         """Whether the number was let through for several rounds."""
         return cycle.successes >= 6 * self.count
+
+    def is_as_before(self, cycle: Cycle) -> bool:
+        """Whether the goodput is that of the cycle before: refusals by chance would change it."""
+        return self.per_s is not None and abs(cycle.goodput_per_s - self.per_s) < _SAME * self.per_s
 
     def held(self, cycle: Cycle) -> "AtOnce":
         """The number after a refusal: one less if it was raised just before, else the same: the refusal was chance."""

@@ -86,6 +86,15 @@ def test_a_limit_of_requests_at_once_is_not_taken_for_a_rate(count: int) -> None
     assert done.per_s(done.wall_s - 5, done.wall_s) >= 0.7 * count / 0.2
 
 
+@pytest.mark.parametrize(("rate_per_s", "burst"), [(98, 5), (80, 5), (100, 6), (90, 7)])
+@pytest.mark.parametrize("seed", [5, 54, 63])
+def test_a_bucket_that_saves_little_is_not_taken_for_a_number_at_once(rate_per_s: int, burst: int, seed: int) -> None:
+    done = ours(Bucket(rate_per_s, burst), 80 * rate_per_s, 0.1, seed=seed)
+    assert done.per_s(0, 60) >= 0.6 * rate_per_s
+    assert done.belief.startswith("limited to about ")
+    assert done.belief.endswith("/s")
+
+
 @pytest.mark.parametrize(("before", "after"), [(100, 50), (100, 200), (30, 90)])
 @pytest.mark.parametrize("latency_s", LATENCIES_S)
 def test_a_limit_that_changes_is_followed_within_a_minute(before: int, after: int, latency_s: float) -> None:

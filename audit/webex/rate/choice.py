@@ -167,10 +167,17 @@ def _after_at_once(mode: AtOnce, cycle: Cycle, memory: Memory) -> Mode:
     if not is_rate and (mode.is_borne(cycle) or is_chance):
         return mode.held(cycle)
     if cycle.is_one_flight and cycle.successes < mode.count and mode.tries < _TRIES:
-        return mode.fewer(cycle)
+        return _rate_of(mode, memory) if mode.is_known and not memory.is_noisy else mode.fewer(cycle)
     if cause is Cause.NOISE or memory.is_noisy:
         return _noisy(cycle, memory)
     return _limited(cycle, found, memory)
+
+
+def _rate_of(mode: AtOnce, memory: Memory) -> Steady:
+    """The rate of a number at once that was borne for long, but not after a pause: a bucket with a small burst."""
+    memory.forget_evidence()
+    per_s = max(mode.per_s or 0.0, FLOOR_PER_S)
+    return Steady(per_s, per_s, memory.share)
 
 
 def _is_loss(cycle: Cycle, memory: Memory) -> bool:

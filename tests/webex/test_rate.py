@@ -95,6 +95,12 @@ def test_a_bucket_that_saves_little_is_not_taken_for_a_number_at_once(rate_per_s
     assert done.belief.endswith("/s")
 
 
+@pytest.mark.parametrize(("rate_per_s", "burst", "seed"), [(66.2, 5, 100), (91, 5.2, 76), (93.4, 5.2, 89)])
+def test_a_bucket_whose_first_refusal_looked_random_does_not_starve(rate_per_s: float, burst: float, seed: int) -> None:
+    done = ours(Bucket(rate_per_s, burst), int(80 * rate_per_s), 0.1, seed=seed)
+    assert done.per_s(0, 60) >= 0.5 * rate_per_s
+
+
 @pytest.mark.parametrize(("before", "after"), [(100, 50), (100, 200), (30, 90)])
 @pytest.mark.parametrize("latency_s", LATENCIES_S)
 def test_a_limit_that_changes_is_followed_within_a_minute(before: int, after: int, latency_s: float) -> None:

@@ -167,7 +167,7 @@ def _after_at_once(mode: AtOnce, cycle: Cycle, memory: Memory) -> Mode:
     if not is_rate and (mode.is_borne(cycle) or is_chance):
         return mode.held(cycle)
     if cycle.is_one_flight and cycle.successes < mode.count and mode.tries < _TRIES:
-        return _rate_of(mode, memory) if mode.is_known and not memory.is_noisy else mode.fewer(cycle)
+        return _rate_of(mode, memory) if mode.is_known else mode.fewer(cycle)
     if cause is Cause.NOISE or memory.is_noisy:
         return _noisy(cycle, memory)
     return _limited(cycle, found, memory)

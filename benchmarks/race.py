@@ -153,6 +153,20 @@ class _Race:
     in_flight: int = 0
     events: list[tuple[float, int, Callable[[float], None]]] = field(default_factory=list)
     order: int = 0
+    now_s: float = 0.0
+
+    def turn(self) -> None:
+        """A turn of an event loop: read all answers that have arrived, start all requests that may start, wait."""
+        while self.events and self.events[0][0] <= self.now_s:
+            at_s, _, what = heapq.heappop(self.events)
+            what(at_s)
+        while self.left and self.client.next_s(self.now_s, self.in_flight) <= self.now_s:
+            self.send(self.now_s)
+            self.now_s += _WORK_S
+        next_s = self.client.next_s(self.now_s, self.in_flight) if self.left else math.inf
+        if self.events:
+            next_s = min(next_s, self.events[0][0])
+        self.now_s = max(self.now_s, min(next_s, _LONGEST_S))
 
     def at(self, at_s: float, what: Callable[[float], None]) -> None:
         self.order += 1
@@ -180,12 +194,12 @@ class _Race:
         self.in_flight -= 1
         self.left += 1
         self.result.throttled += 1
-        self.client.on_throttled(now_s, sent_at_s, wait_s)
+        self.client.on_throttled(max(now_s, self.now_s), sent_at_s, wait_s)
 
     def answered(self, now_s: float, sent_at_s: float) -> None:
         self.in_flight -= 1
         self.result.done_at_s.append(now_s)
-        self.client.on_success(now_s, sent_at_s)
+        self.client.on_success(max(now_s, self.now_s), sent_at_s)
 
 
 def race(client: Client, server: Server, reads: int, latency_s: float, seed: int, way: float = WAY) -> Result:
@@ -200,15 +214,8 @@ def race(client: Client, server: Server, reads: int, latency_s: float, seed: int
         way: the part of the latency that a refusal takes.
     """
     run = _Race(client, server, reads, latency_s, random.Random(seed), way)  # noqa: S311
-    now_s = free_s = 0.0
-    while len(run.result.done_at_s) < reads and now_s < _LONGEST_S:
-        send_s = max(free_s, client.next_s(max(now_s, free_s), run.in_flight)) if run.left else math.inf
-        if run.events and run.events[0][0] < send_s:
-            now_s, _, what = heapq.heappop(run.events)
-            what(now_s)
-        else:
-            now_s, free_s = send_s, send_s + _WORK_S
-            run.send(now_s)
+    while len(run.result.done_at_s) < reads and run.now_s < _LONGEST_S:
+        run.turn()
     if not run.result.done_at_s or len(run.result.done_at_s) < reads:
         run.result.done_at_s.append(_LONGEST_S)
     run.result.belief = str(getattr(client, "belief", ""))

@@ -154,22 +154,26 @@ class Pace:
         Returns:
             The time on the clock, for `on_throttled`.
         """
-        if not is_probe and self._may_start_at_once(now_s := self._clock.monotonic_s()):
-            # Most requests of a run without a limit: no lock, no event and no coroutine that would not wait.
-            if self._ceiling:
-                await self._ceiling.enter()
-            return self._started(now_s)
         while True:
+            await self._wait_for_gate(is_probe=is_probe)
+            if not is_probe and self._may_start_at_once(now_s := self._clock.monotonic_s()):
+                # Most requests of a run without a limit, and all that waited for the end of a pause: no lock, no event.
+                if self._ceiling:
+                    await self._ceiling.enter()
+                return self._started(now_s)
+            async with nullcontext() if is_probe else self._turn:
+                if await self._take_turn(is_probe=is_probe):
+                    return self._started(self._clock.monotonic_s())
+
+    async def _wait_for_gate(self, *, is_probe: bool) -> None:
+        """Wait for the end of a pause without a place in the line, so that all may start at once then."""
+        while self._is_closed(is_probe=is_probe):
             if not is_probe:
                 await self._open.wait()
-            async with nullcontext() if is_probe else self._turn:
-                if not (is_probe or self._open.is_set()):
-                    continue
-                now_s = await self._take_turn(is_probe=is_probe)
-                if self.resume_at_s <= now_s and (is_probe or self._open.is_set()):
-                    return self._started(now_s)
-                if self._ceiling:
-                    self._ceiling.leave()
+            await self._clock.sleep(self.pause_s)
+
+    def _is_closed(self, *, is_probe: bool) -> bool:
+        return self.pause_s > 0 or not (is_probe or self._open.is_set())
 
     def _may_start_at_once(self, now_s: float) -> bool:
         """Whether a request may start without a wait, and overtakes no other."""
@@ -186,28 +190,32 @@ class Pace:
         self._tell_belief()
         return now_s
 
-    async def _take_turn(self, *, is_probe: bool) -> float:
-        now_s = self._clock.monotonic_s()
-        while (pause_s := self.resume_at_s - now_s) > 0:
-            await self._clock.sleep(pause_s)
-            now_s = self._clock.monotonic_s()
+    async def _take_turn(self, *, is_probe: bool) -> bool:
+        """Wait for the rate and the ceiling. Returns whether the gate is still open."""
         if not is_probe:
-            now_s = await self._wait_for_rate(now_s)
+            await self._wait_for_rate()
+        if self._is_closed(is_probe=is_probe):
+            return False
         if self._ceiling:
             while self.in_flight >= self._ceiling.share:
                 await self._wait_for_leave()
             await self._ceiling.enter()
-            now_s = self._clock.monotonic_s()
-        return now_s
+            if self._is_closed(is_probe=is_probe):
+                self._ceiling.leave()
+                return False
+        return True
 
-    async def _wait_for_rate(self, now_s: float) -> float:
-        while (wait_s := self._rate.start_at_s(at_s := self._rate_time_s(now_s), self.in_flight) - at_s) > 0:
+    async def _wait_for_rate(self) -> None:
+        """Wait until the rate lets a request start, or the gate closes."""
+        at_s = self._rate_time_s(self._clock.monotonic_s())
+        while (
+            not self._is_closed(is_probe=False) and (wait_s := self._rate.start_at_s(at_s, self.in_flight) - at_s) > 0
+        ):
             if wait_s == math.inf:
                 await self._wait_for_leave()
             else:
                 await self._clock.sleep(wait_s)
-            now_s = self._clock.monotonic_s()
-        return now_s
+            at_s = self._rate_time_s(self._clock.monotonic_s())
 
     async def _wait_for_leave(self) -> None:
         self._left.clear()

@@ -28,6 +28,7 @@ SEEDS = st.integers(0, 1000)
 #: Random limits, and the requests per second that each offers to 50 requests at once with a latency of 0.1 s.
 LIMITS = st.one_of(
     st.builds(lambda rate, saved: (Bucket(rate, rate * saved), rate), st.floats(2, 200), st.floats(1, 3)),
+    # So little is saved that a pause of a second is lost, and finding the limit takes several.
     st.builds(lambda rate, burst: (Bucket(rate, burst), rate), st.floats(10, 100), st.floats(5, 10)),
     st.builds(in_windows, st.integers(2, 200), st.just(1.0), st.floats(0, 1)),
     st.builds(in_windows, st.integers(20, 400), st.floats(5, 20), st.floats(0, 20)),

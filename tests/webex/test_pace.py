@@ -110,6 +110,32 @@ def test_a_throttled_request_pauses_all() -> None:
     assert begun[5] - begun[4] >= 194
 
 
+@pytest.mark.parametrize(("at_once", "waiting"), [(5, 5), (20, 40), (25, 26)])
+def test_after_a_pause_all_start_before_an_answer_is_read(at_once: int, waiting: int) -> None:
+    async def main() -> int:
+        loop = asyncio.get_running_loop()
+        pace = Pace(Clock(), Ceiling(at_once))
+        pace.start_from(Belief("noise", part=0.1))
+        begun: list[float] = []
+        at_first_answer: list[int] = []
+
+        async def request() -> None:
+            await pace.enter()
+            if not begun:
+                loop.call_soon(lambda: at_first_answer.append(len(begun)))
+            begun.append(loop.time())
+            await asyncio.sleep(1)
+            pace.leave()
+
+        pace.pause(10)
+        async with asyncio.TaskGroup() as group:
+            for _ in range(waiting):
+                group.create_task(request())
+        return at_first_answer[0]
+
+    assert run_virtually(main()) == at_once
+
+
 def test_a_shorter_wait_never_shortens_a_pause() -> None:
     async def main() -> None:
         pace = Pace(Clock(), Ceiling(1000, 10))

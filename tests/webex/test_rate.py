@@ -86,6 +86,21 @@ def test_a_limit_of_requests_at_once_is_not_taken_for_a_rate(count: int) -> None
     assert done.per_s(done.wall_s - 5, done.wall_s) >= 0.7 * count / 0.2
 
 
+@pytest.mark.parametrize(("rate_per_s", "burst"), [(98, 5), (80, 5), (100, 6), (90, 7)])
+@pytest.mark.parametrize("seed", [5, 54, 63])
+def test_a_bucket_that_saves_little_is_not_taken_for_a_number_at_once(rate_per_s: int, burst: int, seed: int) -> None:
+    done = ours(Bucket(rate_per_s, burst), 80 * rate_per_s, 0.1, seed=seed)
+    assert done.per_s(0, 60) >= 0.6 * rate_per_s
+    assert done.belief.startswith("limited to about ")
+    assert done.belief.endswith("/s")
+
+
+@pytest.mark.parametrize(("rate_per_s", "burst", "seed"), [(66.2, 5, 100), (91, 5.2, 76), (93.4, 5.2, 89)])
+def test_a_bucket_whose_first_refusal_looked_random_does_not_starve(rate_per_s: float, burst: float, seed: int) -> None:
+    done = ours(Bucket(rate_per_s, burst), int(80 * rate_per_s), 0.1, seed=seed)
+    assert done.per_s(0, 60) >= 0.5 * rate_per_s
+
+
 @pytest.mark.parametrize(("before", "after"), [(100, 50), (100, 200), (30, 90)])
 @pytest.mark.parametrize("latency_s", LATENCIES_S)
 def test_a_limit_that_changes_is_followed_within_a_minute(before: int, after: int, latency_s: float) -> None:
@@ -240,6 +255,7 @@ BELIEFS = st.none() | st.builds(
 
 @given(st.lists(STEP, max_size=60), st.floats(0.01, 1e4), BELIEFS, st.floats(0.01, 1))
 @example([("throttled", 0.0, 0.0)] * 3, 1.0, None, 1.0)
+@example([("sent", 0.0, 0.0)], 1.0, Belief("rate", 5e-324), 0.25)
 def test_whatever_happens_the_rate_stays_between_floor_and_ceiling(
     steps: list[tuple[str, float, float]], ceiling_per_s: float, remembered: Belief | None, share: float
 ) -> None:

@@ -10,7 +10,7 @@ from audit.webex.rate.steady import FLOOR_PER_S, Steady
 #: Requests in flight at the beginning of a burst, at least.
 _FEWEST = 4
 #: The same, if refusals seem to be random.
-_SOME = 16
+_SOME = 32
 #: A rate that was confirmed fades by this part with each cycle.
 _FADING = 0.97
 #: Ramps in a row, each with longer trains, until the cause must be clear.
@@ -23,10 +23,12 @@ _AT_ONCE_EVERY = 8
 _ROUGHLY = 0.8
 #: A burst in small flights lets this many times more through than one flight does, if the limit is of those at once.
 _MANY_FLIGHTS = 1.5
-#: Refusals in a row without a raise before them: then the limit is one of the rate.
+#: Refusals in a row without a raise before them, at the same goodput: then the limit is one of the rate.
 _STRAYS = 3
 #: A rate that was borne for this part of the pause after it is not that of a burst that emptied a window.
 _ACTIVE = 0.3
+#: Requests that may overtake the last one that a limit lets through.
+_OVERTAKEN = 2
 #: Trials of a number at once, each with fewer.
 _TRIES = 2
 
@@ -82,7 +84,7 @@ def _after_steady(mode: Steady, cycle: Cycle, memory: Memory) -> Mode:
     if _is_loss(cycle, memory):
         memory.refuted += 1
         return Burst(memory.at_once)
-    if mode.is_worth_it(cycle):
+    if mode.is_worth_it(cycle) or (mode.trial and memory.refuted):
         memory.refuted = max(0, memory.refuted - 1)
         return mode.measured(cycle)
     is_long = cycle.pause_s >= LONG_S
@@ -118,16 +120,16 @@ def _after_burst(mode: Burst, cycle: Cycle, memory: Memory) -> Mode:
     steady_per_s = memory.steady.recent_per_s(cycle.resume_at_s)
     if grown.cycles > 2 and memory.burst.per_s < _LOSS * steady_per_s:
         return Steady(steady_per_s, steady_per_s / memory.share, memory.share)
-    if not _is_spent(mode, cycle, found, cause):
+    if not _is_spent(mode, cycle, found, memory, cause):
         return replace(grown, at_once=memory.at_once) if memory.is_surely_noise else grown
     is_long = cycle.pause_s >= LONG_S
     count = _count_at_once(mode, cycle, found)
-    if count and not memory.at_once_in and not is_long:
+    if count and not memory.at_once_in and not is_long and (mode.edge or not memory.is_noisy):
         memory.at_once_in = _AT_ONCE_EVERY
         return AtOnce(count)
     memory.at_once_in = max(0, memory.at_once_in - 1)
     memory.spent += 1
-    if not is_long and memory.spent >= 4**memory.refuted:
+    if not is_long and memory.spent >= 4 ** max(memory.refuted, memory.is_noisy):
         memory.spent = 0
         return _limited(cycle, found, memory)
     return replace(mode.spent(cycle), at_once=grown.at_once, cycles=grown.cycles, per_s=grown.per_s)
@@ -142,12 +144,15 @@ def _count_at_once(mode: Burst, cycle: Cycle, found: Evidence) -> int:
     return 0
 
 
-def _is_spent(mode: Burst, cycle: Cycle, found: Evidence, cause: Cause) -> bool:
+def _is_spent(mode: Burst, cycle: Cycle, found: Evidence, memory: Memory, cause: Cause) -> bool:
     """Whether a burst spent a limit: where it did before, or because hardly anything was let through afterwards."""
     if mode.window_s and cycle.pause_s < LONG_S:
         return False
     if mode.edge:
-        return mode.is_at_edge(cycle) or (cause is Cause.LIMIT and found.refused > 1)
+        if memory.is_repeated and found.refused:
+            return True
+        is_end = mode.is_at_edge(cycle) and found.through <= _OVERTAKEN
+        return is_end or (cause is Cause.LIMIT and found.refused > 1)
     return cause is Cause.LIMIT and found.refused > 0 and cycle.successes >= _FEWEST
 
 
@@ -157,15 +162,22 @@ def _after_at_once(mode: AtOnce, cycle: Cycle, memory: Memory) -> Mode:
     cause = memory.cause(cycle, found)
     if mode.per_s and _is_loss(cycle, memory):
         return Burst(memory.at_once)
-    is_rate = mode.strays >= _STRAYS and not memory.is_noisy
-    is_chance = cycle.throttled == 1 and (mode.is_known or mode.strikes == 0)
+    is_rate = mode.strays >= _STRAYS and mode.is_as_before(cycle)
+    is_chance = cycle.throttled == 1 and (mode.is_known or mode.strikes == 0 or memory.is_noisy)
     if not is_rate and (mode.is_borne(cycle) or is_chance):
         return mode.held(cycle)
     if cycle.is_one_flight and cycle.successes < mode.count and mode.tries < _TRIES:
-        return mode.fewer(cycle)
+        return _rate_of(mode, memory) if mode.is_known else mode.fewer(cycle)
     if cause is Cause.NOISE or memory.is_noisy:
         return _noisy(cycle, memory)
     return _limited(cycle, found, memory)
+
+
+def _rate_of(mode: AtOnce, memory: Memory) -> Steady:
+    """The rate of a number at once that was borne for long, but not after a pause: a bucket with a small burst."""
+    memory.forget_evidence()
+    per_s = max(mode.per_s or 0.0, FLOOR_PER_S)
+    return Steady(per_s, per_s, memory.share)
 
 
 def _is_loss(cycle: Cycle, memory: Memory) -> bool:

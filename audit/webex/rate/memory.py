@@ -98,7 +98,7 @@ class Memory:
         self._successes = cycle.successes
         cause = self._cause(found)
         # Chance does not stop after the same number of requests again and again.
-        return Cause.LIMIT if cause is Cause.UNCLEAR and self._same >= _AGAIN else cause
+        return Cause.LIMIT if cause is Cause.UNCLEAR and self.is_repeated else cause
 
     def _cause(self, found: Evidence) -> Cause:
         self._before = _KEPT * self._before + found.before
@@ -114,6 +114,11 @@ class Memory:
             self.is_noisy = self.is_noisy or self.is_surely_noise
             return Cause.NOISE
         return Cause.UNCLEAR
+
+    @property
+    def is_repeated(self) -> bool:
+        """Whether the same number of requests was let through in each of the last cycles."""
+        return self._same >= _AGAIN
 
     @property
     def is_surely_noise(self) -> bool:

@@ -12,6 +12,8 @@ from audit.webex.rate.steady import Steady
 _DOUBLING_S = 0.15
 #: Requests that start together while the limit is unknown: those after a refused one tell noise from a limit.
 _TRAIN = 3
+#: The same after a refusal that left the cause unclear: as many as may be in flight tell most.
+_LONG_TRAIN = 12
 #: Requests in flight before the first answer.
 _FIRST_AT_ONCE = 25
 #: A pause of this length is that of a window: a burst after it is cheap, and a steady rate would be a loss.
@@ -27,8 +29,12 @@ _NEAR = 0.9
 _UNBOUNDED_PER_S = 1e5
 #: Rounds of successes after which one more request at once is tried; each refusal makes it four times as many.
 _ROUNDS = 8
+#: Rounds without a refusal after which a number is known to be borne: chance refuses some request sooner.
+_KNOWN = 20
 #: A limit refuses one more request at once within this many rounds.
 _SOON = 2
+#: Goodputs that differ by less are the same.
+_SAME = 0.05
 
 
 class Mode(Protocol):
@@ -79,7 +85,7 @@ class Ramp:
 
     def again(self, cycle: Cycle) -> "Ramp":
         """The same, with longer trains: they say more of the cause."""
-        return Ramp(self.rate_per_s(0.0, cycle) / 1.5, 2 * self.train, self.tries + 1)
+        return Ramp(self.rate_per_s(0.0, cycle) / 1.5, _LONG_TRAIN, self.tries + 1)
 
     def belief(self) -> Belief:
         """Nothing yet."""
@@ -136,7 +142,7 @@ class Burst:
 
     def is_at_edge(self, cycle: Cycle) -> bool:
         """Whether a cycle ended about where the limit was spent before."""
-        return self.edge is not None and self.used + cycle.successes >= _NEAR * self.edge
+        return self.edge is not None and self.used + cycle.successes >= min(_NEAR * self.edge, self.edge - 1)
 
     def spent(self, cycle: Cycle) -> "Burst":
         """The same after a cycle that spent the limit."""
@@ -187,7 +193,7 @@ class AtOnce:
         strikes: refusals in a row in the first flight.
         strays: refusals in a row that did not follow a raise.
         through: requests that were let through since the number changed.
-        is_known: the number was let through for several rounds once.
+        is_known: the number was let through for many rounds once.
         per_s: the goodput of the last cycle.
     """
 
@@ -224,10 +230,16 @@ class AtOnce:
         """Whether the number was let through for several rounds."""
         return cycle.successes >= 6 * self.count
 
+    def is_as_before(self, cycle: Cycle) -> bool:
+        """Whether the goodput is that of the cycle before: refusals by chance would change it."""
+        return self.per_s is not None and abs(cycle.goodput_per_s - self.per_s) < _SAME * self.per_s
+
     def held(self, cycle: Cycle) -> "AtOnce":
         """The number after a refusal: one less if it was raised just before, else the same: the refusal was chance."""
         most, strikes = self.most(cycle), self.strikes + 1 if cycle.is_one_flight else 0
-        known = replace(self, tries=0, per_s=cycle.goodput_per_s, is_known=self.is_known or self.is_borne(cycle))
+        known = replace(
+            self, tries=0, per_s=cycle.goodput_per_s, is_known=self.is_known or cycle.successes >= _KNOWN * self.count
+        )
         if strikes > 1:
             return replace(known, count=max(1, min(self.count - 1, cycle.successes)), strikes=0, through=0)
         if most > self.count and self._rounds(cycle) % self._series <= _SOON:
@@ -238,7 +250,7 @@ class AtOnce:
     def fewer(self, cycle: Cycle) -> "AtOnce":
         """Fewer than what was let through."""
         count = max(1, int(0.8 * min(self.count, cycle.successes)))
-        return replace(self, count=count, holds=self.holds + self.is_known, tries=self.tries + 1, strikes=0, through=0)
+        return replace(self, count=count, tries=self.tries + 1, strikes=0, through=0)
 
     def belief(self) -> Belief:
         """A limit of requests at once."""

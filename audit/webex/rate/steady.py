@@ -91,6 +91,7 @@ class Steady:
     @classmethod
     def remembered(cls, per_s: float, share: float) -> "Steady":
         """The rate that an earlier run settled at."""
+        per_s = max(per_s, FLOOR_PER_S)
         return cls(per_s, per_s, share, hold_s=_HOLD_S[2])
 
     def rate_per_s(self, now_s: float, cycle: Cycle) -> float:
@@ -112,7 +113,8 @@ class Steady:
             if not self._is_real(now_s, cycle):
                 return replace(self, held_from_s=now_s)
             per_s = _OF_WINDOW * self.trial.high_per_s
-            return Steady(per_s, self.goodput_per_s, self.share, "window", 1, _HOLD_S[1], held_from_s=now_s)
+            window = Steady(per_s, self.goodput_per_s, self.share, "window", 1, _HOLD_S[1], held_from_s=now_s)
+            return replace(window, hope_per_s=self.hope_per_s)
         if self.rate_per_s(now_s, cycle) < _GROWTH * self.per_s * self.share or self.trial:
             return self
         if not self._is_real(now_s, cycle):

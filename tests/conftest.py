@@ -30,8 +30,13 @@ from audit.snapshot.proof.signing import public_key_of, seal_with
 from audit.snapshot.source import verified
 from audit.webex.tokens import StaticTokens, Token
 
-# A busy machine is slow, and no fault of a test.
-hypothesis.settings.register_profile("patient", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+# A busy machine is slow, and no fault of a test. A change is judged by the same examples each time.
+hypothesis.settings.register_profile(
+    "patient",
+    deadline=None,
+    derandomize="CI" in os.environ,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
 hypothesis.settings.load_profile("patient")
 
 

@@ -82,7 +82,9 @@ def _open_to_everybody(output: Path, folder: Path) -> str:
 
 def _way(output: Path) -> Iterator[tuple[Path, os.stat_result]]:
     """The folders and links on the way to a folder, without the folder itself; ends where nothing exists."""
-    here, waiting, links = Path("/"), deque(Path.cwd().joinpath(output).parts), 0
+    # The working folder may be gone.
+    whole = output if output.is_absolute() else Path.cwd() / output
+    here, waiting, links = Path("/"), deque(whole.parts), 0
     with suppress(FileNotFoundError, NotADirectoryError):
         while waiting:
             part = waiting.popleft()

@@ -21,7 +21,6 @@ from audit.files import IrregularFileError, make_dir, open_regular, scratch_fold
 from audit.snapshot.catalog import Snapshot
 from audit.snapshot.layout import MANIFEST
 from audit.snapshot.manifest import FileEntry, Manifest, read_manifest
-from audit.snapshot.parquet import UNREADABLE, examine, fault_of
 from audit.storage.errors import StorageError
 from audit.storage.objects import ObjectPath
 from audit.storage.place import Place
@@ -117,6 +116,8 @@ def _fetched(place: Place, paths: Iterable[str], entries: dict[str, FileEntry]) 
 
 
 def _fetch(place: Place, folder: Path, relative: str, entry: FileEntry | None) -> None:
+    from audit.snapshot.parquet import UNREADABLE, examine, fault_of  # noqa: PLC0415 - Arrow takes long to load
+
     target = Path(os.path.normpath(folder / relative))
     if "\0" in relative or not target.is_relative_to(folder):
         raise UsageError(f"{place}: its manifest names {relative!r}, a file that is not in this folder")
@@ -177,7 +178,8 @@ def _blocks(place: Place, relative: str) -> Iterator[bytes]:
 
 def _inside(folder: Path, relative: str) -> Path:
     """The path of a file that a manifest names; a manifest may come from anywhere."""
-    if not (folder / relative).resolve().is_relative_to(folder.resolve()):
+    # Unlike `resolve`, it takes a link to itself.
+    if not Path(os.path.realpath(folder / relative)).is_relative_to(folder.resolve()):
         raise UsageError(f"{folder}: its manifest names {relative!r}, a file that is not in this folder")
     return folder / relative
 

@@ -100,7 +100,8 @@ def read_regular(folder: Place, relative: str) -> Iterator[bytes]:
         yield from (folder / relative).read_blocks()
         return
     path = folder / relative
-    if path.resolve() != folder.resolve() / relative:
+    # Unlike `resolve`, it takes a link to itself.
+    if Path(os.path.realpath(path)) != Path(os.path.realpath(folder)) / relative:
         raise DamagedError(path, "it is not a regular file")
     try:
         file = files.open_regular(path)

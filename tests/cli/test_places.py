@@ -101,7 +101,7 @@ def test_an_output_that_is_not_utf_8_is_wrong_usage(
     assert [*tmp_path.iterdir()] == []
 
 
-def test_a_review_in_a_folder_that_is_not_utf_8_says_so(
+def test_a_review_in_a_folder_that_is_not_utf_8_reads_copies(
     output: Path, webex_audit: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tmp_path / os.fsdecode(b"caf\xe9")
@@ -112,7 +112,7 @@ def test_a_review_in_a_folder_that_is_not_utf_8_says_so(
     for arguments in (["check"], ["query", "SELECT 1"], ["report"]):
         for name in ("moved", tmp_path / "link"):
             result = webex_audit(*arguments, "--output", name)
-            assert (result.code, "is not UTF-8, as DuckDB needs it: copy" in told(result.err)) == (2, True)
+            assert (result.code in (0, 1), result.err) == (True, "")
 
 
 @pytest.mark.parametrize("name", ["a\nb", "täb\t€", "\u202e", "'\"$(x)"])

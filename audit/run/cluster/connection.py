@@ -72,12 +72,12 @@ async def connect(scheduler: str | None, organizations: int) -> AsyncIterator[Da
         try:
             client = await stack.enter_async_context(_client(scheduler or cluster))
         except (ValueError, TypeError):
-            raise UsageError("--scheduler (run.scheduler): expected an address such as tcp://host:8786") from None
+            raise UsageError(f"--scheduler {scheduler}: expected an address such as tls://host:8786") from None
         except (MemoryError, OverflowError):
             # Dask reads the first bytes of another protocol as a length.
             raise UsageError(
                 f"--scheduler {scheduler}: the server there is not a Dask scheduler, perhaps its dashboard: "
-                "expected an address such as tcp://host:8786"
+                "expected an address such as tls://host:8786"
             ) from None
         except OSError as error:
             raise EngineError(

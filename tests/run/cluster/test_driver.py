@@ -380,7 +380,8 @@ def test_a_run_that_has_lost_its_lock_ends_its_workers_too(
                 raise StoppedError("the lock was lost")
 
     @contextmanager
-    def lock(_: Path) -> Iterator[Lock]:
+    def lock(output: Path, **_: bool) -> Iterator[Lock]:
+        output.mkdir()
         yield Lock()
 
     monkeypatch.setattr("audit.run.run.lock", lock)

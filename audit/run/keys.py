@@ -60,10 +60,7 @@ def _read() -> bytes | None:
     except OSError:
         return None
     is_private = os.name != "posix" or (found.st_uid == os.geteuid() and not stat.S_IMODE(found.st_mode) & 0o077)
-    if is_private and len(key) == _KEY_BYTES:
-        return key
-    log.warning("%s is not a private key of this user, so it is not used: remove it", path)
-    return None
+    return key if is_private and len(key) == _KEY_BYTES else None
 
 
 def _has_home(path: Path) -> bool:
@@ -74,8 +71,14 @@ def _has_home(path: Path) -> bool:
 def _make() -> bytes | None:
     """Make the key of this user; None if it can't be kept. Of several processes at once, one makes it for all."""
     path = _path()
-    if path is None or os.path.lexists(path) or not _has_home(path):
+    if path is None or not _has_home(path):
         return None
+    if os.path.lexists(path):
+        # Another process may have made it a moment ago.
+        key = _read()
+        if key is None:
+            log.warning("%s is not a private key of this user, so it is not used: remove it", path)
+        return key
     unfinished = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
         make_dir(path.parent)

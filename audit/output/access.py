@@ -15,6 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from audit.errors import UsageError
+from audit.files import make_dir
 
 log = logging.getLogger(__name__)
 
@@ -24,30 +25,53 @@ _THREAT = "and could exchange what a run reads and writes there"
 _INSIST = "or insist with --output-shared"
 
 
-def check_access(output: Path) -> None:
-    """Check that nobody but this user and root may exchange an output folder or its content.
+def secure(output: Path, *, makes: bool) -> None:
+    """Check who may write to an output folder (`check_access`), and log the warnings.
 
-    A group that may write to the folder, and another user who owns a folder above it, cause a warning. A part of the
-    way that does not exist yet is made for this user only.
+    Args:
+        output: the folder of all snapshots.
+        makes: make it for this user only if it does not exist.
+
+    Raises:
+        UsageError, OSError: as `check_access`.
+    """
+    is_new = makes and not os.path.lexists(output)
+    warnings = check_access(output)
+    if makes:
+        make_dir(output)
+    if is_new:
+        # In a folder such as /tmp, somebody may have made it since it was looked for.
+        warnings += check_access(output)
+    for each in dict.fromkeys(warnings):
+        log.warning("%s", each)
+
+
+def check_access(output: Path) -> list[str]:
+    """Check that nobody but this user and root may exchange an output folder or its content.
 
     Args:
         output: the folder of all snapshots, which may not exist.
+
+    Returns:
+        Warnings of a group that may write to the folder, and of other users who own a folder above it.
 
     Raises:
         UsageError: somebody else may; the text says what helps.
         OSError: the way to the folder can't be read.
     """
     if os.name != "posix":
-        return
+        return []
+    warnings = []
     for above, found in _way(output):
         if stat.S_ISLNK(found.st_mode):
             _check_link(output, above, found)
         elif found.st_mode & stat.S_IWOTH and not found.st_mode & stat.S_ISVTX:
             raise UsageError(_open_to_everybody(output, above))
         elif _is_of_other(found):
-            log.warning("output %s lies in %s, a folder of %s, who could exchange it", output, above, _owner(found))
+            warnings.append(f"output {output} lies in {above}, a folder of {_owner(found)}, who could exchange it")
     with suppress(FileNotFoundError):
-        _check_folder(output, output.stat())
+        warnings += _check_folder(output, output.stat())
+    return warnings
 
 
 def _check_link(output: Path, link: Path, found: os.stat_result) -> None:
@@ -58,7 +82,7 @@ def _check_link(output: Path, link: Path, found: os.stat_result) -> None:
         )
 
 
-def _check_folder(output: Path, found: os.stat_result) -> None:
+def _check_folder(output: Path, found: os.stat_result) -> Iterator[str]:
     if found.st_mode & stat.S_IWOTH:
         raise UsageError(_open_to_everybody(output, output))
     if _is_of_other(found):
@@ -67,11 +91,9 @@ def _check_folder(output: Path, found: os.stat_result) -> None:
             f"this user, make the folder yours ('chown {os.geteuid()} {_quoted(output)}'), {_INSIST}"
         )
     if found.st_mode & stat.S_IWGRP:
-        log.warning(
-            "output %s: its group may write there, %s: 'chmod g-w %s', or accept it with --output-shared",
-            output,
-            _THREAT,
-            _quoted(output),
+        yield (
+            f"output {output}: its group may write there, {_THREAT}: 'chmod g-w {_quoted(output)}', or accept it with "
+            "--output-shared"
         )
 
 

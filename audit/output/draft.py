@@ -9,10 +9,11 @@ count where several writers have been at work.
 
 import logging
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from datetime import datetime
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from audit.errors import DamagedError, StoppedError
@@ -23,7 +24,7 @@ from audit.output.part_files import read_facts, read_requests, write_requests
 from audit.output.partition import COVERAGE_FILES, INVENTORY, UNLISTED, Partition
 from audit.output.seal import Keys, Seal, blocks_of, seal_of, sealed, unsealed
 from audit.snapshot.catalog import is_committed
-from audit.snapshot.layout import JOURNAL, PARTS
+from audit.snapshot.layout import JOURNAL, PARTS, is_unwritten
 from audit.snapshot.manifest import Requests, Scope
 from audit.storage.errors import unwritable
 from audit.storage.place import Place, at_once, exists, make_dir, make_new_dir, remove
@@ -32,6 +33,8 @@ log = logging.getLogger(__name__)
 
 #: Patterns of the files of a draft.
 _FILES = ("*.requests", "*/*/*/*.arrow", "*/*/*/*.answers")
+#: Patterns of the folders above them.
+_FOLDERS = ("*", "*/*", "*/*/*")
 _NO_KEYS = Keys()
 
 
@@ -135,9 +138,18 @@ class Draft:
         Raises:
             OSError: a file can't be read.
         """
+        if in_the_way := next(self._files_in_place_of_folders(), None):
+            return in_the_way
         paths = [path for pattern in _FILES for path in self._parts.glob(pattern)]
         is_good = at_once(partial(_is_good, seal=self.seal), paths)
         return next((path for path, good in zip(paths, is_good, strict=True) if not good), None)
+
+    def _files_in_place_of_folders(self) -> Iterator[Path]:
+        """Files where a writer would make a folder; an object store has no folders."""
+        if isinstance(self._parts, Path):
+            paths = [self._parts, *(path for pattern in _FOLDERS for path in self._parts.glob(pattern))]
+            names = (path for path in paths if path.suffix != ".requests" and not is_unwritten(path.name))
+            yield from (path for path in names if path.is_file())
 
     def unseal(self) -> None:
         """Note for all that resume it that its files can't be checked, because a run without its key goes on with it.

@@ -23,7 +23,8 @@ from audit.clock import boot_s
 from audit.errors import LockedError, StoppedError, UsageError, words_of
 from audit.output.held import Held
 from audit.output.holder import Holder, Promise
-from audit.snapshot.manifest import UNDECODABLE
+from audit.snapshot.manifest import MAX_BYTES, UNDECODABLE
+from audit.storage.content import first_of
 from audit.storage.objects import Head, Mode, ObjectPath, Version
 
 log = logging.getLogger(__name__)
@@ -32,6 +33,8 @@ log = logging.getLogger(__name__)
 LEASE_S = 60.0
 #: Attempts to take an expired lease. A run that loses all of them competes with live runs.
 _TRIES = 3
+#: Most bytes that are read of a lock, which may hold a manifest as text: a longer lock is of an unknown process.
+_MAX_BYTES = 2 * MAX_BYTES
 #: A version that no object ever has (`ObjectPath.put`).
 _NEVER: Version = {"e_tag": '"00000000000000000000000000000000"', "version": "1"}
 
@@ -237,7 +240,7 @@ class Lease(Held):
     def _read(self) -> tuple[Holder | str, Head]:
         found = self._path.head()
         try:
-            return msgspec.json.decode(self._path.read_bytes(), type=Holder), found
+            return msgspec.json.decode(first_of(self._path, _MAX_BYTES), type=Holder), found
         except UNDECODABLE:
             return "an unknown process", found
 

@@ -15,7 +15,7 @@ import msgspec
 
 from audit.errors import LockedError, StoppedError, UsageError
 from audit.output import lease
-from audit.output.access import check_access
+from audit.output.access import secure
 from audit.output.held import Held
 from audit.output.holder import Holder
 from audit.output.lease import Lease
@@ -58,8 +58,8 @@ def lock(output: Place, *, makes: bool = False, is_shared: bool = False) -> Iter
             yield held
     else:
         if not is_shared:
-            check_access(output)
-        if makes:
+            secure(output, makes=makes)
+        elif makes:
             make_dir(output)
         with _lock_folder(output, is_shared=is_shared) as folder_lock:
             yield folder_lock

@@ -7,6 +7,7 @@ dataset, attempt, batch or table does not fit, and a journal that was changed fi
 
 import hashlib
 import hmac
+import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -79,7 +80,7 @@ class Seal:
         while len(names) < _DEPTH and path.name != PARTS:
             names.append(path.name)
             path = path.parent
-        return _hmac(self._key or b"", "/".join(reversed(names)).encode() + b"\0")
+        return _hmac(self._key or b"", os.fsencode("/".join(reversed(names))) + b"\0")
 
     def fits(self, digest: "HMAC", found: bytes) -> bool:
         """Whether a file ends with its digest, as far as this can be checked."""

@@ -22,6 +22,7 @@ from audit.snapshot.layout import JOURNAL, MANIFEST, PARTS, SNAPSHOT_ID, is_left
 from audit.snapshot.removed import SealRemoved, readable_removed
 from audit.storage.objects import ObjectPath
 from audit.storage.place import Place, at_once, holds_others, remove, remove_unwritten, subfolders
+from audit.text import printable
 
 log = logging.getLogger(__name__)
 
@@ -65,7 +66,7 @@ def find_unfinished(
     held: Held,
     keys: Keys = _NO_KEYS,
 ) -> Draft | None:
-    """The newest unfinished run of an output that can be resumed; None if there is no such run.
+    """The newest unfinished run of an output that can be resumed, of those that check out first; None without any.
 
     A run that a later snapshot has overtaken, that is too old, or that somebody else has changed, is logged and
     discarded. A run that can't be checked, because its key is not at hand, is unsealed (`Draft.unseal`). In the run
@@ -85,7 +86,8 @@ def find_unfinished(
         StoppedError: the lock is lost.
     """
     drafts = _genuine([draft for folder in subfolders(output) if (draft := open_draft(folder, held, keys))], keys)
-    drafts.sort(key=lambda each: each.journal.started_at, reverse=True)
+    # What checks out goes first: whoever may write to the output can make a newer draft without a key.
+    drafts.sort(key=lambda each: (each.seal.is_keyed, each.journal.started_at), reverse=True)
     for draft in [each for each in drafts if each.journal.scope == scope]:
         reason = _why_outdated(draft, snapshots, now, within_s) or _why_foreign(draft, keys)
         if reason is None:
@@ -94,7 +96,8 @@ def find_unfinished(
         log.warning("the unfinished run %s is discarded: %s", draft.journal.run_id, reason)
         draft.discard()
     for draft in drafts:
-        if draft.journal.scope != scope and draft.is_worth_resuming:
+        is_ours = draft.seal.is_keyed or not keys.signing
+        if draft.journal.scope != scope and is_ours and draft.is_worth_resuming:
             _refuse_other_scope(draft, scope, snapshots)
             break
     return None
@@ -127,7 +130,7 @@ def _why_foreign(draft: Draft, keys: Keys) -> str | None:
     if not draft.seal.is_keyed:
         return "it was not begun with the key of this run (sign.key_file)" if keys.signing else None
     path = draft.foreign_file()
-    return f"{path} is not as it was written" if path else None
+    return f"{printable(str(path))} is not as it was written" if path else None
 
 
 def _why_outdated(draft: Draft, snapshots: Sequence[Snapshot], now: datetime, within_s: float) -> str | None:

@@ -128,15 +128,16 @@ def _read(folder: Place) -> Snapshot | Exception | None:
 
 
 def read_snapshot(folder: Place) -> Snapshot:
-    """The snapshot in a folder. A folder with the name of another snapshot is damage: its own snapshot is gone.
+    """The snapshot in a folder. A folder, or a link to one, named as another snapshot is damage: that one is gone.
 
     Raises:
         DamagedError: the folder holds no manifest that can be read, or that of another snapshot.
         UsageError: there is no manifest, or it has a newer format.
     """
-    manifest, name = read_manifest(folder), folder.resolve().name
-    if SNAPSHOT_ID.fullmatch(name) and name != manifest.snapshot_id:
-        raise DamagedError(folder / MANIFEST, f"it is of snapshot {manifest.snapshot_id}, but its folder is {name}")
+    manifest = read_manifest(folder)
+    for name in (folder.name, folder.resolve().name):
+        if SNAPSHOT_ID.fullmatch(name) and name != manifest.snapshot_id:
+            raise DamagedError(folder / MANIFEST, f"it is of snapshot {manifest.snapshot_id}, but its folder is {name}")
     return Snapshot(folder, manifest)
 
 

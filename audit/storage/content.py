@@ -72,7 +72,7 @@ def read_small(path: Place, max_bytes: int) -> bytes | None:
                 # Python makes room for all that it is asked for.
                 data = b"" if is_large else file.read(size + 1)
         else:
-            data = _first_of(path, max_bytes + 1)
+            data = first_of(path, max_bytes + 1)
             is_large = False
     except FileNotFoundError:
         return None
@@ -112,7 +112,7 @@ def read_regular(folder: Place, relative: str) -> Iterator[bytes]:
             yield block
 
 
-def _first_of(path: ObjectPath, size: int) -> bytes:
+def first_of(path: ObjectPath, size: int) -> bytes:
     """The first bytes of an object: at least `size` of them, or all."""
     data = bytearray()
     for block in path.read_blocks():

@@ -177,5 +177,5 @@ def rename(path: Place, name: str) -> None:
 def remove_unwritten(folder: Place) -> None:
     """Remove leftovers of interrupted calls of `atomic_file` in a folder, at any depth; an object store has none."""
     if isinstance(folder, Path):
-        for leftover in folder.rglob(".*.tmp"):
-            leftover.unlink()
+        for leftover in [*folder.rglob(".*.tmp")]:
+            remove(leftover)

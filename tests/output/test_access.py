@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 from harness import Result
 
+from audit import files
 from audit.errors import UsageError
+from audit.output import access
 from audit.output.access import check_access
 from audit.output.lock import lock
 from audit.simulator.app import ADMIN_TOKEN, Simulation
@@ -246,3 +248,37 @@ def test_a_setting_insists_as_the_flag_does(
         assert webex_audit(*command, "--config", config).code == 0
     monkeypatch.setenv("WEBEX_AUDIT_OUTPUT_SHARED", "true")
     assert webex_audit(*commands[0], "--output", output).code == 0
+
+
+def made_by_another(output: Path) -> None:
+    output.mkdir(mode=0o700)
+    os.chown(output, OTHER, OTHER)
+
+
+def linked_by_another(output: Path) -> None:
+    (output.parent / "planted").mkdir()
+    output.symlink_to("planted")
+    os.chown(output, OTHER, OTHER, follow_symlinks=False)
+
+
+def made_for_everybody(output: Path) -> None:
+    output.mkdir()
+    output.chmod(0o777)
+
+
+@needs_root
+@pytest.mark.parametrize("faster", [made_by_another, linked_by_another, made_for_everybody])
+def test_an_output_that_another_user_makes_just_before_the_run_does_is_refused(
+    faster: Callable[[Path], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tmp_path.chmod(0o1777)
+    output = tmp_path / "out"
+
+    def make_dir(path: Path) -> None:
+        faster(path)
+        files.make_dir(path)
+
+    monkeypatch.setattr(access, "make_dir", make_dir)
+    with pytest.raises(UsageError, match="--output-shared"), lock(output, makes=True):
+        pytest.fail("it is held")
+    assert [*output.iterdir()] == []

@@ -149,3 +149,13 @@ def test_an_answer_that_was_lost_is_made_good(path: ObjectPath, monkeypatch: pyt
             wait_until(lambda: holder(path).renewals > 1)
             lease.check()
             assert not lease._is_lost
+
+
+@pytest.mark.attack("planted links and files")
+def test_a_planted_lock_without_end_is_not_read_whole(
+    path: ObjectPath, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(lease_module, "_MAX_BYTES", 1000)
+    path.put(msgspec.json.encode(Holder.this(60.0)) + b" " * 2000 + b"[")
+    with pytest.raises(LockedError, match="an unknown process"), lock(path.parent):
+        pytest.fail("it is held")

@@ -1,5 +1,6 @@
 """A run goes on from a draft only if its own writers have made all of it."""
 
+import json
 import os
 import shutil
 import stat
@@ -26,6 +27,7 @@ from audit.simulator.app import ADMIN_TOKEN, Simulation
 from audit.simulator.faults import Faults, parse
 from audit.simulator.organization import Organization
 from audit.snapshot.catalog import Snapshot, find_snapshot, list_snapshots
+from audit.snapshot.layout import JOURNAL
 from audit.snapshot.manifest import Basis
 from audit.snapshot.proof.signing import SIGNATURE
 from audit.storage.place import place
@@ -170,6 +172,53 @@ def test_a_draft_under_another_name_is_not_taken(
     resume()
     assert f"the unfinished run {planted.name} is discarded: " in caplog.text
     assert find_snapshot(tmp_path / "out", "latest").manifest.basis == Basis(is_resumed=True, draft="checked")
+
+
+@pytest.mark.parametrize("where", [".", "parts", "parts/*/*/*"])
+def test_a_folder_that_is_named_as_an_unfinished_file_holds_no_run_up(
+    where: str, interrupt: Callable[..., Path], resume: Run, whole: dict[str, str], tmp_path: Path
+) -> None:
+    draft = interrupt()
+    (folder,) = draft.glob(where) if where != "." else [draft]
+    (folder / ".planted.tmp" / ".below.tmp").mkdir(parents=True)
+    (folder / ".planted.tmp" / "file").touch()
+    resume()
+    assert digests(find_snapshot(tmp_path / "out", "latest")) == whole
+
+
+def plant_a_newer_draft(draft: Path, **changes: Any) -> Path:
+    """A copy of a draft with a forged part, without a key, as if another machine had begun it later."""
+    planted = draft.with_name("20301121T190900Z-0a1b2c")
+    shutil.copytree(draft, planted)
+    turn_one_way(planted)
+    given = {"run_id": planted.name, "started_at": "2026-11-21T19:27:00.5Z", "key": "", "digest": ""}
+    change_journal(planted, **given | changes)
+    return planted
+
+
+@pytest.mark.parametrize("key_id", ["", "0123456789abcdef"])
+def test_a_draft_that_checks_out_goes_before_a_newer_draft_that_somebody_has_planted(
+    key_id: str, interrupt: Callable[..., Path], resume: Run, whole: dict[str, str], tmp_path: Path
+) -> None:
+    plant_a_newer_draft(interrupt(), key=key_id)
+    resume()
+    snapshot = find_snapshot(tmp_path / "out", "latest")
+    assert digests(snapshot) == whole
+    assert snapshot.manifest.basis == Basis(is_resumed=True, draft="checked")
+
+
+@pytest.mark.parametrize("key_id", ["", None, "0123456789abcdef"])
+def test_a_planted_draft_of_another_scope_holds_no_run_up_that_signs(
+    key_id: str | None, interrupt: Callable[..., Path], resume: Run, whole: dict[str, str], key: Path, tmp_path: Path
+) -> None:
+    draft = interrupt(sign__key_file=str(key))
+    scope = json.loads((draft / JOURNAL).read_bytes())["scope"]
+    plant_a_newer_draft(draft, key=key_id, scope=scope | {"organizations": ["named", "x"]})
+    shutil.rmtree(draft)
+    resume(sign__key_file=str(key))
+    snapshot = find_snapshot(tmp_path / "out", "latest")
+    assert digests(snapshot) == whole
+    assert snapshot.manifest.basis == Basis(draft="checked")
 
 
 def disown(draft: Path) -> None:

@@ -120,6 +120,21 @@ def plant_a_folder(draft: Path) -> None:
     (one(draft, "inventory.arrow").with_name("00000009.00000000.coverage.arrow")).mkdir()
 
 
+def plant_a_name_that_is_not_utf8(draft: Path) -> None:
+    name = os.fsencode(one(draft, "inventory.arrow").parent) + b"/00000009.\xff.coverage.arrow"
+    Path(os.fsdecode(name)).write_bytes(b"planted")
+
+
+def put_a_file_in_place_of_the_parts(draft: Path) -> None:
+    shutil.rmtree(draft / "parts")
+    (draft / "parts").touch()
+
+
+def put_a_file_in_place_of_a_dataset(draft: Path) -> None:
+    folder = one(draft, "inventory.arrow").parent.parent
+    (folder.with_name("audio_options")).touch()
+
+
 def count_other_requests(draft: Path) -> None:
     rewrite(one(draft, "*.requests"), b'{"total": 0, "retried": 0, "throttled": 0}')
 
@@ -157,6 +172,9 @@ FORGERIES: list[Forge] = [
     link_away,
     plant_a_pipe,
     plant_a_folder,
+    plant_a_name_that_is_not_utf8,
+    put_a_file_in_place_of_the_parts,
+    put_a_file_in_place_of_a_dataset,
     count_other_requests,
     begin_later,
     narrow_the_scope,

@@ -109,11 +109,30 @@ def test_the_record_of_pruned_snapshots_is_missed_if_it_was_deleted(
     assert f"{names[1]}/{MANIFEST}: is missing" in faults()
 
 
+def link(output: Path, name: str, other: str) -> None:
+    """Put a link to a snapshot in the place of another."""
+    shutil.rmtree(output / name)
+    (output / name).symlink_to(other)
+
+
+def link_elsewhere(output: Path, name: str, other: str) -> None:
+    """Put a link to a copy of a snapshot, outside the output, in the place of another."""
+    shutil.rmtree(output / name)
+    shutil.copytree(output / other, output.parent / "elsewhere")
+    (output / name).symlink_to(output.parent / "elsewhere")
+
+
+@pytest.mark.parametrize("put", [replace, link, link_elsewhere])
 @pytest.mark.parametrize("old", [0, 1, 2])
 def test_an_old_snapshot_in_the_place_of_the_newest_is_found(
-    old: int, output: Path, names: list[str], faults: Faults, webex_audit: Command
+    old: int,
+    put: Callable[[Path, str, str], None],
+    output: Path,
+    names: list[str],
+    faults: Faults,
+    webex_audit: Command,
 ) -> None:
-    replace(output, names[3], names[old])
+    put(output, names[3], names[old])
     text = f"it is of snapshot {names[old]}"
     assert text in faults()
     assert text in faults(names[3])
@@ -121,6 +140,22 @@ def test_an_old_snapshot_in_the_place_of_the_newest_is_found(
         result = webex_audit(command)
         assert (result.code, result.out) == (2, "")
         assert text in result.err
+
+
+def test_a_link_to_an_older_snapshot_in_the_place_of_one_in_the_middle_is_found(
+    output: Path, names: list[str], faults: Faults
+) -> None:
+    link(output, names[2], names[0])
+    assert f"it is of snapshot {names[0]}" in faults(names[2])
+    assert f"{names[2]}/{MANIFEST}" in faults()
+
+
+def test_links_to_snapshots_are_no_fault(output: Path, names: list[str], webex_audit: Command) -> None:
+    (output / names[1]).rename(output.parent / names[1])
+    (output / names[1]).symlink_to(output.parent / names[1])
+    (output / "newest").symlink_to(names[3])
+    for name in ("latest", "previous", names[1], "newest"):
+        assert webex_audit("verify", name).code == 0
 
 
 def test_an_old_snapshot_that_takes_the_name_of_a_newer_one_is_found(

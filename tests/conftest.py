@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future
 from contextlib import AsyncExitStack, ExitStack
 from pathlib import Path
@@ -14,6 +14,7 @@ import hypothesis
 import pytest
 from harness import Result, VirtualClock, run_virtually
 from object_stores import S3, credentials, serve_s3
+from sampling import sample_of
 
 from audit import redaction
 from audit.cli import cli, process
@@ -38,6 +39,18 @@ hypothesis.settings.register_profile(
     suppress_health_check=[hypothesis.HealthCheck.too_slow],
 )
 hypothesis.settings.load_profile("patient")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pycollect_makeitem() -> Generator[None, Any, Any]:
+    """Of a test with the mark `few`, the cases that are not in the sample get the mark `faults`."""
+    made = yield
+    cases = [item for item in made if isinstance(item, pytest.Function)] if isinstance(made, list) else []
+    if cases and (mark := cases[0].get_closest_marker("few")):
+        taken = sample_of([case.callspec.indices for case in cases], *mark.args)
+        for place in {*range(len(cases))} - {*taken}:
+            cases[place].add_marker(pytest.mark.faults)
+    return made
 
 
 @pytest.fixture

@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 
 
@@ -33,6 +35,7 @@ def test_memory_is_measured_of_whole_runs_over_a_rendered_organization(tmp_path:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["results.md"]
 
 
+@pytest.mark.faults
 def test_speed_is_measured_of_all_that_are_installed_without_nginx_too(tmp_path: Path) -> None:
     told = run("speed.py", "--workspaces", "2000", "--slow-workspaces", "5", "--rounds", "1", "--own-server")
     assert "webex-audit run**, Parquet and CSV | 2,000 |" in told

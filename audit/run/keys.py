@@ -30,7 +30,9 @@ def keys_of(settings: Settings) -> Keys:
     signing = draft_key_of(settings.sign.key_file)
     if settings.run.engine == "dask" and settings.run.scheduler:
         return Keys(signing)
-    own = _read() if signing else _read() or _make()
+    if signing is None:
+        _make()
+    own = _read()
     if own is None and settings.run.engine == "local":
         own = secrets.token_bytes(_KEY_BYTES)
     return Keys(signing, own)
@@ -60,7 +62,10 @@ def _read() -> bytes | None:
     except OSError:
         return None
     is_private = os.name != "posix" or (found.st_uid == os.geteuid() and not stat.S_IMODE(found.st_mode) & 0o077)
-    return key if is_private and len(key) == _KEY_BYTES else None
+    if is_private and len(key) == _KEY_BYTES:
+        return key
+    log.warning("%s is not a private key of this user, so it is not used: remove it", path)
+    return None
 
 
 def _has_home(path: Path) -> bool:
@@ -68,17 +73,11 @@ def _has_home(path: Path) -> bool:
     return any(os.path.lexists(folder) for folder in path.parents if folder != folder.parent)
 
 
-def _make() -> bytes | None:
-    """Make the key of this user; None if it can't be kept. Of several processes at once, one makes it for all."""
+def _make() -> None:
+    """Make the key of this user, if there is none yet. Of several processes at once, one makes it for all."""
     path = _path()
-    if path is None or not _has_home(path):
-        return None
-    if os.path.lexists(path):
-        # Another process may have made it a moment ago.
-        key = _read()
-        if key is None:
-            log.warning("%s is not a private key of this user, so it is not used: remove it", path)
-        return key
+    if path is None or os.path.lexists(path) or not _has_home(path):
+        return
     unfinished = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
         make_dir(path.parent)
@@ -93,5 +92,3 @@ def _make() -> bytes | None:
             unfinished.unlink()
     except OSError as error:
         log.info("a key for unfinished runs can't be kept in %s: %s", path, error.strerror)
-        return None
-    return _read()

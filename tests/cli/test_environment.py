@@ -96,6 +96,7 @@ class _Thread(threading.Thread):
         super().start()
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize("left", [0, 5, 17])
 @pytest.mark.parametrize("command", ["run", "doctor", "verify", "query"])
 def test_a_command_checks_first_whether_its_threads_can_start(
@@ -175,6 +176,7 @@ def test_what_the_machine_refuses_is_no_bug(error: Exception, reason: str, capfd
     assert told(capfd.readouterr().err).startswith(reason)
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize(
     "variables",
     [
@@ -207,6 +209,7 @@ def test_a_variable_that_names_no_file_is_one_line(
     assert (ended.returncode in (2, 5), reason in told(ended.stderr)) == (True, True)
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", ">&- 2>&-", "<&- >&- 2>&-", ">/dev/full", "2>/dev/full"])
 def test_closed_and_full_streams_change_no_run_and_reach_no_file(closed: str, base_url: str, tmp_path: Path) -> None:
     output = tmp_path / "out"
@@ -215,6 +218,7 @@ def test_closed_and_full_streams_change_no_run_and_reach_no_file(closed: str, ba
     assert start("verify", "--output", output).returncode == 0
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("arguments", [["query", "SELECT 1"], ["check"], ["diff", "latest", "latest"]])
 @pytest.mark.parametrize("closed", [">&-", ">/dev/full"])
 def test_a_result_that_can_not_be_printed_is_one_line(arguments: list[str], closed: str, output: Path) -> None:

@@ -130,6 +130,7 @@ BYTES = {
 }
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize("content", BYTES.values(), ids=BYTES)
 def test_what_is_not_a_manifest_is_one_line_of_every_command(
     content: bytes, newest: Path, all_commands: Callable[[Path], dict[str, Result]]
@@ -151,6 +152,7 @@ def test_no_command_writes_where_a_manifest_says(
     assert [*(tmp_path / "web").iterdir()] == []
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("folder", ["copy", "..hidden", "-file"])
 def test_the_name_of_a_report_is_not_from_the_manifest(
     folder: str, newest: Path, webex_audit: Command, tmp_path: Path
@@ -183,6 +185,7 @@ def test_a_manifest_without_end_is_not_read(newest: Path, all_commands: Callable
     assert_refused(all_commands(newest))
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("text", ["\0", "\x1b[2J", "a\nb", LONG, "\u202e", "=1+1", "<script>", "\ud83d\ude00", ""])
 def test_a_text_that_the_format_allows_harms_nobody(
     text: str, newest: Path, all_commands: Callable[[Path], dict[str, Result]], webex_audit: Command

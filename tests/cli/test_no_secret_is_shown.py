@@ -101,6 +101,7 @@ def test_a_token_that_an_error_echoes_is_in_no_line_and_no_file(
     assert "[secret" in result.err + result.out
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("echo", ECHOES.values(), ids=ECHOES)
 def test_a_token_that_answers_echo_is_in_no_table_no_manifest_and_no_report(
     echo: Callable[[str], str],
@@ -159,6 +160,7 @@ def proxy(monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
         yield serving
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("status", [407, 502, 599])
 def test_the_password_of_a_proxy_is_in_no_line_of_a_process_that_it_refuses(
     status: int, proxy: Proxy, tmp_path: Path

@@ -53,6 +53,7 @@ FILES = [
 ]
 
 
+@pytest.mark.few(9)
 @pytest.mark.parametrize("name", FILES)
 @pytest.mark.parametrize("plant", KINDS.values(), ids=KINDS)
 def test_no_command_hangs_on_what_stands_in_place_of_a_file(
@@ -105,6 +106,7 @@ def content_of(path: Path) -> dict[str, bytes]:
     return {str(each): each.read_bytes() for each in [path, *path.rglob("*")] if each.is_file()}
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize(
     "pattern",
     [".", "parts", "parts/*", "parts/*/*", "parts/*/*/*", "parts/*/*/*/inventory.arrow", "parts/*/*/*/*.answers"],
@@ -124,6 +126,7 @@ def test_a_resumed_run_writes_and_removes_nothing_through_a_link_in_its_draft(
     assert pattern == "." or "it holds a link or a pipe, which no run makes" in resumed.err
 
 
+@pytest.mark.few(6)
 @pytest.mark.parametrize("plant", KINDS.values(), ids=KINDS)
 @pytest.mark.parametrize(
     "pattern", ["run.json", "parts/*/*/*/inventory.arrow", "parts/*/*/*/*.answers", "parts/*/*/*/x", "parts/*.requests"]

@@ -47,6 +47,7 @@ def output(audit: Callable[..., object], tmp_path: Path) -> Path:
     return tmp_path / "out"
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize("arguments", [["--version"], ["--help"], *([name, "--help"] for name in cli.commands)])
 def test_help_and_version_load_nothing_of_weight(arguments: list[str]) -> None:
     assert heavy_modules(*arguments) == set()

@@ -109,6 +109,7 @@ def obeyed(text: str) -> list[str]:
     return [char for char in text if char != "\n" and unicodedata.category(char) in ("Cc", "Cf", "Zl", "Zp", "Cs")]
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize("command", RESULTS, ids=lambda each: " ".join(part for part in each if part != SQL))
 def test_a_hostile_name_rules_no_terminal(
     command: tuple[str, ...], output: Path, monkeypatch: pytest.MonkeyPatch
@@ -119,6 +120,7 @@ def test_a_hostile_name_rules_no_terminal(
     assert command[0] not in {"query", "diff", "check"} or "\\x1b[2J" in shown or "\\u001b[2J" in shown
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("command", JSON, ids=lambda each: each[0])
 def test_json_escapes_what_a_terminal_obeys_and_means_the_same(
     command: tuple[str, ...], output: Path, webex_audit: Callable[..., Result], monkeypatch: pytest.MonkeyPatch

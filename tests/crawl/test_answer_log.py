@@ -196,6 +196,7 @@ def run_until(url: str, output: Path, seconds: float, number: signal.Signals) ->
 RATE = 40
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize(("number", "lost_s"), [(signal.SIGKILL, 2), (signal.SIGTERM, 0)])
 def test_a_signal_loses_two_seconds_of_answers_at_the_most(
     number: signal.Signals, lost_s: float, api: Api, audit: Audit, tmp_path: Path

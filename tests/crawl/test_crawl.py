@@ -111,6 +111,7 @@ def test_a_workspace_without_webex_calling_is_not_asked_for() -> None:
     assert not [line for line in simulation.log if "pushToTalk" in line and any(each in line for each in unasked)]
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize(
     ("faults", "outcome", "status"),
     [

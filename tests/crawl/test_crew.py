@@ -88,6 +88,7 @@ def others(snapshot: Snapshot, without: list[str]) -> list[Any]:
     return [(row["entity_id"], row["outcome"]) for row in rows if row["entity_id"] not in without]
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize(
     ("kind", "locked", "concurrency", "outcome"),
     [
@@ -116,6 +117,7 @@ def test_rooms_that_wait_hold_up_no_other(kind: str, locked: int, concurrency: i
     assert others(snapshot, struck) == others_alone
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize(("kind", "times"), [("423-seconds", 5), ("423", 3), ("423-long", 1), ("500", 4)])
 def test_rooms_that_are_unlocked_in_time_are_complete(kind: str, times: int, audit: Audit, tmp_path: Path) -> None:
     whole = audit(Simulation(ROOMS), output__path=str(tmp_path / "whole"))

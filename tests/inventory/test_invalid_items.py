@@ -42,6 +42,7 @@ def ids_of(snapshot: Snapshot) -> set[str]:
     return set(rows["entity_id"].to_pylist())
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("quirk", INVALID)
 def test_an_item_that_names_no_entity_is_counted_and_makes_the_organization_partial(quirk: str, audit: Audit) -> None:
     assert quirk in QUIRKS
@@ -160,6 +161,7 @@ def test_a_check_tells_invalid_items_and_does_not_rely_on_such_a_list_of_people(
     ]
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("quirk", INVALID)
 def test_an_organization_that_can_not_be_named_makes_the_run_partial(quirk: str, audit: Audit) -> None:
     customer = Organization(4, seed=5)

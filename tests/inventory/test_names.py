@@ -126,6 +126,7 @@ def took_s(snapshot: Snapshot) -> float:
     return (snapshot.manifest.finished_at - snapshot.manifest.started_at).total_seconds()
 
 
+@pytest.mark.few(8)
 @pytest.mark.parametrize("how", BROKEN)
 def test_broken_locations_cost_their_names_and_a_minute_at_most_beside_what_all_wait(
     how: str, audit: Audit, break_path: Break, caplog: pytest.LogCaptureFixture
@@ -140,6 +141,7 @@ def test_broken_locations_cost_their_names_and_a_minute_at_most_beside_what_all_
     assert took_s(snapshot) < LIMIT_S + 10 + 2 * ASKED_S.get(how, 0)
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("how", FEW)
 def test_a_broken_list_of_organizations_costs_a_name(how: str, audit: Audit, break_path: Break) -> None:
     break_path("/organizations", BROKEN[how])
@@ -148,6 +150,7 @@ def test_a_broken_list_of_organizations_costs_a_name(how: str, audit: Audit, bre
     assert took_s(snapshot) < LIMIT_S + 10 + 2 * ASKED_S.get(how, 0)
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("how", FEW)
 def test_a_broken_list_of_licences_costs_requests(
     how: str, audit: Audit, break_path: Break, caplog: pytest.LogCaptureFixture

@@ -76,6 +76,7 @@ LOCKS: dict[str, Callable[[Path, Path], object]] = {
 }
 
 
+@pytest.mark.few(3)
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize("plant", LOCKS.values(), ids=LOCKS)
 def test_nothing_is_written_through_a_lock_that_somebody_has_planted(
@@ -110,6 +111,7 @@ def test_a_lock_that_others_may_open_is_closed_to_them(tmp_path: Path) -> None:
         assert stat.S_IMODE((tmp_path / ".lock").stat().st_mode) == 0o600
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("mode", [0o777, 0o1777, 0o703, 0o2777])
 def test_a_folder_that_everybody_may_write_to_is_refused(
     mode: int, commands: list[list[str]], webex_audit: Command, tmp_path: Path

@@ -66,6 +66,7 @@ STEPS = {
 }
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("step", STEPS)
 def test_a_run_that_was_paused_and_has_lost_its_lock_harms_no_snapshot(
     step: str, api: Api, webex_audit: Command, s3: S3, proxy: Proxy, folder: str, monkeypatch: pytest.MonkeyPatch
@@ -223,6 +224,7 @@ def _run_with(fault: str, url: str, output: str) -> None:
     os._exit(process.execute(cli, ["run", "--base-url", url, "--output", output, "--quiet"]))
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("fault", ["EIO", "EROFS", "fsync", "kill"])
 def test_nothing_fails_a_run_whose_manifest_stands(
     fault: str, api: Api, webex_audit: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

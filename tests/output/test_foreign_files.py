@@ -36,6 +36,7 @@ FILES: dict[str, Callable[[Path], None]] = {
 }
 
 
+@pytest.mark.few(6)
 @pytest.mark.attack("planted links and files")
 @pytest.mark.timeout(30)
 @pytest.mark.parametrize("name", [JOURNAL, MANIFEST, REMOVING])
@@ -62,6 +63,7 @@ def test_no_file_hangs_or_fails_a_command(
     assert (output / FOLDER / "precious").exists()
 
 
+@pytest.mark.few(3)
 @pytest.mark.attack("paths")
 @pytest.mark.parametrize("run_id", ["../../victim", "..", "/", "", "victim", f"{FOLDER}/../../victim", f"{FOLDER}\n"])
 def test_a_journal_leads_nowhere(run_id: str, audit: Audit, tmp_path: Path) -> None:

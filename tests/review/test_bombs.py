@@ -24,6 +24,7 @@ def snapshot(audit: Callable[..., Snapshot], tmp_path: Path) -> Path:
     return audit(Simulation(Organization(5))).path
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("bomb", [bombs.repeated, bombs.countless, bombs.giant, bombs.liar, bombs.mixed])
 def test_a_parquet_bomb_is_refused_by_every_command_in_bounded_memory(
     bomb: bombs.Bomb, snapshot: Path, tmp_path: Path
@@ -63,6 +64,7 @@ def endless_row(path: Path) -> None:
         file.truncate(2 << 30)
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("change", [million_columns, endless_header, endless_row])
 def test_a_csv_bomb_is_a_fault_in_bounded_memory(change: Callable[[Path], None], snapshot: Path) -> None:
     path = snapshot / "push_to_talk.csv"

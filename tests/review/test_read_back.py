@@ -79,6 +79,7 @@ ATTACKS = (
 )
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_a_forged_file_of_a_snapshot_is_refused_by_every_review(
     attack: Attack, snapshots: tuple[Path, Path], webex_audit: Callable[..., Result], tmp_path: Path

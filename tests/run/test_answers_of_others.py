@@ -20,6 +20,7 @@ def of_some(kind: str, organization: Organization) -> Where:
     return Where(kind, *(f"{webex_id}/pushtotalk" for webex_id in ids))
 
 
+@pytest.mark.few(5)
 @pytest.mark.parametrize(
     "kind", ["404-html", "404-empty", "404-json", "404-message", "302", "204", "html", "200-message"]
 )

@@ -437,6 +437,7 @@ def everything_in(folder: Path) -> str:
     return "\n".join(texts)
 
 
+@pytest.mark.few(3)
 @pytest.mark.attack("redaction")
 @pytest.mark.parametrize(
     ("faults", "code"),

@@ -55,6 +55,7 @@ def told(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [each.getMessage() for each in caplog.records if "that the listing names" in each.getMessage()]
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize(
     ("sizes", "kind", "count", "is_told"),
     [

@@ -90,6 +90,7 @@ def resume(audit: Audit) -> Run:
     return resume
 
 
+@pytest.mark.few(8)
 @pytest.mark.parametrize("forge", FORGERIES, ids=lambda forge: forge.__name__)
 @pytest.mark.parametrize("is_signing", [True, False], ids=["signing", "own key"])
 def test_a_forged_draft_is_discarded_and_the_run_begins_anew(
@@ -137,6 +138,7 @@ def test_a_draft_that_checks_out_is_resumed_and_signed(
     assert (snapshot.path / SIGNATURE).exists() == is_signing  # type: ignore[operator]
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("pattern", ["00000000.*.arrow", "*.answers", "inventory.arrow", "*.requests"])
 def test_what_is_taken_out_of_a_draft_is_asked_for_again(
     pattern: str, interrupt: Callable[..., Path], resume: Run, whole: dict[str, str], tmp_path: Path
@@ -357,6 +359,7 @@ def test_a_part_forged_while_its_run_is_at_work_is_not_committed(
     assert digests(audit(Simulation(OWN), is_resuming=True)) == whole
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("is_signing", [True, False])
 def test_workers_have_the_key_of_a_draft_without_its_travelling(
     is_signing: bool,  # noqa: FBT001

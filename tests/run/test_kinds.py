@@ -74,6 +74,7 @@ def simulation() -> Simulation:
     return Simulation(Organization(5, people=8, virtual_lines=3), Made())
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize(
     ("datasets", "entities", "read"),
     [

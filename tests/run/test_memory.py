@@ -44,6 +44,7 @@ def hostile(content: str) -> bytes:
     return json.dumps(settings(members="HERE")).replace('"HERE"', content).encode()
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("deflate", [False, True])
 def test_a_small_answer_that_unpacks_to_much_fills_no_memory(deflate: bool, tmp_path: Path) -> None:  # noqa: FBT001
     bomb = zipped(deflate=deflate)
@@ -53,6 +54,7 @@ def test_a_small_answer_that_unpacks_to_much_fills_no_memory(deflate: bool, tmp_
     assert ended.outcomes == {"push_to_talk": {"invalid_response": 30}}
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(("members", "count"), [(10_000, 8), (20_000, 4)])
 def test_many_unknown_fields_fill_no_memory_and_cost_no_row(members: int, count: int, tmp_path: Path) -> None:
     bomb = Bomb(members_with_unknown_keys(members))
@@ -65,6 +67,7 @@ def test_many_unknown_fields_fill_no_memory_and_cost_no_row(members: int, count:
     assert sum(unknown.values()) == members * count
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize(
     "body",
     [
@@ -88,6 +91,7 @@ def test_an_answer_of_any_shape_is_the_loss_of_its_entity_alone(body: bytes, tmp
     assert ended.outcomes == {"push_to_talk": {"invalid_response": 3, "ok": 1}}
 
 
+@pytest.mark.faults
 def test_a_member_with_many_numbers_is_read_or_refused_and_fills_no_memory(tmp_path: Path) -> None:
     numbers = [
         {"external": f"+1408{number % 1000:07d}", "extension": "1", "primary": True} for number in range(100_000)
@@ -115,6 +119,7 @@ def test_long_lists_in_every_answer_of_a_batch_fill_no_memory(tmp_path: Path) ->
     assert ended.snapshot.manifest.tables["push_to_talk_members"].rows == 240_000
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("status", [200, 400, 404, 429, 503])
 def test_an_endless_body_of_any_status_ends(status: int, tmp_path: Path) -> None:
     headers = {"Retry-After": "1"} if status == 429 else {}
@@ -127,6 +132,7 @@ def test_an_endless_body_of_any_status_ends(status: int, tmp_path: Path) -> None
     assert ended.outcomes["push_to_talk"]["ok"] == 19
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("status", [401, 404, 500])
 def test_a_long_error_fills_no_memory(status: int, tmp_path: Path) -> None:
     body = json.dumps({"message": "no", "trackingId": "T", "errors": [{"description": "x" * 60 * MIB}]}).encode()
@@ -139,6 +145,7 @@ def test_a_long_error_fills_no_memory(status: int, tmp_path: Path) -> None:
     assert ended.outcomes["push_to_talk"]["ok"] == 9
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize(
     "body", [b"", endless(), b'{"access_token": "' + b"x" * 60 * MIB + b'"}'], ids=["zip", "", "x"]
 )
@@ -160,6 +167,7 @@ def test_a_token_endpoint_of_any_kind_fills_no_memory(body: Any, tmp_path: Path)
     assert ended.code == 5
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("name", ["Link", "Retry-After", "trackingId"])
 def test_a_header_of_any_length_fills_no_memory(name: str, tmp_path: Path) -> None:
     bomb = json_bomb(settings(), headers={name: "x" * 60 * MIB})
@@ -194,6 +202,7 @@ def test_a_name_of_any_length_in_a_listing_is_cut(tmp_path: Path) -> None:
     assert ended.outcomes == {"push_to_talk": {"ok": 12}}
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize(
     "body",
     [
@@ -229,6 +238,7 @@ def test_names_without_end_are_left_out(tmp_path: Path) -> None:
     assert ended.outcomes == {"push_to_talk": {"ok": 1}}
 
 
+@pytest.mark.faults
 def test_the_audio_options_of_a_user_fill_no_memory(tmp_path: Path) -> None:
     audio = {"defaultAudioType": "webexAudio", "audioPin": "1" * 10 * MIB, "officeNumber": {"number": "2" * 5 * MIB}}
 

@@ -22,6 +22,7 @@ def state(tmp_path: Path) -> Path:
     return tmp_path / "home" / "webex-audit" / "rates.json"
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("rate_per_s", [20, 50, 80])
 def test_the_limit_is_logged_and_stands_in_the_manifest(
     rate_per_s: int, audit: Callable[..., Snapshot], caplog: pytest.LogCaptureFixture

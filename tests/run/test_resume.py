@@ -257,6 +257,7 @@ def test_the_settled_rate_is_remembered(audit: Audit, tmp_path: Path) -> None:
     assert 40 < belief["per_s"] < 75
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("table", ["coverage", "push_to_talk_members"])
 @pytest.mark.parametrize("damage", ["truncate", "schema", "delete"])
 def test_a_damaged_part_is_asked_for_again(

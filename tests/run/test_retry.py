@@ -26,6 +26,7 @@ def partner(faults: str = "", **options: Any) -> Simulation:
     return Simulation(OWN, parse(faults), customers=(CUSTOMER,), max_page=1000, **options)
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize(
     ("failing", "scope"),
     [
@@ -71,6 +72,7 @@ def retry(webex_audit: Command, api: Api, monkeypatch: pytest.MonkeyPatch, tmp_p
     return retry
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize(
     ("arguments", "is_told"),
     [
@@ -114,6 +116,7 @@ def test_a_snapshot_of_an_empty_organization_has_nothing_to_retry(audit: Audit, 
     assert (result.code, simulation.log, "nothing to retry" in result.out) == (0, [], True)
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize(
     ("failing", "scope"),
     [

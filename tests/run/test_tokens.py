@@ -53,6 +53,7 @@ def audited(settings: Callable[..., Settings], tmp_path: Path, clock: VirtualClo
     return audited
 
 
+@pytest.mark.few(10)
 @pytest.mark.parametrize("kind", SURVIVED)
 def test_it_survives_every_fault_of_the_endpoint_but_a_refusal(kind: str, audited: Callable[..., Snapshot]) -> None:
     assert audited(f"{kind}@1,{kind}@2,token-rotate").manifest.status == "complete"

@@ -100,6 +100,7 @@ def test_a_text_that_a_spreadsheet_would_run_is_prefixed(text: str) -> None:
     assert not list(live_fields(written(text)))
 
 
+@pytest.mark.few(30)
 @pytest.mark.attack("spreadsheets and terminals")
 @pytest.mark.parametrize("formula", FORMULAS)
 @pytest.mark.parametrize("dropped", DROPPED)
@@ -108,6 +109,7 @@ def test_a_formula_after_what_is_dropped_does_not_run(dropped: str, formula: str
     assert not list(live_fields(written(dropped + formula, f"\ufeff{dropped * 2}{formula}")))
 
 
+@pytest.mark.few(15)
 @pytest.mark.attack("spreadsheets and terminals")
 @pytest.mark.parametrize("separator", [*SEPARATORS, " "])
 @pytest.mark.parametrize("between", ["", '"', '" \0', "\u200b", "\\"])

@@ -66,6 +66,7 @@ def listing(params: dict[str, str]) -> Use:
     return list_all
 
 
+@pytest.mark.few(10)
 @pytest.mark.parametrize("kind", PASSING)
 def test_a_fault_that_passes_is_retried(kind: str, clock: VirtualClock) -> None:
     answer, count = use(Simulation(faults=parse(f"{kind}@1,{kind}@2")), clock, get_me)
@@ -272,6 +273,7 @@ def test_a_listing_that_ignores_start_ends(clock: VirtualClock) -> None:
     assert len(simulation.log) == 2
 
 
+@pytest.mark.few(20)
 @pytest.mark.parametrize(
     "quirks",
     [

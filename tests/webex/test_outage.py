@@ -93,6 +93,7 @@ class Unread(Timed):
         return super().next(url) if "pushToTalk" in url else None
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize(
     ("kind", "seconds"),
     [
@@ -123,6 +124,7 @@ def test_the_tables_after_an_outage_are_those_of_an_undisturbed_run(
     assert len([line for line in caplog.messages if END in line]) == 1
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("at", [2, 3, 5, 9])
 @pytest.mark.parametrize("kind", ["reset", "503-bare"])
 def test_an_outage_in_the_midst_of_a_listing_is_waited_out(
@@ -133,6 +135,7 @@ def test_an_outage_in_the_midst_of_a_listing_is_waited_out(
     assert snapshot.manifest.orgs[0].name == Organization(ROOMS).name
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("concurrency", [1, 3, 50])
 @pytest.mark.parametrize("attempts", [1, 6])
 def test_an_outage_costs_no_tries_however_few_there_are(

@@ -49,6 +49,7 @@ def test_an_unknown_window_is_used_nearly_to_the_full(rate_per_s: int) -> None:
     assert done.throttled / reads < (0.01 if rate_per_s > 5 else 0.015)
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize(
     ("part", "wait_s", "reads"), [(0.1, 1.0, 200), (0.03, 3.0, 300), (0.02, 1.0, 500), (0.2, 2.0, 400)]
 )
@@ -86,6 +87,7 @@ def test_a_limit_of_requests_at_once_is_not_taken_for_a_rate(count: int) -> None
     assert done.per_s(done.wall_s - 5, done.wall_s) >= 0.7 * count / 0.2
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize(("rate_per_s", "burst"), [(98, 5), (80, 5), (100, 6), (90, 7)])
 @pytest.mark.parametrize("seed", [5, 54, 63])
 def test_a_bucket_that_saves_little_is_not_taken_for_a_number_at_once(rate_per_s: int, burst: int, seed: int) -> None:
@@ -101,6 +103,7 @@ def test_a_bucket_whose_first_refusal_looked_random_does_not_starve(rate_per_s: 
     assert done.per_s(0, 60) >= 0.5 * rate_per_s
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize(("before", "after"), [(100, 50), (100, 200), (30, 90)])
 @pytest.mark.parametrize("latency_s", LATENCIES_S)
 def test_a_limit_that_changes_is_followed_within_a_minute(before: int, after: int, latency_s: float) -> None:
@@ -117,6 +120,7 @@ def test_a_rate_that_was_next_to_nothing_grows_again(low: float, high: float, la
     assert done.per_s(170, 210) >= 0.8 * high
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize(("rate_per_s", "for_s"), [(40, 120), (100, 120), (20, 300)])
 @pytest.mark.parametrize("latency_s", LATENCIES_S)
 def test_after_an_incident_it_is_as_fast_as_before_within_ten_seconds(

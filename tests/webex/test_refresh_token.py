@@ -279,6 +279,7 @@ cp {0}/refresh-token {0}/full
 head -c 20k /dev/zero > {0}/full/filler || true"""
 
 
+@pytest.mark.few(2)
 @pytest.mark.skipif(not can_mount(), reason="this user may not mount")
 @pytest.mark.parametrize(
     ("script", "path", "warning", "stored"),

@@ -159,6 +159,7 @@ def any_of(prefix: str) -> Any:
     return Tokens()
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("code", ["'good'", "'good%d' % n"])
 @pytest.mark.parametrize("what", ["organization", "rooms"])
 def test_no_renewal_storm_comes_of_what_is_always_refused(

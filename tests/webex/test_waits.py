@@ -269,6 +269,7 @@ def test_a_listing_that_is_locked_for_hours_is_told(clock: VirtualClock) -> None
         use(Where("423-hours", "/workspaces"), clock, work)
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize(
     ("kind", "text", "waits_s"),
     [

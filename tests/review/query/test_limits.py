@@ -36,6 +36,7 @@ ENDLESS = (
 SPILLING = "hash(range), range::VARCHAR || 'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx' FROM range(6000000)"
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("sql", GREEDY)
 def test_a_query_that_needs_all_memory_is_stopped_in_bounded_memory(sql: str, snapshot: Snapshot) -> None:
     peak, [(code, out, err)] = run(["query", str(snapshot.path), sql])

@@ -16,6 +16,7 @@ from audit.simulator.organization import Organization
 from audit.snapshot.catalog import Snapshot
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize(
     ("given", "members", "told"),
     [

@@ -199,6 +199,7 @@ def test_numbers_of_a_thousand_and_more_sort_as_numbers(look: Look) -> None:
     look(scenario)
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("width", [320, 390, 1280])
 def test_nothing_scrolls_sideways(look: Look, width: int) -> None:
     async def scenario(page: Page) -> None:

@@ -42,6 +42,7 @@ def without_key(settings: Settings) -> Settings:
     return msgspec.structs.replace(travelling(settings), sign=SignSettings("/no/such/key.pem"))
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize(
     ("is_signing", "has_key", "basis"), [(True, True, CHECKED), (True, False, UNCHECKED), (False, False, UNCHECKED)]
 )

@@ -30,8 +30,15 @@ TEXT_BYTES = 16 << 10
 NAME_CHARS = 500
 #: Meeting sites of a user: each is a request.
 SITES = 100
-#: Bytes of names (of locations, licences, organizations) that a listing may give.
-NAMES_BYTES = 16 << 20
+#: Memory for the names of a listing, as Python objects, of which 20 organizations at once may have a listing each: a
+#: location has some 350 bytes, so these are 17,000.
+NAMES_BYTES = 6 << 20
+#: Memory for the names of licences, which are few.
+LICENCES_BYTES = 1 << 20
+#: Memory for the names of organizations, which a run lists once.
+ORG_NAMES_BYTES = 24 << 20
+#: Organizations that a listing may give, with and without a usable id: each has some 500 bytes.
+ORGANIZATIONS = 100_000
 
 #: Distinct unknown fields that are counted by name; a new version of the API does not add more.
 UNKNOWN_NAMES = 1000

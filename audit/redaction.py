@@ -25,6 +25,8 @@ _SHORTEST_IN_WORDS: Final = 6
 #: A long text is searched in windows, so that memory stays small. They overlap by more than an escaped secret.
 _WINDOW: Final = 1 << 18
 _OVERLAP: Final = 1 << 16
+#: After this many places, the rest of the text is removed.
+_MOST_SPANS: Final = 20_000
 
 _BASE64: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_=")
 
@@ -114,11 +116,15 @@ class Record(logging.LogRecord):
 
 def _redacted(data: bytes, needles: tuple[_Needle, ...]) -> bytes:
     escapes = ASCII if all(needle.data.isascii() for needle in needles) else ALL
-    spans = _merged(
-        (begin + start, begin + end)
-        for begin in range(0, max(len(data) - _OVERLAP, 1), _WINDOW)
-        for start, end in _spans(data[begin : begin + _WINDOW + _OVERLAP], needles, escapes)
-    )
+    found: list[_Span] = []
+    for begin in range(0, max(len(data) - _OVERLAP, 1), _WINDOW):
+        window = data[begin : begin + _WINDOW + _OVERLAP]
+        found += ((begin + start, begin + end) for start, end in _spans(window, needles, escapes))
+        if len(found) > _MOST_SPANS and begin + _WINDOW < len(data):
+            # Nobody but an attacker repeats a secret so often: what follows is not worth the memory.
+            found.append((begin + _WINDOW, len(data)))
+            break
+    spans = _merged(found)
     if not spans:
         return data
     ends = [(0, 0), *((_before_backslashes(data, start), end) for start, end in spans), (len(data), 0)]

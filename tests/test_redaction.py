@@ -4,6 +4,7 @@ import html
 import json
 import re
 import time
+import tracemalloc
 from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Callable
 from urllib.parse import quote, quote_plus
@@ -153,6 +154,16 @@ def test_a_secret_between_escapes_of_other_characters_is_removed(around: str, es
     learn("n0t/a-word", is_echoed=True)
     escaped = "".join(escape % ord(char) for char in "n0t/a-word")
     assert redact_answer(f"{around}{escaped}{around}".encode()).decode() == f"{around}{PLACEHOLDER}{around}"
+
+
+def test_a_text_full_of_secrets_fills_no_memory() -> None:
+    learn("n0t-a-word", is_echoed=True)
+    tracemalloc.start()
+    shown = redact_answer(b"n0t-a-word," * 1_500_000)
+    assert tracemalloc.get_traced_memory()[1] < 60 << 20
+    tracemalloc.stop()
+    assert b"n0t" not in shown
+    assert shown.startswith(b"[secret],[secret],")
 
 
 def test_a_byte_that_is_not_text_is_kept() -> None:

@@ -19,6 +19,10 @@ ROOMS = ((1 << 20, 12), (ANSWER_BYTES, 1))
 
 #: Values in a document that becomes Python objects, some 100 bytes each: 1,000 workspaces have 20,000.
 VALUES = 200_000
+#: Bytes and values of a page of a listing, of which 20 organizations may hold a page each: 1,000 people with their
+#: calling data have 2.5 MB and 60,000 values.
+PAGE_BYTES = 3 << 20
+PAGE_VALUES = 100_000
 #: Values in the answer for an entity, which becomes columns: 20,000 members with a number have 320,000.
 ANSWER_VALUES = 700_000
 #: Levels of lists and objects: the API's have six, and Python's own functions stop at some hundred.

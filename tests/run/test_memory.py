@@ -297,6 +297,26 @@ def test_names_without_end_of_many_organizations_at_once_fill_no_memory(tmp_path
     assert ended.outcomes == {"push_to_talk": {"ok": 20}}
 
 
+@pytest.mark.parametrize(
+    ("name", "items"),
+    [("x", 33_000), ("x" * 120, 18_000), ("x" * 400 + "\N{GRINNING FACE}", 6500)],
+    ids=["many items", "large pages", "wide characters"],
+)
+def test_large_pages_of_many_organizations_at_once_fill_no_memory(name: str, items: int, tmp_path: Path) -> None:
+    def answers(path: str) -> Bomb | None:
+        if path.startswith("/v1/organizations"):
+            return json_bomb({"items": [{"id": organization_id(number)} for number in range(20)]})
+        if path.startswith("/v1/workspaces"):
+            number = int(path.rpartition("&page=")[2]) if "&page=" in path else 0
+            listed = [{"id": f"{number}-{item}", "displayName": name} for item in range(items)]
+            body = json.dumps({"items": listed}, ensure_ascii=False).encode()
+            following = f"{path.partition('&page=')[0]}&page={number + 1}"
+            return Bomb(body, headers={"Link": f'<{following}>; rel="next"'} if number < 2 else {})
+        return None
+
+    check_memory(run_against(answers, tmp_path / "out", "--all-orgs", "--deadline", "40s"))
+
+
 def test_the_audio_options_of_a_user_fill_no_memory(tmp_path: Path) -> None:
     audio = {"defaultAudioType": "webexAudio", "audioPin": "1" * 10 * MIB, "officeNumber": {"number": "2" * 5 * MIB}}
 

@@ -19,6 +19,10 @@ ROOMS = ((1 << 20, 12), (ANSWER_BYTES, 1))
 
 #: Values in a document that becomes Python objects, some 100 bytes each: 1,000 workspaces have 20,000.
 VALUES = 200_000
+#: Bytes and values of a page of a listing, of which 20 organizations may hold a page each: 1,000 people with their
+#: calling data have 2.5 MB and 60,000 values.
+PAGE_BYTES = 3 << 20
+PAGE_VALUES = 100_000
 #: Values in the answer for an entity, which becomes columns: 20,000 members with a number have 320,000.
 ANSWER_VALUES = 700_000
 #: Levels of lists and objects: the API's have six, and Python's own functions stop at some hundred.
@@ -30,8 +34,15 @@ TEXT_BYTES = 16 << 10
 NAME_CHARS = 500
 #: Meeting sites of a user: each is a request.
 SITES = 100
-#: Bytes of names (of locations, licences, organizations) that a listing may give.
-NAMES_BYTES = 16 << 20
+#: Memory for the names of a listing, as Python objects, of which 20 organizations at once may have a listing each: a
+#: location has some 350 bytes, so these are 17,000.
+NAMES_BYTES = 6 << 20
+#: Memory for the names of licences, which are few.
+LICENCES_BYTES = 1 << 20
+#: Memory for the names of organizations, which a run lists once.
+ORG_NAMES_BYTES = 24 << 20
+#: Organizations that a listing may give, with and without a usable id: each has some 500 bytes.
+ORGANIZATIONS = 100_000
 
 #: Distinct unknown fields that are counted by name; a new version of the API does not add more.
 UNKNOWN_NAMES = 1000

@@ -4,6 +4,7 @@ import html
 import json
 import re
 import time
+import tracemalloc
 from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Callable
 from urllib.parse import quote, quote_plus
@@ -133,6 +134,36 @@ def test_a_long_text_is_searched_to_its_end_in_bounded_time() -> None:
     began_s = time.process_time()
     assert redact(f"{long}{every_percent(SECRET)}{long}") == f"{long}{PLACEHOLDER}{long}"
     assert time.process_time() - began_s < 20
+
+
+def test_a_listing_of_escaped_names_is_searched_without_delay() -> None:
+    learn(SECRET * 5, is_echoed=True)
+    page = json.dumps(
+        {"items": [{"id": "x" * 250, "displayName": "会議室の名前" + chr(0x4E00 + i)} for i in range(1000)]}
+    )
+    indented = json.dumps(json.loads(page), indent=2)
+    began_s = time.process_time()
+    for body in [page.encode(), indented.encode()] * 20:
+        assert redact_answer(body) is body
+    assert time.process_time() - began_s < 0.7
+
+
+@pytest.mark.parametrize("around", [r"\u4f1a", r"\ud83d\ude00", r"\U0001F600", r"\xe9", r"\ud83d", r"\udce4", "会"])
+@pytest.mark.parametrize("escape", ["\\u%04x", "\\U%08x", "\\x%02X", "%%%02x", "&#%d;"])
+def test_a_secret_between_escapes_of_other_characters_is_removed(around: str, escape: str) -> None:
+    learn("n0t/a-word", is_echoed=True)
+    escaped = "".join(escape % ord(char) for char in "n0t/a-word")
+    assert redact_answer(f"{around}{escaped}{around}".encode()).decode() == f"{around}{PLACEHOLDER}{around}"
+
+
+def test_a_text_full_of_secrets_fills_no_memory() -> None:
+    learn("n0t-a-word", is_echoed=True)
+    tracemalloc.start()
+    shown = redact_answer(b"n0t-a-word," * 1_500_000)
+    assert tracemalloc.get_traced_memory()[1] < 60 << 20
+    tracemalloc.stop()
+    assert b"n0t" not in shown
+    assert shown.startswith(b"[secret],[secret],")
 
 
 def test_a_byte_that_is_not_text_is_kept() -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -16,6 +17,8 @@ log = logging.getLogger(__name__)
 
 #: The longest that a listing may take, with all its pages and retries.
 LIMIT_S = 60.0
+#: Bytes that an entry of a `dict` takes beside its texts.
+_ENTRY_BYTES = 100
 #: Every token may read this, or gets a 403 for a missing scope.
 _ME = "/people/me"
 
@@ -30,6 +33,7 @@ class NameListing:
         loss: the consequence of a failure, for messages.
         name: the key of the name in an item.
         key: turns the id of an item into the key of its name; None if the id is not usable.
+        most_bytes: the memory for the names.
     """
 
     path: str
@@ -37,6 +41,7 @@ class NameListing:
     loss: str
     name: str = "name"
     key: Callable[[str], str | None] = str
+    most_bytes: int = NAMES_BYTES
 
 
 @dataclass
@@ -112,9 +117,9 @@ async def _read(client: Client, listing: NameListing, params: Mapping[str, str],
                     key, name = listing.key(wire.text(item.get("id")) or ""), wire.name(item.get(listing.name))
                     if key and name:
                         names.by_key[key] = name
-                        size += len(key) + len(name)
-                if size > NAMES_BYTES:
-                    raise UnansweredError(f"{listing.path} lists more than {NAMES_BYTES >> 20} MiB of names")
+                        size += sys.getsizeof(key) + sys.getsizeof(name) + _ENTRY_BYTES
+                    if size > listing.most_bytes:
+                        raise UnansweredError(f"{listing.path} lists more than {listing.most_bytes >> 20} MiB of names")
     except TimeoutError:
         if not limit.expired():
             raise

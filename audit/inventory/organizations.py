@@ -4,6 +4,7 @@ import logging
 from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
+from audit.bounds import ORG_NAMES_BYTES, ORGANIZATIONS
 from audit.errors import RefusedError, StoppedError, UsageError
 from audit.inventory.names import NameListing, read_names
 from audit.outcome import Outcome
@@ -12,17 +13,21 @@ from audit.text import count_of
 from audit.webex import ids, wire
 from audit.webex.body import body_object
 from audit.webex.client import Client
+from audit.webex.errors import UnansweredError
 from audit.webex.paging import pages
 
 log = logging.getLogger(__name__)
 
 _SCOPE = "spark-admin:organizations_read"
+#: Items without a usable id that have a line each; all are counted.
+_MOST_LINES = 20
 _NAMES = NameListing(
     "/organizations",
     _SCOPE,
     "names of organizations can't be read, so they are left out",
     name="displayName",
     key=ids.uuid_of,
+    most_bytes=ORG_NAMES_BYTES,
 )
 
 
@@ -138,8 +143,13 @@ async def _listed(client: Client) -> tuple[dict[str, Organization], int]:
             if organization := _read(item):
                 listed.setdefault(organization.org_id, organization)
             else:
-                log.warning("an organization is listed as %.100r, without a usable id: it can't be audited", item)
                 invalid += 1
+                if invalid <= _MOST_LINES:
+                    log.warning("an organization is listed as %.100r, without a usable id: it can't be audited", item)
+            if len(listed) + invalid > ORGANIZATIONS:
+                raise UnansweredError(
+                    f"/organizations lists more than {ORGANIZATIONS:,} organizations: name those to audit with --org-id"
+                )
     return listed, invalid
 
 

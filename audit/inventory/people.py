@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from audit.bounds import NAME_CHARS, SITES
+from audit.bounds import LICENCES_BYTES, NAME_CHARS, SITES
 from audit.entity import Entity, EntityType
 from audit.inventory.listing import PAGE_SIZE, Json, Listing
 from audit.inventory.names import NameListing
@@ -16,6 +16,7 @@ LICENCES = NameListing(
     "spark-admin:licenses_read",
     "licences can't be read, so people without a licence are audited too",
     key=lambda licence_id: licence_id.rstrip("="),
+    most_bytes=LICENCES_BYTES,
 )
 
 

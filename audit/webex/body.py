@@ -7,6 +7,7 @@ import msgspec
 
 from audit.decoding import UndecodableError, json_of, raw_json
 from audit.errors import words_of
+from audit.redaction import redact
 
 _MAX_MESSAGE = 500
 _MAX_CODE = 20
@@ -117,7 +118,8 @@ def read_error(body: bytes) -> ApiError:
 def _error_in(content: Any) -> ApiError:
     found = _Found()
     found.collect(content)
-    message = "; ".join(dict.fromkeys(found.messages))[:_MAX_MESSAGE]
+    # Half a secret is not recognized any more, so the cut comes last.
+    message = redact("; ".join(dict.fromkeys(found.messages)))[:_MAX_MESSAGE]
     tracking_id = found.tracking_ids[0] if found.tracking_ids else None
     return ApiError(message or None, frozenset(found.codes), tracking_id, _is_own(content))
 

@@ -8,7 +8,9 @@ import math
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, NamedTuple
 
-from audit.bounds import VALUES
+import msgspec
+
+from audit.bounds import PAGE_BYTES, PAGE_VALUES
 from audit.decoding import may_hold_more
 from audit.outcome import Outcome
 from audit.text import count_of
@@ -34,12 +36,16 @@ class _Page(NamedTuple):
         link: its `Link` header.
         is_named: its items have ids.
         is_news: an item has an id that no page before has.
+        size: the number of its items.
+        digest: the same for equal items; None if they have ids.
     """
 
     items: list[Any]
     link: str | None = None
     is_named: bool = False
     is_news: bool = False
+    size: int = 0
+    digest: int | None = None
 
 
 async def pages(
@@ -106,7 +112,8 @@ class _Listing:
             return None
         self._listed += len(page.items)
         self._url = self._following(self._url, page)
-        self._last = page
+        # Its items are the caller's, who is to decide how long they take memory.
+        self._last = page._replace(items=[])
         return page.items
 
     async def _read(self, url: str) -> _Page | None:
@@ -121,15 +128,17 @@ class _Listing:
                 return None
             if answer.outcome is not Outcome.OK:
                 raise self._client.unanswered(self._path, answer, self._scope)
-            if may_hold_more(answer.body, VALUES):
-                raise UnansweredError(f"{self._path} can't be listed: a page holds more than {VALUES:,} values")
+            if len(answer.body) > PAGE_BYTES or may_hold_more(answer.body, PAGE_VALUES):
+                most = f"{PAGE_BYTES >> 20} MiB or {PAGE_VALUES:,} values"
+                raise UnansweredError(f"{self._path} can't be listed: a page holds more than {most}")
             items, error = page_items(answer.body, self._key), page_error(answer.body)
             if items or (items is not None and not error):
                 if error:
                     log.warning("%s: items may be missing, because a page also holds an error: %s", self._path, error)
                 ids = [webex_id for item in wire.objects(items) if (webex_id := wire.text(item.get("id")))]
                 new = await in_thread(self._seen.add, ids) if ids else 0
-                return _Page(items, answer.link, bool(ids), new > 0)
+                digest = None if ids else hash(msgspec.json.encode(items))
+                return _Page(items, answer.link, bool(ids), new > 0, len(items), digest)
             await self._client.clock.sleep(self._client.retry.delay_s(1))
         tries = count_of(self._client.retry.attempts, "try", "tries")
         said = f"; the API says: {error}" if error else ""
@@ -137,7 +146,7 @@ class _Listing:
 
     def _is_repeated(self, page: _Page) -> bool:
         """Whether a page holds items, and none that is new: the API ignores `start`."""
-        return bool(page.items) and not page.is_news and (page.is_named or page.items == self._last.items)
+        return bool(page.items) and not page.is_news and (page.is_named or page.digest == self._last.digest)
 
     def _check_end(self, *, is_proven: bool) -> None:
         """Doubt the end of a listing that ignores `start`, so that nothing proves its end."""
@@ -155,7 +164,7 @@ class _Listing:
         if is_known and not page.items:
             # The API is known to send an empty last page that still has a next link.
             return None
-        is_full = len(page.items) >= len(self._last.items)
+        is_full = page.size >= self._last.size
         is_stale = page.is_named and not page.is_news and (following is not None or is_full)
         self._empty = 0 if page.is_news else self._empty + 1
         if is_known or is_stale or self._empty > _MAX_EMPTY_PAGES:

@@ -11,6 +11,7 @@ from enum import StrEnum
 import msgspec
 
 from audit.outcome import Outcome
+from audit.redaction import redact
 from audit.webex.body import ApiError, clean, kind_of, read_body, read_error, read_mere_error, without_numbers
 
 _NOT_A_CALLING_USER = 4008
@@ -159,4 +160,5 @@ def _bodies(error: ApiError) -> set[Body]:
 
 def _checked_id(text: str | None, *, has_pins: bool) -> str | None:
     """A tracking id; if a PIN could stand in its place, only an id of a known form."""
-    return clean(text[:_MAX_ID]) if text and (not has_pins or _TRACKING_ID.fullmatch(text)) else None
+    # Half a secret is not recognized any more, so the cut comes last.
+    return clean(redact(text)[:_MAX_ID]) if text and (not has_pins or _TRACKING_ID.fullmatch(text)) else None

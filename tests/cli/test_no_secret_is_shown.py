@@ -9,10 +9,12 @@ from base64 import b64encode
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import pyarrow.parquet as pq
 import pytest
+from bombs import Bomb, json_bomb, serve_bombs
 from harness import Result
 from starting import start
 from tunnels import Proxy, refuse, serve_proxy
@@ -127,6 +129,31 @@ def test_a_token_that_answers_echo_is_in_no_table_no_manifest_and_no_report(
     assert coverage[0]["tracking_id"].startswith("ID_[secret]")
     assert "[secret]" in (tmp_path / "report.html").read_text()
     assert traces(json.dumps(coverage, default=str), *stored(tmp_path)) == []
+
+
+@pytest.mark.parametrize("left", [6, 10, 20], ids="{} characters before the end".format)
+@pytest.mark.parametrize("place", ["header", "trackingId", "message", "errors"])
+def test_a_token_where_a_long_text_of_an_answer_is_cut_leaves_no_half(
+    place: str, left: int, webex_audit: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    secret, length = "Zm9vbGFkZ2s0t0ken0123456789", 500 if place in ("message", "errors") else 200
+    monkeypatch.setenv("WEBEX_ACCESS_TOKEN", secret)
+    text = f"{'-' * (length - left)}{secret}"
+
+    def answers(path: str) -> Bomb | None:
+        if "pushToTalk" not in path:
+            return None
+        body: dict[str, Any] = (
+            {"errors": [{"description": text}]} if place == "errors" else {"message": "no", "errors": []}
+        )
+        body |= {place: text} if place in ("message", "trackingId") else {}
+        return json_bomb(body, status=400, headers={"TrackingID": text} if place == "header" else {})
+
+    with serve_bombs(answers, 1) as url:
+        assert webex_audit("run", "--base-url", url, "--output", "out", "--verbose").code == 3
+    (coverage,) = (pq.read_table(path).to_pylist() for path in tmp_path.glob("out/*/coverage/**/*.parquet"))
+    assert secret[:4] not in json.dumps(coverage, default=str)
+    assert "---[" in json.dumps(coverage, default=str)
 
 
 @pytest.mark.parametrize("log_format", ["text", "json"])

@@ -1,14 +1,17 @@
 """No answer of any shape takes a run over 400 MiB; what is too long or too much is `invalid_response` of its entity."""
 
+import base64
 import gzip
 import json
 import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs
+from uuid import UUID
 
 import pytest
-from bombs import MIB, Bomb, check_memory, endless, json_bomb, run_against, settings
+from bombs import MIB, MOST_MIB, ORG, Bomb, check_memory, endless, json_bomb, run_against, settings
 
 pytestmark = pytest.mark.attack("memory")
 
@@ -236,6 +239,91 @@ def test_names_without_end_are_left_out(tmp_path: Path) -> None:
 
     ended = check_memory(run_against(answers, tmp_path / "out"))
     assert ended.outcomes == {"push_to_talk": {"ok": 1}}
+
+
+def endless_listing(listing: str, item_of: Callable[[int], dict[str, str]], size: int) -> Callable[[str], Bomb | None]:
+    """A listing whose pages have no end."""
+
+    def answers(path: str) -> Bomb | None:
+        if path.partition("?")[0] == "/v1/workspaces" and "start=" not in path:
+            org = next(iter(parse_qs(path.partition("?")[2]).get("orgId", [])), ORG)
+            return json_bomb({"items": [{"id": "room", "orgId": org, "locationId": "somewhere"}]})
+        if path.partition("?")[0] != listing:
+            return None
+        number = int(path.rpartition("&page=")[2]) if "&page=" in path else 0
+        items = [item_of(number * size + item) for item in range(size)]
+        first = path.partition("&page=")[0] if "?" in path else f"{path}?max=1000"
+        return json_bomb({"items": items}, headers={"Link": f'<{first}&page={number + 1}>; rel="next"'})
+
+    return answers
+
+
+def organization_id(number: int) -> str:
+    return base64.b64encode(f"ciscospark://us/ORGANIZATION/{UUID(int=number)}".encode()).decode().rstrip("=")
+
+
+@pytest.mark.parametrize(
+    ("listing", "item_of", "arguments"),
+    [
+        ("/v1/locations", lambda number: {"id": f"{number:x}", "name": chr(0x4E00 + number % 5000)}, ()),
+        ("/v1/licenses", lambda number: {"id": f"{number:x}", "name": "x"}, ("--entity", "person")),
+        ("/v1/organizations", lambda number: {"id": organization_id(number), "displayName": "x"}, ()),
+    ],
+    ids=["locations", "licences", "organizations"],
+)
+def test_very_many_very_short_names_fill_no_memory(
+    listing: str, item_of: Callable[[int], dict[str, str]], arguments: tuple[str, ...], tmp_path: Path
+) -> None:
+    ended = check_memory(run_against(endless_listing(listing, item_of, 20_000), tmp_path / "out", *arguments))
+    assert ended.snapshot
+    assert ended.peak_mib < MOST_MIB / 2
+
+
+@pytest.mark.parametrize(
+    "item_of",
+    [lambda number: {"id": organization_id(number)}, lambda number: {"id": f"no-id-{number}"}],
+    ids=["organizations", "items that name none"],
+)
+def test_organizations_without_end_end_the_run_in_one_line(
+    item_of: Callable[[int], dict[str, str]], tmp_path: Path
+) -> None:
+    answers = endless_listing("/v1/organizations", item_of, 20_000)
+    ended = check_memory(run_against(answers, tmp_path / "out", "--all-orgs"))
+    assert ended.code == 5
+    assert "lists more than 100,000 organizations: name those to audit with --org-id" in ended.err
+    assert ended.err.count("\n") < 40
+
+
+def test_names_without_end_of_many_organizations_at_once_fill_no_memory(tmp_path: Path) -> None:
+    names = endless_listing("/v1/locations", lambda number: {"id": f"{number:x}", "name": "位置"}, 10_000)
+
+    def answers(path: str) -> Bomb | None:
+        if path.startswith("/v1/organizations"):
+            return json_bomb({"items": [{"id": organization_id(number)} for number in range(20)]})
+        return names(path)
+
+    ended = check_memory(run_against(answers, tmp_path / "out", "--all-orgs"))
+    assert ended.outcomes == {"push_to_talk": {"ok": 20}}
+
+
+@pytest.mark.parametrize(
+    ("name", "items"),
+    [("x", 33_000), ("x" * 120, 18_000), ("x" * 400 + "\N{GRINNING FACE}", 6500)],
+    ids=["many items", "large pages", "wide characters"],
+)
+def test_large_pages_of_many_organizations_at_once_fill_no_memory(name: str, items: int, tmp_path: Path) -> None:
+    def answers(path: str) -> Bomb | None:
+        if path.startswith("/v1/organizations"):
+            return json_bomb({"items": [{"id": organization_id(number)} for number in range(20)]})
+        if path.startswith("/v1/workspaces"):
+            number = int(path.rpartition("&page=")[2]) if "&page=" in path else 0
+            listed = [{"id": f"{number}-{item}", "displayName": name} for item in range(items)]
+            body = json.dumps({"items": listed}, ensure_ascii=False).encode()
+            following = f"{path.partition('&page=')[0]}&page={number + 1}"
+            return Bomb(body, headers={"Link": f'<{following}>; rel="next"'} if number < 2 else {})
+        return None
+
+    check_memory(run_against(answers, tmp_path / "out", "--all-orgs", "--deadline", "40s"))
 
 
 @pytest.mark.faults

@@ -26,6 +26,8 @@ def printable_json(text: str) -> str:
 
 
 def _escaped(text: str, escape: Callable[[str], str]) -> str:
+    if text.isprintable():
+        return text
     return "".join(
         escape(char) if unicodedata.category(char) in ("Cc", "Cf", "Zl", "Zp", "Cs") else char for char in text
     )

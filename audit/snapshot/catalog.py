@@ -172,7 +172,9 @@ def find_snapshot(output: Place, name: str) -> Snapshot:
                 return read_snapshot(path)
         except OSError as error:
             raise UsageError(f"snapshot {str(path)[:100]}: {error.strerror}") from None
-    raise UsageError(f"no snapshot {name}: neither an id in {output} nor a folder ('webex-audit snapshots' lists them)")
+    raise UsageError(
+        f"no snapshot {name[:100]}: neither an id in {output} nor a folder ('webex-audit snapshots' lists them)"
+    )
 
 
 def _of_chain(output: Place, name: str) -> Snapshot:

@@ -1,27 +1,20 @@
 """The headers of the pages of a Parquet file: what a reader will make room for, before it does.
 
-A header is a struct in Thrift's compact protocol (Apache Parquet, `parquet.thrift`: `PageHeader`). Only the form that
-writers use is read: fields in ascending order, and no collections. Any other form is refused, as two readers might
-understand it differently.
+A header is a struct (Apache Parquet, `parquet.thrift`: `PageHeader`).
 """
 
 from collections.abc import Iterator
 from io import BufferedIOBase
 from typing import NamedTuple
 
+from audit.snapshot.thrift import Fields, read_struct
+
 #: Bytes of most headers, and of the longest header: its statistics hold at most four values of 4 KiB.
 _USUAL_BYTES = 512
 _MOST_BYTES = 64 << 10
-#: Structs in structs: a page has a header of its kind, which has statistics.
-_DEEPEST = 3
-
-_TRUE, _FALSE, _BYTE, _I16, _I32, _I64, _BINARY, _STRUCT = 1, 2, 3, 4, 5, 6, 8, 12
-_INTEGERS = frozenset({_I16, _I32, _I64})
 #: By kind of page (`PageType`): the field with the header of that kind, and the field of the encoding in it.
 _KINDS = {0: (5, 2), 2: (7, 2), 3: (8, 4)}
 _INT_MAX = 2**31 - 1
-
-_Fields = dict[int, "int | _Fields"]
 
 
 class Page(NamedTuple):
@@ -71,14 +64,14 @@ def _read_page(file: BufferedIOBase, at: int) -> Page:
         file.seek(at)
         data = file.read(size)
         try:
-            fields, length = _struct(data, 0, 1)
+            fields, length = read_struct(data)
         except IndexError:
             continue
         return _page(fields, at, length)
     raise ValueError("the header of a page is cut off or too long")
 
 
-def _page(fields: _Fields, at: int, length: int) -> Page:
+def _page(fields: Fields, at: int, length: int) -> Page:
     kind = _number(fields, 1)
     if kind not in _KINDS:
         raise ValueError("a page is of an unknown kind")
@@ -93,48 +86,8 @@ def _page(fields: _Fields, at: int, length: int) -> Page:
     )  # fmt: skip
 
 
-def _number(fields: _Fields, name: int) -> int:
+def _number(fields: Fields, name: int) -> int:
     value = fields.get(name)
     if not isinstance(value, int) or not 0 <= value <= _INT_MAX:
         raise ValueError("the header of a page lacks a number, or holds an impossible one")
     return value
-
-
-def _struct(data: bytes, at: int, depth: int) -> tuple[_Fields, int]:
-    """The fields of a struct by their numbers, without texts, and where the struct ends."""
-    if depth > _DEEPEST:
-        raise ValueError("the header of a page is nested too deep")
-    fields: _Fields = {}
-    number = 0
-    while byte := data[at]:
-        at += 1
-        step, kind = byte >> 4, byte & 15
-        if not step:
-            raise ValueError("the header of a page is not in the usual form")
-        number += step
-        if kind in _INTEGERS:
-            value, at = _varint(data, at)
-            fields[number] = (value >> 1) ^ -(value & 1)
-        elif kind == _STRUCT:
-            fields[number], at = _struct(data, at, depth + 1)
-        elif kind == _BINARY:
-            size, at = _varint(data, at)
-            at += size
-        elif kind == _BYTE:
-            at += 1
-        elif kind not in (_TRUE, _FALSE):
-            raise ValueError("the header of a page is not in the usual form")
-    return fields, at + 1
-
-
-def _varint(data: bytes, at: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
-        byte = data[at]
-        at += 1
-        value |= (byte & 127) << shift
-        if byte < 128:
-            return value, at
-        shift += 7
-        if shift > 63:
-            raise ValueError("the header of a page holds a number that is too long")

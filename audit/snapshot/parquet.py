@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from audit.snapshot.footer import check_footer
 from audit.snapshot.pages import Page, read_pages
 
 #: The most bytes of a page, of the pages that all columns of a row group have open at once, and of decoded rows.
@@ -143,6 +144,8 @@ def _check_footer(file: BufferedIOBase, size: int, rows: int | None) -> None:
     groups = _FOOTER_BYTES_AT_MOST if rows is None else _FOOTER_BYTES_OF_GROUP * (rows // _GROUP_ROWS)
     if length > min(size - 12, _FOOTER_BYTES + groups, _FOOTER_BYTES_AT_MOST):
         raise ValueError("its footer is too long for its rows")
+    file.seek(size - 8 - length)
+    check_footer(file.read(length))
 
 
 def _checked_schema(metadata: Any) -> pa.Schema:

@@ -3,6 +3,7 @@
 `audit.storage.content` reads and writes the files.
 """
 
+import errno
 import os
 import shutil
 import stat
@@ -78,16 +79,19 @@ def exists(path: Place) -> bool:
 
 
 def is_dir(path: Place) -> bool:
-    """Whether a folder exists.
+    """Whether a folder exists; a text that no file can have as its name is the name of none.
 
     Raises:
         OSError: the folder above it can't be read.
     """
     if isinstance(path, ObjectPath):
         return path.is_dir()
-    with suppress(FileNotFoundError):
+    try:
         return stat.S_ISDIR(path.stat().st_mode)
-    return False
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG):
+            return False
+        raise
 
 
 def subfolders(folder: Place) -> list[Place]:

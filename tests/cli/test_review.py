@@ -51,6 +51,37 @@ def test_sql_alone_asks_the_latest_snapshot(
     assert "4" in webex_audit("query", sql, "--csv", *at).out
 
 
+@pytest.mark.parametrize(
+    "sql",
+    [
+        f"SELECT 1 AS n WHERE 1 IN ({'1, ' * 3000}1)",
+        f"SELECT '{'x' * 300}' AS n",
+        f"FROM coverage SELECT 8 / 2, '{'y' * 5000}'",
+        "SELECT 1/2 AS n",
+    ],
+    ids=lambda sql: sql[:12],
+)
+def test_sql_that_no_file_can_have_as_its_name_is_sql(
+    sql: str, taken: Callable[..., str], webex_audit: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "SELECT 1").touch()
+    at = ("--output", tmp_path / "out")
+    taken(3)
+    told = webex_audit("query", sql, "--csv", *at)
+    assert (told.code, told.err) == (0, "")
+    assert told.out == webex_audit("query", "latest", sql, "--csv", *at).out
+
+
+def test_a_long_name_of_no_snapshot_is_cut_in_the_message(
+    taken: Callable[..., str], webex_audit: Command, tmp_path: Path
+) -> None:
+    taken(3)
+    told = webex_audit("show", "x" * 5000, "--output", tmp_path / "out")
+    assert (told.code, told.err.count("\n")) == (2, 1)
+    assert len(told.err) < 500
+
+
 def test_a_folder_that_is_named_like_sql_is_a_folder(
     taken: Callable[..., str], webex_audit: Command, tmp_path: Path
 ) -> None:

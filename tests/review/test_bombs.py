@@ -48,6 +48,27 @@ def test_a_parquet_bomb_is_refused_by_every_command_in_bounded_memory(
     shutil.rmtree(snapshot)
 
 
+#: What Arrow ends the process over; the bytes are those of Thrift's compact protocol.
+ABORTS = {
+    "repetitions in a column that has none": ("3c16001906", "3c16001936020202"),
+    "a level too many": ("190619260600", "19061936060000"),
+    "a level too few": ("190619260600", "1906191606"),
+    "a thousand levels": ("190619260600", "190619f6e807" + 1000 * "00"),
+    "sizes of texts in a column of truth values": ("3c290619260600", "3c1602190619260600"),
+    "sizes of texts in a column that only the schema calls a truth value": ("150c2502", "15002502"),
+}
+
+
+@pytest.mark.parametrize("pair", ABORTS.values(), ids=ABORTS)
+def test_a_footer_over_which_arrow_ends_the_process_is_one_line(pair: tuple[str, str], snapshot: Path) -> None:
+    bombs.plant(snapshot, bombs.restate_footer(pair))
+    _, (verified, checked) = run(["verify", str(snapshot)], ["check", str(snapshot)])
+    assert verified[0] == 1
+    assert ": can't be read as Parquet: " in verified[1]
+    assert (checked[0], checked[1], checked[2].count("\n")) == (2, "", 1)
+    assert "is damaged: " in checked[2]
+
+
 def million_columns(path: Path) -> None:
     path.write_text("," * 3_000_000 + "\n")
 

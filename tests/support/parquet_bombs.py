@@ -87,6 +87,23 @@ def mixed(path: Path, schema: pa.Schema) -> int:
     return rows
 
 
+def restate_footer(*pairs: tuple[str, str]) -> Bomb:
+    """A file with other bytes in its footer: the first hexadecimal text of each pair becomes the second."""
+
+    def bomb(path: Path, schema: pa.Schema) -> int:
+        rows = write(path, schema, 3, None, None, compression="none")
+        data = path.read_bytes()
+        start = len(data) - 8 - int.from_bytes(data[-8:-4], "little")
+        footer = data[start:-8]
+        for old, new in pairs:
+            assert bytes.fromhex(old) in footer
+            footer = footer.replace(bytes.fromhex(old), bytes.fromhex(new), 1)
+        path.write_bytes(data[:start] + footer + len(footer).to_bytes(4, "little") + b"PAR1")
+        return rows
+
+    return bomb
+
+
 def restate_number(path: Path, old: int, new: int) -> None:
     """Replace a number in the footer by another, padded to the same length, as Thrift allows."""
     data = path.read_bytes()

@@ -131,7 +131,8 @@ def _name_colours(root: Any, names: dict[str, str]) -> None:
 
 
 def _short(label: str) -> str:
-    label = printable(label)
+    # Cut before, too: a name may have a megabyte.
+    label = printable(label[: _LABEL_LENGTH + 1])
     return label if len(label) <= _LABEL_LENGTH else f"{label[: _LABEL_LENGTH - 1]}…"
 
 

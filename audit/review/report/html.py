@@ -2,14 +2,16 @@
 
 import base64
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cache
 from importlib import resources
+from itertools import groupby
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup, escape
 
 from audit import __version__
+from audit.bounds import TEXT_BYTES
 from audit.review import vocabulary
 from audit.review.check.finding import CheckResult
 from audit.review.diff.change import Change
@@ -77,11 +79,20 @@ def name(text: str | None, absent: str = "(no name)") -> Markup:
     """A name from outside: escaped, isolated from the text around it, with hidden characters marked."""
     if text is None or not text.strip():
         return Markup('<i class="absent">{}</i>').format(absent if text is None else f"{absent[:-1]}: blank)")
-    marked = Markup().join(_marked(char) for char in text)
-    return Markup("<bdi>{}</bdi>").format(marked)
+    # No run accepts a longer text, but anybody may have written the snapshot.
+    shown = text if len(text) <= TEXT_BYTES else f"{text[:TEXT_BYTES]}…"
+    return Markup("<bdi>{}</bdi>").format(Markup().join(_marked(shown)))
 
 
-def _marked(char: str) -> Markup:
+def _marked(text: str) -> Iterator[Markup]:
+    for is_plain, chars in groupby(text, str.isprintable):
+        if is_plain:
+            yield escape("".join(chars))
+        else:
+            yield from map(_mark, chars)
+
+
+def _mark(char: str) -> Markup:
     shown = printable(char)
     return escape(char) if shown == char else Markup('<span class="hidden-character">{}</span>').format(shown)
 

@@ -8,7 +8,6 @@ import msgspec
 
 from audit.errors import DamagedError, UsageError
 from audit.files import sha256_of
-from audit.review.memory import bounded_memory
 from audit.review.verify.chain import check_chain, lost_manifest, read_record
 from audit.review.verify.result import Verification
 from audit.snapshot.catalog import Snapshot, find_snapshot, is_committed, read_snapshot
@@ -79,7 +78,7 @@ def _verify(
     everywhere: bool,
     is_copy: bool,
 ) -> Verification:
-    with staged_whole(snapshot) as folder, bounded_memory(0):
+    with staged_whole(snapshot) as folder:
         manifest = snapshot.manifest
         sha256 = sha256_of(folder / MANIFEST)
         files = list(check_files(folder, manifest))

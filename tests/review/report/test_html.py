@@ -44,6 +44,15 @@ def test_a_name_is_isolated_from_the_text_around_it(text: str) -> None:
     assert "\u202e" not in shown
 
 
+@pytest.mark.attack("memory")
+@pytest.mark.parametrize("char", ["=", "\0", "\u202e", "x\u00a0", "😀", "<"])
+def test_a_name_of_megabytes_is_cut_in_the_report(char: str) -> None:
+    shown = name(char * 3_000_000)
+    assert len(shown) < 1_000_000
+    assert shown.endswith("…</bdi>")
+    assert len(stacked_bars("Rooms", ("heard",), [Bar(char * 3_000_000, (1,)), Bar("b", (2,))])) < 5_000
+
+
 @pytest.mark.parametrize(
     ("text", "shown"), [(None, "(no name)"), ("", "(no name: blank)"), (" \t", "(no name: blank)")]
 )

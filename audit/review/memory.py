@@ -17,6 +17,8 @@ ALLOWED_BYTES = 256 << 20
 _SHARE_OF_MACHINE = 4
 #: What the process may use in addition, for each byte that DuckDB may use: rows in Python, and what no limit covers.
 _BESIDE = 2
+#: For what is kept in Python: a large good snapshot may have 350,000 findings.
+_KEPT_BYTES = 1 << 30
 _STATUS = Path("/proc/self/status")
 
 
@@ -28,7 +30,7 @@ class _Net:
 
 
 @contextmanager
-def bounded_memory(size: int) -> Iterator[int]:
+def bounded_memory(size: int, *, streams: bool) -> Iterator[int]:
     """Bound the memory of a block; yields the bytes that DuckDB may use in it.
 
     DuckDB keeps to its own limit, except for texts that a function makes (`repeat`). So on Linux the kernel bounds the
@@ -37,12 +39,13 @@ def bounded_memory(size: int) -> Iterator[int]:
 
     Args:
         size: bytes of the files that are read.
+        streams: the block passes rows on, and keeps none.
 
     Raises:
         StoppedError: the block needs more.
     """
     allowed = ALLOWED_BYTES + min(size, _machine() // _SHARE_OF_MACHINE)
-    _cast_net(_BESIDE * allowed)
+    _cast_net(_BESIDE * allowed + (0 if streams else _KEPT_BYTES))
     try:
         yield allowed
     except MemoryError:

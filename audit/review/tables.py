@@ -43,7 +43,9 @@ _TABLE_FUNCTIONS = frozenset({"generate_series", "json_each", "json_tree", "rang
 
 
 @contextmanager
-def open_tables(snapshot: Snapshot, previous: Snapshot | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
+def open_tables(
+    snapshot: Snapshot, previous: Snapshot | None = None, *, streams: bool = False
+) -> Iterator[duckdb.DuckDBPyConnection]:
     """A DuckDB connection with a view for each table of a snapshot, with all columns, including `org_id`.
 
     The views of `previous` are in the schema `previous`. DuckDB spills what does not fit into memory to a temporary
@@ -54,6 +56,7 @@ def open_tables(snapshot: Snapshot, previous: Snapshot | None = None) -> Iterato
     Args:
         snapshot: the snapshot, whose tables are unqualified; it is staged if it is not (`audit.snapshot.staging`).
         previous: a snapshot to compare with.
+        streams: the block passes rows on, and keeps none.
 
     Raises:
         UsageError: a table is missing or has no Parquet, or a file is not what the manifest says.
@@ -62,7 +65,7 @@ def open_tables(snapshot: Snapshot, previous: Snapshot | None = None) -> Iterato
     with (
         staged(snapshot) as current,
         staged(previous) as earlier,
-        bounded_memory(_bytes_of(current, earlier)) as allowed,
+        bounded_memory(_bytes_of(current, earlier), streams=streams) as allowed,
         Interruption() as interruption,
         scratch_folder() as spill,
     ):

@@ -64,7 +64,7 @@ def list_columns(snapshot: Snapshot) -> Rows:
     Raises:
         UsageError: a table can't be read.
     """
-    with open_tables(snapshot) as connection:
+    with open_tables(snapshot, streams=True) as connection:
         found = connection.execute(
             "SELECT table_name, column_name, data_type FROM duckdb_columns() WHERE schema_name = ? AND NOT internal "
             "ORDER BY table_name, column_index",

@@ -205,3 +205,7 @@ def _forms(text: str) -> Iterator[bytes]:
         yield bytes_of(each)
         yield each.encode("latin-1", "ignore") if max(each, default="") <= "\xff" else bytes_of(each)
         yield each.encode("unicode_escape")
+        # Python shows U+00A0 as `\xa0`, and a letter as it is.
+        yield b"".join(
+            bytes_of(char) if char.isprintable() or char > "\xff" else char.encode("latin-1") for char in each
+        )

@@ -194,7 +194,7 @@ def test_very_many_headers_fill_no_memory(tmp_path: Path) -> None:
 
 
 def test_a_name_of_any_length_in_a_listing_is_cut(tmp_path: Path) -> None:
-    items = [{"id": f"room-{number}", "displayName": "x" * MIB} for number in range(12)]
+    items = [{"id": f"room-{number}", "displayName": "x" * (MIB // 5)} for number in range(12)]
 
     def answers(path: str) -> Bomb | None:
         if path.startswith("/v1/workspaces") and "start=" not in path:
@@ -306,6 +306,7 @@ def test_names_without_end_of_many_organizations_at_once_fill_no_memory(tmp_path
     assert ended.outcomes == {"push_to_talk": {"ok": 20}}
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize(
     ("name", "items"),
     [("x", 33_000), ("x" * 120, 18_000), ("x" * 400 + "\N{GRINNING FACE}", 6500)],

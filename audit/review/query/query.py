@@ -50,7 +50,7 @@ def ask(snapshot: Snapshot, sql: str, timeout_s: float = math.inf) -> Iterator[R
             can't be read.
         StoppedError: the time is over.
     """
-    with open_tables(snapshot) as connection:
+    with open_tables(snapshot, streams=True) as connection:
         refuse_writing(connection, sql, "query")
         limit = TimeLimit(connection, timeout_s)
         with _one_line(limit), limit.computing():
@@ -64,7 +64,7 @@ def list_columns(snapshot: Snapshot) -> Rows:
     Raises:
         UsageError: a table can't be read.
     """
-    with open_tables(snapshot, streams=True) as connection:
+    with open_tables(snapshot) as connection:
         found = connection.execute(
             "SELECT table_name, column_name, data_type FROM duckdb_columns() WHERE schema_name = ? AND NOT internal "
             "ORDER BY table_name, column_index",

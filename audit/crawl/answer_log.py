@@ -53,29 +53,32 @@ class AnswerLog:
         self._write = write
         self._waiting: Taken = {}
         self._is_waiting = asyncio.Event()
-        #: Bytes of the bodies that wait.
-        self._bytes = 0
+        #: Bytes of the bodies that wait, by batch.
+        self._bytes: dict[int, int] = {}
 
     def add(self, index: int, position: int, entity: Entity, readings: list[Reading]) -> None:
         """Note the readings of an entity, by its batch and its position there, if all are complete answers."""
         is_asked = any(reading.answer.attempts for reading in readings)
         if is_asked and all(reading.answer.outcome.is_complete for reading in readings):
             self._waiting.setdefault(index, []).append(_Answered(position, entity.entity_id, readings))
-            self._bytes += sum(len(reading.answer.body) for reading in readings)
+            size = sum(len(reading.answer.body) for reading in readings)
+            self._bytes[index] = self._bytes.get(index, 0) + size
             self._is_waiting.set()
 
     @property
     def is_full(self) -> bool:
         """Whether so much waits that it should be kept at once."""
-        return self._bytes > LOG_BYTES
+        # A copy: a thread may forget a batch meanwhile.
+        return sum([*self._bytes.values()]) > LOG_BYTES
 
     def forget(self, index: int) -> None:
         """Drop the answers of a batch, because its part holds them. May be called from any thread."""
         self._waiting.pop(index, None)
+        self._bytes.pop(index, None)
 
     def take(self) -> Taken:
         """Take out the answers that were added since the last call, for `keep`."""
-        taken, self._waiting, self._bytes = self._waiting, {}, 0
+        taken, self._waiting, self._bytes = self._waiting, {}, {}
         self._is_waiting.clear()
         return taken
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from harness import Where, environment, visible
 
+from audit.bounds import LOG_BYTES
 from audit.crawl.answer_log import AnswerLog, read_answers
 from audit.crawl.crawl import _surely
 from audit.crawl.reader import Reading
@@ -139,6 +140,20 @@ def written(tmp_path: Path) -> tuple[AnswerLog, list[Path]]:
             file.write(data)
 
     return AnswerLog(write), paths
+
+
+def test_answers_whose_part_is_written_do_not_fill_the_log(tmp_path: Path) -> None:
+    log, _ = written(tmp_path)
+    body = b'{"a": "' + b"x" * (LOG_BYTES // 2) + b'"}'
+    for index in range(4):
+        log.add(index, 0, entities(1)[0], reading(body))
+        assert not log.is_full
+        log.forget(index)
+    log.add(4, 0, entities(2)[0], reading(body))
+    log.add(5, 0, entities(2)[1], reading(body))
+    assert log.is_full
+    log.take()
+    assert not log.is_full
 
 
 def test_answers_come_back_as_they_were(tmp_path: Path) -> None:

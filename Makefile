@@ -44,7 +44,7 @@ sbom:
 	@$(MAKE) --no-print-directory VENV=$(VENV)-supply $(VENV)-supply/supply
 	$(VENV)-supply/bin/python .ci/sbom $(VENV)-supply/bin/cyclonedx-py webex-audit.cdx.json
 
-# Fails every system call of a run once, kills a hundred runs, and tries the long matrices whole: 30 minutes. Needs a C
+# Fails every system call of a run once, kills a hundred runs, and tries the long matrices whole: 15 minutes. Needs a C
 # compiler.
 check-faults: $(VENV)/dev
 	$(BIN)/pytest -m faults

@@ -34,7 +34,7 @@ def test_an_answer_of_any_depth_has_an_outcome(depth: int, form: str, status: in
 
 @pytest.mark.attack("depth")
 @pytest.mark.parametrize("depth", DEPTHS)
-def test_an_answer_of_the_token_endpoint_of_any_depth_is_no_crash(depth: int) -> None:
+def test_an_answer_of_the_token_endpoint_of_any_depth_ends_without_a_crash(depth: int) -> None:
     body = f'{{"access_token": "a", "more": {nested(depth)}}}'.encode()
     assert isinstance(judge_grant(200, {}, body), Grant) == (depth < DEPTH)
     judge_grant(400, {}, f'{{"error": "invalid_grant", "error_description": {nested(depth)}}}'.encode())
@@ -88,7 +88,7 @@ def test_odd_json_has_a_meaning() -> None:
 
 
 @pytest.mark.attack("memory")
-def test_a_document_of_very_many_values_is_no_object() -> None:
+def test_a_document_of_very_many_values_is_not_an_object() -> None:
     for data in (b"[" + b"1," * 300_000 + b"1]", b"[" + b"{}," * 300_000 + b"{}]", b"[" + b"[],[]," * 200_000 + b"1]"):
         with pytest.raises(UndecodableError, match="more than 200,000 values"):
             json_of(data)

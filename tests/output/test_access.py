@@ -220,7 +220,7 @@ def as_other() -> Iterator[Path]:
 
 
 @needs_root
-def test_a_folder_of_root_is_no_threat(as_other: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_folder_of_root_is_not_a_threat(as_other: Path, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING, "audit"), lock(as_other / "out", makes=True), lock(as_other):
         assert (as_other / ".lock").stat().st_uid == OTHER
     assert caplog.text.count("its group may write there") == 1

@@ -93,7 +93,7 @@ def test_a_journal_has_no_other_draft_removed(audit: Audit) -> None:
 
 @pytest.mark.attack("planted links and files")
 @pytest.mark.parametrize("make", [os.mkfifo, Path.mkdir, lambda path: path.symlink_to("/dev/zero")])
-def test_a_lock_that_is_no_file_is_refused(make: Callable[[Path], None], tmp_path: Path) -> None:
+def test_a_lock_that_is_not_a_file_is_refused(make: Callable[[Path], None], tmp_path: Path) -> None:
     make(tmp_path / ".lock")
     with pytest.raises((UsageError, OSError)), lock(tmp_path):
         pytest.fail("it is held")

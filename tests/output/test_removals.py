@@ -106,7 +106,7 @@ def test_no_bytes_are_worse_than_damaged(tmp_path: Path, data: bytes) -> None:
         read_removed(tmp_path)
 
 
-def test_depth_is_no_crash(tmp_path: Path) -> None:
+def test_depth_ends_without_a_crash(tmp_path: Path) -> None:
     (tmp_path / REMOVED).write_bytes(b'{"removed":' + b"[" * 100_000)
     with pytest.raises(DamagedError):
         read_removed(tmp_path)

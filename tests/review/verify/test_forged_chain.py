@@ -150,7 +150,7 @@ def test_a_link_to_an_older_snapshot_in_the_place_of_one_in_the_middle_is_found(
     assert f"{names[2]}/{MANIFEST}" in faults()
 
 
-def test_links_to_snapshots_are_no_fault(output: Path, names: list[str], webex_audit: Command) -> None:
+def test_links_to_snapshots_are_not_faults(output: Path, names: list[str], webex_audit: Command) -> None:
     (output / names[1]).rename(output.parent / names[1])
     (output / names[1]).symlink_to(output.parent / names[1])
     (output / "newest").symlink_to(names[3])

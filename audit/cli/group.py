@@ -38,13 +38,13 @@ class LazyCommand(click.Command):
 @click.group(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     commands=[
-        LazyCommand("check", "review", "Check a snapshot against rules."),
+        LazyCommand("check", "check", "Check a snapshot against rules."),
         LazyCommand("demo", "simulation", "Audit simulated organizations, without an account."),
-        LazyCommand("diff", "review", "Show what changed between two snapshots."),
+        LazyCommand("diff", "diff", "Show what changed between two snapshots."),
         LazyCommand("doctor", "run", "Check token, scopes, organizations and output before a run."),
         LazyCommand("prune", "snapshots", "Remove old snapshots, and leftovers of interrupted runs."),
-        LazyCommand("query", "review", "Query a snapshot in SQL (DuckDB)."),
-        LazyCommand("report", "review", "Write a report for reviewers, as HTML or as a workbook."),
+        LazyCommand("query", "query", "Query a snapshot in SQL (DuckDB)."),
+        LazyCommand("report", "report", "Write a report for reviewers, as HTML or as a workbook."),
         LazyCommand("run", "run", "Crawl one or many organizations and commit a snapshot."),
         LazyCommand("show", "snapshots", "Summarize a snapshot."),
         LazyCommand("simulate", "simulation", "Serve simulated organizations on this machine until stopped."),

@@ -1,0 +1,64 @@
+"""The command `diff`. It needs the extra `review`."""
+
+from typing import Any
+
+import click
+
+from audit.cli import options
+from audit.cli.options import settings_of
+from audit.cli.results import print_all
+from audit.errors import FOUND_EXIT_CODE, UsageError
+from audit.review import needs_extra
+from audit.snapshot.catalog import Snapshot, find_snapshot
+from audit.snapshot.staging import staged
+
+
+@click.command()
+@click.argument("old", required=False)
+@click.argument("new", default="latest")
+@click.option("--csv", "as_csv", is_flag=True, help="Print the differences as CSV.")
+@click.option("--exit-code", is_flag=True, help="Exit with 1 if there are differences; unknown ones count.")
+@options.config_options
+@options.json_option
+@options.logging_options
+def diff(old: str | None, new: str, *, as_csv: bool, exit_code: bool, as_json: bool, **given: Any) -> int:
+    """Show what changed between two snapshots.
+
+    OLD and NEW are paths, ids, 'latest' or 'previous'. By default, NEW is the latest snapshot, and OLD
+    the one before it of the same scope. What has no answer, or was not asked for, is unknown and never
+    removed.
+    """
+    settings = settings_of(given)
+    if as_csv and as_json:
+        raise UsageError("choose one of --csv and --json")
+    with needs_extra():
+        from audit.review.diff import views as diff_views
+        from audit.review.diff.compare import compare
+    after = find_snapshot(settings.output.folder, new)
+    before = find_snapshot(settings.output.folder, old) if old else _before(after)
+    tally = diff_views.Tally()
+    with staged(before) as one, staged(after) as other:
+        changes = compare(one, other)
+        if as_csv:
+            blocks = diff_views.as_csv(changes, tally)
+        else:
+            view = diff_views.as_json if as_json else diff_views.as_text
+            blocks = view(before, after, changes, tally)
+        print_all(f"{block}\n" for block in blocks)
+    return FOUND_EXIT_CODE if exit_code and tally.differences else 0
+
+
+def _before(snapshot: Snapshot) -> Snapshot:
+    """The snapshot that `diff` compares with by default.
+
+    Raises:
+        UsageError: there is none.
+    """
+    from audit.review.comparable import find_before
+
+    if before := find_before(snapshot):
+        return before
+    raise UsageError(
+        f"no snapshot of the same scope before {snapshot.manifest.snapshot_id}: name the one to compare with, OLD "
+        "('webex-audit snapshots' lists them)"
+    )

@@ -1,0 +1,62 @@
+"""The command `query`. It needs the extra `review`."""
+
+import re
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import nullcontext
+from typing import Any
+
+import click
+
+from audit.cli import options
+from audit.cli.options import settings_of
+from audit.cli.results import print_all
+from audit.errors import UsageError
+from audit.review import needs_extra
+from audit.snapshot.catalog import find_snapshot
+from audit.snapshot.staging import staged
+from audit.storage.place import is_dir, place
+
+#: How SQL begins, to recognize it in the place of a SNAPSHOT.
+_SQL = re.compile(r"\s*(DESCRIBE|EXPLAIN|FROM|PIVOT|SELECT|SHOW|SUMMARIZE|TABLE|UNPIVOT|VALUES|WITH)\s", re.IGNORECASE)
+
+
+@click.command()
+@click.argument("snapshot", default="latest")
+@click.argument("sql", required=False)
+@click.option("--csv", "as_csv", is_flag=True, help="Print the result as CSV.")
+@options.flag("check.timeout", metavar="DURATION", help="Stop a query that computes longer.")
+@options.config_options
+@options.json_option
+@options.logging_options
+def query(snapshot: str, sql: str | None, *, as_csv: bool, as_json: bool, **given: Any) -> None:
+    """Query a snapshot in SQL (DuckDB).
+
+    SQL is one SELECT statement over the tables of the snapshot, and can read nothing else. Without SQL, the
+    command lists tables and columns. SNAPSHOT is a path, an id, 'latest' (the default) or 'previous'.
+    """
+    if as_csv and as_json:
+        raise UsageError("choose one of --csv and --json")
+    settings = settings_of(given)
+    with needs_extra():
+        from audit.review.query import query as queries
+        from audit.review.query import rows
+    if sql is None and _SQL.match(snapshot) and not is_dir(place(snapshot)):
+        snapshot, sql = "latest", snapshot
+    named = find_snapshot(settings.output.folder, snapshot)
+
+    def as_table(schema: Any, batches: Any) -> Iterator[str]:
+        width = shutil.get_terminal_size().columns if sys.stdout and sys.stdout.isatty() else None
+        return rows.as_text(schema, batches, width)
+
+    render = rows.as_csv if as_csv else rows.as_json if as_json else as_table
+    with (
+        staged(named) as found,
+        queries.ask(found, sql, settings.check.timeout_s)
+        if sql is not None
+        else nullcontext(queries.list_columns(found)) as result,
+    ):
+        encoding = "utf-8" if as_csv or as_json else None
+        is_list = sql is None and not (as_csv or as_json)
+        print_all(queries.describe_tables(found) if is_list else render(result.schema, result.batches), encoding)

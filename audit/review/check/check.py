@@ -3,7 +3,7 @@
 import logging
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import date
 from typing import Any
 
@@ -19,6 +19,7 @@ from audit.review.comparable import scope_differences
 from audit.review.interruption import TimeLimit
 from audit.review.tables import PREVIOUS, is_out_of_memory, message_of, open_tables, refuse_writing, table_names
 from audit.snapshot.catalog import Snapshot
+from audit.snapshot.org_names import org_names
 
 log = logging.getLogger(__name__)
 
@@ -73,7 +74,8 @@ def _facts(connection: duckdb.DuckDBPyConnection, snapshot: Snapshot, why_not: s
     missing = facts.missing | missing_tables(snapshot.manifest, tables)
     if why_not:
         missing[PREVIOUS] = why_not
-    return Facts(facts.tables | {*tables} | {f"{PREVIOUS}.{name}" for name in before}, missing, facts.partial)
+    known = facts.tables | {*tables} | {f"{PREVIOUS}.{name}" for name in before}
+    return Facts(known, missing, facts.partial, org_names(snapshot.manifest.orgs))
 
 
 def _set_variables(connection: duckdb.DuckDBPyConnection, settings: CheckSettings) -> None:
@@ -96,7 +98,7 @@ def _run(
 ) -> RuleResult:
     if reason := _obstacle(rule, facts, settings):
         return RuleResult(rule, "skipped", reason=reason)
-    found = _findings(connection, rule, settings)
+    found = _findings(connection, rule, settings, facts.org_names)
     if isinstance(found, str):
         return RuleResult(rule, "skipped", reason=found)
     left, excepted = exceptions.split(found)
@@ -116,12 +118,14 @@ def _obstacle(rule: Rule, facts: Facts, settings: CheckSettings) -> str | None:
     return next((f"{key} is not set" for key in rule.settings if not getattr(settings, SETTINGS[key])), None)
 
 
-def _findings(connection: duckdb.DuckDBPyConnection, rule: Rule, settings: CheckSettings) -> list[Finding] | str:
+def _findings(
+    connection: duckdb.DuckDBPyConnection, rule: Rule, settings: CheckSettings, names: Mapping[str, str | None]
+) -> list[Finding] | str:
     """The findings of a rule, or why they are not known: the rule needs more time or memory than it may use."""
     limit = TimeLimit(connection, settings.timeout_s)
     try:
         with limit.computing():
-            found = list(_rows(connection, rule))
+            found = list(_rows(connection, rule, names))
     except (duckdb.Error, MemoryError) as error:
         if not limit.is_over and not is_out_of_memory(error):
             raise _wrong(rule, message_of(error)) from None
@@ -132,20 +136,22 @@ def _findings(connection: duckdb.DuckDBPyConnection, rule: Rule, settings: Check
     return sorted(found, key=lambda each: (each.org_id or "", each.entity_id or "", each.detail))
 
 
-def _rows(connection: duckdb.DuckDBPyConnection, rule: Rule) -> Iterator[Finding]:
+def _rows(connection: duckdb.DuckDBPyConnection, rule: Rule, org_names: Mapping[str, str | None]) -> Iterator[Finding]:
     cursor = connection.execute(rule.sql)
     names = [column[0] for column in cursor.description]
     if missing := [name for name in COLUMNS if name not in names]:
         raise _wrong(rule, f"the result lacks the columns {', '.join(missing)}")
     while rows := cursor.fetchmany(_ROWS):
-        yield from (_finding(rule, dict(zip(names, row, strict=True))) for row in rows)
+        yield from (_finding(rule, dict(zip(names, row, strict=True)), org_names) for row in rows)
 
 
-def _finding(rule: Rule, row: dict[str, object]) -> Finding:
+def _finding(rule: Rule, row: dict[str, object], org_names: Mapping[str, str | None]) -> Finding:
     texts: dict[str, Any] = {name: None if row[name] is None else str(row[name]) for name in COLUMNS}
     # There may be many findings, and most of them repeat these texts.
     texts |= {name: sys.intern(texts[name]) for name in _REPEATED if texts[name]}
-    return Finding(rule_id=rule.rule_id, severity=rule.severity, **(texts | {"detail": texts["detail"] or ""}))
+    # The manifest names the organization, whatever the rule says.
+    texts |= {"detail": texts["detail"] or "", "org_name": org_names.get(texts["org_id"])}
+    return Finding(rule_id=rule.rule_id, severity=rule.severity, **texts)
 
 
 def _wrong(rule: Rule, message: str) -> UsageError:

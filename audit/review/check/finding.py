@@ -57,6 +57,7 @@ class Finding(msgspec.Struct, frozen=True, gc=False):
         severity: the severity of the rule.
         org_id, entity_type, entity_id, entity_name, location_name: the entity concerned; None for the whole audit.
         detail: what exactly was found, as a sentence. Exceptions match this text, so it is a contract with users.
+        org_name: the name of the organization; None if it is not known, or for the whole audit.
         exception: the exception that matches (expiry, reason, owner), if there is one.
     """
 
@@ -69,6 +70,7 @@ class Finding(msgspec.Struct, frozen=True, gc=False):
     location_name: str | None
     detail: str
     exception: str | None = None
+    org_name: str | None = None
 
 
 class RuleResult(msgspec.Struct, frozen=True):

@@ -50,12 +50,16 @@ def _of_rule(result: RuleResult, *, has_orgs: bool) -> Iterator[str]:
 
 def _line(finding: Finding, *, has_orgs: bool) -> str:
     place = f" in {finding.location_name}" if finding.location_name else ""
-    org = f" [{finding.org_id}]" if has_orgs and finding.org_id else ""
+    org = f" [{_organization(finding)}]" if has_orgs and finding.org_id else ""
     name = finding.entity_name or finding.entity_id
     kind = kind_of(finding.entity_type or "")
     whom = f"{name} ({kind}{place}){org}: " if name else f"{org.strip()}: " if org else ""
     exception = f" — {finding.exception}" if finding.exception else ""
     return f"{whom}{finding.detail}{exception}"
+
+
+def _organization(finding: Finding) -> str | None:
+    return f"{finding.org_name} ({finding.org_id})" if finding.org_name else finding.org_id
 
 
 def _counts(result: CheckResult) -> str:

@@ -1,5 +1,6 @@
 """The command `check`. It needs the extra `review`."""
 
+from functools import partial
 from typing import Any
 
 import click
@@ -37,6 +38,7 @@ from audit.snapshot.staging import staged
     type=click.Choice(["text", "json", "csv", "ocsf", "junit"]),
     help="Format of the result.",
 )
+@options.csv_dialect_option
 @options.config_options
 @options.json_option
 @options.logging_options
@@ -46,17 +48,21 @@ def check(snapshot: str, against: str | None, fail_on: str, form: Any, *, as_jso
     SNAPSHOT is a path, an id, 'latest' (the default) or 'previous'.
     """
     settings = settings_of(given)
+    is_csv = form == "csv" and not as_json
+    options.refuse_dialect_without_csv(given, is_csv=is_csv, csv_flag="--format csv")
     from audit.clock import Clock
 
     with needs_extra():
         from audit.review.check.check import check as apply_rules
         from audit.review.check.formats import FORMATS
+        from audit.review.check.formats.csv import as_csv
         from audit.review.comparable import find_before
     found = find_snapshot(settings.output.folder, snapshot)
     previous = find_snapshot(settings.output.folder, against) if against else find_before(found)
     now = Clock().now()
     with staged(found) as one, staged(previous) as other:
         result = apply_rules(one, other, settings.check, today=now.date())
-    print_all([FORMATS["json" if as_json else form](result, now), "\n"])
+    render = partial(as_csv, dialect=settings.output.csv_dialect) if is_csv else FORMATS["json" if as_json else form]
+    print_all([render(result, now), "\n"])
     is_found = any(each.severity.rank <= Severity(fail_on).rank for each in result.findings)
     return FOUND_EXIT_CODE if is_found else 0

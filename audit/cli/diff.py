@@ -18,6 +18,7 @@ from audit.snapshot.staging import staged
 @click.argument("new", default="latest")
 @click.option("--csv", "as_csv", is_flag=True, help="Print the differences as CSV.")
 @click.option("--exit-code", is_flag=True, help="Exit with 1 if there are differences; unknown ones count.")
+@options.csv_dialect_option
 @options.config_options
 @options.json_option
 @options.logging_options
@@ -29,6 +30,7 @@ def diff(old: str | None, new: str, *, as_csv: bool, exit_code: bool, as_json: b
     removed.
     """
     settings = settings_of(given)
+    options.refuse_dialect_without_csv(given, is_csv=as_csv, csv_flag="--csv")
     if as_csv and as_json:
         raise UsageError("choose one of --csv and --json")
     with needs_extra():
@@ -40,7 +42,7 @@ def diff(old: str | None, new: str, *, as_csv: bool, exit_code: bool, as_json: b
     with staged(before) as one, staged(after) as other:
         changes = compare(one, other)
         if as_csv:
-            blocks = diff_views.as_csv(changes, tally)
+            blocks = diff_views.as_csv(changes, tally, settings.output.csv_dialect)
         else:
             view = diff_views.as_json if as_json else diff_views.as_text
             blocks = view(before, after, changes, tally)

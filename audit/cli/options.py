@@ -10,6 +10,7 @@ from audit import config
 from audit.cli.console import Verbosity, early_log_format, set_up_logging
 from audit.cli.process import check_room
 from audit.config import Settings
+from audit.errors import UsageError
 
 Command = Callable[..., Any]
 
@@ -102,6 +103,12 @@ def scope_options(command: Command) -> Command:
 
 #: For every command that writes to an output.
 shared_option = flag("output.shared", is_flag=True, help="Accept an output folder that other users may write to.")
+#: For every command that prints or writes CSV.
+csv_dialect_option = flag(
+    "output.csv_dialect",
+    type=choice(config.CsvDialect),
+    help="Form of CSV; excel: with a byte order mark and CRLF, for spreadsheets.",
+)
 #: For every command that prints a result.
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 
@@ -142,6 +149,16 @@ def settings_of(given: dict[str, Any]) -> Settings:
     set_up_logging(settings.log.format, verbosity_of(given))
     check_room()
     return settings
+
+
+def refuse_dialect_without_csv(given: dict[str, Any], *, is_csv: bool, csv_flag: str) -> None:
+    """Refuse `--csv-dialect` where no CSV is made; the configuration may name a dialect for other commands.
+
+    Raises:
+        UsageError: the flag was given in vain.
+    """
+    if given["output__csv_dialect"] is not None and not is_csv:
+        raise UsageError(f"--csv-dialect is of CSV, and no CSV was asked for: add {csv_flag}, or leave it out")
 
 
 def verbosity_of(given: dict[str, Any]) -> Verbosity:

@@ -5,6 +5,7 @@ import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import nullcontext
+from functools import partial
 from typing import Any
 
 import click
@@ -26,6 +27,7 @@ _SQL = re.compile(r"\s*(DESCRIBE|EXPLAIN|FROM|PIVOT|SELECT|SHOW|SUMMARIZE|TABLE|
 @click.argument("snapshot", default="latest")
 @click.argument("sql", required=False)
 @click.option("--csv", "as_csv", is_flag=True, help="Print the result as CSV.")
+@options.csv_dialect_option
 @options.flag("check.timeout", metavar="DURATION", help="Stop a query that computes longer.")
 @options.config_options
 @options.json_option
@@ -39,6 +41,7 @@ def query(snapshot: str, sql: str | None, *, as_csv: bool, as_json: bool, **give
     if as_csv and as_json:
         raise UsageError("choose one of --csv and --json")
     settings = settings_of(given)
+    options.refuse_dialect_without_csv(given, is_csv=as_csv, csv_flag="--csv")
     with needs_extra():
         from audit.review.query import query as queries
         from audit.review.query import rows
@@ -50,7 +53,8 @@ def query(snapshot: str, sql: str | None, *, as_csv: bool, as_json: bool, **give
         width = shutil.get_terminal_size().columns if sys.stdout and sys.stdout.isatty() else None
         return rows.as_text(schema, batches, width)
 
-    render = rows.as_csv if as_csv else rows.as_json if as_json else as_table
+    as_rows = partial(rows.as_csv, dialect=settings.output.csv_dialect)
+    render = as_rows if as_csv else rows.as_json if as_json else as_table
     with (
         staged(named) as found,
         queries.ask(found, sql, settings.check.timeout_s)

@@ -190,7 +190,7 @@ def _check_csv(
     rows, are_named = 0, True
     try:
         columns = _columns(folder / file.path, schema)
-        has_names = {"org_id", ORG_NAME.name} <= {*columns.names}
+        has_names = ORG_NAME.name in columns.names
         digest = ContentDigest(schema or columns)
         with _open_csv(folder / file.path, columns) as reader:
             for batch in reader:

@@ -16,7 +16,7 @@ from audit.snapshot.staging import staged
 @click.command()
 @click.argument("old", required=False)
 @click.argument("new", default="latest")
-@click.option("--csv", "as_csv", is_flag=True, help="Print the differences as CSV.")
+@options.csv_option("the differences")
 @click.option("--exit-code", is_flag=True, help="Exit with 1 if there are differences; unknown ones count.")
 @options.config_options
 @options.json_option
@@ -44,7 +44,7 @@ def diff(old: str | None, new: str, *, as_csv: bool, exit_code: bool, as_json: b
         else:
             view = diff_views.as_json if as_json else diff_views.as_text
             blocks = view(before, after, changes, tally)
-        print_all(f"{block}\n" for block in blocks)
+        print_all((f"{block}\n" for block in blocks), whole=as_csv or as_json)
     return FOUND_EXIT_CODE if exit_code and tally.differences else 0
 
 

@@ -25,7 +25,7 @@ _SQL = re.compile(r"\s*(DESCRIBE|EXPLAIN|FROM|PIVOT|SELECT|SHOW|SUMMARIZE|TABLE|
 @click.command()
 @click.argument("snapshot", default="latest")
 @click.argument("sql", required=False)
-@click.option("--csv", "as_csv", is_flag=True, help="Print the result as CSV.")
+@options.csv_option("the result")
 @options.flag("check.timeout", metavar="DURATION", help="Stop a query that computes longer.")
 @options.config_options
 @options.json_option
@@ -57,6 +57,7 @@ def query(snapshot: str, sql: str | None, *, as_csv: bool, as_json: bool, **give
         if sql is not None
         else nullcontext(queries.list_columns(found)) as result,
     ):
-        encoding = "utf-8" if as_csv or as_json else None
-        is_list = sql is None and not (as_csv or as_json)
-        print_all(queries.describe_tables(found) if is_list else render(result.schema, result.batches), encoding)
+        is_data = as_csv or as_json
+        is_list = sql is None and not is_data
+        blocks = queries.describe_tables(found) if is_list else render(result.schema, result.batches)
+        print_all(blocks, whole=is_data)

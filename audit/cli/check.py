@@ -43,7 +43,8 @@ from audit.snapshot.staging import staged
 def check(snapshot: str, against: str | None, fail_on: str, form: Any, *, as_json: bool, **given: Any) -> int:
     """Check a snapshot against rules.
 
-    SNAPSHOT is a path, an id, 'latest' (the default) or 'previous'.
+    SNAPSHOT is a path, an id, 'latest' (the default) or 'previous'. In --against, 'latest' and 'previous' are of
+    the same scope as SNAPSHOT.
     """
     settings = settings_of(given)
     from audit.clock import Clock
@@ -51,9 +52,9 @@ def check(snapshot: str, against: str | None, fail_on: str, form: Any, *, as_jso
     with needs_extra():
         from audit.review.check.check import check as apply_rules
         from audit.review.check.formats import FORMATS
-        from audit.review.comparable import find_before
+        from audit.review.comparable import find_before, find_beside
     found = find_snapshot(settings.output.folder, snapshot)
-    previous = find_snapshot(settings.output.folder, against) if against else find_before(found)
+    previous = find_beside(settings.output.folder, against, found) if against else find_before(found)
     now = Clock().now()
     with staged(found) as one, staged(previous) as other:
         result = apply_rules(one, other, settings.check, today=now.date())

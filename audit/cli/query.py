@@ -5,6 +5,7 @@ import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import nullcontext
+from pathlib import Path
 from typing import Any
 
 import click
@@ -16,13 +17,20 @@ from audit.errors import UsageError
 from audit.review import needs_extra
 from audit.snapshot.catalog import find_snapshot
 from audit.snapshot.staging import staged
-from audit.storage.place import is_dir, place
+from audit.storage.place import Place, is_dir, place
 
-#: How SQL begins, to recognize it in the place of a SNAPSHOT.
-_SQL = re.compile(r"\s*(DESCRIBE|EXPLAIN|FROM|PIVOT|SELECT|SHOW|SUMMARIZE|TABLE|UNPIVOT|VALUES|WITH)\s", re.IGNORECASE)
+#: A comment of SQL, which click would take for an option; no option holds a blank or a line end before its value.
+_COMMENT = re.compile(r"--\s|--(?![\w-]+=)[^\n]*\n")
 
 
-@click.command()
+class _SqlCommand(click.Command):
+    """Takes an argument that begins with a comment of SQL."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, [f" {each}" if _COMMENT.match(each) else each for each in args])
+
+
+@click.command(cls=_SqlCommand)
 @click.argument("snapshot", default="latest")
 @click.argument("sql", required=False)
 @options.csv_option("the result")
@@ -33,8 +41,9 @@ _SQL = re.compile(r"\s*(DESCRIBE|EXPLAIN|FROM|PIVOT|SELECT|SHOW|SUMMARIZE|TABLE|
 def query(snapshot: str, sql: str | None, *, as_csv: bool, as_json: bool, **given: Any) -> None:
     """Query a snapshot in SQL (DuckDB).
 
-    SQL is one SELECT statement over the tables of the snapshot, and can read nothing else. Without SQL, the
-    command lists tables and columns. SNAPSHOT is a path, an id, 'latest' (the default) or 'previous'.
+    SQL is one SELECT statement over the tables of the snapshot, and can read nothing else; alone, it asks the
+    latest snapshot. Without SQL, the command lists tables and columns. SNAPSHOT is a path, an id, 'latest' (the
+    default) or 'previous'.
     """
     if as_csv and as_json:
         raise UsageError("choose one of --csv and --json")
@@ -42,9 +51,10 @@ def query(snapshot: str, sql: str | None, *, as_csv: bool, as_json: bool, **give
     with needs_extra():
         from audit.review.query import query as queries
         from audit.review.query import rows
-    if sql is None and _SQL.match(snapshot) and not is_dir(place(snapshot)):
+    output = settings.output.folder
+    if sql is None and queries.is_sql(snapshot) and not _is_folder(output, snapshot):
         snapshot, sql = "latest", snapshot
-    named = find_snapshot(settings.output.folder, snapshot)
+    named = find_snapshot(output, snapshot)
 
     def as_table(schema: Any, batches: Any) -> Iterator[str]:
         width = shutil.get_terminal_size().columns if sys.stdout and sys.stdout.isatty() else None
@@ -61,3 +71,8 @@ def query(snapshot: str, sql: str | None, *, as_csv: bool, as_json: bool, **give
         is_list = sql is None and not is_data
         blocks = queries.describe_tables(found) if is_list else render(result.schema, result.batches)
         print_all(blocks, whole=is_data)
+
+
+def _is_folder(output: Place, name: str) -> bool:
+    """Whether an argument that may be SQL names a folder: then it is a snapshot."""
+    return is_dir(place(name)) or (isinstance(output, Path) and is_dir(output / name))

@@ -20,6 +20,7 @@ from audit.text import printable
 @click.argument("snapshot", default="latest")
 @options.flag("check.rules_dir", metavar="DIR", help="Folder of your own rules, *.sql.")
 @options.flag("check.exceptions_file", metavar="FILE", help="TOML file of findings that are accepted until a date.")
+@options.flag("check.baseline_file", metavar="FILE", help="Accept what is in this file of check --write-baseline.")
 @options.flag("check.timeout", metavar="DURATION", help="Skip a rule that computes longer.")
 @click.option(
     "--against",

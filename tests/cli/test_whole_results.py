@@ -157,7 +157,7 @@ def test_a_result_never_takes_more_than_half_of_a_free_disk(
 
 
 def test_a_file_loses_the_half_that_fitted_on_its_disk(output: Path, tmp_path: Path) -> None:
-    """The disk of standard output may be another than that of the temporary files."""
+    """Standard output may lie on a disk of its own, beside that of the temporary files."""
     file = tmp_path / "result.json"
     for mode, kept in ((">", ""), (">>", "before\n")):
         file.write_text("before\n")

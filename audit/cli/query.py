@@ -1,6 +1,5 @@
 """The command `query`. It needs the extra `review`."""
 
-import re
 import shutil
 import sys
 from collections.abc import Iterator
@@ -19,18 +18,8 @@ from audit.snapshot.catalog import find_snapshot
 from audit.snapshot.staging import staged
 from audit.storage.place import Place, is_dir, place
 
-#: A comment of SQL, which click would take for an option; no option holds a blank or a line end before its value.
-_COMMENT = re.compile(r"--\s|--(?![\w-]+=)[^\n]*\n")
 
-
-class _SqlCommand(click.Command):
-    """Takes an argument that begins with a comment of SQL."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        return super().parse_args(ctx, [f" {each}" if _COMMENT.match(each) else each for each in args])
-
-
-@click.command(cls=_SqlCommand)
+@click.command()
 @click.argument("snapshot", default="latest")
 @click.argument("sql", required=False)
 @options.csv_option("the result")

@@ -9,6 +9,7 @@ import click
 from audit import config
 from audit.cli.console import Verbosity, early_log_format, set_up_logging
 from audit.cli.process import check_room
+from audit.cli.results import print_utf8
 from audit.config import Settings
 from audit.errors import UsageError
 
@@ -110,7 +111,12 @@ csv_dialect_option = flag(
     help="Form of CSV; excel: with a byte order mark and CRLF, for spreadsheets.",
 )
 #: For every command that prints a result.
-json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+json_option = click.option("--json", "as_json", is_flag=True, callback=print_utf8, help="Print the result as JSON.")
+
+
+def csv_option(what: str) -> Callable[[Command], Command]:
+    """For commands that print rows: `--csv`."""
+    return click.option("--csv", "as_csv", is_flag=True, callback=print_utf8, help=f"Print {what} as CSV.")
 
 
 def simulation_options(command: Command) -> Command:
@@ -162,5 +168,11 @@ def refuse_dialect_without_csv(given: dict[str, Any], *, is_csv: bool, csv_flag:
 
 
 def verbosity_of(given: dict[str, Any]) -> Verbosity:
-    """What `--quiet` and `--verbose` ask for."""
+    """What `--quiet` and `--verbose` ask for.
+
+    Raises:
+        UsageError: both were given.
+    """
+    if given["quiet"] and given["verbose"]:
+        raise UsageError("choose one of --quiet and --verbose")
     return "quiet" if given["quiet"] else "verbose" if given["verbose"] else "normal"

@@ -107,6 +107,7 @@ class CheckSettings(msgspec.Struct, frozen=True):
     forbid_global_call_in: bool = False
     rules_dir: str | None = None
     exceptions_file: str | None = None
+    baseline_file: str | None = None
     timeout: Annotated[str, Meta(pattern=_DURATION)] = "5m"
 
     @property

@@ -60,6 +60,7 @@ FLAGS = {
     "run.metrics_file": "metrics-file",
     "check.rules_dir": "rules",
     "check.exceptions_file": "exceptions",
+    "check.baseline_file": "baseline",
     "check.timeout": "timeout",
     "log.format": "log-format",
 }

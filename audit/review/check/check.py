@@ -12,7 +12,7 @@ import duckdb
 from audit.config import CheckSettings
 from audit.errors import UsageError
 from audit.review.check.exceptions import Exceptions, load_exceptions
-from audit.review.check.facts import Facts, add_facts, missing_tables
+from audit.review.check.facts import Facts, add_facts, missing_tables, unread_entities
 from audit.review.check.finding import CheckResult, Finding, Rule, RuleResult
 from audit.review.check.rules import SETTINGS, load_rules
 from audit.review.comparable import scope_differences
@@ -54,7 +54,9 @@ def check(snapshot: Snapshot, previous: Snapshot | None, settings: CheckSettings
     for entry in exceptions.unused({each.rule.rule_id for each in results if each.status != "skipped"}):
         whose = entry.entity_id or entry.org_id
         log.warning("the exception for %s of %s (%s) matches no finding", entry.rule, whose, entry.owner)
-    return CheckResult(snapshot.manifest.snapshot_id, compared.manifest.snapshot_id if compared else None, results)
+    of = snapshot.manifest
+    previous_id = compared.manifest.snapshot_id if compared else None
+    return CheckResult(of.snapshot_id, previous_id, results, of.started_at, of.finished_at)
 
 
 def _why_not(snapshot: Snapshot, previous: Snapshot | None) -> str | None:
@@ -73,7 +75,8 @@ def _facts(connection: duckdb.DuckDBPyConnection, snapshot: Snapshot, why_not: s
     missing = facts.missing | missing_tables(snapshot.manifest, tables)
     if why_not:
         missing[PREVIOUS] = why_not
-    return Facts(facts.tables | {*tables} | {f"{PREVIOUS}.{name}" for name in before}, missing, facts.partial)
+    known = facts.tables | {*tables} | {f"{PREVIOUS}.{name}" for name in before}
+    return Facts(known, missing, facts.partial, unread_entities(connection))
 
 
 def _set_variables(connection: duckdb.DuckDBPyConnection, settings: CheckSettings) -> None:
@@ -101,9 +104,10 @@ def _run(
         return RuleResult(rule, "skipped", reason=found)
     left, excepted = exceptions.split(found)
     unjudged = "; ".join(facts.partial[table] for table in rule.tables if table in facts.partial)
+    unread = max((facts.unread.get(table, 0) for table in rule.tables), default=0)
     if unjudged and not left:
-        return RuleResult(rule, "skipped", excepted=excepted, reason=unjudged)
-    return RuleResult(rule, "failed" if left else "passed", left, excepted, unjudged or None)
+        return RuleResult(rule, "skipped", excepted=excepted, reason=unjudged, unread=unread)
+    return RuleResult(rule, "failed" if left else "passed", left, excepted, unjudged or None, unread)
 
 
 def _obstacle(rule: Rule, facts: Facts, settings: CheckSettings) -> str | None:

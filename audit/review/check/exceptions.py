@@ -10,7 +10,7 @@ import msgspec
 from audit.decoding import UndecodableError, toml_of
 from audit.errors import UsageError, words_of
 from audit.files import expand, text_of
-from audit.review.check.finding import Finding
+from audit.review.check.finding import Finding, Terms
 from audit.text import did_you_mean
 
 _SECTION = "exception"
@@ -73,7 +73,7 @@ class Exceptions:
             self._used |= {entry} if entry else set()
             is_expired = entry is not None and entry.expires < self._today
             if entry:
-                finding = msgspec.structs.replace(finding, exception=_describe(entry, is_expired=is_expired))  # noqa: PLW2901
+                finding = _with_exception(finding, entry, is_expired=is_expired)  # noqa: PLW2901
             (accepted if entry and not is_expired else left).append(finding)
         return left, accepted
 
@@ -132,6 +132,11 @@ def _entry(path: str, number: int, fields: Any, rule_ids: Collection[str]) -> Ac
     if not entry.org_id and not entry.entity_id:
         raise UsageError(f"{place}: name an org_id or an entity_id: a rule as a whole can't be accepted")
     return entry
+
+
+def _with_exception(finding: Finding, entry: Acceptance, *, is_expired: bool) -> Finding:
+    terms = Terms(entry.reason, entry.owner, entry.expires)
+    return msgspec.structs.replace(finding, exception=_describe(entry, is_expired=is_expired), terms=terms)
 
 
 def _describe(entry: Acceptance, *, is_expired: bool) -> str:

@@ -1,9 +1,13 @@
 """The result of a check as data; text, JSON, CSV, OCSF, JUnit and the report are views of it."""
 
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Literal
 
 import msgspec
+
+from audit.review.check.controls import Control
+from audit.text import count_of
 
 
 class Severity(StrEnum):
@@ -35,6 +39,7 @@ class Rule(msgspec.Struct, frozen=True):
         path: the file.
         settings: the keys of the configuration that it needs (`check.allowed_domains`).
         line: the line of the file on which the query begins, from 1.
+        controls: the controls that it supports evidence for, in the order of the header.
     """
 
     rule_id: str
@@ -47,6 +52,15 @@ class Rule(msgspec.Struct, frozen=True):
     path: str
     settings: tuple[str, ...] = ()
     line: int = 1
+    controls: tuple[Control, ...] = ()
+
+
+class Terms(msgspec.Struct, frozen=True, gc=False):
+    """What an exception says: why its findings are accepted, who answers for it, and its last day (UTC)."""
+
+    reason: str
+    owner: str
+    expires: date
 
 
 class Finding(msgspec.Struct, frozen=True, gc=False):
@@ -57,7 +71,8 @@ class Finding(msgspec.Struct, frozen=True, gc=False):
         severity: the severity of the rule.
         org_id, entity_type, entity_id, entity_name, location_name: the entity concerned; None for the whole audit.
         detail: what exactly was found, as a sentence. Exceptions match this text, so it is a contract with users.
-        exception: the exception that matches (expiry, reason, owner), if there is one.
+        exception: the exception that matches (expiry, reason, owner), if there is one, as a sentence.
+        terms: the same as data.
     """
 
     rule_id: str
@@ -69,6 +84,7 @@ class Finding(msgspec.Struct, frozen=True, gc=False):
     location_name: str | None
     detail: str
     exception: str | None = None
+    terms: Terms | None = None
 
 
 class RuleResult(msgspec.Struct, frozen=True):
@@ -81,6 +97,7 @@ class RuleResult(msgspec.Struct, frozen=True):
         findings: the open findings.
         excepted: the accepted findings.
         reason: why it could not run, or which organizations it could not judge.
+        unread: number of entities that have no complete answer, so that the rule could not judge them.
     """
 
     rule: Rule
@@ -88,14 +105,30 @@ class RuleResult(msgspec.Struct, frozen=True):
     findings: list[Finding] = []
     excepted: list[Finding] = []
     reason: str | None = None
+    unread: int = 0
+
+    @property
+    def unjudged(self) -> str | None:
+        """What the rule could not judge, and why; None if it judged everything."""
+        unread = f"{count_of(self.unread, 'entity', 'entities')} could not be read" if self.unread else None
+        return "; ".join(filter(None, [self.reason, unread])) or None
 
 
 class CheckResult(msgspec.Struct, frozen=True):
-    """The results of all rules over a snapshot."""
+    """The results of all rules over a snapshot.
+
+    Attributes:
+        snapshot_id: the snapshot.
+        previous_id: the snapshot that it was compared with.
+        results: the results of the rules.
+        started_at, finished_at: the time (UTC) of the run that made the snapshot.
+    """
 
     snapshot_id: str
     previous_id: str | None
     results: list[RuleResult]
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
 
     @property
     def findings(self) -> list[Finding]:

@@ -3,6 +3,7 @@
 -- rationale: What was not read was not reviewed: no other rule covers it.
 -- remedy: Read the outcome and its message in the coverage, then run again with --retry-failed and this snapshot.
 -- tables: coverage
+-- controls: NIST-800-53 CA-7; NIST-800-171 3.12.3; ISO-27001 A.5.36; SOC2 CC4.1; HIPAA 164.308(a)(8)
 SELECT
     org_id, entity_type, entity_id, entity_name, location_name,
     concat_ws(

@@ -4,6 +4,7 @@
 --   nobody answers for it by name.
 -- remedy: Replace the member with the people who are meant.
 -- tables: push_to_talk_members
+-- controls: NIST-800-53 AC-3; NIST-800-171 3.1.2; ISO-27001 A.5.15; SOC2 CC6.3
 SELECT
     org_id, entity_type, entity_id, entity_name, location_name,
     concat_ws(

@@ -56,7 +56,8 @@ def check(snapshot: Snapshot, previous: Snapshot | None, settings: CheckSettings
         log.warning("the exception for %s of %s (%s) matches no finding", entry.rule, whose, entry.owner)
     of = snapshot.manifest
     previous_id = compared.manifest.snapshot_id if compared else None
-    return CheckResult(of.snapshot_id, previous_id, results, of.started_at, of.finished_at)
+    org_ids = tuple(sorted(org.org_id for org in of.orgs))
+    return CheckResult(of.snapshot_id, previous_id, results, of.started_at, of.finished_at, org_ids)
 
 
 def _why_not(snapshot: Snapshot, previous: Snapshot | None) -> str | None:

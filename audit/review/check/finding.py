@@ -122,6 +122,7 @@ class CheckResult(msgspec.Struct, frozen=True):
         previous_id: the snapshot that it was compared with.
         results: the results of the rules.
         started_at, finished_at: the time (UTC) of the run that made the snapshot.
+        org_ids: the organizations of the snapshot.
     """
 
     snapshot_id: str
@@ -129,6 +130,7 @@ class CheckResult(msgspec.Struct, frozen=True):
     results: list[RuleResult]
     started_at: datetime | None = None
     finished_at: datetime | None = None
+    org_ids: tuple[str, ...] = ()
 
     @property
     def findings(self) -> list[Finding]:

@@ -4,20 +4,18 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Literal
 
-import msgspec
-
 from audit.review.check.finding import CheckResult
 from audit.review.check.formats.csv import as_csv
+from audit.review.check.formats.encoding import safe_json
 from audit.review.check.formats.junit import as_junit
 from audit.review.check.formats.ocsf import as_ocsf
 from audit.review.check.formats.text import as_text
-from audit.text import printable_json
 
 FormatName = Literal["text", "json", "csv", "ocsf", "junit"]
 
 
 def _as_json(result: CheckResult, _: datetime) -> str:
-    return printable_json(msgspec.json.format(msgspec.json.encode(result), indent=2).decode())
+    return safe_json(result, indent=2)
 
 
 #: Each takes the result of a check and its time (UTC).

@@ -34,7 +34,7 @@ from audit.snapshot.staging import staged
     "form",
     default="text",
     show_default=True,
-    type=click.Choice(["text", "json", "csv", "ocsf", "junit"]),
+    type=click.Choice(["text", "json", "csv", "ocsf", "junit", "oscal"]),
     help="Format of the result.",
 )
 @options.config_options

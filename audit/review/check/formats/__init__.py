@@ -9,9 +9,10 @@ from audit.review.check.formats.csv import as_csv
 from audit.review.check.formats.encoding import safe_json
 from audit.review.check.formats.junit import as_junit
 from audit.review.check.formats.ocsf import as_ocsf
+from audit.review.check.formats.oscal import as_oscal
 from audit.review.check.formats.text import as_text
 
-FormatName = Literal["text", "json", "csv", "ocsf", "junit"]
+FormatName = Literal["text", "json", "csv", "ocsf", "junit", "oscal"]
 
 
 def _as_json(result: CheckResult, _: datetime) -> str:
@@ -25,4 +26,5 @@ FORMATS: dict[FormatName, Callable[[CheckResult, datetime], str]] = {
     "csv": as_csv,
     "ocsf": as_ocsf,
     "junit": as_junit,
+    "oscal": as_oscal,
 }

@@ -12,7 +12,7 @@ import duckdb
 from audit.config import CheckSettings
 from audit.errors import UsageError
 from audit.review.check.exceptions import load_exceptions
-from audit.review.check.facts import Facts, add_facts, missing_tables
+from audit.review.check.facts import Facts, add_facts, missing_tables, unread_entities
 from audit.review.check.finding import CheckResult, Finding, Rule, RuleResult
 from audit.review.check.rules import SETTINGS, load_rules
 from audit.review.check.unread import unread_of
@@ -68,8 +68,16 @@ def check(snapshot: Snapshot, previous: Snapshot | None, settings: CheckSettings
     if stale:
         count = count_of(len(stale), "entry", "entries")
         log.warning("%s of the exceptions and the baseline match no finding any more: check lists them", count)
-    compared_id = compared.manifest.snapshot_id if compared else None
-    return CheckResult(snapshot.manifest.snapshot_id, compared_id, results, stale)
+    of = snapshot.manifest
+    return CheckResult(
+        snapshot_id=of.snapshot_id,
+        previous_id=compared.manifest.snapshot_id if compared else None,
+        results=results,
+        started_at=of.started_at,
+        finished_at=of.finished_at,
+        org_ids=tuple(sorted(org.org_id for org in of.orgs)),
+        stale=stale,
+    )
 
 
 def _why_not(snapshot: Snapshot, previous: Snapshot | None) -> str | None:
@@ -89,7 +97,7 @@ def _facts(connection: duckdb.DuckDBPyConnection, snapshot: Snapshot, why_not: s
     if why_not:
         missing[PREVIOUS] = why_not
     known = facts.tables | {*tables} | {f"{PREVIOUS}.{name}" for name in before}
-    return Facts(known, missing, facts.partial, org_names(snapshot.manifest.orgs))
+    return Facts(known, missing, facts.partial, org_names(snapshot.manifest.orgs), unread_entities(connection))
 
 
 def _set_variables(connection: duckdb.DuckDBPyConnection, settings: CheckSettings) -> None:
@@ -114,7 +122,8 @@ def _run(connection: duckdb.DuckDBPyConnection, rule: Rule, facts: Facts, settin
     if isinstance(found, str):
         return RuleResult(rule, "skipped", reason=found)
     unjudged = "; ".join(facts.partial[table] for table in rule.tables if table in facts.partial)
-    return RuleResult(rule, "passed").with_findings(found, [], unjudged)
+    unread = max((facts.unread.get(table, 0) for table in rule.tables), default=0)
+    return RuleResult(rule, "passed", unread=unread).with_findings(found, [], unjudged)
 
 
 def _obstacle(rule: Rule, facts: Facts, settings: CheckSettings) -> str | None:

@@ -7,6 +7,7 @@ from datetime import datetime
 from audit.review.check.finding import CheckResult, Finding, Rule, RuleResult, Severity
 from audit.review.diff.change import Change
 from audit.review.report.audio import Audio, find_audio
+from audit.review.report.by_control import OfControl, by_control
 from audit.review.report.changed import Changes, fold
 from audit.review.report.coverage import Answers, find_answers, find_first_before
 from audit.review.report.reach import Reach, find_reach
@@ -40,6 +41,7 @@ class Checked:
         excepted_total, excepted: number of accepted findings, and the first of them.
         skipped: rules that could not run.
         passed: rules that found nothing.
+        by_control: the same by control.
     """
 
     counts: dict[Severity, int]
@@ -48,6 +50,7 @@ class Checked:
     excepted: list[tuple[Rule, Finding]]
     skipped: list[RuleResult]
     passed: list[Rule]
+    by_control: list[OfControl]
 
     @property
     def total(self) -> int:
@@ -129,4 +132,5 @@ def _checked(checks: CheckResult) -> Checked:
         excepted=excepted[:MAX_FINDINGS],
         skipped=[each for each in results if each.status == "skipped"],
         passed=[each.rule for each in results if each.status == "passed"],
+        by_control=by_control(checks),
     )

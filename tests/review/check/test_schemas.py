@@ -5,11 +5,12 @@ import json
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree as ET
 
 import jsonschema_rs
 import msgspec
 import pytest
-from lxml import etree
+import xmlschema
 from ocsf_json_schema import OcsfJsonSchemaEmbedded, get_ocsf_schema
 
 from audit.review.check.controls import parse_controls
@@ -73,8 +74,8 @@ def events(result: CheckResult = RESULT) -> list[Any]:
 
 
 @pytest.fixture(scope="module")
-def xsd() -> etree.XMLSchema:
-    return etree.XMLSchema(etree.parse(DATA / "junit-10.xsd"))
+def xsd() -> xmlschema.XMLSchema:
+    return xmlschema.XMLSchema(DATA / "junit-10.xsd")
 
 
 @pytest.fixture(scope="module")
@@ -84,15 +85,15 @@ def oscal_schema() -> jsonschema_rs.Validator:
 
 
 @pytest.mark.attack("spreadsheets and terminals")
-def test_no_name_makes_junit_that_jenkins_refuses(xsd: etree.XMLSchema) -> None:
-    root = etree.fromstring(render("junit").encode())
-    xsd.assertValid(root)
+def test_no_name_makes_junit_that_jenkins_refuses(xsd: xmlschema.XMLSchema) -> None:
+    root = ET.fromstring(render("junit").encode())
+    xsd.validate(root)
     assert [case.get("name") for case in root.iter("testcase")] == [each.rule.rule_id for each in RESULTS]
     (odd,) = [case for case in root.iter("testcase") if case.get("name") == "odd"]
     assert (odd.findtext("failure") or "").count(" is wrong") == len(ODD)
-    assert root.xpath("string(//testcase[@name='half']/system-out)") == "not judged: 4 entities could not be read"
+    assert root.findtext(".//testcase[@name='half']/system-out") == "not judged: 4 entities could not be read"
     root.set("skipped", "1")
-    assert not xsd.validate(root), "the validator judges nothing"
+    assert not xsd.is_valid(root), "the validator judges nothing"
 
 
 @pytest.mark.attack("spreadsheets and terminals")

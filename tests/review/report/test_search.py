@@ -82,8 +82,8 @@ def test_every_room_of_a_person_and_every_member_of_a_room_is_found(
 @pytest.fixture(scope="module")
 def named(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """Names of rooms that are typed in another way."""
-    return ["Zürich Praxis", "Cafe\u0301", "Straße", "Kırmızı", "Ｗａｒｄ", "Ørsted", "Łódź", HOSTILE, "Operating Theater 9",
-            "Operating Theater 19"]  # fmt: skip
+    return ["Zürich Praxis", "Cafe\u0301", "Straße", "Kırmızı", "Ｗａｒｄ", "Ørsted", "Łódź", HOSTILE,
+            "Operating Theater 9", "Operating Theater 19"]  # fmt: skip
 
 
 def test_names_numbers_and_ids_are_found_however_they_are_typed(audit: Audit, ask: Ask, named: list[str]) -> None:
@@ -122,7 +122,7 @@ def test_a_name_that_is_markup_stays_text_in_the_results(audit: Audit, ask: Ask,
     [
         ((True, "TWO_WAY", "BLOCK_MEMBERS"), "Who can listenEveryone can listen"),
         ((True, "TWO_WAY", "ALLOW_MEMBERS"), "Who can listenOnly"),
-        ((True, "ONE_WAY", "BLOCK_MEMBERS"), "Who can listenNobody can listen: it is one-way. Everyone can speak into it"),
+        ((True, "ONE_WAY", "BLOCK_MEMBERS"), "Who can listenNobody can listen: it is one-way. Everyone can speak"),
         ((True, "NEW_WAY", "BLOCK_MEMBERS"), "Who can listenEveryone may be able to listen"),
         ((True, "TWO_WAY", "NEW_WORD"), "Who can listenUnclear who can listen: NEW_WORD"),
         ((False, "TWO_WAY", "BLOCK_MEMBERS"), "Who can listenNobody: its auto-answer is off"),

@@ -10,7 +10,9 @@ from audit.review.report.audio import Audio, find_audio
 from audit.review.report.by_control import OfControl, by_control
 from audit.review.report.changed import Changes, fold
 from audit.review.report.coverage import Answers, find_answers, find_first_before
+from audit.review.report.index import find_index
 from audit.review.report.reach import Reach, find_reach
+from audit.review.report.since import dates
 from audit.review.tables import open_tables
 from audit.snapshot.catalog import Snapshot
 from audit.snapshot.layout import MANIFEST
@@ -64,6 +66,7 @@ class Content:
 
     Attributes:
         manifest: manifest of the snapshot.
+        index: what the search of the report reads; None if there are no rooms, or too many for a file.
         manifest_sha256: SHA-256 of its `manifest.json`.
         against: manifest of the snapshot that it is compared with.
         before: time of the state of `against`: start of its run, or of its first answer if that is earlier.
@@ -79,6 +82,7 @@ class Content:
     audio: Audio | None
     checked: Checked | None
     changes: Changes | None
+    index: str | None
 
     @property
     def orgs(self) -> list[Org]:
@@ -103,16 +107,22 @@ def collect(
     with open_tables(snapshot, against) as connection:
         first = find_first_before(connection)
         started = against.manifest.started_at if against else None
+        before = min(filter(None, (first, started)), default=None)
+        answers = find_answers(connection)
+        reach = find_reach(connection, against.manifest if against else None)
+        written = dates(before, answers.last or snapshot.manifest.finished_at)
+        org_names = {org.org_id: org.name for org in snapshot.manifest.orgs}
         return Content(
             manifest=snapshot.manifest,
             manifest_sha256=sha256_of(snapshot.path / MANIFEST),
             against=against.manifest if against else None,
-            before=min(filter(None, (first, started)), default=None),
-            answers=find_answers(connection),
-            reach=find_reach(connection, against.manifest if against else None),
+            before=before,
+            answers=answers,
+            reach=reach,
             audio=find_audio(connection),
             checked=_checked(checks) if checks else None,
             changes=None if changes is None else fold(changes),
+            index=find_index(connection, written, org_names) if reach else None,
         )
 
 

@@ -7,9 +7,10 @@ from datetime import datetime
 from audit.review.check.finding import CheckResult, Finding, Rule, RuleResult, Severity
 from audit.review.diff.change import Change
 from audit.review.report.audio import Audio, find_audio
-from audit.review.report.changed import Changes, fold
+from audit.review.report.changed import Changes, Entity, Now, fold
 from audit.review.report.coverage import Answers, find_answers, find_first_before
 from audit.review.report.reach import Reach, find_reach
+from audit.review.report.totals import KindTotal, OrgTotal, find_kinds, find_orgs, states_of
 from audit.review.tables import open_tables
 from audit.snapshot.catalog import Snapshot
 from audit.snapshot.layout import MANIFEST
@@ -65,6 +66,8 @@ class Content:
         against: manifest of the snapshot that it is compared with.
         before: time of the state of `against`: start of its run, or of its first answer if that is earlier.
         answers, reach, audio, checked, changes: the sections; None for a section without data.
+        kinds: totals of Push-to-Talk by kind of entity.
+        totals: totals of Push-to-Talk by organization, the most exposed first; empty if it was not read.
     """
 
     manifest: Manifest
@@ -76,6 +79,8 @@ class Content:
     audio: Audio | None
     checked: Checked | None
     changes: Changes | None
+    kinds: list[KindTotal]
+    totals: list[OrgTotal]
 
     @property
     def orgs(self) -> list[Org]:
@@ -100,17 +105,24 @@ def collect(
     with open_tables(snapshot, against) as connection:
         first = find_first_before(connection)
         started = against.manifest.started_at if against else None
+        reach = find_reach(connection, against.manifest if against else None)
         return Content(
             manifest=snapshot.manifest,
             manifest_sha256=sha256_of(snapshot.path / MANIFEST),
             against=against.manifest if against else None,
             before=min(filter(None, (first, started)), default=None),
             answers=find_answers(connection),
-            reach=find_reach(connection, against.manifest if against else None),
+            reach=reach,
             audio=find_audio(connection),
             checked=_checked(checks) if checks else None,
-            changes=None if changes is None else fold(changes),
+            changes=None if changes is None else fold(changes, states_of(connection) if reach else _nothing),
+            kinds=find_kinds(connection) if reach else [],
+            totals=find_orgs(connection, snapshot.manifest.orgs) if reach else [],
         )
+
+
+def _nothing(_: object) -> dict[Entity, Now]:
+    return {}
 
 
 def _checked(checks: CheckResult) -> Checked:

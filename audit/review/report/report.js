@@ -1,5 +1,5 @@
 "use strict";
-// The document is complete without this script: it adds search and sorting to tables, and unfolds details for printing.
+// The document is complete without this script: it adds search and sorting to tables.
 for (const box of document.querySelectorAll("[data-search]")) {
   const rows = [...document.getElementById(box.dataset.search).tBodies[0].rows];
   const texts = rows.map((row) => row.textContent.toLowerCase());
@@ -35,11 +35,3 @@ for (const table of document.querySelectorAll("table[data-sortable]")) {
     });
   });
 }
-let folded = [];
-addEventListener("beforeprint", () => {
-  folded = [...document.querySelectorAll("details:not([open])")];
-  folded.forEach((each) => { each.open = true; });
-});
-addEventListener("afterprint", () => {
-  folded.forEach((each) => { each.open = false; });
-});

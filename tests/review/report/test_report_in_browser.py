@@ -1,15 +1,13 @@
 """The report in a real browser: it runs its own script only, and requests nothing."""
 
 import asyncio
-import shutil
-import subprocess
-import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
-from typing import Any
 
-import aiohttp
+import browsing
 import pytest
+from browsing import BROWSER, Page, Scenario, browser
 
 from audit.review.check.finding import CheckResult, Finding, Rule, RuleResult, Severity
 from audit.review.diff.change import Change
@@ -18,91 +16,28 @@ from audit.simulator.app import Simulation
 from audit.simulator.organization import Organization
 from audit.snapshot.catalog import Snapshot
 
-_BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
 _HOSTILE = "<img src=x onerror=alert(1)><script>document.title='run'</script>\u202e"
-_FLAGS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--remote-debugging-port=0")
 
-pytestmark = pytest.mark.skipif(_BROWSER is None, reason="no Chromium is installed")
-
-
-class Page:
-    """A page of a browser, by the DevTools protocol."""
-
-    def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
-        self._socket = socket
-        self._calls = 0
-        self.requests: list[str] = []
-        self.errors: list[dict[str, Any]] = []
-
-    async def call(self, method: str, **parameters: Any) -> Any:
-        """Call a method; keep what the page reports meanwhile."""
-        self._calls += 1
-        await self._socket.send_json({"id": self._calls, "method": method, "params": parameters})
-        while (message := await self._socket.receive_json()).get("id") != self._calls:
-            self._note(message)
-        assert "result" in message, message
-        return message["result"]
-
-    async def run(self, expression: str) -> Any:
-        """The value of an expression, which may be a promise."""
-        told = await self.call("Runtime.evaluate", expression=expression, awaitPromise=True, returnByValue=True)
-        assert "exceptionDetails" not in told, told
-        return told["result"].get("value")
-
-    def _note(self, message: dict[str, Any]) -> None:
-        if message["method"] == "Network.requestWillBeSent":
-            self.requests.append(message["params"]["request"]["url"])
-        if message["method"] in {"Runtime.exceptionThrown", "Runtime.consoleAPICalled", "Log.entryAdded"}:
-            self.errors.append(message["params"])
-        if message["method"] == "Page.javascriptDialogOpening":
-            self.errors.append(message["params"])
+pytestmark = pytest.mark.skipif(BROWSER is None, reason="no Chromium is installed")
 
 
-Look = Callable[[Callable[[Page], Awaitable[None]]], None]
+Look = Callable[[Scenario], None]
 
 
 @pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A browser, by the address of its DevTools."""
-    folder = tmp_path_factory.mktemp("chromium")
-    command = [str(_BROWSER), *_FLAGS, f"--user-data-dir={folder}", "about:blank"]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    port = folder / "DevToolsActivePort"
-    deadline_s = time.monotonic() + 60
-    while not (port.exists() and port.read_text().count("\n")):
-        assert process.poll() is None
-        assert time.monotonic() < deadline_s
-        time.sleep(0.05)
-    yield f"http://127.0.0.1:{port.read_text().splitlines()[0]}"
-    process.terminate()
-    process.wait(30)
+    with browser(tmp_path_factory.mktemp("chromium")) as address:
+        yield address
 
 
 @pytest.fixture
-def look(browser: str, audit: Callable[..., Snapshot], tmp_path: Path) -> Look:
+def look(chromium: str, audit: Callable[..., Snapshot], tmp_path: Path) -> Look:
     """Open the report of a simulated organization and run a scenario on it."""
     snapshot = audit(Simulation(Organization(workspaces=90, people=20, virtual_lines=3)))
     file = tmp_path / "report.html"
     file.write_text(write_report(snapshot, _checks(), _changes(), snapshot), encoding="utf-8")
-
-    async def open_page(scenario: Callable[[Page], Awaitable[None]]) -> None:
-        async with (
-            aiohttp.ClientSession() as session,
-            session.put(f"{browser}/json/new?about:blank") as answer,
-            session.ws_connect((await answer.json())["webSocketDebuggerUrl"], max_msg_size=0) as socket,
-        ):
-            page = Page(socket)
-            for domain in ("Page", "Runtime", "Log", "Network"):
-                await page.call(f"{domain}.enable")
-            await page.call("Page.navigate", url=file.as_uri())
-            while await page.run("document.readyState + location.protocol") != "completefile:":  # noqa: ASYNC110 - the page's state, not ours
-                await asyncio.sleep(0.02)
-            await scenario(page)
-            assert page.errors == []
-            assert page.requests == [file.as_uri()]
-            await page.call("Page.close")
-
-    return lambda scenario: asyncio.run(open_page(scenario))
+    return partial(browsing.look, chromium, file)
 
 
 def _checks() -> CheckResult:
@@ -260,16 +195,5 @@ def test_without_scripts_it_is_a_plain_document(look: Look) -> None:
         assert await page.run("document.querySelector('.search').offsetParent === null")
         assert await page.run(f"{_SHOWN}.length") > 30
         page.requests[1:] = []
-
-    look(scenario)
-
-
-def test_on_paper_members_are_not_folded_away(look: Look) -> None:
-    async def scenario(page: Page) -> None:
-        assert await page.run("document.querySelectorAll('details:not([open])').length") > 0
-        await page.run("dispatchEvent(new Event('beforeprint'))")
-        assert await page.run("document.querySelectorAll('details:not([open])').length") == 0
-        await page.run("dispatchEvent(new Event('afterprint'))")
-        assert await page.run("document.querySelectorAll('details:not([open])').length") > 0
 
     look(scenario)

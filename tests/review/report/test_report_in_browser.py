@@ -2,12 +2,14 @@
 
 import asyncio
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
 import browsing
 import pytest
 from browsing import BROWSER, Page, Scenario, browser
+from reporting import rewrite, set_column
 
 from audit.review.check.finding import CheckResult, Finding, Rule, RuleResult, Severity
 from audit.review.diff.change import Change
@@ -197,3 +199,44 @@ def test_without_scripts_it_is_a_plain_document(look: Look) -> None:
         page.requests[1:] = []
 
     look(scenario)
+
+
+def test_on_a_phone_captions_lie_and_words_stay_whole(look: Look) -> None:
+    async def scenario(page: Page) -> None:
+        await page.resize(390)
+        assert await page.run(
+            "[...document.querySelectorAll('caption:not(.spoken)')].every((each) => each.offsetHeight < 50)"
+        )
+        assert await page.run("[...document.querySelectorAll('.status')].every((each) => each.offsetHeight < 30)")
+
+    look(scenario)
+
+
+def test_what_is_off_is_neither_bold_nor_red(look: Look) -> None:
+    async def scenario(page: Page) -> None:
+        style = "(({ fontWeight, color }) => fontWeight + color)(getComputedStyle(each))"
+        off = await page.run(f"[...document.querySelectorAll('#room-table .off .hears')].map((each) => {style})")
+        on = await page.run(f"[...document.querySelectorAll('#room-table tr:not(.off) .hears')].map((each) => {style})")
+        assert off
+        assert on
+        assert not set(off) & set(on)
+        assert all(each.startswith("400") for each in off)
+
+    look(scenario)
+
+
+def test_since_sorts_by_time(chromium: str, audit: Callable[..., Snapshot], tmp_path: Path) -> None:
+    snapshot = audit(Simulation(Organization(workspaces=12)))
+    times = [datetime(2026, month, 30 - month, tzinfo=UTC) for month in (3, 1, 10, 2, 9)]
+    rewrite(snapshot, "coverage", set_column("fetched_at", times))
+    file = tmp_path / "report.html"
+    file.write_text(write_report(snapshot, None, [], snapshot), encoding="utf-8")
+
+    async def scenario(page: Page) -> None:
+        await page.run("document.querySelectorAll('#room-table thead button')[4].click()")
+        cells = await page.run("[...document.querySelectorAll('[data-label=Since]')].map((cell) => cell.textContent)")
+        read = [datetime.strptime(cell.partition(" or earlier")[0], "%d %B %Y").replace(tzinfo=UTC) for cell in cells]
+        assert read == sorted(read)
+        assert len(set(read)) > 3
+
+    browsing.look(chromium, file, scenario)

@@ -8,11 +8,12 @@ from audit.review.check.finding import CheckResult, Finding, Rule, RuleResult, S
 from audit.review.diff.change import Change
 from audit.review.report.audio import Audio, find_audio
 from audit.review.report.by_control import OfControl, by_control
-from audit.review.report.changed import Changes, fold
+from audit.review.report.changed import Changes, Entity, Now, fold
 from audit.review.report.coverage import Answers, find_answers, find_first_before
 from audit.review.report.index import find_index
 from audit.review.report.reach import Reach, find_reach
 from audit.review.report.since import dates
+from audit.review.report.totals import KindTotal, OrgTotal, find_kinds, find_orgs, states_of
 from audit.review.tables import open_tables
 from audit.snapshot.catalog import Snapshot
 from audit.snapshot.layout import MANIFEST
@@ -71,6 +72,8 @@ class Content:
         against: manifest of the snapshot that it is compared with.
         before: time of the state of `against`: start of its run, or of its first answer if that is earlier.
         answers, reach, audio, checked, changes: the sections; None for a section without data.
+        kinds: totals of Push-to-Talk by kind of entity.
+        totals: totals of Push-to-Talk by organization, the most exposed first; empty if it was not read.
     """
 
     manifest: Manifest
@@ -83,6 +86,8 @@ class Content:
     checked: Checked | None
     changes: Changes | None
     index: str | None
+    kinds: list[KindTotal]
+    totals: list[OrgTotal]
 
     @property
     def orgs(self) -> list[Org]:
@@ -121,9 +126,15 @@ def collect(
             reach=reach,
             audio=find_audio(connection),
             checked=_checked(checks) if checks else None,
-            changes=None if changes is None else fold(changes),
+            changes=None if changes is None else fold(changes, states_of(connection) if reach else _nothing),
             index=find_index(connection, written, org_names) if reach else None,
+            kinds=find_kinds(connection) if reach else [],
+            totals=find_orgs(connection, snapshot.manifest.orgs) if reach else [],
         )
+
+
+def _nothing(_: object) -> dict[Entity, Now]:
+    return {}
 
 
 def _checked(checks: CheckResult) -> Checked:

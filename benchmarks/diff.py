@@ -88,7 +88,7 @@ def make(output: Path, snapshot_id: str, rooms: int, changed: int = 0) -> None:
     folder = output / snapshot_id
     folder.mkdir()
     entries = {
-        name: write_table(folder, name, schema, [(ORG_ID, tables(name, rooms, changed))], {"parquet"})
+        name: write_table(folder, name, schema, [(ORG_ID, tables(name, rooms, changed))], {"parquet"}, names={})
         for name, schema in SCHEMAS.items()
     }
     manifest = Manifest(

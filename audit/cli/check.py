@@ -1,62 +1,111 @@
 """The command `check`. It needs the extra `review`."""
 
+from functools import partial
 from typing import Any
 
 import click
 
 from audit.cli import options
 from audit.cli.options import settings_of
-from audit.cli.results import print_all
-from audit.errors import FOUND_EXIT_CODE
+from audit.cli.results import print_all, print_utf8
+from audit.errors import FOUND_EXIT_CODE, UsageError
+from audit.files import expand
 from audit.review import needs_extra
 from audit.review.check.finding import Severity
 from audit.snapshot.catalog import find_snapshot
 from audit.snapshot.staging import staged
+
+_SEVERITY = click.Choice([str(each) for each in Severity])
 
 
 @click.command()
 @click.argument("snapshot", default="latest")
 @options.flag("check.rules_dir", metavar="DIR", help="Folder of your own rules, *.sql.")
 @options.flag("check.exceptions_file", metavar="FILE", help="TOML file of findings that are accepted until a date.")
+@options.flag("check.baseline_file", metavar="FILE", help="Show only what is not in this file of --write-baseline.")
+@click.option(
+    "--write-baseline",
+    "written",
+    metavar="FILE",
+    help="Accept all open findings: write them to this new file, and exit with 0.",
+)
 @options.flag("check.timeout", metavar="DURATION", help="Skip a rule that computes longer.")
 @click.option(
     "--against", metavar="SNAPSHOT", help="Compare with this snapshot. [default: the one before, of the same scope]"
 )
 @click.option(
+    "--severity", "severities", multiple=True, type=_SEVERITY, help="Only findings of this severity; may be repeated."
+)
+@click.option("--rule", "rule_ids", multiple=True, metavar="ID", help="Only findings of this rule; may be repeated.")
+@click.option(
+    "--org",
+    "organizations",
+    multiple=True,
+    metavar="ID|NAME",
+    help="Only findings of this organization (id, UUID or exact name); may be repeated.",
+)
+@click.option(
     "--fail-on",
-    default="low",
-    show_default=True,
-    type=click.Choice([str(each) for each in Severity]),
-    help="Exit with 1 if a finding of this severity or a worse one remains.",
+    type=_SEVERITY,
+    help="Exit with 1 if a finding of this severity or a worse one remains. [default: low]",
 )
 @click.option(
     "--format",
     "form",
-    default="text",
-    show_default=True,
+    callback=print_utf8,
     type=click.Choice(["text", "json", "csv", "ocsf", "junit"]),
-    help="Format of the result.",
+    help="Format of the result. [default: text]",
 )
+@options.csv_dialect_option
 @options.config_options
 @options.json_option
 @options.logging_options
-def check(snapshot: str, against: str | None, fail_on: str, form: Any, *, as_json: bool, **given: Any) -> int:
+def check(
+    snapshot: str,
+    against: str | None,
+    written: str | None,
+    severities: tuple[str, ...],
+    rule_ids: tuple[str, ...],
+    organizations: tuple[str, ...],
+    fail_on: str | None,
+    form: Any,
+    *,
+    as_json: bool,
+    **given: Any,
+) -> int:
     """Check a snapshot against rules.
 
-    SNAPSHOT is a path, an id, 'latest' (the default) or 'previous'.
+    SNAPSHOT is a path, an id, 'latest' (the default) or 'previous'. In --against, 'latest' and 'previous' are of
+    the same scope as SNAPSHOT. --severity, --rule and --org choose what is shown, written and decides the exit code;
+    the result says how much they leave out.
     """
     settings = settings_of(given)
+    if as_json and form not in (None, "json"):
+        raise UsageError(f"choose one of --json and --format {form}")
+    is_csv = form == "csv"
+    options.refuse_dialect_without_csv(given, is_csv=is_csv, csv_flag="--format csv")
     from audit.clock import Clock
+    from audit.webex import ids
 
     with needs_extra():
+        from audit.review.check.baseline import accept_all, check_new
         from audit.review.check.check import check as apply_rules
+        from audit.review.check.choice import Choice
         from audit.review.check.formats import FORMATS
-        from audit.review.comparable import find_before
+        from audit.review.check.formats.csv import as_csv
+        from audit.review.comparable import find_before, find_beside
+    orgs = [ids.uuid_of(each) or each for each in organizations]
+    choice = Choice([Severity(each) for each in severities], rule_ids, orgs, Severity(fail_on) if fail_on else None)
+    if written is not None:
+        check_new(expand(written))
     found = find_snapshot(settings.output.folder, snapshot)
-    previous = find_snapshot(settings.output.folder, against) if against else find_before(found)
+    previous = find_beside(settings.output.folder, against, found) if against else find_before(found)
     now = Clock().now()
     with staged(found) as one, staged(previous) as other:
-        result = apply_rules(one, other, settings.check, today=now.date())
-    print_all([FORMATS["json" if as_json else form](result, now), "\n"])
-    is_found = any(each.severity.rank <= Severity(fail_on).rank for each in result.findings)
-    return FOUND_EXIT_CODE if is_found else 0
+        result = choice.of(apply_rules(one, other, settings.check, today=now.date()), found.manifest.orgs)
+    if written is not None:
+        result = accept_all(expand(written), result, found.manifest.orgs, now.date())
+    name: Any = "json" if as_json else form or "text"
+    render = partial(as_csv, dialect=settings.output.csv_dialect) if is_csv else FORMATS[name]
+    print_all([render(result, now), "\n"], whole=True)
+    return FOUND_EXIT_CODE if choice.fails(result) else 0

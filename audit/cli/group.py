@@ -1,11 +1,15 @@
 """The command line: all commands by name; a command is loaded when it is called."""
 
+import re
 from importlib import import_module
 from typing import Any
 
 import click
 
 from audit import __version__
+
+#: A comment of SQL, which click would take for an option; no option holds a blank or a line end before its value.
+_COMMENT = re.compile(r"--\s|--(?![\w-]+=)[^\n]*\n")
 
 
 class LazyCommand(click.Command):
@@ -32,6 +36,7 @@ class LazyCommand(click.Command):
         self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
     ) -> click.Context:
         """Load the command and let it parse its arguments; click then invokes the command of this context."""
+        args = [f" {each}" if _COMMENT.match(each) else each for each in args]
         return self.load().make_context(info_name, args, parent, **extra)
 
 

@@ -9,7 +9,9 @@ import click
 from audit import config
 from audit.cli.console import Verbosity, early_log_format, set_up_logging
 from audit.cli.process import check_room
+from audit.cli.results import print_utf8
 from audit.config import Settings
+from audit.errors import UsageError
 
 Command = Callable[..., Any]
 
@@ -102,8 +104,19 @@ def scope_options(command: Command) -> Command:
 
 #: For every command that writes to an output.
 shared_option = flag("output.shared", is_flag=True, help="Accept an output folder that other users may write to.")
+#: For every command that prints or writes CSV.
+csv_dialect_option = flag(
+    "output.csv_dialect",
+    type=choice(config.CsvDialect),
+    help="Form of CSV; excel: with a byte order mark and CRLF, for spreadsheets.",
+)
 #: For every command that prints a result.
-json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+json_option = click.option("--json", "as_json", is_flag=True, callback=print_utf8, help="Print the result as JSON.")
+
+
+def csv_option(what: str) -> Callable[[Command], Command]:
+    """For commands that print rows: `--csv`."""
+    return click.option("--csv", "as_csv", is_flag=True, callback=print_utf8, help=f"Print {what} as CSV.")
 
 
 def simulation_options(command: Command) -> Command:
@@ -144,6 +157,22 @@ def settings_of(given: dict[str, Any]) -> Settings:
     return settings
 
 
+def refuse_dialect_without_csv(given: dict[str, Any], *, is_csv: bool, csv_flag: str) -> None:
+    """Refuse `--csv-dialect` where no CSV is made; the configuration may name a dialect for other commands.
+
+    Raises:
+        UsageError: the flag was given in vain.
+    """
+    if given["output__csv_dialect"] is not None and not is_csv:
+        raise UsageError(f"--csv-dialect is of CSV, and no CSV was asked for: add {csv_flag}, or leave it out")
+
+
 def verbosity_of(given: dict[str, Any]) -> Verbosity:
-    """What `--quiet` and `--verbose` ask for."""
+    """What `--quiet` and `--verbose` ask for.
+
+    Raises:
+        UsageError: both were given.
+    """
+    if given["quiet"] and given["verbose"]:
+        raise UsageError("choose one of --quiet and --verbose")
     return "quiet" if given["quiet"] else "verbose" if given["verbose"] else "normal"

@@ -1,10 +1,11 @@
 """The command `query`. It needs the extra `review`."""
 
-import re
 import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import nullcontext
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import click
@@ -16,16 +17,14 @@ from audit.errors import UsageError
 from audit.review import needs_extra
 from audit.snapshot.catalog import find_snapshot
 from audit.snapshot.staging import staged
-from audit.storage.place import is_dir, place
-
-#: How SQL begins, to recognize it in the place of a SNAPSHOT.
-_SQL = re.compile(r"\s*(DESCRIBE|EXPLAIN|FROM|PIVOT|SELECT|SHOW|SUMMARIZE|TABLE|UNPIVOT|VALUES|WITH)\s", re.IGNORECASE)
+from audit.storage.place import Place, is_dir, place
 
 
 @click.command()
 @click.argument("snapshot", default="latest")
 @click.argument("sql", required=False)
-@click.option("--csv", "as_csv", is_flag=True, help="Print the result as CSV.")
+@options.csv_option("the result")
+@options.csv_dialect_option
 @options.flag("check.timeout", metavar="DURATION", help="Stop a query that computes longer.")
 @options.config_options
 @options.json_option
@@ -33,30 +32,40 @@ _SQL = re.compile(r"\s*(DESCRIBE|EXPLAIN|FROM|PIVOT|SELECT|SHOW|SUMMARIZE|TABLE|
 def query(snapshot: str, sql: str | None, *, as_csv: bool, as_json: bool, **given: Any) -> None:
     """Query a snapshot in SQL (DuckDB).
 
-    SQL is one SELECT statement over the tables of the snapshot, and can read nothing else. Without SQL, the
-    command lists tables and columns. SNAPSHOT is a path, an id, 'latest' (the default) or 'previous'.
+    SQL is one SELECT statement over the tables of the snapshot, and can read nothing else; alone, it asks the
+    latest snapshot. Without SQL, the command lists tables and columns. SNAPSHOT is a path, an id, 'latest' (the
+    default) or 'previous'.
     """
     if as_csv and as_json:
         raise UsageError("choose one of --csv and --json")
     settings = settings_of(given)
+    options.refuse_dialect_without_csv(given, is_csv=as_csv, csv_flag="--csv")
     with needs_extra():
         from audit.review.query import query as queries
         from audit.review.query import rows
-    if sql is None and _SQL.match(snapshot) and not is_dir(place(snapshot)):
+    output = settings.output.folder
+    if sql is None and queries.is_sql(snapshot) and not _is_folder(output, snapshot):
         snapshot, sql = "latest", snapshot
-    named = find_snapshot(settings.output.folder, snapshot)
+    named = find_snapshot(output, snapshot)
 
     def as_table(schema: Any, batches: Any) -> Iterator[str]:
         width = shutil.get_terminal_size().columns if sys.stdout and sys.stdout.isatty() else None
         return rows.as_text(schema, batches, width)
 
-    render = rows.as_csv if as_csv else rows.as_json if as_json else as_table
+    as_rows = partial(rows.as_csv, dialect=settings.output.csv_dialect)
+    render = as_rows if as_csv else rows.as_json if as_json else as_table
     with (
         staged(named) as found,
         queries.ask(found, sql, settings.check.timeout_s)
         if sql is not None
         else nullcontext(queries.list_columns(found)) as result,
     ):
-        encoding = "utf-8" if as_csv or as_json else None
-        is_list = sql is None and not (as_csv or as_json)
-        print_all(queries.describe_tables(found) if is_list else render(result.schema, result.batches), encoding)
+        is_data = as_csv or as_json
+        is_list = sql is None and not is_data
+        blocks = queries.describe_tables(found) if is_list else render(result.schema, result.batches)
+        print_all(blocks, whole=is_data)
+
+
+def _is_folder(output: Place, name: str) -> bool:
+    """Whether an argument that may be SQL names a folder: then it is a snapshot."""
+    return is_dir(place(name)) or (isinstance(output, Path) and is_dir(output / name))

@@ -20,6 +20,7 @@ from audit.text import printable
 @click.argument("snapshot", default="latest")
 @options.flag("check.rules_dir", metavar="DIR", help="Folder of your own rules, *.sql.")
 @options.flag("check.exceptions_file", metavar="FILE", help="TOML file of findings that are accepted until a date.")
+@options.flag("check.baseline_file", metavar="FILE", help="Accept what is in this file of check --write-baseline.")
 @options.flag("check.timeout", metavar="DURATION", help="Skip a rule that computes longer.")
 @click.option(
     "--against",
@@ -41,18 +42,19 @@ from audit.text import printable
 def report(snapshot: str, against: str | None, kind: str, file: str | None, *, as_json: bool, **given: Any) -> int:
     """Write a report for reviewers, as HTML or as a workbook.
 
-    SNAPSHOT is a path, an id, 'latest' (the default) or 'previous'.
+    SNAPSHOT is a path, an id, 'latest' (the default) or 'previous'. In --against, 'latest' and 'previous' are of
+    the same scope as SNAPSHOT.
     """
     settings = settings_of(given)
     from audit.clock import Clock
 
     with needs_extra():
         from audit.review.check.check import check as apply_rules
-        from audit.review.comparable import find_before
+        from audit.review.comparable import find_before, find_beside
         from audit.review.diff.compare import compare
         from audit.review.report import write_report, write_workbook
     found = find_snapshot(settings.output.folder, snapshot)
-    earlier = find_snapshot(settings.output.folder, against) if against else find_before(found)
+    earlier = find_beside(settings.output.folder, against, found) if against else find_before(found)
     path = expand(file or f"{_name_of(found)}.{kind}")
     with staged(found) as one, staged(earlier) as other:
         checks = apply_rules(one, other, settings.check, today=Clock().now().date())

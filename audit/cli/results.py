@@ -4,14 +4,32 @@ import io
 import logging
 import sys
 from collections.abc import Iterable
+from typing import Any
+
+import click
 
 from audit.cli import views
+from audit.cli.spool import kept, taken_back
 from audit.errors import PARTIAL_EXIT_CODE, StoppedError
 from audit.redaction import redact
 from audit.snapshot.catalog import Snapshot
 from audit.text import printable_lines
 
 log = logging.getLogger(__name__)
+
+
+def print_utf8(_: click.Context, __: click.Parameter, chosen: Any) -> Any:
+    """Print what follows as UTF-8, with line feeds alone: the callback of an option that asks for data.
+
+    A program reads the result, and it knows nothing of the locale of this process. Texts for people keep the encoding
+    of their terminal, with escapes for what it lacks.
+
+    Args:
+        chosen: the value of the option, which is returned; false or `text` asks for a text.
+    """
+    if chosen and chosen != "text" and isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8", newline="\n")
+    return chosen
 
 
 def print_result(text: str) -> None:
@@ -26,19 +44,32 @@ def print_result(text: str) -> None:
             log.error("the result can't be printed: %s", error.strerror)
 
 
-def print_all(texts: Iterable[str], encoding: str | None = None) -> None:
+def print_all(texts: Iterable[str], *, whole: bool = False) -> None:
     """Print a result piece by piece, until its reader closes the pipe.
 
+    Args:
+        texts: the pieces.
+        whole: print nothing before all pieces are made: half a JSON document is worse than none.
+
     Raises:
-        StoppedError: a write fails for another reason, such as a full disk.
+        StoppedError: a write fails for another reason, such as a full disk. A file has lost what was printed to it.
     """
     if sys.stdout is None:
         raise StoppedError("the result can't be printed: standard output is closed")
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(encoding=encoding, errors="backslashreplace")
+        sys.stdout.reconfigure(errors="backslashreplace")
+    shown = map(_shown, texts)
+    if not whole:
+        _print_pieces(shown)
+        return
+    with kept(shown) as pieces, taken_back():
+        _print_pieces(pieces)
+
+
+def _print_pieces(texts: Iterable[str]) -> None:
     for text in texts:
         try:
-            sys.stdout.write(_shown(text))
+            sys.stdout.write(text)
             sys.stdout.flush()
         except BrokenPipeError:
             return

@@ -48,6 +48,7 @@ _GC_AFTER = 10_000
     help="Format of the tables; may be repeated.",
 )
 @options.flag("output.csv_per_org", is_flag=True, help="Write CSV per organization, not for all together.")
+@options.csv_dialect_option
 @options.flag("output.allow_partial", is_flag=True, help="Exit with 0 even if the snapshot is partial.")
 @options.flag(
     "pace.max_rate", type=float, metavar="N", help="Never exceed this many requests per second. [default: no ceiling]"
@@ -83,6 +84,7 @@ def run(retry_failed: str | None, *, resume: bool, dry_run: bool, as_json: bool,
     The access token comes from WEBEX_ACCESS_TOKEN or from a file (--token-file).
     """
     settings = settings_of(given)
+    options.refuse_dialect_without_csv(given, is_csv="csv" in settings.output.formats, csv_flag="--format csv")
     from audit.cli import metrics
     from audit.cli.progress import show_progress
     from audit.cli.selection import Selection

@@ -69,9 +69,13 @@ def shortcomings(snapshot: Snapshot) -> str:
     parts += [f"{', '.join(kinds)} could not be listed"] if kinds else []
     parts += [_invalid(items, kind) for kind, items in _invalid_items(snapshot).items()]
     failed = [org for org in orgs if org.message]
-    parts += [f"organization {org.org_id} is {org.status}" for org in failed[:_NAMED]]
+    parts += [f"organization {_titled(org)} is {org.status}" for org in failed[:_NAMED]]
     parts += [f"and {len(failed) - _NAMED} more are not complete"] if len(failed) > _NAMED else []
     return "; ".join(parts)
+
+
+def _titled(org: Org) -> str:
+    return f"{printable(org.name)} ({org.org_id})" if org.name else org.org_id
 
 
 def _invalid_items(snapshot: Snapshot) -> Counter[str]:

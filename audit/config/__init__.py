@@ -2,6 +2,7 @@
 
 from audit.config.settings import (
     CheckSettings,
+    CsvDialect,
     EngineName,
     EntityName,
     FormatName,
@@ -23,6 +24,7 @@ __all__ = [
     "CONFIG_VARIABLE",
     "FLAGS",
     "CheckSettings",
+    "CsvDialect",
     "EngineName",
     "EntityName",
     "FormatName",

@@ -15,6 +15,7 @@ _UNIT_S = {"d": 86_400.0, "h": 3_600.0, "m": 60.0, "s": 1.0}
 
 EntityName = Literal["workspace", "person", "virtual-line"]
 FormatName = Literal["parquet", "csv"]
+CsvDialect = Literal["rfc4180", "excel"]
 EngineName = Literal["local", "dask"]
 LogFormat = Literal["text", "json"]
 
@@ -68,6 +69,7 @@ class OutputSettings(msgspec.Struct, frozen=True):
     shared: bool = False
     formats: Annotated[list[FormatName], Meta(min_length=1)] = msgspec.field(default_factory=lambda: ["parquet", "csv"])
     csv_per_org: bool = False
+    csv_dialect: CsvDialect = "rfc4180"
     allow_partial: bool = False
 
     @property
@@ -105,6 +107,7 @@ class CheckSettings(msgspec.Struct, frozen=True):
     forbid_global_call_in: bool = False
     rules_dir: str | None = None
     exceptions_file: str | None = None
+    baseline_file: str | None = None
     timeout: Annotated[str, Meta(pattern=_DURATION)] = "5m"
 
     @property

@@ -52,6 +52,7 @@ FLAGS = {
     "output.shared": "output-shared",
     "output.formats": "format",
     "output.csv_per_org": "csv-per-org",
+    "output.csv_dialect": "csv-dialect",
     "output.allow_partial": "allow-partial",
     "run.engine": "engine",
     "run.scheduler": "scheduler",
@@ -59,6 +60,7 @@ FLAGS = {
     "run.metrics_file": "metrics-file",
     "check.rules_dir": "rules",
     "check.exceptions_file": "exceptions",
+    "check.baseline_file": "baseline",
     "check.timeout": "timeout",
     "log.format": "log-format",
 }

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from audit import __version__
-from audit.config import FormatName
+from audit.config import OutputSettings
 from audit.errors import AuditError
 from audit.output.draft import Draft
 from audit.output.org_parts import OrgParts
@@ -31,6 +31,7 @@ from audit.snapshot.manifest import (
     encode,
     write_manifest,
 )
+from audit.snapshot.org_names import org_names
 from audit.storage.content import sha256_of
 from audit.storage.place import Place, sync_dir
 from audit.unknown import sum_unknown
@@ -58,9 +59,8 @@ def commit(
     facts: RunFacts,
     orgs: list[OrgParts],
     datasets: Mapping[str, Mapping[str, pa.Schema]],
-    formats: Iterable[FormatName],
+    settings: OutputSettings,
     *,
-    csv_per_org: bool = False,
     seal: Seal | None = None,
     on_committed: Callable[[Snapshot], None] = lambda _: None,
 ) -> Snapshot:
@@ -71,8 +71,7 @@ def commit(
         facts: what the manifest says about the run.
         orgs: the organizations of its scope.
         datasets: the tables of each dataset, with their schemas.
-        formats: which files to write.
-        csv_per_org: write a CSV file for each organization, instead of one for all.
+        settings: which files to write.
         seal: signs the snapshot before its manifest is written, so no snapshot lacks a signature that was asked for.
         on_committed: called when the snapshot stands, before the draft is removed.
 
@@ -86,7 +85,7 @@ def commit(
         for dataset in sorted(datasets)
     }
     folder = draft.begin_commit()
-    tables = _write_tables(draft, folder, orgs, datasets, set(formats), csv_per_org=csv_per_org)
+    tables = _write_tables(draft, folder, orgs, datasets, settings)
     manifest = _manifest(draft, folder.name, facts, orgs, outcomes, tables)
     if seal:
         seal(folder, manifest)
@@ -102,18 +101,26 @@ def _write_tables(
     folder: Place,
     orgs: list[OrgParts],
     datasets: Mapping[str, Mapping[str, pa.Schema]],
-    formats: set[FormatName],
-    *,
-    csv_per_org: bool,
+    settings: OutputSettings,
 ) -> dict[str, TableEntry]:
     schemas = {COVERAGE: COVERAGE_SCHEMA} | {
         name: schema for tables in datasets.values() for name, schema in tables.items()
     }
     tables = {}
+    names = org_names(orgs)
     for name, schema in schemas.items():
         draft.held.check()
         rows = _rows(draft, name, orgs, datasets)
-        tables[name] = write_table(folder, name, schema, rows, formats, csv_per_org=csv_per_org)
+        tables[name] = write_table(
+            folder,
+            name,
+            schema,
+            rows,
+            {*settings.formats},
+            names=names,
+            csv_per_org=settings.csv_per_org,
+            csv_dialect=settings.csv_dialect,
+        )
     return tables
 
 

@@ -3,18 +3,19 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
+from functools import partial
 
 import pyarrow as pa
-import pyarrow.csv as pcsv
 import pyarrow.parquet as pq
 
 from audit.columns import without_docs
-from audit.config import FormatName
+from audit.config import CsvDialect, FormatName
 from audit.snapshot.coverage import VOLATILE_COLUMNS
-from audit.snapshot.csv import CSV_OPTIONS, without_formulas
+from audit.snapshot.csv import csv_writer
 from audit.snapshot.digest import ContentDigest
 from audit.snapshot.layout import csv_path, parquet_folder
 from audit.snapshot.manifest import FileEntry, TableEntry
+from audit.snapshot.org_names import named, with_org_name
 from audit.storage.content import DigestedFile, new_file
 from audit.storage.place import Place, sync_dir
 
@@ -42,12 +43,15 @@ def write_table(
     orgs: Iterable[tuple[str, Iterable[pa.Table]]],
     formats: set[FormatName],
     *,
+    names: Mapping[str, str | None],
     csv_per_org: bool = False,
+    csv_dialect: CsvDialect = "rfc4180",
 ) -> TableEntry:
     """Write the files of one table and flush them to the disk.
 
     Parquet goes to ``<name>/org_id=<UUID>/``. As in all Hive partitions, only the folder's name holds the column
-    `org_id`. CSV has all columns: ``<name>.csv``, or ``org_id=<UUID>/<name>.csv`` for each organization.
+    `org_id`. CSV has all columns, and `org_name`: ``<name>.csv``, or ``org_id=<UUID>/<name>.csv`` for each
+    organization.
 
     Args:
         folder: the snapshot's folder.
@@ -55,7 +59,9 @@ def write_table(
         schema: its columns.
         orgs: each organization's UUID and rows, in order.
         formats: which files to write.
+        names: the name of each organization by its UUID (`audit.snapshot.org_names`).
         csv_per_org: write a CSV file for each organization, instead of one for all.
+        csv_dialect: the form of CSV.
 
     Raises:
         OSError: the disk refuses.
@@ -64,15 +70,16 @@ def write_table(
     rows = 0
     files: list[FileEntry] = []
     of_all: dict[str, str] = {"csv": csv_path(name, None)} if "csv" in formats and not csv_per_org else {}
-    with ThreadPoolExecutor(3, thread_name_prefix="writers") as pool, _tables(folder, of_all, schema) as written:
+    new_files = partial(_tables, folder, schema, csv_dialect)
+    with ThreadPoolExecutor(3, thread_name_prefix="writers") as pool, new_files(of_all) as written:
         for org_id, tables in orgs:
             of_org = {"parquet": f"{parquet_folder(name, org_id)}/00000.parquet", "csv": csv_path(name, org_id)}
             wanted: dict[str, str] = {kind: path for kind, path in of_org.items() if kind in formats - of_all.keys()}
-            with _tables(folder, wanted, schema) as written_of_org:
+            with new_files(wanted) as written_of_org:
                 writes = [digest.update, *(each.write for each in (*written_of_org, *written))]
                 for joined in _joined(tables, ROW_GROUP_ROWS // _SHARE_OF_GROUP):
                     rows += joined.num_rows
-                    _write_at_once(pool, writes, joined)
+                    _write_at_once(pool, writes, named(joined, names.get(org_id)))
             files += [each.entry() for each in written_of_org]
     files += [each.entry() for each in written]
     sync_dir(folder)
@@ -123,18 +130,20 @@ class _TableFile:
 
 
 @contextmanager
-def _tables(folder: Place, paths: Mapping[str, str], schema: pa.Schema) -> Iterator[list[_TableFile]]:
+def _tables(
+    folder: Place, schema: pa.Schema, dialect: CsvDialect, paths: Mapping[str, str]
+) -> Iterator[list[_TableFile]]:
     """New files of a table; `paths` are by kind."""
     with ExitStack() as stack:
         found = []
         for kind, path in paths.items():
             file = stack.enter_context(new_file(folder / path))
-            found.append(_TableFile(path, file, stack.enter_context(_WRITERS[kind](file, schema))))
+            found.append(_TableFile(path, file, stack.enter_context(_WRITERS[kind](file, schema, dialect))))
         yield found
 
 
 @contextmanager
-def _parquet(file: DigestedFile, schema: pa.Schema) -> Iterator[_Write]:
+def _parquet(file: DigestedFile, schema: pa.Schema, _: CsvDialect) -> Iterator[_Write]:
     stored = without_docs(pa.schema([field for field in schema if field.name != "org_id"]))
     order = [(name, "ascending") for name in _SORTED_BY if name in stored.names]
     with pq.ParquetWriter(
@@ -165,9 +174,9 @@ def _parquet(file: DigestedFile, schema: pa.Schema) -> Iterator[_Write]:
 
 
 @contextmanager
-def _csv(file: DigestedFile, schema: pa.Schema) -> Iterator[_Write]:
-    with pcsv.CSVWriter(file, schema, write_options=CSV_OPTIONS) as writer:
-        yield lambda table: writer.write_table(without_formulas(table))
+def _csv(file: DigestedFile, schema: pa.Schema, dialect: CsvDialect) -> Iterator[_Write]:
+    with csv_writer(file, with_org_name(schema), dialect) as write:
+        yield write
 
 
 _WRITERS = {"parquet": _parquet, "csv": _csv}

@@ -15,11 +15,12 @@ from audit.errors import UsageError
 from audit.files import scratch_folder
 from audit.review.interruption import Interruption
 from audit.review.memory import bounded_memory
-from audit.review.quoting import identifier, list_of_literals
+from audit.review.quoting import identifier, list_of_literals, literal
 from audit.review.vocabulary import COMPLETE_OUTCOMES
 from audit.snapshot.catalog import Snapshot
 from audit.snapshot.coverage import COVERAGE
 from audit.snapshot.layout import ORG_OF_FILENAME
+from audit.snapshot.org_names import ORG_NAME, org_names
 from audit.snapshot.staging import Staged, staged
 
 #: The schemas of the snapshot under review, of the snapshot that it is compared with, and of the approved snapshot.
@@ -39,6 +40,8 @@ _THREADS = 4
 _SPILLED = 16
 #: Kinds of query that only read. `WITH x AS (COPY … TO …) SELECT` is a SELECT statement, too, but writes.
 _READING = frozenset({"SELECT_NODE", "SET_OPERATION_NODE", "RECURSIVE_CTE_NODE", "CTE_NODE"})
+#: The columns of a Parquet file, which can't stand in for what its place and the manifest say.
+_STORED = f"COLUMNS(lambda name: name NOT IN ('filename', 'org_id', {literal(ORG_NAME.name)}))"
 #: Table functions that only make rows: others read files, or run a text as SQL.
 _TABLE_FUNCTIONS = frozenset({"generate_series", "json_each", "json_tree", "range", "repeat", "unnest"})
 
@@ -51,7 +54,7 @@ def open_tables(
     approved: Snapshot | None = None,
     streams: bool = False,
 ) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A DuckDB connection with a view for each table of a snapshot, with all columns, including `org_id`.
+    """A DuckDB connection with a view for each table of a snapshot, with all columns, `org_id` and `org_name` first.
 
     The views of `previous` are in the schema `previous`, those of `approved` in the schema `approved`. DuckDB spills
     what does not fit into memory to a temporary folder. SQL can open the Parquet files of the snapshots and nothing
@@ -205,6 +208,7 @@ def _refuse_without_tables(snapshot: Snapshot) -> None:
 def _create_views(connection: duckdb.DuckDBPyConnection, schema: str, snapshot: Snapshot) -> list[str]:
     """Create the views of a staged snapshot; returns the files that they read."""
     found = []
+    name_of_org = _create_names(connection, schema, snapshot)
     for name, table in snapshot.manifest.tables.items():
         files = [str(snapshot.path / file.path) for file in table.files if file.path.endswith(".parquet")]
         if not files and table.rows:
@@ -217,7 +221,7 @@ def _create_views(connection: duckdb.DuckDBPyConnection, schema: str, snapshot: 
             try:
                 connection.execute(
                     f"CREATE VIEW {schema}.{identifier(name)} AS FROM {source} "
-                    f"SELECT {ORG_OF_FILENAME} AS org_id, * EXCLUDE (filename)"
+                    f"SELECT {ORG_OF_FILENAME} AS org_id, {name_of_org} AS {ORG_NAME.name}, {_STORED}"
                 )
             except (duckdb.Error, RuntimeError):
                 raise UsageError(
@@ -226,3 +230,16 @@ def _create_views(connection: duckdb.DuckDBPyConnection, schema: str, snapshot: 
                 ) from None
             found += files
     return found
+
+
+def _create_names(connection: duckdb.DuckDBPyConnection, schema: str, snapshot: Snapshot) -> str:
+    """Add the names of the organizations of a snapshot; returns the expression for the name of a row.
+
+    It costs nothing where a query does not use it, and keeps the order of the rows, unlike a join: an enumeration finds
+    the place of an organization in the list of names, however many there are.
+    """
+    names = {"": None, **org_names(snapshot.manifest.orgs)}
+    variable = f"org_names_of_{schema}"
+    connection.execute(f"CREATE TYPE {schema}.org_ids AS ENUM ({', '.join(map(literal, names))})")
+    connection.execute(f"SET VARIABLE {variable} = CAST(? AS VARCHAR[])", [[*names.values()]])
+    return f"getvariable('{variable}')[enum_code(TRY_CAST({ORG_OF_FILENAME} AS {schema}.org_ids)) + 1]"

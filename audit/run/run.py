@@ -211,14 +211,12 @@ class _Run:
         for each in runs:
             if error := stopped.get(each.organization.org_id):
                 each.give_up(error)
-        wanted = self.job.settings.output
         commit(
             self.draft,
             facts,
             [each.parts(stopped.get(each.organization.org_id)) for each in runs],
             {dataset.name: dataset.tables for dataset in self.job.scope.datasets},
-            wanted.formats,
-            csv_per_org=wanted.csv_per_org,
+            self.job.settings.output,
             seal=self._seal_of(facts.basis),
             on_committed=self.on_committed,
         )

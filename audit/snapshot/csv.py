@@ -1,5 +1,8 @@
 r"""CSV for reviewers: RFC 4180, UTF-8. A null is an empty cell, an empty text is ``""``.
 
+The dialect `excel` has a byte order mark, without which Excel takes UTF-8 for the code page of the machine, and CRLF
+after each row; a line end inside of a cell stays as it is.
+
 No text becomes a formula, whatever separator a spreadsheet reads the file with, and whatever it drops on the way.
 So `'` stands before each sign of a formula that follows
 
@@ -12,12 +15,21 @@ return at the beginning of a field counts too (OWASP, "CSV Injection"). A text t
 digits, possibly in groups) is not a formula. Parquet has the exact text.
 """
 
+import io
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import BinaryIO
+
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyarrow.csv import WriteOptions
+from pyarrow.csv import CSVWriter, WriteOptions
+
+from audit.config import CsvDialect
 
 #: All texts are quoted and nulls are not, so that readers can tell them apart.
 CSV_OPTIONS = WriteOptions(quoting_style="needed")
+_EXCEL_OPTIONS = WriteOptions(quoting_style=CSV_OPTIONS.quoting_style, eol="\r\n")
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 _SIGNS = (
     r"=+\-@\x{207A}-\x{207C}\x{208A}-\x{208C}\x{2212}\x{FB29}\x{FE62}\x{FE63}\x{FE66}\x{FE6B}"
@@ -46,6 +58,41 @@ GUARDS: _Guards = (
 #: Those of version 0.1.0, whose snapshots are still verified.
 GUARDS_OF_0_1: _Guards = (("^", r"[=+\-@\t\r]"),)
 _PHONE_NUMBER = r"^\+[0-9]+( [0-9]+)*$"
+
+
+@contextmanager
+def csv_writer(
+    file: BinaryIO | io.RawIOBase, schema: pa.Schema, dialect: CsvDialect
+) -> Iterator[Callable[[pa.Table], None]]:
+    """Write a header, then the rows that it is given, without formulas.
+
+    Args:
+        file: the new file; it stays open.
+        schema: the columns.
+        dialect: the form of the file.
+    """
+    if dialect == "excel":
+        file.write(_BYTE_ORDER_MARK)
+    options = _EXCEL_OPTIONS if dialect == "excel" else CSV_OPTIONS
+    with CSVWriter(file, schema, write_options=options) as writer:
+        yield lambda rows: writer.write_table(without_formulas(rows))
+
+
+def csv_blocks(schema: pa.Schema, tables: Iterable[pa.Table], dialect: CsvDialect) -> Iterator[str]:
+    """CSV as text, in blocks of whole rows: the header, then each table."""
+    sink = io.BytesIO()
+    with csv_writer(sink, schema, dialect) as write:
+        yield _drained(sink)
+        for rows in tables:
+            write(rows)
+            yield _drained(sink)
+
+
+def _drained(sink: io.BytesIO) -> str:
+    block = sink.getvalue().decode()
+    sink.seek(0)
+    sink.truncate()
+    return block
 
 
 def without_formulas(table: pa.Table, guards: _Guards = GUARDS) -> pa.Table:

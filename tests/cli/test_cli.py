@@ -241,9 +241,9 @@ def test_the_demo_needs_nothing_and_leaves_a_snapshot(
     result = webex_audit("demo", "--workspaces", 60, "--faults", "quirks")
     assert result.code == 0
     (path,) = re.findall(r"open (\S+): who may open a microphone", result.out)
-    assert (tmp_path / path).read_text().startswith('"org_id","entity_type"')
+    assert (tmp_path / path).read_text().startswith('"org_id","org_name","entity_type"')
     (path,) = re.findall(r"open (\S+): how users join meetings", result.out)
-    assert (tmp_path / path).read_text().startswith('"org_id","entity_type"')
+    assert (tmp_path / path).read_text().startswith('"org_id","org_name","entity_type"')
     small = ["--workspaces", 5, "--people", 5, "--faults", "", "--json"]
     found = json.loads(webex_audit("demo", *small).out)
     assert [len(snapshot["orgs"]) for snapshot in found] == [1, 2, 2]

@@ -12,6 +12,7 @@ import msgspec
 import pyarrow as pa
 import pytest
 
+from audit.config import OutputSettings
 from audit.entity import Entity, EntityType, entity_table
 from audit.errors import AuditError, StoppedError, UsageError
 from audit.output import inventory as inventory_file
@@ -54,7 +55,7 @@ def commit_draft(draft: Draft, inventory: list[str], parts: list[pa.Table]) -> S
         draft.partition(ORG, "d").write_part(index, {"coverage": part}, PartFacts({"new": 1}))
     facts = RunFacts(NOW, "https://h/v1", Scope(["d"], ["WORKSPACE"]), Requests(0, 0, 0))
     org = OrgParts(ORG, None, {"d": taken})
-    return commit(draft, facts, [org], {"d": {}}, ["csv"])
+    return commit(draft, facts, [org], {"d": {}}, OutputSettings(formats=["csv"]))
 
 
 def test_parts_are_joined_in_the_order_of_the_inventory(tmp_path: Path) -> None:
@@ -190,7 +191,7 @@ def test_a_file_is_closed_only_when_nothing_writes_to_it(tmp_path: Path, monkeyp
 
     monkeypatch.setattr(tables_module, "_WRITERS", {"parquet": full, "csv": slow})
     with pytest.raises(OSError, match="No space left"):
-        write_table(tmp_path, "coverage", COVERAGE_SCHEMA, [(ORG, [coverage("a")])], {"parquet", "csv"})
+        write_table(tmp_path, "coverage", COVERAGE_SCHEMA, [(ORG, [coverage("a")])], {"parquet", "csv"}, names={})
     assert told == [False]
 
 

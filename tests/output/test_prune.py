@@ -12,6 +12,7 @@ import msgspec
 import pytest
 from harness import Result, visible
 
+from audit.config import OutputSettings
 from audit.errors import UsageError
 from audit.files import sha256_of
 from audit.output import removals
@@ -49,7 +50,7 @@ def taken(output: Path, days: float, status: Status = "complete") -> str:
     facts = RunFacts(NOW, "https://h/v1", Scope(["d"], ["WORKSPACE"]), Requests(0, 0, 0))
     draft = draft_of(output, days)
     org = OrgParts(ORG, None, draft.inventories(ORG, ["d"]))
-    snapshot = commit(draft, facts, [org], {"d": {}}, ["csv", "parquet"])
+    snapshot = commit(draft, facts, [org], {"d": {}}, OutputSettings(formats=["csv", "parquet"]))
     write_manifest(snapshot.path, msgspec.structs.replace(snapshot.manifest, status=status))
     return snapshot.path.name
 

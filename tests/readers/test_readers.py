@@ -1,6 +1,8 @@
 """The code of docs/reading.md, run unchanged on two nights of Push-to-Talk and whatever else an output holds."""
 
+import json
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -72,7 +74,7 @@ def without_id(rows: list[Row]) -> list[Row]:
 
 def test_every_block_is_run_by_a_test() -> None:
     python = {"find", "pandas", "polars", "pyarrow", "spark", "csv-pandas", "csv-polars", "csv-duckdb"}
-    sql = {"duckdb", "duckdb-organizations"} | {f"question {name}" for name in ANSWERS}
+    sql = {"duckdb", "duckdb-names", "duckdb-organizations"} | {f"question {name}" for name in ANSWERS}
     assert set(BLOCKS) == {f"python {kind}" for kind in python} | {f"sql {kind}" for kind in sql}
     fences = [line for line in PAGE.splitlines() if line.startswith("```") and line != "```"]
     assert len(fences) == len(BLOCKS) + fences.count("```text") + fences.count("```sh")
@@ -99,6 +101,9 @@ def test_duckdb(nights: Nights, connection: duckdb.DuckDBPyConnection) -> None:
     ask = asker(connection)
     connection.execute(BLOCKS["sql duckdb"])
     assert_answered(nights, ask, str)
+    connection.execute(BLOCKS["sql duckdb-names"])
+    counts = Counter(row["org_id"] for row in nights.rows("push_to_talk"))
+    assert dict(connection.fetchall()) == {name: counts[org_id] for org_id, name in org_names(nights).items()}
     (partial,) = ask(BLOCKS["sql duckdb-organizations"], [])
     assert partial["status"] == "partial"
     assert {row["org_id"] for row in nights.rows("coverage") if row["outcome"] not in COMPLETE} == {partial["org_id"]}
@@ -161,9 +166,16 @@ def as_text(value: Any) -> str | None:
     return f"'{text}" if is_formula else text
 
 
+def org_names(nights: Nights) -> dict[str, str]:
+    return {org["org_id"]: org["name"] for org in json.loads((nights.latest / "manifest.json").read_bytes())["orgs"]}
+
+
 def csv_rows(nights: Nights) -> list[Row]:
+    names = org_names(nights)
     rows = without_id(nights.rows("push_to_talk_members"))
-    return [{name: as_text(value) for name, value in row.items()} for row in rows]
+    return [
+        {name: as_text(value) for name, value in (row | {"org_name": names[row["org_id"]]}).items()} for row in rows
+    ]
 
 
 def test_the_csv_holds_what_is_easily_misread(nights: Nights) -> None:

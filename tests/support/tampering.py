@@ -17,6 +17,7 @@ from audit.review.verify.verify import verify
 from audit.snapshot.coverage import COVERAGE_SCHEMA
 from audit.snapshot.layout import MANIFEST
 from audit.snapshot.manifest import TableEntry, read_manifest, write_manifest
+from audit.snapshot.org_names import org_names
 from audit.snapshot.proof.contents import files_of, read_parquet
 
 SCHEMAS = {"coverage": COVERAGE_SCHEMA} | {
@@ -72,7 +73,7 @@ def recommit(folder: Path, name: str, change: Callable[[pa.Table], pa.Table]) ->
     ]
     for file in manifest.tables[name].files:
         (folder / file.path).unlink()
-    entry = write_table(folder, name, SCHEMAS[name], rows, FORMATS)
+    entry = write_table(folder, name, SCHEMAS[name], rows, FORMATS, names=org_names(manifest.orgs))
     rewrite(folder, tables=manifest.tables | {name: entry})
     return entry
 

@@ -3,7 +3,7 @@
 import logging
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import date
 from typing import Any
 
@@ -11,19 +11,23 @@ import duckdb
 
 from audit.config import CheckSettings
 from audit.errors import UsageError
-from audit.review.check.exceptions import Exceptions, load_exceptions
+from audit.review.check.exceptions import load_exceptions
 from audit.review.check.facts import Facts, add_facts, missing_tables
 from audit.review.check.finding import CheckResult, Finding, Rule, RuleResult
 from audit.review.check.rules import SETTINGS, load_rules
+from audit.review.check.unread import unread_of
 from audit.review.comparable import scope_differences
 from audit.review.interruption import TimeLimit
 from audit.review.tables import PREVIOUS, is_out_of_memory, message_of, open_tables, refuse_writing, table_names
 from audit.snapshot.catalog import Snapshot
+from audit.snapshot.org_names import org_names
+from audit.text import count_of
 
 log = logging.getLogger(__name__)
 
 #: The columns that each row of a rule must have.
 COLUMNS = ("org_id", "entity_type", "entity_id", "entity_name", "location_name", "detail")
+_KEY = "key"
 _REPEATED = ("org_id", "entity_type", "location_name", "detail")
 _ROWS = 10_000
 _NOTHING_BEFORE = "there is no earlier snapshot of the same scope to compare with"
@@ -39,10 +43,15 @@ def check(snapshot: Snapshot, previous: Snapshot | None, settings: CheckSettings
         today: the date (UTC) on which exceptions must still be valid.
 
     Raises:
-        UsageError: a rule, the exceptions or a snapshot are wrong; the error names the file, and the line of a rule.
+        UsageError: a rule, the exceptions, the baseline or a snapshot are wrong; the error names the file, and the
+            line of a rule.
     """
     rules = load_rules(settings.rules_dir)
-    exceptions = load_exceptions(settings.exceptions_file, {rule.rule_id for rule in rules}, today)
+    rule_ids = {rule.rule_id for rule in rules}
+    accepted = [
+        load_exceptions(settings.exceptions_file, rule_ids, today),
+        load_exceptions(settings.baseline_file, rule_ids, today, "baseline"),
+    ]
     why_not = _why_not(snapshot, previous)
     compared = None if why_not else previous
     with open_tables(snapshot, compared) as connection:
@@ -50,11 +59,17 @@ def check(snapshot: Snapshot, previous: Snapshot | None, settings: CheckSettings
             _validate(connection, rule)
         facts = _facts(connection, snapshot, why_not)
         _set_variables(connection, settings)
-        results = [_run(connection, rule, facts, settings, exceptions) for rule in rules]
-    for entry in exceptions.unused({each.rule.rule_id for each in results if each.status != "skipped"}):
-        whose = entry.entity_id or entry.org_id
-        log.warning("the exception for %s of %s (%s) matches no finding", entry.rule, whose, entry.owner)
-    return CheckResult(snapshot.manifest.snapshot_id, compared.manifest.snapshot_id if compared else None, results)
+        results = [_run(connection, rule, facts, settings) for rule in rules]
+        unread = unread_of(connection, snapshot.manifest)
+    for entries in accepted:
+        results = [entries.applied(each) for each in results]
+    ran = {each.rule.rule_id for each in results if each.status != "skipped" or each.excepted}
+    stale = [entry for entries in accepted for entry in entries.unused(ran) if not unread.concerns(entry)]
+    if stale:
+        count = count_of(len(stale), "entry", "entries")
+        log.warning("%s of the exceptions and the baseline match no finding any more: check lists them", count)
+    compared_id = compared.manifest.snapshot_id if compared else None
+    return CheckResult(snapshot.manifest.snapshot_id, compared_id, results, stale)
 
 
 def _why_not(snapshot: Snapshot, previous: Snapshot | None) -> str | None:
@@ -73,7 +88,8 @@ def _facts(connection: duckdb.DuckDBPyConnection, snapshot: Snapshot, why_not: s
     missing = facts.missing | missing_tables(snapshot.manifest, tables)
     if why_not:
         missing[PREVIOUS] = why_not
-    return Facts(facts.tables | {*tables} | {f"{PREVIOUS}.{name}" for name in before}, missing, facts.partial)
+    known = facts.tables | {*tables} | {f"{PREVIOUS}.{name}" for name in before}
+    return Facts(known, missing, facts.partial, org_names(snapshot.manifest.orgs))
 
 
 def _set_variables(connection: duckdb.DuckDBPyConnection, settings: CheckSettings) -> None:
@@ -91,19 +107,14 @@ def _validate(connection: duckdb.DuckDBPyConnection, rule: Rule) -> None:
         raise _wrong(rule, str(error).removeprefix(f"{rule.path}: ")) from None
 
 
-def _run(
-    connection: duckdb.DuckDBPyConnection, rule: Rule, facts: Facts, settings: CheckSettings, exceptions: Exceptions
-) -> RuleResult:
+def _run(connection: duckdb.DuckDBPyConnection, rule: Rule, facts: Facts, settings: CheckSettings) -> RuleResult:
     if reason := _obstacle(rule, facts, settings):
         return RuleResult(rule, "skipped", reason=reason)
-    found = _findings(connection, rule, settings)
+    found = _findings(connection, rule, settings, facts.org_names)
     if isinstance(found, str):
         return RuleResult(rule, "skipped", reason=found)
-    left, excepted = exceptions.split(found)
     unjudged = "; ".join(facts.partial[table] for table in rule.tables if table in facts.partial)
-    if unjudged and not left:
-        return RuleResult(rule, "skipped", excepted=excepted, reason=unjudged)
-    return RuleResult(rule, "failed" if left else "passed", left, excepted, unjudged or None)
+    return RuleResult(rule, "passed").with_findings(found, [], unjudged)
 
 
 def _obstacle(rule: Rule, facts: Facts, settings: CheckSettings) -> str | None:
@@ -116,12 +127,14 @@ def _obstacle(rule: Rule, facts: Facts, settings: CheckSettings) -> str | None:
     return next((f"{key} is not set" for key in rule.settings if not getattr(settings, SETTINGS[key])), None)
 
 
-def _findings(connection: duckdb.DuckDBPyConnection, rule: Rule, settings: CheckSettings) -> list[Finding] | str:
+def _findings(
+    connection: duckdb.DuckDBPyConnection, rule: Rule, settings: CheckSettings, names: Mapping[str, str | None]
+) -> list[Finding] | str:
     """The findings of a rule, or why they are not known: the rule needs more time or memory than it may use."""
     limit = TimeLimit(connection, settings.timeout_s)
     try:
         with limit.computing():
-            found = list(_rows(connection, rule))
+            found = list(_rows(connection, rule, names))
     except (duckdb.Error, MemoryError) as error:
         if not limit.is_over and not is_out_of_memory(error):
             raise _wrong(rule, message_of(error)) from None
@@ -129,23 +142,26 @@ def _findings(connection: duckdb.DuckDBPyConnection, rule: Rule, settings: Check
             return "it needs more memory than a rule may use"
     if limit.is_over:
         return f"it did not end within {settings.timeout}: --timeout sets the time"
-    return sorted(found, key=lambda each: (each.org_id or "", each.entity_id or "", each.detail))
+    return sorted(found, key=lambda each: (each.org_id or "", each.entity_id or "", each.detail, each.key or ""))
 
 
-def _rows(connection: duckdb.DuckDBPyConnection, rule: Rule) -> Iterator[Finding]:
+def _rows(connection: duckdb.DuckDBPyConnection, rule: Rule, org_names: Mapping[str, str | None]) -> Iterator[Finding]:
     cursor = connection.execute(rule.sql)
     names = [column[0] for column in cursor.description]
     if missing := [name for name in COLUMNS if name not in names]:
         raise _wrong(rule, f"the result lacks the columns {', '.join(missing)}")
     while rows := cursor.fetchmany(_ROWS):
-        yield from (_finding(rule, dict(zip(names, row, strict=True))) for row in rows)
+        yield from (_finding(rule, dict(zip(names, row, strict=True)), org_names) for row in rows)
 
 
-def _finding(rule: Rule, row: dict[str, object]) -> Finding:
-    texts: dict[str, Any] = {name: None if row[name] is None else str(row[name]) for name in COLUMNS}
+def _finding(rule: Rule, row: dict[str, object], org_names: Mapping[str, str | None]) -> Finding:
+    names = (*COLUMNS, _KEY)
+    texts: dict[str, Any] = {name: None if row.get(name) is None else str(row[name]) for name in names}
     # There may be many findings, and most of them repeat these texts.
     texts |= {name: sys.intern(texts[name]) for name in _REPEATED if texts[name]}
-    return Finding(rule_id=rule.rule_id, severity=rule.severity, **(texts | {"detail": texts["detail"] or ""}))
+    # The manifest names the organization, whatever the rule says.
+    texts |= {"detail": texts["detail"] or "", "org_name": org_names.get(texts["org_id"])}
+    return Finding(rule_id=rule.rule_id, severity=rule.severity, **texts)
 
 
 def _wrong(rule: Rule, message: str) -> UsageError:

@@ -1,49 +1,30 @@
-"""Exceptions: findings that somebody accepts and answers for, until a date."""
+"""Findings that somebody accepts: exceptions, with an owner and until a date, and baselines, until they are filled in.
+
+Both are the same format and are matched by the same rule.
+"""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from datetime import date
-from typing import Any
+from itertools import product
+from typing import Any, Literal
 
 import msgspec
 
 from audit.decoding import UndecodableError, toml_of
 from audit.errors import UsageError, words_of
 from audit.files import expand, text_of
-from audit.review.check.finding import Finding
+from audit.review.check.acceptance import Acceptance
+from audit.review.check.finding import Finding, RuleResult
 from audit.text import did_you_mean
 
 _SECTION = "exception"
+#: What each entry of a file of exceptions must say; a baseline is accepted before anybody fills it in.
+_ANSWERS = ("reason", "owner", "expires")
 
-
-class Acceptance(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """An entry of the file.
-
-    Attributes:
-        rule: id of the rule whose findings are accepted.
-        reason: why they are accepted.
-        owner: who answers for it.
-        expires: the last day (UTC) on which the entry is valid.
-        org_id: accept findings of this organization only.
-        entity_id: accept findings of this entity only.
-        detail: accept the finding with exactly this text only, such as one member of a room.
-    """
-
-    rule: str
-    reason: str
-    owner: str
-    expires: date
-    org_id: str | None = None
-    entity_id: str | None = None
-    detail: str | None = None
-
-    def is_of(self, finding: Finding) -> bool:
-        """Whether the entry, expired or not, matches a finding of its rule."""
-        return (
-            self.org_id in (None, finding.org_id)
-            and self.entity_id in (None, finding.entity_id)
-            and self.detail in (None, finding.detail)
-        )
+Source = Literal["exceptions", "baseline"]
+#: What an entry asks of a finding: rule, organization, entity, and the key or the detail.
+_Place = tuple[str, str | None, str | None, tuple[str, str | None] | None]
 
 
 class Exceptions:
@@ -52,88 +33,123 @@ class Exceptions:
     Args:
         entries: the entries.
         today: the date (UTC) on which they must still be valid.
+        source: the kind of the file.
     """
 
-    def __init__(self, entries: Iterable[Acceptance], today: date) -> None:
+    def __init__(self, entries: Iterable[Acceptance], today: date, source: Source = "exceptions") -> None:
         self._today = today
-        self._used: set[Acceptance] = set()
-        self._entries: dict[tuple[str, str | None], list[Acceptance]] = defaultdict(list)
-        for entry in sorted(entries, key=lambda each: each.expires, reverse=True):
-            self._entries[entry.rule, entry.entity_id].append(entry)
+        self._source = source
+        self._used: set[_Place] = set()
+        self._entries: dict[_Place, list[Acceptance]] = defaultdict(list)
+        for entry in entries:
+            self._entries[_place_of(entry)].append(entry)
 
     def split(self, found: Iterable[Finding]) -> tuple[list[Finding], list[Finding]]:
-        """Split findings into open and accepted ones; each names the exception that matches it.
+        """Split findings into open and accepted ones; each names the entry that matches it.
 
-        An expired exception accepts nothing: its finding stays open and says so.
+        An expired entry accepts nothing: its finding stays open and says so.
         """
         left: list[Finding] = []
         accepted: list[Finding] = []
         for finding in found:
             entry = self._of(finding)
-            self._used |= {entry} if entry else set()
-            is_expired = entry is not None and entry.expires < self._today
-            if entry:
-                finding = msgspec.structs.replace(finding, exception=_describe(entry, is_expired=is_expired))  # noqa: PLW2901
-            (accepted if entry and not is_expired else left).append(finding)
+            is_accepted = entry is not None and entry.last_day >= self._today
+            (accepted if is_accepted else left).append(self._marked(finding, entry) if entry else finding)
         return left, accepted
+
+    def applied(self, result: RuleResult) -> RuleResult:
+        """The result of a rule after its findings are split."""
+        left, accepted = self.split(result.findings)
+        return result.with_findings(left, [*result.excepted, *accepted])
 
     def unused(self, rule_ids: Collection[str]) -> list[Acceptance]:
         """The entries of these rules that match no finding."""
-        entries = [entry for each in self._entries.values() for entry in each]
-        return [entry for entry in entries if entry.rule in rule_ids and entry not in self._used]
+        places = (place for place in self._entries if place[0] in rule_ids and place not in self._used)
+        return [entry for place in places for entry in self._entries[place]]
 
     def _of(self, finding: Finding) -> Acceptance | None:
-        """The exception that matches a finding and is valid the longest."""
-        entries = [
-            entry
-            for entity_id in {finding.entity_id, None}
-            for entry in self._entries.get((finding.rule_id, entity_id), ())
-            if entry.is_of(finding)
-        ]
-        return max(entries, key=lambda each: each.expires, default=None)
+        """The entry that matches a finding and is valid the longest."""
+        places = [place for place in _places_of(finding) if place in self._entries]
+        self._used.update(places)
+        entries = (entry for place in places for entry in self._entries[place])
+        return max(entries, key=lambda each: each.last_day, default=None)
+
+    def _marked(self, finding: Finding, entry: Acceptance) -> Finding:
+        owned = None if self._source == "exceptions" else "with owner" if entry.has_owner else "without owner"
+        return msgspec.structs.replace(finding, exception=entry.in_words(self._today), baseline=owned)
 
 
-def load_exceptions(path: str | None, rule_ids: Collection[str], today: date) -> Exceptions:
-    """Read a file of exceptions.
+def _place_of(entry: Acceptance) -> _Place:
+    by_detail = None if entry.detail is None else ("detail", entry.detail)
+    return entry.rule, entry.org_id, entry.entity_id, by_detail if entry.key is None else ("key", entry.key)
+
+
+def _places_of(finding: Finding) -> Iterator[_Place]:
+    """What entries may ask for to match a finding: a match takes the same time, however many entries there are."""
+    yield from product(
+        (finding.rule_id,),
+        (finding.org_id or "", None),
+        (finding.entity_id or "", None),
+        (("detail", finding.detail), ("key", finding.key), None),
+    )
+
+
+def load_exceptions(
+    path: str | None, rule_ids: Collection[str], today: date, source: Source = "exceptions"
+) -> Exceptions:
+    """Read a file of exceptions, or a baseline.
 
     Args:
         path: a TOML file; None for no exceptions.
         rule_ids: the ids of all rules.
-        today: the date (UTC) on which exceptions must still be valid.
+        today: the date (UTC) on which entries must still be valid.
+        source: the kind of the file.
 
     Raises:
         UsageError: the file can't be read, or an entry is wrong.
     """
     if path is None:
-        return Exceptions([], today)
+        return Exceptions([], today, source)
+    title = f"{source} {path}"
     try:
         content = toml_of(text_of(expand(path).read_bytes()))
     except OSError as error:
-        raise UsageError(f"exceptions {path}: {error.strerror}") from None
+        raise UsageError(f"{title}: {error.strerror}") from None
     except (UndecodableError, UnicodeDecodeError) as error:
-        raise UsageError(f"exceptions {path} is not TOML: {words_of(error)}") from None
+        raise UsageError(f"{title} is not TOML: {words_of(error)}") from None
     entries = content.pop(_SECTION, [])
     if content or not isinstance(entries, list):
-        raise UsageError(f"exceptions {path}: expected [[{_SECTION}]] and nothing else")
-    return Exceptions([_entry(path, number, each, rule_ids) for number, each in enumerate(entries, 1)], today)
+        raise UsageError(f"{title}: expected [[{_SECTION}]] and nothing else")
+    read = (_entry(f"{title}: {_SECTION} {number}", each, rule_ids, source) for number, each in enumerate(entries, 1))
+    return Exceptions(read, today, source)
 
 
-def _entry(path: str, number: int, fields: Any, rule_ids: Collection[str]) -> Acceptance:
-    place = f"exceptions {path}: {_SECTION} {number}"
+def _entry(place: str, fields: Any, rule_ids: Collection[str], source: Source) -> Acceptance:
+    if isinstance(fields, dict):
+        fields = _checked(place, fields) if source == "exceptions" else _without_empty_date(fields)
     try:
         entry = msgspec.convert(fields, Acceptance)
     except msgspec.ValidationError as error:
         raise UsageError(f"{place}: {words_of(error)}") from None
     if entry.rule not in rule_ids:
         raise UsageError(f"{place}: unknown rule {entry.rule!r}{did_you_mean(entry.rule, rule_ids)}")
-    for name in ("reason", "owner"):
-        if not getattr(entry, name).strip():
-            raise UsageError(f"{place}: {name} is empty")
-    if not entry.org_id and not entry.entity_id:
+    if not (entry.org_id or entry.entity_id or entry.detail or entry.key):
         raise UsageError(f"{place}: name an org_id or an entity_id: a rule as a whole can't be accepted")
+    if not (entry.org_id or entry.entity_id) and None in (entry.org_id, entry.entity_id):
+        raise UsageError(f'{place}: name an org_id or an entity_id, or both as "" for a finding that has neither')
     return entry
 
 
-def _describe(entry: Acceptance, *, is_expired: bool) -> str:
-    state = "expired after" if is_expired else "accepted until"
-    return f"{state} {entry.expires}: {entry.reason} ({entry.owner})"
+def _checked(place: str, fields: dict[str, Any]) -> dict[str, Any]:
+    """The fields of an exception, which must have an owner, a reason and a last day."""
+    for name in _ANSWERS:
+        if name not in fields:
+            raise UsageError(f"{place}: missing required field `{name}`")
+        if isinstance(fields[name], str) and not fields[name].strip():
+            raise UsageError(f"{place}: {name} is empty")
+    return fields
+
+
+def _without_empty_date(fields: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a baseline's entry; TOML has no empty date, so the file has an empty text to fill in."""
+    return {name: value for name, value in fields.items() if not (name == "expires" and value == "")}

@@ -32,11 +32,13 @@ class Facts:
         tables: names of the tables.
         missing: the reason why a table is missing, by its name.
         partial: the reason why a table does not cover all organizations, by its name.
+        org_names: the name of each organization by its UUID.
     """
 
     tables: frozenset[str]
     missing: dict[str, str] = field(default_factory=dict)
     partial: dict[str, str] = field(default_factory=dict)
+    org_names: dict[str, str | None] = field(default_factory=dict)
 
 
 def add_facts(connection: duckdb.DuckDBPyConnection, manifest: Manifest) -> Facts:

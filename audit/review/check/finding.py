@@ -5,6 +5,8 @@ from typing import Literal
 
 import msgspec
 
+from audit.review.check.acceptance import Acceptance
+
 
 class Severity(StrEnum):
     """How much a finding matters, the most severe first."""
@@ -57,7 +59,10 @@ class Finding(msgspec.Struct, frozen=True, gc=False):
         severity: the severity of the rule.
         org_id, entity_type, entity_id, entity_name, location_name: the entity concerned; None for the whole audit.
         detail: what exactly was found, as a sentence. Exceptions match this text, so it is a contract with users.
+        org_name: the name of the organization; None if it is not known, or for the whole audit.
         exception: the exception that matches (expiry, reason, owner), if there is one.
+        key: what identifies the finding beside its entity, if its detail holds names, which may change.
+        baseline: whether somebody answers for the entry of the baseline that matches; None if none matches.
     """
 
     rule_id: str
@@ -69,6 +74,9 @@ class Finding(msgspec.Struct, frozen=True, gc=False):
     location_name: str | None
     detail: str
     exception: str | None = None
+    org_name: str | None = None
+    key: str | None = None
+    baseline: Literal["with owner", "without owner"] | None = None
 
 
 class RuleResult(msgspec.Struct, frozen=True):
@@ -80,7 +88,9 @@ class RuleResult(msgspec.Struct, frozen=True):
             organizations and found nothing (never `passed`); otherwise `passed`.
         findings: the open findings.
         excepted: the accepted findings.
-        reason: why it could not run, or which organizations it could not judge.
+        reason: why it could not run, or which organizations it could not judge, or what a filter leaves out.
+        left_out: the number of open findings that a filter leaves out.
+        is_wanted: whether the filter wants the rule at all.
     """
 
     rule: Rule
@@ -88,14 +98,32 @@ class RuleResult(msgspec.Struct, frozen=True):
     findings: list[Finding] = []
     excepted: list[Finding] = []
     reason: str | None = None
+    left_out: int = 0
+    is_wanted: bool = True
+
+    def with_findings(self, left: list[Finding], excepted: list[Finding], reason: str | None = None) -> "RuleResult":
+        """The same result with other findings, perhaps for a reason, and the status that follows."""
+        reason = "; ".join(filter(None, (self.reason, reason))) or None
+        status: Literal["passed", "failed", "skipped"] = "failed" if left else "skipped" if reason else "passed"
+        return msgspec.structs.replace(self, status=status, findings=left, excepted=excepted, reason=reason)
 
 
 class CheckResult(msgspec.Struct, frozen=True):
-    """The results of all rules over a snapshot."""
+    """The results of all rules over a snapshot.
+
+    Attributes:
+        snapshot_id: the snapshot.
+        previous_id: the snapshot that it is compared with.
+        results: the results.
+        stale: the entries of the exceptions and of the baseline that match no finding any more.
+        filter: the options that leave findings out, as a text.
+    """
 
     snapshot_id: str
     previous_id: str | None
     results: list[RuleResult]
+    stale: list[Acceptance] = []
+    filter: str | None = None
 
     @property
     def findings(self) -> list[Finding]:

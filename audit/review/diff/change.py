@@ -19,6 +19,7 @@ class Change(msgspec.Struct, frozen=True):
         column: the column that changed; None if the whole row was added, removed or is unknown.
         old, new: the values as text; None for null.
         reason: for `unknown`, the outcomes on both sides; for a row that was added or removed, the reason if known.
+        org_name: the name of the organization, as the later snapshot has it if it has one.
     """
 
     kind: ChangeKind
@@ -34,3 +35,4 @@ class Change(msgspec.Struct, frozen=True):
     old: str | None = None
     new: str | None = None
     reason: str | None = None
+    org_name: str | None = None

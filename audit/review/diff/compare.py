@@ -18,6 +18,7 @@ from audit.review.tables import CURRENT, PREVIOUS, is_out_of_memory, open_tables
 from audit.snapshot.catalog import Snapshot
 from audit.snapshot.coverage import COVERAGE, COVERAGE_SCHEMA
 from audit.snapshot.manifest import Manifest
+from audit.snapshot.org_names import org_names
 
 log = logging.getLogger(__name__)
 
@@ -57,9 +58,10 @@ def compare(old: Snapshot, new: Snapshot) -> Iterator[Change]:
         with open_tables(new, old) as connection:
             _prepare(connection, old, new)
             found = connection.execute(_changes(connection))
-            names = [column[0] for column in found.description]
+            columns = [column[0] for column in found.description]
+            names = _org_names(old.manifest, new.manifest)
             while rows := found.fetchmany(_FETCHED):
-                yield from (_change(dict(zip(names, row, strict=True))) for row in rows)
+                yield from (_change(dict(zip(columns, row, strict=True)), names) for row in rows)
     except duckdb.Error as error:
         ids = f"{old.manifest.snapshot_id} and {new.manifest.snapshot_id}"
         why = (
@@ -70,9 +72,15 @@ def compare(old: Snapshot, new: Snapshot) -> Iterator[Change]:
         raise UsageError(f"snapshots {ids} can't be compared: {why}; 'webex-audit verify' says more") from None
 
 
-def _change(row: dict[str, str | None]) -> Change:
+def _org_names(old: Manifest, new: Manifest) -> dict[str, str | None]:
+    """The names of the organizations of both; a name that is not known in the later snapshot may be in the earlier."""
+    later = {org_id: name for org_id, name in org_names(new.orgs).items() if name is not None}
+    return org_names(old.orgs) | later
+
+
+def _change(row: dict[str, str | None], names: dict[str, str | None]) -> Change:
     reason = _reason(str(row["kind"]), row.pop("old_state"), row.pop("new_state"))
-    return msgspec.convert({**row, "reason": reason}, Change)
+    return msgspec.convert({**row, "org_name": names.get(str(row["org_id"])), "reason": reason}, Change)
 
 
 def _reason(kind: str, old_state: str | None, new_state: str | None) -> str | None:

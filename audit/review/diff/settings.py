@@ -7,10 +7,11 @@ import duckdb
 from audit.columns import IDENTITY_SCHEMA
 from audit.review.quoting import identifier, literal
 from audit.review.tables import CURRENT, PREVIOUS
+from audit.snapshot.org_names import ORG_NAME
 
 _SITE = "site_url"
 #: Columns that identify a row, and a count that the table of members shows better.
-_NOT_SETTINGS = frozenset({*IDENTITY_SCHEMA.names, _SITE, "member_count"})
+_NOT_SETTINGS = frozenset({*IDENTITY_SCHEMA.names, ORG_NAME.name, _SITE, "member_count"})
 #: Also null if the token may not read it, which is not a change.
 _MAYBE_HIDDEN = "email"
 

@@ -1,23 +1,23 @@
 """Differences as text for people, and as JSON and CSV for programs; each view is a stream."""
 
-import io
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import groupby, islice
 
 import msgspec
 import pyarrow as pa
-import pyarrow.csv as pcsv
 
+from audit.config import CsvDialect
 from audit.review import vocabulary
 from audit.review.diff.change import Change
 from audit.snapshot.catalog import Snapshot
 from audit.snapshot.coverage import COVERAGE
-from audit.snapshot.csv import CSV_OPTIONS, without_formulas
+from audit.snapshot.csv import csv_blocks
+from audit.snapshot.org_names import with_org_name
 from audit.text import count_of, printable, printable_json
 
 _MEMBERS = "push_to_talk_members"
-_CSV_SCHEMA = pa.schema([pa.field(name, pa.string()) for name in Change.__struct_fields__])
+_CSV_SCHEMA = with_org_name(pa.schema([(name, pa.string()) for name in Change.__struct_fields__ if name != "org_name"]))
 _CSV_ROWS = 1000
 
 
@@ -98,23 +98,15 @@ def as_json(old: Snapshot, new: Snapshot, changes: Iterable[Change], tally: Tall
     yield f'], "summary": {_encoded(tally.summary())}}}'
 
 
-def as_csv(changes: Iterable[Change], tally: Tally) -> Iterator[str]:
-    """Differences as CSV with a header, in blocks of lines; formulas are inert as in the tables."""
-    rest = tally.count(changes)
-    sink = io.BytesIO()
-    with pcsv.CSVWriter(sink, _CSV_SCHEMA, write_options=CSV_OPTIONS) as writer:
-        while rows := [msgspec.to_builtins(change) for change in islice(rest, _CSV_ROWS)]:
-            writer.write_table(without_formulas(pa.Table.from_pylist(rows, schema=_CSV_SCHEMA)))
-            yield _drained(sink)
-    if block := _drained(sink):
-        yield block
+def as_csv(changes: Iterable[Change], tally: Tally, dialect: CsvDialect = "rfc4180") -> Iterator[str]:
+    """Differences as CSV with a header, in blocks of lines, the last without its line feed, as the other views."""
+    for block in csv_blocks(_CSV_SCHEMA, _tables(tally.count(changes)), dialect):
+        yield block.removesuffix("\n")
 
 
-def _drained(sink: io.BytesIO) -> str:
-    block = sink.getvalue().decode().removesuffix("\n")
-    sink.seek(0)
-    sink.truncate()
-    return block
+def _tables(changes: Iterator[Change]) -> Iterator[pa.Table]:
+    while rows := [msgspec.to_builtins(change) for change in islice(changes, _CSV_ROWS)]:
+        yield pa.Table.from_pylist(rows, schema=_CSV_SCHEMA)
 
 
 def _encoded(value: object) -> str:

@@ -1,6 +1,7 @@
 """The SQL queries of users over a snapshot, and the tables and columns that they can use."""
 
 import math
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,15 +18,39 @@ from audit.review.interruption import TimeLimit
 from audit.review.tables import CURRENT, is_out_of_memory, message_of, open_tables, refuse_writing
 from audit.snapshot.catalog import Snapshot
 from audit.snapshot.coverage import COVERAGE, COVERAGE_SCHEMA
+from audit.snapshot.org_names import with_org_name
 from audit.text import count_of, printable
 
 #: Rows in memory at once.
 _BATCH_ROWS = 10_000
 
-_SCHEMAS = {COVERAGE: COVERAGE_SCHEMA} | {
-    name: schema for dataset in DATASETS.values() for name, schema in dataset.tables.items()
+_SCHEMAS = {COVERAGE: with_org_name(COVERAGE_SCHEMA)} | {
+    name: with_org_name(schema) for dataset in DATASETS.values() for name, schema in dataset.tables.items()
 }
 _COLUMNS = pa.schema([(name, pa.string()) for name in ("table", "column", "type", "holds", "null_when")])
+
+
+#: How SQL begins after comments and parentheses, to recognize SQL with a mistake.
+_BEGIN = re.compile(
+    r"(?:\s|\(|--[^\n]*(?:\n|\Z)|/\*.*?\*/)*+"
+    r"(?:DESCRIBE|EXPLAIN|FROM|PIVOT|SELECT|SHOW|SUMMARIZE|TABLE|UNPIVOT|VALUES|WITH)(?=[\s(*'\"]|/\*|--)",
+    re.IGNORECASE | re.DOTALL,
+)
+
+
+def is_sql(text: str) -> bool:
+    """Whether a text is SQL: it parses, or begins as a query does. Ids, paths and URIs do neither.
+
+    Args:
+        text: what stands in the place of a snapshot or of a query.
+    """
+    if _BEGIN.match(text):
+        return True
+    try:
+        with duckdb.connect(":memory:") as connection:
+            return bool(connection.extract_statements(text))
+    except (duckdb.Error, TypeError, ValueError):
+        return False
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,5 @@
 """Rows of any query as a text table, CSV or JSON: streamed, as a result may be larger than memory."""
 
-import io
 from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
 from typing import Any
@@ -8,17 +7,16 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.csv as pcsv
 from rich.cells import cell_len, set_cell_size
 
-from audit.snapshot.csv import CSV_OPTIONS, without_formulas
+from audit.config import CsvDialect
+from audit.snapshot.csv import csv_blocks, without_formulas
 from audit.text import count_of, printable, printable_json
 
 #: The widest column of a text table, and the widest on a narrow terminal, in characters.
 _WIDEST = 40
 _NARROWEST = 12
 _GAP = "  "
-_CSV_ROWS = pcsv.WriteOptions(include_header=False, quoting_style=CSV_OPTIONS.quoting_style)
 _IS_NUMBER: tuple[Callable[[pa.DataType], bool], ...] = (pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal)
 #: Types that Arrow can write as CSV and cast to text.
 _IS_PLAIN = (*_IS_NUMBER, pa.types.is_boolean, pa.types.is_null, pa.types.is_timestamp, pa.types.is_date,
@@ -48,14 +46,18 @@ def as_text(schema: pa.Schema, batches: Iterable[pa.RecordBatch], width: int | N
     yield ("" if rows else layout.heading()) + f"({count_of(rows, 'row')}{layout.note()})\n"
 
 
-def as_csv(schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> Iterator[str]:
-    """CSV in the form of a snapshot's (`audit.snapshot.csv`), with formulas made inert."""
-    header = pa.table({"name": schema.names or pa.array([], pa.string())})
-    names = without_formulas(header)["name"].to_pylist()
-    yield _csv(pa.table([pa.array([], pa.string()) for _ in names], names), CSV_OPTIONS)
-    for batch in batches:
-        columns = [column if _is(column.type, _IS_PLAIN) else _texts(column) for column in batch.columns]
-        yield _csv(without_formulas(pa.table(columns, names)), _CSV_ROWS)
+def as_csv(schema: pa.Schema, batches: Iterable[pa.RecordBatch], dialect: CsvDialect = "rfc4180") -> Iterator[str]:
+    """CSV in the form of a snapshot's (`audit.snapshot.csv`), with formulas made inert, also in the header."""
+    names = without_formulas(pa.table({"name": pa.array(schema.names, pa.string())}))["name"].to_pylist()
+    kinds = [field.type if _is(field.type, _IS_PLAIN) else pa.string() for field in schema]
+    columns = pa.schema([*zip(names, kinds, strict=True)])
+    tables = (
+        pa.table(
+            [column if _is(column.type, _IS_PLAIN) else _texts(column) for column in batch.columns], schema=columns
+        )
+        for batch in batches
+    )
+    yield from csv_blocks(columns, tables, dialect)
 
 
 def as_json(schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> Iterator[str]:
@@ -153,12 +155,6 @@ def _text(value: Any) -> str:
             seconds = timedelta(microseconds=value.nanoseconds // 1000).total_seconds()
             return f"P{value.months}M{value.days}DT{seconds:g}S"
     return msgspec.json.encode(value, enc_hook=_text).decode()
-
-
-def _csv(table: pa.Table, options: pcsv.WriteOptions) -> str:
-    file = io.BytesIO()
-    pcsv.write_csv(table, file, options)
-    return file.getvalue().decode()
 
 
 def _distinct(names: list[str]) -> list[str]:

@@ -1,8 +1,9 @@
 """Rows and digests of a snapshot's tables, recomputed from their files."""
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
@@ -13,6 +14,7 @@ from audit.snapshot.csv import GUARDS_OF_0_1, without_formulas
 from audit.snapshot.digest import ContentDigest
 from audit.snapshot.layout import MANIFEST, org_of_csv, org_of_parquet
 from audit.snapshot.manifest import FileEntry, TableEntry
+from audit.snapshot.org_names import ORG_NAME, with_org_name
 from audit.snapshot.parquet import MOST_COLUMNS, UNREADABLE, Examined, examine, fault_of, read_batches
 from audit.snapshot.proof.fault import Fault, Note
 
@@ -48,13 +50,16 @@ def files_of(name: str, table: TableEntry) -> TableFiles:
     return files
 
 
-def check_table(folder: Path, name: str, table: TableEntry) -> Iterator[Fault | Note]:
+def check_table(folder: Path, name: str, table: TableEntry, names: Mapping[str, str | None]) -> Iterator[Fault | Note]:
     """Check the rows and the digest of a table, and that CSV and Parquet agree. Its files must have been checked.
+
+    The column `org_name` of CSV must have the names of the manifest; version 0.1.0 wrote no such column.
 
     Args:
         folder: the snapshot's folder.
         name: the table.
         table: its entry in the manifest.
+        names: the name of each organization by its UUID.
     """
     try:
         files = files_of(name, table)
@@ -65,13 +70,14 @@ def check_table(folder: Path, name: str, table: TableEntry) -> Iterator[Fault | 
         rows = sum(file.rows for _, file in kind)
         if rows != table.rows and (kind or not table.files):
             yield Fault(MANIFEST, f"table {name} has {table.rows} rows, but its files have {rows}")
+    names = _as_in_csv(names)
     if files.parquet:
-        yield from _check_parquet(folder, name, table, files)
+        yield from _check_parquet(folder, name, table, files, names)
     else:
         if table.rows:
             yield Note(f"table {name}: its digest is not recomputed, as the table has no Parquet")
         for _, file in files.csv:
-            yield from _check_csv(folder, file, None, None)
+            yield from _check_csv(folder, file, names, None, None)
 
 
 def read_parquet(
@@ -91,6 +97,8 @@ def _examine(path: Path, rows: int | None) -> Examined:
     found = examine(path, rows)
     if "org_id" in found.schema.names:
         raise ValueError("the column org_id belongs in the name of the folder")
+    if ORG_NAME.name in found.schema.names:
+        raise ValueError(f"the column {ORG_NAME.name} belongs in the manifest")
     return found
 
 
@@ -119,7 +127,9 @@ class _Digests:
         return self._csv[org].hexdigest()
 
 
-def _check_parquet(folder: Path, name: str, table: TableEntry, files: TableFiles) -> Iterator[Fault]:
+def _check_parquet(
+    folder: Path, name: str, table: TableEntry, files: TableFiles, names: Mapping[str, str | None]
+) -> Iterator[Fault]:
     digests: _Digests | None = None
     for org_id, file in files.parquet:
         try:
@@ -140,13 +150,21 @@ def _check_parquet(folder: Path, name: str, table: TableEntry, files: TableFiles
     if digests.of_table() != table.digest:
         yield Fault(MANIFEST, f"table {name} has the digest {table.digest}, but its Parquet has {digests.of_table()}")
     for org, file in files.csv:
-        yield from _check_both(folder, files, org, file, digests)
+        yield from _check_both(folder, files, names, org, file, digests)
 
 
-def _check_both(folder: Path, files: TableFiles, org: str | None, file: FileEntry, digests: _Digests) -> list[Fault]:
+def _check_both(
+    folder: Path,
+    files: TableFiles,
+    names: Mapping[str, str | None],
+    org: str | None,
+    file: FileEntry,
+    digests: _Digests,
+) -> list[Fault]:
     """Check that a CSV file holds what the Parquet holds; version 0.1.0 guarded fewer formulas."""
-    faults = list(_check_csv(folder, file, digests.schema, digests.of_csv(org)))
-    if faults and not any(_check_csv(folder, file, digests.schema, _digest_of_0_1(folder, files, org, digests.schema))):
+    check = partial(_check_csv, folder, file, names, digests.schema)
+    faults = list(check(digests.of_csv(org)))
+    if faults and not any(check(_digest_of_0_1(folder, files, org, digests.schema))):
         return []
     return faults
 
@@ -161,27 +179,57 @@ def _digest_of_0_1(folder: Path, files: TableFiles, org: str | None, schema: pa.
     return digest.hexdigest()
 
 
-def _check_csv(folder: Path, file: FileEntry, schema: pa.Schema | None, expected: str | None) -> Iterator[Fault]:
-    rows = 0
+def _as_in_csv(names: Mapping[str, str | None]) -> dict[str, str | None]:
+    guarded = without_formulas(pa.table({ORG_NAME.name: pa.array(names.values(), pa.string())}))
+    return dict(zip(names, guarded[ORG_NAME.name].to_pylist(), strict=True))
+
+
+def _check_csv(
+    folder: Path, file: FileEntry, names: Mapping[str, str | None], schema: pa.Schema | None, expected: str | None
+) -> Iterator[Fault]:
+    rows, are_named = 0, True
     try:
-        # Before Arrow reads any of it: a header may name a million columns.
-        names = _header(folder / file.path)
-        schema = schema or pa.schema([(name, pa.string()) for name in names])
-        if names != schema.names:
-            raise ValueError("its columns differ from those of the Parquet")
-        digest = ContentDigest(schema)
-        with _open_csv(folder / file.path, schema) as reader:
+        columns = _columns(folder / file.path, schema)
+        has_names = ORG_NAME.name in columns.names
+        digest = ContentDigest(schema or columns)
+        with _open_csv(folder / file.path, columns) as reader:
             for batch in reader:
                 rows += batch.num_rows
+                found = pa.Table.from_batches([batch])
+                are_named = are_named and (not has_names or _are_named(found, names))
                 if expected:
-                    digest.update(pa.Table.from_batches([batch]))
+                    digest.update(found)
     except UNREADABLE as error:
         yield Fault(file.path, f"can't be read as CSV: {fault_of(error)}")
         return
     if rows != file.rows:
         yield _miscounted(file, rows)
+    elif not are_named:
+        yield Fault(file.path, f"does not hold the names of the organizations ({ORG_NAME.name}) as the manifest does")
     elif expected and digest.hexdigest() != expected:
         yield Fault(file.path, "does not hold what the Parquet of the table holds")
+
+
+def _columns(path: Path, schema: pa.Schema | None) -> pa.Schema:
+    """The columns of a CSV file with their types; the columns of the Parquet, if there is Parquet, and `org_name`.
+
+    Raises:
+        ValueError: it has other columns.
+    """
+    # Before Arrow reads any of it: a header may name a million columns.
+    names = _header(path)
+    if schema is None:
+        return pa.schema([(name, pa.string()) for name in names])
+    for columns in (with_org_name(schema), schema):
+        if names == columns.names:
+            return columns
+    raise ValueError("its columns differ from those of the Parquet")
+
+
+def _are_named(rows: pa.Table, names: Mapping[str, str | None]) -> bool:
+    """Whether each row has the name of its organization."""
+    pairs = rows.group_by(["org_id", ORG_NAME.name]).aggregate([]).to_pylist()
+    return all((each["org_id"], each[ORG_NAME.name]) in names.items() for each in pairs)
 
 
 def _open_csv(path: Path, schema: pa.Schema) -> pcsv.CSVStreamingReader:
@@ -202,7 +250,7 @@ def _header(path: Path) -> list[str]:
     Raises:
         ValueError: the file has no header, or its header is too long.
     """
-    with path.open(encoding="utf-8", newline="") as file:
+    with path.open(encoding="utf-8-sig", newline="") as file:
         line = file.readline(_HEADER_CHARACTERS)
     names = next(csv.reader([line]), [])
     if not line.endswith("\n") or len(names) > MOST_COLUMNS:

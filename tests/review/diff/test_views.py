@@ -63,7 +63,9 @@ def test_json_and_csv_hold_every_difference_and_csv_runs_no_formula(audit: Audit
     assert row["new"] == "+14085267209"
     many = changes * 2500
     assert len(list(csv.DictReader(io.StringIO("\n".join(as_csv(many, Tally())))))) == 2500
-    assert list(as_csv([], Tally())) == [",".join(f'"{name}"' for name in Change.__struct_fields__)]
+    (header,) = csv.reader(as_csv([], Tally()))
+    assert header[2:4] == ["org_id", "org_name"]
+    assert sorted(header) == sorted(Change.__struct_fields__)
 
 
 def test_the_command_prints_each_form_and_tells_differences_by_its_exit_code(

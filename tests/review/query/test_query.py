@@ -21,6 +21,7 @@ from audit.review.tables import open_tables, refuse_writing
 from audit.snapshot.catalog import Snapshot
 from audit.snapshot.coverage import COVERAGE_SCHEMA
 from audit.snapshot.manifest import FileEntry, write_manifest
+from audit.snapshot.org_names import with_org_name
 
 #: SQL that writes, or reads anything but the tables; {folder} is the snapshot, {outside} a file beside it.
 HARMFUL = (
@@ -140,7 +141,7 @@ def test_without_sql_it_tells_tables_and_columns(query: Callable[..., Result], s
             "SELECT count(*) FROM duckdb_columns() WHERE schema_name = 'main' AND NOT internal"
         ).fetchone()
     assert (len(listed),) == stored
-    assert {"table": "coverage", "column": "attempts"}.items() <= listed[12].items()
+    assert {"table": "coverage", "column": "attempts"}.items() <= listed[13].items()
     assert all(row["holds"] for row in listed)
     assert query("--csv").out.startswith('"table","column","type","holds","null_when"\n"coverage","org_id",')
 
@@ -255,7 +256,7 @@ def test_folders_above_a_snapshot_add_nothing_to_its_tables(snapshot: Snapshot, 
     with ask(moved, "SELECT org_id, outcome FROM coverage ORDER BY ALL") as rows:
         assert "".join(as_csv(rows.schema, rows.batches)) == expected
     with ask(moved, "SELECT * FROM coverage") as rows:
-        assert rows.schema.names == COVERAGE_SCHEMA.names
+        assert rows.schema.names == with_org_name(COVERAGE_SCHEMA).names
 
 
 @pytest.mark.usefixtures("obeys_hangup")

@@ -48,7 +48,7 @@ def test_a_narrow_terminal_narrows_the_columns() -> None:
 
 @pytest.mark.attack("spreadsheets and terminals")
 def test_csv_is_that_of_a_snapshot_with_the_formula_guard(query: Callable[..., Result], snapshot: Snapshot) -> None:
-    columns = "org_id, entity_type, entity_id, entity_name, location_id, location_name"
+    columns = "org_id, org_name, entity_type, entity_id, entity_name, location_id, location_name"
     ours = (snapshot.path / "push_to_talk.csv").read_text()
     result = query("--csv", f"SELECT {columns}, * EXCLUDE ({columns}) FROM push_to_talk ORDER BY entity_id")
     assert (result.code, result.out) == (0, ours)

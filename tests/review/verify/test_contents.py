@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tampering import FORMATS, SCHEMAS, Nights, check, recommit, restate, rewrite, told
 
+from audit.config import CsvDialect
 from audit.output.tables import write_table
 from audit.simulator.app import Simulation
 from audit.simulator.organization import Organization
@@ -153,16 +154,23 @@ TEXT = st.none() | st.text(st.sampled_from("a'\"=+@,;\r\n\0é\u2028 "), max_size
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.lists(st.tuples(TEXT, TEXT, st.none() | st.booleans(), st.none() | st.integers(-5, 5)), max_size=5))
-def test_any_rows_are_found_alike_in_parquet_and_csv(folders: Iterator[Path], rows: list[Any]) -> None:
+@given(
+    st.lists(st.tuples(TEXT, TEXT, st.none() | st.booleans(), st.none() | st.integers(-5, 5)), max_size=5),
+    TEXT,
+    st.sampled_from(["rfc4180", "excel"]),
+)
+def test_any_rows_and_names_are_found_alike_in_parquet_and_csv(
+    folders: Iterator[Path], rows: list[Any], name: str | None, dialect: CsvDialect
+) -> None:
     folder = next(folders)
     folder.mkdir()
     schema = pa.schema(
         [("org_id", pa.string()), ("a", pa.string()), ("b", pa.string()), ("c", pa.bool_()), ("d", pa.int32())]
     )
     table = pa.table([["o"] * len(rows), *([row[index] for row in rows] for index in range(4))], schema=schema)
-    entry = write_table(folder, "t", schema, [("o", [table])], FORMATS)
-    assert list(check_table(folder, "t", entry)) == []
-    other = write_table(folder, "u", schema, [("o", [table])], FORMATS)
+    names = {"o": name, "p": "another"}
+    entry = write_table(folder, "t", schema, [("o", [table])], FORMATS, names=names, csv_dialect=dialect)
+    assert list(check_table(folder, "t", entry, names)) == []
+    other = write_table(folder, "u", schema, [("o", [table])], FORMATS, names=names)
     lost = msgspec.structs.replace(other, digest="0")
-    assert [type(each) for each in check_table(folder, "u", lost)] == [Fault]
+    assert [type(each) for each in check_table(folder, "u", lost, names)] == [Fault]

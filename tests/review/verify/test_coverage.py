@@ -65,4 +65,6 @@ def test_a_manifest_that_coverage_does_not_bear_out_is_told(
 ) -> None:
     rewrite(nights.third, **change(read_manifest(nights.third)))
     assert complaint in told(nights.third)
-    assert all(fault.path == MANIFEST for fault in check(nights.third).faults)
+    # The names in CSV are compared with the same manifest.
+    faults = [fault for fault in check(nights.third).faults if "names of the organizations" not in fault.message]
+    assert all(fault.path == MANIFEST for fault in faults)

@@ -7,7 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -201,8 +201,10 @@ def _blocks(kind: str) -> list[str]:
     return re.findall(rf"```{kind}\n(.*?)```", PAGE, re.DOTALL)
 
 
-def _bash(script: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    arguments = ["bash", "-euo", "pipefail", "-c", script]
+def _bash(
+    script: str, folder: Path, shell: Sequence[str] = ("bash", "-euo", "pipefail"), **environment: str
+) -> subprocess.CompletedProcess[str]:
+    arguments = [*shell, "-c", script]
     return subprocess.run(
         arguments, cwd=folder, env=os.environ | environment, capture_output=True, text=True, check=False
     )
@@ -244,6 +246,31 @@ def test_every_command_of_the_page_works_and_agrees(chained: tuple[Path, Path], 
         f"signed by key {lines[-1].split()[0]}; manifest.json has SHA-256 {sha256_of(folder / MANIFEST)}"
         in verified.out
     )
+
+
+@needs_programs
+@pytest.mark.parametrize("shell", [("bash", "-euo", "pipefail"), ("sh", "-eu")], ids=lambda shell: shell[0])
+def test_every_command_of_the_page_works_for_a_first_a_later_and_a_last_snapshot_in_any_shell(
+    shell: tuple[str, ...], chained: tuple[Path, Path], webex_audit: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, public = chained
+    (first,) = [each.path for each in list_snapshots(folder.parent) if each.path != folder]
+    monkeypatch.setenv("WEBEX_AUDIT_SIGN_KEY_FILE", str(public.with_name("sign-key.pem")))
+    whole = "".join([*_blocks("sh"), *_blocks("sh forks")])
+
+    def shown(script: str, at: Path) -> str:
+        ended = _bash(script, at, shell, PUBLIC_KEY=str(public))
+        assert (ended.returncode, ended.stderr) == (0, "")
+        return ended.stdout
+
+    assert f"../{first.name}/{MANIFEST}: OK" in shown(whole, folder)
+    for each in (whole, *_blocks("sh pruned")):
+        assert "this is the first snapshot\n" in shown(each, first)
+    assert webex_audit("prune", "--keep-last", 1).code == 0
+    files, others, chain, *rest = _blocks("sh")
+    shown("".join([files, others, *rest, *_blocks("sh forks")]), folder)
+    assert f"{first.name}/{MANIFEST}: FAILED open or read" in _bash(chain, folder, shell).stdout
+    assert shown("".join(_blocks("sh pruned")), folder).startswith('   "manifest_sha256": ')
 
 
 @needs_programs

@@ -1,30 +1,27 @@
 """Findings as CSV for spreadsheets: a row for each finding, open or accepted, and for each skipped rule."""
 
-import io
 from collections.abc import Iterator
 from datetime import datetime
 
 import pyarrow as pa
-import pyarrow.csv as pcsv
 
+from audit.config import CsvDialect
 from audit.review.check.finding import CheckResult, Finding, RuleResult
-from audit.snapshot.csv import CSV_OPTIONS, without_formulas
+from audit.snapshot.csv import csv_blocks
 from audit.text import printable
 
 _COLUMNS = (
-    "rule_id", "severity", "status", "org_id", "entity_type", "entity_id", "entity_name", "location_name", "detail",
-    "exception", "title", "remedy",
+    "rule_id", "severity", "status", "org_id", "org_name", "entity_type", "entity_id", "entity_name", "location_name",
+    "detail", "exception", "title", "remedy",
 )  # fmt: skip
 _SCHEMA = pa.schema([(name, pa.string()) for name in _COLUMNS])
 
 
-def as_csv(result: CheckResult, _: datetime) -> str:
-    """Findings as CSV; control characters are escaped, and formulas are made inert."""
+def as_csv(result: CheckResult, _: datetime, dialect: CsvDialect = "rfc4180") -> str:
+    """Findings as CSV, without the last line feed; control characters are escaped, and formulas are made inert."""
     rows = [row for each in result.results for row in _rows(each)]
-    table = without_formulas(pa.Table.from_pylist(rows, schema=_SCHEMA))
-    file = io.BytesIO()
-    pcsv.write_csv(table, file, CSV_OPTIONS)
-    return file.getvalue().decode().rstrip("\n")
+    table = pa.Table.from_pylist(rows, schema=_SCHEMA)
+    return "".join(csv_blocks(_SCHEMA, [table], dialect)).removesuffix("\n")
 
 
 def _rows(result: RuleResult) -> Iterator[dict[str, str | None]]:

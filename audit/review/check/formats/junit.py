@@ -46,7 +46,8 @@ def _add_case(suite: ET.Element, result: RuleResult) -> None:
 
 
 def _line(finding: Finding) -> str:
-    whom = [finding.org_id, finding.entity_type, finding.entity_id, finding.entity_name, finding.location_name]
+    org = (finding.org_id, finding.org_name)
+    whom = [*org, finding.entity_type, finding.entity_id, finding.entity_name, finding.location_name]
     exception = f" — {finding.exception}" if finding.exception else ""
     return f"{' / '.join(each for each in whom if each)}: {finding.detail}{exception}"
 

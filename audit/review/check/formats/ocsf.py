@@ -86,12 +86,13 @@ def _common(result: CheckResult, rule: Rule, at: datetime) -> dict[str, Any]:
 
 
 def _resource(finding: Finding) -> dict[str, Any]:
+    data = {"org_name": finding.org_name, "location_name": finding.location_name}
     fields = {
         "uid": finding.entity_id or finding.org_id,
-        "name": finding.entity_name,
+        "name": finding.entity_name if finding.entity_id else finding.entity_name or finding.org_name,
         "type": finding.entity_type if finding.entity_id else "ORGANIZATION",
         "namespace": finding.org_id,
-        "data": {"location_name": finding.location_name} if finding.location_name else None,
+        "data": {name: value for name, value in data.items() if value} or None,
     }
     return {name: value for name, value in fields.items() if value is not None}
 

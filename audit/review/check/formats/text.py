@@ -20,17 +20,23 @@ def as_text(result: CheckResult, _: datetime) -> str:
 def _lines(result: CheckResult) -> Iterator[str]:
     compared = f", compared with {result.previous_id}" if result.previous_id else ""
     yield f"check of snapshot {result.snapshot_id}{compared}"
+    if result.filter:
+        left_out = count_of(sum(each.left_out for each in result.results), "finding")
+        rules = count_of(sum(not each.is_wanted for each in result.results), "rule")
+        yield f"filtered by {result.filter}: {left_out} and {rules} are left out"
     has_orgs = len({each.org_id for rule in result.results for each in (*rule.findings, *rule.excepted)}) > 1
     ordered = sorted(result.results, key=lambda each: (each.rule.severity.rank, each.rule.rule_id))
     for each in ordered:
-        if each.findings or each.excepted:
+        if each.findings or _listed_of(each):
             yield from ["", *_of_rule(each, has_orgs=has_orgs)]
-    skipped = [each for each in ordered if each.reason]
+    skipped = [each for each in ordered if each.reason and each.is_wanted]
     if skipped:
         yield ""
         width = max(len(each.rule.rule_id) for each in skipped)
         for each in skipped:
             yield f"skipped   {each.rule.rule_id:<{width}}  {each.reason}"
+    yield from _unowned(result)
+    yield from _stale(result)
     yield ""
     yield _counts(result)
 
@@ -39,7 +45,7 @@ def _of_rule(result: RuleResult, *, has_orgs: bool) -> Iterator[str]:
     rule = result.rule
     counted = count_of(len(result.findings), "finding") if result.findings else "accepted"
     yield f"{rule.severity.upper():<9} {rule.rule_id}: {rule.title} ({counted})"
-    for marker, findings in (("-", result.findings), ("accepted", result.excepted)):
+    for marker, findings in (("-", result.findings), ("accepted", _listed_of(result))):
         for finding in findings[:_LISTED]:
             yield f"  {marker} {_line(finding, has_orgs=has_orgs)}"
         if len(findings) > _LISTED:
@@ -48,9 +54,25 @@ def _of_rule(result: RuleResult, *, has_orgs: bool) -> Iterator[str]:
     yield f"  do:  {rule.remedy}"
 
 
+def _listed_of(result: RuleResult) -> list[Finding]:
+    """The accepted findings that are listed: a baseline is there to hide its own, so they are only counted."""
+    return [each for each in result.excepted if not each.baseline]
+
+
+def _stale(result: CheckResult) -> Iterator[str]:
+    """The entries of the exceptions and of the baseline that match nothing."""
+    if result.stale:
+        yield ""
+    for entry in result.stale[:_LISTED]:
+        whose = " of ".join(each for each in (entry.detail, entry.entity_id or entry.org_id) if each)
+        yield f"stale     {entry.rule}: {whose}: matches no finding any more ({entry.owner or 'without owner'})"
+    if len(result.stale) > _LISTED:
+        yield f"stale     … and {len(result.stale) - _LISTED:,} more: --format json lists all"
+
+
 def _line(finding: Finding, *, has_orgs: bool) -> str:
     place = f" in {finding.location_name}" if finding.location_name else ""
-    org = f" [{finding.org_id}]" if has_orgs and finding.org_id else ""
+    org = f" [{_organization(finding)}]" if has_orgs and finding.org_id else ""
     name = finding.entity_name or finding.entity_id
     kind = kind_of(finding.entity_type or "")
     whom = f"{name} ({kind}{place}){org}: " if name else f"{org.strip()}: " if org else ""
@@ -58,13 +80,32 @@ def _line(finding: Finding, *, has_orgs: bool) -> str:
     return f"{whom}{finding.detail}{exception}"
 
 
+def _organization(finding: Finding) -> str | None:
+    return f"{finding.org_name} ({finding.org_id})" if finding.org_name else finding.org_id
+
+
 def _counts(result: CheckResult) -> str:
     severities = Counter(finding.severity for finding in result.findings)
     words = ", ".join(f"{severities[each]:,} {each}" for each in sorted(severities, key=lambda each: each.rank))
-    statuses = Counter(each.status for each in result.results)
-    accepted = sum(len(each.excepted) for each in result.results)
+    statuses = Counter(each.status for each in result.results if each.is_wanted)
     found = count_of(len(result.findings), "finding") + (f" ({words})" if words else "")
     return (
-        f"{found}, {accepted:,} accepted; of {count_of(len(result.results), 'rule')}, "
+        f"{found}, {_accepted(result)}; of {count_of(statuses.total(), 'rule')}, "
         f"{statuses['failed']} found something, {statuses['passed']} passed, {statuses['skipped']} skipped"
     )
+
+
+def _accepted(result: CheckResult) -> str:
+    by_baseline = _by_baseline(result)
+    of_baseline = by_baseline.total() - by_baseline[None]
+    return f"{by_baseline.total():,} accepted" + (f" ({of_baseline:,} by the baseline)" if of_baseline else "")
+
+
+def _unowned(result: CheckResult) -> Iterator[str]:
+    """What nobody answers for, although it is not shown."""
+    if count := _by_baseline(result)["without owner"]:
+        yield from ("", f"baseline  {count_of(count, 'finding')} accepted by the baseline, without owner")
+
+
+def _by_baseline(result: CheckResult) -> Counter[str | None]:
+    return Counter(each.baseline for rule in result.results for each in rule.excepted)

@@ -20,7 +20,7 @@ _REQUIRED = ("title", "severity", "rationale", "remedy", "tables")
 _KNOWN = (*_REQUIRED, "settings")
 
 #: Settings that SQL does not need.
-_NOT_POLICY = ("rules_dir", "exceptions_file", "timeout")
+_NOT_POLICY = ("rules_dir", "exceptions_file", "baseline_file", "timeout")
 #: Settings that SQL reads as variables, by key of the configuration.
 SETTINGS = {
     f"check.{field.name}": field.name

@@ -1,7 +1,7 @@
 -- title: A block list (Blocked lines) is empty, so anyone can call
 -- severity: critical
 -- rationale: The device auto-answers, and its list says who may not call. As the list is empty, everyone in the
---   organization can open the loudspeaker of this room and, with a two-way connection, its microphone.
+--   organization can open the loudspeaker of this device and, with a two-way connection, its microphone.
 -- remedy: Switch the list to Allowed lines and add the people who may call, or turn auto answer off.
 -- tables: push_to_talk
 SELECT

@@ -1,8 +1,9 @@
 -- title: A phone number can call into meetings without PIN authentication
 -- severity: medium
--- rationale: Calling numbers can be forged. Without authentication, whoever calls from this number is taken for the
---   user.
--- remedy: Turn on call-in authentication for the number, in the user's audio preferences on the meeting site.
+-- rationale: Calling numbers can be forged. Without authentication, a call from this number is not tied to the user's
+--   account and PIN: nothing shows who joined with it.
+-- remedy: Turn on call-in authentication for the number, in the user's audio preferences on the meeting site, and set
+--   an audio PIN: without a PIN, the number alone identifies the user.
 -- tables: audio_options
 WITH numbers AS (
     SELECT *, 'office' AS kind, office_number AS number, office_call_in_authentication AS authentication

@@ -1,14 +1,17 @@
 -- title: A member is no longer among the people of the organization
 -- severity: high
 -- rationale: The person left, or never belonged to the organization, but the list still names the account. A list that
---   nobody maintains is a list that nobody reviews.
--- remedy: Remove the member from the list.
+--   nobody maintains is a list that nobody reviews. The token of a location administrator lists the people of some
+--   locations only: then a member of another location is found, too.
+-- remedy: If the audit ran with the token of a full or read-only administrator, remove the member from the list. If
+--   not, audit with such a token first.
 -- tables: push_to_talk_members, manifest.people
 SELECT
     org_id, entity_type, entity_id, entity_name, location_name,
     concat_ws(
         ' ', 'member', member_display_name, '(' || coalesce(member_email, member_id) || ')', 'is no longer listed'
-    ) AS detail
+    ) AS detail,
+    member_id AS key
 FROM push_to_talk_members
 WHERE
     coalesce(member_type, 'PEOPLE') = 'PEOPLE'

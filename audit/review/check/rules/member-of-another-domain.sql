@@ -7,7 +7,10 @@
 -- settings: check.allowed_domains
 SELECT
     org_id, entity_type, entity_id, entity_name, location_name,
-    concat_ws(' ', 'member', member_display_name, 'has the mail address', member_email) AS detail
+    concat_ws(' ', 'member', member_display_name, 'has the mail address', member_email) AS detail,
+    concat_ws(
+        ' ', coalesce(member_id, member_email, member_display_name), lower(split_part(member_email, '@', -1))
+    ) AS key
 FROM push_to_talk_members
 WHERE
     access_type <> 'BLOCK_MEMBERS'

@@ -1,8 +1,8 @@
 -- title: A member who may call is at a location other than the room's
 -- severity: medium
 -- rationale: Push-to-Talk is meant for people nearby. A member elsewhere has often moved, and kept the right to open a
---   microphone from afar.
--- remedy: Ask the owner of the room whether the member is still needed; if not, remove the member from the list.
+--   loudspeaker or a microphone from afar.
+-- remedy: Ask whoever answers for the room whether the member is still needed; if not, remove the member from the list.
 -- tables: push_to_talk_members
 -- Both ids and names are compared, as either may be missing.
 SELECT
@@ -11,7 +11,11 @@ SELECT
         ' ', 'member', member_display_name, '(' || coalesce(member_email, member_id) || ')',
         'is of', coalesce(member_location_name, member_location_id) || ',',
         'not of', coalesce(location_name, location_id)
-    ) AS detail
+    ) AS detail,
+    concat_ws(
+        ' ', coalesce(member_id, member_email, member_display_name),
+        coalesce(member_location_id, member_location_name), coalesce(location_id, location_name)
+    ) AS key
 FROM push_to_talk_members
 WHERE
     access_type <> 'BLOCK_MEMBERS'

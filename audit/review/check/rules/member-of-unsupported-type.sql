@@ -1,13 +1,16 @@
--- title: A member is of a type that Push-to-Talk does not support
--- severity: medium
--- rationale: The documentation allows people only. A place or a group on the list may let everyone in it call, and
---   nobody answers for it by name.
--- remedy: Replace the member with the people who are meant.
+-- title: A member is a shared line, not a person
+-- severity: low
+-- rationale: Control Hub offers lines of workspaces and virtual lines for these lists, beside those of people; the
+--   description of the API names people only. Whoever stands at such a line may call, or is blocked, and the list does
+--   not say who that is.
+-- remedy: If the line is meant, accept the finding with an exception that names who answers for it. If not, replace the
+--   line with the people who are meant.
 -- tables: push_to_talk_members
 SELECT
     org_id, entity_type, entity_id, entity_name, location_name,
     concat_ws(
         ' ', 'member', member_display_name, '(' || coalesce(member_email, member_id) || ')', 'is of type', member_type
-    ) AS detail
+    ) AS detail,
+    concat_ws(' ', coalesce(member_id, member_email, member_display_name), member_type) AS key
 FROM push_to_talk_members
 WHERE member_type <> 'PEOPLE' AND coalesce(number_position, 0) = 0

@@ -10,7 +10,8 @@ SELECT
     concat_ws(
         ' ', 'member', min(member_display_name), '(' || coalesce(min(member_email), member_id) || ')',
         'stands in the list', count(DISTINCT member_position), 'times'
-    ) AS detail
+    ) AS detail,
+    concat_ws(' ', member_id, count(DISTINCT member_position)) AS key
 FROM push_to_talk_members
 WHERE member_id IS NOT NULL
 GROUP BY org_id, entity_type, entity_id, member_id

@@ -1,7 +1,7 @@
 -- title: A member has no valid number
 -- severity: low
--- rationale: Webex recognizes a member by the number of the call. A member without a number, or with an impossible one,
---   cannot call or, on a block list, is not blocked.
+-- rationale: Webex recognizes a member by the number of the call. A member without a number, or with one that no
+--   country has, may be unable to call or, on a block list, may not be blocked.
 -- remedy: Give the member a number in Control Hub, correct the number, or remove the member from the list.
 -- tables: push_to_talk_members
 -- An extension alone is a number too: not everyone has a direct number.
@@ -12,8 +12,16 @@ SELECT
     concat_ws(
         ' ', 'member', any_value(member_display_name),
         '(' || coalesce(any_value(member_email), any_value(member_id)) || ')',
-        coalesce('has only the invalid number ' || string_agg(nullif(number_external, ''), ', '), 'has no number')
-    ) AS detail
+        coalesce(
+            'has only the invalid number '
+            || string_agg(nullif(number_external, ''), ', ' ORDER BY number_position),
+            'has no number'
+        )
+    ) AS detail,
+    concat_ws(
+        ' ', coalesce(any_value(member_id), any_value(member_email), any_value(member_display_name)),
+        string_agg(nullif(number_external, ''), ' ' ORDER BY number_external)
+    ) AS key
 FROM push_to_talk_members
 GROUP BY org_id, entity_type, entity_id, member_position
 HAVING

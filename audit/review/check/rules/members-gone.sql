@@ -1,7 +1,7 @@
 -- title: A third or more of the members are gone since the snapshot before
 -- severity: medium
 -- rationale: A list loses this many members by mistake, or because an answer was cut off, more often than on purpose.
--- remedy: Ask the owner of the room; 'webex-audit diff' names the members who are gone.
+-- remedy: Ask whoever answers for the room; 'webex-audit diff' names the members who are gone.
 -- tables: push_to_talk, push_to_talk_members, previous.push_to_talk_members
 WITH
     before AS (

@@ -1,8 +1,8 @@
 -- title: A setting has a value that is not documented
 -- severity: medium
--- rationale: The other rules judge by the documented values. What another value lets callers do is unknown, so a room
---   with such a value passes them unjudged.
--- remedy: Look the room up in Control Hub, and update webex-audit if a newer version knows the value.
+-- rationale: The other rules judge by the documented values. What another value lets callers do is unknown, so a
+--   workspace, person or virtual line with such a value passes them unjudged.
+-- remedy: Look the setting up in Control Hub, and update webex-audit if a newer version knows the value.
 -- tables: push_to_talk
 SELECT
     org_id, entity_type, entity_id, entity_name, location_name,

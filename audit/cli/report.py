@@ -5,6 +5,7 @@ from typing import Any
 import click
 
 from audit.cli import options, views
+from audit.cli.approvals import approved_beside
 from audit.cli.options import settings_of
 from audit.cli.results import print_result
 from audit.errors import UsageError
@@ -42,8 +43,8 @@ from audit.text import printable
 def report(snapshot: str, against: str | None, kind: str, file: str | None, *, as_json: bool, **given: Any) -> int:
     """Write a report for reviewers, as HTML or as a workbook.
 
-    SNAPSHOT is a path, an id, 'latest' (the default) or 'previous'. In --against, 'latest' and 'previous' are of
-    the same scope as SNAPSHOT.
+    SNAPSHOT is a path, an id, 'latest' (the default), 'previous' or 'approved'. In --against, 'latest', 'previous'
+    and 'approved' are of the same scope as SNAPSHOT.
     """
     settings = settings_of(given)
     from audit.clock import Clock
@@ -56,15 +57,16 @@ def report(snapshot: str, against: str | None, kind: str, file: str | None, *, a
     found = find_snapshot(settings.output.folder, snapshot)
     earlier = find_beside(settings.output.folder, against, found) if against else find_before(found)
     path = expand(file or f"{_name_of(found)}.{kind}")
+    approved = approved_beside(settings, found)
     with staged(found) as one, staged(earlier) as other:
-        checks = apply_rules(one, other, settings.check, today=Clock().now().date())
+        checks = apply_rules(one, other, settings.check, today=Clock().now().date(), approved=approved)
         changes = compare(other, one) if other else None
         try:
             if kind == "xlsx":
                 write_workbook(one, checks, changes, other, path)
             else:
                 with atomic_file(path) as stream:
-                    stream.write(write_report(one, checks, changes, other).encode())
+                    stream.write(write_report(one, checks, changes, other, approved).encode())
         except OSError as error:
             raise UsageError(f"{path}: {error.strerror}: name another file with --file") from None
     print_result(views.as_json({"path": str(path)}) if as_json else printable(str(path)))

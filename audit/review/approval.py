@@ -4,9 +4,9 @@ Rooms are compared by id, and members by id, or by email address or name where e
 numbers and the order of lists do not matter, and what either snapshot does not know is not a difference.
 
 ==========  ============================================================================================
-`approval`  `org_id, entity_type, entity_id, entity_name, location_name, state, is_open, detail`: a row
-            for each room of the snapshot; the state is `approved`, `differs`, `added` (new since the
-            approval) or `unknown`; `is_open` if it opens more than approved
+`approval`  `org_id, entity_type, entity_id, state, is_open, detail`: a row for each room of the snapshot;
+            the state is `approved`, `differs`, `added` (new since the approval) or `unknown`; `is_open`
+            if it opens more than approved
 `drift`     `org_id, entity_type, entity_id, entity_name, location_name, is_open, detail`: each difference
 `unjudged`  `org_id, entity_type, entity_id, lacks`: rooms that open, and why the approval can't judge them
 ==========  ============================================================================================

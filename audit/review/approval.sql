@@ -76,9 +76,11 @@ GROUP BY ALL;
 CREATE TEMP TABLE list_then AS
 SELECT org_id, entity_type, entity_id, count(DISTINCT coalesce(id, email, name)) AS members FROM then_member GROUP BY ALL;
 
+CREATE TEMP MACRO listed_members(members) AS
+  CASE members WHEN 1 THEN 'the member on its list' ELSE 'the ' || members || ' members on its list' END;
 CREATE TEMP MACRO who(access_type, members) AS CASE access_type
-  WHEN 'ALLOW_MEMBERS' THEN CASE members WHEN 0 THEN 'nobody' ELSE 'only the ' || members || ' on its list' END
-  WHEN 'BLOCK_MEMBERS' THEN CASE members WHEN 0 THEN 'anyone' ELSE 'anyone but the ' || members || ' on its list' END
+  WHEN 'ALLOW_MEMBERS' THEN CASE members WHEN 0 THEN 'nobody' ELSE 'only ' || listed_members(members) END
+  WHEN 'BLOCK_MEMBERS' THEN CASE members WHEN 0 THEN 'anyone' ELSE 'anyone but ' || listed_members(members) END
   ELSE 'access type ' || coalesce(access_type, 'unknown')
 END;
 CREATE TEMP MACRO does_what(connection_type) AS CASE connection_type
@@ -168,7 +170,7 @@ WITH differing AS (
          list(detail ORDER BY NOT is_open, place, detail) AS details
   FROM drift GROUP BY ALL
 )
-SELECT p.org_id, p.entity_type, p.entity_id, p.entity_name, p.location_name,
+SELECT p.org_id, p.entity_type, p.entity_id,
        CASE
          WHEN lacks IS NOT NULL OR NOT is_known THEN 'unknown'
          WHEN then_outcome IS NULL THEN 'added'

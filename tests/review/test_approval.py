@@ -41,7 +41,9 @@ def states(snapshot: Snapshot, approved: Snapshot) -> dict[str, tuple[str, bool,
     """State, whether it opens, and detail by name of the room."""
     with open_tables(snapshot, approved=approved) as connection:
         add_approval(connection, approved.manifest)
-        rows = connection.execute("SELECT entity_name, state, is_open, detail FROM approval").fetchall()
+        rows = connection.execute(
+            "SELECT entity_name, state, is_open, detail FROM approval JOIN now_coverage USING (org_id, entity_id)"
+        ).fetchall()
     return {name: (state, is_open, detail) for name, state, is_open, detail in rows}
 
 
@@ -71,7 +73,11 @@ SAME: dict[str, tuple[Change, Change]] = {
     "an undocumented word": (room(1, connectionType="HALF"), room(1, connectionType="HALF")),
 }
 OPEN: dict[str, tuple[Change, Change, str]] = {
-    "on": (room(1, **OFF), room(1), "auto-answer is on, and was approved as off: only the 1 on its list may speak"),
+    "on": (
+        room(1, **OFF),
+        room(1),
+        "auto-answer is on, and was approved as off: only the member on its list may speak",
+    ),
     "on for a member more": (room(1, **OFF), room(1, 2), "(user0002@example.com) may call; the approved list does not"),
     "an empty list has a member": (room(), room(1), "(user0001@example.com) may call; the approved list does not name"),
     "two-way": (room(1), room(1, **TWO_WAY), "callers may listen and speak; approved: speak"),
@@ -89,24 +95,36 @@ OPEN: dict[str, tuple[Change, Change, str]] = {
         room(1, **BLOCK),
         "is not blocked any more; the approved list names",
     ),
-    "anyone": (room(1), room(1, **BLOCK), "anyone but the 1 on its list may call; approved: only the 1 on its list"),
-    "anyone at all": (room(1), room(**BLOCK), "anyone may call; approved: only the 1 on its list"),
+    "anyone": (
+        room(1),
+        room(1, **BLOCK),
+        "anyone but the member on its list may call; approved: only the member on its list",
+    ),
+    "anyone at all": (room(1), room(**BLOCK), "anyone may call; approved: only the member on its list"),
     "who was blocked": (room(1, 2, **BLOCK), room(1, 3), "(user0001@example.com) may call; the approved list blocks"),
     "an undocumented direction": (
         room(1, **TWO_WAY),
         room(1, connectionType="HALF"),
         "callers may use connection HALF",
     ),
-    "an undocumented access": (room(1), room(1, accessType="SOME"), "access type SOME may call; approved: only the 1"),
+    "an undocumented access": (room(1), room(1, accessType="SOME"), "access type SOME may call; approved: only the"),
     "an undocumented list": (room(1, accessType="SOME"), room(accessType="SOME"), "is not on the list any more"),
 }
 CLOSED: dict[str, tuple[Change, Change, str]] = {
-    "off": (room(1, **TWO_WAY), room(1, **OFF), "auto-answer is off; approved: only the 1 on its list may listen and"),
+    "off": (
+        room(1, **TWO_WAY),
+        room(1, **OFF),
+        "auto-answer is off; approved: only the member on its list may listen and",
+    ),
     "one-way": (room(1, **TWO_WAY), room(1), "callers may speak; approved: listen and speak"),
     "a member less": (room(1, 2), room(1), "(user0002@example.com) may not call any more; the approved list names"),
     "nobody left": (room(1), room(), "(user0001@example.com) may not call any more"),
     "a blocked member more": (room(1, **BLOCK), room(1, 2, **BLOCK), "(user0002@example.com) is blocked; the approved"),
-    "only members": (room(1, **BLOCK), room(2), "only the 1 on its list may call; approved: anyone but the 1 on its"),
+    "only members": (
+        room(1, **BLOCK),
+        room(2),
+        "only the member on its list may call; approved: anyone but the member on its",
+    ),
 }
 
 
@@ -161,7 +179,7 @@ def test_a_new_room_differs_if_it_opens(audit: Audit) -> None:
     assert found["Room 0"][:2] == ("differs", False)
     state, is_open, detail = found["Room 1"]
     assert (state, is_open) == ("added", True)
-    assert "is new since the approval and answers by itself: only the 2 on its list (" in str(detail)
+    assert "is new since the approval and answers by itself: only the 2 members on its list (" in str(detail)
     assert "user0002@example.com)) may listen and speak" in str(detail)
     closed = ("added", False, "is new since the approval; it opens for nobody")
     assert found["Room 2"] == found["Room 3"] == closed

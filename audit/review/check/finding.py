@@ -117,6 +117,7 @@ class CheckResult(msgspec.Struct, frozen=True):
         results: the results.
         stale: the entries of the exceptions and of the baseline that match no finding any more.
         filter: the options that leave findings out, as a text.
+        approved_id: the approved snapshot, if there is one.
     """
 
     snapshot_id: str
@@ -124,6 +125,7 @@ class CheckResult(msgspec.Struct, frozen=True):
     results: list[RuleResult]
     stale: list[Acceptance] = []
     filter: str | None = None
+    approved_id: str | None = None
 
     @property
     def findings(self) -> list[Finding]:

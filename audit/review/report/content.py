@@ -6,12 +6,13 @@ from datetime import datetime
 
 from audit.review.check.finding import CheckResult, Finding, Rule, RuleResult, Severity
 from audit.review.diff.change import Change
+from audit.review.report.approved import SinceApproval, find_since_approval
 from audit.review.report.audio import Audio, find_audio
 from audit.review.report.changed import Changes, fold
 from audit.review.report.coverage import Answers, find_answers, find_first_before
 from audit.review.report.reach import Reach, find_reach
 from audit.review.tables import open_tables
-from audit.snapshot.catalog import Snapshot
+from audit.snapshot.catalog import Approved, Snapshot
 from audit.snapshot.layout import MANIFEST
 from audit.snapshot.manifest import Manifest, Org
 from audit.storage.content import sha256_of
@@ -65,6 +66,7 @@ class Content:
         against: manifest of the snapshot that it is compared with.
         before: time of the state of `against`: start of its run, or of its first answer if that is earlier.
         answers, reach, audio, checked, changes: the sections; None for a section without data.
+        since_approval: the comparison with the approved state; None if nothing is approved.
     """
 
     manifest: Manifest
@@ -76,6 +78,7 @@ class Content:
     audio: Audio | None
     checked: Checked | None
     changes: Changes | None
+    since_approval: SinceApproval | None = None
 
     @property
     def orgs(self) -> list[Org]:
@@ -84,7 +87,11 @@ class Content:
 
 
 def collect(
-    snapshot: Snapshot, checks: CheckResult | None, changes: Iterable[Change] | None, against: Snapshot | None
+    snapshot: Snapshot,
+    checks: CheckResult | None,
+    changes: Iterable[Change] | None,
+    against: Snapshot | None,
+    approved: Approved | None = None,
 ) -> Content:
     """Collect the content of the report.
 
@@ -93,11 +100,13 @@ def collect(
         checks: the results of the rules, if they ran.
         changes: the differences from `against`; read once.
         against: an earlier snapshot.
+        approved: the approved snapshot of the same scope.
 
     Raises:
         UsageError: a table has no Parquet, or one of its files is missing.
     """
-    with open_tables(snapshot, against) as connection:
+    with open_tables(snapshot, against, approved=approved) as connection:
+        since_approval = find_since_approval(connection, approved)
         first = find_first_before(connection)
         started = against.manifest.started_at if against else None
         return Content(
@@ -110,6 +119,7 @@ def collect(
             audio=find_audio(connection),
             checked=_checked(checks) if checks else None,
             changes=None if changes is None else fold(changes),
+            since_approval=since_approval,
         )
 
 

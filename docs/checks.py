@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from audit.review.check.controls import FRAMEWORKS, controls_text, in_order
 from audit.review.check.finding import Rule
 from audit.review.check.rules import load_rules
 
@@ -15,10 +16,21 @@ def generated() -> str:
     rules = sorted(load_rules(), key=lambda rule: (rule.severity.rank, rule.rule_id))
     lines = ["| rule | severity | finds |", "| --- | --- | --- |"]
     lines += [f"| [`{rule.rule_id}`](#{rule.rule_id}) | {rule.severity} | {rule.title} |" for rule in rules]
-    return "\n\n".join(["\n".join(lines), *map(_section, rules)]) + "\n"
+    return "\n\n".join(["\n".join(lines), *_frameworks(rules), *map(_section, rules)]) + "\n"
+
+
+def _frameworks(rules: list[Rule]) -> list[str]:
+    frameworks = ["| framework | publisher's name |", "| --- | --- |"]
+    frameworks += [f"| `{each.name}` | [{each.title}]({each.url}), {each.version} |" for each in FRAMEWORKS.values()]
+    controls = ["| control | rules that support evidence for it |", "| --- | --- |"]
+    for control in in_order(each for rule in rules for each in rule.controls):
+        names = ", ".join(f"[`{rule.rule_id}`](#{rule.rule_id})" for rule in rules if control in rule.controls)
+        controls.append(f"| {control.framework} {control.id} | {names} |")
+    return ["\n".join(frameworks), "\n".join(controls)]
 
 
 def _section(rule: Rule) -> str:
+    evidence = [f"**Supports evidence for:** {controls_text(rule.controls)}."] if rule.controls else []
     needs = ", ".join(f"`{each}`" for each in (*rule.tables, *rule.settings))
     return "\n\n".join(
         [
@@ -26,6 +38,7 @@ def _section(rule: Rule) -> str:
             f"{rule.title}. Severity: **{rule.severity}**.",
             f"**Why:** {rule.rationale}",
             f"**What to do:** {rule.remedy}",
+            *evidence,
             f"Needs {needs}; [the query](../audit/review/check/rules/{rule.rule_id}.sql).",
         ]
     )

@@ -54,7 +54,7 @@ _SEVERITY = click.Choice([str(each) for each in Severity])
     "--format",
     "form",
     callback=print_utf8,
-    type=click.Choice(["text", "json", "csv", "ocsf", "junit"]),
+    type=click.Choice(["text", "json", "csv", "ocsf", "junit", "oscal"]),
     help="Format of the result. [default: text]",
 )
 @options.csv_dialect_option

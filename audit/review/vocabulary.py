@@ -13,6 +13,7 @@ from audit.text import count_of
 COMPLETE_OUTCOMES = frozenset(str(outcome) for outcome in Outcome if outcome.is_complete)
 
 _DATASETS = {"push_to_talk": "Push-to-Talk", "audio_options": "audio options"}
+_THINGS = {"WORKSPACE": ("room", "rooms"), "PERSON": ("phone of a person", "phones of people")}
 _ROWS = {"push_to_talk": "Push-to-Talk settings", "push_to_talk_members": "member"}
 _COLUMNS = {
     "allow_auto_answer": "auto-answer",
@@ -49,6 +50,21 @@ def kind_of(entity_type: str) -> str:
 def kinds_of(entity_type: str) -> str:
     """The plural of a kind of entity."""
     return "people" if entity_type == "PERSON" else f"{kind_of(entity_type)}s"
+
+
+def thing(entity_type: str) -> str:
+    """What answers a call: a workspace is a room, a person has a phone."""
+    return _THINGS.get(entity_type, (kind_of(entity_type),))[0]
+
+
+def device(entity_type: str) -> str:
+    """What answers a call, in the words of Control Hub: a room is a workspace."""
+    return kind_of(entity_type) if entity_type == "WORKSPACE" else thing(entity_type)
+
+
+def things(entity_type: str) -> str:
+    """The plural of `thing`."""
+    return _THINGS.get(entity_type, ("", kinds_of(entity_type)))[1]
 
 
 def dataset(name: str) -> str:

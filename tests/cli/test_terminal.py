@@ -36,7 +36,7 @@ RESULTS = [
     ("diff", "--csv"),
     ("query", "latest", SQL),
     ("query", "--csv", "latest", SQL),
-    *((("check", "--format", form)) for form in ("text", "json", "csv", "ocsf", "junit")),
+    *((("check", "--format", form)) for form in ("text", "json", "csv", "ocsf", "junit", "oscal")),
     ("prune", "--keep-last", "1", "--dry-run"),
 ]
 JSON = [

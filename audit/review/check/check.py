@@ -12,7 +12,7 @@ import duckdb
 from audit.config import CheckSettings
 from audit.errors import UsageError
 from audit.review.check.exceptions import load_exceptions
-from audit.review.check.facts import Facts, add_approval_facts, add_facts, missing_tables
+from audit.review.check.facts import Facts, add_approval_facts, add_facts, missing_tables, unread_entities
 from audit.review.check.finding import CheckResult, Finding, Rule, RuleResult
 from audit.review.check.rules import SETTINGS, load_rules
 from audit.review.check.unread import unread_of
@@ -84,9 +84,17 @@ def check(
     if stale:
         count = count_of(len(stale), "entry", "entries")
         log.warning("%s of the exceptions and the baseline match no finding any more: check lists them", count)
-    compared_id = compared.manifest.snapshot_id if compared else None
-    approved_id = approved.manifest.snapshot_id if approved else None
-    return CheckResult(snapshot.manifest.snapshot_id, compared_id, results, stale, approved_id=approved_id)
+    of = snapshot.manifest
+    return CheckResult(
+        snapshot_id=of.snapshot_id,
+        previous_id=compared.manifest.snapshot_id if compared else None,
+        results=results,
+        started_at=of.started_at,
+        finished_at=of.finished_at,
+        org_ids=tuple(sorted(org.org_id for org in of.orgs)),
+        stale=stale,
+        approved_id=approved.manifest.snapshot_id if approved else None,
+    )
 
 
 def _why_not(snapshot: Snapshot, previous: Snapshot | None) -> str | None:
@@ -111,7 +119,7 @@ def _facts(
         missing[PREVIOUS] = why_not
     known = facts.tables | {*tables} | {f"{PREVIOUS}.{name}" for name in before}
     known |= {f"{APPROVED}.{name}" for name in table_names(connection, APPROVED)}
-    return Facts(known, missing, facts.partial, org_names(snapshot.manifest.orgs))
+    return Facts(known, missing, facts.partial, org_names(snapshot.manifest.orgs), unread_entities(connection))
 
 
 def _set_variables(connection: duckdb.DuckDBPyConnection, settings: CheckSettings) -> None:
@@ -136,7 +144,8 @@ def _run(connection: duckdb.DuckDBPyConnection, rule: Rule, facts: Facts, settin
     if isinstance(found, str):
         return RuleResult(rule, "skipped", reason=found)
     unjudged = "; ".join(facts.partial[table] for table in rule.tables if table in facts.partial)
-    return RuleResult(rule, "passed").with_findings(found, [], unjudged)
+    unread = max((facts.unread.get(table, 0) for table in rule.tables), default=0)
+    return RuleResult(rule, "passed", unread=unread).with_findings(found, [], unjudged)
 
 
 def _obstacle(rule: Rule, facts: Facts, settings: CheckSettings) -> str | None:

@@ -15,7 +15,7 @@ from audit.decoding import UndecodableError, toml_of
 from audit.errors import UsageError, words_of
 from audit.files import expand, text_of
 from audit.review.check.acceptance import Acceptance
-from audit.review.check.finding import Finding, RuleResult
+from audit.review.check.finding import Finding, RuleResult, Terms
 from audit.text import did_you_mean
 
 _SECTION = "exception"
@@ -76,7 +76,8 @@ class Exceptions:
 
     def _marked(self, finding: Finding, entry: Acceptance) -> Finding:
         owned = None if self._source == "exceptions" else "with owner" if entry.has_owner else "without owner"
-        return msgspec.structs.replace(finding, exception=entry.in_words(self._today), baseline=owned)
+        terms = Terms(entry.reason, entry.owner, entry.expires)
+        return msgspec.structs.replace(finding, exception=entry.in_words(self._today), terms=terms, baseline=owned)
 
 
 def _place_of(entry: Acceptance) -> _Place:

@@ -35,12 +35,14 @@ class Facts:
         missing: the reason why a table is missing, by its name.
         partial: the reason why a table does not cover all organizations, by its name.
         org_names: the name of each organization by its UUID.
+        unread: number of entities without a complete answer, which a table lacks, by its name.
     """
 
     tables: frozenset[str]
     missing: dict[str, str] = field(default_factory=dict)
     partial: dict[str, str] = field(default_factory=dict)
     org_names: dict[str, str | None] = field(default_factory=dict)
+    unread: dict[str, int] = field(default_factory=dict)
 
 
 def add_facts(connection: duckdb.DuckDBPyConnection, manifest: Manifest) -> Facts:
@@ -114,6 +116,17 @@ def _unread(connection: duckdb.DuckDBPyConnection, manifest: Manifest) -> dict[s
     unread = [org for org in manifest.orgs if not (org.is_audited and org.is_listed)]
     reason = f"{len(unread):,} of {count_of(len(manifest.orgs), 'organization')} could not be read, or only in part"
     return dict.fromkeys(table_names(connection), reason) if unread else {}
+
+
+def unread_entities(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
+    """The number of entities that a table lacks because they have no complete answer, by the name of the table."""
+    if COVERAGE not in table_names(connection):
+        return {}
+    rows = connection.execute(
+        "SELECT dataset, count(DISTINCT (org_id, entity_type, entity_id)) FROM coverage "
+        "WHERE NOT list_contains(getvariable('complete_outcomes'), outcome) GROUP BY dataset"
+    ).fetchall()
+    return {table: unread for name, unread in rows if name in DATASETS for table in DATASETS[name].tables}
 
 
 def _unlisted(manifest: Manifest) -> list[list[str | None]]:

@@ -8,9 +8,12 @@ from audit.review.check.finding import CheckResult, Finding, Rule, RuleResult, S
 from audit.review.diff.change import Change
 from audit.review.report.approved import SinceApproval, find_since_approval
 from audit.review.report.audio import Audio, find_audio
+from audit.review.report.by_control import OfControl, by_control
 from audit.review.report.changed import Changes, fold
 from audit.review.report.coverage import Answers, find_answers, find_first_before
+from audit.review.report.index import find_index
 from audit.review.report.reach import Reach, find_reach
+from audit.review.report.since import dates
 from audit.review.tables import open_tables
 from audit.snapshot.catalog import Approved, Snapshot
 from audit.snapshot.layout import MANIFEST
@@ -41,6 +44,7 @@ class Checked:
         excepted_total, excepted: number of accepted findings, and the first of them.
         skipped: rules that could not run.
         passed: rules that found nothing.
+        by_control: the same by control.
     """
 
     counts: dict[Severity, int]
@@ -49,6 +53,7 @@ class Checked:
     excepted: list[tuple[Rule, Finding]]
     skipped: list[RuleResult]
     passed: list[Rule]
+    by_control: list[OfControl]
 
     @property
     def total(self) -> int:
@@ -62,6 +67,7 @@ class Content:
 
     Attributes:
         manifest: manifest of the snapshot.
+        index: what the search of the report reads; None if there are no rooms, or too many for a file.
         manifest_sha256: SHA-256 of its `manifest.json`.
         against: manifest of the snapshot that it is compared with.
         before: time of the state of `against`: start of its run, or of its first answer if that is earlier.
@@ -78,6 +84,7 @@ class Content:
     audio: Audio | None
     checked: Checked | None
     changes: Changes | None
+    index: str | None
     since_approval: SinceApproval | None = None
 
     @property
@@ -109,16 +116,22 @@ def collect(
         since_approval = find_since_approval(connection, approved)
         first = find_first_before(connection)
         started = against.manifest.started_at if against else None
+        before = min(filter(None, (first, started)), default=None)
+        answers = find_answers(connection)
+        reach = find_reach(connection, against.manifest if against else None)
+        written = dates(before, answers.last or snapshot.manifest.finished_at)
+        org_names = {org.org_id: org.name for org in snapshot.manifest.orgs}
         return Content(
             manifest=snapshot.manifest,
             manifest_sha256=sha256_of(snapshot.path / MANIFEST),
             against=against.manifest if against else None,
-            before=min(filter(None, (first, started)), default=None),
-            answers=find_answers(connection),
-            reach=find_reach(connection, against.manifest if against else None),
+            before=before,
+            answers=answers,
+            reach=reach,
             audio=find_audio(connection),
             checked=_checked(checks) if checks else None,
             changes=None if changes is None else fold(changes),
+            index=find_index(connection, written, org_names) if reach else None,
             since_approval=since_approval,
         )
 
@@ -139,4 +152,5 @@ def _checked(checks: CheckResult) -> Checked:
         excepted=excepted[:MAX_FINDINGS],
         skipped=[each for each in results if each.status == "skipped"],
         passed=[each.rule for each in results if each.status == "passed"],
+        by_control=by_control(checks),
     )

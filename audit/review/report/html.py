@@ -16,10 +16,12 @@ from audit.review import vocabulary
 from audit.review.check.finding import CheckResult
 from audit.review.diff.change import Change
 from audit.review.diff.views import total
-from audit.review.report import charts, wording
+from audit.review.report import charts, since, wording
 from audit.review.report.content import Content, collect
 from audit.snapshot.catalog import Approved, Snapshot
 from audit.text import count_of, printable
+
+_SCRIPTS = ("fold.js", "report.js", "search.js", "results.js")
 
 
 def write_report(
@@ -46,21 +48,19 @@ def write_report(
 
 def render(found: Content) -> str:
     """Render the document."""
-    style, script = _source("report.css"), _source("report.js")
+    style, script = _source("report.css"), "".join(map(_source, _SCRIPTS))
     read = found.answers.last or found.manifest.finished_at
     first = found.answers.first or read
-    before = found.before or read
-    moment = wording.second if found.against and wording.minute(before) == wording.minute(read) else wording.minute
-    date = moment if before.date() == read.date() else wording.day
+    written = since.dates(found.before, read)
     return _template().render(
         found=found,
         manifest=found.manifest,
         org_names={org.org_id: org.name for org in found.manifest.orgs},
         read=read,
-        before=date(before),
-        now=date(read),
-        date=date,
-        moment=moment,
+        before=written.date(written.before),
+        now=written.date(read),
+        written=written,
+        moment=written.moment,
         first=first if first < found.manifest.started_at else read,
         gaps=wording.gaps(found.manifest),
         is_many=len(found.manifest.orgs) > 1,
@@ -69,6 +69,7 @@ def render(found: Content) -> str:
         style=Markup(style),  # noqa: S704 - a file of this package
         script=Markup(script),  # noqa: S704 - likewise
         exposure_chart=charts.exposure_chart(found.reach) if found.reach else "",
+        index=Markup(found.index) if found.index else "",  # noqa: S704 - base64
         location_chart=charts.location_chart(found.reach) if found.reach else "",
         coverage_chart=charts.coverage_chart(found.answers),
         version=__version__,
@@ -128,6 +129,6 @@ def _template() -> Template:
         "counted": count_of,
         "grouped": lambda number: f"{number:,}",
     }
-    environment.globals |= {"sentences": wording, "words": vocabulary}
+    environment.globals |= {"sentences": wording, "since": since, "words": vocabulary}
     environment.globals["total"] = total
     return environment.get_template("report.html.j2")

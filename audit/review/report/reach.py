@@ -13,15 +13,20 @@ import duckdb
 
 from audit.review.report.reach_tables import (
     EXPOSURE,
+    KINDS,
+    LEFT_OUT,
     LOCATION_TOTAL,
     LOCATIONS,
+    SHOWN,
     SHOWN_MEMBERS,
     SHOWN_PEOPLE,
     create_tables,
 )
 from audit.review.report.rows import count, fetch, fetch_dicts, time_of
 from audit.review.tables import table_names
+from audit.review.vocabulary import list_of, thing, things
 from audit.snapshot.manifest import Manifest
+from audit.text import count_of
 
 #: The most entries that the report lists, the most exposed first; the CSV has all.
 MAX_ROOMS = 1_500
@@ -35,10 +40,19 @@ ReachKind = Literal["everybody", "members", "unclear", "nobody", "off"]
 REACH_KINDS: tuple[ReachKind, ...] = ("everybody", "members", "unclear", "nobody", "off")
 #: The kinds whose rooms somebody may call.
 AUTOMATIC: tuple[ReachKind, ...] = ("everybody", "members", "unclear")
+#: What a caller can do: `perhaps` listen, if the API used a word that is not documented.
+DirectionKind = Literal["listens", "perhaps", "speaks"]
 #: How a room's settings compare with the snapshot before; `not_audited` if its absence there says nothing.
 SinceKind = Literal[
     "unchanged", "changed", "not_listed", "not_licensed", "not_found", "not_answered", "not_audited", "alone"
 ]
+_SHUT: dict[ReachKind, str] = {"off": "with auto-answer off", "nobody": "with an empty list of allowed lines"}
+_CALLERS: dict[ReachKind, str] = {"everybody": "anyone", "members": "allowed lines", "unclear": "an unclear group"}
+_DIRECTIONS: dict[DirectionKind, str] = {
+    "listens": "can listen",
+    "perhaps": "may be able to listen",
+    "speaks": "can only speak",
+}
 
 
 @dataclass(frozen=True)
@@ -56,6 +70,7 @@ class Room:
     Attributes:
         org_id, entity_type, entity_id, entity_name, location_name: as in the tables.
         connection_type, access_type: as in the tables.
+        direction: what the caller can do.
         reach: who may call it.
         member_total: number of distinct members in its list.
         is_twin: another room of the organization has the same name.
@@ -72,6 +87,7 @@ class Room:
     location_name: str | None
     connection_type: str
     access_type: str
+    direction: DirectionKind
     reach: ReachKind
     member_total: int
     is_twin: bool
@@ -88,7 +104,7 @@ class Person:
     Attributes:
         org_id, name, email, member_type: as in the tables.
         room_total: number of rooms that the person may call by name.
-        heard: number of these rooms in which the person can listen.
+        heard, perhaps: number of these rooms in which the person can listen, or may be able to.
         rooms: names of the first rooms.
     """
 
@@ -98,6 +114,7 @@ class Person:
     member_type: str | None
     room_total: int
     heard: int
+    perhaps: int
     rooms: list[str]
 
 
@@ -122,24 +139,51 @@ class LocationCount:
 
 
 @dataclass(frozen=True)
+class LeftOut:
+    """The number of rooms of a kind that the report does not list."""
+
+    direction: DirectionKind
+    reach: ReachKind
+    entity_type: str
+    rooms: int
+
+    @property
+    def words(self) -> str:
+        """The number and what it is of."""
+        what = count_of(self.rooms, thing(self.entity_type), things(self.entity_type))
+        if self.reach in _SHUT:
+            return f"{what} {_SHUT[self.reach]}"
+        return f"{what} into which {_CALLERS[self.reach]} {_DIRECTIONS[self.direction]}"
+
+
+@dataclass(frozen=True)
 class Reach:
     """Who can call which room.
 
     Attributes:
         room_total, person_total, location_total: how many exist.
         rooms, people, locations: the first of them, the most exposed first.
+        kinds: the kinds of entity among the rooms.
+        left_out: what is not among `rooms`, the most exposed first.
         heard_by: number of people who can listen in a room by name.
         exposure: number of rooms by who may call, for every kind in the order of `REACH_KINDS`.
     """
 
     room_total: int
     rooms: list[Room]
+    kinds: list[str]
+    left_out: list[LeftOut]
     person_total: int
     heard_by: int
     people: list[Person]
     location_total: int
     locations: list[LocationCount]
     exposure: list[Exposure]
+
+    @property
+    def what(self) -> str:
+        """What the rooms are: rooms, phones of people, virtual lines."""
+        return list_of([things(kind) for kind in self.kinds])
 
     def rooms_that(self, *kinds: ReachKind) -> int:
         """The number of rooms of these kinds."""
@@ -173,11 +217,13 @@ def find_reach(connection: duckdb.DuckDBPyConnection, against: Manifest | None) 
     """
     if "push_to_talk" not in table_names(connection):
         return None
-    create_tables(connection, against, max_rooms=MAX_ROOMS, max_rooms_of_person=MAX_ROOMS_OF_PERSON)
+    create_tables(connection, against, max_rooms_of_person=MAX_ROOMS_OF_PERSON)
     found = {each.reach: each for each in fetch(connection, Exposure, EXPOSURE)}
     return Reach(
         room_total=count(connection, "SELECT count(*) FROM room"),
         rooms=_rooms(connection),
+        kinds=[str(kind) for (kind,) in connection.execute(KINDS).fetchall()],
+        left_out=fetch(connection, LeftOut, LEFT_OUT, [MAX_ROOMS]),
         person_total=count(connection, "SELECT count(*) FROM person"),
         heard_by=count(connection, "SELECT count(*) FROM person WHERE heard > 0"),
         people=fetch(connection, Person, SHOWN_PEOPLE, [MAX_PEOPLE]),
@@ -188,10 +234,8 @@ def find_reach(connection: duckdb.DuckDBPyConnection, against: Manifest | None) 
 
 
 def _rooms(connection: duckdb.DuckDBPyConnection) -> list[Room]:
-    rows: dict[int, dict[str, Any]] = {
-        row.pop("place"): row for row in fetch_dicts(connection, "SELECT * FROM shown ORDER BY place")
-    }
+    rows: dict[int, dict[str, Any]] = {row.pop("place"): row for row in fetch_dicts(connection, SHOWN, [MAX_ROOMS])}
     rooms = {place: Room(since_at=time_of(row.pop("since_ms")), **row) for place, row in rows.items()}
-    for member in fetch_dicts(connection, SHOWN_MEMBERS, [MAX_MEMBERS]):
+    for member in fetch_dicts(connection, SHOWN_MEMBERS, [MAX_ROOMS, MAX_MEMBERS]):
         rooms[member["place"]].members.append(Member(member["name"], member["email"]))
     return list(rooms.values())

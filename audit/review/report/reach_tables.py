@@ -29,9 +29,11 @@ FROM {schema}_member GROUP BY ALL
 """
 _ROOMS = """
 CREATE TEMP TABLE room AS
+WITH setting AS (
 SELECT org_id, entity_type, entity_id, entity_name, location_name, connection_type, access_type,
        coalesce(member_total, 0) AS member_total,
        count(*) OVER (PARTITION BY org_id, entity_name) > 1 AS is_twin,
+       CASE connection_type WHEN 'TWO_WAY' THEN 'listens' WHEN 'ONE_WAY' THEN 'speaks' ELSE 'perhaps' END AS direction,
        CASE WHEN NOT allow_auto_answer THEN 'off'
             WHEN access_type = 'BLOCK_MEMBERS' THEN 'everybody'
             WHEN access_type <> 'ALLOW_MEMBERS' THEN 'unclear'
@@ -39,6 +41,22 @@ SELECT org_id, entity_type, entity_id, entity_name, location_name, connection_ty
             ELSE 'members' END AS reach,
        {since}
 FROM main.push_to_talk LEFT JOIN main_list USING (org_id, entity_type, entity_id) {previous}
+)
+SELECT row_number() OVER (ORDER BY {exposure}) AS place, * FROM setting
+"""
+# The most exposed rooms come first, so that no cut hides a room after one that is less exposed. An undocumented
+# direction may let the caller listen.
+_EXPOSURE = """
+reach = 'off', reach = 'nobody', list_position(['listens', 'perhaps', 'speaks'], direction),
+list_position(['everybody', 'unclear', 'members', 'nobody', 'off'], reach),
+CASE reach WHEN 'everybody' THEN member_total ELSE -member_total END, entity_name, org_id, entity_type, entity_id
+"""
+# Entities whose settings are not known, or which have none.
+_UNREAD = """
+CREATE TEMP TABLE unread AS
+SELECT org_id, entity_type, entity_id, min(entity_name) AS entity_name, min(location_name) AS location_name,
+       min(outcome) AS outcome
+FROM {source} ANTI JOIN room USING (org_id, entity_type, entity_id) WHERE dataset = 'push_to_talk' GROUP BY ALL
 """
 _ALONE = "'alone' AS since, NULL AS since_reason, NULL AS since_ms"
 _SINCE = """
@@ -71,29 +89,29 @@ SELECT org_id, entity_type, entity_id, min(outcome) AS was_outcome, min(epoch_ms
 FROM {source} WHERE dataset = 'push_to_talk' GROUP BY ALL
 """
 _NO_COVERAGE = """(SELECT NULL::VARCHAR AS org_id, NULL::VARCHAR AS dataset, NULL::VARCHAR AS entity_type,
-NULL::VARCHAR AS entity_id, NULL::VARCHAR AS outcome, NULL::TIMESTAMPTZ AS fetched_at LIMIT 0)"""
-_SHOWN = """
-CREATE TEMP TABLE shown AS
-SELECT row_number() OVER (ORDER BY list_position(['everybody', 'unclear', 'members', 'nobody', 'off'], reach),
-                          connection_type = 'ONE_WAY',
-                          CASE reach WHEN 'everybody' THEN member_total ELSE -member_total END,
-                          entity_name, org_id, entity_id) AS place, *
-FROM room QUALIFY place <= ?
+NULL::VARCHAR AS entity_id, NULL::VARCHAR AS entity_name, NULL::VARCHAR AS location_name,
+NULL::VARCHAR AS outcome, NULL::TIMESTAMPTZ AS fetched_at LIMIT 0)"""
+SHOWN = "SELECT * FROM room WHERE place <= ? ORDER BY place"
+KINDS = "SELECT DISTINCT entity_type FROM room ORDER BY entity_type DESC"
+LEFT_OUT = """
+SELECT direction, reach, entity_type, count(*) AS rooms FROM room WHERE place > ? GROUP BY ALL
+ORDER BY min(place), entity_type
 """
 SHOWN_MEMBERS = """
-SELECT place, name, email FROM shown JOIN main_member USING (org_id, entity_type, entity_id)
+SELECT place, name, email FROM room JOIN main_member USING (org_id, entity_type, entity_id) WHERE place <= ?
 QUALIFY row_number() OVER (PARTITION BY place ORDER BY position) <= ? ORDER BY place, position
 """
 _PEOPLE = """
 CREATE TEMP TABLE person AS
 SELECT org_id, member_key, min(name) AS name, min(email) AS email, min(main_member.member_type) AS member_type,
-       count(*) AS room_total, count(*) FILTER (connection_type = 'TWO_WAY') AS heard,
-       list(coalesce(entity_name, entity_id) ORDER BY connection_type DESC, entity_name)[1:?] AS rooms
+       count(*) AS room_total, count(*) FILTER (direction = 'listens') AS heard,
+       count(*) FILTER (direction = 'perhaps') AS perhaps,
+       list(coalesce(entity_name, entity_id) ORDER BY place)[1:?] AS rooms
 FROM main_member JOIN room USING (org_id, entity_type, entity_id) WHERE reach = 'members' GROUP BY org_id, member_key
 """
 SHOWN_PEOPLE = """
-SELECT org_id, name, email, member_type, room_total, heard, rooms
-FROM person ORDER BY heard DESC, room_total DESC, name, email, member_key LIMIT ?
+SELECT org_id, name, email, member_type, room_total, heard, perhaps, rooms
+FROM person ORDER BY heard DESC, perhaps DESC, room_total DESC, name, email, member_key LIMIT ?
 """
 EXPOSURE = """
 SELECT reach, count(*) AS rooms, count(*) FILTER (connection_type = 'TWO_WAY') AS heard,
@@ -102,22 +120,21 @@ SELECT reach, count(*) AS rooms, count(*) FILTER (connection_type = 'TWO_WAY') A
 LOCATIONS = """
 SELECT location_name, count(*) AS rooms, count(*) FILTER (connection_type = 'TWO_WAY') AS heard,
        count(*) FILTER (connection_type = 'ONE_WAY') AS spoken FROM room WHERE reach NOT IN ('nobody', 'off')
-GROUP BY location_name ORDER BY rooms DESC, location_name LIMIT ?
+GROUP BY location_name ORDER BY heard DESC, rooms - spoken DESC, rooms DESC, location_name LIMIT ?
 """
 LOCATION_TOTAL = """
 SELECT count(*) FROM (SELECT DISTINCT location_name FROM room WHERE reach NOT IN ('nobody', 'off'))
 """
 
 
-def create_tables(
-    connection: duckdb.DuckDBPyConnection, against: Manifest | None, *, max_rooms: int, max_rooms_of_person: int
-) -> None:
-    """Create the tables `room` (who may call each), `shown` (the most exposed) and `person` (who may call by name).
+def create_tables(connection: duckdb.DuckDBPyConnection, against: Manifest | None, *, max_rooms_of_person: int) -> None:
+    """Create the tables `room` (who may call each), `unread` (no settings) and `person` (who may call by name).
+
+    `room.place` numbers the rooms from 1, the most exposed first.
 
     Args:
         connection: from `audit.review.tables.open_tables`.
         against: manifest of the earlier snapshot, if there is one to compare with.
-        max_rooms: the most rows of `shown`.
         max_rooms_of_person: the most rooms that are listed for a person.
     """
     for schema in (CURRENT, PREVIOUS) if against else (CURRENT,):
@@ -127,8 +144,9 @@ def create_tables(
     if against:
         _create_previous(connection, against)
     since, previous = (_SINCE, _BEFORE) if against else (_ALONE, "")
-    connection.execute(_ROOMS.format(since=since, previous=previous))
-    connection.execute(_SHOWN, [max_rooms])
+    connection.execute(_ROOMS.format(since=since, previous=previous, exposure=_EXPOSURE))
+    source = "coverage" if "coverage" in table_names(connection) else _NO_COVERAGE
+    connection.execute(_UNREAD.format(source=source))
     connection.execute(_PEOPLE, [max_rooms_of_person])
 
 

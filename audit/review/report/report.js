@@ -1,13 +1,12 @@
-"use strict";
-// The document is complete without this script: it adds search and sorting to tables, and unfolds details for printing.
+// The document is complete without this script: it adds search and sorting to it, and unfolds details for printing.
 for (const box of document.querySelectorAll("[data-search]")) {
   const rows = [...document.getElementById(box.dataset.search).tBodies[0].rows];
-  const texts = rows.map((row) => row.textContent.toLowerCase());
+  const texts = rows.map((row) => fold(row.textContent));
   const input = box.querySelector("input");
   const status = box.querySelector("[role=status]");
   box.hidden = false;
   input.addEventListener("input", () => {
-    const words = input.value.toLowerCase().split(/\s+/).filter(Boolean);
+    const words = wordsOf(input.value);
     let shown = 0;
     rows.forEach((row, index) => {
       row.hidden = !words.every((word) => texts[index].includes(word));

@@ -9,6 +9,7 @@ from harness import without
 from reporting import KINDS, Audit, one_room, rewrite, set_column, small_organization, text_of
 
 from audit.review.report import write_report
+from audit.review.report.since import dates, since_key
 from audit.review.report.wording import day, minute
 from audit.simulator.app import Simulation
 from audit.simulator.faults import parse
@@ -147,3 +148,28 @@ def test_times_of_the_same_minute_show_seconds(audit: Audit) -> None:
     seen = text_of(write_report(new, None, [], old))
     assert "Compared with 3 March 2026, 10:00:05 UTC" in seen
     assert "between 3 March 2026, 10:00:05 UTC and 3 March 2026, 10:00:35 UTC" in seen
+
+
+def test_what_the_cut_leaves_out_stands_above_the_table(audit: Audit, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("audit.review.report.reach.MAX_ROOMS", 3)
+    html = write_report(audit(Simulation(small_organization(workspaces=60)), **KINDS), None, None, None)
+    above = text_of(html.partition('<section aria-labelledby="rooms">')[2].partition("<table")[0])
+    assert "3 of " in above
+    assert " rooms, virtual lines and phones of people are listed here." in above
+    assert "phones of people with auto-answer off" in above
+    assert "allowed lines can only speak" in above
+
+
+def test_a_room_that_is_off_is_not_marked_as_heard(audit: Audit) -> None:
+    html = write_report(one_room(audit, allow_auto_answer=False, connection_type="TWO_WAY"), None, None, None)
+    table = html.partition('<table id="room-table"')[2].partition("</table>")[0]
+    assert "would speak and listen" in table
+    assert "hears" not in table
+
+
+def test_since_sorts_by_time(audit: Audit) -> None:
+    at = datetime(2026, 9, 30, tzinfo=UTC)
+    written = dates(at, at + timedelta(days=60))
+    later, never = at + timedelta(days=2), since_key(written, "not_answered", at)
+    keys = [since_key(written, *each) for each in (("unchanged", at), ("changed", at), ("unchanged", later))]
+    assert [*keys, never] == sorted({*keys, never})

@@ -4,20 +4,19 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Literal
 
-import msgspec
-
 from audit.review.check.finding import CheckResult
 from audit.review.check.formats.csv import as_csv
+from audit.review.check.formats.encoding import safe_json
 from audit.review.check.formats.junit import as_junit
 from audit.review.check.formats.ocsf import as_ocsf
+from audit.review.check.formats.oscal import as_oscal
 from audit.review.check.formats.text import as_text
-from audit.text import printable_json
 
-FormatName = Literal["text", "json", "csv", "ocsf", "junit"]
+FormatName = Literal["text", "json", "csv", "ocsf", "junit", "oscal"]
 
 
 def _as_json(result: CheckResult, _: datetime) -> str:
-    return printable_json(msgspec.json.format(msgspec.json.encode(result), indent=2).decode())
+    return safe_json(result, indent=2)
 
 
 #: Each takes the result of a check and its time (UTC).
@@ -27,4 +26,5 @@ FORMATS: dict[FormatName, Callable[[CheckResult, datetime], str]] = {
     "csv": as_csv,
     "ocsf": as_ocsf,
     "junit": as_junit,
+    "oscal": as_oscal,
 }

@@ -6,13 +6,14 @@ from datetime import datetime
 import pyarrow as pa
 
 from audit.config import CsvDialect
+from audit.review.check.controls import controls_text
 from audit.review.check.finding import CheckResult, Finding, RuleResult
 from audit.snapshot.csv import csv_blocks
 from audit.text import printable
 
 _COLUMNS = (
     "rule_id", "severity", "status", "org_id", "org_name", "entity_type", "entity_id", "entity_name", "location_name",
-    "detail", "exception", "title", "remedy",
+    "detail", "exception", "title", "remedy", "controls",
 )  # fmt: skip
 _SCHEMA = pa.schema([(name, pa.string()) for name in _COLUMNS])
 
@@ -38,4 +39,5 @@ def _rows(result: RuleResult) -> Iterator[dict[str, str | None]]:
 def _row(result: RuleResult, status: str, finding: Finding) -> dict[str, str | None]:
     values = {name: getattr(finding, name, None) for name in _COLUMNS}
     values |= {"status": status, "title": result.rule.title, "remedy": result.rule.remedy}
+    values["controls"] = controls_text(result.rule.controls)
     return {name: value if value is None else printable(str(value)) for name, value in values.items()}

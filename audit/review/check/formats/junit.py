@@ -4,7 +4,8 @@ import re
 from datetime import datetime
 from xml.etree import ElementTree as ET
 
-from audit.review.check.finding import CheckResult, Finding, RuleResult
+from audit.review.check.controls import controls_text
+from audit.review.check.finding import CheckResult, Finding, Rule, RuleResult
 from audit.text import printable
 
 #: Characters that XML 1.0 forbids and `printable` keeps.
@@ -19,11 +20,12 @@ def as_junit(result: CheckResult, at: datetime) -> str:
         "tests": str(len(statuses)),
         "failures": str(statuses.count("failed")),
         "errors": "0",
-        "skipped": str(statuses.count("skipped")),
     }
     root = ET.Element("testsuites", {"name": "webex-audit", **counts})
     named = {"name": f"check of {result.snapshot_id}", "timestamp": f"{at:%Y-%m-%dT%H:%M:%S}", "time": "0"}
-    suite = ET.SubElement(root, "testsuite", _clean(named | counts))
+    # The schema of Jenkins knows the attribute `skipped` of a suite, and not of the root.
+    skipped = {"skipped": str(statuses.count("skipped"))}
+    suite = ET.SubElement(root, "testsuite", _clean(named | counts | skipped))
     for each in result.results:
         _add_case(suite, each)
     ET.indent(root)
@@ -38,11 +40,16 @@ def _add_case(suite: ET.Element, result: RuleResult) -> None:
     elif result.status == "failed":
         message = f"{rule.severity}: {rule.title} ({len(result.findings)})"
         failure = ET.SubElement(case, "failure", _clean({"message": message, "type": str(rule.severity)}))
-        failure.text = _lines([*map(_line, result.findings), f"why: {rule.rationale}", f"do: {rule.remedy}"])
+        lines = [*map(_line, result.findings), f"why: {rule.rationale}", f"do: {rule.remedy}"]
+        failure.text = _lines([*lines, *_evidence(rule)])
     output = [f"accepted: {_line(each)}" for each in result.excepted]
-    output += [f"not judged: {result.reason}"] if result.reason and result.status == "failed" else []
+    output += [f"not judged: {result.unjudged}"] if result.unjudged and result.status != "skipped" else []
     if output:
         ET.SubElement(case, "system-out").text = _lines(output)
+
+
+def _evidence(rule: Rule) -> list[str]:
+    return [f"supports evidence for: {controls_text(rule.controls)}"] if rule.controls else []
 
 
 def _line(finding: Finding) -> str:

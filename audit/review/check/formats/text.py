@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime
 
+from audit.review.check.controls import EXCEPTIONS, REMOTE_ACTIVATION, controls_text
 from audit.review.check.finding import CheckResult, Finding, RuleResult
 from audit.review.vocabulary import kind_of
 from audit.text import count_of, printable
@@ -53,6 +54,14 @@ def _of_rule(result: RuleResult, *, has_orgs: bool) -> Iterator[str]:
             yield f"  {marker} … and {len(findings) - _LISTED:,} more: --format csv or json lists all"
     yield f"  why: {rule.rationale}"
     yield f"  do:  {rule.remedy}"
+    yield from _evidence(result)
+
+
+def _evidence(result: RuleResult) -> Iterator[str]:
+    if result.rule.controls:
+        yield f"  supports evidence for: {controls_text(result.rule.controls)}"
+    if _listed_of(result) and REMOTE_ACTIVATION in result.rule.controls:
+        yield f"  exceptions: {EXCEPTIONS}"
 
 
 def _listed_of(result: RuleResult) -> list[Finding]:

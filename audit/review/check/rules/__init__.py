@@ -10,6 +10,7 @@ import msgspec
 from audit.config import CheckSettings
 from audit.errors import UsageError
 from audit.files import expand
+from audit.review.check.controls import Control, parse_controls
 from audit.review.check.finding import Rule, Severity
 from audit.text import did_you_mean, printable
 
@@ -17,7 +18,7 @@ _ENTRY = re.compile(r"-- ?([a-z]+):\s*(.*)")
 _CONTINUATION = re.compile(r"--\s{2,}(\S.*)")
 _RULE_ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _REQUIRED = ("title", "severity", "rationale", "remedy", "tables")
-_KNOWN = (*_REQUIRED, "settings")
+_KNOWN = (*_REQUIRED, "settings", "controls")
 
 #: Settings that SQL does not need.
 _NOT_POLICY = ("rules_dir", "exceptions_file", "baseline_file", "timeout")
@@ -78,6 +79,7 @@ def _read(file: Traversable) -> Rule:
         path=printable(str(file)),
         settings=_settings(str(file), *header.get("settings", (0, ""))),
         line=start + 1,
+        controls=_controls(str(file), *header["controls"]) if "controls" in header else (),
     )
 
 
@@ -121,6 +123,13 @@ def _settings(path: str, line: int, text: str) -> tuple[str, ...]:
                 f"{path}:{line}: {key} is not a setting that rules can read{_nearest(key, tuple(SETTINGS))}"
             )
     return _names(text)
+
+
+def _controls(path: str, line: int, text: str) -> tuple[Control, ...]:
+    try:
+        return parse_controls(text)
+    except ValueError as error:
+        raise UsageError(f"{path}:{line}: {error}") from None
 
 
 def _names(text: str) -> tuple[str, ...]:

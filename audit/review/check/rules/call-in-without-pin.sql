@@ -5,6 +5,7 @@
 -- remedy: Turn on call-in authentication for the number, in the user's audio preferences on the meeting site, and set
 --   an audio PIN: without a PIN, the number alone identifies the user.
 -- tables: audio_options
+-- controls: NIST-800-53 IA-2, IA-5(1); NIST-800-171 3.5.2; ISO-27001 A.5.17; SOC2 CC6.1; HIPAA 164.312(d)
 WITH numbers AS (
     SELECT *, 'office' AS kind, office_number AS number, office_call_in_authentication AS authentication
     FROM audio_options

@@ -4,6 +4,7 @@
 --   and a review of fewer rooms looks cleaner than it is.
 -- remedy: Find out what is missing ('webex-audit diff' names it) before you believe that it is gone.
 -- tables: coverage, previous.coverage
+-- controls: NIST-800-53 CA-7; NIST-800-171 3.12.3; ISO-27001 A.5.36; SOC2 CC4.1; HIPAA 164.308(a)(8)
 WITH
     now AS (
         SELECT

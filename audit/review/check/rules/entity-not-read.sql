@@ -5,6 +5,7 @@
 --   is forbidden, the token lacks a scope, a role or a license, or a full administrator has restricted access to the
 --   Call Settings API in Control Hub.
 -- tables: coverage
+-- controls: NIST-800-53 CA-7; NIST-800-171 3.12.3; ISO-27001 A.5.36; SOC2 CC4.1; HIPAA 164.308(a)(8)
 SELECT
     org_id, entity_type, entity_id, entity_name, location_name,
     concat_ws(

@@ -6,6 +6,7 @@
 -- remedy: If the audit ran with the token of a full or read-only administrator, remove the member from the list. If
 --   not, audit with such a token first.
 -- tables: push_to_talk_members, manifest.people
+-- controls: NIST-800-53 AC-2; NIST-800-171 3.1.1; ISO-27001 A.5.18; SOC2 CC6.2, CC6.3; HIPAA 164.308(a)(3)(ii)(C)
 SELECT
     org_id, entity_type, entity_id, entity_name, location_name,
     concat_ws(

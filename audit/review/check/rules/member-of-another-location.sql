@@ -4,6 +4,7 @@
 --   loudspeaker or a microphone from afar.
 -- remedy: Ask whoever answers for the room whether the member is still needed; if not, remove the member from the list.
 -- tables: push_to_talk_members
+-- controls: NIST-800-53 AC-3, AC-6; NIST-800-171 3.1.5; ISO-27001 A.5.15; SOC2 CC6.3; HIPAA 164.308(a)(4)
 -- Both ids and names are compared, as either may be missing.
 SELECT
     org_id, entity_type, entity_id, entity_name, location_name,

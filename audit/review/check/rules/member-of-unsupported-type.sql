@@ -6,6 +6,7 @@
 -- remedy: If the line is meant, accept the finding with an exception that names who answers for it. If not, replace the
 --   line with the people who are meant.
 -- tables: push_to_talk_members
+-- controls: NIST-800-53 AC-3; NIST-800-171 3.1.2; ISO-27001 A.5.15; SOC2 CC6.3
 SELECT
     org_id, entity_type, entity_id, entity_name, location_name,
     concat_ws(

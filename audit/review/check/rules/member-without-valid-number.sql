@@ -4,6 +4,7 @@
 --   country has, may be unable to call or, on a block list, may not be blocked.
 -- remedy: Give the member a number in Control Hub, correct the number, or remove the member from the list.
 -- tables: push_to_talk_members
+-- controls: NIST-800-53 AC-3; NIST-800-171 3.1.2; ISO-27001 A.5.15
 -- An extension alone is a number too: not everyone has a direct number.
 SELECT
     org_id, entity_type, entity_id,

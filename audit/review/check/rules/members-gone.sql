@@ -3,6 +3,7 @@
 -- rationale: A list loses this many members by mistake, or because an answer was cut off, more often than on purpose.
 -- remedy: Ask whoever answers for the room; 'webex-audit diff' names the members who are gone.
 -- tables: push_to_talk, push_to_talk_members, previous.push_to_talk_members
+-- controls: NIST-800-53 AC-2; NIST-800-171 3.1.1; ISO-27001 A.5.18; SOC2 CC6.2, CC6.3
 WITH
     before AS (
         SELECT DISTINCT org_id, entity_type, entity_id, member_id

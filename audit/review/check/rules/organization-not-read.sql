@@ -5,6 +5,7 @@
 --   snapshot. If it has both, a full administrator may have restricted access to the Call Settings API in Control Hub.
 --   If items without a usable id stay, ask Webex support about the listing.
 -- tables: manifest.organizations, manifest.unlisted, manifest.invalid_items
+-- controls: NIST-800-53 CA-7; NIST-800-171 3.12.3; ISO-27001 A.5.36; SOC2 CC4.1; HIPAA 164.308(a)(8)
 SELECT
     org_id, NULL AS entity_type, NULL AS entity_id, NULL AS entity_name, NULL AS location_name,
     concat_ws(' ', 'organization', name, 'is ' || status || ':', coalesce(message, 'nothing could be read')) AS detail,

@@ -4,6 +4,7 @@
 --   workspace, person or virtual line with such a value passes them unjudged.
 -- remedy: Look the setting up in Control Hub, and update webex-audit if a newer version knows the value.
 -- tables: push_to_talk
+-- controls: NIST-800-53 SC-15, CM-6; NIST-800-171 3.13.12, 3.4.2; ISO-27001 A.8.9
 SELECT
     org_id, entity_type, entity_id, entity_name, location_name,
     'connection type ' || connection_type || ', access type ' || access_type AS detail

@@ -146,11 +146,11 @@ def signature_of(approval: Approval, key: "Ed25519PublicKey | None") -> Signatur
         is_same = statement.predicate_type == _PREDICATE_TYPE and statement.predicate == approval.statement
     except UNDECODABLE:
         is_same, subjects = False, []
-    if not is_same or subjects != approval.subjects:
+    if not is_same or subjects != approval.subjects or len(approval.envelope.signatures) != 1:
         raise UsageError(f"{_whose(approval)} is not what was signed")
     if key is None:
         return "not checked"
-    if all(each.keyid != key_id(key) for each in approval.envelope.signatures):
+    if approval.envelope.signatures[0].keyid != key_id(key):
         return "of another key"
     if check_signer(APPROVALS, approval.envelope, key):
         raise UsageError(f"the signature of {_whose(approval)} does not match its content (key {key_id(key)})")

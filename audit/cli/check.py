@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from audit.cli import options
+from audit.cli.approvals import approved_beside
 from audit.cli.options import settings_of
 from audit.cli.results import print_all, print_utf8
 from audit.errors import FOUND_EXIT_CODE, UsageError
@@ -75,9 +76,9 @@ def check(
 ) -> int:
     """Check a snapshot against rules.
 
-    SNAPSHOT is a path, an id, 'latest' (the default) or 'previous'. In --against, 'latest' and 'previous' are of
-    the same scope as SNAPSHOT. --severity, --rule and --org choose what is shown, written and decides the exit code;
-    the result says how much they leave out.
+    SNAPSHOT is a path, an id, 'latest' (the default), 'previous' or 'approved'. In --against, 'latest', 'previous'
+    and 'approved' are of the same scope as SNAPSHOT. --severity, --rule and --org choose what is shown, written and
+    decides the exit code; the result says how much they leave out.
     """
     settings = settings_of(given)
     if as_json and form not in (None, "json"):
@@ -101,8 +102,9 @@ def check(
     found = find_snapshot(settings.output.folder, snapshot)
     previous = find_beside(settings.output.folder, against, found) if against else find_before(found)
     now = Clock().now()
-    with staged(found) as one, staged(previous) as other:
-        result = choice.of(apply_rules(one, other, settings.check, today=now.date()), found.manifest.orgs)
+    with staged(found) as one, staged(previous) as other, staged(approved_beside(settings, found)) as right:
+        result = apply_rules(one, other, settings.check, today=now.date(), approved=right)
+    result = choice.of(result, found.manifest.orgs)
     if written is not None:
         result = accept_all(expand(written), result, found.manifest.orgs, now.date())
     name: Any = "json" if as_json else form or "text"

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from audit import config
+from audit.cli.approvals import sentence
+from audit.cli.approve import Wanted, decide
 from audit.clock import Clock
 from audit.config import Settings
 from audit.crawl.progress import Progress
@@ -17,7 +19,7 @@ from audit.run.scope import scope_of
 from audit.simulator import app as simulator
 from audit.simulator.app import Simulation
 from audit.simulator.changed import Changed
-from audit.snapshot.catalog import Snapshot
+from audit.snapshot.catalog import Snapshot, find_approved
 from audit.text import count_of
 from audit.webex.tokens import StaticTokens, Token
 
@@ -63,14 +65,15 @@ async def demonstrate(
     return snapshots
 
 
-def review(old: Snapshot, new: Snapshot, path: Path, hint: str) -> Iterator[str]:
-    """Compare two snapshots, check the new one, and write a report; yields lines for the terminal.
+def review(old: Snapshot, new: Snapshot, path: Path, hint: str, *, is_shared: bool = False) -> Iterator[str]:
+    """Approve a snapshot, compare another with it, check it, and write a report; yields lines for the terminal.
 
     Args:
         old: the earlier snapshot.
         new: the later snapshot.
         path: path of the report.
         hint: the command that shows all changes.
+        is_shared: accept a folder that other users may write to.
 
     Raises:
         ModuleNotFoundError: the extra `review` is not installed.
@@ -85,11 +88,14 @@ def review(old: Snapshot, new: Snapshot, path: Path, hint: str) -> Iterator[str]
     yield from (blocks.popleft() for _ in range(min(_BLOCKS, len(blocks))))
     if blocks:
         yield f"… and so on: {hint}\n\n{blocks[-1]}"
-    checks = check(new, old, Settings().check, today=Clock().now().date())
+    wanted = Wanted(old.manifest.snapshot_id, "it is the state before the change of the demo", "the demo", False, True)
+    yield f"\n{sentence(decide(old.path.parent, wanted, is_shared=is_shared))}"
+    approved = find_approved(new.path.parent, new.manifest)
+    checks = check(new, old, Settings().check, today=Clock().now().date(), approved=approved)
     yield ""
     for result in sorted(checks.results, key=lambda each: (each.rule.severity.rank, each.rule.rule_id)):
         found = count_of(len(result.findings), "finding")
         state = found if result.status == "failed" else result.reason or result.status
         yield f"{result.rule.severity:<9} {result.rule.rule_id:<30} {state}"
     with atomic_file(path) as file:
-        file.write(write_report(new, checks, compare(old, new), old).encode())
+        file.write(write_report(new, checks, compare(old, new), old, approved).encode())

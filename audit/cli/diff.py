@@ -24,7 +24,7 @@ from audit.snapshot.staging import staged
 def diff(old: str | None, new: str, *, as_csv: bool, exit_code: bool, as_json: bool, **given: Any) -> int:
     """Show what changed between two snapshots.
 
-    OLD and NEW are paths, ids, 'latest' or 'previous'; 'latest' and 'previous' are of the same scope as the
+    OLD and NEW are paths, ids, 'latest', 'previous' or 'approved'; the last three are of the same scope as the
     other argument. The defaults are 'previous' and 'latest'. What has no answer, or was not asked for, is
     unknown and never removed.
     """

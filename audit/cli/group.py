@@ -43,6 +43,7 @@ class LazyCommand(click.Command):
 @click.group(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     commands=[
+        LazyCommand("approve", "approve", "Record a snapshot as the approved state of its scope."),
         LazyCommand("check", "check", "Check a snapshot against rules."),
         LazyCommand("demo", "simulation", "Audit simulated organizations, without an account."),
         LazyCommand("diff", "diff", "Show what changed between two snapshots."),

@@ -34,7 +34,7 @@ def query(snapshot: str, sql: str | None, *, as_csv: bool, as_json: bool, **give
 
     SQL is one SELECT statement over the tables of the snapshot, and can read nothing else; alone, it asks the
     latest snapshot. Without SQL, the command lists tables and columns. SNAPSHOT is a path, an id, 'latest' (the
-    default) or 'previous'.
+    default), 'previous' or 'approved'.
     """
     if as_csv and as_json:
         raise UsageError("choose one of --csv and --json")

@@ -11,6 +11,7 @@ from typing import Any, BinaryIO
 import click
 
 from audit.cli import options, views
+from audit.cli.approvals import approved_beside
 from audit.cli.options import settings_of
 from audit.cli.results import print_file, print_result
 from audit.config import Settings
@@ -55,8 +56,8 @@ def report(
 ) -> int:
     """Write a report for reviewers, as HTML or as a workbook.
 
-    SNAPSHOT is a path, an id, 'latest' (the default) or 'previous'. In --against, 'latest' and 'previous' are of
-    the same scope as SNAPSHOT.
+    SNAPSHOT is a path, an id, 'latest' (the default), 'previous' or 'approved'. In --against, 'latest', 'previous'
+    and 'approved' are of the same scope as SNAPSHOT.
     """
     settings = settings_of(given)
     kind = _kind_of(kind, file)
@@ -74,14 +75,15 @@ def report(
     found = find_snapshot(settings.output.folder, snapshot)
     earlier = _earlier(found, settings, against)
     path = expand(file or f"{_name_of(found)}.{kind}")
+    approved = approved_beside(settings, found)
     tally, rows = Tally(), {}
     with _target(path, is_output=file == "-") as stream, staged(found) as one, staged(earlier) as other:
-        checks = apply_rules(one, other, settings.check, today=Clock().now().date())
+        checks = apply_rules(one, other, settings.check, today=Clock().now().date(), approved=approved)
         changes = tally.count(compare(other, one)) if other else None
         if kind == "xlsx":
             rows = write_workbook(one, checks, changes, other, stream)
         else:
-            stream.write(write_report(one, checks, changes, other).encode())
+            stream.write(write_report(one, checks, changes, other, approved).encode())
     if file == "-":
         return 0
     written = {

@@ -52,7 +52,8 @@ def demo(output: str, fault_spec: str, *, as_json: bool, **given: Any) -> int:
     report = expand(output) / f"{new.path.name}.html"
     place = shlex.quote(printable(output))
     with needs_extra():
-        reviewed = list(review(old, new, report, f"webex-audit diff previous latest --output {place}"))
+        hint = f"webex-audit diff previous latest --output {place}"
+        reviewed = list(review(old, new, report, hint, is_shared=settings.output.shared))
     if as_json:
         print_result(views.as_json([views.describe(snapshot) for snapshot in found]))
     elif verbosity != "quiet":

@@ -7,8 +7,9 @@ import click
 
 from audit import config
 from audit.cli import options, views
+from audit.cli.approvals import approval_field, approval_line, approvals_in
 from audit.cli.options import settings_of
-from audit.cli.results import print_result, print_snapshot
+from audit.cli.results import print_result
 from audit.errors import FOUND_EXIT_CODE, UsageError
 from audit.snapshot.catalog import find_snapshot, list_snapshots
 
@@ -23,7 +24,11 @@ def snapshots(*, as_json: bool, **given: Any) -> int:
     """List the committed snapshots of an output, oldest first."""
     settings = settings_of(given)
     found = list_snapshots(settings.output.folder)
-    print_result(views.as_json([views.describe(each) for each in found]) if as_json else views.render_list(found))
+    approved = approvals_in(settings.output.folder, found)
+    if as_json:
+        print_result(views.as_json([{**views.describe(each), **approval_field(each, approved)} for each in found]))
+    else:
+        print_result(views.render_list(found, approved))
     return 0
 
 
@@ -35,10 +40,15 @@ def snapshots(*, as_json: bool, **given: Any) -> int:
 def show(snapshot: str, *, as_json: bool, **given: Any) -> int:
     """Summarize a snapshot.
 
-    SNAPSHOT is a path, an id, 'latest' (the default) or 'previous'.
+    SNAPSHOT is a path, an id, 'latest' (the default), 'previous' or 'approved'.
     """
     settings = settings_of(given)
-    print_snapshot(find_snapshot(settings.output.folder, snapshot), as_json=as_json, is_quiet=False)
+    found = find_snapshot(settings.output.folder, snapshot)
+    approved = approvals_in(found.path.parent, [found])
+    if as_json:
+        print_result(views.as_json({**views.describe(found), **approval_field(found, approved)}))
+    else:
+        print_result("\n".join([views.render(found), *approval_line(found, approved)]))
     return 0
 
 
@@ -53,7 +63,7 @@ def show(snapshot: str, *, as_json: bool, **given: Any) -> int:
 def verify(snapshot: str, public_key: str | None, *, as_json: bool, **given: Any) -> int:
     """Recompute the digests of a snapshot and its chain.
 
-    SNAPSHOT is a path, an id, 'latest' (the default) or 'previous'. The exit code is 1 if anything differs.
+    SNAPSHOT is a path, an id, 'latest' (the default), 'previous' or 'approved'. The exit code is 1 if anything differs.
     """
     settings = settings_of(given)
     from audit.files import expand
@@ -79,7 +89,8 @@ def verify(snapshot: str, public_key: str | None, *, as_json: bool, **given: Any
 def prune(keep_last: int | None, keep_within: str | None, *, dry_run: bool, as_json: bool, **given: Any) -> int:
     """Remove old snapshots, and leftovers of interrupted runs.
 
-    Every --keep option keeps what it names. The newest snapshot and the newest complete snapshot always stay.
+    Every --keep option keeps what it names. The newest snapshot, the newest complete snapshot and approved snapshots
+    always stay.
     """
     settings = settings_of(given)
     from audit.clock import Clock

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -147,16 +147,18 @@ def _faults(org: Org) -> Iterator[str]:
         yield from (f"{dataset}: {_invalid(items, kind)}" for kind, items in counts.items())
 
 
-def render_list(snapshots: list[Snapshot]) -> str:
-    """A list of snapshots, one per line, in the given order."""
-    lines = [f"{'SNAPSHOT':<23} {'STATUS':<8} {'ENTITIES':>8} {'NO ANSWER':>9}  ORGANIZATION"]
+def render_list(snapshots: list[Snapshot], approved: Collection[str] = ()) -> str:
+    """A list of snapshots, one per line, in the given order; ids of approved snapshots are marked."""
+    title = f"{'APPROVED':<8}  " if approved else ""
+    lines = [f"{'SNAPSHOT':<23} {'STATUS':<8} {'ENTITIES':>8} {'NO ANSWER':>9}  {title}ORGANIZATION"]
     for snapshot in snapshots:
         manifest = snapshot.manifest
         names = ", ".join(printable(org.name or org.org_id) for org in manifest.orgs[:_NAMED])
         names += f" and {len(manifest.orgs) - _NAMED} more" if len(manifest.orgs) > _NAMED else ""
         entities = sum(org.entities for org in manifest.orgs)
+        mark = f"{'yes' if manifest.snapshot_id in approved else '':<8}  " if approved else ""
         lines.append(
-            f"{manifest.snapshot_id:<23} {manifest.status:<8} {entities:>8} {unanswered(snapshot):>9}  {names}"
+            f"{manifest.snapshot_id:<23} {manifest.status:<8} {entities:>8} {unanswered(snapshot):>9}  {mark}{names}"
         )
     return "\n".join(lines)
 

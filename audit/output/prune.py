@@ -7,7 +7,7 @@ is gone without an entry was not pruned. The caller of `carry_out` holds the loc
 """
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,6 +22,7 @@ from audit.output.draft import Draft, open_draft
 from audit.output.held import Held
 from audit.output.removals import record_removed
 from audit.output.unfinished import overtaken_by
+from audit.snapshot.approvals import in_force, read_approvals
 from audit.snapshot.catalog import Snapshot
 from audit.snapshot.chain import Chain
 from audit.snapshot.layout import JOURNAL, MANIFEST, REMOVING, SNAPSHOT_ID, is_unwritten
@@ -89,9 +90,10 @@ def plan(output: Place, keep: Keep, now: datetime) -> list[Folder]:
         now: the time at which ages are measured.
 
     Raises:
-        UsageError: the record of what was removed is damaged, or can't be read.
+        UsageError: the record of what was removed, or of what was approved, is damaged or can't be read.
         OSError: the output can't be read.
     """
+    approved = _approved(output)
     try:
         removed = read_removed(output)
     except UsageError as error:
@@ -113,7 +115,7 @@ def plan(output: Place, keep: Keep, now: datetime) -> list[Folder]:
                 others.append(other)
     chain = Chain([each.manifest for each in snapshots.values()], removed)
     in_order = [snapshots[each] for each in chain.order]
-    found = list(_of_snapshots([each.manifest for each in in_order], keep, now))
+    found = list(_of_snapshots([each.manifest for each in in_order], approved, keep, now))
     others += [_of_draft(draft, in_order) for draft in drafts]
     return [*found, *sorted(others, key=lambda each: each.name)]
 
@@ -202,7 +204,17 @@ def _is_half_removed(folder: Place, removed: list[Removed]) -> bool:
     return any(each.snapshot_id == folder.name and each.manifest_sha256 == sha256 for each in removed)
 
 
-def _of_snapshots(manifests: list[Manifest], keep: Keep, now: datetime) -> Iterator[Folder]:
+def _approved(output: Place) -> Collection[str]:
+    """Ids of the approved snapshots, which stay."""
+    try:
+        return {each.snapshot_id for each in in_force(read_approvals(output)).values()}
+    except UsageError as error:
+        raise UsageError(
+            f"nothing is removed: {error}; restore it from a backup, or move it away: then nothing is approved"
+        ) from None
+
+
+def _of_snapshots(manifests: list[Manifest], approved: Collection[str], keep: Keep, now: datetime) -> Iterator[Folder]:
     """Decide about snapshots, in the order of the chain."""
     newest_complete = [each.snapshot_id for each in manifests if each.status == "complete"][-1:]
     for index, manifest in enumerate(manifests):
@@ -210,6 +222,7 @@ def _of_snapshots(manifests: list[Manifest], keep: Keep, now: datetime) -> Itera
         reasons = {
             "the newest": age == 0,
             "the newest that is complete": manifest.snapshot_id in newest_complete,
+            "approved": manifest.snapshot_id in approved,
             f"of the last {keep.last}": keep.last is not None and age < keep.last,
             "young enough": keep.within_s is not None and (now - manifest.started_at).total_seconds() <= keep.within_s,
         }

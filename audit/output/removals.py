@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 
 from audit.clock import Clock
-from audit.snapshot.layout import REMOVED
+from audit.snapshot.layout import APPROVALS, REMOVED
 from audit.snapshot.removed import ABANDONED, RecordOfRemoved, Removed, SealRemoved, read_removed
 from audit.storage.content import atomic_file
 from audit.storage.place import Place
@@ -73,8 +73,10 @@ def record_abandoned(
 
 
 def unwritten(output: Place) -> list[Path]:
-    """What interrupted writes of the record or its signatures have left; an object store keeps nothing."""
-    found = output.glob(f".{Path(REMOVED).stem}.*.tmp") if isinstance(output, Path) else ()
+    """What interrupted writes of the records and their signatures have left; an object store keeps nothing."""
+    if not isinstance(output, Path):
+        return []
+    found = [path for name in (REMOVED, APPROVALS) for path in output.glob(f".{Path(name).stem}.*.tmp")]
     return [path for path in found if stat.S_ISREG(path.lstat().st_mode)]
 
 

@@ -1,15 +1,12 @@
 """Which snapshot can be compared with another: it must have the same scope."""
 
-from typing import Any
-
-import msgspec
-
 from audit.errors import UsageError
-from audit.snapshot.catalog import Snapshot, ancestors, find_snapshot
+from audit.snapshot.catalog import Snapshot, ancestors, approved_of, find_snapshot
 from audit.snapshot.manifest import Manifest
+from audit.snapshot.scope import has_parquet, scope_of
 from audit.storage.place import Place
 
-_LATEST, _PREVIOUS = "latest", "previous"
+_LATEST, _PREVIOUS, _APPROVED = "latest", "previous", "approved"
 
 
 def find_before(snapshot: Snapshot) -> Snapshot | None:
@@ -22,7 +19,7 @@ def find_before(snapshot: Snapshot) -> Snapshot | None:
 
 
 def find_pair(output: Place, old: str | None, new: str) -> tuple[Snapshot, Snapshot]:
-    """The two snapshots that are compared. `latest` and `previous` are of the same scope as the other argument.
+    """The two snapshots that are compared. `latest`, `previous` and `approved` are of the scope of the other argument.
 
     Args:
         output: the folder of all snapshots.
@@ -35,7 +32,7 @@ def find_pair(output: Place, old: str | None, new: str) -> tuple[Snapshot, Snaps
     old = old or _PREVIOUS
     if old == new == _PREVIOUS:
         raise UsageError("'previous' is the snapshot before the other argument: name one of the two otherwise")
-    if new == _PREVIOUS or (new == _LATEST and old not in (_LATEST, _PREVIOUS)):
+    if new in (_PREVIOUS, _APPROVED) or (new == _LATEST and old not in (_LATEST, _PREVIOUS, _APPROVED)):
         before = find_snapshot(output, old)
         return before, find_beside(output, new, before)
     after = find_snapshot(output, new)
@@ -43,7 +40,7 @@ def find_pair(output: Place, old: str | None, new: str) -> tuple[Snapshot, Snaps
 
 
 def find_beside(output: Place, name: str, other: Snapshot) -> Snapshot:
-    """The snapshot of this name; `latest` and `previous` are of the same scope as the other snapshot.
+    """The snapshot of this name; `latest`, `previous` and `approved` are of the same scope as the other snapshot.
 
     Raises:
         UsageError: there is no such snapshot.
@@ -55,6 +52,8 @@ def find_beside(output: Place, name: str, other: Snapshot) -> Snapshot:
             f"no snapshot of the same scope before {other.manifest.snapshot_id}: name the one to compare with "
             "('webex-audit snapshots' lists them)"
         )
+    if name == _APPROVED:
+        return approved_of(output, other.manifest)
     found = find_snapshot(output, name)
     if name != _LATEST or _is_like(found, other):
         return found
@@ -63,7 +62,7 @@ def find_beside(output: Place, name: str, other: Snapshot) -> Snapshot:
 
 def _is_like(snapshot: Snapshot, other: Snapshot) -> bool:
     """Whether a snapshot has the same scope as another, and holds Parquet."""
-    return not scope_differences(other.manifest, snapshot.manifest) and _has_parquet(snapshot.manifest)
+    return not scope_differences(other.manifest, snapshot.manifest) and has_parquet(snapshot.manifest)
 
 
 def scope_differences(one: Manifest, other: Manifest) -> list[str]:
@@ -71,19 +70,5 @@ def scope_differences(one: Manifest, other: Manifest) -> list[str]:
 
     Organizations are compared by id, except if all were wanted: an organization that is gone is then a difference.
     """
-    ours, theirs = _scope(one), _scope(other)
+    ours, theirs = scope_of(one), scope_of(other)
     return [name for name in ours if ours[name] != theirs[name]]
-
-
-def _scope(manifest: Manifest) -> dict[str, Any]:
-    fields = msgspec.to_builtins(manifest.scope)
-    scope = {name: set(value) if isinstance(value, list) else value for name, value in fields.items()}
-    if manifest.scope.organizations != "all":
-        scope["organizations"] = {org.org_id for org in manifest.orgs}
-    return scope
-
-
-def _has_parquet(manifest: Manifest) -> bool:
-    return all(
-        any(file.path.endswith(".parquet") for file in table.files) for table in manifest.tables.values() if table.rows
-    )

@@ -23,9 +23,10 @@ from audit.snapshot.layout import ORG_OF_FILENAME
 from audit.snapshot.org_names import ORG_NAME, org_names
 from audit.snapshot.staging import Staged, staged
 
-#: The schemas of the snapshot under review and of the snapshot that it is compared with.
+#: The schemas of the snapshot under review, of the snapshot that it is compared with, and of the approved snapshot.
 CURRENT = "main"
 PREVIOUS = "previous"
+APPROVED = "approved"
 
 #: DuckDB fetches and loads nothing, and takes no variable of this program for a table.
 _CONFIG: dict[str, str | bool | int | float | list[str]] = {
@@ -47,18 +48,23 @@ _TABLE_FUNCTIONS = frozenset({"generate_series", "json_each", "json_tree", "rang
 
 @contextmanager
 def open_tables(
-    snapshot: Snapshot, previous: Snapshot | None = None, *, streams: bool = False
+    snapshot: Snapshot,
+    previous: Snapshot | None = None,
+    *,
+    approved: Snapshot | None = None,
+    streams: bool = False,
 ) -> Iterator[duckdb.DuckDBPyConnection]:
     """A DuckDB connection with a view for each table of a snapshot, with all columns, `org_id` and `org_name` first.
 
-    The views of `previous` are in the schema `previous`. DuckDB spills what does not fit into memory to a temporary
-    folder. SQL can open the Parquet files of the snapshots and nothing else (no other file, no network, no
-    extension), and the settings are locked. Times are in UTC. SQL could still write to those files, so foreign SQL
-    must pass `refuse_writing` first.
+    The views of `previous` are in the schema `previous`, those of `approved` in the schema `approved`. DuckDB spills
+    what does not fit into memory to a temporary folder. SQL can open the Parquet files of the snapshots and nothing
+    else (no other file, no network, no extension), and the settings are locked. Times are in UTC. SQL could still write
+    to those files, so foreign SQL must pass `refuse_writing` first.
 
     Args:
         snapshot: the snapshot, whose tables are unqualified; it is staged if it is not (`audit.snapshot.staging`).
         previous: a snapshot to compare with.
+        approved: the approved snapshot.
         streams: the block passes rows on, and keeps none.
 
     Raises:
@@ -68,7 +74,8 @@ def open_tables(
     with (
         staged(snapshot) as current,
         staged(previous) as earlier,
-        bounded_memory(_bytes_of(current, earlier), streams=streams) as allowed,
+        staged(approved) as right,
+        bounded_memory(_bytes_of(current, earlier, right), streams=streams) as allowed,
         Interruption() as interruption,
         scratch_folder() as spill,
     ):
@@ -80,9 +87,10 @@ def open_tables(
             # A progress bar would mix with the data on standard output.
             connection.execute("SET enable_progress_bar = false")
             connection.execute(f"CREATE SCHEMA {PREVIOUS}")
+            connection.execute(f"CREATE SCHEMA {APPROVED}")
             connection.execute("SET VARIABLE complete_outcomes = ?", [sorted(COMPLETE_OUTCOMES)])
             paths = []
-            for schema, each in ((CURRENT, current), (PREVIOUS, earlier)):
+            for schema, each in ((CURRENT, current), (PREVIOUS, earlier), (APPROVED, right)):
                 if each:
                     _refuse_without_tables(each)
                     paths += _create_views(connection, schema, each)

@@ -1,20 +1,27 @@
 """Finds committed snapshots. A folder is a snapshot only if it has a manifest."""
 
+import hashlib
 import logging
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from audit.errors import DamagedError, UsageError
+from audit.snapshot.approvals import Approval, approval_of, fault_of, signature_of
 from audit.snapshot.chain import Chain
-from audit.snapshot.layout import MANIFEST, SNAPSHOT_ID
-from audit.snapshot.manifest import Manifest, check_readable, read_manifest
+from audit.snapshot.layout import APPROVALS, MANIFEST, SNAPSHOT_ID
+from audit.snapshot.manifest import MAX_BYTES, Manifest, SignatureState, check_readable, read_manifest
 from audit.snapshot.removed import read_removed, readable_removed
 from audit.storage import bucket
+from audit.storage.content import read_small
 from audit.storage.errors import StorageError
 from audit.storage.place import Place, at_once, exists, is_dir, place, subfolders
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +35,19 @@ class Snapshot:
 
     path: Place
     manifest: Manifest
+
+
+@dataclass(frozen=True)
+class Approved(Snapshot):
+    """The approved snapshot of a scope.
+
+    Attributes:
+        approval: who approved it, when and why.
+        signature: what is known of the signature of the approval.
+    """
+
+    approval: Approval
+    signature: SignatureState
 
 
 def list_snapshots(output: Place) -> list[Snapshot]:
@@ -159,13 +179,17 @@ def _folders(output: Place) -> list[Place]:
 
 
 def find_snapshot(output: Place, name: str) -> Snapshot:
-    """The snapshot that a SNAPSHOT argument names: `latest`, `previous`, an id, a path, or a URI.
+    """The snapshot that a SNAPSHOT argument names: `latest`, `previous`, `approved`, an id, a path, or a URI.
+
+    `approved` is of the same scope as the newest snapshot.
 
     Raises:
         UsageError: there is no such snapshot.
     """
     if name in ("latest", "previous"):
         return _of_chain(output, name)
+    if name == "approved":
+        return approved_of(output, _of_chain(output, "latest").manifest)
     for path in [place(name)] if bucket.is_uri(name) else [output / name, place(name)]:
         try:
             if is_dir(path):
@@ -174,6 +198,53 @@ def find_snapshot(output: Place, name: str) -> Snapshot:
             raise UsageError(f"snapshot {str(path)[:100]}: {error.strerror}") from None
     raise UsageError(
         f"no snapshot {name[:100]}: neither an id in {output} nor a folder ('webex-audit snapshots' lists them)"
+    )
+
+
+def find_approved(output: Place, manifest: Manifest, key: "Ed25519PublicKey | None" = None) -> Approved | None:
+    """The approved snapshot of the same scope as another snapshot; None if nothing is approved.
+
+    Args:
+        output: the folder of all snapshots.
+        manifest: manifest of the other snapshot.
+        key: the key at hand, to say who signed the approval.
+
+    Raises:
+        UsageError: the approval can't be read, its signature does not hold, or its snapshot is not what was approved.
+    """
+    approval = approval_of(output, manifest)
+    if approval is None:
+        return None
+    folder = output / approval.snapshot_id
+    try:
+        snapshot = read_snapshot(folder)
+        sha256 = hashlib.sha256(read_small(folder / MANIFEST, MAX_BYTES) or b"").hexdigest()
+        signature = signature_of(approval, key)
+    except UsageError as error:
+        raise _void(output, approval, str(error)) from None
+    if fault := fault_of(approval, snapshot.manifest, sha256):
+        raise _void(output, approval, fault)
+    return Approved(folder, snapshot.manifest, approval, signature)
+
+
+def approved_of(output: Place, manifest: Manifest) -> Approved:
+    """As `find_approved`, if something must be approved.
+
+    Raises:
+        UsageError: also if nothing is approved.
+    """
+    if found := find_approved(output, manifest):
+        return found
+    raise UsageError(
+        f"no approved snapshot of the scope of {manifest.snapshot_id} in {output}: 'webex-audit approve' approves one, "
+        "--output names another folder"
+    )
+
+
+def _void(output: Place, approval: Approval, fault: str) -> UsageError:
+    return UsageError(
+        f"the approved snapshot {approval.snapshot_id} ({output / APPROVALS}) can't be used: {fault}; approve another "
+        f"with 'webex-audit approve', or end it with 'webex-audit approve --withdraw {approval.snapshot_id}'"
     )
 
 

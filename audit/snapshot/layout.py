@@ -20,6 +20,8 @@ REMOVING = ".removing"
 
 #: The record of what was removed from an output, in the output itself.
 REMOVED = "pruned.json"
+#: The record of what was approved, in the output itself.
+APPROVALS = "approved.json"
 
 #: The folder of a partition is named as in Hive, so that other programs know the column.
 _ORG = "org_id="

@@ -78,9 +78,9 @@ def crafted(*changes: Change, audio: Sequence[Change] = (), workspaces: int = 3)
     return Crafted(max(workspaces, len(changes)), odd=False, people=8, virtual_lines=0)
 
 
-def checked(snapshot: Snapshot, settings: CheckSettings = POLICY) -> CheckResult:
+def checked(snapshot: Snapshot, settings: CheckSettings = POLICY, *, approved: Snapshot | None = None) -> CheckResult:
     """The results of all rules over a snapshot, compared with the snapshot before."""
-    return check(snapshot, find_before(snapshot), settings, today=TODAY)
+    return check(snapshot, find_before(snapshot), settings, today=TODAY, approved=approved)
 
 
 def result_of(result: CheckResult, rule_id: str) -> RuleResult:

@@ -12,13 +12,21 @@ import duckdb
 from audit.config import CheckSettings
 from audit.errors import UsageError
 from audit.review.check.exceptions import load_exceptions
-from audit.review.check.facts import Facts, add_facts, missing_tables, unread_entities
+from audit.review.check.facts import Facts, add_approval_facts, add_facts, missing_tables, unread_entities
 from audit.review.check.finding import CheckResult, Finding, Rule, RuleResult
 from audit.review.check.rules import SETTINGS, load_rules
 from audit.review.check.unread import unread_of
 from audit.review.comparable import scope_differences
 from audit.review.interruption import TimeLimit
-from audit.review.tables import PREVIOUS, is_out_of_memory, message_of, open_tables, refuse_writing, table_names
+from audit.review.tables import (
+    APPROVED,
+    PREVIOUS,
+    is_out_of_memory,
+    message_of,
+    open_tables,
+    refuse_writing,
+    table_names,
+)
 from audit.snapshot.catalog import Snapshot
 from audit.snapshot.org_names import org_names
 from audit.text import count_of
@@ -33,7 +41,14 @@ _ROWS = 10_000
 _NOTHING_BEFORE = "there is no earlier snapshot of the same scope to compare with"
 
 
-def check(snapshot: Snapshot, previous: Snapshot | None, settings: CheckSettings, *, today: date) -> CheckResult:
+def check(
+    snapshot: Snapshot,
+    previous: Snapshot | None,
+    settings: CheckSettings,
+    *,
+    today: date,
+    approved: Snapshot | None = None,
+) -> CheckResult:
     """Run all rules over a snapshot.
 
     Args:
@@ -41,6 +56,7 @@ def check(snapshot: Snapshot, previous: Snapshot | None, settings: CheckSettings
         previous: an earlier snapshot; rules that compare are skipped if its scope is different.
         settings: where rules and exceptions come from, and the values that rules read.
         today: the date (UTC) on which exceptions must still be valid.
+        approved: the approved snapshot of the same scope.
 
     Raises:
         UsageError: a rule, the exceptions, the baseline or a snapshot are wrong; the error names the file, and the
@@ -54,10 +70,10 @@ def check(snapshot: Snapshot, previous: Snapshot | None, settings: CheckSettings
     ]
     why_not = _why_not(snapshot, previous)
     compared = None if why_not else previous
-    with open_tables(snapshot, compared) as connection:
+    with open_tables(snapshot, compared, approved=approved) as connection:
         for rule in rules:
             _validate(connection, rule)
-        facts = _facts(connection, snapshot, why_not)
+        facts = _facts(connection, snapshot, why_not, approved)
         _set_variables(connection, settings)
         results = [_run(connection, rule, facts, settings) for rule in rules]
         unread = unread_of(connection, snapshot.manifest)
@@ -77,6 +93,7 @@ def check(snapshot: Snapshot, previous: Snapshot | None, settings: CheckSettings
         finished_at=of.finished_at,
         org_ids=tuple(sorted(org.org_id for org in of.orgs)),
         stale=stale,
+        approved_id=approved.manifest.snapshot_id if approved else None,
     )
 
 
@@ -89,14 +106,19 @@ def _why_not(snapshot: Snapshot, previous: Snapshot | None) -> str | None:
     return reason if names else None
 
 
-def _facts(connection: duckdb.DuckDBPyConnection, snapshot: Snapshot, why_not: str | None) -> Facts:
+def _facts(
+    connection: duckdb.DuckDBPyConnection, snapshot: Snapshot, why_not: str | None, approved: Snapshot | None
+) -> Facts:
     """The tables that rules can read, and why others are missing."""
-    facts = add_facts(connection, snapshot.manifest)
+    facts = add_approval_facts(
+        connection, add_facts(connection, snapshot.manifest), approved.manifest if approved else None
+    )
     tables, before = table_names(connection), table_names(connection, PREVIOUS)
     missing = facts.missing | missing_tables(snapshot.manifest, tables)
     if why_not:
         missing[PREVIOUS] = why_not
     known = facts.tables | {*tables} | {f"{PREVIOUS}.{name}" for name in before}
+    known |= {f"{APPROVED}.{name}" for name in table_names(connection, APPROVED)}
     return Facts(known, missing, facts.partial, org_names(snapshot.manifest.orgs), unread_entities(connection))
 
 
@@ -131,8 +153,9 @@ def _obstacle(rule: Rule, facts: Facts, settings: CheckSettings) -> str | None:
     for table in rule.tables:
         if table not in facts.tables:
             known = facts.missing.get(table) or facts.missing.get(table.partition(".")[0])
-            which = "the earlier snapshot" if table.startswith(PREVIOUS) else "the snapshot"
-            return known or f"{which} has no table {table.removeprefix(f'{PREVIOUS}.')}"
+            schema, _, name = table.rpartition(".")
+            which = {PREVIOUS: "the earlier snapshot", APPROVED: "the approved snapshot"}.get(schema, "the snapshot")
+            return known or f"{which} has no table {name if schema in (PREVIOUS, APPROVED) else table}"
     return next((f"{key} is not set" for key in rule.settings if not getattr(settings, SETTINGS[key])), None)
 
 

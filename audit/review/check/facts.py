@@ -9,18 +9,20 @@
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import duckdb
 
 from audit.datasets import DATASETS
 from audit.entity import EntityType
-from audit.review.tables import table_names
+from audit.review.approval import TABLES, add_approval
+from audit.review.tables import APPROVED, table_names
 from audit.snapshot.coverage import COVERAGE
 from audit.snapshot.manifest import Manifest, Org
 from audit.text import count_of
 
 PEOPLE = "manifest.people"
+_NOTHING_APPROVED = "no snapshot of this scope is approved: 'webex-audit approve' approves one"
 _NOT_LISTED = "people were not in scope, or could not be listed"
 
 
@@ -74,6 +76,23 @@ def add_facts(connection: duckdb.DuckDBPyConnection, manifest: Manifest) -> Fact
         f"people of {total - listed:,} of {count_of(total, 'organization')} were not in scope, or could not be listed"
     )
     return Facts(tables | {PEOPLE}, partial=partial | ({PEOPLE: reason} if listed < total else {}))
+
+
+def add_approval_facts(connection: duckdb.DuckDBPyConnection, facts: Facts, approved: Manifest | None) -> Facts:
+    """Add the comparison with the approved state (`audit.review.approval`), or why there is none.
+
+    Args:
+        connection: from `audit.review.tables.open_tables`, with the approved snapshot.
+        facts: the tables so far.
+        approved: manifest of the approved snapshot, if there is one.
+    """
+    if approved is None:
+        return replace(facts, missing=facts.missing | dict.fromkeys((APPROVED, *TABLES), _NOTHING_APPROVED))
+    add_approval(connection, approved)
+    counted = connection.execute("SELECT count(*), min(lacks) FROM unjudged").fetchone()
+    rooms, reason = counted or (0, None)
+    partial = {"drift": f"{count_of(rooms, 'room opens', 'rooms open')}, but {reason}"} if rooms else {}
+    return replace(facts, tables=facts.tables | {*TABLES}, partial=facts.partial | partial)
 
 
 def missing_tables(manifest: Manifest, tables: Iterable[str]) -> dict[str, str]:

@@ -145,6 +145,7 @@ class CheckResult(msgspec.Struct, frozen=True):
         org_ids: the organizations of the snapshot.
         stale: the entries of the exceptions and of the baseline that match no finding any more.
         filter: the options that leave findings out, as a text.
+        approved_id: the approved snapshot, if there is one.
     """
 
     snapshot_id: str
@@ -155,6 +156,7 @@ class CheckResult(msgspec.Struct, frozen=True):
     org_ids: tuple[str, ...] = ()
     stale: list[Acceptance] = []
     filter: str | None = None
+    approved_id: str | None = None
 
     @property
     def findings(self) -> list[Finding]:

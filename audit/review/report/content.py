@@ -6,6 +6,7 @@ from datetime import datetime
 
 from audit.review.check.finding import CheckResult, Finding, Rule, RuleResult, Severity
 from audit.review.diff.change import Change
+from audit.review.report.approved import SinceApproval, find_since_approval
 from audit.review.report.audio import Audio, find_audio
 from audit.review.report.by_control import OfControl, by_control
 from audit.review.report.changed import Changes, Entity, Now, fold
@@ -15,7 +16,7 @@ from audit.review.report.reach import Reach, find_reach
 from audit.review.report.since import dates
 from audit.review.report.totals import KindTotal, OrgTotal, find_kinds, find_orgs, states_of
 from audit.review.tables import open_tables
-from audit.snapshot.catalog import Snapshot
+from audit.snapshot.catalog import Approved, Snapshot
 from audit.snapshot.layout import MANIFEST
 from audit.snapshot.manifest import Manifest, Org
 from audit.storage.content import sha256_of
@@ -74,6 +75,7 @@ class Content:
         answers, reach, audio, checked, changes: the sections; None for a section without data.
         kinds: totals of Push-to-Talk by kind of entity.
         totals: totals of Push-to-Talk by organization, the most exposed first; empty if it was not read.
+        since_approval: the comparison with the approved state; None if nothing is approved.
     """
 
     manifest: Manifest
@@ -88,6 +90,7 @@ class Content:
     index: str | None
     kinds: list[KindTotal]
     totals: list[OrgTotal]
+    since_approval: SinceApproval | None = None
 
     @property
     def orgs(self) -> list[Org]:
@@ -96,7 +99,11 @@ class Content:
 
 
 def collect(
-    snapshot: Snapshot, checks: CheckResult | None, changes: Iterable[Change] | None, against: Snapshot | None
+    snapshot: Snapshot,
+    checks: CheckResult | None,
+    changes: Iterable[Change] | None,
+    against: Snapshot | None,
+    approved: Approved | None = None,
 ) -> Content:
     """Collect the content of the report.
 
@@ -105,11 +112,13 @@ def collect(
         checks: the results of the rules, if they ran.
         changes: the differences from `against`; read once.
         against: an earlier snapshot.
+        approved: the approved snapshot of the same scope.
 
     Raises:
         UsageError: a table has no Parquet, or one of its files is missing.
     """
-    with open_tables(snapshot, against) as connection:
+    with open_tables(snapshot, against, approved=approved) as connection:
+        since_approval = find_since_approval(connection, approved)
         first = find_first_before(connection)
         started = against.manifest.started_at if against else None
         before = min(filter(None, (first, started)), default=None)
@@ -130,6 +139,7 @@ def collect(
             index=find_index(connection, written, org_names) if reach else None,
             kinds=find_kinds(connection) if reach else [],
             totals=find_orgs(connection, snapshot.manifest.orgs) if reach else [],
+            since_approval=since_approval,
         )
 
 

@@ -18,7 +18,7 @@ from audit.review.diff.change import Change
 from audit.review.diff.views import total
 from audit.review.report import charts, known, since, wording
 from audit.review.report.content import MAX_ORGS, Content, collect
-from audit.snapshot.catalog import Snapshot
+from audit.snapshot.catalog import Approved, Snapshot
 from audit.snapshot.layout import SNAPSHOT_ID
 from audit.text import count_of, printable
 
@@ -26,7 +26,11 @@ _SCRIPTS = ("fold.js", "report.js", "print.js", "search.js", "results.js")
 
 
 def write_report(
-    snapshot: Snapshot, checks: CheckResult | None, changes: Iterable[Change] | None, against: Snapshot | None
+    snapshot: Snapshot,
+    checks: CheckResult | None,
+    changes: Iterable[Change] | None,
+    against: Snapshot | None,
+    approved: Approved | None = None,
 ) -> str:
     """A snapshot as one self-contained HTML document.
 
@@ -35,11 +39,12 @@ def write_report(
         checks: the results of the rules, if they ran.
         changes: the differences from `against`; read once.
         against: an earlier snapshot.
+        approved: the approved snapshot of the same scope.
 
     Raises:
         UsageError: a table has no Parquet, or one of its files is missing.
     """
-    return render(collect(snapshot, checks, changes, against))
+    return render(collect(snapshot, checks, changes, against, approved))
 
 
 def render(found: Content) -> str:

@@ -8,6 +8,7 @@ import msgspec
 
 from audit.errors import DamagedError, UsageError
 from audit.files import sha256_of
+from audit.review.verify.approvals import check_approvals
 from audit.review.verify.chain import check_chain, lost_manifest, read_record
 from audit.review.verify.result import Verification
 from audit.snapshot.catalog import Snapshot, find_snapshot, is_committed, read_snapshot
@@ -25,19 +26,23 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 
-def verify(output: Place, name: str, key: "Ed25519PublicKey | None" = None) -> Verification:
+def verify(
+    output: Place, name: str, key: "Ed25519PublicKey | None" = None, *, with_approvals: bool = True
+) -> Verification:
     """Verify the snapshot that a SNAPSHOT argument names.
 
     Args:
         output: the folder of all snapshots.
-        name: `latest`, `previous`, an id, or a path.
+        name: `latest`, `previous`, `approved`, an id, or a path.
         key: the key that must have signed it; None to skip this check.
+        with_approvals: also check what was approved: all of it, or if one snapshot is named, its approvals.
 
     Raises:
         UsageError: the snapshot does not exist, or its format is newer.
     """
-    everywhere = name in ("latest", "previous")
+    everywhere = name in ("latest", "previous", "approved")
     damaged = list(_damaged_manifests(output, key)) if everywhere else []
+    damaged += check_approvals(output, key) if everywhere and with_approvals else []
     try:
         snapshot = find_snapshot(output, name)
     except DamagedError as error:
@@ -48,6 +53,8 @@ def verify(output: Place, name: str, key: "Ed25519PublicKey | None" = None) -> V
             raise
         return _verification(name, str(output), damaged)
     folder = snapshot.path.resolve()
+    if with_approvals and not everywhere:
+        damaged += check_approvals(folder.parent, key, snapshot.manifest.snapshot_id)
     is_copy = not everywhere and (folder.parent != output.resolve() or not SNAPSHOT_ID.fullmatch(folder.name))
     return _verify(snapshot, damaged, key, everywhere=everywhere, is_copy=is_copy)
 

@@ -137,7 +137,16 @@ def unwrap(data: bytes) -> tuple[Envelope, Statement]:
         Exception: one of `audit.snapshot.manifest.UNDECODABLE`: the data is not an envelope.
     """
     envelope = msgspec.json.decode(data, type=Envelope)
-    return envelope, msgspec.json.decode(envelope.payload, type=Statement)
+    return envelope, unwrap_envelope(envelope)
+
+
+def unwrap_envelope(envelope: Envelope) -> Statement:
+    """Decode the statement in an envelope. The signature is not checked.
+
+    Raises:
+        Exception: one of `audit.snapshot.manifest.UNDECODABLE`: it is not a statement.
+    """
+    return msgspec.json.decode(envelope.payload, type=Statement)
 
 
 def check_signature(
@@ -184,9 +193,16 @@ def check_key(name: str, data: bytes, envelope: Envelope, key: "Ed25519PublicKey
         envelope: the same, decoded.
         key: the key that must have signed.
     """
+    return (
+        [Fault(name, "is not as it was written")] if data != _formatted(envelope) else check_signer(name, envelope, key)
+    )
+
+
+def check_signer(name: str, envelope: Envelope, key: "Ed25519PublicKey") -> list[Fault]:
+    """Check that an envelope is signed by a key, and by no other; arguments as `check_key`."""
     exceptions, _, _ = _cryptography()
     wanted = key_id(key)
-    if data != _formatted(envelope) or len(envelope.signatures) != 1:
+    if len(envelope.signatures) != 1:
         return [Fault(name, "is not as it was written")]
     (signature,) = envelope.signatures
     if signature.keyid != wanted:

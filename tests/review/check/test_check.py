@@ -109,8 +109,8 @@ def test_each_rule_finds_the_one_user_who_is_wrong(audit: Audit) -> None:
 
 
 def test_a_clean_organization_passes_every_rule_and_none_is_skipped(audit: Audit) -> None:
-    audit(Simulation(crafted()), **EVERYTHING)
-    result = checked(audit(Simulation(crafted()), **EVERYTHING))
+    before = audit(Simulation(crafted()), **EVERYTHING)
+    result = checked(audit(Simulation(crafted()), **EVERYTHING), approved=before)
     assert statuses(result) == dict.fromkeys(ALL_RULES, "passed")
     assert result.findings == []
 
@@ -220,6 +220,8 @@ def test_what_can_not_run_is_skipped_with_the_reason(audit: Audit) -> None:
         "member-no-longer-exists": "people were not in scope, or could not be listed",
         "coverage-fell": "there is no earlier snapshot of the same scope to compare with",
         "members-gone": "there is no earlier snapshot of the same scope to compare with",
+        "differs-from-approved": "no snapshot of this scope is approved: 'webex-audit approve' approves one",
+        "narrower-than-approved": "no snapshot of this scope is approved: 'webex-audit approve' approves one",
     }
     of_users = audit(Simulation(crafted()), scope__datasets=["audio-options"], scope__all_users=True)
     reasons = {each.rule.rule_id: each.reason for each in checked(of_users, CheckSettings()).results}

@@ -20,6 +20,7 @@ def as_text(result: CheckResult, _: datetime) -> str:
 
 def _lines(result: CheckResult) -> Iterator[str]:
     compared = f", compared with {result.previous_id}" if result.previous_id else ""
+    compared += f", approved: {result.approved_id}" if result.approved_id else ""
     yield f"check of snapshot {result.snapshot_id}{compared}"
     if result.filter:
         left_out = count_of(sum(each.left_out for each in result.results), "finding")

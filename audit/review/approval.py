@@ -1,0 +1,68 @@
+"""Who may open which room, compared with the approved snapshot.
+
+Rooms are compared by id, and members by id, or by email address or name where either side has no id. Names, locations,
+numbers and the order of lists do not matter, and what either snapshot does not know is not a difference.
+
+==========  ============================================================================================
+`approval`  `org_id, entity_type, entity_id, state, is_open, detail`: a row for each room of the snapshot;
+            the state is `approved`, `differs`, `added` (new since the approval) or `unknown`; `is_open`
+            if it opens more than approved
+`drift`     `org_id, entity_type, entity_id, entity_name, location_name, is_open, detail`: each difference
+`unjudged`  `org_id, entity_type, entity_id, lacks`: rooms that open, and why the approval can't judge them
+==========  ============================================================================================
+"""
+
+from importlib.resources import files
+
+import duckdb
+
+from audit.columns import without_docs
+from audit.datasets.push_to_talk import PUSH_TO_TALK
+from audit.review.absence import reason_of_absence
+from audit.review.tables import APPROVED, CURRENT, table_names
+from audit.snapshot.coverage import COVERAGE, COVERAGE_SCHEMA
+from audit.snapshot.manifest import Manifest
+
+_ROOMS = PUSH_TO_TALK.name
+_MEMBERS = "push_to_talk_members"
+#: The views that the comparison reads, by the table that they show.
+_VIEWS = {COVERAGE: "coverage", _ROOMS: "rooms", _MEMBERS: "members"}
+_SCHEMAS = {COVERAGE: COVERAGE_SCHEMA, **PUSH_TO_TALK.tables}
+#: The tables that it makes for rules and reports.
+TABLES = ("approval", "drift", "unjudged")
+
+
+def add_approval(connection: duckdb.DuckDBPyConnection, approved: Manifest) -> None:
+    """Create the temporary tables `approval`, `drift` and `unjudged`.
+
+    Args:
+        connection: from `audit.review.tables.open_tables`, with the approved snapshot.
+        approved: manifest of the approved snapshot, which has the same scope.
+    """
+    for schema, side in ((CURRENT, "now"), (APPROVED, "then")):
+        names = table_names(connection, schema)
+        for table, view in _VIEWS.items():
+            _create_view(connection, f"{side}_{view}", f"{schema}.{table}" if table in names else None, table)
+    _create_gaps(connection, approved)
+    connection.execute((files("audit.review") / "approval.sql").read_text("utf-8"))
+
+
+def _create_view(connection: duckdb.DuckDBPyConnection, view: str, source: str | None, table: str) -> None:
+    """Show a table, or no rows: a table without rows may have no file."""
+    if source is None:
+        source = f"no_{view}"
+        connection.register(source, without_docs(_SCHEMAS[table]).empty_table())
+    only = f" WHERE dataset = '{_ROOMS}'" if table == COVERAGE else ""
+    connection.execute(f"CREATE TEMP VIEW {view} AS FROM {source}{only}")
+
+
+def _create_gaps(connection: duckdb.DuckDBPyConnection, approved: Manifest) -> None:
+    """Create the table of why rooms may be absent from the approved snapshot although they existed."""
+    kinds = connection.execute("SELECT DISTINCT entity_type FROM then_coverage").fetchall()
+    listed = {(_ROOMS, kind) for (kind,) in kinds}
+    places = connection.execute("SELECT DISTINCT org_id, entity_type FROM now_coverage").fetchall()
+    connection.execute("CREATE TEMP TABLE approval_gaps (org_id VARCHAR, entity_type VARCHAR, reason VARCHAR)")
+    for org_id, kind in places:
+        if reason := reason_of_absence(approved, org_id, _ROOMS, kind, listed):
+            said = f"the approved snapshot can't say whether it was there: {reason}"
+            connection.execute("INSERT INTO approval_gaps VALUES (?, ?, ?)", [org_id, kind, said])

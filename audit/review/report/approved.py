@@ -1,0 +1,84 @@
+"""What differs from the approved state, for the report: bounded, the rooms that open more than approved first."""
+
+from dataclasses import dataclass
+
+import duckdb
+
+from audit.review.approval import add_approval
+from audit.review.report.rows import fetch, fetch_dicts
+from audit.snapshot.approvals import Approval
+from audit.snapshot.catalog import Approved
+from audit.snapshot.manifest import SignatureState
+
+#: The most rooms that the report lists; `check` has all.
+MAX_ROOMS = 100
+
+_COUNTS = """
+SELECT count(*) FILTER (state = 'approved') AS approved, count(*) FILTER (is_open) AS opened,
+       count(*) FILTER (state = 'differs' AND NOT is_open) AS narrower,
+       count(*) FILTER (state = 'added' AND NOT is_open) AS added, count(*) FILTER (state = 'unknown') AS unknown
+FROM approval
+"""
+_ROOMS = """
+SELECT org_id, entity_type, entity_id, entity_name, location_name, is_open, detail
+FROM approval JOIN pair USING (org_id, entity_type, entity_id)
+WHERE is_open OR state = 'differs'
+ORDER BY NOT is_open, connection_type IS DISTINCT FROM 'TWO_WAY', entity_name, org_id, entity_type, entity_id LIMIT ?
+"""
+
+
+@dataclass(frozen=True)
+class DifferingRoom:
+    """A room that differs from the approved state: `is_open` if it opens more."""
+
+    org_id: str
+    entity_type: str
+    entity_id: str
+    entity_name: str | None
+    location_name: str | None
+    is_open: bool
+    detail: str
+
+
+@dataclass(frozen=True)
+class SinceApproval:
+    """The snapshot compared with the approved state.
+
+    Attributes:
+        approval: who approved what, when and why.
+        signature: what is known of the signature of the approval.
+        approved: number of rooms that are as approved.
+        opened, narrower: number of rooms that open more, and of those that only open less.
+        added: number of other rooms that are new since the approval.
+        unknown: number of rooms that either snapshot does not know.
+        rooms: the first rooms that differ, those that open more first.
+    """
+
+    approval: Approval
+    signature: SignatureState
+    approved: int
+    opened: int
+    narrower: int
+    added: int
+    unknown: int
+    rooms: list[DifferingRoom]
+
+    @property
+    def differing(self) -> int:
+        """Number of rooms that differ."""
+        return self.opened + self.narrower
+
+
+def find_since_approval(connection: duckdb.DuckDBPyConnection, approved: Approved | None) -> SinceApproval | None:
+    """Compare with the approved state, and leave the tables of `audit.review.approval`.
+
+    Args:
+        connection: from `audit.review.tables.open_tables`, with the approved snapshot.
+        approved: the approved snapshot, if there is one.
+    """
+    if approved is None:
+        return None
+    add_approval(connection, approved.manifest)
+    (counts,) = fetch_dicts(connection, _COUNTS)
+    rooms = fetch(connection, DifferingRoom, _ROOMS, [MAX_ROOMS])
+    return SinceApproval(approved.approval, approved.signature, rooms=rooms, **counts)

@@ -1,0 +1,161 @@
+"""The record of what was approved, `<output>/approved.json`: each decision, the oldest first.
+
+The last decision about a scope counts. An output may hold several scopes, such as a partner's customers, so each has
+its own approved state. Anybody who may write to the output may have written the record: it is data, and its signatures
+say whose decisions these are.
+"""
+
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import msgspec
+
+from audit.decoding import UndecodableError, json_of
+from audit.errors import DamagedError, UsageError
+from audit.snapshot.layout import APPROVALS, MANIFEST
+from audit.snapshot.manifest import UNDECODABLE, Manifest, Sha256, SignatureState, SnapshotId, Time
+from audit.snapshot.proof.signing import Envelope, check_signer, key_id, unwrap_envelope, wrap
+from audit.snapshot.scope import scope_digest
+from audit.storage.content import read_small
+from audit.storage.place import Place
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+#: Largest record that is read, and most characters of a text in it.
+MAX_BYTES = 16 << 20
+TEXT_CHARS = 1000
+#: Decisions that are kept besides those that count.
+MOST = 1000
+_YEARS = (2000, 9000)
+_PREDICATE_TYPE = "urn:webex-audit:approval:v1"
+
+Text = Annotated[str, msgspec.Meta(min_length=1, max_length=TEXT_CHARS)]
+Decision = Literal["approved", "withdrawn"]
+
+
+class Approval(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A decision about the approved state of a scope.
+
+    Attributes:
+        snapshot_id: the snapshot that is approved, or that is not approved any more.
+        manifest_sha256: SHA-256 of its manifest, in hexadecimal.
+        scope: what it audits, as a digest (`audit.snapshot.scope`).
+        decision: `approved` or `withdrawn`.
+        by: who decided.
+        at: when.
+        reason: why.
+        envelope: the signature, with the same decision in its statement; None if it was not signed.
+    """
+
+    snapshot_id: SnapshotId
+    manifest_sha256: Sha256
+    scope: Sha256
+    decision: Decision
+    by: Text
+    at: Time
+    reason: Text
+    envelope: Envelope | None = None
+
+    @property
+    def statement(self) -> dict[str, Any]:
+        """What is signed."""
+        fields: dict[str, Any] = msgspec.to_builtins(msgspec.structs.replace(self, envelope=None))
+        del fields["envelope"]
+        return fields
+
+    @property
+    def subjects(self) -> list[tuple[str, str]]:
+        """The file that a signature is about, and its SHA-256."""
+        return [(f"{self.snapshot_id}/{MANIFEST}", self.manifest_sha256)]
+
+
+class RecordOfApprovals(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The content of `approved.json`."""
+
+    format_version: Literal[1]
+    approvals: list[Approval]
+
+
+def read_approvals(output: Place) -> list[Approval]:
+    """All decisions of an output, the oldest first; empty if there is no record.
+
+    Raises:
+        DamagedError: the record is damaged.
+        UsageError: the record can't be read.
+    """
+    data = read_small(output / APPROVALS, MAX_BYTES)
+    if data is None:
+        return []
+    try:
+        found = json_of(data, RecordOfApprovals).approvals
+    except UndecodableError as error:
+        raise DamagedError(output / APPROVALS, str(error)) from None
+    for each in found:
+        if each.at.utcoffset() != timedelta(0) or not _YEARS[0] <= each.at.year <= _YEARS[1]:
+            raise DamagedError(output / APPROVALS, "a time is not in UTC, or in no year of ours")
+    return found
+
+
+def in_force(approvals: Iterable[Approval]) -> dict[str, Approval]:
+    """The approvals that count, by scope."""
+    last = {each.scope: each for each in approvals}
+    return {scope: each for scope, each in last.items() if each.decision == "approved"}
+
+
+def approval_of(output: Place, manifest: Manifest) -> Approval | None:
+    """The approval that counts for the scope of a snapshot; None if nothing is approved.
+
+    Raises:
+        UsageError: as `read_approvals`.
+    """
+    return in_force(read_approvals(output)).get(scope_digest(manifest))
+
+
+def signed(approval: Approval, key: "Ed25519PrivateKey | None") -> Approval:
+    """The approval with a signature, if there is a key."""
+    if key is None:
+        return approval
+    data = wrap(approval.subjects, _PREDICATE_TYPE, approval.statement, key)
+    return msgspec.structs.replace(approval, envelope=msgspec.json.decode(data, type=Envelope))
+
+
+def fault_of(approval: Approval, manifest: Manifest, manifest_sha256: str) -> str | None:
+    """What contradicts an approval in the snapshot that it names; None if nothing does."""
+    if manifest_sha256 != approval.manifest_sha256:
+        return f"the manifest has SHA-256 {manifest_sha256}, but {approval.manifest_sha256} was approved"
+    return None if scope_digest(manifest) == approval.scope else "the approval is for another scope"
+
+
+def signature_of(approval: Approval, key: "Ed25519PublicKey | None") -> SignatureState:
+    """Whose signature an approval has.
+
+    Args:
+        approval: the approval.
+        key: the key at hand; None to check only that the statement says the same as the approval.
+
+    Raises:
+        UsageError: the signature does not hold.
+    """
+    if approval.envelope is None:
+        return "missing" if key else "not checked"
+    try:
+        statement = unwrap_envelope(approval.envelope)
+        subjects = [(each.name, each.digest.get("sha256")) for each in statement.subject]
+        is_same = statement.predicate_type == _PREDICATE_TYPE and statement.predicate == approval.statement
+    except UNDECODABLE:
+        is_same, subjects = False, []
+    if not is_same or subjects != approval.subjects or len(approval.envelope.signatures) != 1:
+        raise UsageError(f"{_whose(approval)} is not what was signed")
+    if key is None:
+        return "not checked"
+    if approval.envelope.signatures[0].keyid != key_id(key):
+        return "of another key"
+    if check_signer(APPROVALS, approval.envelope, key):
+        raise UsageError(f"the signature of {_whose(approval)} does not match its content (key {key_id(key)})")
+    return "good"
+
+
+def _whose(approval: Approval) -> str:
+    return f"the approval of {approval.snapshot_id} in {APPROVALS}"

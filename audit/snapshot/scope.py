@@ -1,0 +1,38 @@
+"""Which snapshots have the same scope, and so can be compared."""
+
+import hashlib
+from typing import Any
+
+import msgspec
+
+from audit.snapshot.manifest import Manifest, Scope
+
+
+def scope_of(manifest: Manifest) -> dict[str, Any]:
+    """What a run was asked to audit, by field of `Scope`; equal for snapshots that can be compared.
+
+    Organizations are their ids, except if all were wanted: an organization that is gone is then a difference.
+    """
+    fields = msgspec.to_builtins(manifest.scope)
+    scope = {name: set(value) if isinstance(value, list) else value for name, value in fields.items()}
+    if manifest.scope.organizations != "all":
+        scope["organizations"] = {org.org_id for org in manifest.orgs}
+    return scope
+
+
+def scope_digest(manifest: Manifest) -> str:
+    """SHA-256 of the scope, in hexadecimal; fields with their default are left out, as older versions lack them."""
+    defaults = {field.name: field.default for field in msgspec.structs.fields(Scope)}
+    fields = {
+        name: sorted(value) if isinstance(value, set) else value
+        for name, value in sorted(scope_of(manifest).items())
+        if value != defaults[name] and value != set()
+    }
+    return hashlib.sha256(msgspec.json.encode(fields)).hexdigest()
+
+
+def has_parquet(manifest: Manifest) -> bool:
+    """Whether each table with rows has Parquet, which a comparison reads."""
+    return all(
+        any(file.path.endswith(".parquet") for file in table.files) for table in manifest.tables.values() if table.rows
+    )

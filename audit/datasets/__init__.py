@@ -1,5 +1,6 @@
 """The datasets: each has a module and a line in `_ALL`. They contain no HTTP and no file access."""
 
+from audit.datasets.answer_settings import ANSWER_SETTINGS
 from audit.datasets.audio_options import AUDIO_OPTIONS
 from audit.datasets.dataset import SUBJECT_SCHEMA, Dataset, Request
 from audit.datasets.push_to_talk import PUSH_TO_TALK
@@ -7,6 +8,7 @@ from audit.datasets.push_to_talk import PUSH_TO_TALK
 _ALL = (
     PUSH_TO_TALK,
     AUDIO_OPTIONS,
+    ANSWER_SETTINGS,
 )
 
 DATASETS: dict[str, Dataset] = {dataset.name: dataset for dataset in _ALL}

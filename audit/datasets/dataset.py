@@ -58,6 +58,8 @@ class Dataset:
             into the tables.
         by_user: set if the settings are addressed by email address.
         censor: removes secrets from an answer, before any other code sees it.
+        is_new: the API of an organization may not have these settings yet (`audit.crawl.offer`).
+        other_paths: by kind of entity, a second path (with `{}` for the id) for an API that does not know the first.
     """
 
     name: str
@@ -69,6 +71,8 @@ class Dataset:
     flatten: Callable[[pa.Table, pa.Table], dict[str, pa.Table]]
     by_user: ByUser | None = None
     censor: Callable[[bytes], bytes] | None = None
+    is_new: bool = False
+    other_paths: Mapping[EntityType, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Refuse what no run could use.

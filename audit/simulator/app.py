@@ -9,6 +9,7 @@ from aiohttp import web
 from audit.simulator.access import RefusedError
 from audit.simulator.answers import MESSAGES, Handler, error, fail
 from audit.simulator.limit import Limit
+from audit.simulator.routes.answer_settings import AnswerSettingsRoutes
 from audit.simulator.routes.calling import CallingRoutes
 from audit.simulator.routes.meetings import MeetingRoutes
 from audit.simulator.routes.organizations import OrganizationRoutes
@@ -57,7 +58,7 @@ class _Api:
 
     def app(self) -> web.Application:
         app = web.Application(middlewares=[self._guard])
-        for routes in (OrganizationRoutes, PeopleRoutes, CallingRoutes, MeetingRoutes):
+        for routes in (OrganizationRoutes, PeopleRoutes, CallingRoutes, AnswerSettingsRoutes, MeetingRoutes):
             routes(self._simulation).add_to(app.router)
         app.router.add_post("/v1/access_token", TokenEndpoint(self._simulation).answer)
         return app

@@ -7,7 +7,7 @@ with the same seed give the same answers.
 from dataclasses import dataclass
 from functools import cached_property
 
-from audit.simulator import licences, names, push_to_talk
+from audit.simulator import answer_settings, licences, names, push_to_talk
 from audit.simulator.licences import Licences
 from audit.simulator.meetings import Meetings
 from audit.simulator.people import People
@@ -154,6 +154,10 @@ class Organization:
         for member in settings.get("members") or []:
             member.pop("location", None)
         return settings
+
+    def answer_settings(self, kind: str, index: int) -> Json:
+        """The answerSettings answer of a `workspace`, `person` or `virtual_line`."""
+        return answer_settings.settings(self._seed, kind, index, odd=self.odd)
 
     def sites(self, index: int) -> list[Json]:
         """The meeting sites of a person; bots and guests have none."""

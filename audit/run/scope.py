@@ -20,6 +20,9 @@ from audit.snapshot.source import Source
 from audit.text import did_you_mean
 from audit.webex import ids
 
+#: In place of the name of a dataset: all of them.
+_ALL = "all"
+
 
 @dataclass(frozen=True)
 class RunScope:
@@ -116,7 +119,8 @@ def scope_of(settings: Settings, wanted: Collection[str] | None = None, users: U
     given = settings.scope
     if users and given.all_users:
         raise UsageError("--all-users audits all people: leave out --user and --users-from")
-    datasets = tuple({dataset.name: dataset for dataset in map(_dataset, given.datasets)}.values())
+    named = [dataset for name in given.datasets for dataset in _datasets(name)]
+    datasets = tuple({dataset.name: dataset for dataset in named}.values())
     scope = RunScope(
         datasets,
         kinds_of(datasets, given.entities),
@@ -151,10 +155,14 @@ def retried_scope(snapshot: Source) -> RunScope:
     )
 
 
+def _datasets(name: str) -> Collection[Dataset]:
+    return DATASETS.values() if name == _ALL else [_dataset(name)]
+
+
 def _dataset(name: str) -> Dataset:
     known = DATASETS.get(name.replace("-", "_"))
     if known is None:
-        names = [title_of(each) for each in DATASETS.values()]
+        names = [*map(title_of, DATASETS.values()), _ALL]
         hint = did_you_mean(name, names, otherwise=f"; expected one of {', '.join(names)}")
         raise UsageError(f"unknown dataset {name!r}{hint}")
     return known
@@ -221,7 +229,7 @@ def _contradictions(scope: RunScope, users: Users | None) -> dict[str, bool]:
             has_ids and bool(_without_workspaces(scope))
         ),
         f"{_own_only(scope)} can be read in the token's own organization only, because the API takes no orgId there: "
-        f"audit each organization with a token of its own, or leave out --dataset {_own_only(scope)}": (
+        f"audit each organization with a token of its own, or leave out --dataset {_own_only(scope)}{_others(scope)}": (
             scope.is_by_user and is_several
         ),
         f"{ids_flags} select workspaces of one organization: name only that organization": has_ids and is_several,
@@ -232,6 +240,12 @@ def _contradictions(scope: RunScope, users: Users | None) -> dict[str, bool]:
 def _without_workspaces(scope: RunScope) -> str:
     others = [each for each in scope.datasets if not each.by_user and EntityType.WORKSPACE not in each.scopes]
     return " --dataset ".join(map(title_of, others))
+
+
+def _others(scope: RunScope) -> str:
+    """The options for the datasets of a scope that other organizations have, too: `--dataset all` names none."""
+    others = [dataset for dataset in scope.datasets if not dataset.by_user]
+    return f" (keep {' '.join(f'--dataset {title_of(dataset)}' for dataset in others)})" if others else ""
 
 
 def _own_only(scope: RunScope) -> str:

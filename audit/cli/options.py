@@ -70,7 +70,12 @@ def scope_options(command: Command) -> Command:
     """Add what to audit."""
     for option in reversed(
         (
-            flag("scope.datasets", multiple=True, type=_DATASETS, help="Settings to audit; may be repeated."),
+            flag(
+                "scope.datasets",
+                multiple=True,
+                type=_DATASETS,
+                help="Settings to audit, or all of them; may be repeated.",
+            ),
             flag(
                 "scope.entities",
                 multiple=True,

@@ -64,7 +64,7 @@ class Offer:
 
     Args:
         dataset: the dataset.
-        is_asking_again: the crawl repeats requests that failed in an earlier run, so its answers are no sample.
+        is_asking_again: the crawl repeats requests that failed in an earlier run, so its answers are not a sample.
 
     Attributes:
         lacking: the kinds of entity whose settings the API does not offer; they are not asked for any more.

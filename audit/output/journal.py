@@ -45,7 +45,7 @@ class PartFacts(msgspec.Struct, frozen=True):
         unknown_fields: how often each field that no table has occurred in the batch.
         is_given_up: some entities were not asked because their organization had failed; a resumed run asks them.
         slices: the number of files of each other table.
-        others: by kind of entity, how many answers are from another path than the documented path.
+        others: by kind of entity, how many answers are not from the documented path.
     """
 
     unknown_fields: dict[str, int]

@@ -145,7 +145,7 @@ class DatasetAudit:
         return unoffered_of(self._partition.read_parts(COVERAGE), self.name) if self._dataset.is_new else {}
 
     def other_paths(self) -> dict[str, str]:
-        """The kinds of entity that were read at another path than the documented path, each with the paths.
+        """The kinds of entity that were not read at the documented path, each with the paths.
 
         Raises:
             StoppedError: a part is damaged.

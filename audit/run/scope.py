@@ -13,6 +13,7 @@ from audit.datasets.dataset import site_of
 from audit.entity import EntityType
 from audit.errors import UsageError
 from audit.inventory import Users
+from audit.inventory.entities import LISTINGS
 from audit.inventory.organizations import check_org_ids
 from audit.run.kinds import check_kinds, kinds_of, title_of
 from audit.snapshot.manifest import Scope
@@ -67,6 +68,7 @@ class RunScope:
                 scopes |= {dataset.by_user.own_scope, "spark:people_read"}
             else:
                 scopes |= {dataset.scopes[kind] for kind in self.kinds_of(dataset)}
+                scopes |= set() if dataset.by_user else {LISTINGS[kind].scope for kind in self.kinds_of(dataset)}
             if dataset.by_user and self.users.which == "all":
                 scopes.add("spark-admin:people_read")
         return sorted(scopes)

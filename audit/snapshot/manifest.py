@@ -108,8 +108,8 @@ class Org(msgspec.Struct, frozen=True):
         unnamed_locations: the number of entities whose location has no name, because the names could not be read.
         unoffered: by dataset, the kinds of entity whose settings the API does not seem to offer to the organization
             yet, each with the counts.
-        other_paths: by dataset, the kinds of entity whose settings were read at another path than the documented
-            path, each with the paths.
+        other_paths: by dataset, the kinds of entity whose settings were not read at the documented path, each with the
+            paths.
         limit: the limit on requests, as far as the run met it; None if nothing was throttled.
     """
 

@@ -15,7 +15,7 @@ Command = Callable[..., Any]
 
 _DEFAULTS = Settings()
 #: The names in `audit.datasets.DATASETS`, which is too slow to load for a help text; a test compares the two.
-_DATASETS = click.Choice(["push-to-talk", "audio-options", "answer-settings", "all"])
+_DATASETS = click.Choice(["push-to-talk", "audio-options", "answer-settings", "paging-groups", "all"])
 
 
 def flag(key: str, **attributes: Any) -> Callable[[Command], Command]:

@@ -101,5 +101,8 @@ def site_of(text: str) -> str:
 
 
 def path_of(template: str, entity: Entity) -> str:
-    """A path with an entity's id, percent-encoded, in place of `{}`."""
-    return template.format(quote(entity.entity_id, safe="").replace(".", "%2E"))
+    """A path with an entity's id, percent-encoded, in place of `{}`, and its location's in place of `{location}`."""
+    entity_id, location_id = (
+        quote(text, safe="").replace(".", "%2E") for text in (entity.entity_id, entity.location_id or "")
+    )
+    return template.format(entity_id, location=location_id)

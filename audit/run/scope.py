@@ -15,7 +15,7 @@ from audit.errors import UsageError
 from audit.inventory import Users
 from audit.inventory.entities import LISTINGS
 from audit.inventory.organizations import check_org_ids
-from audit.run.kinds import check_kinds, kinds_of, title_of
+from audit.run.kinds import CHOOSABLE, check_kinds, kinds_of, title_of
 from audit.snapshot.manifest import Scope
 from audit.snapshot.source import Source
 from audit.text import did_you_mean
@@ -53,7 +53,7 @@ class RunScope:
 
     def kinds_of(self, dataset: Dataset) -> tuple[EntityType, ...]:
         """The kinds of entity that a dataset is read for."""
-        return tuple(kind for kind in dataset.scopes if dataset.by_user or kind in self.kinds)
+        return tuple(kind for kind in dataset.scopes if dataset.by_user or kind in self.kinds or kind not in CHOOSABLE)
 
     @property
     def is_by_user(self) -> bool:

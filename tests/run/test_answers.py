@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
 import pyarrow.dataset as ds
@@ -12,6 +13,7 @@ from audit.errors import StoppedError
 from audit.simulator.app import Simulation
 from audit.simulator.faults import parse
 from audit.simulator.organization import Organization
+from audit.simulator.paging_groups import Paging
 from audit.snapshot.catalog import Snapshot
 from audit.webex.errors import ScopeError
 
@@ -161,6 +163,7 @@ def test_the_datasets_of_all_are_read_each_with_its_own_inventory(audit: Audit) 
         "push_to_talk": {"WORKSPACE"},
         "answer_settings": {"WORKSPACE"},
         "audio_options": {"PERSON"},
+        "paging_groups": {"PAGING_GROUP"},
     }
     assert snapshot.manifest.status == "complete"
 
@@ -195,3 +198,20 @@ def test_a_resumed_run_takes_one_inventory_and_asks_nothing_twice(audit: Audit) 
     assert snapshot.manifest.status == "complete"
     assert asked(healed, "pushToTalk") == []
     assert listings(healed) == {}
+
+
+def test_a_paging_group_whose_location_is_not_listed_is_not_lost(audit: Audit) -> None:
+    class Placeless(Paging):
+        def item(self, index: int) -> dict[str, Any]:
+            item = super().item(index)
+            return {name: item[name] for name in item if index or name != "locationId"}
+
+    class Odd(Organization):
+        @cached_property
+        def paging(self) -> Paging:
+            return Placeless(self._seed, 3, self.locations, self._target, self.member)
+
+    snapshot = audit(Simulation(Odd(3)), scope__datasets=["push-to-talk", "paging-groups"])
+    assert snapshot.manifest.status == "partial"
+    assert snapshot.manifest.outcomes["paging_groups"] == {"invalid_response": 1, "ok": 2}
+    assert "invalid_response" not in snapshot.manifest.outcomes["push_to_talk"]

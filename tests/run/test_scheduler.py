@@ -133,11 +133,11 @@ def test_a_dry_run_of_several_datasets_lists_once_and_tells_of_all(
 def test_a_dry_run_of_all_datasets_tells_of_each_inventory(api: Api, webex_audit: Command) -> None:
     url = api(Simulation(Organization(30, people=20)))
     plan = json.loads(webex_audit("run", "--base-url", url, "--dry-run", "--json", "--dataset", "all").out)
-    assert plan["entities"] == 31
+    assert plan["entities"] == 37
     assert {"meeting:preferences_read", "spark-admin:telephony_config_read"} < {*plan["scopes"]}
     result = webex_audit("run", "--base-url", url, "--dry-run", "--dataset", "all", "--all-orgs")
     assert result.code == 2
-    assert "(keep --dataset push-to-talk --dataset answer-settings)" in result.err
+    assert "(keep --dataset push-to-talk --dataset answer-settings --dataset paging-groups)" in result.err
 
 
 def checks(result: Result) -> dict[str, Any]:

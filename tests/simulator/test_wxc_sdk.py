@@ -128,6 +128,17 @@ def test_wxc_sdk_reads_answer_settings_of_workspaces_where_the_api_has_them(
                 assert same_answer(settings, OWN.answer_settings("workspace", index))
 
 
+def test_wxc_sdk_reads_paging_groups(client: WebexSimpleApi) -> None:
+    listed = list(client.telephony.paging.list())
+    assert [each.paging_id for each in listed] == [OWN.paging.item(index)["id"] for index in range(6)]
+    for index, group in enumerate(listed):
+        expected = OWN.paging.details(index)
+        details = client.telephony.paging.details(group.location_id, group.paging_id)
+        assert details.enabled == expected["enabled"]
+        assert [each.agent_id for each in details.originators or []] == [each["id"] for each in expected["originators"]]
+        assert [each.agent_id for each in details.targets or []] == [each["id"] for each in expected["targets"]]
+
+
 def test_wxc_sdk_reads_a_customer_by_its_id(client: WebexSimpleApi) -> None:
     assert [each.org_id for each in client.organizations.list()] == [OWN.org_id, CUSTOMER.org_id]
     names = [each.name for each in client.licenses.list(org_id=CUSTOMER.org_id)]

@@ -18,7 +18,7 @@ Change = Callable[[Organization, Json], Json]
 TODAY = date(2026, 11, 22)
 #: The scope with everything.
 EVERYTHING: dict[str, Any] = {
-    "scope__datasets": ["push-to-talk", "audio-options", "answer-settings"],
+    "scope__datasets": ["push-to-talk", "audio-options", "answer-settings", "paging-groups"],
     "scope__entities": ["workspace", "person"],
     "scope__all_users": True,
 }
@@ -81,7 +81,7 @@ def crafted(
             }
             return audio[index](self, answer) if index < len(audio) else answer
 
-    return Crafted(max(workspaces, len(changes)), odd=False, people=8, virtual_lines=0)
+    return Crafted(max(workspaces, len(changes)), odd=False, people=8, virtual_lines=0, paging_groups=1)
 
 
 def checked(snapshot: Snapshot, settings: CheckSettings = POLICY) -> CheckResult:

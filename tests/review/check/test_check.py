@@ -122,6 +122,20 @@ def test_a_rule_on_settings_that_the_api_does_not_offer_is_skipped_and_not_passe
         )
 
 
+def test_a_paging_group_with_many_callers_and_loudspeakers_is_found(audit: Audit) -> None:
+    organization = dataclasses.replace(Organization(30, odd=False), paging_groups=40)
+    snapshot = audit(Simulation(organization), scope__datasets=["paging-groups"])
+    details = [organization.paging.details(index) for index in range(40)]
+    expected = {
+        each["id"]: f"{len(each['originators'])} may open {len(each['targets'])} loudspeakers at once"
+        for each in details
+        if each["enabled"] and len(each["originators"]) >= 5 and len(each["targets"]) >= 10
+    }
+    found = checked(snapshot).findings
+    assert {finding.entity_id: finding.detail for finding in found} == expected != {}
+    assert {(finding.rule_id, finding.entity_type) for finding in found} == {("anyone-pages-many", "PAGING_GROUP")}
+
+
 NUMBER = {"countryCode": "1", "number": "4085265500", "enabledCallInAuthentication": False}
 FOUND_OF_USERS: list[tuple[str, Json, str]] = [
     ("audio-pin-unset", {"audioPin": ""}, "no audio PIN on {}"),
@@ -251,6 +265,7 @@ def test_what_can_not_run_is_skipped_with_the_reason(audit: Audit) -> None:
     assert skipped == {
         "answers-calls-by-itself": "needs --dataset answer-settings",
         "open-microphone": "needs --dataset answer-settings",
+        "anyone-pages-many": "needs --dataset paging-groups",
         "audio-pin-unset": "needs --dataset audio-options",
         "audio-pin-weak": "needs --dataset audio-options",
         "call-in-without-pin": "needs --dataset audio-options",

@@ -5,7 +5,6 @@ the two apart: one answer of another kind proves that the API knows the path, an
 the API does not know it. A 404 of a gateway proves nothing (`audit.webex.verdict`).
 """
 
-import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
 
@@ -18,8 +17,6 @@ from audit.entity import Entity, EntityType
 from audit.outcome import Outcome
 from audit.text import count_of
 from audit.webex.answer import Answer
-
-log = logging.getLogger(__name__)
 
 #: The API does not know a path if its first answers, this many, all say so: that many rooms are not deleted at once.
 VERDICT_AFTER = 20
@@ -116,13 +113,6 @@ class Offer:
         """Note that the API knows a path; an answer that says nothing of it, such as 503, changes nothing."""
         if answer.outcome.is_unanswered or answer.outcome is Outcome.INVALID_RESPONSE:
             return
-        if kind not in self._is_other and is_other:
-            log.info(
-                "%s of %s: the API does not know the documented path: read at %s",
-                self._dataset.name,
-                kind,
-                self._dataset.other_paths[kind],
-            )
         self._is_other.setdefault(kind, is_other)
         self.lacking.discard(kind)
 

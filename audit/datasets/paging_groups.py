@@ -35,9 +35,15 @@ _PLAIN = {
         _ABSENT,
     ),
 }
+#: Documented fields that no table has: the listing says the same, or they do not matter here.
+_UNUSED = ("id", "name", "language", "languageCode", "firstName", "lastName", "timeZone", "routingPrefix", "esn")
 _ROLES = {"originators": "ORIGINATOR", "targets": "TARGET"}
 _ANSWER = pa.schema(
-    [*((name, field.type) for name, field in _PLAIN.items()), *((name, pa.list_(_MEMBER)) for name in _ROLES)]
+    [
+        *((name, field.type) for name, field in _PLAIN.items()),
+        *((name, pa.string()) for name in _UNUSED),
+        *((name, pa.list_(_MEMBER)) for name in _ROLES),
+    ]
 )
 _GROUPS = pa.schema(
     [

@@ -167,6 +167,8 @@ class DatasetAudit:
         with suppress(StoppedError):  # the commit says which part is damaged
             for kind, counts in self.unoffered().items():
                 log.warning("%s: %s of %s: %s", self._organization.title, self.name, kind, counts)
+            for kind, path in self.other_paths().items():
+                log.info("%s: %s of %s: %s", self._organization.title, self.name, kind, path)
             for kind, counts in self.doubts().items():
                 log.warning(
                     "%s: %s of %s: %s: look for some of them in Control Hub; a gateway may answer in place of the API, "

@@ -130,7 +130,7 @@ def make(output: Path, snapshot_id: str, rooms: int, people: int, changed: int) 
     folder.mkdir()
     rows = Rooms(rooms, people, changed)
     entries = {
-        name: write_table(folder, name, schema, [(ORG_ID, rows.tables(name))], {"parquet"})
+        name: write_table(folder, name, schema, [(ORG_ID, rows.tables(name))], {"parquet"}, names={})
         for name, schema in SCHEMAS.items()
     }
     manifest = Manifest(

@@ -105,7 +105,7 @@ def make(output: Path, snapshot_id: str, rooms: int) -> None:
     folder, is_old = output / snapshot_id, snapshot_id == OLD
     folder.mkdir()
     entries = {
-        name: write_table(folder, name, schema, [(ORG_ID, tables(name, rooms, is_old=is_old))], {"parquet"})
+        name: write_table(folder, name, schema, [(ORG_ID, tables(name, rooms, is_old=is_old))], {"parquet"}, names={})
         for name, schema in SCHEMAS.items()
     }
     moment = MOMENT - timedelta(days=1) if is_old else MOMENT

@@ -58,7 +58,7 @@ def make() -> str:
         simulation = Simulation(own, parse("quirks", _SEED), customers=(customer,))
         _, old, new = asyncio.run(demonstrate(simulation, folder, clock.next_run, clock=clock))
         page = Path(folder, "report.html")
-        list(review(old, new, page, ""))
+        list(review(old, new, page, "", clock=clock))
         html = page.read_text(encoding="utf-8")
     for pattern, text in _VARIES:
         html = re.sub(pattern, text, html)

@@ -13,6 +13,7 @@ from audit.cli import options, views
 from audit.cli.approvals import describe, render_list, sentence
 from audit.cli.options import settings_of
 from audit.cli.results import print_result
+from audit.clock import Clock
 from audit.errors import UsageError
 from audit.redaction import redact
 from audit.snapshot.approvals import TEXT_CHARS, Approval, Decision, in_force, read_approvals, signed
@@ -80,7 +81,9 @@ class Wanted(NamedTuple):
     allows_partial: bool
 
 
-def decide(output: Place, wanted: Wanted, key_file: str | None = None, *, is_shared: bool = False) -> Approval:
+def decide(
+    output: Place, wanted: Wanted, key_file: str | None = None, *, is_shared: bool = False, clock: Clock | None = None
+) -> Approval:
     """Record a decision, under the lock of the output: meanwhile, nothing is pruned.
 
     Args:
@@ -88,12 +91,12 @@ def decide(output: Place, wanted: Wanted, key_file: str | None = None, *, is_sha
         wanted: the decision.
         key_file: the key that signs; None to sign nothing.
         is_shared: accept a folder that other users may write to.
+        clock: the time of the decision; the real time by default.
 
     Raises:
         UsageError: the snapshot can't be approved, or the record can't be written.
         LockedError: another run holds the lock.
     """
-    from audit.clock import Clock
     from audit.files import expand
     from audit.output.approvals import record_approval
     from audit.output.lock import lock
@@ -109,7 +112,7 @@ def decide(output: Place, wanted: Wanted, key_file: str | None = None, *, is_sha
             else:
                 snapshot_id, sha256, scope = _checked(output, wanted)
             decision: Decision = "withdrawn" if wanted.withdraws else "approved"
-            made = Approval(snapshot_id, sha256, scope, decision, wanted.by, Clock().now(), wanted.reason)
+            made = Approval(snapshot_id, sha256, scope, decision, wanted.by, (clock or Clock()).now(), wanted.reason)
             record_approval(output, made := signed(made, key), held)
     except OSError as error:
         raise unwritable(output, error) from None

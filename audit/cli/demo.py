@@ -65,7 +65,9 @@ async def demonstrate(
     return snapshots
 
 
-def review(old: Snapshot, new: Snapshot, path: Path, hint: str, *, is_shared: bool = False) -> Iterator[str]:
+def review(
+    old: Snapshot, new: Snapshot, path: Path, hint: str, *, is_shared: bool = False, clock: Clock | None = None
+) -> Iterator[str]:
     """Approve a snapshot, compare another with it, check it, and write a report; yields lines for the terminal.
 
     Args:
@@ -74,6 +76,7 @@ def review(old: Snapshot, new: Snapshot, path: Path, hint: str, *, is_shared: bo
         path: path of the report.
         hint: the command that shows all changes.
         is_shared: accept a folder that other users may write to.
+        clock: the time of the approval; the real time by default.
 
     Raises:
         ModuleNotFoundError: the extra `review` is not installed.
@@ -89,9 +92,9 @@ def review(old: Snapshot, new: Snapshot, path: Path, hint: str, *, is_shared: bo
     if blocks:
         yield f"… and so on: {hint}\n\n{blocks[-1]}"
     wanted = Wanted(old.manifest.snapshot_id, "it is the state before the change of the demo", "the demo", False, True)
-    yield f"\n{sentence(decide(old.path.parent, wanted, is_shared=is_shared))}"
+    yield f"\n{sentence(decide(old.path.parent, wanted, is_shared=is_shared, clock=clock))}"
     approved = find_approved(new.path.parent, new.manifest)
-    checks = check(new, old, Settings().check, today=Clock().now().date(), approved=approved)
+    checks = check(new, old, Settings().check, today=(clock or Clock()).now().date(), approved=approved)
     yield ""
     for result in sorted(checks.results, key=lambda each: (each.rule.severity.rank, each.rule.rule_id)):
         found = count_of(len(result.findings), "finding")

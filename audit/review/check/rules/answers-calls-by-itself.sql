@@ -5,6 +5,8 @@
 -- remedy: In Control Hub, in the calling settings of the room, turn auto answer off. If the setting is wanted, accept it
 --   with an exception that names who answers for it.
 -- tables: answer_settings
+-- controls: NIST-800-53 SC-15, AC-3, AC-6; NIST-800-171 3.13.12; ISO-27001 A.5.15, A.8.9; SOC2 CC6.1, CC6.6;
+--   HIPAA 164.310(c), 164.530(c)
 SELECT
     org_id, entity_type, entity_id, entity_name, location_name,
     'answers ordinary calls by itself' || CASE

@@ -4,6 +4,8 @@
 --   calls by itself, whoever can dial its number gets in without the list, and hears the room over an ordinary call.
 -- remedy: Turn auto answer of ordinary calls off, so that the list of Push-to-Talk decides again, or turn both off.
 -- tables: answer_settings, push_to_talk
+-- controls: NIST-800-53 SC-15, AC-3, AC-6; NIST-800-171 3.13.12; ISO-27001 A.5.15, A.8.9; SOC2 CC6.1, CC6.6;
+--   HIPAA 164.310(c), 164.530(c)
 SELECT
     org_id, entity_type, entity_id, push_to_talk.entity_name AS entity_name,
     push_to_talk.location_name AS location_name,

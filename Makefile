@@ -55,7 +55,7 @@ format: $(VENV)/dev
 
 # Generates the tables of docs/datasets.md and the SQL of docs/sql from the schemas, the rules of docs/checks.md from
 # their files, the keys of docs/configuration.md from the settings, docs/api-behaviour.md from the rules for answers, and
-# docs/security-tests.md from the tests of attacks.
+# docs/security-tests.md from the tests of attacks. Makes docs/sample-report.html and, with Chromium, its picture.
 docs: $(VENV)/dev
 	$(BIN)/python docs/datasets.py
 	$(BIN)/python docs/checks.py
@@ -63,6 +63,7 @@ docs: $(VENV)/dev
 	$(BIN)/python docs/api_behaviour.py
 	$(BIN)/python docs/reading.py
 	$(BIN)/python docs/security_tests.py
+	$(BIN)/python docs/sample_report.py
 
 # Compares a whole run with its alternatives; benchmarks/results.md has the figures. Uses nginx if it is installed.
 bench:

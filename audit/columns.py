@@ -56,7 +56,7 @@ def regroup(tables: Iterable[pa.Table], schema: pa.Schema, size: int) -> Iterato
 IDENTITY_SCHEMA = pa.schema(
     [
         column("org_id", pa.string(), "UUID of the organization"),
-        column("entity_type", pa.string(), "`WORKSPACE`, `PERSON` or `VIRTUAL_LINE`"),
+        column("entity_type", pa.string(), "`WORKSPACE`, `PERSON`, `VIRTUAL_LINE` or `PAGING_GROUP`"),
         column("entity_id", pa.string(), "`id` in the listing; an email address if the directory has no such user"),
         column("entity_name", pa.string(), "`displayName` in the listing; of a virtual line, first and last name",
                "none is listed"),

@@ -15,6 +15,7 @@ class EntityType(StrEnum):
     WORKSPACE = "WORKSPACE"
     PERSON = "PERSON"
     VIRTUAL_LINE = "VIRTUAL_LINE"
+    PAGING_GROUP = "PAGING_GROUP"
 
 
 class Entity(msgspec.Struct, frozen=True):

@@ -57,3 +57,15 @@ def test_the_pace_races_other_clients_in_virtual_time() -> None:
     )
     assert "| 10% of answers are 429 (Retry-After 1) | 200 |" in done.stdout
     assert "of 3 within 1.10 of the best plain client" in done.stdout
+
+
+def test_the_workbook_is_measured() -> None:
+    done = subprocess.run(
+        [sys.executable, BENCHMARKS / "workbook.py", "--rooms", "40", "--previous"],
+        env={name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")},
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=True,
+    )
+    assert "| 40 | " in done.stdout

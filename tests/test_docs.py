@@ -44,7 +44,7 @@ def test_columns_that_are_never_null_are_not(audit: Callable[..., Snapshot]) -> 
         "scope__entities": ["workspace", "person", "virtual-line"],
         "scope__all_users": True,
     }
-    snapshot = audit(Simulation(Organization(150, people=150)), **scope)
+    snapshot = audit(Simulation(Organization(150, people=150, paging_groups=60)), **scope)
     for name, schema in SCHEMAS.items():
         table = ds.dataset(snapshot.path / name, partitioning="hive").to_table()
         assert table.num_rows > 50

@@ -31,7 +31,12 @@ _BLOCKS = 9
 
 
 async def demonstrate(
-    simulation: Simulation, output: str, show: Callable[[], Progress], *, is_shared: bool = False
+    simulation: Simulation,
+    output: str,
+    show: Callable[[], Progress],
+    *,
+    is_shared: bool = False,
+    clock: Clock | None = None,
 ) -> list[Snapshot]:
     """Audit a simulation: audio options once, Push-to-Talk before and after a change.
 
@@ -40,6 +45,7 @@ async def demonstrate(
         output: folder of the snapshots.
         show: makes the progress display of a run.
         is_shared: accept a folder that other users may write to.
+        clock: the time of the runs; the real time by default.
 
     Raises:
         AuditError: as `audit.run.run.run`.
@@ -54,7 +60,7 @@ async def demonstrate(
             flags = {"webex.base_url": base_url, "output.path": output, "output.shared": is_shared, **scope}
             settings = config.load(os.devnull, {"WEBEX_AUDIT_PACE_START_RATE": "200"}, flags)
             with show() as progress:
-                work = run(Job(settings, tokens, scope_of(settings), progress))
+                work = run(Job(settings, tokens, scope_of(settings), progress, clock or Clock()))
                 snapshots.append(await work)
     return snapshots
 

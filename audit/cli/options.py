@@ -17,7 +17,7 @@ Command = Callable[..., Any]
 
 _DEFAULTS = Settings()
 #: The names in `audit.datasets.DATASETS`, which is too slow to load for a help text; a test compares the two.
-_DATASETS = click.Choice(["push-to-talk", "audio-options"])
+_DATASETS = click.Choice(["push-to-talk", "audio-options", "answer-settings", "paging-groups", "all"])
 
 
 def flag(key: str, **attributes: Any) -> Callable[[Command], Command]:
@@ -72,7 +72,12 @@ def scope_options(command: Command) -> Command:
     """Add what to audit."""
     for option in reversed(
         (
-            flag("scope.datasets", multiple=True, type=_DATASETS, help="Settings to audit; may be repeated."),
+            flag(
+                "scope.datasets",
+                multiple=True,
+                type=_DATASETS,
+                help="Settings to audit, or all of them; may be repeated.",
+            ),
             flag(
                 "scope.entities",
                 multiple=True,

@@ -1,20 +1,29 @@
 """The command `report`. It needs the extra `review`."""
 
-from typing import Any
+import errno
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
 
 import click
 
 from audit.cli import options, views
 from audit.cli.approvals import approved_beside
 from audit.cli.options import settings_of
-from audit.cli.results import print_result
-from audit.errors import UsageError
+from audit.cli.results import print_file, print_result
+from audit.config import Settings
+from audit.errors import StoppedError, UsageError
 from audit.files import atomic_file, expand
 from audit.review import needs_extra
 from audit.snapshot.catalog import Snapshot, find_snapshot
 from audit.snapshot.layout import SNAPSHOT_ID
 from audit.snapshot.staging import staged
 from audit.text import printable
+
+_SUFFIXES = {".html": "html", ".htm": "html", ".xlsx": "xlsx"}
 
 
 @click.command()
@@ -32,45 +41,102 @@ from audit.text import printable
     "--format",
     "kind",
     type=click.Choice(["html", "xlsx"]),
-    default="html",
-    show_default=True,
-    help="Format of the file.",
+    help="Format of the file. [default: that of the suffix of --file, else html]",
 )
-@click.option("--file", metavar="FILE", help="Path of the file. [default: <snapshot id>.html or .xlsx in this folder]")
+@click.option(
+    "--file",
+    metavar="FILE",
+    help="Path of the file; - is standard output. [default: <snapshot id>.html or .xlsx in this folder]",
+)
 @options.config_options
 @options.json_option
 @options.logging_options
-def report(snapshot: str, against: str | None, kind: str, file: str | None, *, as_json: bool, **given: Any) -> int:
+def report(
+    snapshot: str, against: str | None, kind: str | None, file: str | None, *, as_json: bool, **given: Any
+) -> int:
     """Write a report for reviewers, as HTML or as a workbook.
 
     SNAPSHOT is a path, an id, 'latest' (the default), 'previous' or 'approved'. In --against, 'latest', 'previous'
     and 'approved' are of the same scope as SNAPSHOT.
     """
     settings = settings_of(given)
+    kind = _kind_of(kind, file)
+    if file == "-" and as_json:
+        raise UsageError("--json and --file - both write to standard output: leave out one of them")
+    if file == "-" and kind == "xlsx" and sys.stdout and sys.stdout.isatty():
+        raise UsageError("a workbook is not a text for a terminal: name a file with --file")
     from audit.clock import Clock
 
     with needs_extra():
         from audit.review.check.check import check as apply_rules
-        from audit.review.comparable import find_before, find_beside
         from audit.review.diff.compare import compare
+        from audit.review.diff.views import Tally
         from audit.review.report import write_report, write_workbook
     found = find_snapshot(settings.output.folder, snapshot)
-    earlier = find_beside(settings.output.folder, against, found) if against else find_before(found)
+    earlier = _earlier(found, settings, against)
     path = expand(file or f"{_name_of(found)}.{kind}")
     approved = approved_beside(settings, found)
-    with staged(found) as one, staged(earlier) as other:
+    tally, rows = Tally(), {}
+    with _target(path, is_output=file == "-") as stream, staged(found) as one, staged(earlier) as other:
         checks = apply_rules(one, other, settings.check, today=Clock().now().date(), approved=approved)
-        changes = compare(other, one) if other else None
-        try:
-            if kind == "xlsx":
-                write_workbook(one, checks, changes, other, path)
-            else:
-                with atomic_file(path) as stream:
-                    stream.write(write_report(one, checks, changes, other, approved).encode())
-        except OSError as error:
-            raise UsageError(f"{path}: {error.strerror}: name another file with --file") from None
-    print_result(views.as_json({"path": str(path)}) if as_json else printable(str(path)))
+        changes = tally.count(compare(other, one)) if other else None
+        if kind == "xlsx":
+            rows = write_workbook(one, checks, changes, other, stream)
+        else:
+            stream.write(write_report(one, checks, changes, other, approved).encode())
+    if file == "-":
+        return 0
+    written = {
+        "path": str(path),
+        "format": kind,
+        "snapshot": found.manifest.snapshot_id,
+        "against": earlier.manifest.snapshot_id if earlier else None,
+        "findings": len(checks.findings),
+        "differences": tally.differences,
+        "rows": rows,
+    }
+    print_result(views.as_json(written) if as_json else printable(str(path)))
     return 0
+
+
+def _earlier(found: Snapshot, settings: Settings, against: str | None) -> Snapshot | None:
+    """The snapshot that the report compares with."""
+    from audit.review.comparable import find_before, find_beside
+
+    return find_beside(settings.output.folder, against, found) if against else find_before(found)
+
+
+def _kind_of(kind: str | None, file: str | None) -> str:
+    """The format of a report: as asked for, or by the suffix of the file."""
+    suffix = Path(file or "").suffix.lower()
+    by_suffix = _SUFFIXES.get(suffix)
+    if kind is None and suffix and by_suffix is None:
+        raise UsageError(f"--file {file}: name it .html or .xlsx, or say with --format what it is")
+    if kind and by_suffix and kind != by_suffix:
+        raise UsageError(f"--file {file} contradicts --format {kind}: leave out --format, or name the file .{kind}")
+    return kind or by_suffix or "html"
+
+
+@contextmanager
+def _target(path: Path, *, is_output: bool) -> Iterator[BinaryIO]:
+    """The file of a report, or a stream that goes to standard output; whole or not at all."""
+    try:
+        if not is_output:
+            if path.is_dir():
+                raise UsageError(f"{path} is a folder: name a file in it with --file")
+            with atomic_file(path) as stream:
+                yield stream
+            return
+        with tempfile.TemporaryFile() as stream:
+            yield stream
+            stream.seek(0)
+            print_file(stream)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise StoppedError(
+                f"{path}: {error.strerror}, there or in TMPDIR: free some space, or name another file"
+            ) from None
+        raise UsageError(f"{path}: {error.strerror}: name another file with --file") from None
 
 
 def _name_of(snapshot: Snapshot) -> str:

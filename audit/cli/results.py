@@ -2,9 +2,10 @@
 
 import io
 import logging
+import shutil
 import sys
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, BinaryIO
 
 import click
 
@@ -75,6 +76,23 @@ def _print_pieces(texts: Iterable[str]) -> None:
             return
         except OSError as error:
             raise StoppedError(f"the result can't be printed: {error.strerror}") from None
+
+
+def print_file(file: BinaryIO) -> None:
+    """Print the bytes of a file as they are, until its reader closes the pipe.
+
+    Raises:
+        StoppedError: a write fails for another reason, such as a full disk, or standard output is closed.
+    """
+    if sys.stdout is None:
+        raise StoppedError("the result can't be printed: standard output is closed")
+    try:
+        shutil.copyfileobj(file, sys.stdout.buffer)
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        return
+    except OSError as error:
+        raise StoppedError(f"the result can't be printed: {error.strerror}") from None
 
 
 def _shown(text: str) -> str:

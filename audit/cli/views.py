@@ -137,8 +137,9 @@ def _faults(org: Org) -> Iterator[str]:
         yield org.message
     for dataset, reasons in org.unlisted.items():
         yield from (f"{dataset} of {kind}: {reason}" for kind, reason in reasons.items() if reason != org.message)
-    for dataset, doubts in org.doubts.items():
-        yield from (f"{dataset} of {kind}: {counts}" for kind, counts in doubts.items())
+    for noted in (org.doubts, org.unoffered, org.other_paths):
+        for dataset, kinds in noted.items():
+            yield from (f"{dataset} of {kind}: {counts}" for kind, counts in kinds.items())
     if org.limit:
         yield f"requests: {org.limit.text}"
     if org.unnamed_locations:

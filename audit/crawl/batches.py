@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from audit.crawl.answer_log import read_answers
 from audit.crawl.earlier import Earlier
+from audit.crawl.offer import is_unknown
 from audit.crawl.reader import Reading
 from audit.crawl.shelf import Shelf
 from audit.datasets import Dataset
@@ -18,6 +19,7 @@ from audit.outcome import Outcome
 from audit.output.inventory import Inventory
 from audit.output.seal import SealedFile
 from audit.snapshot.coverage import COVERAGE
+from audit.webex.answer import Answer
 
 #: The most batches at once that wait for some of their entities: each holds its answers in memory.
 _MAX_OPEN = 100
@@ -88,6 +90,30 @@ class Batch:
                 self.readings[position] = [_unexcused(reading) for reading in self.readings[position]]
             if reason := reasons.get(entity.entity_type):
                 self.readings[position] = _refused(self.readings[position], reason)
+
+    def judged(self) -> Iterator[tuple[EntityType, Answer]]:
+        """The answers, each with the kind of its entity."""
+        for entity, readings in zip(self.entities, self.readings, strict=True):
+            yield from ((entity.entity_type, reading.answer) for reading in readings)
+
+    def note_lacks(self, reasons: Mapping[EntityType, str]) -> None:
+        """Record one result for all entities that the API does not offer; which were asked depends on timing.
+
+        Args:
+            reasons: why there are no settings of a kind.
+        """
+        for position, entity in enumerate(self.entities):
+            if reason := reasons.get(entity.entity_type):
+                self.readings[position] = [_lacking(reading, reason) for reading in self.readings[position]]
+
+
+def _lacking(reading: Reading, reason: str) -> Reading:
+    answer = reading.answer
+    if not is_unknown(answer) and answer.message != reason:
+        return reading
+    return reading._replace(
+        answer=msgspec.structs.replace(answer, outcome=Outcome.NOT_FOUND, status=404, message=reason)
+    )
 
 
 def _unexcused(reading: Reading) -> Reading:

@@ -141,6 +141,8 @@ class Crawl:
                 batch.waiting -= 1
                 if not batch.waiting:
                     batch.even_out(self._breaker.reasons, self._breaker.suspects())
+                    if offer := self._reader.offer:
+                        batch.note_lacks(offer.lacks(batch.judged()))
                     await _surely(self._executor, self._finish, batch)
                     feed.close()
                 if crew.is_too_large:

@@ -16,8 +16,19 @@ from audit.entity import Entity
 from audit.outcome import Outcome
 from audit.snapshot.coverage import COVERAGE, COVERAGE_SCHEMA
 
-#: The tables of the dataset and `coverage`, and how often each field occurred that the dataset does not know.
-Slice = tuple[dict[str, pa.Table], dict[str, int]]
+
+class Slice(NamedTuple):
+    """The rows of successive entities of a batch.
+
+    Attributes:
+        tables: those of the dataset, and `coverage`.
+        unknown_fields: how often each field occurred that the dataset does not know.
+        others: by kind of entity, how many answers are from the other path (`Dataset.other_paths`).
+    """
+
+    tables: dict[str, pa.Table]
+    unknown_fields: dict[str, int]
+    others: dict[str, int]
 
 
 class _Place(NamedTuple):
@@ -71,6 +82,7 @@ def _flatten(dataset: Dataset, org_id: str, batch: Batch, positions: range) -> I
     for index, cost in zip(kept, costs, strict=True):
         by_position[places[index].position] += cost if index not in defects else 0
     unknown_fields = dict(answers.unknown_fields)
+    others = dict(Counter(str(batch.entities[at].entity_type) for at, reading in places if reading.is_other))
     for part in _cut(positions, by_position):
         rows = [row for row, index in enumerate(kept) if places[index].position in part and index not in defects]
         read = answers.table if len(rows) == answers.table.num_rows else answers.table.take(pa.array(rows, pa.int64()))
@@ -81,8 +93,8 @@ def _flatten(dataset: Dataset, org_id: str, batch: Batch, positions: range) -> I
         earlier = _earlier(batch, part)
         if earlier:
             tables = {name: _merged(table, earlier[name]) for name, table in tables.items()}
-        yield tables, unknown_fields
-        unknown_fields = {}
+        yield Slice(tables, unknown_fields, others)
+        unknown_fields, others = {}, {}
 
 
 _TOO_MANY = f"the rows of the answer would have more than {ROWS_BYTES >> 20} MiB"

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import msgspec
 
 from audit.bounds import SITES, SMALL_BYTES
+from audit.crawl.offer import Offer
 from audit.crawl.own_data import OwnDataGuard
 from audit.crawl.shelf import Spot
 from audit.datasets import Dataset, Request
@@ -27,11 +28,13 @@ class Reading(NamedTuple):
         site_url: the site.
         answer: the answer.
         spot: where the body of the answer waits on the disk; None if the answer has it.
+        is_other: the answer is from the other path (`Dataset.other_paths`).
     """
 
     site_url: str | None
     answer: Answer
     spot: Spot | None = None
+    is_other: bool = False
 
 
 def unasked(outcome: Outcome, reason: str | None) -> Answer:
@@ -48,9 +51,11 @@ class Reader:
         organization: the organization of the entities.
         sites: the meeting sites to read, instead of all sites that a user has.
         guard: checks each answer for a user; None if the caller is the only user.
+        is_asking_again: the reads repeat those that failed in an earlier run.
 
     Attributes:
         client: the API.
+        offer: finds out what the API offers; None if the dataset is not new.
         found_sites: the chosen meeting sites that have any of the users.
     """
 
@@ -61,12 +66,15 @@ class Reader:
         organization: Organization,
         sites: Collection[str] = (),
         guard: OwnDataGuard | None = None,
+        *,
+        is_asking_again: bool = False,
     ) -> None:
         self.client = client
         self._dataset = dataset
         self._params = {} if dataset.by_user else organization.params
         self._sites = sites
         self._guard = guard
+        self.offer = Offer(dataset, is_asking_again=is_asking_again) if dataset.is_new else None
         self.found_sites: set[str] = set()
 
     def scope_of(self, kind: EntityType) -> str:
@@ -83,13 +91,18 @@ class Reader:
         if entity.known_outcome:
             return [Reading(None, unasked(entity.known_outcome, entity.known_reason))]
         if self._dataset.by_user is None:
-            answer = await self._get(self._dataset.request(entity, None))
-            return [Reading(None, _excused(answer) if entity.is_hot_desk else answer)]
+            answer, is_other = await self._read_one(entity)
+            return [Reading(None, _excused(answer) if entity.is_hot_desk else answer, is_other=is_other)]
         # Without the admin scope, the API ignores an email address, even the caller's own.
         asked = entity if self._guard else msgspec.structs.replace(entity, email=None)
         if self._sites:
             return [await self._read_chosen(self._dataset.by_user, asked, site_url) for site_url in self._sites]
         return await self._read_all_sites(self._dataset.by_user, asked)
+
+    async def _read_one(self, entity: Entity) -> tuple[Answer, bool]:
+        if self.offer:
+            return await self.offer.read(entity, self._get)
+        return await self._get(self._dataset.request(entity, None)), False
 
     async def _read_all_sites(self, by_user: ByUser, entity: Entity) -> list[Reading]:
         answer, site_urls = await self._sites_of(by_user, entity, None)

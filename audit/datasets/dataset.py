@@ -58,6 +58,8 @@ class Dataset:
             into the tables.
         by_user: set if the settings are addressed by email address.
         censor: removes secrets from an answer, before any other code sees it.
+        is_new: the API of an organization may not have these settings yet (`audit.crawl.offer`).
+        other_paths: by kind of entity, a second path (with `{}` for the id) for an API that does not know the first.
     """
 
     name: str
@@ -69,6 +71,8 @@ class Dataset:
     flatten: Callable[[pa.Table, pa.Table], dict[str, pa.Table]]
     by_user: ByUser | None = None
     censor: Callable[[bytes], bytes] | None = None
+    is_new: bool = False
+    other_paths: Mapping[EntityType, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Refuse what no run could use.
@@ -97,5 +101,8 @@ def site_of(text: str) -> str:
 
 
 def path_of(template: str, entity: Entity) -> str:
-    """A path with an entity's id, percent-encoded, in place of `{}`."""
-    return template.format(quote(entity.entity_id, safe="").replace(".", "%2E"))
+    """A path with an entity's id, percent-encoded, in place of `{}`, and its location's in place of `{location}`."""
+    entity_id, location_id = (
+        quote(text, safe="").replace(".", "%2E") for text in (entity.entity_id, entity.location_id or "")
+    )
+    return template.format(entity_id, location=location_id)

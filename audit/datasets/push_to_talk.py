@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 
 from audit.columns import IDENTITY_SCHEMA, column
 from audit.datasets.dataset import Dataset, Request, path_of
+from audit.datasets.lists import explode, explode_outer
 from audit.entity import EntityType
 
 #: `phonenumbers` alone also accepts words around a number, letters for digits, and extensions.
@@ -105,8 +106,8 @@ def _flatten(subject: pa.Table, answers: pa.Table) -> dict[str, pa.Table]:
 
 
 def _members(settings: pa.Table, member_lists: pa.Array) -> pa.Table:
-    entity_rows, member_positions, members = _explode(member_lists)
-    member_rows, number_positions, numbers = _explode_outer(pc.struct_field(members, "numbers"))
+    entity_rows, member_positions, members = explode(member_lists)
+    member_rows, number_positions, numbers = explode_outer(pc.struct_field(members, "numbers"))
     location = pc.struct_field(members, "location")
     of_member = [
         member_positions,
@@ -124,30 +125,6 @@ def _members(settings: pa.Table, member_lists: pa.Array) -> pa.Table:
         _validity(external),
     ]
     return pa.table(columns, schema=_MEMBERS_SCHEMA)
-
-
-def _explode(lists: pa.Array) -> tuple[pa.Array, pa.Array, pa.Array]:
-    """Each item of each list: the row of its list, its position there (from 0), and the item."""
-    rows = pc.list_parent_indices(lists).cast(pa.int64())
-    lengths = pc.fill_null(pc.list_value_length(lists), 0).cast(pa.int64())
-    starts = pc.subtract(pc.cumulative_sum(lengths), lengths)
-    positions = pc.subtract(pa.arange(0, len(rows)), starts.take(rows))
-    return rows, positions.cast(pa.int32()), pc.list_flatten(lists)
-
-
-def _explode_outer(lists: pa.Array) -> tuple[pa.Array, pa.Array, pa.Array]:
-    """As `_explode`, but a row without items gives one null item at a null position."""
-    rows, positions, items = _explode(lists)
-    is_empty = pc.equal(pc.fill_null(pc.list_value_length(lists), 0), 0)
-    lonely = pc.indices_nonzero(is_empty).cast(pa.int64())
-    all_rows = pa.concat_arrays([rows, lonely])
-    order = pc.sort_indices(all_rows)
-    nulls = [pa.nulls(len(lonely), kind) for kind in (positions.type, items.type)]
-    return (
-        all_rows.take(order),
-        pa.concat_arrays([positions, nulls[0]]).take(order),
-        pa.concat_arrays([items, nulls[1]]).take(order),
-    )
 
 
 def _validity(external: pa.Array) -> pa.Array:

@@ -9,6 +9,7 @@ from audit.inventory.collector import Collector
 from audit.inventory.listing import Json, Listing
 from audit.inventory.names import read_names
 from audit.inventory.organizations import Organization
+from audit.inventory.paging_groups import PAGING_GROUPS
 from audit.inventory.people import CALLING_PEOPLE, LICENCES
 from audit.inventory.virtual_lines import VIRTUAL_LINES
 from audit.inventory.workspaces import WORKSPACES
@@ -21,6 +22,7 @@ LISTINGS = {
     EntityType.WORKSPACE: WORKSPACES,
     EntityType.PERSON: CALLING_PEOPLE,
     EntityType.VIRTUAL_LINE: VIRTUAL_LINES,
+    EntityType.PAGING_GROUP: PAGING_GROUPS,
 }
 
 

@@ -45,11 +45,13 @@ class PartFacts(msgspec.Struct, frozen=True):
         unknown_fields: how often each field that no table has occurred in the batch.
         is_given_up: some entities were not asked because their organization had failed; a resumed run asks them.
         slices: the number of files of each other table.
+        others: by kind of entity, how many answers are not from the documented path.
     """
 
     unknown_fields: dict[str, int]
     is_given_up: bool = False
     slices: Annotated[int, msgspec.Meta(ge=1)] = 1
+    others: dict[str, int] = {}
 
 
 def write_journal(folder: Place, journal: Journal) -> None:

@@ -24,6 +24,8 @@ class OrgParts:
         webex_id: its id in the form that the API takes.
         doubts: by dataset, the kinds of entity with too many answers `not_found` (`audit.output.doubts`).
         limit: the limit on requests, as far as the run met it.
+        unoffered: by dataset, the kinds of entity whose settings the API does not offer.
+        other_paths: by dataset, the kinds of entity whose settings were read at another path.
     """
 
     org_id: str
@@ -34,6 +36,8 @@ class OrgParts:
     webex_id: str | None = None
     doubts: Mapping[str, dict[str, str]] = field(default_factory=dict)
     limit: Limit | None = None
+    unoffered: Mapping[str, dict[str, str]] = field(default_factory=dict)
+    other_paths: Mapping[str, dict[str, str]] = field(default_factory=dict)
 
     def entry(self, outcomes: Iterable[Counter[str]]) -> Org:
         """Its entry in the manifest, given its outcomes in each dataset."""
@@ -57,6 +61,8 @@ class OrgParts:
             invalid_items=invalid,
             unnamed_locations=unnamed,
             limit=self.limit,
+            unoffered=dict(self.unoffered),
+            other_paths=dict(self.other_paths),
         )
 
 

@@ -34,6 +34,8 @@ _VALUES = {
         "BLOCK_MEMBERS": "anyone but the members (Blocked lines)",
     },
 }
+#: The datasets whose entities are of a kind of their own; `audit.datasets` would bring pyarrow.
+_OWN_KINDS = {"paging_groups": "PAGING_GROUP"}
 _USERS = {"self": "the token's own user", "all": "all people"}
 _ORGANIZATIONS = {
     "own": "the token's own organization",
@@ -107,14 +109,20 @@ def list_of(words: list[str]) -> str:
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}" if words else ""
 
 
+def _entities(asked: Scope, name: str) -> str:
+    """The entities that a run was asked to read for a dataset."""
+    if asked.entity_ids is not None:
+        return f"{count_of(asked.entity_ids, 'workspace')} by id"
+    own = _OWN_KINDS.get(name)
+    kinds = [each for each in asked.entities if (each == own if own else each not in _OWN_KINDS.values())]
+    return f"every {list_of([kind_of(each) for each in kinds])}" if kinds else ""
+
+
 def scope(asked: Scope) -> str:
     """What a run was asked to audit."""
-    kinds = f"every {list_of([kind_of(each) for each in asked.entities])}" if asked.entities else ""
-    if asked.entity_ids is not None:
-        kinds = f"{count_of(asked.entity_ids, 'workspace')} by id"
     users = _USERS.get(asked.users or "self") or f"{count_of(asked.user_count or 0, 'named user')}"
     where = f" on {list_of(asked.sites)}" if asked.sites else ""
     whom = {"audio_options": f"{users}{where}"}
-    what = list_of([f"{dataset(name)} of {whom.get(name, kinds)}" for name in asked.datasets])
+    what = list_of([f"{dataset(name)} of {whom.get(name) or _entities(asked, name)}" for name in asked.datasets])
     without = f" but {count_of(len(asked.excluded), 'of them', 'of them')}" if asked.excluded else ""
     return f"{heading(what)}, in {_ORGANIZATIONS[asked.organizations]}{without}"

@@ -12,10 +12,12 @@ from audit.crawl.batches import Backlog
 from audit.crawl.crawl import Crawl, Limits, Sink, give_up
 from audit.crawl.earlier import Earlier, earlier_of
 from audit.crawl.flatten import Slice
+from audit.crawl.offer import unoffered_of
 from audit.crawl.own_data import guard_for
 from audit.crawl.reader import Reader
 from audit.datasets import Dataset
-from audit.entity import EntityType
+from audit.datasets.dataset import path_of
+from audit.entity import Entity, EntityType
 from audit.errors import AuditError, Reach, RefusedError, StoppedError
 from audit.inventory.organizations import Organization
 from audit.outcome import Outcome
@@ -26,6 +28,7 @@ from audit.output.partition import Partition
 from audit.run.inventories import Inventories
 from audit.run.job import Job
 from audit.snapshot.coverage import COVERAGE
+from audit.text import count_of
 from audit.threads import in_thread
 from audit.unknown import sum_unknown
 from audit.webex.client import Client
@@ -43,10 +46,17 @@ class DatasetAudit:
         client: the API.
         partition: keeps the inventory and the parts.
         job: what to audit, and how.
+        inventories: takes the inventories of all datasets of the organization.
     """
 
     def __init__(
-        self, dataset: Dataset, organization: Organization, client: Client, partition: Partition, job: Job
+        self,
+        dataset: Dataset,
+        organization: Organization,
+        client: Client,
+        partition: Partition,
+        job: Job,
+        inventories: Inventories,
     ) -> None:
         self.name = dataset.name
         self.kinds = job.scope.kinds_of(dataset)
@@ -55,6 +65,7 @@ class DatasetAudit:
         self._client = client
         self._partition = partition
         self._job = job
+        self._inventories = inventories
 
     async def run(self) -> dict[EntityType, RefusedError]:
         """Take the inventory and crawl it.
@@ -70,8 +81,7 @@ class DatasetAudit:
         """
         earlier = await in_thread(self._earlier)
         try:
-            inventories = Inventories(self._client, self._organization, self._job.scope)
-            inventory = await inventories.take(self._dataset, self._partition, earlier)
+            inventory = await self._inventories.take(self._dataset, self._partition, earlier)
         except RefusedError as error:
             if error.reach > Reach.KIND:
                 raise
@@ -122,10 +132,43 @@ class DatasetAudit:
             return orgs.get(self._organization.org_id, {}).get(self.name, {})
         if self._dataset.by_user or scope.wanted is not None:
             return {}
-        return doubts_of(self._partition.read_parts(COVERAGE))
+        unoffered = self.unoffered()
+        found = doubts_of(self._partition.read_parts(COVERAGE))
+        return {kind: counts for kind, counts in found.items() if kind not in unoffered}
+
+    def unoffered(self) -> dict[str, str]:
+        """The kinds of entity whose settings the API does not seem to offer, each with the counts.
+
+        Raises:
+            StoppedError: a part is damaged.
+        """
+        return unoffered_of(self._partition.read_parts(COVERAGE), self.name) if self._dataset.is_new else {}
+
+    def other_paths(self) -> dict[str, str]:
+        """The kinds of entity that were not read at the documented path, each with the paths.
+
+        Raises:
+            StoppedError: a part is damaged.
+        """
+        if not self._dataset.other_paths:
+            return {}
+        counts = sum_unknown(facts.others for facts in self._partition.read_facts())
+        found = {kind: self._other_path(EntityType(kind), count) for kind, count in counts.items()}
+        source = self._job.scope.retry_failed
+        orgs = {org.org_id: org.other_paths for org in source.manifest.orgs} if source else {}
+        return orgs.get(self._organization.org_id, {}).get(self.name, {}) | found
+
+    def _other_path(self, kind: EntityType, count: int) -> str:
+        documented = self._dataset.request(Entity(kind, "ID"), None).path
+        other = path_of(self._dataset.other_paths[kind], Entity(kind, "ID"))
+        return f"{count_of(count, 'answer')} from {other}, because the API does not know {documented}"
 
     def _warn_of_doubts(self) -> None:
         with suppress(StoppedError):  # the commit says which part is damaged
+            for kind, counts in self.unoffered().items():
+                log.warning("%s: %s of %s: %s", self._organization.title, self.name, kind, counts)
+            for kind, path in self.other_paths().items():
+                log.info("%s: %s of %s: %s", self._organization.title, self.name, kind, path)
             for kind, counts in self.doubts().items():
                 log.warning(
                     "%s: %s of %s: %s: look for some of them in Control Hub; a gateway may answer in place of the API, "
@@ -143,7 +186,8 @@ class DatasetAudit:
     async def _crawl(self, inventory: Inventory, earlier: Earlier | None) -> dict[EntityType, ScopeError]:
         guard = await guard_for(self._client, self._dataset, inventory)
         sites = self._job.scope.sites
-        reader = Reader(self._client, self._dataset, self._organization, sites, guard)
+        is_again = earlier is not None
+        reader = Reader(self._client, self._dataset, self._organization, sites, guard, is_asking_again=is_again)
         done = await in_thread(self._partition.finished)
         answers = await in_thread(self._partition.answers)
         backlog = Backlog(self._dataset, self._organization.org_id, inventory, done, answers, earlier)
@@ -172,9 +216,11 @@ class DatasetAudit:
     def _write_part(self, index: int, slices: Iterator[Slice], *, is_given_up: bool = False) -> None:
         coverage: list[pa.Table] = []
         unknown: list[Mapping[str, int]] = []
-        for number, (tables, unknown_fields) in enumerate(slices):
-            coverage.append(tables.pop(COVERAGE))
-            unknown.append(unknown_fields)
-            self._partition.write_slice(index, number, tables)
-        facts = PartFacts(sum_unknown(unknown), is_given_up, len(coverage))
+        others: list[Mapping[str, int]] = []
+        for number, each in enumerate(slices):
+            coverage.append(each.tables.pop(COVERAGE))
+            unknown.append(each.unknown_fields)
+            others.append(each.others)
+            self._partition.write_slice(index, number, each.tables)
+        facts = PartFacts(sum_unknown(unknown), is_given_up, len(coverage), sum_unknown(others))
         self._partition.write_part(index, {COVERAGE: pa.concat_tables(coverage).combine_chunks()}, facts)

@@ -1,13 +1,15 @@
 """Takes the inventories of an organization: from a draft, from an earlier snapshot, or by listing the entities."""
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from audit.crawl.earlier import Earlier
 from audit.datasets import Dataset
-from audit.errors import AuditError, Reach, UsageError
+from audit.entity import EntityType
+from audit.errors import AuditError, Reach, RefusedError, UsageError
 from audit.inventory import Collector, renew_caller, take_inventory, take_users
 from audit.inventory.organizations import Organization
 from audit.output.inventory import Gaps, Inventory
@@ -15,11 +17,12 @@ from audit.output.partition import Partition
 from audit.run.scope import RunScope
 from audit.threads import in_thread
 from audit.webex.client import Client
+from audit.webex.errors import ScopeError
 
 
 @dataclass(frozen=True)
 class Inventories:
-    """Takes the inventories of an organization.
+    """Takes the inventories of an organization. Datasets that have kinds of entity in common share their listing.
 
     Attributes:
         client: the API.
@@ -30,6 +33,8 @@ class Inventories:
     client: Client
     organization: Organization
     scope: RunScope
+    #: By kind of entity, an inventory that holds all that were listed, or why the kind can't be listed.
+    _listed: dict[EntityType, Inventory | RefusedError] = field(default_factory=dict)
 
     async def take(self, dataset: Dataset, partition: Partition, earlier: Earlier | None) -> Inventory:
         """The inventory in the draft, else that of the snapshot to retry, else a new one.
@@ -45,6 +50,13 @@ class Inventories:
             UsageError: the snapshot to retry does not say what to list, or the token belongs to another user.
             OSError: the inventory can't be written.
         """
+        inventory = await self._take(dataset, partition, earlier)
+        if not dataset.by_user and (earlier is None or earlier.short_kinds):
+            for kind in self.scope.kinds_of(dataset):
+                self._listed.setdefault(kind, inventory)
+        return inventory
+
+    async def _take(self, dataset: Dataset, partition: Partition, earlier: Earlier | None) -> Inventory:
         saved = await in_thread(partition.load_inventory)
         if saved and dataset.by_user:
             entities = await renew_caller(self.client, self.scope.users, (rows for _, rows in saved.batches()))
@@ -56,7 +68,7 @@ class Inventories:
                 await self._take_again(found, dataset, earlier)
             else:
                 self._refuse_unknown_ids()
-                await take(found, self.scope, dataset)
+                await self._list(found, dataset, self.scope.kinds_of(dataset))
             return await _save(partition, found.entities(), found.gaps())
 
     async def _take_again(self, found: Collector, dataset: Dataset, earlier: Earlier) -> None:
@@ -72,11 +84,46 @@ class Inventories:
         self._refuse_unknown_ids()
         try:
             with found.all_or_none():
-                await take(found, self.scope, dataset, earlier.short_kinds)
+                kinds = [kind for kind in self.scope.kinds_of(dataset) if kind in earlier.short_kinds]
+                await self._list(found, dataset, kinds)
         except AuditError as error:
             if error.reach > Reach.KIND:
                 raise
             found.unlisted = dict.fromkeys(earlier.short_kinds, str(error))
+
+    async def _list(self, found: Collector, dataset: Dataset, kinds: Collection[EntityType]) -> None:
+        """List kinds of entity, except those that another dataset of the run has listed already."""
+        if dataset.by_user:
+            await take_users(found, self.scope.users)
+            return
+        refused = [await self._copy(found, kind) for kind in kinds if kind in self._listed]
+        new = [kind for kind in kinds if kind not in self._listed]
+        try:
+            if new:
+                await take_inventory(found, new, self.scope.wanted)
+        except RefusedError as error:
+            if error.reach > Reach.KIND:
+                raise
+            self._listed.update(dict.fromkeys(new, error))
+            refused += [error]
+        reasons = [reason for reason in refused if reason]
+        if reasons and all(kind in found.unlisted for kind in kinds):
+            raise reasons[0]
+
+    async def _copy(self, found: Collector, kind: EntityType) -> RefusedError | None:
+        """Collect a kind of entity that was listed before. Returns why it can't be listed, if it was refused."""
+        listed = self._listed[kind]
+        if isinstance(listed, RefusedError):
+            found.unlisted[kind] = str(listed)
+            return listed
+        rows = (each for _, each in listed.batches())
+        await in_thread(found.add_tables, (each.filter(pc.equal(each["entity_type"], kind)) for each in rows))
+        found.count_invalid(kind, listed.gaps.invalid_items.get(kind, 0))
+        found.are_names_lost |= listed.gaps.are_names_lost
+        if reason := listed.gaps.unlisted.get(kind):
+            found.unlisted[kind] = reason
+            return ScopeError(reason)
+        return None
 
     def _refuse_unknown_ids(self) -> None:
         snapshot = self.scope.retry_failed
@@ -85,26 +132,6 @@ class Inventories:
                 f"snapshot {snapshot.manifest.snapshot_id} was to read workspaces selected by id, which could not be "
                 "listed, so their ids are unknown: run again with --workspace-id or --ids-from"
             )
-
-
-async def take(found: Collector, scope: RunScope, dataset: Dataset, kinds: Collection[str] | None = None) -> None:
-    """List the entities of an organization for a dataset.
-
-    Args:
-        found: collects them.
-        scope: of the run.
-        dataset: what is to be read of the entities.
-        kinds: only entities of these kinds.
-
-    Raises:
-        RefusedError: the token may list none of the kinds of entity.
-        StoppedError: a listing could not be finished.
-    """
-    if dataset.by_user:
-        await take_users(found, scope.users)
-    else:
-        wanted = [kind for kind in scope.kinds_of(dataset) if kinds is None or kind in kinds]
-        await take_inventory(found, wanted, scope.wanted)
 
 
 async def _save(partition: Partition, entities: Iterator[pa.Table], gaps: Gaps) -> Inventory:

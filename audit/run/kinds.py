@@ -1,10 +1,15 @@
 """Which kinds of entity a run reads: the kinds of `--entity`, else the only kind of its datasets, else workspaces."""
 
 from collections.abc import Collection, Iterable
+from typing import get_args
 
+from audit.config import EntityName
 from audit.datasets import Dataset
 from audit.entity import EntityType
 from audit.errors import UsageError
+
+#: The kinds that `--entity` chooses among. A dataset of another kind, such as paging groups, is read of all of them.
+CHOOSABLE = frozenset(EntityType(name.replace("-", "_").upper()) for name in get_args(EntityName))
 
 
 def title_of(name: Dataset | EntityType) -> str:
@@ -22,6 +27,7 @@ def kinds_of(datasets: Iterable[Dataset], chosen: Iterable[str]) -> tuple[Entity
     if kinds := [EntityType(name.replace("-", "_").upper()) for name in dict.fromkeys(chosen)]:
         return tuple(kinds)
     possible = {kind for dataset in datasets if not dataset.by_user for kind in dataset.scopes}
+    possible &= CHOOSABLE
     return tuple(possible) if len(possible) == 1 else (EntityType.WORKSPACE,)
 
 
@@ -37,7 +43,8 @@ def check_kinds(datasets: Collection[Dataset], kinds: Collection[EntityType], *,
         UsageError: a dataset has none of the kinds, or a kind is of no dataset.
     """
     for dataset in datasets:
-        if not dataset.by_user and not set(kinds) & set(dataset.scopes):
+        has_choice = not dataset.by_user and CHOOSABLE & dataset.scopes.keys()
+        if has_choice and not set(kinds) & set(dataset.scopes):
             verb = "add" if len(datasets) > 1 else "use"
             raise UsageError(
                 f"{title_of(dataset)} is read of {_listed(dataset.scopes)}, not of {_listed(kinds)}: {verb} "
@@ -48,10 +55,9 @@ def check_kinds(datasets: Collection[Dataset], kinds: Collection[EntityType], *,
     if is_chosen and idle:
         asked = "; ".join(f"{title_of(dataset)} is read of {_listed(dataset.scopes)}" for dataset in datasets)
         useful = [kind for kind in kinds if kind in known] or known
-        raise UsageError(
-            f"--entity {title_of(idle[0])} (scope.entities) selects nothing: {asked}: use "
-            f"{_listed(useful, '--entity ')}"
-        )
+        useful = [kind for kind in useful if kind in CHOOSABLE]
+        advice = f"use {_listed(useful, '--entity ')}" if useful else "leave out --entity"
+        raise UsageError(f"--entity {title_of(idle[0])} (scope.entities) selects nothing: {asked}: {advice}")
 
 
 def _listed(kinds: Iterable[EntityType], prefix: str = "") -> str:

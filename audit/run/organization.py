@@ -8,6 +8,7 @@ from audit.output.draft import Draft
 from audit.output.inventory import Inventory
 from audit.output.org_parts import OrgParts
 from audit.run.dataset import DatasetAudit
+from audit.run.inventories import Inventories
 from audit.run.job import Job
 from audit.snapshot.manifest import Limit
 from audit.threads import in_thread
@@ -35,8 +36,9 @@ class OrganizationAudit:
         self.client = client
         self.belief: Belief | None = None
         self._draft = draft
+        inventories = Inventories(client, organization, job.scope)
         self._datasets = [
-            DatasetAudit(each, organization, client, draft.partition(organization.org_id, each.name), job)
+            DatasetAudit(each, organization, client, draft.partition(organization.org_id, each.name), job, inventories)
             for each in job.scope.datasets
         ]
 
@@ -92,6 +94,8 @@ class OrganizationAudit:
             message=str(error) if error else None,
             webex_id=self.organization.webex_id,
             doubts={each.name: found for each in self._datasets if (found := each.doubts())},
+            unoffered={each.name: found for each in self._datasets if (found := each.unoffered())},
+            other_paths={each.name: found for each in self._datasets if (found := each.other_paths())},
             limit=_limit(self.belief) if self.belief and self.belief.kind != "none" else None,
         )
 

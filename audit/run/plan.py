@@ -2,14 +2,17 @@
 
 import logging
 import tempfile
+from collections import Counter
 from dataclasses import dataclass
 
+import pyarrow.compute as pc
+
 from audit.config import PaceSettings
+from audit.datasets import Dataset
 from audit.errors import AuditError, DeadlineError, Reach, RefusedError, StoppedError
-from audit.inventory import Collector
+from audit.inventory import Collector, take_inventory, take_users
 from audit.inventory.organizations import Organization
 from audit.run import rates as memory
-from audit.run.inventories import take
 from audit.run.job import Job
 from audit.run.scope import RunScope
 from audit.run.session import clients_of, find_organizations
@@ -115,21 +118,23 @@ async def _plan_one(client: Client, scope: RunScope, organization: Organization,
     entities = requests = 0
     refusals: list[RefusedError] = []
     reasons: list[str] = []
-    for dataset in scope.datasets:
+    for datasets in _sharing(scope):
         try:
             with Collector(client, organization) as found:
-                await take(found, scope, dataset)
-                listed, asked = await in_thread(_count, found)
+                await _take(found, scope, datasets)
+                asked = await in_thread(_count, found)
         except RefusedError as error:
             if error.reach > Reach.KIND:
                 raise
-            refusals.append(error)
+            refusals += [error] * len(datasets)
             continue
         reasons += found.unlisted.values()
         reasons += [f"{count_of(items, 'invalid item')} of {kind}" for kind, items in found.invalid_items.items()]
-        entities += listed
-        # For each user, one request lists the sites, and at least one site is read.
-        requests += asked * (2 if dataset.by_user else 1)
+        entities += sum(listed for listed, _ in asked.values())
+        for dataset in datasets:
+            of_dataset = sum(wanted for kind, (_, wanted) in asked.items() if kind in scope.kinds_of(dataset))
+            # For each user, one request lists the sites, and at least one site is read.
+            requests += of_dataset * (2 if dataset.by_user else 1)
     if len(refusals) == len(scope.datasets):
         raise refusals[0]
     message = "; ".join(dict.fromkeys([*map(str, refusals), *reasons])) or None
@@ -146,7 +151,25 @@ def _expected_per_s(belief: Belief | None, pace: PaceSettings) -> float | None:
     return min((rate for rate in (known, pace.max_rate) if rate), default=None)
 
 
-def _count(found: Collector) -> tuple[int, int]:
-    """The number of entities, and the number of those to ask for."""
-    counts = [(rows.num_rows, rows["known_outcome"].null_count) for rows in found.entities()]
-    return sum(listed for listed, _ in counts), sum(asked for _, asked in counts)
+def _sharing(scope: RunScope) -> list[list[Dataset]]:
+    """The datasets of a scope, together if they share an inventory: those by user have users of their own."""
+    shared = [dataset for dataset in scope.datasets if not dataset.by_user]
+    return [*([shared] if shared else []), *([dataset] for dataset in scope.datasets if dataset.by_user)]
+
+
+async def _take(found: Collector, scope: RunScope, datasets: list[Dataset]) -> None:
+    if datasets[0].by_user:
+        await take_users(found, scope.users)
+        return
+    kinds = dict.fromkeys(kind for dataset in datasets for kind in scope.kinds_of(dataset))
+    await take_inventory(found, [*kinds], scope.wanted)
+
+
+def _count(found: Collector) -> dict[str, tuple[int, int]]:
+    """By kind, the number of entities, and the number of those to ask for."""
+    listed: Counter[str] = Counter()
+    asked: Counter[str] = Counter()
+    for rows in found.entities():
+        listed.update(rows["entity_type"].to_pylist())
+        asked.update(rows.filter(pc.is_null(rows["known_outcome"]))["entity_type"].to_pylist())
+    return {kind: (count, asked[kind]) for kind, count in listed.items()}

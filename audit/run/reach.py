@@ -22,7 +22,12 @@ from audit.webex.body import body_object
 from audit.webex.client import Client
 from audit.webex.errors import NotAcceptedError, NotListedError, ScopeError, TokenRefusedError
 
-_NAMES = {EntityType.WORKSPACE: "workspaces", EntityType.PERSON: "people", EntityType.VIRTUAL_LINE: "virtual-lines"}
+_NAMES = {
+    EntityType.WORKSPACE: "workspaces",
+    EntityType.PERSON: "people",
+    EntityType.VIRTUAL_LINE: "virtual-lines",
+    EntityType.PAGING_GROUP: "paging-groups",
+}
 #: Items to list: the first of them may be without a licence.
 _PAGE = {"max": "100"}
 

@@ -13,12 +13,16 @@ from audit.datasets.dataset import site_of
 from audit.entity import EntityType
 from audit.errors import UsageError
 from audit.inventory import Users
+from audit.inventory.entities import LISTINGS
 from audit.inventory.organizations import check_org_ids
-from audit.run.kinds import check_kinds, kinds_of, title_of
+from audit.run.kinds import CHOOSABLE, check_kinds, kinds_of, title_of
 from audit.snapshot.manifest import Scope
 from audit.snapshot.source import Source
 from audit.text import did_you_mean
 from audit.webex import ids
+
+#: In place of the name of a dataset: all of them.
+_ALL = "all"
 
 
 @dataclass(frozen=True)
@@ -49,7 +53,7 @@ class RunScope:
 
     def kinds_of(self, dataset: Dataset) -> tuple[EntityType, ...]:
         """The kinds of entity that a dataset is read for."""
-        return tuple(kind for kind in dataset.scopes if dataset.by_user or kind in self.kinds)
+        return tuple(kind for kind in dataset.scopes if dataset.by_user or kind in self.kinds or kind not in CHOOSABLE)
 
     @property
     def is_by_user(self) -> bool:
@@ -64,6 +68,7 @@ class RunScope:
                 scopes |= {dataset.by_user.own_scope, "spark:people_read"}
             else:
                 scopes |= {dataset.scopes[kind] for kind in self.kinds_of(dataset)}
+                scopes |= set() if dataset.by_user else {LISTINGS[kind].scope for kind in self.kinds_of(dataset)}
             if dataset.by_user and self.users.which == "all":
                 scopes.add("spark-admin:people_read")
         return sorted(scopes)
@@ -116,7 +121,8 @@ def scope_of(settings: Settings, wanted: Collection[str] | None = None, users: U
     given = settings.scope
     if users and given.all_users:
         raise UsageError("--all-users audits all people: leave out --user and --users-from")
-    datasets = tuple({dataset.name: dataset for dataset in map(_dataset, given.datasets)}.values())
+    named = [dataset for name in given.datasets for dataset in _datasets(name)]
+    datasets = tuple({dataset.name: dataset for dataset in named}.values())
     scope = RunScope(
         datasets,
         kinds_of(datasets, given.entities),
@@ -151,10 +157,14 @@ def retried_scope(snapshot: Source) -> RunScope:
     )
 
 
+def _datasets(name: str) -> Collection[Dataset]:
+    return DATASETS.values() if name == _ALL else [_dataset(name)]
+
+
 def _dataset(name: str) -> Dataset:
     known = DATASETS.get(name.replace("-", "_"))
     if known is None:
-        names = [title_of(each) for each in DATASETS.values()]
+        names = [*map(title_of, DATASETS.values()), _ALL]
         hint = did_you_mean(name, names, otherwise=f"; expected one of {', '.join(names)}")
         raise UsageError(f"unknown dataset {name!r}{hint}")
     return known
@@ -221,7 +231,7 @@ def _contradictions(scope: RunScope, users: Users | None) -> dict[str, bool]:
             has_ids and bool(_without_workspaces(scope))
         ),
         f"{_own_only(scope)} can be read in the token's own organization only, because the API takes no orgId there: "
-        f"audit each organization with a token of its own, or leave out --dataset {_own_only(scope)}": (
+        f"audit each organization with a token of its own, or leave out --dataset {_own_only(scope)}{_others(scope)}": (
             scope.is_by_user and is_several
         ),
         f"{ids_flags} select workspaces of one organization: name only that organization": has_ids and is_several,
@@ -232,6 +242,12 @@ def _contradictions(scope: RunScope, users: Users | None) -> dict[str, bool]:
 def _without_workspaces(scope: RunScope) -> str:
     others = [each for each in scope.datasets if not each.by_user and EntityType.WORKSPACE not in each.scopes]
     return " --dataset ".join(map(title_of, others))
+
+
+def _others(scope: RunScope) -> str:
+    """The options for the datasets of a scope that other organizations have, too: `--dataset all` names none."""
+    others = [dataset for dataset in scope.datasets if not dataset.by_user]
+    return f" (keep {' '.join(f'--dataset {title_of(dataset)}' for dataset in others)})" if others else ""
 
 
 def _own_only(scope: RunScope) -> str:

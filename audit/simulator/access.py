@@ -20,6 +20,22 @@ def refused(status: int) -> RefusedError:
     return RefusedError(error(status, MESSAGES[str(status)]))
 
 
+def found(index: int | None) -> int:
+    """The index of a thing that was found.
+
+    Raises:
+        RefusedError: there is no such thing.
+    """
+    if index is None:
+        raise refused(404)
+    return index
+
+
+def no_user(request: web.Request) -> RefusedError:
+    """The refusal of an entity without Webex Calling."""
+    return RefusedError(error(404, f"[Error 4008] User not found: {request.match_info['id']}", code=4008))
+
+
 class Access:
     """Decides by the token and the `orgId` of a request."""
 

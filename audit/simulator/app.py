@@ -9,9 +9,11 @@ from aiohttp import web
 from audit.simulator.access import RefusedError
 from audit.simulator.answers import MESSAGES, Handler, error, fail
 from audit.simulator.limit import Limit
+from audit.simulator.routes.answer_settings import AnswerSettingsRoutes
 from audit.simulator.routes.calling import CallingRoutes
 from audit.simulator.routes.meetings import MeetingRoutes
 from audit.simulator.routes.organizations import OrganizationRoutes
+from audit.simulator.routes.paging_groups import PagingRoutes
 from audit.simulator.routes.people import PeopleRoutes
 from audit.simulator.simulation import ADMIN_TOKEN, UNSCOPED_TOKEN, USER_TOKEN, Simulation
 from audit.simulator.tokens import TokenEndpoint
@@ -57,7 +59,14 @@ class _Api:
 
     def app(self) -> web.Application:
         app = web.Application(middlewares=[self._guard])
-        for routes in (OrganizationRoutes, PeopleRoutes, CallingRoutes, MeetingRoutes):
+        for routes in (
+            OrganizationRoutes,
+            PeopleRoutes,
+            CallingRoutes,
+            AnswerSettingsRoutes,
+            PagingRoutes,
+            MeetingRoutes,
+        ):
             routes(self._simulation).add_to(app.router)
         app.router.add_post("/v1/access_token", TokenEndpoint(self._simulation).answer)
         return app

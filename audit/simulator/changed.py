@@ -125,6 +125,14 @@ class Changed(Organization):
         """The pushToTalk answer of a person that has it."""
         return super().person_push_to_talk(self._person(index))
 
+    def answer_settings(self, kind: str, index: int) -> Json:
+        """The answerSettings answer of an entity: that of its successor where it is gone."""
+        place = {"workspace": self._room, "person": self._person}.get(kind, int)(index)
+        answer = super().answer_settings(kind, place)
+        if kind == "workspace" and self._dice(index).random() < self.share:
+            answer["autoAnswerEnabled"] = not answer["autoAnswerEnabled"]
+        return answer
+
     def sites(self, index: int) -> list[Json]:
         """The meeting sites of a person."""
         return super().sites(self._person(index))

@@ -129,6 +129,9 @@ QUIRKS = {
     "hot-desk-400": "every fourth workspace has hotdeskingStatus on; its settings answer 400",
     "hot-desk-403": "every fourth workspace has hotdeskingStatus on; its settings answer 403",
     "hot-desk-404": "every fourth workspace has hotdeskingStatus on; its settings answer 404",
+    "no-answers": "the API does not know answerSettings yet: 404 for each entity",
+    "no-answers-405": "the API does not know answerSettings yet: 405 without a code for each entity",
+    "answers-elsewhere": "the answerSettings of workspaces stand at /workspaces/{id}/answerSettings alone",
     "token-rotate": "each grant brings a new refresh token, and the former is refused",
     "empty-body-page": "a page without a body, but with a next link, stands between the others",
 }

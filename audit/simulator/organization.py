@@ -7,9 +7,10 @@ with the same seed give the same answers.
 from dataclasses import dataclass
 from functools import cached_property
 
-from audit.simulator import licences, names, push_to_talk
+from audit.simulator import answer_settings, licences, names, push_to_talk
 from audit.simulator.licences import Licences
 from audit.simulator.meetings import Meetings
+from audit.simulator.paging_groups import Paging
 from audit.simulator.people import People
 from audit.simulator.seed import Json, Seed, webex_id
 from audit.simulator.virtual_lines import VirtualLines
@@ -36,6 +37,7 @@ class Organization:
             a location as a bare name, hostile names. Otherwise, every answer is as documented.
         people: number of people; person 0 calls the API.
         virtual_lines: number of virtual lines.
+        paging_groups: number of paging groups.
     """
 
     workspaces: int = 300
@@ -43,6 +45,7 @@ class Organization:
     odd: bool = True
     people: int = 400
     virtual_lines: int = 20
+    paging_groups: int = 6
 
     @cached_property
     def org_id(self) -> str:
@@ -154,6 +157,26 @@ class Organization:
         for member in settings.get("members") or []:
             member.pop("location", None)
         return settings
+
+    def answer_settings(self, kind: str, index: int) -> Json:
+        """The answerSettings answer of a `workspace`, `person` or `virtual_line`."""
+        return answer_settings.settings(self._seed, kind, index, odd=self.odd)
+
+    @cached_property
+    def paging(self) -> Paging:
+        """The paging groups."""
+        return Paging(self._seed, self.paging_groups, self.locations, self._target, self.member)
+
+    def _target(self, index: int) -> Json:
+        """A workspace as the target of a paging group."""
+        item = self.workspace(index % max(1, self.workspaces))
+        return {
+            "id": item["id"],
+            "type": "PLACE",
+            "firstName": item["displayName"],
+            "lastName": ".",
+            "extension": f"{index:04d}",
+        }
 
     def sites(self, index: int) -> list[Json]:
         """The meeting sites of a person; bots and guests have none."""

@@ -106,6 +106,10 @@ class Org(msgspec.Struct, frozen=True):
         invalid_items: by dataset, the kinds of entity whose listing holds items without a usable id, each with the
             number of such items: nobody knows what they stand for.
         unnamed_locations: the number of entities whose location has no name, because the names could not be read.
+        unoffered: by dataset, the kinds of entity whose settings the API does not seem to offer to the organization
+            yet, each with the counts.
+        other_paths: by dataset, the kinds of entity whose settings were not read at the documented path, each with the
+            paths.
         limit: the limit on requests, as far as the run met it; None if nothing was throttled.
     """
 
@@ -120,6 +124,8 @@ class Org(msgspec.Struct, frozen=True):
     invalid_items: dict[Name, dict[Kind, Count]] = {}
     unnamed_locations: Count = 0
     limit: Limit | None = None
+    unoffered: dict[Name, dict[Kind, str]] = {}
+    other_paths: dict[Name, dict[Kind, str]] = {}
 
     @property
     def is_audited(self) -> bool:

@@ -88,4 +88,4 @@ def test_a_command_is_listed_as_it_describes_itself(name: str) -> None:
 
 
 def test_the_datasets_that_help_names_are_those_that_exist() -> None:
-    assert [name.replace("-", "_") for name in _DATASETS.choices] == [*DATASETS]
+    assert [name.replace("-", "_") for name in _DATASETS.choices] == [*DATASETS, "all"]

@@ -64,3 +64,9 @@ def test_a_scope_is_one_phrase(asked: Scope, shown: str) -> None:
 def test_a_number_has_the_right_noun() -> None:
     told = [count_of(0, "room"), count_of(1, "entity", "entities"), count_of(2_000, "entity", "entities")]
     assert told == ["0 rooms", "1 entity", "2,000 entities"]
+
+
+def test_each_dataset_is_of_the_kinds_that_it_has() -> None:
+    asked = Scope(["push_to_talk", "paging_groups"], ["WORKSPACE", "PERSON", "PAGING_GROUP"])
+    shown = vocabulary.scope(asked)
+    assert shown.startswith("Push-to-Talk of every workspace and person and paging groups of every paging group, in ")

@@ -88,6 +88,9 @@ def simulation() -> Simulation:
         (["light", "greeting"], ["person", "workspace"], {"light": {"WORKSPACE"}, "greeting": {"PERSON"}}),
         (["light", "sharing"], ["workspace", "person"], {"light": {"WORKSPACE"}, "sharing": {"PERSON"}}),
         (["greeting", "audio-options"], None, {"greeting": {"PERSON"}, "audio_options": {"PERSON"}}),
+        (["paging-groups"], None, {"paging_groups": {"PAGING_GROUP"}}),
+        (["light", "paging-groups"], None, {"light": {"WORKSPACE"}, "paging_groups": {"PAGING_GROUP"}}),
+        (["paging-groups", "greeting"], None, {"paging_groups": {"PAGING_GROUP"}, "greeting": {"PERSON"}}),
         (["light", "audio-options"], ["workspace"], {"light": {"WORKSPACE"}, "audio_options": {"PERSON"}}),
     ],
 )
@@ -122,6 +125,8 @@ def test_a_dataset_is_read_of_the_kinds_that_it_has(
             "--entity virtual-line (scope.entities) selects nothing: greeting is read of person: use --entity person",
         ),
         (["light"], ["workspace", "person"], "--entity person (scope.entities) selects nothing"),
+        (["paging-groups"], ["person"], "selects nothing: paging-groups is read of paging-group: leave out --entity"),
+        (["paging-groups", "light"], ["person", "workspace"], "light is read of workspace: use --entity workspace"),
         (["audio-options"], ["workspace"], "audio-options is read of person: use --entity person"),
         (["audio-options", "light"], ["virtual-line", "workspace"], "--entity virtual-line (scope.entities) selects"),
     ],
@@ -142,6 +147,7 @@ def test_a_kind_that_makes_no_sense_is_refused_before_the_first_request(
     ("flags", "selected", "advice"),
     [
         ({"scope__datasets": ["greeting"]}, {"wanted": ["id"]}, "add --dataset push-to-talk"),
+        ({"scope__datasets": ["light", "paging-groups"]}, {"wanted": ["id"]}, "leave out --dataset paging-groups"),
         ({"scope__datasets": ["light", "greeting"]}, {"wanted": ["id"]}, "leave out --dataset greeting"),
         ({"scope__datasets": ["call-waiting"]}, {"users": Users("named", ("a@b.c",))}, "add --dataset audio-options"),
         ({"scope__datasets": ["options-too"], "scope__all_orgs": True}, {}, "or leave out --dataset options-too"),

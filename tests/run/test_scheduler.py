@@ -104,6 +104,42 @@ def test_a_dry_run_tells_what_a_run_would_do_and_crawls_nothing(api: Api, webex_
     assert "entities   200" in text
 
 
+@pytest.mark.parametrize(
+    ("datasets", "entities", "reads", "scopes"),
+    [
+        (["answer-settings"], ["workspace"], 1, {"telephony_config_read", "workspaces_read"}),
+        (["push-to-talk", "answer-settings"], ["workspace"], 2, {"telephony_config_read", "workspaces_read"}),
+        (["answer-settings"], ["person", "workspace"], 1, {"telephony_config_read", "workspaces_read", "people_read"}),
+        (["answer-settings", "push-to-talk"], ["virtual-line"], 2, {"telephony_config_read"}),
+    ],
+)
+def test_a_dry_run_of_several_datasets_lists_once_and_tells_of_all(
+    datasets: list[str], entities: list[str], reads: int, scopes: set[str], api: Api, webex_audit: Command
+) -> None:
+    simulation = Simulation(Organization(30, people=20, virtual_lines=5))
+    flags = [text for name in datasets for text in ("--dataset", name)]
+    flags += [text for kind in entities for text in ("--entity", kind)]
+    result = webex_audit("run", "--base-url", api(simulation), "--dry-run", "--json", *flags)
+    plan = json.loads(result.out)
+    assert {*plan["scopes"]} == {f"spark-admin:{scope}" for scope in scopes}
+    sizes = {"workspace": 30, "person": 20, "virtual-line": 5}
+    assert plan["entities"] == sum(sizes[kind] for kind in entities)
+    assert plan["requests"] % reads == 0
+    assert reads * plan["entities"] * 0.6 < plan["requests"] <= reads * plan["entities"]
+    listed = [line for line in simulation.log if "/v1/workspaces" in line or "/v1/people?" in line]
+    assert len(listed) == len({*listed})
+
+
+def test_a_dry_run_of_all_datasets_tells_of_each_inventory(api: Api, webex_audit: Command) -> None:
+    url = api(Simulation(Organization(30, people=20)))
+    plan = json.loads(webex_audit("run", "--base-url", url, "--dry-run", "--json", "--dataset", "all").out)
+    assert plan["entities"] == 37
+    assert {"meeting:preferences_read", "spark-admin:telephony_config_read"} < {*plan["scopes"]}
+    result = webex_audit("run", "--base-url", url, "--dry-run", "--dataset", "all", "--all-orgs")
+    assert result.code == 2
+    assert "(keep --dataset push-to-talk --dataset answer-settings --dataset paging-groups)" in result.err
+
+
 def checks(result: Result) -> dict[str, Any]:
     return {check["name"]: check for check in json.loads(result.out)}
 

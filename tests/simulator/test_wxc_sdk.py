@@ -6,11 +6,13 @@ from typing import Any
 import pytest
 from wxc_sdk import WebexSimpleApi
 from wxc_sdk.meetings.preferences import DefaultAudioType
+from wxc_sdk.person_settings.answer import AnswerSettings
 from wxc_sdk.person_settings.push_to_talk import PTTConnectionType, PushToTalkSettings
 from wxc_sdk.rest import RestError, RestSession
 from wxc_sdk.tokens import Tokens
 
 from audit.simulator.app import ADMIN_TOKEN, Simulation
+from audit.simulator.faults import parse
 from audit.simulator.organization import Organization
 
 OWN = Organization(60, people=80, virtual_lines=30)
@@ -91,6 +93,50 @@ def test_wxc_sdk_reads_sites(client: WebexSimpleApi) -> None:
         else:
             with pytest.raises(RestError, match="404"):
                 client.meetings.preferences.site_list(user_email=email)
+
+
+def same_answer(settings: AnswerSettings, expected: dict[str, Any]) -> bool:
+    endpoint = settings.preferred_answer_endpoint_type
+    is_on = str(expected["autoAnswerEnabled"]).lower() == "true"
+    return settings.auto_answer_enabled == is_on and (
+        # A word that wxc_sdk does not know stays a text.
+        getattr(endpoint, "value", endpoint) == expected["preferredAnswerEndpointType"]
+    )
+
+
+def test_wxc_sdk_reads_answer_settings(client: WebexSimpleApi) -> None:
+    for index, line in enumerate(client.telephony.virtual_lines.list()):
+        settings = client.telephony.virtual_lines.answer.read(line.id)
+        assert same_answer(settings, OWN.answer_settings("virtual_line", index))
+    for index in range(40):
+        if OWN.person_refusal(index) is None:
+            settings = client.person_settings.answer.read(OWN.person(index)["id"])
+            assert same_answer(settings, OWN.answer_settings("person", index))
+    with pytest.raises(RestError, match="404"):
+        # Its path for workspaces is not that of the official document.
+        client.workspace_settings.answer.read(OWN.workspace(0)["id"])
+
+
+def test_wxc_sdk_reads_answer_settings_of_workspaces_where_the_api_has_them(
+    api: Callable[[Simulation], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(RestSession, "BASE", api(Simulation(OWN, parse("answers-elsewhere"))))
+    with WebexSimpleApi(tokens=Tokens(access_token=ADMIN_TOKEN)) as client:
+        for index in range(60):
+            if OWN.refusal(index) != 404:
+                settings = client.workspace_settings.answer.read(OWN.workspace(index)["id"])
+                assert same_answer(settings, OWN.answer_settings("workspace", index))
+
+
+def test_wxc_sdk_reads_paging_groups(client: WebexSimpleApi) -> None:
+    listed = list(client.telephony.paging.list())
+    assert [each.paging_id for each in listed] == [OWN.paging.item(index)["id"] for index in range(6)]
+    for index, group in enumerate(listed):
+        expected = OWN.paging.details(index)
+        details = client.telephony.paging.details(group.location_id, group.paging_id)
+        assert details.enabled == expected["enabled"]
+        assert [each.agent_id for each in details.originators or []] == [each["id"] for each in expected["originators"]]
+        assert [each.agent_id for each in details.targets or []] == [each["id"] for each in expected["targets"]]
 
 
 def test_wxc_sdk_reads_a_customer_by_its_id(client: WebexSimpleApi) -> None:

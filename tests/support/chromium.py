@@ -1,6 +1,7 @@
 """A real browser for the tests of the report, by the DevTools protocol."""
 
 import asyncio
+import base64
 import shutil
 import subprocess
 import time
@@ -39,6 +40,16 @@ class Page:
         assert "exceptionDetails" not in told, told
         return told["result"].get("value")
 
+    async def resize(self, width: int, height: int = 844) -> None:
+        """Show the page on a screen of this size; a narrow one is a phone."""
+        await self.call(
+            "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 500
+        )
+
+    async def print(self) -> bytes:
+        """The page as a PDF."""
+        return base64.b64decode((await self.call("Page.printToPDF", preferCSSPageSize=True))["data"])
+
     def _note(self, message: dict[str, Any]) -> None:
         if message["method"] == "Network.requestWillBeSent":
             self.requests.append(message["params"]["request"]["url"])
@@ -46,6 +57,9 @@ class Page:
             self.errors.append(message["params"])
         if message["method"] == "Page.javascriptDialogOpening":
             self.errors.append(message["params"])
+
+
+Scenario = Callable[[Page], Awaitable[None]]
 
 
 @contextmanager
@@ -64,7 +78,7 @@ def started(folder: Path) -> Iterator[str]:
     process.wait(30)
 
 
-async def visit(browser: str, file: Path, scenario: Callable[[Page], Awaitable[None]], before: str = "") -> None:
+async def visit(browser: str, file: Path, scenario: Scenario, before: str = "") -> None:
     """Open a file and run a scenario; the page may cause no error and request nothing else.
 
     Args:
@@ -89,3 +103,8 @@ async def visit(browser: str, file: Path, scenario: Callable[[Page], Awaitable[N
         assert page.errors == []
         assert page.requests == [file.as_uri()]
         await page.call("Page.close")
+
+
+def look_at(browser: str, file: Path, scenario: Scenario) -> None:
+    """As `visit`, for tests that are not coroutines."""
+    asyncio.run(visit(browser, file, scenario))

@@ -18,7 +18,7 @@ Change = Callable[[Organization, Json], Json]
 TODAY = date(2026, 11, 22)
 #: The scope with everything.
 EVERYTHING: dict[str, Any] = {
-    "scope__datasets": ["push-to-talk", "audio-options"],
+    "scope__datasets": ["push-to-talk", "audio-options", "answer-settings", "paging-groups"],
     "scope__entities": ["workspace", "person"],
     "scope__all_users": True,
 }
@@ -35,7 +35,9 @@ class TickingClock(VirtualClock):
         return super().now() + timedelta(seconds=self.ticks)
 
 
-def crafted(*changes: Change, audio: Sequence[Change] = (), workspaces: int = 3) -> Organization:
+def crafted(
+    *changes: Change, audio: Sequence[Change] = (), answers: Sequence[Json] = (), workspaces: int = 3
+) -> Organization:
     """An organization without findings, except in its first rooms and users, which tests change."""
 
     class Crafted(Organization):
@@ -62,6 +64,10 @@ def crafted(*changes: Change, audio: Sequence[Change] = (), workspaces: int = 3)
         def person_push_to_talk(self, index: int) -> Json:
             return {"allowAutoAnswer": False, "connectionType": "ONE_WAY", "accessType": "ALLOW_MEMBERS", "members": []}
 
+        def answer_settings(self, kind: str, index: int) -> Json:
+            answer = {"autoAnswerEnabled": False, "preferredAnswerEndpointRequired": False}
+            return answer | (answers[index] if kind == "workspace" and index < len(answers) else {})
+
         def audio(self, index: int, site_url: str) -> Json:
             # Audio options of their own: an answer equal to the caller's is refused.
             number = {"countryCode": "1", "number": f"40852655{index:02d}", "enabledCallInAuthentication": True}
@@ -75,7 +81,7 @@ def crafted(*changes: Change, audio: Sequence[Change] = (), workspaces: int = 3)
             }
             return audio[index](self, answer) if index < len(audio) else answer
 
-    return Crafted(max(workspaces, len(changes)), odd=False, people=8, virtual_lines=0)
+    return Crafted(max(workspaces, len(changes)), odd=False, people=8, virtual_lines=0, paging_groups=1)
 
 
 def checked(snapshot: Snapshot, settings: CheckSettings = POLICY, *, approved: Snapshot | None = None) -> CheckResult:

@@ -8,6 +8,7 @@
 ==========================  ==========================================================================
 """
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -115,7 +116,18 @@ def _unread(connection: duckdb.DuckDBPyConnection, manifest: Manifest) -> dict[s
     """The tables that lack an organization, or a kind of its entities, each with the reason."""
     unread = [org for org in manifest.orgs if not (org.is_audited and org.is_listed)]
     reason = f"{len(unread):,} of {count_of(len(manifest.orgs), 'organization')} could not be read, or only in part"
-    return dict.fromkeys(table_names(connection), reason) if unread else {}
+    partial = dict.fromkeys(table_names(connection), reason) if unread else {}
+    return _unoffered(manifest) | partial
+
+
+def _unoffered(manifest: Manifest) -> dict[str, str]:
+    """The tables of datasets that the API does not offer to an organization yet, each with the reason."""
+    lacking = Counter(name for org in manifest.orgs for name in org.unoffered if name in DATASETS)
+    return {
+        table: f"the API does not offer {name} to {count:,} of {count_of(len(manifest.orgs), 'organization')} yet"
+        for name, count in lacking.items()
+        for table in DATASETS[name].tables
+    }
 
 
 def unread_entities(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:

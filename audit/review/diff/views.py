@@ -158,14 +158,19 @@ def _value(column: str, value: str | None) -> str:
     return "(none)" if value is None else printable(vocabulary.value(column, value)) or '""'
 
 
-def total(tally: Tally) -> str:
-    """The counts of a comparison in one line."""
+def total(tally: Tally, nouns: tuple[str, str] = ("room", "rooms")) -> str:
+    """The counts of a comparison in one line.
+
+    Args:
+        tally: the counts.
+        nouns: what the entities are called, in singular and plural.
+    """
     if not tally.differences:
         return "no differences"
-    rooms = _counts("room", tally.entities, "changed", "added", "removed")
-    members = _counts("member", tally.members, "added", "removed", "changed")
+    rooms = _counts(nouns, tally.entities, "changed", "added", "removed")
+    members = _counts(("member", "members"), tally.members, "added", "removed", "changed")
     return f"{rooms}; {members}; {tally.entities['unknown']:,} unknown"
 
 
-def _counts(noun: str, counts: Counter[str], first: str, *others: str) -> str:
-    return ", ".join([f"{count_of(counts[first], noun)} {first}", *(f"{counts[word]:,} {word}" for word in others)])
+def _counts(nouns: tuple[str, str], counts: Counter[str], first: str, *others: str) -> str:
+    return ", ".join([f"{count_of(counts[first], *nouns)} {first}", *(f"{counts[word]:,} {word}" for word in others)])

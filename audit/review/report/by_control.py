@@ -1,6 +1,7 @@
 """The results of a check by control: what an assessor looks for, bounded, however many findings there are."""
 
 from dataclasses import dataclass
+from itertools import islice
 
 from audit.review.check.controls import FRAMEWORKS, REMOTE_ACTIVATION, Control, Framework, in_order
 from audit.review.check.finding import CheckResult, Finding, RuleResult
@@ -39,7 +40,8 @@ class OfControl:
     @property
     def accepted(self) -> list[Finding]:
         """The first accepted findings."""
-        return [finding for each in self.results for finding in each.excepted[:MAX_EXCEPTIONS]][:MAX_EXCEPTIONS]
+        found = (finding for each in self.results for finding in each.excepted if finding.baseline != "without owner")
+        return list(islice(found, MAX_EXCEPTIONS))
 
     @property
     def wants_exceptions(self) -> bool:

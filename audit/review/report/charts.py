@@ -39,20 +39,20 @@ class Bar:
     values: tuple[int, ...]
 
 
-def exposure_chart(reach: Reach) -> Markup:
-    """Rooms by who may call them."""
+def exposure_chart(reach: Reach, nouns: str) -> Markup:
+    """Rooms by who may call them; `nouns` says what they are."""
     bars = [
         Bar(REACH_LABELS[each.reach], _directions(each) if each.reach in AUTOMATIC else (0, 0, 0, each.rooms))
         for each in reach.exposure
         if each.rooms
     ]
-    return stacked_bars("Rooms that auto-answer, by who may call", _DIRECTIONS, bars)
+    return stacked_bars(f"{heading(nouns)} that auto-answer, by who may call", _DIRECTIONS, bars)
 
 
-def location_chart(reach: Reach) -> Markup:
-    """Rooms that auto-answer, by location."""
+def location_chart(reach: Reach, nouns: str) -> Markup:
+    """Rooms that auto-answer, by location; `nouns` says what they are."""
     bars = [Bar(each.location_name or "no location", _directions(each)) for each in reach.locations]
-    return stacked_bars("Rooms that auto-answer, by location", _DIRECTIONS, bars)
+    return stacked_bars(f"{heading(nouns)} that auto-answer, by location", _DIRECTIONS, bars)
 
 
 def coverage_chart(answers: Answers) -> Markup:

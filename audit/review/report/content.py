@@ -9,11 +9,12 @@ from audit.review.diff.change import Change
 from audit.review.report.approved import SinceApproval, find_since_approval
 from audit.review.report.audio import Audio, find_audio
 from audit.review.report.by_control import OfControl, by_control
-from audit.review.report.changed import Changes, fold
+from audit.review.report.changed import Changes, Entity, Now, fold
 from audit.review.report.coverage import Answers, find_answers, find_first_before
 from audit.review.report.index import find_index
 from audit.review.report.reach import Reach, find_reach
 from audit.review.report.since import dates
+from audit.review.report.totals import KindTotal, OrgTotal, find_kinds, find_orgs, states_of
 from audit.review.tables import open_tables
 from audit.snapshot.catalog import Approved, Snapshot
 from audit.snapshot.layout import MANIFEST
@@ -72,6 +73,8 @@ class Content:
         against: manifest of the snapshot that it is compared with.
         before: time of the state of `against`: start of its run, or of its first answer if that is earlier.
         answers, reach, audio, checked, changes: the sections; None for a section without data.
+        kinds: totals of Push-to-Talk by kind of entity.
+        totals: totals of Push-to-Talk by organization, the most exposed first; empty if it was not read.
         since_approval: the comparison with the approved state; None if nothing is approved.
     """
 
@@ -85,6 +88,8 @@ class Content:
     checked: Checked | None
     changes: Changes | None
     index: str | None
+    kinds: list[KindTotal]
+    totals: list[OrgTotal]
     since_approval: SinceApproval | None = None
 
     @property
@@ -130,10 +135,16 @@ def collect(
             reach=reach,
             audio=find_audio(connection),
             checked=_checked(checks) if checks else None,
-            changes=None if changes is None else fold(changes),
+            changes=None if changes is None else fold(changes, states_of(connection) if reach else _nothing),
             index=find_index(connection, written, org_names) if reach else None,
+            kinds=find_kinds(connection) if reach else [],
+            totals=find_orgs(connection, snapshot.manifest.orgs) if reach else [],
             since_approval=since_approval,
         )
+
+
+def _nothing(_: object) -> dict[Entity, Now]:
+    return {}
 
 
 def _checked(checks: CheckResult) -> Checked:

@@ -16,12 +16,13 @@ from audit.review import vocabulary
 from audit.review.check.finding import CheckResult
 from audit.review.diff.change import Change
 from audit.review.diff.views import total
-from audit.review.report import charts, since, wording
-from audit.review.report.content import Content, collect
+from audit.review.report import charts, known, since, wording
+from audit.review.report.content import MAX_ORGS, Content, collect
 from audit.snapshot.catalog import Approved, Snapshot
+from audit.snapshot.layout import SNAPSHOT_ID
 from audit.text import count_of, printable
 
-_SCRIPTS = ("fold.js", "report.js", "search.js", "results.js")
+_SCRIPTS = ("fold.js", "report.js", "print.js", "search.js", "results.js")
 
 
 def write_report(
@@ -48,7 +49,9 @@ def write_report(
 
 def render(found: Content) -> str:
     """Render the document."""
-    style, script = _source("report.css"), "".join(map(_source, _SCRIPTS))
+    style = _source("report.css") + _running_header(found.manifest.snapshot_id)
+    script = "".join(map(_source, _SCRIPTS))
+    nouns = known.nouns(each.entity_type for each in found.kinds)
     read = found.answers.last or found.manifest.finished_at
     first = found.answers.first or read
     written = since.dates(found.before, read)
@@ -64,13 +67,19 @@ def render(found: Content) -> str:
         first=first if first < found.manifest.started_at else read,
         gaps=wording.gaps(found.manifest),
         is_many=len(found.manifest.orgs) > 1,
+        state=known.state(found),
+        has_rooms=bool(found.reach and found.reach.room_total),
+        is_asked="push_to_talk" in found.manifest.scope.datasets or not found.manifest.scope.datasets,
+        nouns=nouns,
+        changed_nouns=known.changed_nouns(found),
+        totals=found.totals[:MAX_ORGS],
         policy=f"default-src 'none'; img-src data:; style-src {_hash(style)}; script-src {_hash(script)}; "
         "base-uri 'none'; form-action 'none'",
         style=Markup(style),  # noqa: S704 - a file of this package
         script=Markup(script),  # noqa: S704 - likewise
-        exposure_chart=charts.exposure_chart(found.reach) if found.reach else "",
+        exposure_chart=charts.exposure_chart(found.reach, nouns[1]) if found.reach else "",
         index=Markup(found.index) if found.index else "",  # noqa: S704 - base64
-        location_chart=charts.location_chart(found.reach) if found.reach else "",
+        location_chart=charts.location_chart(found.reach, nouns[1]) if found.reach else "",
         coverage_chart=charts.coverage_chart(found.answers),
         version=__version__,
     )
@@ -103,6 +112,12 @@ def _mark(char: str) -> Markup:
     return escape(char) if shown == char else Markup('<span class="hidden-character">{}</span>').format(shown)
 
 
+def _running_header(snapshot_id: str) -> str:
+    """The style of the head of each printed page; anybody may have written the id."""
+    name = snapshot_id if SNAPSHOT_ID.fullmatch(snapshot_id) else ""
+    return f'@page {{ @top-left {{ content: "Webex audit · snapshot {name}"; }} }}\n'
+
+
 def _hash(source: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()}'"
 
@@ -129,6 +144,6 @@ def _template() -> Template:
         "counted": count_of,
         "grouped": lambda number: f"{number:,}",
     }
-    environment.globals |= {"sentences": wording, "since": since, "words": vocabulary}
+    environment.globals |= {"known": known, "sentences": wording, "since": since, "words": vocabulary}
     environment.globals["total"] = total
     return environment.get_template("report.html.j2")

@@ -1,4 +1,4 @@
-// The document is complete without this script: it adds search and sorting to it, and unfolds details for printing.
+// The document is complete without this script: it adds search and sorting to it.
 for (const box of document.querySelectorAll("[data-search]")) {
   const rows = [...document.getElementById(box.dataset.search).tBodies[0].rows];
   const texts = rows.map((row) => fold(row.textContent));
@@ -34,11 +34,3 @@ for (const table of document.querySelectorAll("table[data-sortable]")) {
     });
   });
 }
-let folded = [];
-addEventListener("beforeprint", () => {
-  folded = [...document.querySelectorAll("details:not([open])")];
-  folded.forEach((each) => { each.open = true; });
-});
-addEventListener("afterprint", () => {
-  folded.forEach((each) => { each.open = false; });
-});

@@ -1,7 +1,7 @@
 """Phrases of the report: labels, times, its subject, what is missing. Words are in `audit.review.vocabulary`."""
 
 from collections import Counter
-from datetime import datetime
+from datetime import UTC, datetime
 
 from audit.review.report.reach import ReachKind
 from audit.review.vocabulary import dataset, heading, kinds_of
@@ -54,6 +54,11 @@ def minute(time: datetime) -> str:
 def second(time: datetime) -> str:
     """A date and time in UTC with seconds, for times of the same minute."""
     return f"{day(time)}, {time:%H:%M:%S} UTC"
+
+
+def machine(time: datetime) -> str:
+    """A time as HTML takes it in `datetime`: at most three digits of a second."""
+    return time.astimezone(UTC).isoformat(timespec="milliseconds")
 
 
 def period(first: datetime, last: datetime) -> str:

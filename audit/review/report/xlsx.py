@@ -1,49 +1,67 @@
 """A snapshot as a workbook for reviewers who use spreadsheets: cells are text, so nothing is lost or run."""
 
 from collections.abc import Iterable, Iterator
-from pathlib import Path
-from typing import Any
+from importlib import resources
+from itertools import islice
+from typing import BinaryIO
 
 import duckdb
-import xlsxwriter  # type: ignore[import-untyped]
-from xlsxwriter.worksheet import Worksheet  # type: ignore[import-untyped]
+import msgspec
+import pyarrow as pa
 
-from audit import __version__
-from audit.files import atomic_file
-from audit.review import vocabulary
-from audit.review.check.finding import CheckResult, Finding, RuleResult
+from audit.errors import UsageError
+from audit.review.check.finding import CheckResult, Finding, Rule
 from audit.review.diff.change import Change
+from audit.review.diff.views import Tally
 from audit.review.quoting import identifier
-from audit.review.report import wording
-from audit.review.tables import open_tables, table_names
+from audit.review.report import cells
+from audit.review.report.reach_tables import create_tables
+from audit.review.report.rows import count
+from audit.review.report.summary import Known, Summary, find_known
+from audit.review.report.workbook import MAX_ROWS, Workbook
+from audit.review.tables import is_out_of_memory, open_tables, table_names
 from audit.snapshot.catalog import Snapshot
-from audit.snapshot.layout import MANIFEST
-from audit.storage.content import sha256_of
-from audit.text import count_of, printable
 
-#: The most rows of a sheet, header included, and characters of a cell ("Excel specifications and limits").
-MAX_ROWS = 1_048_576
-MAX_CELL = 32_767
-_BATCH = 10_000
-_OPTIONS = {
-    "constant_memory": True,
-    "strings_to_formulas": False,
-    "strings_to_numbers": False,
-    "strings_to_urls": False,
-}
-_CUT = "… (cut)"
-_MIN_WIDTH, _MAX_WIDTH = 12, 48
-
-_SHEETS = {
-    "Coverage": "coverage",
-    "Rooms": "push_to_talk",
-    "Members": "push_to_talk_members",
-    "Audio options": "audio_options",
-}
-#: Sheets of every workbook, whatever the snapshot holds.
-_ALWAYS = ("Coverage", "Rooms", "Members")
-_FINDING_COLUMNS = ("status", "rule_id", "title", *Finding.__struct_fields__[1:], "reason", "remedy")
-_Row = Iterable[object]
+_BATCH = 8_000
+#: A text is cut there before it is read: its cell is cut anyway.
+_MAX_TEXT = cells.MAX_UNITS + 1
+#: Sheets of every workbook with the table that they show, whatever the snapshot holds.
+_ALWAYS = {"Rooms": "push_to_talk", "Members": "push_to_talk_members", "Coverage": "coverage"}
+#: Those in which the caller can listen first.
+_ORDER = {"push_to_talk": "ORDER BY allow_auto_answer DESC, connection_type DESC, access_type DESC, entity_name"}
+_UNANSWERED = """
+SELECT organization AS org_name, coverage.* EXCLUDE (attempts) FROM coverage LEFT JOIN organization USING (org_id)
+WHERE NOT list_contains(getvariable('complete_outcomes'), outcome)
+ORDER BY dataset, entity_type DESC, entity_name, org_id, entity_id, site_url
+"""
+_SHOWN_WHO = """
+SELECT organization, org_id AS "organization id", coalesce(entity_name, entity_id) AS "room or phone",
+       CASE entity_type WHEN 'PERSON' THEN 'phone of a person' ELSE lower(replace(entity_type, '_', ' ')) END AS kind,
+       location_name AS location,
+       CASE connection_type WHEN 'TWO_WAY' THEN 'listens and speaks' WHEN 'ONE_WAY' THEN 'only speaks'
+                            ELSE connection_type END AS "direction: the caller",
+       access, who, email, lower(replace(member_type, '_', ' ')) AS "member type", numbers,
+       entity_id AS "id", member_id AS "member id"
+FROM who_may WHERE place > ? AND place <= ? ORDER BY place, position
+"""
+#: Rooms that are sorted at once.
+_ROOMS = 5_000
+_WHO = resources.files(__package__).joinpath("room_by_who.sql")
+_NO_MEMBERS = "(SELECT {} LIMIT 0)".format(
+    ", ".join(
+        f"NULL::VARCHAR AS {name}"
+        for name in ("org_id", "entity_type", "entity_id", "member_id", "member_email", "member_display_name",
+                     "number_external", "number_extension", "number_position")
+    )
+)  # fmt: skip
+#: Of a finding; its other fields belong to other formats.
+_FOUND = ("severity", "org_id", "entity_type", "entity_id", "entity_name", "location_name", "detail", "exception")
+_FINDING_COLUMNS = (
+    "status", "rule_id", "title", "severity", "org_name", *_FOUND[1:],
+    "reason", "remedy", *(("controls",) if "controls" in Rule.__struct_fields__ else ()),
+)  # fmt: skip
+_CHANGE_COLUMNS = (*Change.__struct_fields__[:2], "org_name", *Change.__struct_fields__[2:])
+_Row = tuple[str | None, ...]
 
 
 def write_workbook(
@@ -51,163 +69,170 @@ def write_workbook(
     checks: CheckResult | None,
     changes: Iterable[Change] | None,
     against: Snapshot | None,
-    path: Path,
+    stream: BinaryIO,
     *,
     max_rows: int = MAX_ROWS,
-) -> None:
-    """Write a snapshot as an Excel workbook; the file appears whole or not at all.
+) -> dict[str, int]:
+    """Write a snapshot as an Excel workbook; returns the number of rows by subject.
 
     Args:
         snapshot: the snapshot.
         checks: the results of the rules, if they ran.
         changes: the differences from `against`; read once.
         against: an earlier snapshot.
-        path: the file.
-        max_rows: the most rows of a sheet, header included; the sheet Summary says how many did not fit.
+        stream: a file that is open for writing.
+        max_rows: the most rows of a sheet, header included; further rows go on in a further sheet.
 
     Raises:
-        UsageError: a table has no Parquet, or one of its files is missing.
+        UsageError: a table has no Parquet, or one of its files is missing or can't be read.
         OSError: the file can't be written.
     """
-    with (
-        open_tables(snapshot) as connection,
-        atomic_file(path) as file,
-        xlsxwriter.Workbook(file, _OPTIONS) as workbook,
-    ):
-        book = _Book(workbook, max_rows)
-        summary = book.add_sheet("Summary")
-        tables = set(table_names(connection))
-        for sheet, table in _SHEETS.items():
-            if table in tables:
-                book.fill(sheet, *_table(connection, table))
-            elif sheet in _ALWAYS:
-                book.fill(sheet, (f"this snapshot has no {table}",), ())
-        book.fill("Findings", _FINDING_COLUMNS, _findings(checks))
-        book.fill("Changes", Change.__struct_fields__, map(_values, changes or ()))
-        book.write(summary, ("what", "value"), _summary(snapshot, checks, against, book.sizes))
+    names = {org.org_id: org.name for each in (against, snapshot) if each for org in each.manifest.orgs}
+    tally = Tally()
+    try:
+        with open_tables(snapshot) as connection, Workbook(stream, snapshot.manifest.snapshot_id, max_rows) as book:
+            _create_names(connection, names)
+            known = _fill_answers(book, connection)
+            _fill(book, "Findings", _FINDING_COLUMNS, _findings(checks, names))
+            _fill(book, "Changes", _CHANGE_COLUMNS, _changes(tally.count(changes or ()), names))
+            _fill_tables(book, connection)
+            book.close(Summary(snapshot, against, checks, tally, known, book.sizes).lines())
+            return book.rows
+    except (duckdb.Error, pa.ArrowException) as error:
+        why = "it needs too much memory" if is_out_of_memory(error) else "its tables are not as webex-audit writes them"
+        raise UsageError(
+            f"snapshot {snapshot.manifest.snapshot_id} can't become a workbook: {why}; 'webex-audit verify' says more"
+        ) from None
 
 
-class _Book:
-    """A workbook that counts the rows of each sheet.
-
-    Attributes:
-        sizes: lines for the sheet Summary.
-    """
-
-    def __init__(self, workbook: xlsxwriter.Workbook, max_rows: int) -> None:
-        self._workbook = workbook
-        self._max_rows = max_rows
-        self._bold = workbook.add_format({"bold": True, "bottom": 1})
-        self.sizes: list[tuple[str, str]] = []
-
-    def add_sheet(self, name: str) -> Worksheet:
-        return self._workbook.add_worksheet(name)
-
-    def fill(self, name: str, columns: tuple[str, ...], rows: Iterable[_Row]) -> None:
-        """Add a sheet; record how many rows it has and how many did not fit."""
-        written, left_out = self.write(self.add_sheet(name), columns, rows)
-        more = f"; {left_out:,} more do not fit into a sheet of Excel: see the CSV" if left_out else ""
-        self.sizes.append((f"sheet {name}", f"{count_of(written, 'row')}{more}"))
-
-    def write(self, sheet: Worksheet, columns: tuple[str, ...], rows: Iterable[_Row]) -> tuple[int, int]:
-        """Write a header that stays visible, and rows; returns the numbers of rows written and left out."""
-        sheet.freeze_panes(1, 0)
-        for index, column in enumerate(columns):
-            sheet.set_column(index, index, max(_MIN_WIDTH, min(_MAX_WIDTH, len(column) + 4)))
-            sheet.write_string(0, index, column, self._bold)
-        written = left_out = 0
-        for row in rows:
-            if written + 1 == self._max_rows:
-                left_out += 1
-                continue
-            written += 1
-            _write_row(sheet, written, row)
-        sheet.autofilter(0, 0, written, len(columns) - 1)
-        return written, left_out
-
-
-def _write_row(sheet: Worksheet, place: int, row: _Row) -> None:
-    for index, value in enumerate(row):
-        if isinstance(value, int) and not isinstance(value, bool):
-            sheet.write_number(place, index, value)
-        elif value is not None:
-            sheet.write_string(place, index, _text(value))
-
-
-def _text(value: object) -> str:
-    text = str(value).lower() if isinstance(value, bool) else str(value)
-    # `str.isprintable` is false for everything that `printable` escapes, and far faster.
-    text = text if text.isprintable() else printable(text)
-    return text if len(text) <= MAX_CELL else text[: MAX_CELL - len(_CUT)] + _CUT
-
-
-def _table(connection: duckdb.DuckDBPyConnection, table: str) -> tuple[tuple[str, ...], Iterator[_Row]]:
-    """The columns and rows of a table, with `org_id` first and times as text."""
-    described = connection.execute(f"DESCRIBE {identifier(table)}").fetchall()
-    kinds = {str(name): str(kind) for name, kind, *_ in described}
-    names = ["org_id", *(name for name in kinds if name != "org_id")]
-    # DuckDB would return a time with a zone in the zone of this machine.
-    columns = (
-        f"strftime({identifier(name)} AT TIME ZONE 'UTC', '%Y-%m-%dT%H:%M:%SZ')"
-        if "TIME ZONE" in kinds[name]
-        else identifier(name)
-        for name in names
+def _create_names(connection: duckdb.DuckDBPyConnection, names: dict[str, str | None]) -> None:
+    """Create the table of the names of organizations."""
+    shown = [name and cells.shown(name) for name in names.values()]
+    connection.execute(
+        "CREATE TEMP TABLE organization AS SELECT unnest(?::VARCHAR[]) AS org_id, unnest(?::VARCHAR[]) AS organization",
+        [list(names), shown],
     )
-    return tuple(names), _stream(connection.execute(f"SELECT {', '.join(columns)} FROM {identifier(table)}"))  # noqa: S608
 
 
-def _stream(cursor: duckdb.DuckDBPyConnection) -> Iterator[_Row]:
-    while rows := cursor.fetchmany(_BATCH):
-        yield from rows
+def _fill_answers(book: Workbook, connection: duckdb.DuckDBPyConnection) -> Known:
+    """Fill the sheets that answer who may open which room, and what was not answered."""
+    tables = set(table_names(connection))
+    if "push_to_talk" in tables:
+        create_tables(connection, None, max_rooms_of_person=0)
+        members = "push_to_talk_members" if "push_to_talk_members" in tables else _NO_MEMBERS
+        connection.execute(_WHO.read_text(encoding="utf-8").format(members=members))
+        _fill_who(book, connection)
+    if "coverage" in tables:
+        _query(book, "Not answered", connection, _UNANSWERED)
+    return find_known(connection, tables)
 
 
-def _values(struct: Any) -> _Row:
-    return (getattr(struct, name) for name in struct.__struct_fields__)
+def _fill_who(book: Workbook, connection: duckdb.DuckDBPyConnection) -> None:
+    """Fill the sheet of who may open which room, some rooms at a time."""
+    last = count(connection, "SELECT max(place) FROM who_may WHERE place IS NOT NULL HAVING max(place) IS NOT NULL")
+    schema = _reader(connection, _SHOWN_WHO, [0, 0]).schema
+    batches = (
+        batch for start in range(0, last, _ROOMS) for batch in _reader(connection, _SHOWN_WHO, [start, start + _ROOMS])
+    )
+    book.fill("Room by who", schema, batches)
 
 
-def _findings(checks: CheckResult | None) -> Iterator[_Row]:
+def _fill_tables(book: Workbook, connection: duckdb.DuckDBPyConnection) -> None:
+    """Fill a sheet for each table."""
+    tables = set(table_names(connection))
+    for sheet, table in _sheets(connection, tables).items():
+        if table in tables:
+            _query(book, sheet, connection, _all_of(connection, table))
+        else:
+            _fill(book, sheet, (f"this snapshot has no {table}",), ())
+
+
+def _sheets(connection: duckdb.DuckDBPyConnection, tables: set[str]) -> dict[str, str]:
+    """The sheets of tables. A phone is not called a room; a table that a newer version wrote has a sheet, too."""
+    sheets = dict(_ALWAYS)
+    if (
+        "push_to_talk" in tables
+        and connection.execute("SELECT 1 FROM push_to_talk WHERE entity_type <> 'WORKSPACE' LIMIT 1").fetchone()
+    ):
+        sheets = {"Rooms and phones" if sheet == "Rooms" else sheet: table for sheet, table in sheets.items()}
+    more = sorted(tables - set(sheets.values()))
+    return sheets | {cells.fitted(table.replace("_", " ").capitalize(), 24): table for table in more}
+
+
+def _all_of(connection: duckdb.DuckDBPyConnection, table: str) -> str:
+    """A query for all columns of a table, with `org_id` and the name of the organization first."""
+    described = connection.execute(f"DESCRIBE {identifier(table)}").fetchall()
+    others = [identifier(str(name)) for name, *_ in described if name not in ("org_id", "org_name")]
+    return (
+        f"SELECT org_id, organization AS org_name, {', '.join(others)} FROM {identifier(table)} "  # noqa: S608
+        f"LEFT JOIN organization USING (org_id) {_ORDER.get(table, '')}"
+    )
+
+
+def _query(book: Workbook, sheet: str, connection: duckdb.DuckDBPyConnection, sql: str) -> None:
+    reader = _reader(connection, sql)
+    book.fill(sheet, reader.schema, reader)
+
+
+def _reader(connection: duckdb.DuckDBPyConnection, sql: str, parameters: Iterable[object] = ()) -> pa.RecordBatchReader:
+    """The rows of a query, with texts that are cut where their cells are cut anyway."""
+    given = list(parameters)
+    described = connection.execute(f"DESCRIBE {sql}", given).fetchall()
+    columns = (
+        f"left({identifier(name)}, {_MAX_TEXT}) AS {identifier(name)}" if kind == "VARCHAR" else identifier(name)
+        for name, kind, *_ in described
+    )
+    cut = f"SELECT {', '.join(columns)} FROM ({sql})"  # noqa: S608
+    # Unlike `execute`, `sql` does not keep the whole result.
+    reader: pa.RecordBatchReader = connection.sql(cut, params=given).to_arrow_reader(_BATCH)
+    return reader
+
+
+def _fill(book: Workbook, sheet: str, columns: tuple[str, ...], rows: Iterable[_Row]) -> None:
+    schema = pa.schema([(name, pa.string()) for name in columns])
+    book.fill(sheet, schema, _batches(schema, rows))
+
+
+def _batches(schema: pa.Schema, rows: Iterable[_Row]) -> Iterator[pa.RecordBatch]:
+    rest = iter(rows)
+    while some := list(islice(rest, _BATCH)):
+        yield pa.record_batch([pa.array(each, pa.string()) for each in zip(*some, strict=True)], schema.names)
+
+
+def _changes(changes: Iterable[Change], names: dict[str, str | None]) -> Iterator[_Row]:
+    for change in changes:
+        kind, table, *values = msgspec.structs.astuple(change)
+        yield kind, table, _name(names, change.org_id), *values
+
+
+def _findings(checks: CheckResult | None, names: dict[str, str | None]) -> Iterator[_Row]:
     """Open findings, accepted findings and skipped rules, the most severe rule first."""
     results = sorted(checks.results, key=lambda each: (each.rule.severity.rank, each.rule.rule_id)) if checks else []
     for result in results:
         rule = result.rule
+        start = (rule.rule_id, rule.title)
+        controls = _controls(rule)
         for status, found in (("open", result.findings), ("accepted", result.excepted)):
             for finding in found:
-                yield status, rule.rule_id, rule.title, *tuple(_values(finding))[1:], None, rule.remedy
+                yield status, *start, *_found(finding, names), result.reason, rule.remedy, *controls
         if result.status == "skipped":
-            nothing = [None] * (len(Finding.__struct_fields__) - 2)
-            yield "skipped", rule.rule_id, rule.title, rule.severity, *nothing, result.reason, rule.remedy
+            nothing = [None] * len(_FOUND)
+            yield "skipped", *start, str(rule.severity), *nothing, result.reason, rule.remedy, *controls
 
 
-def _result(result: RuleResult) -> tuple[str, str]:
-    """A rule and its result."""
-    numbers = f"{len(result.findings):,} open, {len(result.excepted):,} accepted"
-    text = numbers if result.status != "skipped" else result.reason or "no reason given"
-    return f"rule {result.rule.rule_id}", f"{result.status}: {text}"
+def _found(finding: Finding, names: dict[str, str | None]) -> _Row:
+    severity, *values = (getattr(finding, name) for name in _FOUND)
+    return str(severity), _name(names, finding.org_id), *values
 
 
-def _summary(
-    snapshot: Snapshot, checks: CheckResult | None, against: Snapshot | None, sizes: list[tuple[str, str]]
-) -> Iterator[tuple[str, object]]:
-    manifest = snapshot.manifest
-    yield "snapshot", manifest.snapshot_id
-    yield "status", manifest.status
-    yield "state of", wording.minute(manifest.finished_at)
-    yield "asked for", vocabulary.scope(manifest.scope)
-    yield "compared with", against.manifest.snapshot_id if against else "no earlier snapshot"
-    for org in manifest.orgs:
-        who = f"organization {org.org_id}" + (f" ({org.name})" if org.name else "")
-        yield who, f"{org.status}, {count_of(org.entities, 'entity', 'entities')} {org.message or ''}".strip()
-        for dataset, kinds in org.unlisted.items():
-            yield from ((f"{who}: {dataset} of {kind}", f"could not be listed: {why}") for kind, why in kinds.items())
-        for dataset, counts in org.invalid_items.items():
-            yield from ((f"{who}: {dataset} of {kind}", f"invalid items: {items}") for kind, items in counts.items())
-    if manifest.invalid_organizations:
-        yield "listed organizations without a usable id", manifest.invalid_organizations
-    for dataset, outcomes in manifest.outcomes.items():
-        yield from ((f"{dataset}: {outcome}", number) for outcome, number in outcomes.items())
-    yield "checks", "ran" if checks else "did not run"
-    yield from map(_result, checks.results if checks else ())
-    yield from sizes
-    yield "SHA-256 of manifest.json", sha256_of(snapshot.path / MANIFEST)
-    yield "made by", f"{manifest.tool.name} {manifest.tool.version}; this workbook by webex-audit {__version__}"
-    yield "to verify", f"webex-audit verify {manifest.snapshot_id}"
+def _controls(rule: Rule) -> tuple[str, ...]:
+    """The controls that a rule supports evidence for, as a cell, if rules name controls."""
+    if "controls" not in Rule.__struct_fields__:
+        return ()
+    named = getattr(rule, "controls")  # noqa: B009 - the field may be absent
+    return (", ".join(f"{each.framework} {each.id}" for each in named),)
+
+
+def _name(names: dict[str, str | None], org_id: str | None) -> str | None:
+    name = names.get(org_id or "")
+    return name and cells.shown(name)

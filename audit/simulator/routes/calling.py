@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from audit.simulator.access import Access, RefusedError, refused
+from audit.simulator.access import Access, found, no_user
 from audit.simulator.answers import error
 from audit.simulator.hot_desks import as_hot_desk, is_hot_desk, refused_hot_desk
 from audit.simulator.paging import Listing, page
@@ -41,26 +41,26 @@ class CallingRoutes:
 
     async def _of_workspace(self, request: web.Request) -> web.Response:
         organization = self._access.organization(request, "spark-admin:workspaces_read")
-        index = _found(organization.index_of(request.match_info["id"]))
+        index = found(organization.index_of(request.match_info["id"]))
         if is_hot_desk(index, quirks := self._quirks(request)):
             raise refused_hot_desk(quirks)
         match organization.refusal(index):
             case 405:
                 return error(405, "Invalid Professional Place", code=25409)
             case 404:
-                raise _no_user(request)
+                raise no_user(request)
         return web.json_response(organization.push_to_talk(index))
 
     async def _of_person(self, request: web.Request) -> web.Response:
         organization = self._access.organization(request, "spark-admin:people_read")
-        index = _found(organization.person_index_of(request.match_info["id"]))
+        index = found(organization.person_index_of(request.match_info["id"]))
         if organization.person_refusal(index) is not None:
-            raise _no_user(request)
+            raise no_user(request)
         return web.json_response(organization.person_push_to_talk(index))
 
     async def _of_virtual_line(self, request: web.Request) -> web.Response:
         organization = self._access.organization(request, "spark-admin:telephony_config_read")
-        index = _found(organization.virtual_line_index_of(request.match_info["id"]))
+        index = found(organization.virtual_line_index_of(request.match_info["id"]))
         return web.json_response(organization.virtual_line_push_to_talk(index))
 
     def _page(self, request: web.Request, listing: Listing) -> web.Response:
@@ -68,13 +68,3 @@ class CallingRoutes:
 
     def _quirks(self, request: web.Request) -> frozenset[str]:
         return self._simulation.faults_for(request.query.get("orgId")).quirks
-
-
-def _found(index: int | None) -> int:
-    if index is None:
-        raise refused(404)
-    return index
-
-
-def _no_user(request: web.Request) -> RefusedError:
-    return RefusedError(error(404, f"[Error 4008] User not found: {request.match_info['id']}", code=4008))

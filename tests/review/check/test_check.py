@@ -14,6 +14,7 @@ from audit.review.check.facts import missing_tables
 from audit.review.check.finding import Severity
 from audit.review.check.rules import load_rules
 from audit.simulator.app import ADMIN_TOKEN, Simulation
+from audit.simulator.faults import parse
 from audit.simulator.organization import Json, Organization
 from audit.simulator.simulation import ADMIN_SCOPES
 
@@ -82,6 +83,57 @@ def test_each_rule_finds_the_one_room_that_is_wrong(audit: Audit) -> None:
             snapshot.manifest.orgs[0].org_id,
             organization.locations[0]["name"],
         )
+
+
+ON = {"autoAnswerEnabled": True}
+FOUND_IN_ANSWERS: list[tuple[Json, Json, set[str], str]] = [
+    (ON, {"allowAutoAnswer": False}, {"answers-calls-by-itself"}, "answers ordinary calls by itself"),
+    (ON | {"preferredAnswerEndpointRequired": True, "preferredAnswerEndpointType": "NONE"}, {"allowAutoAnswer": False},
+     {"answers-calls-by-itself"}, "at a preferred endpoint, of which none is set"),
+    (ON, {"allowAutoAnswer": True}, {"answers-calls-by-itself", "open-microphone"}, "lets 4 on its list speak"),
+    (ON, {"allowAutoAnswer": True, "accessType": "BLOCK_MEMBERS"}, {"answers-calls-by-itself", "open-microphone"},
+     "lets all but 4 on its list speak"),
+    (ON, {"allowAutoAnswer": True, "connectionType": "TWO_WAY"},
+     {"answers-calls-by-itself", "open-microphone", "two-way-auto-answer"}, "lets 4 on its list listen and speak"),
+    ({"autoAnswerEnabled": False}, {"allowAutoAnswer": True}, set(), ""),
+]  # fmt: skip
+
+
+def test_rooms_that_answer_calls_by_themselves_are_found(audit: Audit) -> None:
+    rooms = [setting(**changes) for _, changes, _, _ in FOUND_IN_ANSWERS]
+    organization = crafted(*rooms, answers=[answers for answers, _, _, _ in FOUND_IN_ANSWERS])
+    snapshot = audit(Simulation(organization), scope__datasets=["push-to-talk", "answer-settings"])
+    findings = checked(snapshot).findings
+    for index, (_, _, rules, detail) in enumerate(FOUND_IN_ANSWERS):
+        found = [finding for finding in findings if finding.entity_name == f"Room {index}"]
+        assert {finding.rule_id for finding in found} == rules
+        assert not rules or any(detail in finding.detail for finding in found)
+        assert {finding.location_name for finding in found} <= {organization.locations[0]["name"]}
+
+
+def test_a_rule_on_settings_that_the_api_does_not_offer_is_skipped_and_not_passed(audit: Audit) -> None:
+    snapshot = audit(Simulation(crafted(), parse("no-answers")), scope__datasets=["push-to-talk", "answer-settings"])
+    assert snapshot.manifest.status == "complete"
+    for rule_id in ("answers-calls-by-itself", "open-microphone"):
+        result = result_of(checked(snapshot), rule_id)
+        assert (result.status, result.reason) == (
+            "skipped",
+            "the API does not offer answer_settings to 1 of 1 organization yet",
+        )
+
+
+def test_a_paging_group_with_many_callers_and_loudspeakers_is_found(audit: Audit) -> None:
+    organization = dataclasses.replace(Organization(30, odd=False), paging_groups=40)
+    snapshot = audit(Simulation(organization), scope__datasets=["paging-groups"])
+    details = [organization.paging.details(index) for index in range(40)]
+    expected = {
+        each["id"]: f"{len(each['originators'])} may open {len(each['targets'])} loudspeakers at once"
+        for each in details
+        if each["enabled"] and len(each["originators"]) >= 5 and len(each["targets"]) >= 10
+    }
+    found = checked(snapshot).findings
+    assert {finding.entity_id: finding.detail for finding in found} == expected != {}
+    assert {(finding.rule_id, finding.entity_type) for finding in found} == {("anyone-pages-many", "PAGING_GROUP")}
 
 
 NUMBER = {"countryCode": "1", "number": "4085265500", "enabledCallInAuthentication": False}
@@ -211,6 +263,9 @@ def test_what_can_not_run_is_skipped_with_the_reason(audit: Audit) -> None:
     result = checked(audit(Simulation(crafted())), CheckSettings())
     skipped = {each.rule.rule_id: each.reason for each in result.results if each.status == "skipped"}
     assert skipped == {
+        "answers-calls-by-itself": "needs --dataset answer-settings",
+        "open-microphone": "needs --dataset answer-settings",
+        "anyone-pages-many": "needs --dataset paging-groups",
         "audio-pin-unset": "needs --dataset audio-options",
         "audio-pin-weak": "needs --dataset audio-options",
         "call-in-without-pin": "needs --dataset audio-options",

@@ -1,11 +1,14 @@
 """The report in a real browser: it runs its own script only, and requests nothing."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import pytest
-from chromium import BROWSER, Page, visit
+from chromium import BROWSER, Page, Scenario, look_at
+from reporting import rewrite, set_column
 
 from audit.review.check.finding import CheckResult, Finding, Rule, RuleResult, Severity
 from audit.review.diff.change import Change
@@ -19,7 +22,7 @@ _HOSTILE = "<img src=x onerror=alert(1)><script>document.title='run'</script>\u2
 pytestmark = pytest.mark.skipif(BROWSER is None, reason="no Chromium is installed")
 
 
-Look = Callable[[Callable[[Page], Awaitable[None]]], None]
+Look = Callable[[Scenario], None]
 
 
 @pytest.fixture
@@ -28,8 +31,7 @@ def look(browser: str, audit: Callable[..., Snapshot], tmp_path: Path) -> Look:
     snapshot = audit(Simulation(Organization(workspaces=90, people=20, virtual_lines=3)))
     file = tmp_path / "report.html"
     file.write_text(write_report(snapshot, _checks(), _changes(), snapshot), encoding="utf-8")
-
-    return lambda scenario: asyncio.run(visit(browser, file, scenario))
+    return partial(look_at, browser, file)
 
 
 def _checks() -> CheckResult:
@@ -168,12 +170,44 @@ def test_without_scripts_it_is_a_plain_document(look: Look) -> None:
     look(scenario)
 
 
-def test_on_paper_members_are_not_folded_away(look: Look) -> None:
+def test_on_a_phone_captions_lie_and_words_stay_whole(look: Look) -> None:
     async def scenario(page: Page) -> None:
-        assert await page.run("document.querySelectorAll('details:not([open])').length") > 0
-        await page.run("dispatchEvent(new Event('beforeprint'))")
-        assert await page.run("document.querySelectorAll('details:not([open])').length") == 0
-        await page.run("dispatchEvent(new Event('afterprint'))")
-        assert await page.run("document.querySelectorAll('details:not([open])').length") > 0
+        await page.resize(390)
+        assert await page.run(
+            "[...document.querySelectorAll('caption:not(.spoken)')].every((each) => each.offsetHeight < 50)"
+        )
+        assert await page.run("[...document.querySelectorAll('.status')].every((each) => each.offsetHeight < 30)")
 
     look(scenario)
+
+
+def test_what_is_off_is_neither_bold_nor_red(look: Look) -> None:
+    async def scenario(page: Page) -> None:
+        style = "(({ fontWeight, color }) => fontWeight + color)(getComputedStyle(each))"
+        off = await page.run(
+            f"[...document.querySelectorAll('#room-table .off [data-label=Caller]')].map((each) => {style})"
+        )
+        on = await page.run(f"[...document.querySelectorAll('#room-table tr:not(.off) .hears')].map((each) => {style})")
+        assert off
+        assert on
+        assert not set(off) & set(on)
+        assert all(each.startswith("400") for each in off)
+
+    look(scenario)
+
+
+def test_since_sorts_by_time(browser: str, audit: Callable[..., Snapshot], tmp_path: Path) -> None:
+    snapshot = audit(Simulation(Organization(workspaces=12)))
+    times = [datetime(2026, month, 30 - month, tzinfo=UTC) for month in (3, 1, 10, 2, 9)]
+    rewrite(snapshot, "coverage", set_column("fetched_at", times))
+    file = tmp_path / "report.html"
+    file.write_text(write_report(snapshot, None, [], snapshot), encoding="utf-8")
+
+    async def scenario(page: Page) -> None:
+        await page.run("document.querySelectorAll('#room-table thead button')[4].click()")
+        cells = await page.run("[...document.querySelectorAll('[data-label=Since]')].map((cell) => cell.textContent)")
+        read = [datetime.strptime(cell.partition(" or earlier")[0], "%d %B %Y").replace(tzinfo=UTC) for cell in cells]
+        assert read == sorted(read)
+        assert len(set(read)) > 3
+
+    look_at(browser, file, scenario)

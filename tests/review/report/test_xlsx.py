@@ -1,14 +1,18 @@
 """The workbook: every row, as text, and nothing that runs."""
 
+import re
 import sys
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree as ET
 
 import openpyxl
+import pandas as pd
 import pyarrow.csv as pcsv
 import pytest
-from harness import without
+from harness import Where, without
 from reporting import (
     BOTH,
     KINDS,
@@ -17,13 +21,14 @@ from reporting import (
     a_check,
     a_finding,
     a_rule,
+    one_room,
     rewrite,
     set_column,
     small_organization,
 )
 
 from audit.review.check.finding import RuleResult
-from audit.review.report import write_workbook
+from audit.review.report import cells, write_workbook
 from audit.simulator import names
 from audit.simulator.app import Simulation
 from audit.text import printable
@@ -33,9 +38,8 @@ from audit.text import printable
 def workbook(tmp_path: Path) -> Callable[..., Any]:
     def workbook(*arguments: Any, **limits: int) -> Any:
         path = tmp_path / "report.xlsx"
-        write_workbook(*arguments, path, **limits)
-        assert path.stat().st_mode & 0o777 == 0o600
-        assert [each.name for each in tmp_path.iterdir() if "tmp" in each.name] == []
+        with path.open("wb") as stream:
+            write_workbook(*arguments, stream, **limits)
         return openpyxl.load_workbook(path)
 
     return workbook
@@ -44,11 +48,14 @@ def workbook(tmp_path: Path) -> Callable[..., Any]:
 def test_the_workbook_holds_every_row_of_the_tables(audit: Audit, workbook: Callable[..., Any]) -> None:
     snapshot = audit(Simulation(small_organization()), **BOTH, **KINDS)
     book = workbook(snapshot, None, None, None)
-    assert book.sheetnames == ["Summary", "Coverage", "Rooms", "Members", "Audio options", "Findings", "Changes"]
-    for sheet, table in {"Coverage": "coverage", "Rooms": "push_to_talk", "Members": "push_to_talk_members"}.items():
+    answers = ["Summary", "Room by who", "Not answered", "Findings", "Changes"]
+    assert book.sheetnames == [*answers, "Rooms and phones", "Members", "Coverage", "Audio options"]
+    sheets = {"Coverage": "coverage", "Rooms and phones": "push_to_talk", "Members": "push_to_talk_members"}
+    for sheet, table in sheets.items():
         rows = list(book[sheet].iter_rows(values_only=True))
         header = (snapshot.path / f"{table}.csv").read_text().partition("\n")[0].replace('"', "").split(",")
-        assert sorted(rows[0]) == sorted(header)
+        assert {name.removesuffix(" (UTC)") for name in rows[0]} == {*header, "org_name"}
+        assert {row[1] for row in rows[1:]} == {snapshot.manifest.orgs[0].name}
         assert len(rows) - 1 == snapshot.manifest.tables[table].rows
         assert book[sheet].freeze_panes == "A2"
         assert book[sheet].auto_filter.ref.startswith("A1:")
@@ -72,19 +79,20 @@ def test_leading_zeros_survive_and_formulas_never_run(audit: Audit, workbook: Ca
     ]
     rooms = [[cell.value for cell in row] for row in book["Rooms"].iter_rows(min_row=2)]
     place = [cell.value for cell in book["Rooms"][1]].index("entity_name")
-    assert rooms[0][place] == names.HOSTILE[0]
-    assert r"\u202egnp.yeb" in {row[place] for row in rooms}
-    assert rooms[len(names.HOSTILE)][place].endswith("… (cut)")
-    assert {cell.data_type for sheet in book for row in sheet.iter_rows() for cell in row} <= {"s", "n"}
+    shown = {row[place] for row in rooms}
+    assert shown >= {names.HOSTILE[0], r"\u202egnp.yeb", "x" * (32_767 - 7) + "… (cut)"}
+    assert {cell.data_type for sheet in book for row in sheet.iter_rows() for cell in row} <= {"s", "n", "d"}
 
 
 def test_times_in_the_workbook_are_utc(audit: Audit, workbook: Callable[..., Any]) -> None:
     snapshot = audit(Simulation(small_organization(workspaces=3)))
     rows = list(workbook(snapshot, None, None, None)["Coverage"].iter_rows(values_only=True))
     expected = pcsv.read_csv(snapshot.path / "coverage.csv")["fetched_at"].to_pylist()
-    assert [row[rows[0].index("fetched_at")] for row in rows[1:]] == [
-        each and f"{each:%Y-%m-%dT%H:%M:%SZ}" for each in expected
+    found = [row[rows[0].index("fetched_at (UTC)")] for row in rows[1:]]
+    assert [each and f"{each:%Y-%m-%dT%H:%M:%S}" for each in found] == [
+        each and f"{each:%Y-%m-%dT%H:%M:%S}" for each in expected
     ]
+    assert any(found)
 
 
 def test_the_workbook_has_findings_exceptions_skipped_rules_and_changes(
@@ -123,13 +131,18 @@ def test_no_character_that_is_escaped_counts_as_printable() -> None:
     assert all(printable(char) == char for char in map(chr, range(sys.maxunicode + 1)) if char.isprintable())
 
 
-def test_what_does_not_fit_into_a_sheet_is_told(audit: Audit, workbook: Callable[..., Any]) -> None:
+def test_rows_that_do_not_fit_into_a_sheet_go_on_in_the_next(audit: Audit, workbook: Callable[..., Any]) -> None:
     snapshot = audit(Simulation(small_organization(workspaces=80)))
     rows = snapshot.manifest.tables["push_to_talk"].rows
-    book = workbook(snapshot, None, None, None, max_rows=51)
-    assert book["Rooms"].max_row == 51
+    book = workbook(snapshot, None, None, None, max_rows=31)
+    assert [book[name].max_row for name in ("Rooms", "Rooms 2")] == [31, 31]
+    parts = [name for name in book.sheetnames if re.fullmatch("Rooms( [0-9]+)?", name)]
+    at = [cell.value for cell in book["Rooms"][1]].index("entity_id")
+    ids = [row[at] for name in parts for row in book[name].iter_rows(min_row=2, values_only=True)]
+    assert (len(ids), len(set(ids))) == (rows, rows)
+    assert {book[name]["A1"].value for name in parts} == {"org_id"}
     summary = dict(book["Summary"].iter_rows(values_only=True))
-    assert summary["sheet Rooms"] == f"50 rows; {rows - 50} more do not fit into a sheet of Excel: see the CSV"
+    assert summary["sheet Rooms"] == f"{rows} rows, more than a sheet holds: they go on in {', '.join(parts[1:])}"
     assert summary["status"] == snapshot.manifest.status
 
 
@@ -139,3 +152,112 @@ def test_the_workbook_of_audio_options_alone_says_that_there_are_no_rooms(
     snapshot = audit(Simulation(small_organization(workspaces=3)), **{**BOTH, "scope.datasets": ["audio-options"]})
     book = workbook(snapshot, None, None, None)
     assert book["Rooms"]["A1"].value == "this snapshot has no push_to_talk"
+
+
+INJECTED = '<r><t>a</t></is></c><c r="B2"><f>1+1</f><v>2</v></c><c r="C2" t="inlineStr"><is><t></t></r>'
+HOSTILE = [
+    INJECTED, "<r><t>x</t></r>", "]]>", "&#10;", "_x0041_", "_x0041_x0042_", "_xd83d_", "\uffff", "\ufffe", " a ",
+    "=cmd|' /C calc'!A0", "-1+1", "@SUM(A1)", "+4930", "a\nb", "\x1b[31m", "\u202e",
+]  # fmt: skip
+
+
+def as_excel_shows(text: str) -> str:
+    return re.sub("_x([0-9A-Fa-f]{4})_", lambda found: chr(int(found[1], 16)), text)
+
+
+@pytest.mark.attack("spreadsheets and terminals")
+def test_no_name_becomes_xml_or_a_formula_of_the_workbook(
+    audit: Audit, workbook: Callable[..., Any], tmp_path: Path
+) -> None:
+    snapshot = audit(Simulation(small_organization()))
+    rewrite(snapshot, "push_to_talk", set_column("entity_name", HOSTILE))
+    workbook(snapshot, None, None, None)
+    texts = set()
+    with zipfile.ZipFile(tmp_path / "report.xlsx") as parts:
+        for path in parts.namelist():
+            tree = ET.fromstring(parts.read(path))
+            tags = {each.tag.rpartition("}")[2] for each in tree.iter()}
+            assert "f" not in tags or "worksheets" not in path
+            texts |= {as_excel_shows(each.text or "") for each in tree.iter() if each.tag.endswith("}t")}
+    escaped = {"\uffff": r"\uffff", "\ufffe": r"\ufffe", "a\nb": r"a\nb", "\x1b[31m": r"\x1b[31m", "\u202e": r"\u202e"}
+    assert texts >= {escaped.get(text, text) for text in HOSTILE}
+
+
+@pytest.mark.parametrize(
+    "text", ["x" * 40_000, "\U0001f600" * 20_000, "a" + "\U0001f600" * 20_000, "é\U00020000" * 15_000]
+)
+def test_a_text_is_cut_by_code_units_and_never_within_a_character(text: str) -> None:
+    cut = cells.shown(text)
+    units = len(cut.encode("utf-16-le")) // 2
+    assert 32_765 <= units <= 32_767
+    assert text.startswith(cut.removesuffix("… (cut)"))
+    assert cut.endswith("… (cut)")
+
+
+def test_a_text_of_exactly_the_limit_is_whole() -> None:
+    for text in ("x" * 32_767, "\U0001f600" * 16_383, "x" + "\U0001f600" * 16_383):
+        assert cells.shown(text) == text
+
+
+def test_each_sheet_prints_whole_rows_with_its_header_and_the_snapshot(
+    audit: Audit, workbook: Callable[..., Any]
+) -> None:
+    snapshot = audit(Simulation(small_organization()))
+    for sheet in workbook(snapshot, None, None, None):
+        assert (sheet.page_setup.orientation, sheet.page_setup.fitToHeight) == ("landscape", 0)
+        assert sheet.sheet_properties.pageSetUpPr.fitToPage
+        assert sheet.print_title_rows == "$1:$1"
+        assert sheet.freeze_panes == "A2"
+        assert sheet.oddFooter.left.text == snapshot.manifest.snapshot_id
+        assert sheet.oddFooter.right.text == "Page &P of &N"
+        assert all(8 <= each.width <= 97 for each in sheet.column_dimensions.values())
+        assert len(sheet.title) <= 31
+
+
+@pytest.mark.parametrize(
+    ("room", "access", "who"),
+    [
+        ({"access_type": "ALLOW_MEMBERS"}, "list (Allowed lines)", ["Member 0", "Member 1"]),
+        ({"access_type": "BLOCK_MEMBERS"}, "everyone but (Blocked lines)", ["everyone but Member 0; Member 1"]),
+        ({"access_type": "NEW_WORD"}, "unclear: NEW_WORD", ["not known; listed: Member 0; Member 1"]),
+        ({"allow_auto_answer": False}, "nobody: auto-answer is off", ["nobody"]),
+    ],
+)
+def test_a_sheet_says_of_each_room_who_may_open_it(
+    room: dict[str, object], access: str, who: list[str], audit: Audit, workbook: Callable[..., Any]
+) -> None:
+    snapshot = one_room(audit, **({"allow_auto_answer": True, "connection_type": "TWO_WAY"} | room))
+    header, *rows = workbook(snapshot, None, None, None)["Room by who"].iter_rows(values_only=True)
+    found = [dict(zip(header, row, strict=True)) for row in rows]
+    assert [row["who"] for row in found if row["room or phone"] == "The Room"] == who
+    assert {row["access"] for row in found if row["room or phone"] == "The Room"} == {access}
+    assert {row["organization"] for row in found} == {snapshot.manifest.orgs[0].name}
+
+
+def test_rooms_in_which_callers_listen_come_first(audit: Audit, workbook: Callable[..., Any]) -> None:
+    snapshot = audit(Simulation(small_organization(workspaces=80)), **KINDS)
+    header, *rows = workbook(snapshot, None, None, None)["Room by who"].iter_rows(values_only=True)
+    found = [dict(zip(header, row, strict=True)) for row in rows]
+    opened = [row["direction: the caller"] for row in found if row["who"] not in ("nobody", "not known")]
+    assert {"listens and speaks", "only speaks"} <= set(opened)
+    assert opened == sorted(opened)
+    assert "phone of a person" in {row["kind"] for row in found}
+
+
+def test_the_first_sheet_says_that_nothing_is_known(audit: Audit, workbook: Callable[..., Any]) -> None:
+    snapshot = audit(Simulation(small_organization(), Where("mistyped", "pushToTalk")))
+    assert snapshot.manifest.outcomes["push_to_talk"].get("ok", 0) == 0
+    book = workbook(snapshot, None, None, None)
+    summary = dict(book["Summary"].iter_rows(values_only=True))
+    assert summary["who may open which room"] == "Nothing is known: no settings could be read"
+    assert book["Not answered"].max_row > 1
+
+
+def test_pandas_reads_the_sheets(audit: Audit, workbook: Callable[..., Any], tmp_path: Path) -> None:
+    snapshot = audit(Simulation(small_organization()))
+    rewrite(snapshot, "push_to_talk_members", set_column("number_extension", ["0007"]))
+    workbook(snapshot, None, None, None)
+    found = pd.read_excel(tmp_path / "report.xlsx", sheet_name=None, dtype={"number_extension": str})
+    assert len(found["Members"]) == snapshot.manifest.tables["push_to_talk_members"].rows
+    assert found["Members"]["number_extension"][0] == "0007"
+    assert str(found["Coverage"]["fetched_at (UTC)"].dtype).startswith("datetime64")

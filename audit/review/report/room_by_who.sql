@@ -1,0 +1,64 @@
+-- A row for each room, or phone, and each member who may open it; a row for each other room says who may, or why nobody.
+-- Reads `room` and `main_member` of audit/review/report/reach_tables.py, and `organization`.
+-- `place` orders rooms, those in which the caller can listen first; sorting whole rows would take too much memory.
+CREATE TEMP TABLE who_may AS
+WITH
+named AS (
+    SELECT org_id, entity_type, entity_id, min(member_total) AS listed,
+           string_agg(name, '; ' ORDER BY position) FILTER (turn <= 50) AS names
+    FROM (SELECT org_id, entity_type, entity_id, name, position, row_number() OVER room_list AS turn,
+                 count(*) OVER (PARTITION BY org_id, entity_type, entity_id) AS member_total
+          FROM main_member SEMI JOIN (SELECT * FROM room WHERE reach IN ('everybody', 'unclear'))
+               USING (org_id, entity_type, entity_id)
+          WINDOW room_list AS (PARTITION BY org_id, entity_type, entity_id ORDER BY position))
+    GROUP BY ALL
+),
+-- Each line of the list once, as in `room`.
+line AS (
+    SELECT org_id, entity_type, entity_id, coalesce(member_id, member_email, member_display_name, '') AS member_key,
+           min(member_id) AS member_id, string_agg(number, ', ' ORDER BY number_position) AS numbers
+    FROM (SELECT *, concat_ws(' ', nullif(number_external, ''), '(ext. ' || nullif(number_extension, '') || ')') AS number
+          FROM {members})
+    GROUP BY ALL
+),
+opened AS (
+    SELECT room.*, name, email, member_type, numbers, member_id, position,
+           CASE reach WHEN 'members' THEN 'list (Allowed lines)'
+                      WHEN 'everybody' THEN if(member_total = 0, 'everyone', 'everyone but (Blocked lines)')
+                      WHEN 'unclear' THEN 'unclear: ' || coalesce(access_type, 'no word of the API')
+                      WHEN 'nobody' THEN 'nobody: the list is empty'
+                      ELSE 'nobody: auto-answer is off' END AS access,
+           CASE reach WHEN 'members' THEN name
+                      WHEN 'everybody' THEN if(names IS NULL, 'everyone', 'everyone but ' || names)
+                      WHEN 'unclear' THEN if(names IS NULL, 'not known', 'not known; listed: ' || names)
+                      ELSE 'nobody' END
+           || if(listed > 50 AND reach <> 'members', '; and ' || (listed - 50) || ' more', '') AS who
+    FROM room
+    LEFT JOIN (SELECT * FROM main_member SEMI JOIN (SELECT * FROM room WHERE reach = 'members')
+               USING (org_id, entity_type, entity_id)) USING (org_id, entity_type, entity_id)
+    LEFT JOIN line USING (org_id, entity_type, entity_id, member_key)
+    LEFT JOIN named USING (org_id, entity_type, entity_id)
+),
+unknown AS (
+    SELECT org_id, entity_type, entity_id, entity_name, location_name, 'unknown' AS reach, outcome FROM coverage
+    WHERE dataset = 'push_to_talk' AND NOT list_contains(getvariable('complete_outcomes'), outcome)
+),
+row_of AS (
+    SELECT org_id, entity_type, entity_id, entity_name, location_name, connection_type, reach, access, who,
+           email, member_type, numbers, member_id, position FROM opened
+    UNION ALL BY NAME
+    SELECT org_id, entity_type, entity_id, entity_name, location_name, reach,
+           'not known: no usable answer (' || outcome || ')' AS access, 'not known' AS who FROM unknown
+),
+placed AS (
+    SELECT org_id, entity_type, entity_id, organization, row_number() OVER (
+        ORDER BY CASE WHEN reach IN ('everybody', 'unclear', 'members')
+                      THEN CASE connection_type WHEN 'TWO_WAY' THEN 1 WHEN 'ONE_WAY' THEN 3 ELSE 2 END
+                      WHEN reach = 'unknown' THEN 4 ELSE 5 END,
+                 list_position(['everybody', 'unclear', 'members', 'unknown', 'nobody', 'off'], reach),
+                 organization, location_name, entity_name, org_id, entity_type, entity_id
+    ) AS place
+    FROM (SELECT DISTINCT org_id, entity_type, entity_id, entity_name, location_name, connection_type, reach FROM row_of)
+    LEFT JOIN organization USING (org_id)
+)
+SELECT place, row_of.*, organization FROM row_of JOIN placed USING (org_id, entity_type, entity_id);

@@ -1,0 +1,159 @@
+"""The first sheet of a workbook: the answer, what is not known, and where the rest stands."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import duckdb
+
+from audit import __version__
+from audit.review import vocabulary
+from audit.review.check.finding import CheckResult, RuleResult, Severity
+from audit.review.diff.views import Tally
+from audit.review.report import wording
+from audit.review.report.reach import AUTOMATIC, REACH_KINDS
+from audit.snapshot.catalog import Snapshot
+from audit.snapshot.layout import MANIFEST
+from audit.snapshot.manifest import Org
+from audit.storage.content import sha256_of
+from audit.text import count_of
+
+_Line = tuple[str, object]
+_PUSH_TO_TALK = "push_to_talk"
+_REACH = """
+SELECT reach, entity_type, count(*) AS settings, count(*) FILTER (connection_type = 'TWO_WAY') AS heard
+FROM room GROUP BY ALL
+"""
+_UNKNOWN = """
+SELECT dataset, count(*) FROM coverage WHERE NOT list_contains(getvariable('complete_outcomes'), outcome)
+GROUP BY ALL ORDER BY ALL
+"""
+
+
+@dataclass(frozen=True)
+class Known:
+    """What the tables answer.
+
+    Attributes:
+        reach: number of rooms and phones, and of those in which the caller can listen, by who may call and kind.
+        unknown: number of entities without a complete answer, by dataset.
+    """
+
+    reach: dict[tuple[str, str], tuple[int, int]]
+    unknown: dict[str, int]
+
+    def count(self, *reaches: str) -> tuple[int, int]:
+        """How many rooms and phones these may call, and in how many of them the caller can listen."""
+        found = [numbers for (reach, _), numbers in self.reach.items() if reach in reaches]
+        return sum(each for each, _ in found), sum(heard for _, heard in found)
+
+
+def find_known(connection: duckdb.DuckDBPyConnection, tables: set[str]) -> Known:
+    """Count what the tables answer; `room` is there if `push_to_talk` is."""
+    reach = connection.execute(_REACH).fetchall() if _PUSH_TO_TALK in tables else []
+    unknown = connection.execute(_UNKNOWN).fetchall() if "coverage" in tables else []
+    return Known({(reach, kind): (rooms, heard) for reach, kind, rooms, heard in reach}, dict(unknown))
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The lines of the first sheet.
+
+    Attributes:
+        snapshot: the snapshot.
+        against: the earlier snapshot, if there is one.
+        checks: the results of the rules, if they ran.
+        tally: the counts of the differences from `against`.
+        known: what the tables answer.
+        sizes: by sheet, its number of rows and where they stand.
+    """
+
+    snapshot: Snapshot
+    against: Snapshot | None
+    checks: CheckResult | None
+    tally: Tally
+    known: Known
+    sizes: dict[str, str]
+
+    def lines(self) -> Iterator[_Line]:
+        """All lines, the answer first."""
+        manifest = self.snapshot.manifest
+        yield "snapshot", manifest.snapshot_id
+        yield "status", manifest.status
+        yield "state of", wording.minute(manifest.finished_at)
+        yield "asked for", vocabulary.scope(manifest.scope)
+        if _PUSH_TO_TALK in manifest.scope.datasets:
+            yield from self._answer()
+        yield from self._not_known()
+        yield from self._changed()
+        yield from self._checked()
+        for org in manifest.orgs:
+            yield from _of_organization(org)
+        for dataset, outcomes in manifest.outcomes.items():
+            yield from ((f"{dataset}: {outcome}", number) for outcome, number in outcomes.items())
+        yield from ((f"sheet {sheet}", size) for sheet, size in self.sizes.items())
+        yield "SHA-256 of manifest.json", sha256_of(self.snapshot.path / MANIFEST)
+        yield "made by", f"{manifest.tool.name} {manifest.tool.version}; this workbook by webex-audit {__version__}"
+        yield "to verify", f"webex-audit verify {manifest.snapshot_id}"
+
+    def _answer(self) -> Iterator[_Line]:
+        """Who may call, and listen."""
+        if not self.known.reach:
+            has_gaps = self.known.unknown.get(_PUSH_TO_TALK) or wording.gaps(self.snapshot.manifest)
+            answer = "Nothing is known: no settings could be read" if has_gaps else "Nothing has Push-to-Talk settings"
+            yield "who may open which room", answer
+            return
+        rooms, heard = self.known.count(*AUTOMATIC)
+        yield "rooms and phones that somebody may open", rooms
+        yield "… and listen into", heard
+        for kind in sorted({kind for _, kind in self.known.reach}, reverse=True):
+            yield f"… of them {_kinds(kind)}", sum(self.known.reach.get((each, kind), (0, 0))[0] for each in AUTOMATIC)
+        for reach in REACH_KINDS:
+            rooms, heard = self.known.count(reach)
+            yield f"who may call: {wording.REACH_LABELS[reach]}", rooms
+            if reach in AUTOMATIC:
+                yield "… and listen into", heard
+
+    def _not_known(self) -> Iterator[_Line]:
+        if not self.known.unknown and not wording.gaps(self.snapshot.manifest):
+            yield "not known", "nothing: each answer is complete"
+        for dataset, number in self.known.unknown.items():
+            yield f"not known: {vocabulary.dataset(dataset)} without a usable answer", number
+        yield from (("not known", gap) for gap in wording.gaps(self.snapshot.manifest))
+
+    def _changed(self) -> Iterator[_Line]:
+        yield "compared with", self.against.manifest.snapshot_id if self.against else "no earlier snapshot"
+        if self.against:
+            for word in ("added", "removed", "changed", "unknown"):
+                yield f"rooms and phones: {word}", self.tally.entities[word]
+            for word in ("added", "removed", "changed"):
+                yield f"members of lists: {word}", self.tally.members[word]
+
+    def _checked(self) -> Iterator[_Line]:
+        yield "checks", "ran" if self.checks else "did not run"
+        if self.checks is None:
+            return
+        for severity in Severity:
+            found = sum(len(each.findings) for each in self.checks.results if each.rule.severity == severity)
+            yield f"findings: {severity}", found
+        yield from map(_result, self.checks.results)
+
+
+def _kinds(entity_type: str) -> str:
+    return "phones of people" if entity_type == "PERSON" else vocabulary.kinds_of(entity_type)
+
+
+def _result(result: RuleResult) -> _Line:
+    """A rule and its result."""
+    numbers = f"{len(result.findings):,} open, {len(result.excepted):,} accepted"
+    text = numbers if result.status != "skipped" else result.reason or "no reason given"
+    return f"rule {result.rule.rule_id}", f"{result.status}: {text}"
+
+
+def _of_organization(org: Org) -> Iterator[_Line]:
+    """The state of an organization, and what of it could not be read."""
+    who = f"organization {org.org_id}" + (f" ({org.name})" if org.name else "")
+    yield who, f"{org.status}, {count_of(org.entities, 'entity', 'entities')} {org.message or ''}".strip()
+    for dataset, kinds in org.unlisted.items():
+        yield from ((f"{who}: {dataset} of {kind}", f"could not be listed: {why}") for kind, why in kinds.items())
+    for dataset, counts in org.invalid_items.items():
+        yield from ((f"{who}: {dataset} of {kind}", f"invalid items: {items}") for kind, items in counts.items())

@@ -7,7 +7,7 @@ numbers and the order of lists do not matter, and what either snapshot does not 
 `approval`  `org_id, entity_type, entity_id, state, is_open, detail`: a row for each room of the snapshot;
             the state is `approved`, `differs`, `added` (new since the approval) or `unknown`; `is_open`
             if it opens more than approved
-`drift`     `org_id, entity_type, entity_id, entity_name, location_name, is_open, detail`: each difference
+`drift`     `org_id, entity_type, entity_id, entity_name, location_name, is_open, detail, key`: each difference
 `unjudged`  `org_id, entity_type, entity_id, lacks`: rooms that open, and why the approval can't judge them
 ==========  ============================================================================================
 """

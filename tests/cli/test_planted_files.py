@@ -47,6 +47,7 @@ FILES = [
     "push_to_talk/*/00000.parquet",
     "coverage.csv",
     "../pruned.json",
+    "../approved.json",
     "../pruned.dsse.json",
     ".removing",
     "run.json",

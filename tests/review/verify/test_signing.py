@@ -274,6 +274,27 @@ def test_every_command_of_the_page_works_for_a_first_a_later_and_a_last_snapshot
 
 
 @needs_programs
+def test_the_commands_of_the_page_check_an_approval(
+    chained: tuple[Path, Path], webex_audit: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, public = chained
+    digest, unpack = _blocks("sh approval")
+    _, _, _, _, _, signature, *_ = _blocks("sh")
+    assert _bash(digest, folder).returncode != 0
+    monkeypatch.setenv("WEBEX_AUDIT_SIGN_KEY_FILE", str(public.with_name("sign-key.pem")))
+    for reason in ("first", "again"):
+        assert webex_audit("approve", folder.name, "--reason", reason, "--by", "Ann").code == 0
+    assert len(_bash(digest, folder).stdout.splitlines()) == 2
+    said = _bash(f'{unpack}cat "$work/statement.json"\n', folder).stdout
+    assert '"reason": "again"' in said
+    assert sha256_of(folder / MANIFEST) in said
+    assert _bash(unpack + signature, folder, PUBLIC_KEY=str(public)).returncode == 0
+    record = folder.parent / "approved.json"
+    record.write_text(re.sub(r'("sig": ".)(.)', lambda m: m[1] + ("A" if m[2] != "A" else "B"), record.read_text()))
+    assert _bash(unpack + signature, folder, PUBLIC_KEY=str(public)).returncode == 1
+
+
+@needs_programs
 def test_the_commands_of_the_page_find_what_verify_finds(chained: tuple[Path, Path]) -> None:
     folder, public = chained
     files, others, chain, _, unpack, signature, subjects, _ = _blocks("sh")

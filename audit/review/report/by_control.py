@@ -1,7 +1,6 @@
 """The results of a check by control: what an assessor looks for, bounded, however many findings there are."""
 
 from dataclasses import dataclass
-from itertools import islice
 
 from audit.review.check.controls import FRAMEWORKS, REMOTE_ACTIVATION, Control, Framework, in_order
 from audit.review.check.finding import CheckResult, Finding, RuleResult
@@ -38,10 +37,9 @@ class OfControl:
         return sum(len(each.excepted) for each in self.results)
 
     @property
-    def accepted(self) -> list[Finding]:
-        """The first accepted findings."""
-        found = (finding for each in self.results for finding in each.excepted if finding.baseline != "without owner")
-        return list(islice(found, MAX_EXCEPTIONS))
+    def exceptions(self) -> list[Finding]:
+        """The accepted findings that somebody answers for: a baseline accepts others, too."""
+        return [finding for each in self.results for finding in each.excepted if finding.baseline != "without owner"]
 
     @property
     def wants_exceptions(self) -> bool:

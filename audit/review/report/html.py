@@ -17,6 +17,7 @@ from audit.review.check.finding import CheckResult
 from audit.review.diff.change import Change
 from audit.review.diff.views import total
 from audit.review.report import charts, known, since, wording
+from audit.review.report.by_control import MAX_EXCEPTIONS
 from audit.review.report.content import MAX_ORGS, Content, collect
 from audit.snapshot.catalog import Approved, Snapshot
 from audit.snapshot.layout import SNAPSHOT_ID
@@ -71,6 +72,7 @@ def render(found: Content) -> str:
         has_rooms=bool(found.reach and found.reach.room_total),
         is_asked="push_to_talk" in found.manifest.scope.datasets or not found.manifest.scope.datasets,
         nouns=nouns,
+        max_exceptions=MAX_EXCEPTIONS,
         changed_nouns=known.changed_nouns(found),
         totals=found.totals[:MAX_ORGS],
         policy=f"default-src 'none'; img-src data:; style-src {_hash(style)}; script-src {_hash(script)}; "

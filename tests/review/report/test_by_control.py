@@ -43,6 +43,17 @@ def test_the_view_by_control_begins_with_the_exceptions_of_sc_15_and_counts_each
     assert "compl" not in text.lower()
 
 
+def test_a_baseline_that_nobody_answers_for_is_no_list_of_exceptions(audit: Audit) -> None:
+    rule = a_rule(controls=SC_15)
+    owned = a_finding(rule, "is heard", terms=Terms("wanted", "Ann", None), baseline="with owner")
+    others = [a_finding(rule, "is not owned", terms=Terms("", "", None), baseline="without owner")] * 3
+    text = section(write_report(one_room(audit), a_check(RuleResult(rule, "passed", [], [owned, *others])), None, None))
+    assert "SC-15: exceptions 1 " in text
+    assert "is heard wanted Ann none" in text
+    assert "is not owned" not in text
+    assert "Title of two-way: 0 findings, 4 accepted" in text
+
+
 @pytest.mark.attack("HTML")
 def test_terms_of_an_exception_bring_no_markup_into_the_view_by_control(audit: Audit) -> None:
     rule = a_rule(controls=SC_15)

@@ -33,11 +33,13 @@ _HEAD = """\
 
 
 def check_new(path: Path) -> None:
-    """Check that nothing has the name of a new baseline.
+    """Check that a new baseline can have this name.
 
     Raises:
-        UsageError: something has.
+        UsageError: the name is empty or "-", or something has it.
     """
+    if str(path) in ("-", "."):
+        raise UsageError("--write-baseline: name a new file: standard output has the result of the check")
     if os.path.lexists(path):
         raise UsageError(
             f"--write-baseline {path}: it exists, and what somebody filled in there would be lost: name another file "

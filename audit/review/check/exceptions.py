@@ -60,6 +60,9 @@ class Exceptions:
     def applied(self, result: RuleResult) -> RuleResult:
         """The result of a rule after its findings are split."""
         left, accepted = self.split(result.findings)
+        # An entry that accepts what another file accepts already has nothing to do, and is not stale.
+        for finding in result.excepted:
+            self._of(finding)
         return result.with_findings(left, [*result.excepted, *accepted])
 
     def unused(self, rule_ids: Collection[str]) -> list[Acceptance]:

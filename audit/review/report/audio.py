@@ -29,14 +29,14 @@ class Audio:
         pins: by `audio_pin_status`.
         kinds: by `default_audio_type`.
         toll_free, global_call_in: pairs that have it on.
-        unauthenticated: pairs with a phone number whose call-in authentication is off.
+        number_alone: pairs with a phone number that identifies the user without a PIN.
     """
 
     rows: int
     users: int
     toll_free: int
     global_call_in: int
-    unauthenticated: int
+    number_alone: int
     pins: list[WordCount]
     kinds: list[WordCount]
 
@@ -45,8 +45,9 @@ _AUDIO = """
 SELECT count(*) AS rows, count(DISTINCT (org_id, entity_id)) AS users,
        count(*) FILTER (enabled_toll_free) AS toll_free,
        count(*) FILTER (enabled_global_call_in) AS global_call_in,
-       count(*) FILTER ((office_number <> '' AND NOT office_call_in_authentication)
-                        OR (mobile_number <> '' AND NOT mobile_call_in_authentication)) AS unauthenticated
+       count(*) FILTER (audio_pin_status = 'unset'
+                        AND ((office_number <> '' AND office_call_in_authentication)
+                             OR (mobile_number <> '' AND mobile_call_in_authentication))) AS number_alone
 FROM audio_options
 """
 

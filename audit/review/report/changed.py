@@ -26,8 +26,8 @@ _OPENS: dict[str, Callable[[str | None], bool]] = {
     "access_type": lambda new: new != "ALLOW_MEMBERS",
     "connection_type": lambda new: new != "ONE_WAY",
     "audio_pin_status": lambda new: new != "ok",
-    "office_call_in_authentication": lambda new: new != "true",
-    "mobile_call_in_authentication": lambda new: new != "true",
+    "office_call_in_authentication": lambda new: new == "true",
+    "mobile_call_in_authentication": lambda new: new == "true",
 }
 
 

@@ -145,6 +145,19 @@ def test_what_matches_nothing_any_more_is_told_unless_it_was_not_read(
     assert "1 entry of the exceptions and the baseline match no finding any more" in found.err
 
 
+def test_an_entry_for_what_the_exceptions_accept_already_is_not_stale(
+    audit: Audit, check: Check, tmp_path: Path
+) -> None:
+    audit(Simulation(crafted(two_way(4), two_way(3), members({"type": "PLACE"}))))
+    file, exceptions = tmp_path / "baseline.toml", tmp_path / "exceptions.toml"
+    assert check("--write-baseline", file).code == 0
+    exceptions.write_text(filled(file, "2099-12-31"))
+    file.write_text(f'{file.read_text()}\n[[exception]]\nrule = "two-way-auto-answer"\nentity_id = "gone"\n')
+    shown = check("--exceptions", exceptions, "--baseline", file, "--json")
+    assert shown.code == 0
+    assert [each["entity_id"] for each in json.loads(shown.out)["stale"]] == ["gone"]
+
+
 def filled(file: Path, expires: str) -> str:
     """A baseline that somebody has filled in."""
     text = file.read_text().replace('owner = ""', 'owner = "Ann"').replace('reason = ""', 'reason = "wanted"')
@@ -230,6 +243,11 @@ def test_a_baseline_takes_the_place_of_nothing(audit: Audit, check: Check, tmp_p
     assert (missing.code, missing.err.count("\n"), "No such file or directory" in missing.err) == (2, 1, True)
     assert sorted(tmp_path.iterdir()) == before
     assert (tmp_path / "target").read_text() == "precious"
+    for name in ("-", ""):
+        unnamed = check("--write-baseline", name)
+        assert (unnamed.code, unnamed.out, unnamed.err.count("\n")) == (2, "", 1)
+        assert "--write-baseline: name a new file" in unnamed.err
+    assert not Path("-").exists()
     same = check("--baseline", tmp_path / "target", "--write-baseline", tmp_path / "target")
     assert (same.code, same.err.count("\n")) == (2, 1)
 

@@ -136,16 +136,24 @@ def test_a_paging_group_with_many_callers_and_loudspeakers_is_found(audit: Audit
     assert {(finding.rule_id, finding.entity_type) for finding in found} == {("anyone-pages-many", "PAGING_GROUP")}
 
 
-NUMBER = {"countryCode": "1", "number": "4085265500", "enabledCallInAuthentication": False}
+NUMBER = {"countryCode": "1", "number": "4085265500", "enabledCallInAuthentication": True}
+BY_PIN = NUMBER | {"enabledCallInAuthentication": False}
 FOUND_OF_USERS: list[tuple[str, Json, str]] = [
-    ("audio-pin-unset", {"audioPin": ""}, "no audio PIN on {}"),
+    ("audio-pin-unset", {"audioPin": "", "officeNumber": BY_PIN, "mobileNumber": BY_PIN}, "no audio PIN on {}"),
     ("audio-pin-weak", {"audioPin": "4321"}, "the audio PIN is sequential on {}"),
     ("audio-pin-weak", {"audioPin": "7777"}, "the audio PIN is repeated on {}"),
     ("audio-pin-weak", {"audioPin": "25804"}, "the audio PIN is malformed on {}"),
     ("toll-free-enabled", {"enabledTollFree": True}, "toll-free call-in is on, on {}"),
     ("global-call-in-enabled", {"enabledGlobalCallIn": True}, "global call-in is on, on {}"),
-    ("call-in-without-pin", {"mobileNumber": NUMBER}, "the mobile number calls in without authentication on {}"),
-    ("call-in-without-pin", {"officeNumber": NUMBER}, "the office number calls in without authentication on {}"),
+]
+ALONE = "the {} number identifies the user without a PIN"
+CALLERS: list[tuple[Json, set[str]]] = [
+    ({"audioPin": "", "officeNumber": BY_PIN, "mobileNumber": NUMBER}, {ALONE.format("mobile")}),
+    ({"audioPin": "", "officeNumber": NUMBER, "mobileNumber": BY_PIN}, {ALONE.format("office")}),
+    ({"audioPin": ""}, {ALONE.format("office"), ALONE.format("mobile")}),
+    ({"audioPin": "", "officeNumber": NUMBER | {"number": ""}, "mobileNumber": BY_PIN}, set()),
+    ({"officeNumber": BY_PIN, "mobileNumber": BY_PIN}, set()),
+    ({}, set()),
 ]
 
 
@@ -158,6 +166,18 @@ def test_each_rule_finds_the_one_user_who_is_wrong(audit: Audit) -> None:
         for site in organization.sites(index)
     }
     assert all(organization.sites(index) for index in range(len(FOUND_OF_USERS)))
+
+
+def test_a_number_that_authenticates_is_found_only_if_no_pin_is_asked_for(audit: Audit) -> None:
+    organization = crafted(audio=[setting(**changes) for changes, _ in CALLERS])
+    snapshot = audit(Simulation(organization), scope__datasets=["audio-options"], scope__all_users=True)
+    found = result_of(checked(snapshot), "call-in-without-pin").findings
+    assert {(finding.entity_id, finding.detail) for finding in found} == {
+        (organization.person(index)["id"], f"{detail} on {site['siteUrl']}")
+        for index, (_, details) in enumerate(CALLERS)
+        for site in organization.sites(index)
+        for detail in details
+    }
 
 
 def test_a_clean_organization_passes_every_rule_and_none_is_skipped(audit: Audit) -> None:

@@ -235,8 +235,15 @@ def test_audio_options_are_summed_up_and_a_snapshot_of_them_alone_has_a_report(a
         (unset, users) = connection.execute(
             "SELECT count(*) FILTER (audio_pin_status = 'unset'), count(DISTINCT entity_id) FROM audio_options"
         ).fetchone() or (0, 0)
+        rows = connection.execute(
+            "SELECT office_number <> '' AND office_call_in_authentication, "
+            "mobile_number <> '' AND mobile_call_in_authentication FROM audio_options WHERE audio_pin_status = 'unset'"
+        ).fetchall()
     html = write_report(snapshot, None, None, None)
     seen = text_of(html)
+    alone = sum(any(row) for row in rows)
+    assert f"a phone number alone identifies the user, without a PIN {alone} " in seen
+    assert 0 < alone < len(rows)
     assert "<title>Audio options review: " in html
     assert f"Audio options of {users} users. This snapshot holds no Push-to-Talk settings." in seen
     assert f"not set {unset} " in seen

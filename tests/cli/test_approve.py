@@ -145,6 +145,10 @@ def test_each_scope_has_its_own_approved_state(audit: Audit, cli: Command) -> No
         (("--reason", "a\nb"), "--reason: expected one line"),
         (("--reason", "x" * 1001), "--reason: expected one line of at most 1000"),
         (("--reason", "r", "--by", "\u202eAnn"), "--by: expected one line"),
+        (("--reason", "r", "--by", "a\x1b[2J"), "--by: expected one line"),
+        (("--reason", "r", "--by", "\udcff"), "--by: expected one line"),
+        (("--reason", "r", "--by", ""), "--by is missing"),
+        (("--reason", "r", "--by", " "), "--by is missing"),
         (("--reason", "r", "nonsense"), "no snapshot nonsense"),
         (("--list", "--reason", "r"), "--list decides nothing"),
         (("--withdraw", "--allow-partial", "--reason", "r"), "--allow-partial belongs to an approval"),
@@ -222,6 +226,77 @@ def test_a_forged_approval_is_not_compared_with(
     assert (verified.code, "approved.json: " in verified.out) == (1, True)
     assert cli("snapshots").code == cli("show").code == 0
     assert cli("run", "--help").code == 0
+
+
+@pytest.mark.attack("what is read back")
+def test_an_older_decision_that_is_repeated_does_not_count_again(
+    audit: Audit, cli: Command, output: Path, tmp_path: Path
+) -> None:
+    config = tmp_path / "sign.toml"
+    config.write_text(f'[sign]\nkey_file = "{write_key(tmp_path / "key")}"\n')
+    public = ["--public-key", tmp_path / "key.pub"]
+    audit(Simulation(crafted(two_way)), sign__key_file=str(tmp_path / "key"))
+    assert cli("approve", *WHY, "--config", config).code == 0
+    audit(Simulation(crafted()), sign__key_file=str(tmp_path / "key"))
+    assert cli("approve", *WHY, "--config", config).code == 0
+    assert cli("approve", *WHY, "--withdraw", "--config", config).code == 0
+    first, second, third = record(output)
+    for entries in ([first, second, third, first], [second, first], [third, second]):
+        (output / "approved.json").write_text(json.dumps({"format_version": 1, "approvals": entries}))
+        for arguments in (["check"], ["show", "approved"], ["prune", "--keep-last", "1"]):
+            assert "approved.json is damaged: an older decision stands after a newer" in told(cli(*arguments))
+        assert cli("verify", *public).code == 1
+    for entries in ([first, second, third], [first, second, second]):
+        (output / "approved.json").write_text(json.dumps({"format_version": 1, "approvals": entries}))
+        assert cli("verify", *public).code == 0
+
+
+def test_a_decision_before_the_last_decision_is_refused(audit: Audit, cli: Command, output: Path) -> None:
+    audit(Simulation(crafted()))
+    assert cli("approve", *WHY).code == 0
+    forge(output, at="2999-01-01T00:00:00Z")
+    before = record(output)
+    for more in ([], ["--withdraw"]):
+        assert "2999-01-01 00:00:00 UTC, which is still to come: check the clock" in told(cli("approve", *WHY, *more))
+    assert record(output) == before
+
+
+@pytest.mark.attack("what is read back")
+def test_whoever_ends_an_approval_without_the_key_is_reported(
+    audit: Audit, cli: Command, output: Path, tmp_path: Path
+) -> None:
+    config = tmp_path / "sign.toml"
+    config.write_text(f'[sign]\nkey_file = "{write_key(tmp_path / "key")}"\n')
+    public = ["--public-key", tmp_path / "key.pub"]
+    first = audit(Simulation(crafted()), sign__key_file=str(tmp_path / "key"))
+    assert cli("approve", *WHY, "--config", config).code == 0
+    assert cli("approve", "latest", *WHY, "--withdraw").code == 0
+    assert cli("verify").code == 0
+    refused = cli("verify", *public)
+    assert (refused.code, f"the withdrawal of {id_of(first)} is not signed" in refused.out) == (1, True)
+    assert "is not approved" in told(cli("approve", first.path, *WHY, "--withdraw"))
+    assert cli("approve", *WHY, "--config", config).code == 0
+    assert cli("approve", first.path, *WHY, "--withdraw", "--config", config).code == 0
+    assert cli("verify", *public).code == 0
+    forge(output, reason="another")
+    assert "the withdrawal of " in cli("verify").out
+
+
+@pytest.mark.attack("spreadsheets and terminals")
+def test_hostile_texts_of_a_decision_stay_texts(audit: Audit, cli: Command, output: Path) -> None:
+    snapshot = audit(Simulation(crafted()))
+    by, why = "<script>alert(1)</script>", "=cmd|'/C calc'!A0 \"></script><img src=x onerror=alert(1)>"
+    assert json.loads(cli("approve", "--by", by, "--reason", why, "--json").out)["reason"] == why
+    page = Path(cli("report").out.strip()).read_text()
+    assert "alert(1)" in page
+    assert by not in page
+    assert "<img src=x" not in page
+    forge(output, by="a\x1b[2J\u202e", reason="x\n\x1b]0;t\x07")
+    for arguments in (["approve", "--list"], ["show", "approved"], ["snapshots"], ["check"], ["verify"]):
+        shown = cli(*arguments)
+        assert shown.code == 0, shown.err
+        assert not {"\x1b", "\u202e", "\x07"} & {*shown.out, *shown.err}
+    assert "by a\\x1b[2J\\u202e on" in cli("show", id_of(snapshot)).out
 
 
 @pytest.mark.attack("what is read back")

@@ -137,6 +137,21 @@ def test_each_scope_has_its_own_approved_state(audit: Audit, cli: Command) -> No
     assert json.loads(cli("check", id_of(later), "--json").out)["approved_id"] == id_of(rooms)
 
 
+def test_each_customer_in_a_folder_has_its_own_approved_state(audit: Audit, cli: Command, output: Path) -> None:
+    customers = [Organization(2, seed=seed) for seed in (7, 8, 9)]
+    simulation = Simulation(crafted(), customers=customers)
+    taken = [audit(simulation, scope__org_ids=[each.org_id]) for each in customers]
+    for each in taken[:2]:
+        assert cli("approve", id_of(each), *WHY).code == 0
+    again = [audit(simulation, scope__org_ids=[each.org_id]) for each in customers]
+    approved = [json.loads(cli("check", id_of(each), "--json").out)["approved_id"] for each in again]
+    assert approved == [id_of(taken[0]), id_of(taken[1]), None]
+    assert f"no approved snapshot of the scope of {id_of(again[2])}" in told(cli("show", "approved"))
+    assert cli("prune", "--keep-last", "3").code == 0
+    kept = {each.name for each in output.iterdir() if each.is_dir()}
+    assert kept == {id_of(each) for each in (*taken[:2], *again)}
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -314,6 +329,30 @@ def test_a_damaged_record_approves_nothing_and_removes_nothing(
     assert cli("verify").code == 1
     assert (output / "approved.json").read_bytes() == content
     assert len(json.loads(cli("snapshots", "--json").out)) == 2
+
+
+@pytest.mark.attack("what is read back")
+def test_a_record_of_another_output_approves_nothing_here(
+    audit: Audit, cli: Command, webex_audit: Command, output: Path, tmp_path: Path
+) -> None:
+    audit(Simulation(crafted(two_way)), output__path=str(tmp_path / "other"))
+    assert webex_audit("approve", *WHY, "--output", tmp_path / "other").code == 0
+    audit(Simulation(crafted(two_way)))
+    (output / "approved.json").write_bytes((tmp_path / "other" / "approved.json").read_bytes())
+    for arguments in (["check"], ["report"], ["diff", "approved", "latest"]):
+        assert "can't be used: " in told(cli(*arguments))
+    assert "approved.json: approves " in cli("verify").out
+
+
+@pytest.mark.attack("what is read back")
+def test_an_approved_snapshot_whose_tables_were_exchanged_is_not_compared_with(audit: Audit, cli: Command) -> None:
+    first = audit(Simulation(crafted()))
+    assert cli("approve", *WHY).code == 0
+    later = audit(Simulation(crafted(two_way)))
+    (genuine,), (forged,) = (sorted(Path(str(each.path)).glob("push_to_talk/*/*.parquet")) for each in (first, later))
+    genuine.write_bytes(forged.read_bytes())
+    for arguments in (["check"], ["report"], ["diff", "approved", "latest"]):
+        assert "is damaged: it is not the file that the manifest names" in told(cli(*arguments))
 
 
 @pytest.mark.attack("planted links and files")

@@ -18,7 +18,7 @@ from audit.errors import UsageError
 from audit.redaction import redact
 from audit.snapshot.approvals import TEXT_CHARS, Approval, Decision, in_force, read_approvals, signed
 from audit.snapshot.catalog import find_snapshot
-from audit.snapshot.layout import MANIFEST
+from audit.snapshot.layout import MANIFEST, SNAPSHOT_ID
 from audit.snapshot.manifest import MAX_BYTES
 from audit.snapshot.scope import has_parquet, scope_digest
 from audit.storage.content import read_small
@@ -65,7 +65,9 @@ def approve(
         return 0
     if withdraw and allow_partial:
         raise UsageError("--allow-partial belongs to an approval: leave it out with --withdraw")
-    wanted = Wanted(snapshot, _text("--reason", reason), _text("--by", by or _user()), withdraw, allow_partial)
+    wanted = Wanted(
+        snapshot, _text("--reason", reason), _text("--by", _user() if by is None else by), withdraw, allow_partial
+    )
     decided = decide(settings.output.folder, wanted, settings.sign.key_file, is_shared=settings.output.shared)
     print_result(views.as_json(describe(decided)) if as_json else sentence(decided))
     return 0
@@ -150,11 +152,13 @@ def _checked(output: Place, wanted: Wanted) -> tuple[str, str, str]:
 
 
 def _in_force(output: Place, name: str | None) -> Approval:
-    """The approval to withdraw, by the id of its snapshot, which may be gone.
+    """The approval to withdraw; the id of its snapshot names it even if the snapshot is gone.
 
     Raises:
         UsageError: nothing such is approved.
     """
+    if name not in (None, "approved") and not SNAPSHOT_ID.fullmatch(name):
+        name = find_snapshot(output, name).manifest.snapshot_id
     found = [*in_force(read_approvals(output)).values()]
     if name not in (None, "approved"):
         found = [each for each in found if each.snapshot_id == name]

@@ -19,11 +19,17 @@ def record_approval(output: Place, approval: Approval, held: Held) -> None:
         held: the lock of the output.
 
     Raises:
-        UsageError: the record can't be read or is too large; nothing is written.
+        UsageError: the record can't be read, is too large, or has a later decision; nothing is written.
         StoppedError: the lock is lost.
         OSError: the record can't be written.
     """
-    everything = [*read_approvals(output), approval]
+    before = read_approvals(output)
+    if before and approval.at < before[-1].at:
+        raise UsageError(
+            f"the last decision in {output / APPROVALS} is of {before[-1].at:%Y-%m-%d %H:%M:%S} UTC, which is still to "
+            "come: check the clock of this machine"
+        )
+    everything = [*before, approval]
     counts = {id(each) for each in in_force(everything).values()}
     kept = [each for each in everything[:-MOST] if id(each) in counts] + everything[-MOST:]
     data = msgspec.json.format(msgspec.json.encode(RecordOfApprovals(1, kept)), indent=1) + b"\n"

@@ -20,15 +20,16 @@ SELECT room, c.outcome, list_contains(getvariable('complete_outcomes'), c.outcom
 FROM then_coverage AS c JOIN room_number USING (org_id, entity_type, entity_id)
 LEFT JOIN then_rooms AS r USING (org_id, entity_type, entity_id);
 
--- A member is its id. A member without an id is its email address, or its name if it has no address either.
+-- A member is its id. A member without an id is its email address, or its name if it has no address either. Blank ids,
+-- addresses and names identify nobody.
 CREATE TEMP MACRO name_of(display_name, first_name, last_name) AS
   coalesce(nullif(trim(display_name), ''), nullif(trim(concat_ws(' ', first_name, last_name)), ''), '');
 CREATE TEMP TABLE now_member AS
-SELECT DISTINCT room, member_id AS id, lower(nullif(trim(member_email), '')) AS email,
+SELECT DISTINCT room, nullif(trim(member_id), '') AS id, lower(nullif(trim(member_email), '')) AS email,
        name_of(member_display_name, member_first_name, member_last_name) AS name
 FROM now_members JOIN room_number USING (org_id, entity_type, entity_id);
 CREATE TEMP TABLE then_member AS
-SELECT DISTINCT room, member_id AS id, lower(nullif(trim(member_email), '')) AS email,
+SELECT DISTINCT room, nullif(trim(member_id), '') AS id, lower(nullif(trim(member_email), '')) AS email,
        name_of(member_display_name, member_first_name, member_last_name) AS name
 FROM then_members JOIN room_number USING (org_id, entity_type, entity_id);
 
@@ -46,7 +47,8 @@ without_email AS (
 SELECT o.* FROM without_email AS o
 ANTI JOIN query_table(theirs) AS t
   ON t.room = o.room AND t.name = o.name
-  AND (t.id IS NULL OR o.id IS NULL) AND (t.email IS NULL OR o.email IS NULL);
+  AND (t.id IS NULL OR o.id IS NULL) AND (t.email IS NULL OR o.email IS NULL)
+  AND (o.name <> '' OR coalesce(t.id, o.id, t.email, o.email) IS NULL);
 
 -- A member may be listed several times, under several names or addresses: one text.
 CREATE TEMP MACRO titled(name, email, id) AS CASE
@@ -143,7 +145,9 @@ told AS (
   WHERE is_on AND (opens OR opened) AND then_outcome = 'ok' AND connection_type IS DISTINCT FROM then_connection
     AND (opens OR connection_type = 'ONE_WAY')
   UNION ALL
-  SELECT *, access_type IS DISTINCT FROM 'ALLOW_MEMBERS', 3, who(access_type, members) || ' may call; approved: '
+  -- Only from a list of blocked members to a list of allowed members is surely less, or to nobody.
+  SELECT *, opens AND (access_type IS DISTINCT FROM 'ALLOW_MEMBERS' OR then_access IS DISTINCT FROM 'BLOCK_MEMBERS'),
+         3, who(access_type, members) || ' may call; approved: '
          || who(then_access, then_members), NULL
   FROM known
   WHERE is_on AND (opens OR opened) AND then_outcome = 'ok' AND access_type IS DISTINCT FROM then_access

@@ -7,6 +7,7 @@ say whose decisions these are.
 
 from collections.abc import Iterable
 from datetime import timedelta
+from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
@@ -59,6 +60,11 @@ class Approval(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     envelope: Envelope | None = None
 
     @property
+    def title(self) -> str:
+        """The decision, as messages name it."""
+        return f"the {'approval' if self.decision == 'approved' else 'withdrawal'} of {self.snapshot_id}"
+
+    @property
     def statement(self) -> dict[str, Any]:
         """What is signed."""
         fields: dict[str, Any] = msgspec.to_builtins(msgspec.structs.replace(self, envelope=None))
@@ -95,13 +101,20 @@ def read_approvals(output: Place) -> list[Approval]:
     for each in found:
         if each.at.utcoffset() != timedelta(0) or not _YEARS[0] <= each.at.year <= _YEARS[1]:
             raise DamagedError(output / APPROVALS, "a time is not in UTC, or in no year of ours")
+    # An earlier decision, signed as it is, could be repeated at the end, and would count again.
+    if any(later.at < earlier.at for earlier, later in pairwise(found)):
+        raise DamagedError(output / APPROVALS, "an older decision stands after a newer decision")
     return found
+
+
+def last_decisions(approvals: Iterable[Approval]) -> dict[str, Approval]:
+    """The decisions that count, by scope."""
+    return {each.scope: each for each in approvals}
 
 
 def in_force(approvals: Iterable[Approval]) -> dict[str, Approval]:
     """The approvals that count, by scope."""
-    last = {each.scope: each for each in approvals}
-    return {scope: each for scope, each in last.items() if each.decision == "approved"}
+    return {scope: each for scope, each in last_decisions(approvals).items() if each.decision == "approved"}
 
 
 def approval_of(output: Place, manifest: Manifest) -> Approval | None:
@@ -158,4 +171,4 @@ def signature_of(approval: Approval, key: "Ed25519PublicKey | None") -> Signatur
 
 
 def _whose(approval: Approval) -> str:
-    return f"the approval of {approval.snapshot_id} in {APPROVALS}"
+    return f"{approval.title} in {APPROVALS}"

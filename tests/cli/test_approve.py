@@ -137,6 +137,21 @@ def test_each_scope_has_its_own_approved_state(audit: Audit, cli: Command) -> No
     assert json.loads(cli("check", id_of(later), "--json").out)["approved_id"] == id_of(rooms)
 
 
+def test_each_customer_in_a_folder_has_its_own_approved_state(audit: Audit, cli: Command, output: Path) -> None:
+    customers = [Organization(2, seed=seed) for seed in (7, 8, 9)]
+    simulation = Simulation(crafted(), customers=customers)
+    taken = [audit(simulation, scope__org_ids=[each.org_id]) for each in customers]
+    for each in taken[:2]:
+        assert cli("approve", id_of(each), *WHY).code == 0
+    again = [audit(simulation, scope__org_ids=[each.org_id]) for each in customers]
+    approved = [json.loads(cli("check", id_of(each), "--json").out)["approved_id"] for each in again]
+    assert approved == [id_of(taken[0]), id_of(taken[1]), None]
+    assert f"no approved snapshot of the scope of {id_of(again[2])}" in told(cli("show", "approved"))
+    assert cli("prune", "--keep-last", "3").code == 0
+    kept = {each.name for each in output.iterdir() if each.is_dir()}
+    assert kept == {id_of(each) for each in (*taken[:2], *again)}
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -145,6 +160,10 @@ def test_each_scope_has_its_own_approved_state(audit: Audit, cli: Command) -> No
         (("--reason", "a\nb"), "--reason: expected one line"),
         (("--reason", "x" * 1001), "--reason: expected one line of at most 1000"),
         (("--reason", "r", "--by", "\u202eAnn"), "--by: expected one line"),
+        (("--reason", "r", "--by", "a\x1b[2J"), "--by: expected one line"),
+        (("--reason", "r", "--by", "\udcff"), "--by: expected one line"),
+        (("--reason", "r", "--by", ""), "--by is missing"),
+        (("--reason", "r", "--by", " "), "--by is missing"),
         (("--reason", "r", "nonsense"), "no snapshot nonsense"),
         (("--list", "--reason", "r"), "--list decides nothing"),
         (("--withdraw", "--allow-partial", "--reason", "r"), "--allow-partial belongs to an approval"),
@@ -225,6 +244,77 @@ def test_a_forged_approval_is_not_compared_with(
 
 
 @pytest.mark.attack("what is read back")
+def test_an_older_decision_that_is_repeated_does_not_count_again(
+    audit: Audit, cli: Command, output: Path, tmp_path: Path
+) -> None:
+    config = tmp_path / "sign.toml"
+    config.write_text(f'[sign]\nkey_file = "{write_key(tmp_path / "key")}"\n')
+    public = ["--public-key", tmp_path / "key.pub"]
+    audit(Simulation(crafted(two_way)), sign__key_file=str(tmp_path / "key"))
+    assert cli("approve", *WHY, "--config", config).code == 0
+    audit(Simulation(crafted()), sign__key_file=str(tmp_path / "key"))
+    assert cli("approve", *WHY, "--config", config).code == 0
+    assert cli("approve", *WHY, "--withdraw", "--config", config).code == 0
+    first, second, third = record(output)
+    for entries in ([first, second, third, first], [second, first], [third, second]):
+        (output / "approved.json").write_text(json.dumps({"format_version": 1, "approvals": entries}))
+        for arguments in (["check"], ["show", "approved"], ["prune", "--keep-last", "1"]):
+            assert "approved.json is damaged: an older decision stands after a newer" in told(cli(*arguments))
+        assert cli("verify", *public).code == 1
+    for entries in ([first, second, third], [first, second, second]):
+        (output / "approved.json").write_text(json.dumps({"format_version": 1, "approvals": entries}))
+        assert cli("verify", *public).code == 0
+
+
+def test_a_decision_before_the_last_decision_is_refused(audit: Audit, cli: Command, output: Path) -> None:
+    audit(Simulation(crafted()))
+    assert cli("approve", *WHY).code == 0
+    forge(output, at="2999-01-01T00:00:00Z")
+    before = record(output)
+    for more in ([], ["--withdraw"]):
+        assert "2999-01-01 00:00:00 UTC, which is still to come: check the clock" in told(cli("approve", *WHY, *more))
+    assert record(output) == before
+
+
+@pytest.mark.attack("what is read back")
+def test_whoever_ends_an_approval_without_the_key_is_reported(
+    audit: Audit, cli: Command, output: Path, tmp_path: Path
+) -> None:
+    config = tmp_path / "sign.toml"
+    config.write_text(f'[sign]\nkey_file = "{write_key(tmp_path / "key")}"\n')
+    public = ["--public-key", tmp_path / "key.pub"]
+    first = audit(Simulation(crafted()), sign__key_file=str(tmp_path / "key"))
+    assert cli("approve", *WHY, "--config", config).code == 0
+    assert cli("approve", "latest", *WHY, "--withdraw").code == 0
+    assert cli("verify").code == 0
+    refused = cli("verify", *public)
+    assert (refused.code, f"the withdrawal of {id_of(first)} is not signed" in refused.out) == (1, True)
+    assert "is not approved" in told(cli("approve", first.path, *WHY, "--withdraw"))
+    assert cli("approve", *WHY, "--config", config).code == 0
+    assert cli("approve", first.path, *WHY, "--withdraw", "--config", config).code == 0
+    assert cli("verify", *public).code == 0
+    forge(output, reason="another")
+    assert "the withdrawal of " in cli("verify").out
+
+
+@pytest.mark.attack("spreadsheets and terminals")
+def test_hostile_texts_of_a_decision_stay_texts(audit: Audit, cli: Command, output: Path) -> None:
+    snapshot = audit(Simulation(crafted()))
+    by, why = "<script>alert(1)</script>", "=cmd|'/C calc'!A0 \"></script><img src=x onerror=alert(1)>"
+    assert json.loads(cli("approve", "--by", by, "--reason", why, "--json").out)["reason"] == why
+    page = Path(cli("report").out.strip()).read_text()
+    assert "alert(1)" in page
+    assert by not in page
+    assert "<img src=x" not in page
+    forge(output, by="a\x1b[2J\u202e", reason="x\n\x1b]0;t\x07")
+    for arguments in (["approve", "--list"], ["show", "approved"], ["snapshots"], ["check"], ["verify"]):
+        shown = cli(*arguments)
+        assert shown.code == 0, shown.err
+        assert not {"\x1b", "\u202e", "\x07"} & {*shown.out, *shown.err}
+    assert "by a\\x1b[2J\\u202e on" in cli("show", id_of(snapshot)).out
+
+
+@pytest.mark.attack("what is read back")
 @pytest.mark.parametrize(
     "content", [b"", b"[]", b"{" * 100_000, b"\xff", b'{"format_version": 2, "approvals": []}', b" " * (17 << 20)]
 )
@@ -239,6 +329,30 @@ def test_a_damaged_record_approves_nothing_and_removes_nothing(
     assert cli("verify").code == 1
     assert (output / "approved.json").read_bytes() == content
     assert len(json.loads(cli("snapshots", "--json").out)) == 2
+
+
+@pytest.mark.attack("what is read back")
+def test_a_record_of_another_output_approves_nothing_here(
+    audit: Audit, cli: Command, webex_audit: Command, output: Path, tmp_path: Path
+) -> None:
+    audit(Simulation(crafted(two_way)), output__path=str(tmp_path / "other"))
+    assert webex_audit("approve", *WHY, "--output", tmp_path / "other").code == 0
+    audit(Simulation(crafted(two_way)))
+    (output / "approved.json").write_bytes((tmp_path / "other" / "approved.json").read_bytes())
+    for arguments in (["check"], ["report"], ["diff", "approved", "latest"]):
+        assert "can't be used: " in told(cli(*arguments))
+    assert "approved.json: approves " in cli("verify").out
+
+
+@pytest.mark.attack("what is read back")
+def test_an_approved_snapshot_whose_tables_were_exchanged_is_not_compared_with(audit: Audit, cli: Command) -> None:
+    first = audit(Simulation(crafted()))
+    assert cli("approve", *WHY).code == 0
+    later = audit(Simulation(crafted(two_way)))
+    (genuine,), (forged,) = (sorted(Path(str(each.path)).glob("push_to_talk/*/*.parquet")) for each in (first, later))
+    genuine.write_bytes(forged.read_bytes())
+    for arguments in (["check"], ["report"], ["diff", "approved", "latest"]):
+        assert "is damaged: it is not the file that the manifest names" in told(cli(*arguments))
 
 
 @pytest.mark.attack("planted links and files")

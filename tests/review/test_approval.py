@@ -48,6 +48,8 @@ def states(snapshot: Snapshot, approved: Snapshot) -> dict[str, tuple[str, bool,
 
 
 NO_ID = {"id": ...}
+NO_NAME = {"displayName": ..., "firstName": ..., "lastName": ...}
+NOTHING = NO_ID | NO_NAME | {"email": ...}
 OTHER_NUMBERS = {"numbers": [{"external": "+14085550000", "extension": "1", "primary": True}]}
 RENAMED = {"displayName": "Another Name", "firstName": "Another", "lastName": "Name", "email": "new@example.com"}
 SAME: dict[str, tuple[Change, Change]] = {
@@ -68,6 +70,8 @@ SAME: dict[str, tuple[Change, Change]] = {
     "off in another way": (room(1, **OFF), room(**OFF, **BLOCK)),
     "an empty list, off": (room(), room(**OFF)),
     "an empty list, two-way": (room(), room(**TWO_WAY)),
+    "a member without anything, twice": (room((1, NOTHING)), room((1, NOTHING), (2, NOTHING))),
+    "a blank id": (room(1), room((1, {"id": " "}))),
     "a blocked list in another order": (room(1, 2, **BLOCK), room(2, 1, **BLOCK)),
     "a blocked member without id": (room(1, **BLOCK), room((1, NO_ID), **BLOCK)),
     "an undocumented word": (room(1, connectionType="HALF"), room(1, connectionType="HALF")),
@@ -90,6 +94,21 @@ OPEN: dict[str, tuple[Change, Change, str]] = {
         room((1, NO_ID | {"email": "evil@example.com"})),
         "(evil@example.com) may call",
     ),
+    "another member with an empty id": (
+        room((1, {"id": ""})),
+        room((2, {"id": ""})),
+        "(user0002@example.com) may call",
+    ),
+    "another member with a blank id": (
+        room((1, {"id": " "})),
+        room((2, {"id": " "})),
+        "(user0002@example.com) may call",
+    ),
+    "another member without a name": (
+        room((1, NO_ID | NO_NAME)),
+        room((2, NO_NAME | {"email": ...})),
+        "may call; the approved list does not name this member",
+    ),
     "a blocked member less": (
         room(1, 2, **BLOCK),
         room(1, **BLOCK),
@@ -108,6 +127,16 @@ OPEN: dict[str, tuple[Change, Change, str]] = {
         "callers may use connection HALF",
     ),
     "an undocumented access": (room(1), room(1, accessType="SOME"), "access type SOME may call; approved: only the"),
+    "a list, and was an undocumented access": (
+        room(1, accessType="NOBODY"),
+        room(1, 2),
+        "only the 2 members on its list may call; approved: access type NOBODY",
+    ),
+    "a list, and was a word in another case": (
+        room(1, accessType="block_members"),
+        room(1),
+        "only the member on its list may call; approved: access type block_members",
+    ),
     "an undocumented list": (room(1, accessType="SOME"), room(accessType="SOME"), "is not on the list any more"),
 }
 CLOSED: dict[str, tuple[Change, Change, str]] = {
@@ -120,6 +149,11 @@ CLOSED: dict[str, tuple[Change, Change, str]] = {
     "a member less": (room(1, 2), room(1), "(user0002@example.com) may not call any more; the approved list names"),
     "nobody left": (room(1), room(), "(user0001@example.com) may not call any more"),
     "a blocked member more": (room(1, **BLOCK), room(1, 2, **BLOCK), "(user0002@example.com) is blocked; the approved"),
+    "nobody, and was an undocumented access": (
+        room(1, accessType="SOME"),
+        room(),
+        "nobody may call; approved: access type SOME",
+    ),
     "only members": (
         room(1, **BLOCK),
         room(2),

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from audit.errors import DamagedError, UsageError
-from audit.snapshot.approvals import Approval, fault_of, in_force, read_approvals, signature_of
+from audit.snapshot.approvals import Approval, fault_of, last_decisions, read_approvals, signature_of
 from audit.snapshot.catalog import read_snapshot
 from audit.snapshot.layout import APPROVALS, MANIFEST
 from audit.snapshot.proof.fault import Fault, Note
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 def check_approvals(
     output: Place, key: "Ed25519PublicKey | None", snapshot_id: str | None = None
 ) -> Iterator[Fault | Note]:
-    """Check the approvals that count.
+    """Check the approvals that count, and who ended others.
 
     Args:
         output: the folder of all snapshots.
         key: the key that must have signed them; None to skip this check.
-        snapshot_id: only the approvals of this snapshot; None for all.
+        snapshot_id: only the decisions about this snapshot; None for all.
     """
     try:
-        found = in_force(read_approvals(output)).values()
+        found = last_decisions(read_approvals(output)).values()
     except DamagedError as error:
         yield Fault(APPROVALS, f"is damaged: {error.reason}")
         return
@@ -35,10 +35,12 @@ def check_approvals(
         return
     for each in found:
         if snapshot_id in (None, each.snapshot_id):
-            yield from _check(output, each, key)
+            if each.decision == "approved":
+                yield from _check_snapshot(output, each)
+            yield from _check_signature(each, key)
 
 
-def _check(output: Place, approval: Approval, key: "Ed25519PublicKey | None") -> Iterator[Fault | Note]:
+def _check_snapshot(output: Place, approval: Approval) -> Iterator[Fault]:
     folder = output / approval.snapshot_id
     try:
         snapshot = read_snapshot(folder)
@@ -48,14 +50,17 @@ def _check(output: Place, approval: Approval, key: "Ed25519PublicKey | None") ->
         yield Fault(APPROVALS, f"approves {approval.snapshot_id}, which can't be read: {error.strerror}")
     except UsageError as error:
         yield Fault(APPROVALS, f"approves {approval.snapshot_id}, which can't be used: {error}")
+
+
+def _check_signature(approval: Approval, key: "Ed25519PublicKey | None") -> Iterator[Fault | Note]:
     try:
         signature = signature_of(approval, key)
     except UsageError as error:
         yield Fault(APPROVALS, str(error))
         return
     if signature == "not checked" and approval.envelope:
-        yield Note(f"the approval of {approval.snapshot_id} is signed, but who signed it is not checked")
+        yield Note(f"{approval.title} is signed, but who signed it is not checked")
     elif signature == "missing":
-        yield Fault(APPROVALS, f"the approval of {approval.snapshot_id} is not signed")
+        yield Fault(APPROVALS, f"{approval.title} is not signed")
     elif signature == "of another key":
-        yield Fault(APPROVALS, f"the approval of {approval.snapshot_id} is signed by another key")
+        yield Fault(APPROVALS, f"{approval.title} is signed by another key")

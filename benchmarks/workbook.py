@@ -134,8 +134,10 @@ def measure(output: Path, rooms: int, against: tuple[str, ...]) -> None:
     command = ["report", str(output / NEW), *against, "--format", "xlsx", "--file", str(file), "--output", str(output)]
     began_s = time.monotonic()
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, *command], capture_output=True, text=True, check=True, env=os.environ
+        [sys.executable, "-c", PROGRAM, *command], capture_output=True, text=True, check=False, env=os.environ
     )
+    if done.returncode:
+        sys.exit(done.stderr)
     wall_s = time.monotonic() - began_s
     peak_kib = int(done.stderr.split()[-1])
     size = file.stat().st_size

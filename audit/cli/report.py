@@ -81,7 +81,7 @@ def report(
         checks = apply_rules(one, other, settings.check, today=Clock().now().date(), approved=approved)
         changes = tally.count(compare(other, one)) if other else None
         if kind == "xlsx":
-            rows = write_workbook(one, checks, changes, other, stream)
+            rows = write_workbook(one, checks, changes, other, stream, approved=approved)
         else:
             stream.write(write_report(one, checks, changes, other, approved).encode())
     if file == "-":

@@ -189,7 +189,8 @@ def _table_functions(tree: Any) -> set[str]:
 def table_names(connection: duckdb.DuckDBPyConnection, schema: str = CURRENT) -> list[str]:
     """The names of the tables."""
     rows = connection.execute(
-        "SELECT view_name FROM duckdb_views() WHERE schema_name = ? AND NOT internal ORDER BY view_name", [schema]
+        "SELECT view_name FROM duckdb_views() WHERE schema_name = ? AND NOT internal AND NOT temporary ORDER BY 1",
+        [schema],
     ).fetchall()
     return [name for (name,) in rows]
 

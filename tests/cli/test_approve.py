@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import openpyxl
 import pytest
 from crafted import TickingClock, crafted
 from harness import Result, Where, environment
@@ -116,6 +117,37 @@ def test_what_is_approved_is_recorded_shown_kept_and_compared_with(audit: Audit,
     assert cli("approve", "--withdraw", *WHY).code == 0
     assert rule(cli)["status"] == "skipped"
     assert "no snapshot is approved" in told(cli("approve", "--withdraw", *WHY))
+
+
+def rows_of(sheet: Any) -> list[dict[str, Any]]:
+    header, *rows = sheet.iter_rows(values_only=True)
+    return [dict(zip(header, row, strict=True)) for row in rows]
+
+
+def test_the_workbook_says_of_each_room_whether_it_is_approved(audit: Audit, cli: Command, tmp_path: Path) -> None:
+    def book() -> Any:
+        assert cli("report", "--file", tmp_path / "report.xlsx").code == 0
+        return openpyxl.load_workbook(tmp_path / "report.xlsx")
+
+    first = audit(Simulation(crafted()))
+    before = book()
+    assert {row["approved"] for row in rows_of(before["Room by who"])} == {"not known: no snapshot was approved"}
+    assert dict(before["Summary"].values)["approved state"] == "none: no snapshot of this scope was approved"
+
+    assert cli("approve", *WHY).code == 0
+    audit(Simulation(crafted(two_way)))
+    after = book()
+    assert after.sheetnames == before.sheetnames
+    said = {row["room or phone"]: row["approved"] for row in rows_of(after["Room by who"])}
+    detail = "callers may listen and speak; approved: speak"
+    assert said.pop("Room 0") == f"no, it differs from the approved state: {detail}"
+    assert set(said.values()) <= {"yes, it is as approved"}
+    summary = dict(after["Summary"].values)
+    assert summary["approved state"] == id_of(first)
+    assert summary["approved by"].startswith("Ann Smith, ")
+    assert summary["reason of the approval"] == WHY[1]
+    assert summary["signature of the approval"].startswith("not signed: ")
+    assert summary["rooms and phones that open more than approved"] == 1
 
 
 def test_each_scope_has_its_own_approved_state(audit: Audit, cli: Command) -> None:

@@ -19,6 +19,9 @@ SELECT count(*) FILTER (state = 'approved') AS approved, count(*) FILTER (is_ope
        count(*) FILTER (state = 'added' AND NOT is_open) AS added, count(*) FILTER (state = 'unknown') AS unknown
 FROM approval
 """
+_NOTHING = """
+CREATE TEMP TABLE approval (org_id VARCHAR, entity_type VARCHAR, entity_id VARCHAR, state VARCHAR, detail VARCHAR)
+"""
 _ROOMS = """
 SELECT org_id, entity_type, entity_id, entity_name, location_name, is_open, detail
 FROM approval JOIN pair USING (org_id, entity_type, entity_id)
@@ -64,6 +67,17 @@ class SinceApproval:
     rooms: list[DifferingRoom]
 
     @property
+    def signed(self) -> str:
+        """What is known of the signature."""
+        if self.signature == "good":
+            return "good, by the key of this machine"
+        if self.approval.envelope is None:
+            return "not signed: whoever may write to the output could have recorded this approval"
+        if self.signature == "of another key":
+            return "by a key other than that of this machine"
+        return "signed; the report does not check by whom: webex-audit verify approved --public-key does"
+
+    @property
     def differing(self) -> int:
         """Number of rooms that differ."""
         return self.opened + self.narrower
@@ -72,11 +86,14 @@ class SinceApproval:
 def find_since_approval(connection: duckdb.DuckDBPyConnection, approved: Approved | None) -> SinceApproval | None:
     """Compare with the approved state, and leave the tables of `audit.review.approval`.
 
+    The table `approval` is empty if nothing is approved.
+
     Args:
         connection: from `audit.review.tables.open_tables`, with the approved snapshot.
         approved: the approved snapshot, if there is one.
     """
     if approved is None:
+        connection.execute(_NOTHING)
         return None
     add_approval(connection, approved.manifest)
     (counts,) = fetch_dicts(connection, _COUNTS)

@@ -34,8 +34,8 @@ def find_index(connection: duckdb.DuckDBPyConnection, written: Dates, org_names:
     """The index as text for an HTML document; None if the snapshot is too large for it.
 
     Args:
-        connection: has the tables of `audit.review.report.reach_tables.create_tables`, and `approval` if a snapshot
-            was approved (`audit.review.approval`).
+        connection: has the tables of `audit.review.report.reach_tables.create_tables`, and `approval`
+            (`audit.review.report.approved.find_since_approval`).
         written: how the states are dated.
         org_names: names of organizations by id.
     """

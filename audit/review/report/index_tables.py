@@ -2,7 +2,6 @@
 
 import duckdb
 
-from audit.review.report.rows import count
 from audit.review.tables import table_names
 
 #: Also finds a person by a name that differs from the one that is shown.
@@ -29,11 +28,7 @@ CREATE TEMP TABLE listed AS
 SELECT org_id, entity_type, entity_id, list(person ORDER BY person) AS people
 FROM main_member JOIN somebody USING (org_id, member_key) GROUP BY ALL
 """
-_NO_APPROVAL = """
-CREATE TEMP TABLE approval (org_id VARCHAR, entity_type VARCHAR, entity_id VARCHAR, state VARCHAR, detail VARCHAR)
-"""
 _SHORT = "CREATE TEMP MACRO short(name) AS left(name, {chars})"
-_TABLES = "SELECT count(*) FROM duckdb_tables() WHERE table_name = 'approval'"
 SIZES = """
 SELECT (SELECT count(*) FROM room) AS rooms, (SELECT count(*) FROM unread) AS unread,
        (SELECT count(*) FROM somebody) AS people, (SELECT count(*) FROM main_member) AS listed
@@ -63,12 +58,11 @@ def create_index_tables(connection: duckdb.DuckDBPyConnection, chars: int) -> No
     """Create the tables that `SIZES`, `PEOPLE`, `ROOMS` and `UNREAD` read.
 
     Args:
-        connection: has the tables of `audit.review.report.reach_tables.create_tables`.
+        connection: has the tables of `audit.review.report.reach_tables.create_tables`, and `approval`
+            (`audit.review.report.approved.find_since_approval`).
         chars: the most characters of a text; no run accepts a longer name, but anybody may have written the snapshot.
     """
     connection.execute(_SHORT.format(chars=chars))
     connection.execute(_CONTACT if "push_to_talk_members" in table_names(connection) else _NO_CONTACT)
     connection.execute(_SOMEBODY)
     connection.execute(_LISTED)
-    if not count(connection, _TABLES):
-        connection.execute(_NO_APPROVAL)

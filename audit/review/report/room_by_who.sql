@@ -1,6 +1,7 @@
 -- A row for each room, or phone, and each member who may open it; a row for each other room says who may, or why nobody.
--- Reads `room` and `main_member` of audit/review/report/reach_tables.py, and `organization`.
--- `place` orders rooms, those in which the caller can listen first; sorting whole rows would take too much memory.
+-- Reads `room`, `unread` and `main_member` of audit/review/report/reach_tables.py, `approval`, `approval_word` and `organization`.
+-- `place` orders rooms as `room.place` does, with those that are not known after those that open; sorting whole rows
+-- would take too much memory.
 CREATE TEMP TABLE who_may AS
 WITH
 named AS (
@@ -40,25 +41,26 @@ opened AS (
     LEFT JOIN named USING (org_id, entity_type, entity_id)
 ),
 unknown AS (
-    SELECT org_id, entity_type, entity_id, entity_name, location_name, 'unknown' AS reach, outcome FROM coverage
-    WHERE dataset = 'push_to_talk' AND NOT list_contains(getvariable('complete_outcomes'), outcome)
+    SELECT * FROM unread WHERE NOT list_contains(getvariable('complete_outcomes'), outcome)
 ),
 row_of AS (
-    SELECT org_id, entity_type, entity_id, entity_name, location_name, connection_type, reach, access, who,
+    SELECT org_id, entity_type, entity_id, entity_name, location_name, connection_type, access, who,
            email, member_type, numbers, member_id, position FROM opened
     UNION ALL BY NAME
-    SELECT org_id, entity_type, entity_id, entity_name, location_name, reach,
+    SELECT org_id, entity_type, entity_id, entity_name, location_name,
            'not known: no usable answer (' || outcome || ')' AS access, 'not known' AS who FROM unknown
 ),
 placed AS (
-    SELECT org_id, entity_type, entity_id, organization, row_number() OVER (
-        ORDER BY CASE WHEN reach IN ('everybody', 'unclear', 'members')
-                      THEN CASE connection_type WHEN 'TWO_WAY' THEN 1 WHEN 'ONE_WAY' THEN 3 ELSE 2 END
-                      WHEN reach = 'unknown' THEN 4 ELSE 5 END,
-                 list_position(['everybody', 'unclear', 'members', 'unknown', 'nobody', 'off'], reach),
-                 organization, location_name, entity_name, org_id, entity_type, entity_id
+    SELECT org_id, entity_type, entity_id, row_number() OVER (
+        ORDER BY is_closed, place NULLS LAST, location_name, entity_name, org_id, entity_type, entity_id
     ) AS place
-    FROM (SELECT DISTINCT org_id, entity_type, entity_id, entity_name, location_name, connection_type, reach FROM row_of)
-    LEFT JOIN organization USING (org_id)
+    FROM (SELECT org_id, entity_type, entity_id, entity_name, location_name, place, reach IN ('nobody', 'off') AS is_closed
+          FROM room
+          UNION ALL BY NAME
+          SELECT org_id, entity_type, entity_id, entity_name, location_name, false AS is_closed FROM unknown)
 )
-SELECT place, row_of.*, organization FROM row_of JOIN placed USING (org_id, entity_type, entity_id);
+SELECT placed.place, row_of.*, organization,
+       concat_ws(': ', coalesce(said, state, $no_approval), left(detail, $max_text)) AS approved
+FROM row_of JOIN placed USING (org_id, entity_type, entity_id)
+     LEFT JOIN approval USING (org_id, entity_type, entity_id) LEFT JOIN approval_word USING (state)
+     LEFT JOIN organization USING (org_id);

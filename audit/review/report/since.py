@@ -15,12 +15,14 @@ _ABSENT = {
     "not_answered": "unknown: not answered on",
 }
 #: By state in the table `approval`.
-_APPROVAL = {
+APPROVAL_WORDS = {
     "approved": "yes, it is as approved",
     "differs": "no, it differs from the approved state",
     "added": "no, it is not in the approved state",
     "unknown": "not known",
 }
+#: As the search says it (`results.js`).
+NOTHING_APPROVED = "not known: no snapshot was approved"
 
 
 @dataclass(frozen=True)
@@ -89,5 +91,5 @@ def approval_words(state: str | None, detail: str | None) -> str:
     """
     if state is None:
         return ""
-    words = _APPROVAL.get(state, state)
+    words = APPROVAL_WORDS.get(state, state)
     return f"{words}: {detail}" if detail else words

@@ -10,6 +10,7 @@ from audit.review import vocabulary
 from audit.review.check.finding import CheckResult, RuleResult, Severity
 from audit.review.diff.views import Tally
 from audit.review.report import wording
+from audit.review.report.approved import SinceApproval
 from audit.review.report.reach import AUTOMATIC, REACH_KINDS
 from audit.snapshot.catalog import Snapshot
 from audit.snapshot.layout import MANIFEST
@@ -61,6 +62,7 @@ class Summary:
     Attributes:
         snapshot: the snapshot.
         against: the earlier snapshot, if there is one.
+        since_approval: the comparison with the approved state; None if nothing is approved.
         checks: the results of the rules, if they ran.
         tally: the counts of the differences from `against`.
         known: what the tables answer.
@@ -69,6 +71,7 @@ class Summary:
 
     snapshot: Snapshot
     against: Snapshot | None
+    since_approval: SinceApproval | None
     checks: CheckResult | None
     tally: Tally
     known: Known
@@ -83,6 +86,7 @@ class Summary:
         yield "asked for", vocabulary.scope(manifest.scope)
         if _PUSH_TO_TALK in manifest.scope.datasets:
             yield from self._answer()
+            yield from self._approved()
         yield from self._not_known()
         yield from self._changed()
         yield from self._checked()
@@ -112,6 +116,21 @@ class Summary:
             yield f"who may call: {wording.REACH_LABELS[reach]}", rooms
             if reach in AUTOMATIC:
                 yield "… and listen into", heard
+
+    def _approved(self) -> Iterator[_Line]:
+        since = self.since_approval
+        if since is None:
+            yield "approved state", "none: no snapshot of this scope was approved"
+            return
+        yield "approved state", since.approval.snapshot_id
+        yield "approved by", f"{since.approval.by}, {wording.minute(since.approval.at)}"
+        yield "reason of the approval", since.approval.reason
+        yield "signature of the approval", since.signed
+        yield "rooms and phones that open more than approved", since.opened
+        yield "… that open less", since.narrower
+        yield "… that are as approved", since.approved
+        yield "… that are new, and open for nobody", since.added
+        yield "… of which it is not known", since.unknown
 
     def _not_known(self) -> Iterator[_Line]:
         if not self.known.unknown and not wording.gaps(self.snapshot.manifest):

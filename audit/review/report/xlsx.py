@@ -6,7 +6,6 @@ from itertools import islice
 from typing import BinaryIO
 
 import duckdb
-import msgspec
 import pyarrow as pa
 
 from audit.errors import UsageError
@@ -15,12 +14,14 @@ from audit.review.diff.change import Change
 from audit.review.diff.views import Tally
 from audit.review.quoting import identifier
 from audit.review.report import cells
+from audit.review.report.approved import find_since_approval
 from audit.review.report.reach_tables import create_tables
 from audit.review.report.rows import count
+from audit.review.report.since import APPROVAL_WORDS, NOTHING_APPROVED
 from audit.review.report.summary import Known, Summary, find_known
 from audit.review.report.workbook import MAX_ROWS, Workbook
-from audit.review.tables import is_out_of_memory, open_tables, table_names
-from audit.snapshot.catalog import Snapshot
+from audit.review.tables import CURRENT, is_out_of_memory, open_tables, table_names
+from audit.snapshot.catalog import Approved, Snapshot
 
 _BATCH = 8_000
 #: A text is cut there before it is read: its cell is cut anyway.
@@ -30,7 +31,8 @@ _ALWAYS = {"Rooms": "push_to_talk", "Members": "push_to_talk_members", "Coverage
 #: Those in which the caller can listen first.
 _ORDER = {"push_to_talk": "ORDER BY allow_auto_answer DESC, connection_type DESC, access_type DESC, entity_name"}
 _UNANSWERED = """
-SELECT organization AS org_name, coverage.* EXCLUDE (attempts) FROM coverage LEFT JOIN organization USING (org_id)
+SELECT organization AS org_name, coverage.* EXCLUDE (attempts, org_name)
+FROM coverage LEFT JOIN organization USING (org_id)
 WHERE NOT list_contains(getvariable('complete_outcomes'), outcome)
 ORDER BY dataset, entity_type DESC, entity_name, org_id, entity_id, site_url
 """
@@ -41,9 +43,10 @@ SELECT organization, org_id AS "organization id", coalesce(entity_name, entity_i
        CASE connection_type WHEN 'TWO_WAY' THEN 'listens and speaks' WHEN 'ONE_WAY' THEN 'only speaks'
                             ELSE connection_type END AS "direction: the caller",
        access, who, email, lower(replace(member_type, '_', ' ')) AS "member type", numbers,
-       entity_id AS "id", member_id AS "member id"
+       approved, entity_id AS "id", member_id AS "member id"
 FROM who_may WHERE place > ? AND place <= ? ORDER BY place, position
 """
+_WORDS = "CREATE TEMP TABLE approval_word AS SELECT unnest(?::VARCHAR[]) AS state, unnest(?::VARCHAR[]) AS said"
 #: Rooms that are sorted at once.
 _ROOMS = 5_000
 _WHO = resources.files(__package__).joinpath("room_by_who.sql")
@@ -58,9 +61,9 @@ _NO_MEMBERS = "(SELECT {} LIMIT 0)".format(
 _FOUND = ("severity", "org_id", "entity_type", "entity_id", "entity_name", "location_name", "detail", "exception")
 _FINDING_COLUMNS = (
     "status", "rule_id", "title", "severity", "org_name", *_FOUND[1:],
-    "reason", "remedy", *(("controls",) if "controls" in Rule.__struct_fields__ else ()),
+    "reason", "remedy", "controls",
 )  # fmt: skip
-_CHANGE_COLUMNS = (*Change.__struct_fields__[:2], "org_name", *Change.__struct_fields__[2:])
+_CHANGE_COLUMNS = ("kind", "table", "org_name", *(name for name in Change.__struct_fields__[2:] if name != "org_name"))
 _Row = tuple[str | None, ...]
 
 
@@ -71,6 +74,7 @@ def write_workbook(
     against: Snapshot | None,
     stream: BinaryIO,
     *,
+    approved: Approved | None = None,
     max_rows: int = MAX_ROWS,
 ) -> dict[str, int]:
     """Write a snapshot as an Excel workbook; returns the number of rows by subject.
@@ -81,6 +85,7 @@ def write_workbook(
         changes: the differences from `against`; read once.
         against: an earlier snapshot.
         stream: a file that is open for writing.
+        approved: the approved snapshot of the same scope.
         max_rows: the most rows of a sheet, header included; further rows go on in a further sheet.
 
     Raises:
@@ -90,13 +95,17 @@ def write_workbook(
     names = {org.org_id: org.name for each in (against, snapshot) if each for org in each.manifest.orgs}
     tally = Tally()
     try:
-        with open_tables(snapshot) as connection, Workbook(stream, snapshot.manifest.snapshot_id, max_rows) as book:
+        with (
+            open_tables(snapshot, approved=approved) as connection,
+            Workbook(stream, snapshot.manifest.snapshot_id, max_rows) as book,
+        ):
             _create_names(connection, names)
-            known = _fill_answers(book, connection)
+            since_approval = find_since_approval(connection, approved)
+            known = _fill_answers(book, connection, "not known" if approved else NOTHING_APPROVED)
             _fill(book, "Findings", _FINDING_COLUMNS, _findings(checks, names))
-            _fill(book, "Changes", _CHANGE_COLUMNS, _changes(tally.count(changes or ()), names))
+            _fill(book, "Changes", _CHANGE_COLUMNS, _changes(tally.count(changes or ())))
             _fill_tables(book, connection)
-            book.close(Summary(snapshot, against, checks, tally, known, book.sizes).lines())
+            book.close(Summary(snapshot, against, since_approval, checks, tally, known, book.sizes).lines())
             return book.rows
     except (duckdb.Error, pa.ArrowException) as error:
         why = "it needs too much memory" if is_out_of_memory(error) else "its tables are not as webex-audit writes them"
@@ -114,13 +123,23 @@ def _create_names(connection: duckdb.DuckDBPyConnection, names: dict[str, str | 
     )
 
 
-def _fill_answers(book: Workbook, connection: duckdb.DuckDBPyConnection) -> Known:
-    """Fill the sheets that answer who may open which room, and what was not answered."""
+def _fill_answers(book: Workbook, connection: duckdb.DuckDBPyConnection, no_approval: str) -> Known:
+    """Fill the sheets that answer who may open which room, and what was not answered.
+
+    Args:
+        book: the workbook.
+        connection: has the tables `organization` and `approval`.
+        no_approval: what to say of a room that `approval` lacks.
+    """
     tables = set(table_names(connection))
     if "push_to_talk" in tables:
         create_tables(connection, None, max_rooms_of_person=0)
         members = "push_to_talk_members" if "push_to_talk_members" in tables else _NO_MEMBERS
-        connection.execute(_WHO.read_text(encoding="utf-8").format(members=members))
+        connection.execute(_WORDS, [list(APPROVAL_WORDS), list(APPROVAL_WORDS.values())])
+        connection.execute(
+            _WHO.read_text(encoding="utf-8").format(members=members),
+            {"no_approval": no_approval, "max_text": _MAX_TEXT},
+        )
         _fill_who(book, connection)
     if "coverage" in tables:
         _query(book, "Not answered", connection, _UNANSWERED)
@@ -161,10 +180,10 @@ def _sheets(connection: duckdb.DuckDBPyConnection, tables: set[str]) -> dict[str
 
 def _all_of(connection: duckdb.DuckDBPyConnection, table: str) -> str:
     """A query for all columns of a table, with `org_id` and the name of the organization first."""
-    described = connection.execute(f"DESCRIBE {identifier(table)}").fetchall()
+    described = connection.execute(f"DESCRIBE {CURRENT}.{identifier(table)}").fetchall()
     others = [identifier(str(name)) for name, *_ in described if name not in ("org_id", "org_name")]
     return (
-        f"SELECT org_id, organization AS org_name, {', '.join(others)} FROM {identifier(table)} "  # noqa: S608
+        f"SELECT org_id, organization AS org_name, {', '.join(others)} FROM {CURRENT}.{identifier(table)} "  # noqa: S608
         f"LEFT JOIN organization USING (org_id) {_ORDER.get(table, '')}"
     )
 
@@ -199,10 +218,8 @@ def _batches(schema: pa.Schema, rows: Iterable[_Row]) -> Iterator[pa.RecordBatch
         yield pa.record_batch([pa.array(each, pa.string()) for each in zip(*some, strict=True)], schema.names)
 
 
-def _changes(changes: Iterable[Change], names: dict[str, str | None]) -> Iterator[_Row]:
-    for change in changes:
-        kind, table, *values = msgspec.structs.astuple(change)
-        yield kind, table, _name(names, change.org_id), *values
+def _changes(changes: Iterable[Change]) -> Iterator[_Row]:
+    return (tuple(getattr(change, name) for name in _CHANGE_COLUMNS) for change in changes)
 
 
 def _findings(checks: CheckResult | None, names: dict[str, str | None]) -> Iterator[_Row]:
@@ -214,10 +231,10 @@ def _findings(checks: CheckResult | None, names: dict[str, str | None]) -> Itera
         controls = _controls(rule)
         for status, found in (("open", result.findings), ("accepted", result.excepted)):
             for finding in found:
-                yield status, *start, *_found(finding, names), result.reason, rule.remedy, *controls
+                yield status, *start, *_found(finding, names), result.reason, rule.remedy, controls
         if result.status == "skipped":
             nothing = [None] * len(_FOUND)
-            yield "skipped", *start, str(rule.severity), *nothing, result.reason, rule.remedy, *controls
+            yield "skipped", *start, str(rule.severity), *nothing, result.reason, rule.remedy, controls
 
 
 def _found(finding: Finding, names: dict[str, str | None]) -> _Row:
@@ -225,12 +242,9 @@ def _found(finding: Finding, names: dict[str, str | None]) -> _Row:
     return str(severity), _name(names, finding.org_id), *values
 
 
-def _controls(rule: Rule) -> tuple[str, ...]:
-    """The controls that a rule supports evidence for, as a cell, if rules name controls."""
-    if "controls" not in Rule.__struct_fields__:
-        return ()
-    named = getattr(rule, "controls")  # noqa: B009 - the field may be absent
-    return (", ".join(f"{each.framework} {each.id}" for each in named),)
+def _controls(rule: Rule) -> str:
+    """The controls that a rule supports evidence for, as a cell."""
+    return ", ".join(f"{each.framework} {each.id}" for each in rule.controls)
 
 
 def _name(names: dict[str, str | None], org_id: str | None) -> str | None:

@@ -29,6 +29,8 @@ from reporting import (
 
 from audit.review.check.finding import RuleResult
 from audit.review.report import cells, write_workbook
+from audit.review.report.reach_tables import create_tables
+from audit.review.tables import open_tables
 from audit.simulator import names
 from audit.simulator.app import Simulation
 from audit.text import printable
@@ -36,7 +38,7 @@ from audit.text import printable
 
 @pytest.fixture
 def workbook(tmp_path: Path) -> Callable[..., Any]:
-    def workbook(*arguments: Any, **limits: int) -> Any:
+    def workbook(*arguments: Any, **limits: Any) -> Any:
         path = tmp_path / "report.xlsx"
         with path.open("wb") as stream:
             write_workbook(*arguments, stream, **limits)
@@ -242,6 +244,24 @@ def test_rooms_in_which_callers_listen_come_first(audit: Audit, workbook: Callab
     assert {"listens and speaks", "only speaks"} <= set(opened)
     assert opened == sorted(opened)
     assert "phone of a person" in {row["kind"] for row in found}
+
+
+def test_no_sheet_has_a_column_twice(audit: Audit, workbook: Callable[..., Any]) -> None:
+    snapshot = audit(Simulation(small_organization(workspaces=3)), **KINDS)
+    checks = a_check(RuleResult(a_rule(), "passed"))
+    for sheet in workbook(snapshot, checks, iter([a_change()]), snapshot):
+        header = next(sheet.iter_rows(values_only=True))
+        assert sorted(set(header)) == sorted(header), sheet.title
+
+
+def test_rooms_stand_in_the_order_of_the_html_report(audit: Audit, workbook: Callable[..., Any]) -> None:
+    snapshot = audit(Simulation(small_organization(workspaces=80)), **KINDS)
+    header, *rows = workbook(snapshot, None, None, None)["Room by who"].iter_rows(values_only=True)
+    places = [row[header.index("id")] for row in rows if row[header.index("who")] != "not known"]
+    with open_tables(snapshot) as connection:
+        create_tables(connection, None, max_rooms_of_person=0)
+        expected = connection.execute("SELECT entity_id FROM room ORDER BY place").fetchall()
+    assert list(dict.fromkeys(places)) == [entity_id for (entity_id,) in expected]
 
 
 def test_the_first_sheet_says_that_nothing_is_known(audit: Audit, workbook: Callable[..., Any]) -> None:

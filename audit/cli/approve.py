@@ -5,7 +5,7 @@ import hashlib
 import logging
 import os
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
@@ -13,7 +13,6 @@ from audit.cli import options, views
 from audit.cli.approvals import describe, render_list, sentence
 from audit.cli.options import settings_of
 from audit.cli.results import print_result
-from audit.clock import Clock
 from audit.errors import UsageError
 from audit.redaction import redact
 from audit.snapshot.approvals import TEXT_CHARS, Approval, Decision, in_force, read_approvals, signed
@@ -24,6 +23,9 @@ from audit.snapshot.scope import has_parquet, scope_digest
 from audit.storage.content import read_small
 from audit.storage.place import Place
 from audit.text import printable
+
+if TYPE_CHECKING:
+    from audit.clock import Clock
 
 log = logging.getLogger(__name__)
 
@@ -84,7 +86,7 @@ class Wanted(NamedTuple):
 
 
 def decide(
-    output: Place, wanted: Wanted, key_file: str | None = None, *, is_shared: bool = False, clock: Clock | None = None
+    output: Place, wanted: Wanted, key_file: str | None = None, *, is_shared: bool = False, clock: "Clock | None" = None
 ) -> Approval:
     """Record a decision, under the lock of the output: meanwhile, nothing is pruned.
 
@@ -99,6 +101,7 @@ def decide(
         UsageError: the snapshot can't be approved, or the record can't be written.
         LockedError: another run holds the lock.
     """
+    from audit.clock import Clock
     from audit.files import expand
     from audit.output.approvals import record_approval
     from audit.output.lock import lock

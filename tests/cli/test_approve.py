@@ -104,7 +104,8 @@ def test_what_is_approved_is_recorded_shown_kept_and_compared_with(audit: Audit,
     for name in ("check", "report"):
         assert cli(name, "--against", "approved").code in (0, 1)
     page = Path(cli("report").out.strip()).read_text()
-    assert "1 room opens more than approved" in page
+    assert page.count("1 opens more than approved") == 2, "the header and the section of the approval"
+    assert page.index('<h2 id="glance"') < page.index('<h2 id="approval"') < page.index('<h2 id="findings"')
     assert "Ann Smith" in page
     assert "callers may listen and speak; approved: speak" in page
 

@@ -93,13 +93,14 @@ const sharesOf = (index, found) => {
     return [count(found.rooms), count(index.rooms), many];
   }).filter(([, all]) => all).reverse();
   const shares = [...kinds, [found.people.length, index.people.length, "people"]];
+  if (!kinds.length) return `Nothing is known: no settings were read; ${number(found.unread.length)} of ${number(index.unread.length)} without settings`;
   const unread = found.unread.length ? `; ${number(found.unread.length)} more without settings` : "";
   return shares.map(([some, all, what]) => `${number(some)} of ${number(all)} ${what}`).join(", ") + unread;
 };
 const anyoneElse = (index) => {
   const open = Object.values(index.open).flat();
   const heard = open.filter((room) => room.direction === "listens").length;
-  return open.length ? [element("p", "left-out", `Whoever is on no list can also call the ${counted(open.length, "room", "rooms")} that anyone can call, and listen into ${number(heard)} of them.`)] : [];
+  return open.length ? [element("p", "left-out", `Beyond the lists, ${open.length === 1 ? "1 opens" : `${number(open.length)} open`} for anyone in the same organization who is not blocked there; in ${number(heard)} the caller can listen.`)] : [];
 };
 const results = (index, found) => [
   ...group("Rooms and phones", found.rooms, (room, most) => roomResult(index, room, found, most)),

@@ -19,9 +19,11 @@ from reporting import (
 )
 
 from audit.review.check.finding import RuleResult
+from audit.review.diff.compare import compare
 from audit.review.report import write_report
 from audit.review.tables import open_tables
 from audit.simulator.app import Simulation
+from audit.simulator.changed import Changed
 from audit.simulator.faults import parse
 from audit.simulator.organization import Organization
 from audit.snapshot.catalog import Snapshot
@@ -190,3 +192,23 @@ def test_times_have_three_digits_of_a_second_at_most(audit: Audit) -> None:
     times = re.findall(r'<time datetime="([^"]*)"', html)
     assert len(times) >= 4
     assert all(_TIME.fullmatch(each) for each in times)
+
+
+def test_the_links_at_the_top_stand_in_the_order_of_the_sections(audit: Audit) -> None:
+    old, new = (audit(Simulation(small_organization(workspaces=6))) for _ in range(2))
+    html = write_report(new, a_check(RuleResult(a_rule(), "passed")), [], old)
+    links = re.findall(r'<li><a href="#(\w+)"', html.partition("<nav")[2].partition("</nav>")[0])
+    assert links == re.findall(r'<h2 id="(\w+)"', html)
+    assert links[:4] == ["search", "glance", "questions", "approval"]
+    assert '<a href="#approval">Nothing is approved</a>' in html.partition("</header>")[0]
+
+
+def test_what_was_added_or_removed_is_not_called_changed(audit: Audit) -> None:
+    old = audit(Simulation(small_organization(workspaces=20)))
+    new = audit(Simulation(Changed.of(small_organization(workspaces=20), 0.3)))
+    seen = text_of(write_report(new, None, compare(old, new), old))
+    header = re.search(r"(\d+) rooms? changed, added or removed", seen)
+    section = re.search(r"(\d+) rooms? changed, (\d+) added, (\d+) removed", seen)
+    assert header
+    assert section
+    assert int(header[1]) == sum(map(int, section.groups()))

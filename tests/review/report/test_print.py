@@ -65,6 +65,7 @@ def test_a_summary_of_a_few_pages_is_printed_unless_everything_is_asked_for(
         names = await page.run("[...document.querySelectorAll('#room-table tbody th bdi')].map((n) => n.textContent)")
         summary = _Paper(await page.print())
         assert len(summary.pages) <= 7
+        assert summary.text.count("Who can listen into a room?") == 1, "an empty search is not printed"
         assert "This summary prints the first 5 rows" in summary.text
         assert "This summary counts the findings of each rule" in summary.text
         assert "detail 3" not in summary.text

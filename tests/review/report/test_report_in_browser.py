@@ -211,3 +211,29 @@ def test_since_sorts_by_time(browser: str, audit: Callable[..., Snapshot], tmp_p
         assert len(set(read)) > 3
 
     look_at(browser, file, scenario)
+
+
+@pytest.mark.attack("HTML")
+def test_marks_that_are_stacked_on_a_name_cover_nothing_else(
+    audit: Callable[..., Snapshot], browser: str, tmp_path: Path
+) -> None:
+    snapshot = audit(Simulation(Organization(workspaces=4)))
+    names = ["A" + "\u0301" * 300, "B" + "\u0323" * 300, "C" + "\u20dd" * 300, "D" + "\u0e49" * 300]
+    rewrite(snapshot, "push_to_talk", set_column("entity_name", names))
+    file = tmp_path / "report.html"
+    file.write_text(write_report(snapshot, None, None, None), encoding="utf-8")
+
+    async def scenario(page: Page) -> None:
+        unclipped = await page.run(
+            "[...document.querySelectorAll('main bdi')].filter((name) => {"
+            "for (let box = name; box !== document.body; box = box.parentElement) {"
+            "const style = getComputedStyle(box);"
+            "if (style.overflowY === 'clip' && style.display !== 'inline') return false; } return true;"
+            "}).map((name) => name.parentElement.outerHTML.slice(0, 80))"
+        )
+        assert [each for each in unclipped if any(mark in each for mark in "\u0301\u0323\u20dd\u0e49")] == []
+        for width in (1440, 390):
+            await page.resize(width)
+            assert await page.run("document.documentElement.scrollWidth") <= width
+
+    look_at(browser, file, scenario)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from chromium import BROWSER, Page, visit
+from harness import Where
 from reporting import HOSTILE, KINDS, Audit, rewrite, set_column
 
 from audit.review.report import index, write_report
@@ -175,3 +176,31 @@ def test_a_snapshot_without_push_to_talk_has_no_index(audit: Audit) -> None:
     assert "<noscript>" in html
     html = write_report(audit(Simulation(Organization(workspaces=3, people=5)), **given), None, None, None)
     assert 'id="search-index"' not in html
+
+
+def test_what_anyone_can_call_is_not_called_rooms_nor_promised_beyond_the_organization(audit: Audit, ask: Ask) -> None:
+    customer = Organization(workspaces=20, people=9, virtual_lines=2, seed=2)
+    simulation = Simulation(Organization(workspaces=40, people=20, virtual_lines=3), customers=(customer,))
+    snapshot = audit(simulation, **{"scope.all_orgs": True}, **KINDS)
+    open_to_all = "access_type = 'BLOCK_MEMBERS' AND allow_auto_answer"
+    heard = "count(*) FILTER (connection_type = 'TWO_WAY')"
+    total, listens = _one(snapshot, f"SELECT count(*), {heard} FROM push_to_talk WHERE {open_to_all}")
+    (answer,) = ask(snapshot, "nobody has this name")
+    assert total > listens > 0
+    assert answer["text"] == (
+        f"Beyond the lists, {total} open for anyone in the same organization who is not blocked there; "
+        f"in {listens} the caller can listen."
+    )
+
+
+def test_a_search_denies_nothing_where_nothing_was_read(audit: Audit, ask: Ask) -> None:
+    (empty,) = ask(audit(Simulation(Organization(workspaces=0))), "Operating")
+    assert empty["said"] == "Nothing is known: no settings were read; 0 of 0 without settings"
+    (silent,) = ask(audit(Simulation(Organization(workspaces=3), Where("500", "pushtotalk"))), "0000")
+    assert silent["said"].startswith("Nothing is known: no settings were read;")
+    assert len(silent["without"]) == 3
+    customer = Organization(workspaces=4, seed=2)
+    refused = frozenset({customer.org_id})
+    simulation = Simulation(Organization(workspaces=4), customers=(customer,), refused_organizations=refused)
+    html = write_report(audit(simulation, **{"scope.all_orgs": True}), None, None, None)
+    assert "The search can find nothing of what was not read: 1 of 2 organizations refused" in html

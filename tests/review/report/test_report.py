@@ -162,7 +162,7 @@ def test_changes_are_told_by_room_and_what_is_unknown_is_not_called_removed(audi
     snapshot = audit(Simulation(small_organization(workspaces=3)))
     seen = text_of(write_report(snapshot, None, iter(changes), snapshot))
     assert "1 room changed, 0 added, 0 removed; 1 member added, 0 removed, 0 changed; 1 unknown." in seen
-    assert "1 room changed, 1 unknown." in seen
+    assert "1 room changed, added or removed, 1 unknown." in seen
     assert "direction: one-way (the caller only speaks) → two-way (the caller can listen)" in seen
     assert "member added: Ingrid Sato" in seen
     assert "They may or may not have changed; they were not removed." in seen
@@ -182,7 +182,7 @@ def test_a_list_that_could_not_be_read_is_named_by_its_kind(audit: Audit) -> Non
     unread = a_change(kind="unknown", table="audio_options", entity_type="PERSON", entity_id="", entity_name=None)
     snapshot = audit(Simulation(small_organization(workspaces=3)))
     seen = text_of(write_report(snapshot, None, [msgspec.structs.replace(unread, reason="403")], snapshot))
-    assert "0 rooms changed, 1 unknown." in seen
+    assert "0 rooms changed, added or removed, 1 unknown." in seen
     assert "every person Person Audio options 403" in seen
 
 

@@ -223,6 +223,9 @@ def test_a_signal_loses_two_seconds_of_answers_at_the_most(
         if run_until(url, output, seconds, number) == 0:
             break
         stops += 1
+        # On a busy machine, a signal may come after the commit: another run would make another snapshot.
+        if any(output.glob("*/manifest.json")):
+            break
     (snapshot,) = list_snapshots(output)
     whole = audit(Simulation(Organization(rooms)), output__path=str(tmp_path / "whole"))
     assert digests(snapshot) == digests(whole)

@@ -20,6 +20,7 @@ from audit.review.interruption import TimeLimit
 from audit.review.open_rooms import OPEN_ROOMS, OPEN_ROOMS_SCHEMA, WAYS, add_open_rooms, unread_ways
 from audit.review.tables import APPROVED, CURRENT, PREVIOUS, is_out_of_memory, message_of, open_tables, refuse_writing
 from audit.snapshot.catalog import Snapshot
+from audit.snapshot.context import CONTEXT
 from audit.snapshot.coverage import COVERAGE, COVERAGE_SCHEMA
 from audit.snapshot.org_names import with_org_name
 from audit.text import count_of, printable
@@ -29,8 +30,10 @@ log = logging.getLogger(__name__)
 #: Rows in memory at once.
 _BATCH_ROWS = 10_000
 
-_SCHEMAS = {COVERAGE: with_org_name(COVERAGE_SCHEMA)} | {
-    name: with_org_name(schema) for dataset in DATASETS.values() for name, schema in dataset.tables.items()
+_SCHEMAS = {
+    name: with_org_name(schema)
+    for tables in ({COVERAGE: COVERAGE_SCHEMA}, *(dataset.tables for dataset in DATASETS.values()), CONTEXT)
+    for name, schema in tables.items()
 }
 _SCHEMAS[OPEN_ROOMS] = OPEN_ROOMS_SCHEMA
 _OF_OPEN_ROOMS = "a view: a row for each entity and way in which it opens by itself"

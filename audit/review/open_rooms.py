@@ -18,6 +18,8 @@ from audit.review.approval import create_no_approval
 from audit.review.quoting import literal
 from audit.review.tables import APPROVED, CURRENT, PREVIOUS, table_names
 from audit.review.vocabulary import dataset
+from audit.snapshot.context import CONTEXT
+from audit.snapshot.context.workspace_devices import WORKSPACE_DEVICES
 from audit.snapshot.coverage import COVERAGE, COVERAGE_SCHEMA
 from audit.snapshot.manifest import Manifest
 from audit.snapshot.org_names import org_names
@@ -26,22 +28,17 @@ from audit.text import count_of
 OPEN_ROOMS = "open_rooms"
 #: The dataset of each way.
 WAYS = {"push_to_talk": "push_to_talk", "answer_settings": "answer_settings", "paging": "paging_groups"}
+#: The options of `run` of which it needs one.
+FLAGS = tuple(f"--dataset {name.replace('_', '-')}" for name in WAYS.values())
 #: The most names in `openers`.
 _MOST_NAMES = 5
 _PAGING = "paging"
 _PAGING_GROUP = "PAGING_GROUP"
-_DEVICES = "workspace_devices"
 _TYPES = {"string": "VARCHAR", "bool": "BOOLEAN", "int32": "INTEGER", "timestamp[us, tz=UTC]": "TIMESTAMPTZ"}
-_DEVICES_SCHEMA = pa.schema(
-    [
-        *((name, pa.string()) for name in ("org_id", "workspace_id", "connection_status")),
-        ("last_seen", pa.timestamp("us", "UTC")),
-    ]
-)
 _SCHEMAS = (
     {COVERAGE: COVERAGE_SCHEMA}
     | {table: schema for name in WAYS.values() for table, schema in DATASETS[name].tables.items()}
-    | {_DEVICES: _DEVICES_SCHEMA}
+    | {WORKSPACE_DEVICES: CONTEXT[WORKSPACE_DEVICES]}
 )
 _UNANSWERED = """
 SELECT dataset, count(*) FROM coverage WHERE NOT list_contains(getvariable('complete_outcomes'), outcome) GROUP BY 1
@@ -134,8 +131,8 @@ def add_open_rooms(
             _create_ways(connection, schema, each)
         for schema in sides.keys() - {CURRENT}:
             _create_then(connection, schema, sides[schema])
-        for schema, each in sides.items():
-            _create_view(connection, schema, each, _story(previous, approved) if schema == CURRENT else _NO_STORY)
+        for schema in sides:
+            _create_view(connection, schema, _story(previous, approved) if schema == CURRENT else _NO_STORY)
     except duckdb.Error:
         raise UsageError(
             f"snapshot {manifest.snapshot_id}: its tables are not as webex-audit writes them: 'webex-audit verify' "
@@ -217,9 +214,8 @@ def _story(previous: Manifest | None, approved: Manifest | None) -> dict[str, st
     return {"since": since, "approved": said, "others": "\n".join([*others, *([_JUDGED] if approved else [])])}
 
 
-def _create_view(connection: duckdb.DuckDBPyConnection, schema: str, manifest: Manifest, story: dict[str, str]) -> None:
-    devices = "true" if _DEVICES in manifest.tables else "false"
-    names = {"schema": schema, "ways": f"{schema}_ways", "most": _MOST_NAMES, "is_device_known": devices}
+def _create_view(connection: duckdb.DuckDBPyConnection, schema: str, story: dict[str, str]) -> None:
+    names = {"schema": schema, "ways": f"{schema}_ways", "most": _MOST_NAMES}
     connection.execute(_sql("open_rooms").format(**names, **story))
 
 

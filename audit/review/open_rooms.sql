@@ -29,15 +29,14 @@ SELECT told.entity_name, told.way,
             ELSE 'not known: ' || coalesce(told.access_type, 'no access type')
                  || if(told.some_names = '', '', '; listed: ' || told.some_names) END AS openers,
        told.direction,
-       CASE WHEN device IS NOT NULL THEN device
-            WHEN told.entity_type = 'WORKSPACE' AND {is_device_known} THEN 'none'
-            ELSE 'not known' END AS device,
+       coalesce(device, 'not known') AS device,
        {since} AS since, {approved} AS approved,
        told.location_name, org_name, told.opened_by, told.opener_count, told.paging_groups, device_last_seen,
        told.entity_type, told.entity_id, told.location_id, told.org_id
 FROM told
 LEFT JOIN {ways}.organization USING (org_id)
 LEFT JOIN {ways}.device ON device.org_id = told.org_id AND device.entity_id = told.entity_id
+    AND told.entity_type = 'WORKSPACE'
 {others}
 ORDER BY list_position(['hears and speaks', 'speaks, may hear', 'speaks'], told.direction), told.opener_count IS NOT NULL,
          told.opener_count DESC, told.entity_name, told.org_id, told.entity_type, told.entity_key, told.way;

@@ -66,10 +66,12 @@ paging AS (
 )
 FROM push_to_talk UNION ALL BY NAME FROM answer_settings UNION ALL BY NAME FROM paging;
 
--- A device that is in an undocumented state may answer.
+-- A row without a device says that there is none; a workspace without a row is not known. A device in an undocumented state
+-- may answer.
 CREATE VIEW {ways}.device AS
 SELECT org_id, workspace_id AS entity_id,
-       CASE WHEN bool_or(lower(connection_status) IN ('connected', 'connected_with_issues')) THEN 'connected'
+       CASE WHEN count(device_id) = 0 THEN 'none'
+            WHEN bool_or(lower(connection_status) IN ('connected', 'connected_with_issues')) THEN 'connected'
             WHEN bool_and(coalesce(lower(connection_status), '') IN ('disconnected', 'offline_expired', 'offline_deep_sleep'))
             THEN 'offline' ELSE 'not known' END AS device,
        max(last_seen) AS device_last_seen

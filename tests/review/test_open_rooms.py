@@ -7,7 +7,7 @@ from crafted import Audit, TickingClock
 from harness import Where
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from ways import ANSWERS, audited, organization, party, rows_of, target, told
+from ways import ANSWERS, audited, organization, party, rows_of, target, told, with_devices
 
 from audit.review.open_rooms import OPEN_ROOMS_SCHEMA, add_open_rooms, unread_ways
 from audit.review.tables import open_tables
@@ -241,3 +241,27 @@ def test_each_entity_that_opens_is_a_row_once_for_each_way(
     expected |= {(ids[index], "paging") for index in targets}
     assert len(found) == len({*found})
     assert {*found} == expected
+
+
+#: Devices by the status that the listing names, and what a review says of the room.
+DEVICES: list[tuple[list[dict[str, Any]], str]] = [
+    ([{"device_id": "d", "connection_status": "connected"}], "connected"),
+    ([{"device_id": "d", "connection_status": "CONNECTED_WITH_ISSUES"}], "connected"),
+    ([{"device_id": "d", "connection_status": "disconnected"}], "offline"),
+    ([{"device_id": "d", "connection_status": "offline_expired"}, {"device_id": "e", "connection_status": "connected"}],
+     "connected"),
+    ([{"device_id": "d", "connection_status": "offline_deep_sleep"}, {"device_id": "e", "connection_status": "new"}],
+     "not known"),
+    ([{"device_id": "d", "connection_status": None}], "not known"),
+    ([{"device_id": "d", "connection_status": "pending"}], "not known"),
+    ([{"device_id": None}], "none"),
+    ([], "not known"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("devices", "said"), DEVICES)
+def test_no_device_is_said_only_where_it_is_certain(audit: Audit, devices: list[dict[str, Any]], said: str) -> None:
+    of = organization(ON)
+    snapshot = with_devices(audited(audit, of), of.workspace(0)["id"], devices)
+    (row,) = rows_of(snapshot)
+    assert row["device"] == said

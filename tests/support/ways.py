@@ -1,10 +1,14 @@
 """Organizations whose rooms open by themselves in chosen ways, and their rows in `open_rooms`."""
 
+import shutil
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import msgspec
+import pyarrow as pa
 from crafted import Audit, crafted
 
+from audit.output.tables import write_table
 from audit.review.approval import add_approval
 from audit.review.open_rooms import add_open_rooms
 from audit.review.tables import open_tables
@@ -12,6 +16,8 @@ from audit.simulator.app import Simulation
 from audit.simulator.organization import Json, Organization
 from audit.simulator.paging_groups import Paging
 from audit.snapshot.catalog import Snapshot
+from audit.snapshot.context import CONTEXT
+from audit.snapshot.manifest import write_manifest
 
 WAYS = {"scope__datasets": ["push-to-talk", "answer-settings", "paging-groups"]}
 ANSWERS = {"autoAnswerEnabled": True}
@@ -81,3 +87,18 @@ def rows_of(
 def told(rows: list[dict[str, Any]], *columns: str) -> set[tuple[Any, ...]]:
     """Chosen columns of rows."""
     return {tuple(row[name] for name in columns) for row in rows}
+
+
+def with_devices(snapshot: Snapshot, workspace_id: str, devices: list[dict[str, Any]]) -> Snapshot:
+    """The snapshot with chosen devices of one workspace as its table `workspace_devices`."""
+    org_id = snapshot.manifest.orgs[0].org_id
+    rows = [{"org_id": org_id, "workspace_id": workspace_id} | device for device in devices]
+    name, schema = next(iter(CONTEXT.items()))
+    shutil.rmtree(snapshot.path / name, ignore_errors=True)
+    (snapshot.path / f"{name}.csv").unlink(missing_ok=True)
+    table = pa.Table.from_pylist(rows, schema=schema)
+    entry = write_table(snapshot.path, name, schema, [(org_id, iter([table]))], {"parquet"}, names={})
+    orgs = [msgspec.structs.replace(org, context=org.context | {name: None}) for org in snapshot.manifest.orgs]
+    manifest = msgspec.structs.replace(snapshot.manifest, tables=snapshot.manifest.tables | {name: entry}, orgs=orgs)
+    write_manifest(snapshot.path, manifest)
+    return Snapshot(snapshot.path, manifest)

@@ -140,7 +140,8 @@ def test_without_sql_it_tells_tables_and_columns(query: Callable[..., Result], s
     with open_tables(snapshot) as connection:
         assert add_open_rooms(connection, snapshot.manifest)
         stored = connection.execute(
-            "SELECT count(*) FROM duckdb_columns() WHERE schema_name = 'main' AND database_name <> 'temp' AND NOT internal"
+            "SELECT count(*) FROM duckdb_columns() "
+            "WHERE schema_name = 'main' AND database_name <> 'temp' AND NOT internal"
         ).fetchone()
     assert (len(listed),) == stored
     assert {"table": "coverage", "column": "attempts"}.items() <= listed[13].items()

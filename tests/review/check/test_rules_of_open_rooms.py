@@ -11,7 +11,7 @@ from ways import ANSWERS, audited, organization, party, rows_of, target
 ON = {"allowAutoAnswer": True}
 HEADER = "-- title: t\n-- severity: high\n-- rationale: r\n-- remedy: r\n-- tables: open_rooms\n"
 RULE = (
-    "SELECT org_id, entity_type, entity_id, entity_name, location_name, concat_ws(', ', way, openers, device) AS detail "
+    "SELECT org_id, entity_type, entity_id, entity_name, location_name, concat_ws(', ', way, openers, device) "
     "AS detail FROM open_rooms\n"
 )
 

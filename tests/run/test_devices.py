@@ -1,82 +1,24 @@
 """The devices of the workspaces come with their listing; nothing else depends on them."""
 
-import dataclasses
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-from harness import Where, without
+from harness import Result, without
+from roomful import BOTH, PLAIN, ROOMS, by_room, expected, first_rooms, gap_of, listings, rooms, rows_of
 
-from audit.errors import StoppedError
-from audit.output import inventory as inventory_file
-from audit.simulator.app import Simulation
+from audit.review.diff.compare import compare
+from audit.simulator.app import ADMIN_TOKEN, Simulation
 from audit.simulator.faults import QUIRKS, Faults, parse
 from audit.simulator.organization import Json, Organization
 from audit.snapshot.catalog import Snapshot
 from audit.snapshot.context.workspace_devices import WORKSPACE_DEVICES
-from audit.snapshot.proof.contents import files_of, read_parquet
 
+Api = Callable[[Simulation], str]
 Audit = Callable[..., Snapshot]
-ROOMS = 60
-PLAIN = Organization(ROOMS, odd=False, people=10)
-BOTH: dict[str, Any] = {"scope__datasets": ["push-to-talk", "answer-settings"]}
-#: The API is gone from the 30th request on.
-DYING = ",".join(f"reset@{number}" for number in range(30, 400))
-
-
-def rows_of(snapshot: Snapshot) -> list[Json]:
-    assert isinstance(snapshot.path, Path)
-    parts = [
-        read_parquet(snapshot.path / file.path, org_id)
-        for org_id, file in files_of(WORKSPACE_DEVICES, snapshot.manifest.tables[WORKSPACE_DEVICES]).parquet
-    ]
-    return [row for part in parts for batch in part for row in batch.to_pylist()]
-
-
-def by_room(snapshot: Snapshot) -> dict[str, list[str]]:
-    """The ids of the devices of each workspace of which they are known."""
-    found: dict[str, list[str]] = {}
-    for row in rows_of(snapshot):
-        found.setdefault(row["workspace_id"], []).extend([row["device_id"]] if row["device_id"] else [])
-    return found
-
-
-def expected(organization: Organization) -> dict[str, list[str]]:
-    rooms = ((organization.workspace(index)["id"], organization.devices(index)) for index in range(ROOMS))
-    return {room: sorted(device["id"] for device in devices) for room, devices in sorted(rooms)}
-
-
-def gap_of(snapshot: Snapshot) -> str | None:
-    (org,) = snapshot.manifest.orgs
-    return org.context[WORKSPACE_DEVICES]
-
-
-def listings(simulation: Simulation) -> list[str]:
-    """The requests for a page of workspaces, without that for what follows the last page."""
-    asked = [line for line in simulation.log if line.startswith("GET /v1/workspaces?")]
-    return [line for line in asked if f"start={simulation.organization.workspaces}" not in line]
-
-
-@dataclasses.dataclass(frozen=True)
-class Rooms(Organization):
-    """An organization whose listing says something else of the devices in its first rooms."""
-
-    said: tuple[Any, ...] = ()
-
-    def devices(self, index: int) -> Any:
-        return self.said[index] if index < len(self.said) else super().devices(index)
-
-
-def rooms(*said: Any) -> Rooms:
-    return Rooms(ROOMS, odd=False, people=10, said=said)
-
-
-def first_rooms(snapshot: Snapshot, organization: Organization, count: int) -> list[list[str] | None]:
-    """The ids of the devices in the first rooms; None where they are not known."""
-    found = by_room(snapshot)
-    return [found.get(organization.workspace(index)["id"]) for index in range(count)]
+Command = Callable[..., Result]
 
 
 def test_devices_come_with_the_listing_and_cost_no_request(audit: Audit) -> None:
@@ -324,54 +266,27 @@ def test_a_device_that_went_offline_changes_no_digest(audit: Audit, tmp_path: Pa
     }
 
 
-@pytest.fixture
-def _small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(inventory_file, "BATCH_SIZE", 20)
+def test_a_device_that_came_or_went_is_no_difference_of_settings(audit: Audit) -> None:
+    before = audit(Simulation(PLAIN))
+    after = audit(Simulation(rooms([], [{"id": "new"}], None)))
+    assert by_room(before) != by_room(after)
+    assert list(compare(before, after)) == []
 
 
-@pytest.mark.usefixtures("_small_batches")
-def test_a_resumed_run_has_the_devices_of_the_inventory_that_it_goes_on_with(audit: Audit) -> None:
-    with pytest.raises(StoppedError):
-        audit(Simulation(PLAIN, parse(DYING)), **BOTH)
-    simulation = Simulation(rooms(*([] for _ in range(ROOMS))))
-    assert by_room(audit(simulation, is_resuming=True, **BOTH)) == expected(PLAIN)
-    assert listings(simulation) == []
+def test_show_says_what_is_missing(audit: Audit, webex_audit: Command, tmp_path: Path) -> None:
+    gap = gap_of(audit(Simulation(PLAIN, parse("no-devices"))))
+    shown = webex_audit("show", "latest", "--output", tmp_path / "out")
+    assert f"{WORKSPACE_DEVICES}: {gap}" in shown.out
 
 
-@pytest.mark.usefixtures("_small_batches")
-@pytest.mark.parametrize(
-    "damage", [Path.unlink, lambda path: path.write_bytes(b""), lambda path: path.write_bytes(b"x" * 900)]
-)
-def test_where_the_devices_of_a_draft_are_lost_the_workspaces_are_listed_again(
-    damage: Callable[[Path], Any], audit: Audit, tmp_path: Path
+def test_a_dry_run_asks_for_no_device(
+    api: Api, webex_audit: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    with pytest.raises(StoppedError):
-        audit(Simulation(PLAIN, parse(DYING)), **BOTH)
-    (path,) = (tmp_path / "out").rglob(f"{WORKSPACE_DEVICES}/*.arrow")
-    damage(path)
-    simulation = Simulation(PLAIN, max_page=1000)
-    snapshot = audit(simulation, is_resuming=True, **BOTH)
-    assert by_room(snapshot) == expected(PLAIN)
-    assert len(listings(simulation)) == 1
-    assert snapshot.manifest.orgs[0].entities == ROOMS
-
-
-def test_a_repeated_run_keeps_the_devices_of_the_snapshot_that_it_repeats(audit: Audit) -> None:
-    failed = PLAIN.workspace(7)["id"]
-    partial = audit(Simulation(rooms(None, []), Where("mistyped", f"{failed}/pushToTalk")), **BOTH)
-    assert partial.manifest.status == "partial"
-    simulation = Simulation(PLAIN)
-    again = audit(simulation, retry_failed=partial)
-    assert (again.manifest.status, listings(simulation)) == ("complete", [])
-    assert rows_of(again) == rows_of(partial)
-    assert gap_of(again) == gap_of(partial) == "the listing does not say which devices 1 of 60 workspaces have"
-
-
-def test_a_repeated_run_that_lists_the_workspaces_has_the_devices_of_the_new_listing(audit: Audit) -> None:
-    partial = audit(Simulation(rooms(None, []), parse("no-id")))
-    assert partial.manifest.orgs[0].invalid_items
-    again = audit(Simulation(PLAIN), retry_failed=partial)
-    assert (by_room(again), gap_of(again)) == (expected(PLAIN), None)
+    monkeypatch.setenv("WEBEX_ACCESS_TOKEN", ADMIN_TOKEN)
+    simulation = Simulation(PLAIN, parse("devices-refused"), max_page=20)
+    result = webex_audit("run", "--dry-run", "--base-url", api(simulation), "--output", tmp_path / "out")
+    assert (result.code, len(listings(simulation))) == (0, 3)
+    assert "includeDevices" not in "".join(simulation.log)
 
 
 def test_each_organization_has_the_devices_of_its_own_listing(audit: Audit) -> None:

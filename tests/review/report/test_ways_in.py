@@ -1,4 +1,4 @@
-"""The report counts every way into a room, and calls no room closed that opens in another way than Push-to-Talk."""
+"""The report counts every way into a room, and calls no room closed that opens in a way beside Push-to-Talk."""
 
 import base64
 import json

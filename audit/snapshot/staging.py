@@ -10,7 +10,6 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,14 +20,13 @@ from audit.files import IrregularFileError, make_dir, open_regular, scratch_fold
 from audit.snapshot.catalog import Snapshot
 from audit.snapshot.layout import MANIFEST
 from audit.snapshot.manifest import FileEntry, Manifest, read_manifest
+from audit.storage.at_once import at_once
 from audit.storage.errors import StorageError
 from audit.storage.objects import ObjectPath
 from audit.storage.place import Place
 
 _AnySnapshot = TypeVar("_AnySnapshot", Snapshot, Snapshot | None)
 
-#: Number of files that are fetched at once; a block of each is in memory.
-_AT_ONCE = 8
 _BLOCK_BYTES = 1 << 20
 _ADVICE = "'webex-audit verify' says more"
 
@@ -103,13 +101,7 @@ def _fetched(place: Place, paths: Iterable[str], entries: dict[str, FileEntry]) 
             raise StoppedError(f"{place} needs {needed:,} bytes in {tempfile.gettempdir()}: make room, or set TMPDIR")
         try:
             make_dir(folder)
-            with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="fetch") as executor:
-                fetches = [executor.submit(_fetch, place, folder, path, entries.get(path)) for path in paths]
-                try:
-                    for fetched in fetches:
-                        fetched.result()
-                finally:
-                    executor.shutdown(cancel_futures=True)
+            at_once(lambda path: _fetch(place, folder, path, entries.get(path)), paths)
         except OSError as error:
             raise _unfetched(error, place) from None
         yield folder

@@ -140,6 +140,7 @@ def _faults(org: Org) -> Iterator[str]:
     for noted in (org.doubts, org.unoffered, org.other_paths):
         for dataset, kinds in noted.items():
             yield from (f"{dataset} of {kind}: {counts}" for kind, counts in kinds.items())
+    yield from (f"{table}: {gap}" for table, gap in org.context.items() if gap)
     if org.limit:
         yield f"requests: {org.limit.text}"
     if org.unnamed_locations:

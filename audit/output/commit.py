@@ -16,6 +16,7 @@ from audit.output.draft import Draft
 from audit.output.org_parts import OrgParts
 from audit.output.tables import write_table
 from audit.snapshot.catalog import Snapshot, list_all_snapshots
+from audit.snapshot.context import CONTEXT
 from audit.snapshot.coverage import COVERAGE, COVERAGE_SCHEMA
 from audit.snapshot.layout import MANIFEST
 from audit.snapshot.manifest import (
@@ -106,11 +107,12 @@ def _write_tables(
     schemas = {COVERAGE: COVERAGE_SCHEMA} | {
         name: schema for tables in datasets.values() for name, schema in tables.items()
     }
+    context = {name: schema for name, schema in CONTEXT.items() if any(name in org.context for org in orgs)}
     tables = {}
     names = org_names(orgs)
-    for name, schema in schemas.items():
+    for name, schema in (schemas | context).items():
         draft.held.check()
-        rows = _rows(draft, name, orgs, datasets)
+        rows = _context_rows(name, orgs) if name in context else _rows(draft, name, orgs, datasets)
         tables[name] = write_table(
             folder,
             name,
@@ -206,6 +208,13 @@ def _rows(
         if names:
             parts = (draft.partition(org.org_id, name).read_parts(table) for name in names)
             yield org.org_id, chain.from_iterable(parts)
+
+
+def _context_rows(table: str, orgs: list[OrgParts]) -> Iterator[tuple[str, Iterable[pa.Table]]]:
+    """The rows of a context table; an organization that does not have it has no rows."""
+    for org in sorted(orgs, key=lambda each: each.org_id):
+        if table in org.context:
+            yield org.org_id, org.context[table].rows()
 
 
 def _previous(output: Place) -> Previous | None:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from audit.errors import DamagedError, StoppedError
+from audit.output.context import CONTEXT_FOLDER, Context
 from audit.output.held import Held
 from audit.output.inventory import Inventory
 from audit.output.journal import Journal, read_journal, write_journal
@@ -62,11 +63,17 @@ class Draft:
         self.seal = seal_of(journal, keys)
         self._parts = self.folder / PARTS
         self._partitions: dict[tuple[str, str], Partition] = {}
+        self._contexts: dict[str, Context] = {}
 
     def partition(self, org_id: str, dataset: str) -> Partition:
         """One dataset of one organization; the same object for all callers and threads."""
         made = Partition(self._parts / org_id / dataset, self.writer, self.held, self.seal)
         return self._partitions.setdefault((org_id, dataset), made)
+
+    def context(self, org_id: str) -> Context:
+        """The context tables of one organization; the same object for all callers and threads."""
+        made = Context(self._parts / org_id / CONTEXT_FOLDER, self.writer, self.held, self.seal)
+        return self._contexts.setdefault(org_id, made)
 
     @property
     def is_worth_resuming(self) -> bool:

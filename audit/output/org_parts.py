@@ -7,6 +7,7 @@ from heapq import merge
 from itertools import groupby
 
 from audit.outcome import Outcome
+from audit.output.context import ContextTable
 from audit.output.inventory import Inventory
 from audit.snapshot.manifest import Limit, Org, OrgStatus
 
@@ -26,6 +27,7 @@ class OrgParts:
         limit: the limit on requests, as far as the run met it.
         unoffered: by dataset, the kinds of entity whose settings the API does not offer.
         other_paths: by dataset, the kinds of entity whose settings were read at another path.
+        context: its context tables.
     """
 
     org_id: str
@@ -38,6 +40,7 @@ class OrgParts:
     limit: Limit | None = None
     unoffered: Mapping[str, dict[str, str]] = field(default_factory=dict)
     other_paths: Mapping[str, dict[str, str]] = field(default_factory=dict)
+    context: Mapping[str, ContextTable] = field(default_factory=dict)
 
     def entry(self, outcomes: Iterable[Counter[str]]) -> Org:
         """Its entry in the manifest, given its outcomes in each dataset."""
@@ -63,6 +66,7 @@ class OrgParts:
             limit=self.limit,
             unoffered=dict(self.unoffered),
             other_paths=dict(self.other_paths),
+            context={name: table.gap for name, table in sorted(self.context.items())},
         )
 
 

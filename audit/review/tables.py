@@ -201,6 +201,7 @@ def _refuse_without_tables(snapshot: Snapshot) -> None:
     promised = {
         COVERAGE,
         *(table for name in manifest.scope.datasets if name in DATASETS for table in DATASETS[name].tables),
+        *(table for org in manifest.orgs for table in org.context),
     }
     if lost := sorted(promised - manifest.tables.keys()):
         raise UsageError(f"snapshot {manifest.snapshot_id} lacks the table {lost[0]}, which its scope promises")

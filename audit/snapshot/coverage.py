@@ -30,4 +30,4 @@ COVERAGE_SCHEMA = pa.schema(
 
 #: Columns about the course of a run, not about what it found. Two runs over an unchanged organization differ in
 #: them, so the digest leaves them out; the SHA-256 of the files covers them.
-VOLATILE_COLUMNS = frozenset({"tracking_id", "attempts", "fetched_at"})
+VOLATILE_COLUMNS = frozenset({"tracking_id", "attempts", "fetched_at", "connection_status", "last_seen"})

@@ -111,6 +111,8 @@ class Org(msgspec.Struct, frozen=True):
         other_paths: by dataset, the kinds of entity whose settings were not read at the documented path, each with the
             paths.
         limit: the limit on requests, as far as the run met it; None if nothing was throttled.
+        context: the context tables (`audit.snapshot.context`) that it has, each with what is missing from it; None if
+            nothing is.
     """
 
     org_id: Uuid
@@ -126,6 +128,7 @@ class Org(msgspec.Struct, frozen=True):
     limit: Limit | None = None
     unoffered: dict[Name, dict[Kind, str]] = {}
     other_paths: dict[Name, dict[Kind, str]] = {}
+    context: dict[Name, str | None] = {}
 
     @property
     def is_audited(self) -> bool:

@@ -14,6 +14,7 @@ from audit.datasets import DATASETS
 from audit.output.tables import write_table
 from audit.review.verify.result import Verification
 from audit.review.verify.verify import verify
+from audit.snapshot.context import CONTEXT
 from audit.snapshot.coverage import COVERAGE_SCHEMA
 from audit.snapshot.layout import MANIFEST
 from audit.snapshot.manifest import TableEntry, read_manifest, write_manifest
@@ -21,7 +22,9 @@ from audit.snapshot.org_names import org_names
 from audit.snapshot.proof.contents import files_of, read_parquet
 
 SCHEMAS = {"coverage": COVERAGE_SCHEMA} | {
-    name: schema for dataset in DATASETS.values() for name, schema in dataset.tables.items()
+    name: schema
+    for tables in (*(each.tables for each in DATASETS.values()), CONTEXT)
+    for name, schema in tables.items()
 }
 FORMATS: Any = {"parquet", "csv"}
 

@@ -17,6 +17,7 @@ from audit.errors import StoppedError, UsageError
 from audit.review.interruption import TimeLimit
 from audit.review.tables import CURRENT, is_out_of_memory, message_of, open_tables, refuse_writing
 from audit.snapshot.catalog import Snapshot
+from audit.snapshot.context import CONTEXT
 from audit.snapshot.coverage import COVERAGE, COVERAGE_SCHEMA
 from audit.snapshot.org_names import with_org_name
 from audit.text import count_of, printable
@@ -24,8 +25,10 @@ from audit.text import count_of, printable
 #: Rows in memory at once.
 _BATCH_ROWS = 10_000
 
-_SCHEMAS = {COVERAGE: with_org_name(COVERAGE_SCHEMA)} | {
-    name: with_org_name(schema) for dataset in DATASETS.values() for name, schema in dataset.tables.items()
+_SCHEMAS = {
+    name: with_org_name(schema)
+    for tables in ({COVERAGE: COVERAGE_SCHEMA}, *(dataset.tables for dataset in DATASETS.values()), CONTEXT)
+    for name, schema in tables.items()
 }
 _COLUMNS = pa.schema([(name, pa.string()) for name in ("table", "column", "type", "holds", "null_when")])
 

@@ -8,6 +8,7 @@ from audit.snapshot.layout import MANIFEST
 from audit.snapshot.manifest import Manifest
 from audit.snapshot.org_names import org_names
 from audit.snapshot.proof.contents import check_table
+from audit.snapshot.proof.context import check_context
 from audit.snapshot.proof.coverage import check_coverage
 from audit.snapshot.proof.fault import Fault, Note
 
@@ -22,6 +23,7 @@ def check_tables(folder: Path, manifest: Manifest, damaged: Collection[str] = ()
     """
     if COVERAGE not in manifest.tables:
         yield Fault(MANIFEST, f"has no table {COVERAGE}")
+    yield from check_context(manifest)
     names = org_names(manifest.orgs)
     for name, table in manifest.tables.items():
         if any(file.path in damaged for file in table.files):

@@ -49,7 +49,15 @@ class _Page(NamedTuple):
 
 
 async def pages(
-    client: Client, path: str, params: Mapping[str, str], key: str, *, scope: str, probe: bool = False
+    client: Client,
+    path: str,
+    params: Mapping[str, str],
+    key: str,
+    *,
+    scope: str,
+    probe: bool = False,
+    start: str = "start",
+    is_end_needed: bool = False,
 ) -> AsyncIterator[list[Any]]:
     """The pages of a listing, each as its list of items, whatever these are.
 
@@ -60,6 +68,8 @@ async def pages(
         key: the key of the list in a page.
         scope: the scope that the listing needs, for the error after a 403.
         probe: the listing takes `start`: where its end is in doubt, request what follows its last item.
+        start: the parameter that skips items.
+        is_end_needed: a full page that nothing proves to be the last one is an error, not a warning.
 
     Raises:
         TokenRefusedError: the API refuses the token (401), and there is no other.
@@ -68,7 +78,9 @@ async def pages(
         ForeignLinkError: a next link leads to another origin.
     """
     with SeenIds() as seen:
-        listing = _Listing(client, path, params, key, scope, seen, takes_start=probe)
+        listing = _Listing(
+            client, path, params, key, scope, seen, start=start if probe else None, is_end_needed=is_end_needed
+        )
         while (page := await listing.next_page()) is not None:
             yield page
 
@@ -85,7 +97,8 @@ class _Listing:
         scope: str,
         seen: SeenIds,
         *,
-        takes_start: bool,
+        start: str | None,
+        is_end_needed: bool,
     ) -> None:
         self._client = client
         self._path = path
@@ -94,7 +107,9 @@ class _Listing:
         self._key = key
         self._scope = scope
         self._seen = seen
-        self._takes_start = takes_start
+        self._start = start
+        self._takes_start = start is not None
+        self._is_end_needed = is_end_needed
         self._url: str | None = client.url_of(path, params)
         self._asked: set[int] = set()
         self._last = _Page([])
@@ -152,10 +167,14 @@ class _Listing:
         """Doubt the end of a listing that ignores `start`, so that nothing proves its end."""
         if self._last.link and not is_readable(self._last.link):
             raise UnansweredError(f"{self._path}: the Link header can't be read, so the end of the listing is unknown")
-        if not (is_proven and self._takes_start) and not self._has_links:
-            log.warning(
-                "%s has no next link and ignores start: it may hold more than %d items", self._path, self._listed
-            )
+        if (is_proven and self._takes_start) or self._has_links:
+            return
+        start = self._start or "start"
+        doubt = f"{self._path} has no next link and ignores {start}: it may hold more than {self._listed} items"
+        if not self._is_end_needed:
+            log.warning("%s", doubt)
+        elif self._last.size >= self._size:
+            raise UnansweredError(doubt)
 
     def _following(self, url: str, page: _Page) -> str | None:
         """The URL of the page after this one; None if this is the last one."""
@@ -196,4 +215,4 @@ class _Listing:
             raise ForeignLinkError(f"{self._path}: the next link is not a usable URL") from None
 
     def _after(self, listed: int) -> str:
-        return self._client.url_of(self._path, {**self._params, "start": str(listed)})
+        return self._client.url_of(self._path, {**self._params, self._start or "start": str(listed)})

@@ -66,5 +66,6 @@ def _time(request: web.Request, name: str) -> datetime:
 def _is_wanted(event: Json, request: web.Request) -> bool:
     """Whether an event is of the actor and of a category that a request names, if it names any."""
     wanted = {name for text in request.query.getall("eventCategories", []) for name in text.split(",")}
-    category = (event.get("data") or {}).get("eventCategory", "").rpartition(".")[2]
+    data = event.get("data")
+    category = str(data.get("eventCategory")).rpartition(".")[2] if isinstance(data, dict) else None
     return request.query.get("actorId") in (None, event.get("actorId")) and (not wanted or category in wanted)

@@ -37,7 +37,7 @@ _MAYBE_ADDRESS = re.compile(
 )
 _USER_AGENT = re.compile(r"Mozilla/[0-9].*", re.DOTALL)
 _TRACKING_ID = re.compile(rf"[A-Za-z_-]{{0,40}}{ids.UUID_PATTERN}(?:_[0-9]{{1,20}})*")
-#: Fields of an event that name a setting, and so are no secret themselves.
+#: Fields of an event that name a setting, and so are not a secret.
 NAMING = frozenset({
     "action", "changedAttributes", "commandKey", "configKey", "configOperationType", "deletedSettings", "entityType",
     "featureType", "operation", "operationType", "ownerType", "settingKey", "settingName", "updatedFields",

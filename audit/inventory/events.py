@@ -139,7 +139,7 @@ class _Found:
         return rows.sort_by([("created", "ascending"), ("event_id", "ascending")])
 
     def _new(self, items: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-        """The events that no page before has; an event without an id is told from others by all that it says."""
+        """The events that no page before has; all that it says tells an event without an id from others."""
         for item in items:
             key = hash(wire.text(item.get("id")) or json.dumps(item))
             if key not in self._seen:

@@ -88,7 +88,7 @@ def test_every_page_is_read_by_link_or_by_offset(audit: Audit, quirks: str) -> N
     assert len(rows_of(snapshot)) == 450
 
 
-#: Faults of the log alone, with what is told of them, and how much of it is there.
+#: Faults of the log alone, with what the manifest says.
 FAILURES = {
     "403": ("the scope audit:events_read", "not read"),
     "404": ("HTTP 404", "not read"),
@@ -108,7 +108,7 @@ FAILURES = {
 
 
 @pytest.mark.parametrize("kind", FAILURES)
-def test_a_log_that_fails_is_told_and_the_snapshot_is_complete(
+def test_a_log_that_fails_is_reported_and_the_snapshot_is_complete(
     audit: Audit, kind: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     words, status = FAILURES[kind]

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import pyarrow as pa
 
+from audit.bounds import ANSWER_BYTES
 from audit.errors import AuditError
 from audit.inventory.event_rows import rows_of
 from audit.inventory.organizations import Organization
@@ -19,7 +20,7 @@ from audit.threads import in_thread
 from audit.webex import wire
 from audit.webex.client import Client
 from audit.webex.errors import UnansweredError
-from audit.webex.paging import pages
+from audit.webex.paging import Rules, pages
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +30,8 @@ LEAST_REQUESTS = 1
 _PATH = "/adminAudit/events"
 #: The most events of a page that the API gives.
 _PAGE_SIZE = "200"
+#: Texts of an event may be long, and few logs are read at once.
+_RULES = Rules(start="offset", is_end_needed=True, most_bytes=ANSWER_BYTES)
 #: The most events of an organization, and the most bytes of their rows, that are kept.
 MOST_EVENTS = 200_000
 MOST_BYTES = 64 << 20
@@ -93,8 +96,7 @@ async def read_events(
 
 async def _read(client: Client, organization: Organization, window: Window, found: "_Found") -> None:
     params = {"orgId": organization.webex_id, **window.params, "max": _PAGE_SIZE}
-    listed = pages(client, _PATH, params, "items", scope=SCOPE, probe=True, start="offset", is_end_needed=True)
-    async for page in listed:
+    async for page in pages(client, _PATH, params, "items", scope=SCOPE, probe=True, rules=_RULES):
         await in_thread(found.add, page)
 
 

@@ -68,7 +68,7 @@ def words_of_event(change: Change) -> str | None:
     if change.event_grade in (None, "none"):
         return None
     attempt = f"failed attempt ({change.event_error}): " if change.event_error else ""
-    what = change.event_description or "without a description"
+    what = (change.event_description or "").rstrip(". ") or "without a description"
     identity = f" ({change.event_id})" if change.event_id else ""
     several = f" ({change.event_count} events, this is the last)" if change.event_grade == "several" else ""
     return (

@@ -86,7 +86,7 @@ def test_an_event_of_an_entity_is_beside_its_change_whatever_the_form_of_the_id(
     assert (found.column, found.event_grade, found.event_id) == ("allow_auto_answer", "likely", event(1)["id"])
     assert (found.event_actor, found.event_created, found.event_count) == ("Dana Sato", "2026-11-22 03:00:00 UTC", 1)
     assert words_of_event(found) == (
-        f"event recorded: Settings were updated. by Dana Sato at 2026-11-22 03:00:00 UTC ({event(1)['id']}), likely"
+        f"event recorded: Settings were updated by Dana Sato at 2026-11-22 03:00:00 UTC ({event(1)['id']}), likely"
     )
 
 

@@ -55,9 +55,16 @@ async def demonstrate(
     async with simulator.serve(simulation) as base_url:
         for scope in (_AUDIO, _PUSH_TO_TALK, _PUSH_TO_TALK):
             if len(snapshots) == 2:
-                simulation.organization = Changed.of(simulation.organization)
-                simulation.customers = tuple(map(Changed.of, simulation.customers))
-            flags = {"webex.base_url": base_url, "output.path": output, "output.shared": is_shared, **scope}
+                at = (clock or Clock()).now()
+                simulation.organization = Changed.of(simulation.organization, at=at)
+                simulation.customers = tuple(Changed.of(each, at=at) for each in simulation.customers)
+            flags = {
+                "webex.base_url": base_url,
+                "output.path": output,
+                "output.shared": is_shared,
+                "run.admin_events": True,
+                **scope,
+            }
             settings = config.load(os.devnull, {"WEBEX_AUDIT_PACE_START_RATE": "200"}, flags)
             with show() as progress:
                 work = run(Job(settings, tokens, scope_of(settings), progress, clock or Clock()))

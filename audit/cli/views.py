@@ -129,6 +129,10 @@ def _organizations(orgs: list[Org]) -> Iterator[str]:
         yield f"  org        {org.org_id}  {org.status:<10}  {org.entities:>{width}} entities  {name}"
         for line in _faults(org):
             yield f"             {printable(line)}"
+        if log := org.admin_events:
+            period = f"{log.since:%Y-%m-%d %H:%M} to {log.until:%Y-%m-%d %H:%M} UTC"
+            why = f": {printable(log.message)}" if log.message else ""
+            yield f"             administrators' log {log.status}, {period}, {count_of(log.events, 'event')}{why}"
 
 
 def _faults(org: Org) -> Iterator[str]:

@@ -3,14 +3,14 @@
 import logging
 import tempfile
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pyarrow.compute as pc
 
 from audit.config import PaceSettings
 from audit.datasets import Dataset
 from audit.errors import AuditError, DeadlineError, Reach, RefusedError, StoppedError
-from audit.inventory import Collector, take_inventory, take_users
+from audit.inventory import Collector, events, take_inventory, take_users
 from audit.inventory.organizations import Organization
 from audit.run import rates as memory
 from audit.run.job import Job
@@ -77,13 +77,17 @@ async def plan(job: Job) -> Plan:
     """
     orgs: list[OrgPlan] = []
     errors: list[AuditError] = []
+    has_events = job.settings.run.admin_events
     async with job.connect() as client, job.deadline():
         organizations, invalid = await find_organizations(client, job.scope)
         if invalid:
             log.warning("%s no usable id", count_of(invalid, "listed organization has", "listed organizations have"))
         for organization, own in zip(organizations, clients_of(client, organizations), strict=True):
             try:
-                orgs.append(await _plan_one(own, job.scope, organization, job.settings.pace))
+                planned = await _plan_one(own, job.scope, organization, job.settings.pace)
+                orgs.append(
+                    replace(planned, requests=planned.requests + events.LEAST_REQUESTS) if has_events else planned
+                )
             except OSError as error:
                 place = error.filename or tempfile.gettempdir()
                 raise StoppedError(f"the inventory can't be sorted in {place}: {error.strerror}: set TMPDIR") from None
@@ -110,7 +114,7 @@ def _together(orgs: list[OrgPlan], job: Job) -> Plan:
         requests,
         rate_per_s,
         max(slowest_s, requests / rate_per_s) if rate_per_s else None,
-        job.scope.token_scopes(),
+        sorted({*job.scope.token_scopes(), *([events.SCOPE] if job.settings.run.admin_events else [])}),
     )
 
 

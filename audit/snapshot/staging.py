@@ -18,7 +18,7 @@ from typing import BinaryIO, TypeVar
 from audit.errors import DamagedError, StoppedError, UsageError
 from audit.files import IrregularFileError, make_dir, open_regular, scratch_folder
 from audit.snapshot.catalog import Snapshot
-from audit.snapshot.layout import MANIFEST
+from audit.snapshot.layout import MANIFEST, org_of_parquet
 from audit.snapshot.manifest import FileEntry, Manifest, read_manifest
 from audit.storage.at_once import at_once
 from audit.storage.errors import StorageError
@@ -73,6 +73,20 @@ def _copied(snapshot: Snapshot) -> Iterator[Staged]:
 def _parquet_of(manifest: Manifest) -> dict[str, FileEntry]:
     files = [file for table in manifest.tables.values() for file in table.files]
     return {file.path: file for file in files if file.path.endswith(".parquet")}
+
+
+@contextmanager
+def staged_table(snapshot: Snapshot, table: str, org_id: str) -> Iterator[list[Path]]:
+    """Private copies of the Parquet files of one table and organization, checked against the manifest.
+
+    Raises:
+        UsageError, StoppedError: as `staged`.
+    """
+    files = {
+        path: file for path, file in _parquet_of(snapshot.manifest).items() if org_of_parquet(table, path) == org_id
+    }
+    with _fetched(snapshot.path, files, files) as folder:
+        yield [folder / path for path in files]
 
 
 @contextmanager

@@ -11,11 +11,13 @@ from typing import Any
 import click
 
 from audit.cli import options
+from audit.cli.approvals import approved_beside
 from audit.cli.options import settings_of
 from audit.cli.results import print_all
+from audit.config import Settings
 from audit.errors import UsageError
 from audit.review import needs_extra
-from audit.snapshot.catalog import find_snapshot
+from audit.snapshot.catalog import Snapshot, find_snapshot
 from audit.snapshot.staging import staged
 from audit.storage.place import Place, is_dir, place
 
@@ -33,8 +35,9 @@ def query(snapshot: str, sql: str | None, *, as_csv: bool, as_json: bool, **give
     """Query a snapshot in SQL (DuckDB).
 
     SQL is one SELECT statement over the tables of the snapshot, and can read nothing else; alone, it asks the
-    latest snapshot. Without SQL, the command lists tables and columns. SNAPSHOT is a path, an id, 'latest' (the
-    default), 'previous' or 'approved'.
+    latest snapshot. The view open_rooms says who may open which room. Tables of the snapshot before are in the
+    schema previous, those of the approved one in approved. Without SQL, the command lists tables and columns.
+    SNAPSHOT is a path, an id, 'latest' (the default), 'previous' or 'approved'.
     """
     if as_csv and as_json:
         raise UsageError("choose one of --csv and --json")
@@ -54,9 +57,10 @@ def query(snapshot: str, sql: str | None, *, as_csv: bool, as_json: bool, **give
 
     as_rows = partial(rows.as_csv, dialect=settings.output.csv_dialect)
     render = as_rows if as_csv else rows.as_json if as_json else as_table
+    others = _others(settings, named) if sql is not None and queries.needs_others(sql) else {}
     with (
         staged(named) as found,
-        queries.ask(found, sql, settings.check.timeout_s)
+        queries.ask(found, sql, settings.check.timeout_s, **others)
         if sql is not None
         else nullcontext(queries.list_columns(found)) as result,
     ):
@@ -64,6 +68,13 @@ def query(snapshot: str, sql: str | None, *, as_csv: bool, as_json: bool, **give
         is_list = sql is None and not is_data
         blocks = queries.describe_tables(found) if is_list else render(result.schema, result.batches)
         print_all(blocks, whole=is_data)
+
+
+def _others(settings: Settings, named: Snapshot) -> dict[str, Snapshot | None]:
+    """The snapshots that say since when, and whether it is approved."""
+    from audit.review.comparable import find_before
+
+    return {"previous": find_before(named), "approved": approved_beside(settings, named)}
 
 
 def _is_folder(output: Place, name: str) -> bool:

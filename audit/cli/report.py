@@ -1,6 +1,7 @@
 """The command `report`. It needs the extra `review`."""
 
 import errno
+import logging
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -18,12 +19,16 @@ from audit.config import Settings
 from audit.errors import StoppedError, UsageError
 from audit.files import atomic_file, expand
 from audit.review import needs_extra
-from audit.snapshot.catalog import Snapshot, find_snapshot
+from audit.snapshot.catalog import Approved, Snapshot, find_snapshot
 from audit.snapshot.layout import SNAPSHOT_ID
 from audit.snapshot.staging import staged
 from audit.text import printable
 
-_SUFFIXES = {".html": "html", ".htm": "html", ".xlsx": "xlsx"}
+log = logging.getLogger(__name__)
+
+#: The file of `--format csv`.
+_OPEN_ROOMS = "open_rooms.csv"
+_SUFFIXES = {".html": "html", ".htm": "html", ".xlsx": "xlsx", ".csv": "csv"}
 
 
 @click.command()
@@ -40,50 +45,49 @@ _SUFFIXES = {".html": "html", ".htm": "html", ".xlsx": "xlsx"}
 @click.option(
     "--format",
     "kind",
-    type=click.Choice(["html", "xlsx"]),
-    help="Format of the file. [default: that of the suffix of --file, else html]",
+    type=click.Choice(["html", "xlsx", "csv"]),
+    help="Format of the file; csv is the view open_rooms alone. [default: that of the suffix of --file, else html]",
 )
 @click.option(
     "--file",
     metavar="FILE",
-    help="Path of the file; - is standard output. [default: <snapshot id>.html or .xlsx in this folder]",
+    help="Path of the file; - is standard output. [default: <snapshot id>.html or .xlsx, or open_rooms.csv, here]",
 )
+@options.csv_dialect_option
 @options.config_options
 @options.json_option
 @options.logging_options
 def report(
     snapshot: str, against: str | None, kind: str | None, file: str | None, *, as_json: bool, **given: Any
 ) -> int:
-    """Write a report for reviewers, as HTML or as a workbook.
+    """Write a report for reviewers, as HTML, as a workbook, or as CSV of who may open which room.
 
     SNAPSHOT is a path, an id, 'latest' (the default), 'previous' or 'approved'. In --against, 'latest', 'previous'
     and 'approved' are of the same scope as SNAPSHOT.
     """
     settings = settings_of(given)
     kind = _kind_of(kind, file)
+    options.refuse_dialect_without_csv(given, is_csv=kind == "csv", csv_flag="--format csv")
     if file == "-" and as_json:
         raise UsageError("--json and --file - both write to standard output: leave out one of them")
     if file == "-" and kind == "xlsx" and sys.stdout and sys.stdout.isatty():
         raise UsageError("a workbook is not a text for a terminal: name a file with --file")
-    from audit.clock import Clock
-
     with needs_extra():
-        from audit.review.check.check import check as apply_rules
-        from audit.review.diff.compare import compare
-        from audit.review.diff.views import Tally
-        from audit.review.report import write_report, write_workbook
+        from audit.review import report as reports
     found = find_snapshot(settings.output.folder, snapshot)
     earlier = _earlier(found, settings, against)
-    path = expand(file or f"{_name_of(found)}.{kind}")
+    path = expand(file or (_OPEN_ROOMS if kind == "csv" else f"{_name_of(found)}.{kind}"))
     approved = approved_beside(settings, found)
-    tally, rows = Tally(), {}
     with _target(path, is_output=file == "-") as stream, staged(found) as one, staged(earlier) as other:
-        checks = apply_rules(one, other, settings.check, today=Clock().now().date(), approved=approved)
-        changes = tally.count(compare(other, one)) if other else None
-        if kind == "xlsx":
-            rows = write_workbook(one, checks, changes, other, stream, approved=approved)
+        if kind == "csv":
+            dialect = settings.output.csv_dialect
+            rows, lacks = reports.write_open_rooms(one, other, stream, approved=approved, dialect=dialect)
+            counts: dict[str, Any] = {"findings": None, "differences": None, "rows": {"open_rooms": rows}}
         else:
-            stream.write(write_report(one, checks, changes, other, approved).encode())
+            lacks = []
+            counts = _write(kind, stream, one, other, approved, settings)
+    if lacks:
+        log.warning("%s is not the whole answer: %s", path, "; ".join(lacks))
     if file == "-":
         return 0
     written = {
@@ -91,12 +95,35 @@ def report(
         "format": kind,
         "snapshot": found.manifest.snapshot_id,
         "against": earlier.manifest.snapshot_id if earlier else None,
-        "findings": len(checks.findings),
-        "differences": tally.differences,
-        "rows": rows,
+        **counts,
     }
     print_result(views.as_json(written) if as_json else printable(str(path)))
     return 0
+
+
+def _write(
+    kind: str,
+    stream: BinaryIO,
+    one: Snapshot,
+    other: Snapshot | None,
+    approved: Approved | None,
+    settings: Settings,
+) -> dict[str, Any]:
+    """Write the report or the workbook; returns its counts."""
+    from audit.clock import Clock
+    from audit.review.check.check import check as apply_rules
+    from audit.review.diff.compare import compare
+    from audit.review.diff.views import Tally
+    from audit.review.report import write_report, write_workbook
+
+    tally, rows = Tally(), {}
+    checks = apply_rules(one, other, settings.check, today=Clock().now().date(), approved=approved)
+    changes = tally.count(compare(other, one)) if other else None
+    if kind == "xlsx":
+        rows = write_workbook(one, checks, changes, other, stream, approved=approved)
+    else:
+        stream.write(write_report(one, checks, changes, other, approved).encode())
+    return {"findings": len(checks.findings), "differences": tally.differences, "rows": rows}
 
 
 def _earlier(found: Snapshot, settings: Settings, against: str | None) -> Snapshot | None:
@@ -111,7 +138,7 @@ def _kind_of(kind: str | None, file: str | None) -> str:
     suffix = Path(file or "").suffix.lower()
     by_suffix = _SUFFIXES.get(suffix)
     if kind is None and suffix and by_suffix is None:
-        raise UsageError(f"--file {file}: name it .html or .xlsx, or say with --format what it is")
+        raise UsageError(f"--file {file}: name it .html, .xlsx or .csv, or say with --format what it is")
     if kind and by_suffix and kind != by_suffix:
         raise UsageError(f"--file {file} contradicts --format {kind}: leave out --format, or name the file .{kind}")
     return kind or by_suffix or "html"

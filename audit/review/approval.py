@@ -30,6 +30,15 @@ _VIEWS = {COVERAGE: "coverage", _ROOMS: "rooms", _MEMBERS: "members"}
 _SCHEMAS = {COVERAGE: COVERAGE_SCHEMA, **PUSH_TO_TALK.tables}
 #: The tables that it makes for rules and reports.
 TABLES = ("approval", "drift", "unjudged")
+_NOTHING = """
+CREATE TEMP TABLE IF NOT EXISTS approval (org_id VARCHAR, entity_type VARCHAR, entity_id VARCHAR, state VARCHAR,
+                                          is_open BOOLEAN, detail VARCHAR)
+"""
+
+
+def create_no_approval(connection: duckdb.DuckDBPyConnection) -> None:
+    """Create the temporary table `approval` without rows, unless `add_approval` has made it."""
+    connection.execute(_NOTHING)
 
 
 def add_approval(connection: duckdb.DuckDBPyConnection, approved: Manifest) -> None:

@@ -1,12 +1,19 @@
 """The file of a report: its format, where it goes, and what is in its way."""
 
+import csv
+import io
 import json
 from collections.abc import Callable
 from pathlib import Path
 
 import openpyxl
+import pyarrow as pa
 import pytest
+from crafted import Audit
 from harness import Result
+from ways import audited, organization, party
+
+from audit.snapshot.csv import without_formulas
 
 Command = Callable[..., Result]
 
@@ -19,6 +26,9 @@ Command = Callable[..., Result]
         (["--file", "x.htm"], "x.htm", b"<!doctype html>"),
         (["--file", "report"], "report", b"<!doctype html>"),
         (["--file", "x.dat", "--format", "xlsx"], "x.dat", b"pk"),
+        (["--file", "x.csv"], "x.csv", b'"entity_name","way","openers"'),
+        (["--format", "csv"], "open_rooms.csv", b'"entity_name","way","openers"'),
+        (["--file", "X.CSV", "--csv-dialect", "excel"], "X.CSV", b'\xef\xbb\xbf"entity_name"'),
     ],
 )
 def test_the_suffix_of_the_file_says_the_format(
@@ -36,9 +46,11 @@ def test_the_suffix_of_the_file_says_the_format(
     [
         (["--format", "html", "--file", "x.xlsx"], "contradicts --format html: leave out --format"),
         (["--format", "xlsx", "--file", "x.html"], "contradicts --format xlsx"),
-        (["--file", "x.pdf"], "name it .html or .xlsx"),
+        (["--file", "x.pdf"], "name it .html, .xlsx or .csv"),
         (["--file", "folder"], "is a folder: name a file in it"),
         (["--file", "none/x.xlsx"], "No such file or directory"),
+        (["--format", "csv", "--file", "x.html"], "contradicts --format csv"),
+        (["--csv-dialect", "excel"], "no CSV was asked for: add --format csv"),
         (["--file", "-", "--json"], "leave out one of them"),
     ],
 )
@@ -67,3 +79,34 @@ def test_a_hyphen_is_standard_output(newest: Path, webex_audit: Command, tmp_pat
     assert (result.code, result.err) == (0, "")
     assert result.out.lower().startswith("<!doctype html>")
     assert sorted(tmp_path.iterdir()) == before
+
+
+@pytest.mark.attack("spreadsheets and terminals")
+@pytest.mark.parametrize("name", ["=1+1", "@SUM(A1)", "x;=HYPERLINK(1)", "+1-1"])
+def test_no_name_of_a_room_becomes_a_formula_in_the_csv_of_open_rooms(
+    name: str, audit: Audit, webex_audit: Command, tmp_path: Path
+) -> None:
+    groups = [{"originators": [party(name)], "targets": [party(name, "PLACE")]}]
+    snapshot = audited(audit, organization(groups=groups))
+    result = webex_audit("report", snapshot.path, "--format", "csv", "--json")
+    written = json.loads(result.out)
+    assert (written["path"], written["rows"], written["findings"]) == ("open_rooms.csv", {"open_rooms": 1}, None)
+    (row,) = csv.DictReader(io.StringIO((tmp_path / "open_rooms.csv").read_text(encoding="utf-8")))
+    guarded = without_formulas(pa.table({"name": [name]}))["name"].to_pylist()[0]
+    assert (row["entity_name"], row["openers"]) == (guarded, guarded)
+    assert guarded != name
+    assert row["approved"] == "nothing approved"
+
+
+def test_the_csv_of_open_rooms_says_what_was_not_read(audit: Audit, webex_audit: Command) -> None:
+    snapshot = audited(audit, organization(), scope__datasets=["push-to-talk"])
+    result = webex_audit("report", snapshot.path, "--format", "csv")
+    assert result.err == (
+        "webex-audit: warning: open_rooms.csv is not the whole answer: answer settings were not read; "
+        "paging groups were not read\n"
+    )
+    audio = audited(audit, organization(), scope__datasets=["audio-options"])
+    refused = webex_audit("report", audio.path, "--format", "csv", "--file", "other.csv")
+    assert refused.code == 2
+    assert "open_rooms needs one of --dataset push-to-talk" in refused.err
+    assert not Path("other.csv").exists()

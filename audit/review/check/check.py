@@ -12,7 +12,14 @@ import duckdb
 from audit.config import CheckSettings
 from audit.errors import UsageError
 from audit.review.check.exceptions import load_exceptions
-from audit.review.check.facts import Facts, add_approval_facts, add_facts, missing_tables, unread_entities
+from audit.review.check.facts import (
+    Facts,
+    add_approval_facts,
+    add_facts,
+    add_open_room_facts,
+    missing_tables,
+    unread_entities,
+)
 from audit.review.check.finding import CheckResult, Finding, Rule, RuleResult
 from audit.review.check.rules import SETTINGS, load_rules
 from audit.review.check.unread import unread_of
@@ -73,7 +80,7 @@ def check(
     with open_tables(snapshot, compared, approved=approved) as connection:
         for rule in rules:
             _validate(connection, rule)
-        facts = _facts(connection, snapshot, why_not, approved)
+        facts = _facts(connection, snapshot, compared, why_not, approved)
         _set_variables(connection, settings)
         results = [_run(connection, rule, facts, settings) for rule in rules]
         unread = unread_of(connection, snapshot.manifest)
@@ -107,11 +114,22 @@ def _why_not(snapshot: Snapshot, previous: Snapshot | None) -> str | None:
 
 
 def _facts(
-    connection: duckdb.DuckDBPyConnection, snapshot: Snapshot, why_not: str | None, approved: Snapshot | None
+    connection: duckdb.DuckDBPyConnection,
+    snapshot: Snapshot,
+    compared: Snapshot | None,
+    why_not: str | None,
+    approved: Snapshot | None,
 ) -> Facts:
     """The tables that rules can read, and why others are missing."""
     facts = add_approval_facts(
         connection, add_facts(connection, snapshot.manifest), approved.manifest if approved else None
+    )
+    facts = add_open_room_facts(
+        connection,
+        facts,
+        snapshot.manifest,
+        previous=compared.manifest if compared else None,
+        approved=approved.manifest if approved else None,
     )
     tables, before = table_names(connection), table_names(connection, PREVIOUS)
     missing = facts.missing | missing_tables(snapshot.manifest, tables)

@@ -17,6 +17,7 @@ import duckdb
 from audit.datasets import DATASETS
 from audit.entity import EntityType
 from audit.review.approval import TABLES, add_approval
+from audit.review.open_rooms import FLAGS, OPEN_ROOMS, add_open_rooms, unread_ways
 from audit.review.tables import APPROVED, table_names
 from audit.snapshot.coverage import COVERAGE
 from audit.snapshot.manifest import Manifest, Org
@@ -94,6 +95,30 @@ def add_approval_facts(connection: duckdb.DuckDBPyConnection, facts: Facts, appr
     rooms, reason = counted or (0, None)
     partial = {"drift": f"{count_of(rooms, 'room opens', 'rooms open')}, but {reason}"} if rooms else {}
     return replace(facts, tables=facts.tables | {*TABLES}, partial=facts.partial | partial)
+
+
+def add_open_room_facts(
+    connection: duckdb.DuckDBPyConnection,
+    facts: Facts,
+    manifest: Manifest,
+    *,
+    previous: Manifest | None,
+    approved: Manifest | None,
+) -> Facts:
+    """Add the view `open_rooms` (`audit.review.open_rooms`) and what it lacks, or why there is no such view.
+
+    Args:
+        connection: from `audit.review.tables.open_tables`, after `add_approval_facts`.
+        facts: the tables so far.
+        manifest: the manifest of the snapshot.
+        previous: manifest of the earlier snapshot that it is compared with.
+        approved: manifest of the approved snapshot.
+    """
+    if not add_open_rooms(connection, manifest, previous=previous, approved=approved):
+        return replace(facts, missing=facts.missing | {OPEN_ROOMS: f"needs {' or '.join(FLAGS)}"})
+    lacks = [facts.partial[OPEN_ROOMS]] if OPEN_ROOMS in facts.partial else []
+    partial = "; ".join([*lacks, *unread_ways(connection, manifest)])
+    return replace(facts, partial=facts.partial | ({OPEN_ROOMS: partial} if partial else {}))
 
 
 def missing_tables(manifest: Manifest, tables: Iterable[str]) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """The SQL queries of users over a snapshot, and the tables and columns that they can use."""
 
+import logging
 import math
 import re
 from collections.abc import Iterator
@@ -14,13 +15,17 @@ import pyarrow as pa
 from audit.columns import null_of, source_of
 from audit.datasets import DATASETS
 from audit.errors import StoppedError, UsageError
+from audit.review.approval import add_approval
 from audit.review.interruption import TimeLimit
-from audit.review.tables import CURRENT, is_out_of_memory, message_of, open_tables, refuse_writing
+from audit.review.open_rooms import FLAGS, OPEN_ROOMS, OPEN_ROOMS_SCHEMA, add_open_rooms, unread_ways
+from audit.review.tables import APPROVED, CURRENT, PREVIOUS, is_out_of_memory, message_of, open_tables, refuse_writing
 from audit.snapshot.catalog import Snapshot
 from audit.snapshot.context import CONTEXT
 from audit.snapshot.coverage import COVERAGE, COVERAGE_SCHEMA
 from audit.snapshot.org_names import with_org_name
 from audit.text import count_of, printable
+
+log = logging.getLogger(__name__)
 
 #: Rows in memory at once.
 _BATCH_ROWS = 10_000
@@ -30,6 +35,8 @@ _SCHEMAS = {
     for tables in ({COVERAGE: COVERAGE_SCHEMA}, *(dataset.tables for dataset in DATASETS.values()), CONTEXT)
     for name, schema in tables.items()
 }
+_SCHEMAS[OPEN_ROOMS] = OPEN_ROOMS_SCHEMA
+_OF_OPEN_ROOMS = "a view: a row for each entity and way in which it opens by itself"
 _COLUMNS = pa.schema([(name, pa.string()) for name in ("table", "column", "type", "holds", "null_when")])
 
 
@@ -64,26 +71,55 @@ class Rows:
     batches: Iterator[pa.RecordBatch]
 
 
+def needs_others(sql: str) -> bool:
+    """Whether a query may read what other snapshots say: those are staged for it alone, as that takes time."""
+    return any(name in sql.lower() for name in (OPEN_ROOMS, PREVIOUS, APPROVED))
+
+
 @contextmanager
-def ask(snapshot: Snapshot, sql: str, timeout_s: float = math.inf) -> Iterator[Rows]:
+def ask(
+    snapshot: Snapshot,
+    sql: str,
+    timeout_s: float = math.inf,
+    *,
+    previous: Snapshot | None = None,
+    approved: Snapshot | None = None,
+) -> Iterator[Rows]:
     """Run a query over the tables of a snapshot.
 
     Args:
         snapshot: the snapshot.
         sql: one SELECT statement (`audit.review.tables.refuse_writing`).
         timeout_s: seconds that it may compute; time in which nobody reads the rows does not count.
+        previous: the earlier snapshot, whose tables are in the schema `previous`.
+        approved: the approved snapshot of the same scope, whose tables are in the schema `approved`.
 
     Raises:
         UsageError: the SQL is wrong (a later row may be the first to show it), or needs too much memory, or a table
             can't be read.
         StoppedError: the time is over.
     """
-    with open_tables(snapshot, streams=True) as connection:
+    with open_tables(snapshot, previous, approved=approved, streams=True) as connection:
         refuse_writing(connection, sql, "query")
+        if OPEN_ROOMS in sql.lower():
+            _add_open_rooms(connection, snapshot, previous, approved)
         limit = TimeLimit(connection, timeout_s)
         with _one_line(limit), limit.computing():
             reader = connection.sql(sql).to_arrow_reader(_BATCH_ROWS)
         yield Rows(reader.schema, _batches(reader, limit))
+
+
+def _add_open_rooms(
+    connection: duckdb.DuckDBPyConnection, snapshot: Snapshot, previous: Snapshot | None, approved: Snapshot | None
+) -> None:
+    """Add the view `open_rooms`, and log what it lacks."""
+    if approved:
+        add_approval(connection, approved.manifest)
+    before, right = (each.manifest if each else None for each in (previous, approved))
+    if not add_open_rooms(connection, snapshot.manifest, previous=before, approved=right):
+        raise UsageError(f"query: {OPEN_ROOMS} needs one of {', '.join(FLAGS)} in the snapshot")
+    if lacks := unread_ways(connection, snapshot.manifest):
+        log.warning("%s is not the whole answer: %s", OPEN_ROOMS, "; ".join(lacks))
 
 
 def list_columns(snapshot: Snapshot) -> Rows:
@@ -93,9 +129,10 @@ def list_columns(snapshot: Snapshot) -> Rows:
         UsageError: a table can't be read.
     """
     with open_tables(snapshot) as connection:
+        add_open_rooms(connection, snapshot.manifest)
         found = connection.execute(
-            "SELECT table_name, column_name, data_type FROM duckdb_columns() WHERE schema_name = ? AND NOT internal "
-            "ORDER BY table_name, column_index",
+            "SELECT table_name, column_name, data_type FROM duckdb_columns() "
+            "WHERE schema_name = ? AND database_name <> 'temp' AND NOT internal ORDER BY table_name, column_index",
             [CURRENT],
         ).fetchall()
     rows = [dict(zip(_COLUMNS.names, (*row, *_docs(*row[:2])), strict=True)) for row in found]
@@ -110,7 +147,8 @@ def describe_tables(snapshot: Snapshot) -> Iterator[str]:
     """
     rows = [row for batch in list_columns(snapshot).batches for row in batch.to_pylist()]
     for table, columns in groupby(rows, itemgetter("table")):
-        yield f"{printable(table)}  {count_of(snapshot.manifest.tables[table].rows, 'row')}\n"
+        known = snapshot.manifest.tables.get(table)
+        yield f"{printable(table)}  {count_of(known.rows, 'row') if known else _OF_OPEN_ROOMS}\n"
         for row in columns:
             null = f"; null: {row['null_when']}" if row["null_when"] not in (None, "never") else ""
             yield f"  {printable(row['column']):<33} {row['type']:<25} {row['holds'] or ''}{null}".rstrip() + "\n"

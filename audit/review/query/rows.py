@@ -16,6 +16,8 @@ from audit.text import count_of, printable, printable_json
 #: The widest column of a text table, and the widest on a narrow terminal, in characters.
 _WIDEST = 40
 _NARROWEST = 12
+#: The widest column of a table of which not all columns fit, even if each is as narrow as possible.
+_WIDEST_OF_SOME = 20
 _GAP = "  "
 _IS_NUMBER: tuple[Callable[[pa.DataType], bool], ...] = (pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal)
 #: Types that Arrow can write as CSV and cast to text.
@@ -94,24 +96,34 @@ class _Layout:
         needed = [max(map(_length, [name, *values])) for name, values in zip(self._names, cells, strict=True)]
         for widest in range(_WIDEST, _NARROWEST - 1, -1):
             self._widths = [min(each, widest) for each in needed]
-            if width is None or sum(self._widths) + len(_GAP) * (len(needed) - 1) <= width:
-                break
+            if width is None or _total(self._widths) <= width:
+                return
+        self._widths = [min(each, _WIDEST_OF_SOME) for each in needed]
+        while len(self._widths) > 1 and _total(self._widths) > (width or 0):
+            self._widths.pop()
 
     def heading(self) -> str:
         """The names of the columns and a line below."""
-        return self.lines([[name, "-" * width] for name, width in zip(self._names, self._widths, strict=True)])
+        # The first columns are shown, as many as fit.
+        return self.lines([[name, "-" * width] for name, width in zip(self._names, self._widths, strict=False)])
 
     def lines(self, columns: list[list[str]]) -> str:
         """Rows, from their cells by column."""
         fitted = (
             [self._fit(cell, width, is_number=is_number) for cell in cells]
-            for cells, width, is_number in zip(columns, self._widths, self._is_number, strict=True)
+            for cells, width, is_number in zip(columns, self._widths, self._is_number, strict=False)
         )
         return "".join(f"{_GAP.join(row).rstrip()}\n" for row in zip(*fitted, strict=True))
 
     def note(self) -> str:
-        """The note below the table if a value was cut."""
-        return "; values that end in … are cut: --csv and --json print them whole" if self._is_cut else ""
+        """The note below the table if a value was cut, or a column does not fit."""
+        cut = "; values that end in … are cut: --csv and --json print them whole" if self._is_cut else ""
+        hidden = self._names[len(self._widths) :]
+        return (
+            f"{cut}; {count_of(len(hidden), 'column')} too many for the terminal: {', '.join(hidden)}"
+            if hidden
+            else cut
+        )
 
     def _fit(self, cell: str, width: int, *, is_number: bool) -> str:
         length = _length(cell)
@@ -128,6 +140,10 @@ def _cells(column: pa.Array) -> list[str]:
 
 def _cell(text: str) -> str:
     return (text if text.isprintable() else printable(text)) or '""'
+
+
+def _total(widths: list[int]) -> int:
+    return sum(widths) + len(_GAP) * (len(widths) - 1)
 
 
 def _length(text: str) -> int:

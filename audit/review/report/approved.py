@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import duckdb
 
-from audit.review.approval import add_approval
+from audit.review.approval import add_approval, create_no_approval
 from audit.review.report.rows import fetch, fetch_dicts
 from audit.snapshot.approvals import Approval
 from audit.snapshot.catalog import Approved
@@ -18,9 +18,6 @@ SELECT count(*) FILTER (state = 'approved') AS approved, count(*) FILTER (is_ope
        count(*) FILTER (state = 'differs' AND NOT is_open) AS narrower,
        count(*) FILTER (state = 'added' AND NOT is_open) AS added, count(*) FILTER (state = 'unknown') AS unknown
 FROM approval
-"""
-_NOTHING = """
-CREATE TEMP TABLE approval (org_id VARCHAR, entity_type VARCHAR, entity_id VARCHAR, state VARCHAR, detail VARCHAR)
 """
 _ROOMS = """
 SELECT org_id, entity_type, entity_id, entity_name, location_name, is_open, detail
@@ -93,7 +90,7 @@ def find_since_approval(connection: duckdb.DuckDBPyConnection, approved: Approve
         approved: the approved snapshot, if there is one.
     """
     if approved is None:
-        connection.execute(_NOTHING)
+        create_no_approval(connection)
         return None
     add_approval(connection, approved.manifest)
     (counts,) = fetch_dicts(connection, _COUNTS)

@@ -144,7 +144,7 @@ def weigh(change: Change, now: Now | None) -> Weight:
 
 def _of_member(change: Change, now: Now | None) -> Weight:
     """Whoever joins a list of allowed lines is let in, and so is whoever leaves a list of blocked lines."""
-    if now and now.reach in ("off", "nobody"):
+    if now and now.reach in ("off", "nobody", "none"):
         return Weight.SETTING
     lets_in = {"everybody": ("removed",), "unclear": ("added", "removed")}.get(now.reach if now else "", ("added",))
     if change.kind not in lets_in:
@@ -155,7 +155,7 @@ def _of_member(change: Change, now: Now | None) -> Weight:
 def _opened(now: Now | None) -> Weight:
     if now is None:
         return Weight.OPENED
-    if now.reach in ("off", "nobody"):
+    if now.reach in ("off", "nobody", "none"):
         return Weight.SETTING
     return Weight.OPENED if now.connection_type == "ONE_WAY" else Weight.LISTENED
 

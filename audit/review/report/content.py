@@ -1,11 +1,12 @@
 """The content of the report: bounded data, however large the snapshot is."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from audit.review.check.finding import CheckResult, Finding, Rule, RuleResult, Severity
 from audit.review.diff.change import Change
+from audit.review.open_rooms import add_open_rooms, unread_ways
 from audit.review.report.approved import SinceApproval, find_since_approval
 from audit.review.report.audio import Audio, find_audio
 from audit.review.report.by_control import OfControl, by_control
@@ -75,6 +76,7 @@ class Content:
         answers, reach, audio, checked, changes: the sections; None for a section without data.
         kinds: totals of Push-to-Talk by kind of entity.
         totals: totals of Push-to-Talk by organization, the most exposed first; empty if it was not read.
+        lacks: which ways into a room were not read, or only in part.
         since_approval: the comparison with the approved state; None if nothing is approved.
     """
 
@@ -90,6 +92,7 @@ class Content:
     index: str | None
     kinds: list[KindTotal]
     totals: list[OrgTotal]
+    lacks: list[str] = field(default_factory=list)
     since_approval: SinceApproval | None = None
 
     @property
@@ -119,6 +122,12 @@ def collect(
     """
     with open_tables(snapshot, against, approved=approved) as connection:
         since_approval = find_since_approval(connection, approved)
+        add_open_rooms(
+            connection,
+            snapshot.manifest,
+            previous=against.manifest if against else None,
+            approved=approved.manifest if approved else None,
+        )
         first = find_first_before(connection)
         started = against.manifest.started_at if against else None
         before = min(filter(None, (first, started)), default=None)
@@ -139,6 +148,7 @@ def collect(
             index=find_index(connection, written, org_names) if reach else None,
             kinds=find_kinds(connection) if reach else [],
             totals=find_orgs(connection, snapshot.manifest.orgs) if reach else [],
+            lacks=unread_ways(connection, snapshot.manifest) if reach else [],
             since_approval=since_approval,
         )
 

@@ -18,7 +18,7 @@ from audit.review.diff.change import Change
 from audit.review.diff.event import words_of_event
 from audit.review.diff.events import notes_on_log
 from audit.review.diff.views import total
-from audit.review.report import charts, known, since, wording
+from audit.review.report import charts, known, since, ways, wording
 from audit.review.report.by_control import MAX_EXCEPTIONS
 from audit.review.report.content import MAX_ORGS, Content, collect
 from audit.snapshot.catalog import Approved, Snapshot
@@ -73,6 +73,7 @@ def render(found: Content) -> str:
         is_many=len(found.manifest.orgs) > 1,
         state=known.state(found),
         has_rooms=bool(found.reach and found.reach.room_total),
+        has_settings=bool(found.reach and found.reach.settings_total),
         is_asked="push_to_talk" in found.manifest.scope.datasets or not found.manifest.scope.datasets,
         nouns=nouns,
         max_exceptions=MAX_EXCEPTIONS,
@@ -151,6 +152,6 @@ def _template() -> Template:
         "counted": count_of,
         "grouped": lambda number: f"{number:,}",
     }
-    environment.globals |= {"known": known, "sentences": wording, "since": since, "words": vocabulary}
+    environment.globals |= {"known": known, "sentences": wording, "since": since, "words": vocabulary, "ways": ways}
     environment.globals |= {"total": total, "event_words": words_of_event}
     return environment.get_template("report.html.j2")

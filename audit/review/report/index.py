@@ -17,6 +17,7 @@ from audit.review.report.ids import packed_ids
 from audit.review.report.index_tables import PEOPLE, ROOMS, SIZES, UNREAD, create_index_tables
 from audit.review.report.rows import fetch_dicts, time_of
 from audit.review.report.since import Dates, approval_words, since_words
+from audit.review.report.ways import device_words, other_words
 from audit.review.report.wording import OUTCOMES
 from audit.review.vocabulary import device, heading, things
 
@@ -88,7 +89,7 @@ def _people(rows: list[tuple[Any, ...]]) -> _Columns:
 
 def _rooms(rows: list[tuple[Any, ...]], written: Dates) -> _Columns:
     org, kind, entity_id, name, location, direction, connection, reach, access, *rest = zip(*rows, strict=True)
-    states, details, since, reasons, times, listed = rest
+    states, details, since, reasons, times, listed, ways, pagers, devices, seen = rest
     return {
         "name": name,
         "location": _packed(location),
@@ -102,6 +103,9 @@ def _rooms(rows: list[tuple[Any, ...]], written: Dates) -> _Columns:
         "since": _packed(
             [since_words(written, kind, why, time_of(at)) for kind, why, at in zip(since, reasons, times, strict=True)]
         ),
+        "ways": _packed([" ".join(each) for each in ways]),
+        "others": _packed([other_words(*each) for each in zip(ways, pagers, strict=True)]),
+        "device": _packed([device_words(each, time_of(at)) for each, at in zip(devices, seen, strict=True)]),
         "members": [len(each) for each in listed],
         "member": [person for each in listed for person in each],
         "id": packed_ids(entity_id),

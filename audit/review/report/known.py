@@ -5,7 +5,7 @@ from typing import Literal
 
 from audit.review.report.changed import ChangedRoom, Weight
 from audit.review.report.content import Content
-from audit.review.report.reach import Person, Room
+from audit.review.report.reach import AUTOMATIC, Person, Room
 from audit.review.report.totals import KindTotal, OrgTotal
 from audit.review.report.wording import gaps
 from audit.review.vocabulary import COMPLETE_OUTCOMES, kinds_of, list_of
@@ -75,7 +75,7 @@ def kind(entity_type: str) -> str:
 def exposed(found: Content) -> list[Room]:
     """The most exposed rooms that somebody may call."""
     rooms = found.reach.rooms if found.reach else []
-    return [room for room in rooms if room.reach not in ("nobody", "off")][:SHOWN]
+    return [room for room in rooms if room.ways or room.reach in AUTOMATIC][:SHOWN]
 
 
 def listeners(found: Content) -> list[Person]:
@@ -85,6 +85,10 @@ def listeners(found: Content) -> list[Person]:
 
 def exposure(room: Room) -> str:
     """Who can do what in a room."""
+    if "answer_settings" in room.ways:
+        return "Whoever can dial it can listen"
+    if room.reach not in AUTOMATIC:
+        return f"{count_of(room.pagers, 'caller')} of a paging group can speak, not listen"
     does = {"TWO_WAY": "can listen", "ONE_WAY": "can speak, not listen"}.get(
         room.connection_type, "can speak, perhaps listen"
     )
@@ -142,7 +146,8 @@ def unknowns(found: Content) -> list[str]:
     """What else is not known, beside what did not answer: lines for the first screen."""
     lines = reasons(found) if state(found) == "nothing" else gaps(found.manifest)
     reach, checked, changes = found.reach, found.checked, found.changes
-    if not found.totals and state(found) == "settings":
+    lines += found.lacks if state(found) == "settings" else []
+    if not (reach and reach.settings_total) and state(found) == "settings":
         lines.append("who may call into a room")
     if reach and reach.undirected:
         lines.append(f"in {reach.undirected:,} that auto-answer, whether the caller can listen")

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import duckdb
 
+from audit.review.open_rooms import OPEN_ROOMS
 from audit.review.report.reach_tables import (
     EXPOSURE,
     KINDS,
@@ -23,6 +24,7 @@ from audit.review.report.reach_tables import (
     create_tables,
 )
 from audit.review.report.rows import count, fetch, fetch_dicts, time_of
+from audit.review.report.ways import WaysIn, device_words, find_ways, other_words
 from audit.review.tables import table_names
 from audit.review.vocabulary import list_of, thing, things
 from audit.snapshot.manifest import Manifest
@@ -36,7 +38,8 @@ MAX_ROOMS_OF_PERSON = 20
 MAX_LOCATIONS = 8
 
 #: Who may call a room that auto-answers; `unclear` if the API used a word that is not documented.
-ReachKind = Literal["everybody", "members", "unclear", "nobody", "off"]
+#: or `none` if nothing is known of its Push-to-Talk settings, and it opens in another way.
+ReachKind = Literal["everybody", "members", "unclear", "nobody", "off", "none"]
 REACH_KINDS: tuple[ReachKind, ...] = ("everybody", "members", "unclear", "nobody", "off")
 #: The kinds whose rooms somebody may call.
 AUTOMATIC: tuple[ReachKind, ...] = ("everybody", "members", "unclear")
@@ -46,7 +49,8 @@ DirectionKind = Literal["listens", "perhaps", "speaks"]
 SinceKind = Literal[
     "unchanged", "changed", "not_listed", "not_licensed", "not_found", "not_answered", "not_audited", "alone"
 ]
-_SHUT: dict[ReachKind, str] = {"off": "with auto-answer off", "nobody": "with an empty list of allowed lines"}
+_DATASET = "push_to_talk"
+_SHUT: dict[ReachKind, str] = {"off": "with Push-to-Talk off", "nobody": "with an empty list of allowed lines"}
 _CALLERS: dict[ReachKind, str] = {"everybody": "anyone", "members": "allowed lines", "unclear": "an unclear group"}
 _DIRECTIONS: dict[DirectionKind, str] = {
     "listens": "can listen",
@@ -77,6 +81,9 @@ class Room:
         since: how its settings compare with the snapshot before.
         since_reason: why a room of its kind may be absent there; None if absence is a fact.
         since_at: time of that snapshot's answer about it; None if it was not asked.
+        ways: the ways in which it opens by itself, as in `open_rooms`.
+        pagers: the number of those who may open it by paging.
+        device: whether a device is there, in words; empty if it does not open.
         members: the first members of its list.
     """
 
@@ -94,7 +101,20 @@ class Room:
     since: SinceKind
     since_reason: str | None
     since_at: datetime | None
+    ways: list[str]
+    pagers: int
+    device: str
     members: list[Member] = field(default_factory=list)
+
+    @property
+    def others(self) -> list[str]:
+        """The ways in which it opens beside Push-to-Talk."""
+        return [way for way in self.ways if way != _DATASET]
+
+    @property
+    def other_words(self) -> str:
+        """Who may open it in these ways."""
+        return other_words(self.others, self.pagers)
 
 
 @dataclass(frozen=True)
@@ -145,12 +165,18 @@ class LeftOut:
     direction: DirectionKind
     reach: ReachKind
     entity_type: str
+    answers: bool
+    pages: bool
     rooms: int
 
     @property
     def words(self) -> str:
         """The number and what it is of."""
         what = count_of(self.rooms, thing(self.entity_type), things(self.entity_type))
+        if self.answers:
+            return f"{what} that answer ordinary calls by themselves"
+        if self.pages and self.reach not in AUTOMATIC:
+            return f"{what} into which callers of a paging group can speak"
         if self.reach in _SHUT:
             return f"{what} {_SHUT[self.reach]}"
         return f"{what} into which {_CALLERS[self.reach]} {_DIRECTIONS[self.direction]}"
@@ -162,6 +188,8 @@ class Reach:
 
     Attributes:
         room_total, person_total, location_total: how many exist.
+        settings_total: number of rooms whose Push-to-Talk settings are known.
+        ways: how many open by themselves, by organization.
         rooms, people, locations: the first of them, the most exposed first.
         kinds: the kinds of entity among the rooms.
         left_out: what is not among `rooms`, the most exposed first.
@@ -170,6 +198,8 @@ class Reach:
     """
 
     room_total: int
+    settings_total: int
+    ways: dict[str, WaysIn]
     rooms: list[Room]
     kinds: list[str]
     left_out: list[LeftOut]
@@ -188,6 +218,11 @@ class Reach:
     def rooms_that(self, *kinds: ReachKind) -> int:
         """The number of rooms of these kinds."""
         return sum(each.rooms for each in self.exposure if each.reach in kinds)
+
+    @property
+    def ways_in(self) -> WaysIn:
+        """How many open by themselves in all organizations."""
+        return sum(self.ways.values(), WaysIn())
 
     @property
     def automatic(self) -> int:
@@ -213,14 +248,16 @@ def find_reach(connection: duckdb.DuckDBPyConnection, against: Manifest | None) 
         against: manifest of the earlier snapshot that the connection was opened with.
 
     Returns:
-        None if the snapshot has no Push-to-Talk settings.
+        None if the snapshot says nothing about rooms that open.
     """
-    if "push_to_talk" not in table_names(connection):
+    if {_DATASET, OPEN_ROOMS}.isdisjoint(table_names(connection)):
         return None
     create_tables(connection, against, max_rooms_of_person=MAX_ROOMS_OF_PERSON)
     found = {each.reach: each for each in fetch(connection, Exposure, EXPOSURE)}
     return Reach(
         room_total=count(connection, "SELECT count(*) FROM room"),
+        settings_total=count(connection, "SELECT count(*) FROM room WHERE reach <> 'none'"),
+        ways=find_ways(connection),
         rooms=_rooms(connection),
         kinds=[str(kind) for (kind,) in connection.execute(KINDS).fetchall()],
         left_out=fetch(connection, LeftOut, LEFT_OUT, [MAX_ROOMS]),
@@ -235,7 +272,12 @@ def find_reach(connection: duckdb.DuckDBPyConnection, against: Manifest | None) 
 
 def _rooms(connection: duckdb.DuckDBPyConnection) -> list[Room]:
     rows: dict[int, dict[str, Any]] = {row.pop("place"): row for row in fetch_dicts(connection, SHOWN, [MAX_ROOMS])}
-    rooms = {place: Room(since_at=time_of(row.pop("since_ms")), **row) for place, row in rows.items()}
+    rooms = {place: _room(row) for place, row in rows.items()}
     for member in fetch_dicts(connection, SHOWN_MEMBERS, [MAX_ROOMS, MAX_MEMBERS]):
         rooms[member["place"]].members.append(Member(member["name"], member["email"]))
     return list(rooms.values())
+
+
+def _room(row: dict[str, Any]) -> Room:
+    device = device_words(row.pop("device"), time_of(row.pop("seen_ms")))
+    return Room(since_at=time_of(row.pop("since_ms")), device=device, **row)

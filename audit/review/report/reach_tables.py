@@ -3,6 +3,7 @@
 import duckdb
 
 from audit.review.absence import reason_of_absence
+from audit.review.report.ways import create_opening
 from audit.review.tables import CURRENT, PREVIOUS, table_names
 from audit.snapshot.manifest import Manifest
 
@@ -27,29 +28,49 @@ CREATE TEMP TABLE {schema}_list AS
 SELECT org_id, entity_type, entity_id, count(*) AS member_total, list(member_key ORDER BY member_key) AS member_keys
 FROM {schema}_member GROUP BY ALL
 """
+# What opens without Push-to-Talk settings is a room, too.
 _ROOMS = """
 CREATE TEMP TABLE room AS
-WITH setting AS (
-SELECT org_id, entity_type, entity_id, entity_name, location_name, connection_type, access_type,
+WITH entity AS (
+SELECT org_id, entity_type, entity_id, entity_name, location_name, allow_auto_answer, connection_type, access_type,
+       true AS has_settings FROM {settings}
+UNION ALL BY NAME
+SELECT org_id, entity_type, entity_id, entity_name, location_name, '' AS connection_type, '' AS access_type,
+       false AS has_settings FROM opening ANTI JOIN {settings} USING (org_id, entity_type, entity_id)
+),
+setting AS (
+SELECT org_id, entity_type, entity_id, entity.entity_name, entity.location_name, connection_type, access_type,
        coalesce(member_total, 0) AS member_total,
-       count(*) OVER (PARTITION BY org_id, entity_name) > 1 AS is_twin,
+       count(*) OVER (PARTITION BY org_id, entity.entity_name) > 1 AS is_twin,
        CASE connection_type WHEN 'TWO_WAY' THEN 'listens' WHEN 'ONE_WAY' THEN 'speaks' ELSE 'perhaps' END AS direction,
-       CASE WHEN NOT allow_auto_answer THEN 'off'
+       CASE WHEN NOT has_settings THEN 'none'
+            WHEN NOT allow_auto_answer THEN 'off'
             WHEN access_type = 'BLOCK_MEMBERS' THEN 'everybody'
             WHEN access_type <> 'ALLOW_MEMBERS' THEN 'unclear'
             WHEN member_total IS NULL THEN 'nobody'
             ELSE 'members' END AS reach,
+       coalesce(ways, []) AS ways, coalesce(pagers, 0) AS pagers, device, seen_ms,
        {since}
-FROM main.push_to_talk LEFT JOIN main_list USING (org_id, entity_type, entity_id) {previous}
+FROM entity LEFT JOIN main_list USING (org_id, entity_type, entity_id)
+     LEFT JOIN opening USING (org_id, entity_type, entity_id) {previous}
 )
 SELECT row_number() OVER (ORDER BY {exposure}) AS place, * FROM setting
 """
+#: Rooms that somebody may call by Push-to-Talk.
+AUTOMATIC = "reach NOT IN ('nobody', 'off', 'none')"
 # The most exposed rooms come first, so that no cut hides a room after one that is less exposed. An undocumented
-# direction may let the caller listen.
-_EXPOSURE = """
-reach = 'off', reach = 'nobody', list_position(['listens', 'perhaps', 'speaks'], direction),
-list_position(['everybody', 'unclear', 'members', 'nobody', 'off'], reach),
-CASE reach WHEN 'everybody' THEN member_total ELSE -member_total END, entity_name, org_id, entity_type, entity_id
+# direction may let the caller listen. A room that answers ordinary calls lets whoever can dial it listen.
+_ANSWERS = "list_contains(ways, 'answer_settings')"
+_IS_SHUT = "(reach IN ('off', 'nobody', 'none') AND ways = [])"
+_PAGES_ONLY = "(reach IN ('off', 'nobody', 'none') AND ways <> [])"
+_EXPOSURE = f"""
+{_IS_SHUT} AND reach = 'off', {_IS_SHUT} AND reach = 'nobody',
+CASE WHEN {_ANSWERS} THEN 1 WHEN {_PAGES_ONLY} THEN 3
+     ELSE list_position(['listens', 'perhaps', 'speaks'], direction) END,
+CASE WHEN {_ANSWERS} THEN 1 WHEN {_PAGES_ONLY} THEN 3
+     ELSE list_position(['everybody', 'unclear', 'members', 'nobody', 'off'], reach) END,
+CASE WHEN {_ANSWERS} THEN 0 WHEN {_PAGES_ONLY} THEN -pagers WHEN reach = 'everybody' THEN member_total
+     ELSE -member_total END, entity_name, org_id, entity_type, entity_id
 """
 # Entities whose settings are not known, or which have none.
 _UNREAD = """
@@ -60,7 +81,8 @@ FROM {source} ANTI JOIN room USING (org_id, entity_type, entity_id) WHERE datase
 """
 _ALONE = "'alone' AS since, NULL AS since_reason, NULL AS since_ms"
 _SINCE = """
-CASE WHEN was_access IS NULL AND was_outcome <> 'ok' AND list_contains(getvariable('complete_outcomes'), was_outcome)
+CASE WHEN NOT has_settings THEN 'alone'
+     WHEN was_access IS NULL AND was_outcome <> 'ok' AND list_contains(getvariable('complete_outcomes'), was_outcome)
      THEN was_outcome
      WHEN was_access IS NULL AND was_outcome IS NOT NULL THEN 'not_answered'
      WHEN was_access IS NULL AND why_absent IS NOT NULL THEN 'not_audited'
@@ -94,7 +116,9 @@ NULL::VARCHAR AS outcome, NULL::TIMESTAMPTZ AS fetched_at LIMIT 0)"""
 SHOWN = "SELECT * FROM room WHERE place <= ? ORDER BY place"
 KINDS = "SELECT DISTINCT entity_type FROM room ORDER BY entity_type DESC"
 LEFT_OUT = """
-SELECT direction, reach, entity_type, count(*) AS rooms FROM room WHERE place > ? GROUP BY ALL
+SELECT direction, reach, entity_type, list_contains(ways, 'answer_settings') AS answers,
+       list_contains(ways, 'paging') AS pages, count(*) AS rooms
+FROM room WHERE place > ? GROUP BY ALL
 ORDER BY min(place), entity_type
 """
 SHOWN_MEMBERS = """
@@ -117,14 +141,14 @@ EXPOSURE = """
 SELECT reach, count(*) AS rooms, count(*) FILTER (connection_type = 'TWO_WAY') AS heard,
        count(*) FILTER (connection_type = 'ONE_WAY') AS spoken FROM room GROUP BY reach
 """
-LOCATIONS = """
+LOCATIONS = f"""
 SELECT location_name, count(*) AS rooms, count(*) FILTER (connection_type = 'TWO_WAY') AS heard,
-       count(*) FILTER (connection_type = 'ONE_WAY') AS spoken FROM room WHERE reach NOT IN ('nobody', 'off')
+       count(*) FILTER (connection_type = 'ONE_WAY') AS spoken FROM room WHERE {AUTOMATIC}
 GROUP BY location_name ORDER BY heard DESC, rooms - spoken DESC, rooms DESC, location_name LIMIT ?
-"""
-LOCATION_TOTAL = """
-SELECT count(*) FROM (SELECT DISTINCT location_name FROM room WHERE reach NOT IN ('nobody', 'off'))
-"""
+"""  # noqa: S608 - constants
+LOCATION_TOTAL = f"""
+SELECT count(*) FROM (SELECT DISTINCT location_name FROM room WHERE {AUTOMATIC})
+"""  # noqa: S608 - constants
 
 
 def create_tables(connection: duckdb.DuckDBPyConnection, against: Manifest | None, *, max_rooms_of_person: int) -> None:
@@ -137,29 +161,31 @@ def create_tables(connection: duckdb.DuckDBPyConnection, against: Manifest | Non
         against: manifest of the earlier snapshot, if there is one to compare with.
         max_rooms_of_person: the most rooms that are listed for a person.
     """
+    # The views of `main_ways` have no rows where the snapshot has no table.
+    settings = f"{CURRENT}_ways.{_DATASET}" if create_opening(connection) else f"{CURRENT}.{_DATASET}"
     for schema in (CURRENT, PREVIOUS) if against else (CURRENT,):
         has_members = "push_to_talk_members" in table_names(connection, schema)
         connection.execute((_MEMBERS if has_members else _NO_MEMBERS).format(schema=schema))
         connection.execute(_LISTS.format(schema=schema))
     if against:
-        _create_previous(connection, against)
+        _create_previous(connection, against, settings)
     since, previous = (_SINCE, _BEFORE) if against else (_ALONE, "")
-    connection.execute(_ROOMS.format(since=since, previous=previous, exposure=_EXPOSURE))
+    connection.execute(_ROOMS.format(since=since, previous=previous, exposure=_EXPOSURE, settings=settings))
     source = "coverage" if "coverage" in table_names(connection) else _NO_COVERAGE
     connection.execute(_UNREAD.format(source=source))
     connection.execute(_PEOPLE, [max_rooms_of_person])
 
 
-def _create_previous(connection: duckdb.DuckDBPyConnection, against: Manifest) -> None:
+def _create_previous(connection: duckdb.DuckDBPyConnection, against: Manifest, now: str) -> None:
     """Create what the snapshot before says about each room, and why rooms of a kind may be absent there."""
     names = table_names(connection, PREVIOUS)
     # The columns are the same; a snapshot without rooms may lack the table.
-    settings = f"{PREVIOUS}.{_DATASET}" if _DATASET in names else f"{CURRENT}.{_DATASET} LIMIT 0"
+    settings = f"{PREVIOUS}.{_DATASET}" if _DATASET in names else f"{now} LIMIT 0"
     connection.execute(_SETTINGS.format(source=settings))
     connection.execute(_OUTCOMES.format(source=f"{PREVIOUS}.coverage" if "coverage" in names else _NO_COVERAGE))
     kinds = connection.execute("SELECT DISTINCT entity_type FROM previous_outcome").fetchall()
     listed = {(_DATASET, kind) for (kind,) in kinds}
     connection.execute("CREATE TEMP TABLE absence (org_id VARCHAR, entity_type VARCHAR, why_absent VARCHAR)")
-    for org_id, kind in connection.execute(f"SELECT DISTINCT org_id, entity_type FROM {_DATASET}").fetchall():  # noqa: S608
+    for org_id, kind in connection.execute(f"SELECT DISTINCT org_id, entity_type FROM {now}").fetchall():  # noqa: S608
         why = reason_of_absence(against, org_id, _DATASET, kind, listed)
         connection.execute("INSERT INTO absence VALUES (?, ?, ?)", [org_id, kind, why])

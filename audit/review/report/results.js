@@ -23,7 +23,10 @@ const placeOf = (index, entry) => {
   return place;
 };
 const counted = (count, one, many) => `${number(count)} ${count === 1 ? one : many}`;
-const whoListens = (index, room, found, most) => {
+const whoListens = (index, room, found, most) => room.others
+  ? [element("b", "", `${room.others[0].toUpperCase()}${room.others.slice(1)}.`), " By Push-to-Talk: ", ...byPushToTalk(index, room, found, most)]
+  : byPushToTalk(index, room, found, most);
+const byPushToTalk = (index, room, found, most) => {
   const members = [...room.members].sort((one, two) => found.matched.has(two) - found.matched.has(one));
   const draw = (place) => {
     const person = index.people[place];
@@ -37,7 +40,8 @@ const whoListens = (index, room, found, most) => {
   const why = room.direction === "perhaps" ? [" The direction is unclear: ", nameOf(room.connection), "."] : [];
   const start = room.direction === "speaks" ? "Nobody can listen: it is one-way. " : "";
   switch (room.reach) {
-    case "off": return ["Nobody: its auto-answer is off.", ...(members.length ? [" On its list: ", names()] : [])];
+    case "none": return ["not known: no settings were read."];
+    case "off": return ["Nobody: its Push-to-Talk is off.", ...(members.length ? [" On its list: ", names()] : [])];
     case "nobody": return ["Nobody: its list of allowed lines is empty."];
     case "everybody": return members.length ? [`${start}Everyone ${can}, but these ${lines}: `, names(), ...why]
       : [`${start}Everyone ${can}: its list of blocked lines is empty.`, ...why];
@@ -47,6 +51,7 @@ const whoListens = (index, room, found, most) => {
 };
 const roomResult = (index, room, found, most) => element("li", "", element("h4", "", nameOf(room.name)), placeOf(index, room), element("dl", "",
   ...pair("Who can listen", ...whoListens(index, room, found, most)),
+  ...(room.device ? pair("Device", room.device) : []),
   ...pair("Since", room.since ? nameOf(room.since) : "not known: this report compares with no earlier snapshot"),
   ...pair("Approved", room.approval ? nameOf(room.approval) : "not known: no snapshot was approved")));
 const unreadResult = (index, room) => element("li", "", element("h4", "", nameOf(room.name)), placeOf(index, room),
@@ -68,7 +73,7 @@ const personResult = (index, person, found, most) => {
     ...line("Can only speak into, by name", by(named("members"), "speaks")),
     ...line("Can only speak into, as anyone can", by(open, "speaks")),
     ...line("Blocked in", named("everybody")),
-    ...line("On the list of rooms that are off", named("off")));
+    ...line("On the list of rooms whose Push-to-Talk is off", named("off")));
   return element("li", "", shown, element("span", "place", nameOf(facts.join(" · "), "no number")), details);
 };
 const group = (title, entries, draw) => {

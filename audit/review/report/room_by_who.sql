@@ -28,11 +28,16 @@ opened AS (
                       WHEN 'everybody' THEN if(member_total = 0, 'everyone', 'everyone but (Blocked lines)')
                       WHEN 'unclear' THEN 'unclear: ' || coalesce(access_type, 'no word of the API')
                       WHEN 'nobody' THEN 'nobody: the list is empty'
-                      ELSE 'nobody: auto-answer is off' END AS access,
+                      WHEN 'none' THEN 'not known: no Push-to-Talk settings'
+                      ELSE 'nobody: Push-to-Talk is off' END
+           || CASE WHEN list_contains(ways, 'answer_settings') THEN '; whoever can dial it: answers ordinary calls' ELSE '' END
+           || CASE WHEN list_contains(ways, 'paging') THEN '; by paging: sheet Open rooms' ELSE '' END AS access,
            CASE reach WHEN 'members' THEN name
                       WHEN 'everybody' THEN if(names IS NULL, 'everyone', 'everyone but ' || names)
                       WHEN 'unclear' THEN if(names IS NULL, 'not known', 'not known; listed: ' || names)
+                      WHEN 'none' THEN 'not known'
                       ELSE 'nobody' END
+           || if(list_contains(ways, 'answer_settings'), '; whoever can dial it', '')
            || if(listed > 50 AND reach <> 'members', '; and ' || (listed - 50) || ' more', '') AS who
     FROM room
     LEFT JOIN (SELECT * FROM main_member SEMI JOIN (SELECT * FROM room WHERE reach = 'members')
@@ -54,7 +59,8 @@ placed AS (
     SELECT org_id, entity_type, entity_id, row_number() OVER (
         ORDER BY is_closed, place NULLS LAST, location_name, entity_name, org_id, entity_type, entity_id
     ) AS place
-    FROM (SELECT org_id, entity_type, entity_id, entity_name, location_name, place, reach IN ('nobody', 'off') AS is_closed
+    FROM (SELECT org_id, entity_type, entity_id, entity_name, location_name, place,
+                 reach IN ('nobody', 'off') AND ways = [] AS is_closed
           FROM room
           UNION ALL BY NAME
           SELECT org_id, entity_type, entity_id, entity_name, location_name, false AS is_closed FROM unknown)

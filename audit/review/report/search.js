@@ -62,14 +62,20 @@ const unpack = async (text) => {
   return prepared(index);
 };
 const WHAT = { listens: "two-way listens", perhaps: "unclear", speaks: "one-way speaks" };
-const WHO = { everybody: "anyone", members: "members", unclear: "unclear", nobody: "nobody", off: "off" };
+const WHO = { everybody: "anyone", members: "members", unclear: "unclear", nobody: "nobody", off: "off", none: "" };
+const WAYS = { answer_settings: "answers ordinary calls listens anyone", paging: "paging speaks" };
+const stateOf = (room) => {
+  const others = room.ways.split(" ").filter((way) => way in WAYS).map((way) => WAYS[way]);
+  const isOpen = !["off", "nobody", "none"].includes(room.reach);
+  return [...(isOpen || !others.length ? [`${WHAT[room.direction]} ${WHO[room.reach]}`] : []), ...others].join(" ");
+};
 const prepared = (index) => {
   const known = new Map();
   const cached = (text) => known.get(text) ?? (known.set(text, fold(text ?? "")), known.get(text));
   for (const entry of [...index.rooms, ...index.unread]) {
     entry.folded = fold(entry.name ?? "");
     const [kind] = index.kinds[entry.kind];
-    const state = entry.reach ? `${WHAT[entry.direction]} ${WHO[entry.reach]}` : entry.outcome;
+    const state = entry.reach ? stateOf(entry) : entry.outcome;
     entry.text = `${entry.folded}\n${cached(`${kind} ${entry.kind} ${state}`)}\n${cached(entry.location)}\n${cached(index.orgs[entry.org])}`;
   }
   for (const person of index.people) {

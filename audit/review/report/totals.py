@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import duckdb
 
 from audit.review.report.changed import Entity, Now
+from audit.review.report.reach_tables import AUTOMATIC
 from audit.review.report.rows import fetch, fetch_dicts
 from audit.review.tables import table_names
 from audit.snapshot.manifest import Org
@@ -49,19 +50,18 @@ class OrgTotal:
     unanswered: int = 0
 
 
-_AUTOMATIC = "reach NOT IN ('nobody', 'off')"
 # A snapshot that is not by this program may have any number of kinds.
 _KINDS = f"""
 SELECT CASE WHEN entity_type IN ('PERSON', 'VIRTUAL_LINE') THEN entity_type ELSE 'WORKSPACE' END AS entity_type,
-       count(*) AS rooms, count(*) FILTER ({_AUTOMATIC}) AS automatic
+       count(*) FILTER (reach <> 'none') AS rooms, count(*) FILTER ({AUTOMATIC}) AS automatic
 FROM room GROUP BY 1 ORDER BY 1 DESC
 """  # noqa: S608 - constants
 _ORGS = f"""
 SELECT org_id, coalesce(rooms, 0) AS rooms, coalesce(automatic, 0) AS automatic, coalesce(heard, 0) AS heard,
        coalesce(undirected, 0) AS undirected, coalesce(unanswered, 0) AS unanswered
-FROM (SELECT org_id, count(*) AS rooms, count(*) FILTER ({_AUTOMATIC}) AS automatic,
-             count(*) FILTER ({_AUTOMATIC} AND connection_type = 'TWO_WAY') AS heard,
-             count(*) FILTER ({_AUTOMATIC} AND connection_type NOT IN ('ONE_WAY', 'TWO_WAY')) AS undirected
+FROM (SELECT org_id, count(*) FILTER (reach <> 'none') AS rooms, count(*) FILTER ({AUTOMATIC}) AS automatic,
+             count(*) FILTER ({AUTOMATIC} AND connection_type = 'TWO_WAY') AS heard,
+             count(*) FILTER ({AUTOMATIC} AND connection_type NOT IN ('ONE_WAY', 'TWO_WAY')) AS undirected
       FROM room GROUP BY org_id)
 FULL JOIN ({{unanswered}}) USING (org_id)
 """  # noqa: S608 - constants

@@ -13,7 +13,8 @@ REACH_LABELS: dict[ReachKind, str] = {
     "members": "Allowed lines only",
     "unclear": "Unclear",
     "nobody": "Nobody: empty list",
-    "off": "Auto-answer is off",
+    "off": "Push-to-Talk is off",
+    "none": "No Push-to-Talk settings",
 }
 OUTCOMES = {
     "ok": "answered",

@@ -15,6 +15,7 @@ import pytest
 from harness import Result
 
 from audit.errors import DamagedError, UsageError
+from audit.review.open_rooms import add_open_rooms
 from audit.review.query.query import ask
 from audit.review.query.rows import as_csv, as_json
 from audit.review.tables import open_tables, refuse_writing
@@ -137,8 +138,10 @@ def test_without_sql_it_tells_tables_and_columns(query: Callable[..., Result], s
     assert "null: it was not asked" in result.out
     listed = json.loads(query("--json").out)
     with open_tables(snapshot) as connection:
+        assert add_open_rooms(connection, snapshot.manifest)
         stored = connection.execute(
-            "SELECT count(*) FROM duckdb_columns() WHERE schema_name = 'main' AND NOT internal"
+            "SELECT count(*) FROM duckdb_columns() "
+            "WHERE schema_name = 'main' AND database_name <> 'temp' AND NOT internal"
         ).fetchone()
     assert (len(listed),) == stored
     assert {"table": "coverage", "column": "attempts"}.items() <= listed[13].items()

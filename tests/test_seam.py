@@ -128,13 +128,16 @@ def test_datasets_of_the_page_are_read_together_with_all_others(tool: Tool) -> N
     assert set(snapshot["outcomes"]) == names
     assert snapshot["outcomes"]["do_not_disturb"]["ok"] > 5
     assert snapshot["tables"]["do_not_disturb"]["rows"] == snapshot["outcomes"]["do_not_disturb"]["ok"]
+    # Without people, the dataset that only they have is left out.
+    assert set(json.loads(tool("run", "--dataset", "all", "--json"))["outcomes"]) == names - {"do_not_disturb"}
 
 
 def test_a_new_kind_of_entity_is_planned_and_examined(tool: Tool) -> None:
     datasets = ["--dataset", "hunt-groups", "--dataset", "do-not-disturb"]
     plan = json.loads(tool("run", "--dry-run", *datasets, "--entity", "person", "--json"))
     assert plan["entities"] == 15
-    assert plan["scopes"] == ["spark-admin:people_read", "spark-admin:telephony_config_read"]
+    assert plan["uses"]["spark-admin:telephony_config_read"] == ["list hunt groups", "read hunt-groups of hunt groups"]
+    assert {"dataset": "hunt_groups", "entity_type": "HUNT_GROUP", "requests": 3, "note": None} in plan["reads"]
     checks = {each["name"]: each for each in json.loads(tool("doctor", "--dataset", "hunt-groups", "--json"))}
     assert checks["hunt-groups"]["status"] == "ok"
     assert "hunt-groups was read: HTTP 200" in checks["hunt-groups"]["message"]

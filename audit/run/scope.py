@@ -13,7 +13,6 @@ from audit.datasets.dataset import site_of
 from audit.entity import EntityType
 from audit.errors import UsageError
 from audit.inventory import Users
-from audit.inventory.entities import LISTINGS
 from audit.inventory.organizations import check_org_ids
 from audit.run.choice import chosen_datasets, dataset_of
 from audit.run.kinds import CHOOSABLE, check_kinds, kinds_of, title_of
@@ -56,19 +55,6 @@ class RunScope:
     def is_by_user(self) -> bool:
         """Whether a dataset is addressed by user, and so read from the token's own organization only."""
         return any(dataset.by_user for dataset in self.datasets)
-
-    def token_scopes(self) -> list[str]:
-        """The scopes that the token needs."""
-        scopes = {"spark-admin:organizations_read"} if self.organizations == "all" else set()
-        for dataset in self.datasets:
-            if dataset.by_user and self.users.which == "self":
-                scopes |= {dataset.by_user.own_scope, "spark:people_read"}
-            else:
-                scopes |= {dataset.scopes[kind] for kind in self.kinds_of(dataset)}
-                scopes |= set() if dataset.by_user else {LISTINGS[kind].scope for kind in self.kinds_of(dataset)}
-            if dataset.by_user and self.users.which == "all":
-                scopes.add("spark-admin:people_read")
-        return sorted(scopes)
 
     def journal(self, base_url: str) -> dict[str, Any]:
         """What must not change between a run and the run that resumes it."""

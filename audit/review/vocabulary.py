@@ -127,6 +127,9 @@ def scope(asked: Scope) -> str:
     users = _USERS.get(asked.users or "self") or f"{count_of(asked.user_count or 0, 'named user')}"
     where = f" on {list_of(asked.sites)}" if asked.sites else ""
     whom = {"audio_options": f"{users}{where}"}
-    what = list_of([f"{dataset(name)} of {whom.get(name) or _entities(asked, name)}" for name in asked.datasets])
+    read: dict[str, list[str]] = {}
+    for name in asked.datasets:
+        read.setdefault(whom.get(name) or _entities(asked, name), []).append(dataset(name))
+    what = list_of([f"{list_of(names)} of {entities}" for entities, names in read.items()])
     without = f" but {count_of(len(asked.excluded), 'of them', 'of them')}" if asked.excluded else ""
     return f"{heading(what)}, in {_ORGANIZATIONS[asked.organizations]}{without}"

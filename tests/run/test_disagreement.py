@@ -172,7 +172,7 @@ def test_an_api_that_knows_neither_path_is_told_once(
 
 @pytest.mark.parametrize("answered", [1, 12, 40])
 def test_a_resumed_run_knows_the_other_path_of_answers_that_no_part_has(answered: int, audit: Audit) -> None:
-    """The first run ends amid its only batch, so that its answers lie in answer files alone."""
+    """The first run ends during its only batch, so that its answers lie in answer files alone."""
     organization = Organization(80, odd=False)
     flags: dict[str, Any] = {"scope__datasets": ["answer-settings"], "run__stall_s": 5, "pace__concurrency": 4}
 

@@ -10,12 +10,12 @@ import msgspec
 from audit.review import vocabulary
 from audit.snapshot.catalog import Snapshot
 from audit.snapshot.manifest import Org
-from audit.text import count_of, printable, printable_json
+from audit.text import count_of, plural_of, printable, printable_json
 
 if TYPE_CHECKING:
     from audit.output.prune import Folder
     from audit.run.check import Check
-    from audit.run.plan import OrgPlan, Plan
+    from audit.run.plan import OrgPlan, Plan, Reads
 
 #: Most organizations that a line names.
 _NAMED = 3
@@ -178,11 +178,18 @@ def render_plan(plan: "Plan") -> str:
             "a run would audit",
             *map(_planned, plan.organizations),
             f"  entities   {plan.entities}",
-            f"  requests   {plan.requests}",
+            f"  requests   {plan.requests}, and {plan.listing_requests} before them for the listings",
+            *map(_read, plan.reads),
             f"  rate       {rate}{duration}",
-            f"  scopes     {', '.join(plan.scopes)}",
+            *(f"  scope      {scope}: {'; '.join(uses)}" for scope, uses in plan.uses.items()),
         ]
     )
+
+
+def _read(reads: "Reads") -> str:
+    note = f" ({reads.note})" if reads.note else ""
+    what = f"{reads.dataset.replace('_', '-')} of {plural_of(reads.entity_type)}"
+    return f"  reads      {what}: {reads.requests}{note}"
 
 
 def _planned(org: "OrgPlan") -> str:

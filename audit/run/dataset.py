@@ -153,10 +153,10 @@ class DatasetAudit:
         if not self._dataset.other_paths:
             return {}
         counts = sum_unknown(facts.others for facts in self._partition.read_facts())
-        found = {kind: self._other_path(EntityType(kind), count) for kind, count in counts.items()}
+        found = {kind: self._other_path(kind, counts[kind]) for kind in self._dataset.other_paths if counts.get(kind)}
         source = self._job.scope.retry_failed
         orgs = {org.org_id: org.other_paths for org in source.manifest.orgs} if source else {}
-        return orgs.get(self._organization.org_id, {}).get(self.name, {}) | found
+        return orgs.get(self._organization.org_id, {}).get(self.name, {}) | {str(kind): found[kind] for kind in found}
 
     def _other_path(self, kind: EntityType, count: int) -> str:
         documented = self._dataset.request(Entity(kind, "ID"), None).path

@@ -19,12 +19,15 @@ from audit.simulator.app import Simulation
 from audit.simulator.faults import Faults
 from audit.simulator.organization import Organization
 from audit.snapshot.catalog import Snapshot
+from audit.snapshot.context import CONTEXT
 from audit.snapshot.coverage import COVERAGE_SCHEMA
 
 DOCS = Path(__file__).parents[1] / "docs"
 PAGE = (DOCS / "datasets.md").read_text()
 SCHEMAS = {"coverage": COVERAGE_SCHEMA} | {
-    name: schema for dataset in DATASETS.values() for name, schema in dataset.tables.items()
+    name: schema
+    for tables in (*(each.tables for each in DATASETS.values()), CONTEXT)
+    for name, schema in tables.items()
 }
 
 

@@ -26,6 +26,7 @@ from audit.errors import (
 )
 from audit.inventory.entities import LISTINGS
 from audit.outcome import Outcome
+from audit.snapshot.context import CONTEXT
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -70,7 +71,7 @@ def test_every_exit_code_is_documented() -> None:
 
 
 def test_every_table_and_every_outcome_is_documented() -> None:
-    tables = {name for dataset in DATASETS.values() for name in dataset.tables}
+    tables = {name for dataset in DATASETS.values() for name in dataset.tables} | {*CONTEXT}
     assert {name.strip("`") for name in rows(SNAPSHOTS, "## Tables")} == tables | {"coverage"}
     outcomes = {word for first in rows(SNAPSHOTS, "## Outcomes") for word in re.findall(r"`(\w+)`", first)}
     assert outcomes == {str(outcome) for outcome in Outcome}

@@ -97,11 +97,11 @@ class Collector:
         """What the listings did not give."""
         return Gaps(self.unlisted, self.invalid_items, self.are_names_lost)
 
-    def note_devices(self, refused: AuditError | None) -> None:
+    def note_devices(self, refused: AuditError | str | None) -> None:
         """Note that the listing was read with devices, or why it was read without them."""
         self.has_devices = True
         if refused:
-            self._devices_refused = f"the workspaces are listed without their devices: with includeDevices, {refused}"
+            self._devices_refused = f"the workspaces are listed without their devices (includeDevices): {refused}"
 
     def device_rows(self) -> Iterator[pa.Table]:
         """The rows of `workspace_devices`, in order."""

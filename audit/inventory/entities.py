@@ -81,19 +81,20 @@ async def _take_kind(collector: Collector, kind: EntityType, wanted: Collection[
     if not (collector.asks_devices and LISTINGS[kind].read_devices):
         await _take(collector, kind, wanted)
         return
-    refused: AuditError | None = None
+    refused: ScopeError | UnansweredError | None = None
     for params in _DEVICES:
         refused = await _refused_devices(collector, kind, wanted, params)
         if not isinstance(refused, PageTooLongError):
             break
     if refused:
         await _take(collector, kind, wanted)
-    collector.note_devices(refused)
+    # The words for a 403 name the scope of the listing, which the token has.
+    collector.note_devices("the API refuses them to this token" if isinstance(refused, ScopeError) else refused)
 
 
 async def _refused_devices(
     collector: Collector, kind: EntityType, wanted: Collection[str] | None, params: Json
-) -> AuditError | None:
+) -> ScopeError | UnansweredError | None:
     """List a kind of entity with devices, or return why that is not possible."""
     try:
         with collector.all_or_none():

@@ -8,6 +8,7 @@ from page import ANSWERS, BLOCKS, DOCS, PAGE
 from sqlglot import exp
 
 from audit.datasets import DATASETS
+from audit.snapshot.context import CONTEXT
 from audit.snapshot.coverage import COVERAGE, COVERAGE_SCHEMA
 
 TYPES = {
@@ -27,7 +28,7 @@ def test_the_scripts_are_what_the_schemas_say() -> None:
 
 
 @pytest.mark.parametrize("engine", TYPES)
-@pytest.mark.parametrize("dataset", DATASETS)
+@pytest.mark.parametrize("dataset", [*DATASETS, *CONTEXT])
 def test_each_table_has_every_column_in_its_type(engine: str, dataset: str) -> None:
     created = {
         each.this.this.name: {column.name: column.kind.sql(dialect=DDL[engine]) for column in each.this.expressions}
@@ -35,7 +36,9 @@ def test_each_table_has_every_column_in_its_type(engine: str, dataset: str) -> N
         if isinstance(each, exp.Create) and isinstance(each.this, exp.Schema)
     }
     name, left_out = NAMES[engine]
-    schemas = {COVERAGE: COVERAGE_SCHEMA, **DATASETS[dataset].tables}
+    schemas = (
+        {COVERAGE: COVERAGE_SCHEMA, **DATASETS[dataset].tables} if dataset in DATASETS else {dataset: CONTEXT[dataset]}
+    )
     for columns in created.values():
         assert columns.pop("snapshot_id", "STRING") == "STRING"
     assert created == {

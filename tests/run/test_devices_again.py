@@ -16,6 +16,7 @@ from tampering import recommit, rewrite
 from audit.errors import StoppedError, UsageError
 from audit.files import sha256_of
 from audit.output import inventory as inventory_file
+from audit.run.inventories import Inventories
 from audit.simulator.app import Simulation
 from audit.simulator.faults import parse
 from audit.snapshot.catalog import Snapshot
@@ -115,3 +116,18 @@ def test_a_table_of_devices_with_other_columns_is_not_carried_over(audit: Audit,
     with pytest.raises(UsageError, match=f"the snapshot to retry is damaged at table {WORKSPACE_DEVICES}"):
         audit(Simulation(PLAIN), retry_failed=forged)
     assert visible(tmp_path / "out") == [partial.path.name]
+
+
+@pytest.mark.usefixtures("_small_batches")
+def test_a_run_of_a_version_that_kept_no_devices_is_resumed_without(
+    audit: Audit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as older:
+        older.setattr(Inventories, "_keep_devices", lambda *_: None)
+        with pytest.raises(StoppedError):
+            audit(Simulation(PLAIN, parse(DYING)), **BOTH)
+    simulation = Simulation(PLAIN)
+    snapshot = audit(simulation, is_resuming=True, **BOTH)
+    assert (snapshot.manifest.status, listings(simulation)) == ("complete", [])
+    assert WORKSPACE_DEVICES not in snapshot.manifest.tables
+    assert [org.context for org in snapshot.manifest.orgs] == [{}]

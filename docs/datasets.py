@@ -6,6 +6,7 @@ import pyarrow as pa
 
 from audit.columns import null_of, source_of
 from audit.datasets import DATASETS, Dataset
+from audit.snapshot.context import CONTEXT
 from audit.snapshot.coverage import COVERAGE, COVERAGE_SCHEMA
 from audit.snapshot.org_names import with_org_name
 
@@ -22,6 +23,11 @@ def generated() -> str:
         parts.append(f"## {dataset.name.replace('_', '-')}")
         parts.append(_scopes(dataset))
         parts += [_table(name, schema) for name, schema in dataset.tables.items()]
+    parts += [
+        "## Context tables",
+        "They belong to no dataset: an organization may have them or not, and is complete without.",
+    ]
+    parts += [_table(name, schema) for name, schema in CONTEXT.items()]
     return "\n\n".join(parts) + "\n"
 
 

@@ -131,7 +131,8 @@ def _organizations(orgs: list[Org]) -> Iterator[str]:
             yield f"             {printable(line)}"
         if log := org.admin_events:
             period = f"{log.since:%Y-%m-%d %H:%M} to {log.until:%Y-%m-%d %H:%M} UTC"
-            why = f": {printable(log.message)}" if log.message else ""
+            is_repeated = log.message in org.context.values()  # `_faults` has it
+            why = f": {printable(log.message)}" if log.message and not is_repeated else ""
             yield f"             administrators' log {log.status}, {period}, {count_of(log.events, 'event')}{why}"
 
 
@@ -144,6 +145,7 @@ def _faults(org: Org) -> Iterator[str]:
     for noted in (org.doubts, org.unoffered, org.other_paths):
         for dataset, kinds in noted.items():
             yield from (f"{dataset} of {kind}: {counts}" for kind, counts in kinds.items())
+    yield from (f"{table}: {gap}" for table, gap in org.context.items() if gap)
     if org.limit:
         yield f"requests: {org.limit.text}"
     if org.unnamed_locations:

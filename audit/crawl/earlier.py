@@ -1,7 +1,9 @@
 """Reads the complete answers of an earlier snapshot, for a run that only repeats the failed requests."""
 
 from collections.abc import Collection, Iterator
+from functools import partial
 from itertools import chain
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -13,10 +15,14 @@ from audit.datasets import Dataset
 from audit.entity import Entity, entity_table
 from audit.errors import UsageError, words_of
 from audit.outcome import Outcome
+from audit.output.context import ContextTable
 from audit.snapshot.catalog import Snapshot
+from audit.snapshot.context import CONTEXT
 from audit.snapshot.coverage import COVERAGE, COVERAGE_SCHEMA
 from audit.snapshot.layout import parquet_folder
 from audit.snapshot.manifest import Manifest
+from audit.snapshot.parquet import UNREADABLE
+from audit.snapshot.proof.contents import files_of, read_parquet
 
 #: Rows that are read at once.
 _ROWS = 10_000
@@ -149,3 +155,27 @@ def _open(snapshot: Snapshot, table: str, org_id: str) -> Any:
         raise UsageError(
             f"snapshot {snapshot.manifest.snapshot_id} is damaged at {folder}: {words_of(error)}"
         ) from None
+
+
+def earlier_context(snapshot: Snapshot, org_id: str, table: str) -> ContextTable | None:
+    """A context table of an organization in an earlier snapshot; None if the organization does not have it there."""
+    entry = next((org for org in snapshot.manifest.orgs if org.org_id == org_id), None)
+    if entry is None or table not in entry.context or table not in snapshot.manifest.tables:
+        return None
+    return ContextTable(partial(_context_rows, snapshot, org_id, table), entry.context[table])
+
+
+def _context_rows(snapshot: Snapshot, org_id: str, table: str) -> Iterator[pa.Table]:
+    """The rows of a context table.
+
+    Raises:
+        UsageError: the table has other columns, or can't be read.
+    """
+    schema = CONTEXT[table]
+    try:
+        for owner, file in files_of(table, snapshot.manifest.tables[table]).parquet:
+            if owner == org_id:
+                for rows in read_parquet(Path(str(snapshot.path / file.path)), org_id, rows=file.rows):
+                    yield rows.select(schema.names).cast(schema)
+    except UNREADABLE as error:
+        raise UsageError(f"the snapshot to retry is damaged at table {table}: {words_of(error)}") from None

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from audit.entity import Entity, EntityType
 from audit.errors import AuditError, RefusedError
 from audit.inventory.collector import Collector
+from audit.inventory.devices import Listed
 from audit.inventory.listing import Json, Listing
 from audit.inventory.names import read_names
 from audit.inventory.organizations import Organization
@@ -15,7 +16,7 @@ from audit.inventory.virtual_lines import VIRTUAL_LINES
 from audit.inventory.workspaces import WORKSPACES
 from audit.webex import ids, wire
 from audit.webex.client import Client
-from audit.webex.errors import NotAcceptedError, NotListedError, ScopeError
+from audit.webex.errors import NotAcceptedError, NotListedError, PageTooLongError, ScopeError, UnansweredError
 from audit.webex.paging import pages
 
 LISTINGS = {
@@ -24,6 +25,10 @@ LISTINGS = {
     EntityType.VIRTUAL_LINE: VIRTUAL_LINES,
     EntityType.PAGING_GROUP: PAGING_GROUPS,
 }
+
+
+#: Asks for the devices of workspaces; with fewer workspaces in a page if the page would be too long.
+_DEVICES = ({"includeDevices": "true"}, {"includeDevices": "true", "max": "250"})
 
 
 class Page(NamedTuple):
@@ -53,7 +58,7 @@ async def take_inventory(
     for kind in kinds:
         try:
             with collector.all_or_none():
-                await _take(collector, kind, wanted)
+                await _take_kind(collector, kind, wanted)
         except (ScopeError, NotListedError) as error:
             errors.append(error)
             collector.unlisted[kind] = str(error)
@@ -71,22 +76,54 @@ def refusal(organization: Organization, error: ScopeError | NotListedError) -> A
     return RefusedError(f"{error}; or the token does not manage organization {organization.org_id}")
 
 
-async def _take(collector: Collector, kind: EntityType, wanted: Collection[str] | None) -> None:
+async def _take_kind(collector: Collector, kind: EntityType, wanted: Collection[str] | None) -> None:
+    """List a kind of entity, with devices where the API gives them: who is audited does not depend on devices."""
+    if not (collector.asks_devices and LISTINGS[kind].read_devices):
+        await _take(collector, kind, wanted)
+        return
+    refused: AuditError | None = None
+    for params in _DEVICES:
+        refused = await _refused_devices(collector, kind, wanted, params)
+        if not isinstance(refused, PageTooLongError):
+            break
+    if refused:
+        await _take(collector, kind, wanted)
+    collector.note_devices(refused)
+
+
+async def _refused_devices(
+    collector: Collector, kind: EntityType, wanted: Collection[str] | None, params: Json
+) -> AuditError | None:
+    """List a kind of entity with devices, or return why that is not possible."""
+    try:
+        with collector.all_or_none():
+            await _take(collector, kind, wanted, params)
+    except (ScopeError, UnansweredError) as error:
+        return error
+    return None
+
+
+async def _take(
+    collector: Collector, kind: EntityType, wanted: Collection[str] | None, params: Json | None = None
+) -> None:
     listing = LISTINGS[kind]
+    read_devices = listing.read_devices if params else None
     missing = set(wanted) if wanted is not None else None
     licences: dict[str, str] = {}
     if listing.needs_licences:
         licences = (await read_names(collector.client, LICENCES, collector.organization.params)).by_key
-    async for page in list_items(collector.client, collector.organization, listing):
+    async for page in list_items(collector.client, collector.organization, listing, params):
         named = [item for item in page.items if missing is None or item["id"] in missing]
-        await collector.add([listing.read(item, licences) for item in named])
+        devices = [read_devices(item) for item in named] if read_devices else None
+        await collector.add([listing.read(item, licences) for item in named], devices)
         if missing is None:
             collector.count_invalid(kind, page.invalid)
         else:
             missing -= {item["id"] for item in named}
             if not missing:
                 break
-    await collector.add([Entity(EntityType.WORKSPACE, entity_id) for entity_id in missing or ()])
+    unlisted = [Entity(EntityType.WORKSPACE, entity_id) for entity_id in missing or ()]
+    await collector.add(unlisted, [Listed()] * len(unlisted) if read_devices else None)
 
 
 async def list_items(

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from audit.entity import Entity
+from audit.inventory.devices import Listed
 
 #: Items to request in a page. If the API allows fewer, its next link leads to the others.
 PAGE_SIZE = "1000"
@@ -25,6 +26,7 @@ class Listing:
         params: the query.
         probe: the listing takes `start`, and may page without `Link`.
         needs_licences: `read` needs the names of the licences.
+        read_devices: reads the devices of an item, if the listing can have them (`audit.inventory.entities`).
     """
 
     path: str
@@ -34,3 +36,4 @@ class Listing:
     params: Mapping[str, str] = field(default_factory=dict)
     probe: bool = False
     needs_licences: bool = False
+    read_devices: Callable[[Json], Listed] | None = None

@@ -6,6 +6,7 @@ import sqlite3
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from itertools import zip_longest
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -13,19 +14,27 @@ from typing import Self
 import msgspec
 
 from audit.entity import Entity
+from audit.inventory.devices import Listed
 
 #: Entities in memory at once while the sorted ones are read.
 _ROWS = 500
 
 # SQLite sorts a BLOB by its bytes, whatever they are. Of a group, `content` is that of the row that `min` finds
 # (sqlite.org/lang_select.html, "Bare columns in an aggregate query").
-_CREATE = "CREATE TEMP TABLE entities (number INTEGER PRIMARY KEY, entity_id BLOB, content BLOB)"
-_INSERT = "INSERT INTO entities VALUES (?, ?, ?)"
+_CREATE = "CREATE TEMP TABLE entities (number INTEGER PRIMARY KEY, entity_id BLOB, content BLOB, devices BLOB)"
+_INSERT = "INSERT INTO entities VALUES (?, ?, ?, ?)"
 _DROP = "DELETE FROM entities WHERE number BETWEEN ? AND ?"
 _SORTED = "SELECT content, min(number) FROM entities GROUP BY entity_id ORDER BY entity_id"
 
+# An entity of an earlier snapshot comes without devices, and its item of a new listing with them.
+_DEVICES = (
+    "SELECT CAST(entity_id AS TEXT), devices, min(number) FROM entities WHERE devices IS NOT NULL "
+    "GROUP BY entity_id ORDER BY entity_id"
+)
+
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Entity).decode
+_decode_devices = msgspec.msgpack.Decoder(Listed).decode
 
 
 class EntitySorter:
@@ -49,14 +58,19 @@ class EntitySorter:
         if self._opened:
             self._opened.close()
 
-    def add(self, entities: Iterable[Entity]) -> None:
+    def add(self, entities: Iterable[Entity], devices: Iterable[Listed] = ()) -> None:
         """Add entities.
+
+        Args:
+            entities: the entities.
+            devices: what is listed of the devices of each; empty if the listing has none.
 
         Raises:
             OSError: a temporary file can't be written.
         """
         with _disk_errors():
-            self._database.executemany(_INSERT, map(self._numbered, entities))
+            pairs = zip_longest(entities, devices)
+            self._database.executemany(_INSERT, (self._numbered(entity, listed) for entity, listed in pairs))
 
     @contextmanager
     def all_or_none(self) -> Iterator[None]:
@@ -79,10 +93,10 @@ class EntitySorter:
             self._opened.execute("BEGIN")
         return self._opened
 
-    def _numbered(self, entity: Entity) -> tuple[int, bytes, bytes]:
+    def _numbered(self, entity: Entity, listed: Listed | None) -> tuple[int, bytes, bytes, bytes | None]:
         number = self._count
         self._count += 1
-        return number, entity.entity_id.encode(), _encode(entity)
+        return number, entity.entity_id.encode(), _encode(entity), None if listed is None else _encode(listed)
 
     def sorted(self) -> Iterator[list[Entity]]:
         """The sorted entities, each id once, in lists of at most 500.
@@ -90,15 +104,33 @@ class EntitySorter:
         Raises:
             OSError: a temporary file can't be read or written.
         """
-        with _disk_errors():
-            self._database.executemany(_DROP, self._dropped)
-            rows = self._database.execute(_SORTED)
+        rows = self._rows(_SORTED)
         while True:
             with _disk_errors():
                 entities = [_decode(content) for content, _ in rows.fetchmany(_ROWS)]
             if not entities:
                 return
             yield entities
+
+    def devices(self) -> Iterator[tuple[str, Listed]]:
+        """The ids of the entities that came with what is listed of their devices, sorted, each id once.
+
+        Raises:
+            OSError: a temporary file can't be read or written.
+        """
+        rows = self._rows(_DEVICES)
+        while True:
+            with _disk_errors():
+                # One at a time, because a workspace may have thousands.
+                row = rows.fetchone()
+            if row is None:
+                return
+            yield row[0], _decode_devices(row[1])
+
+    def _rows(self, query: str) -> sqlite3.Cursor:
+        with _disk_errors():
+            self._database.executemany(_DROP, self._dropped)
+            return self._database.execute(query)
 
 
 @contextmanager

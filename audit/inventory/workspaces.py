@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from audit.entity import Entity, EntityType
+from audit.inventory.devices import listed_devices
 from audit.inventory.listing import PAGE_SIZE, Json, Listing
 from audit.outcome import Outcome
 from audit.webex import wire
@@ -53,4 +54,12 @@ def _object(item: Json, key: str) -> Json:
 
 
 # `/workspaces` declares no Link.
-WORKSPACES = Listing("/workspaces", "items", "spark-admin:workspaces_read", _read, {"max": PAGE_SIZE}, probe=True)
+WORKSPACES = Listing(
+    "/workspaces",
+    "items",
+    "spark-admin:workspaces_read",
+    _read,
+    {"max": PAGE_SIZE},
+    probe=True,
+    read_devices=listed_devices,
+)

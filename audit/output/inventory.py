@@ -29,11 +29,14 @@ class Gaps(msgspec.Struct, frozen=True):
         unlisted: the kinds of entity that the token may not list, with the reason for each.
         invalid_items: by kind of entity, the number of listed items that name no entity.
         are_names_lost: the names of locations could not be read, or not all of them.
+        devices: the name of the file of `workspace_devices` (`audit.output.context`) that the same listing gave; None
+            if it gave no devices.
     """
 
     unlisted: dict[str, str] = {}
     invalid_items: dict[str, int] = {}
     are_names_lost: bool = False
+    devices: str | None = None
 
 
 @dataclass(frozen=True)

@@ -1,23 +1,29 @@
 """Takes the inventories of an organization: from a draft, from an earlier snapshot, or by listing the entities."""
 
+import logging
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
 import pyarrow as pa
 import pyarrow.compute as pc
+from msgspec.structs import replace
 
-from audit.crawl.earlier import Earlier
+from audit.crawl.earlier import Earlier, earlier_context
 from audit.datasets import Dataset
 from audit.entity import EntityType
 from audit.errors import AuditError, Reach, RefusedError, UsageError
 from audit.inventory import Collector, renew_caller, take_inventory, take_users
 from audit.inventory.organizations import Organization
+from audit.output.context import Context
 from audit.output.inventory import Gaps, Inventory
 from audit.output.partition import Partition
 from audit.run.scope import RunScope
+from audit.snapshot.context.workspace_devices import WORKSPACE_DEVICES
 from audit.threads import in_thread
 from audit.webex.client import Client
 from audit.webex.errors import ScopeError
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -28,13 +34,17 @@ class Inventories:
         client: the API.
         organization: whose entities they list.
         scope: of the run.
+        context: keeps the devices of the workspaces.
     """
 
     client: Client
     organization: Organization
     scope: RunScope
+    context: Context
     #: By kind of entity, an inventory that holds all that were listed, or why the kind can't be listed.
     _listed: dict[EntityType, Inventory | RefusedError] = field(default_factory=dict)
+    #: The names of the files of context tables that belong to what was listed, by table.
+    _context: dict[str, str] = field(default_factory=dict)
 
     async def take(self, dataset: Dataset, partition: Partition, earlier: Earlier | None) -> Inventory:
         """The inventory in the draft, else that of the snapshot to retry, else a new one.
@@ -51,25 +61,50 @@ class Inventories:
             OSError: the inventory can't be written.
         """
         inventory = await self._take(dataset, partition, earlier)
+        if inventory.gaps.devices:
+            self._context.setdefault(WORKSPACE_DEVICES, inventory.gaps.devices)
         if not dataset.by_user and (earlier is None or earlier.short_kinds):
             for kind in self.scope.kinds_of(dataset):
                 self._listed.setdefault(kind, inventory)
         return inventory
 
     async def _take(self, dataset: Dataset, partition: Partition, earlier: Earlier | None) -> Inventory:
-        saved = await in_thread(partition.load_inventory)
+        saved = await in_thread(self._load, partition)
         if saved and dataset.by_user:
             entities = await renew_caller(self.client, self.scope.users, (rows for _, rows in saved.batches()))
             return await _save(partition, entities, saved.gaps)
         if saved:
             return saved
-        with Collector(self.client, self.organization) as found:
+        with Collector(self.client, self.organization, asks_devices=True) as found:
             if earlier:
                 await self._take_again(found, dataset, earlier)
             else:
                 self._refuse_unknown_ids()
                 await self._list(found, dataset, self.scope.kinds_of(dataset))
-            return await _save(partition, found.entities(), found.gaps())
+            devices = await in_thread(self._keep_devices, dataset, found)
+            return await _save(partition, found.entities(), replace(found.gaps(), devices=devices))
+
+    def _load(self, partition: Partition) -> Inventory | None:
+        """The saved inventory; None if there is none, or if the devices are gone that the same listing gave."""
+        saved = partition.load_inventory()
+        if saved and saved.gaps.devices and not self.context.load(WORKSPACE_DEVICES, saved.gaps.devices):
+            log.warning("%s: the devices can't be read: the workspaces are listed again", self.organization.title)
+            partition.drop()
+            return None
+        return saved
+
+    def _keep_devices(self, dataset: Dataset, found: Collector) -> str | None:
+        """Keep the devices of the workspaces of an inventory; returns the name of their file, None without any."""
+        if found.has_devices:
+            if gap := found.devices_gap():
+                log.warning("%s: %s", self.organization.title, gap)
+            return self.context.write(WORKSPACE_DEVICES, found.device_rows(), gap)
+        if EntityType.WORKSPACE not in self.scope.kinds_of(dataset):
+            return None
+        if WORKSPACE_DEVICES not in self._context and self.scope.retry_failed:
+            kept = earlier_context(self.scope.retry_failed, self.organization.org_id, WORKSPACE_DEVICES)
+            return self.context.write(WORKSPACE_DEVICES, kept.rows(), kept.gap) if kept else None
+        return self._context.get(WORKSPACE_DEVICES)
 
     async def _take_again(self, found: Collector, dataset: Dataset, earlier: Earlier) -> None:
         """Collect the entities of an earlier snapshot, and list the kinds that could not be listed in full then."""

@@ -1,15 +1,18 @@
 """One organization of a run: when it fails, the others go on."""
 
 import logging
+from collections.abc import Mapping
 
 from audit.errors import AuditError, RefusedError
 from audit.inventory.organizations import Organization
+from audit.output.context import ContextTable
 from audit.output.draft import Draft
 from audit.output.inventory import Inventory
 from audit.output.org_parts import OrgParts
 from audit.run.dataset import DatasetAudit
 from audit.run.inventories import Inventories
 from audit.run.job import Job
+from audit.snapshot.context.workspace_devices import WORKSPACE_DEVICES
 from audit.snapshot.manifest import Limit
 from audit.threads import in_thread
 from audit.webex.client import Client
@@ -36,7 +39,7 @@ class OrganizationAudit:
         self.client = client
         self.belief: Belief | None = None
         self._draft = draft
-        inventories = Inventories(client, organization, job.scope)
+        inventories = Inventories(client, organization, job.scope, draft.context(organization.org_id))
         self._datasets = [
             DatasetAudit(each, organization, client, draft.partition(organization.org_id, each.name), job, inventories)
             for each in job.scope.datasets
@@ -86,10 +89,11 @@ class OrganizationAudit:
         Args:
             error: what stopped the organization, if something did.
         """
+        inventories = self._inventories()
         return OrgParts(
             self.organization.org_id,
             self.organization.name,
-            self._inventories(),
+            inventories,
             is_refused=isinstance(error, RefusedError),
             message=str(error) if error else None,
             webex_id=self.organization.webex_id,
@@ -97,7 +101,15 @@ class OrganizationAudit:
             unoffered={each.name: found for each in self._datasets if (found := each.unoffered())},
             other_paths={each.name: found for each in self._datasets if (found := each.other_paths())},
             limit=_limit(self.belief) if self.belief and self.belief.kind != "none" else None,
+            context=self._context(inventories),
         )
+
+    def _context(self, inventories: Mapping[str, Inventory]) -> dict[str, ContextTable]:
+        """The context tables: the devices are those of the first inventory whose listing gave them."""
+        context = self._draft.context(self.organization.org_id)
+        name = next((each.gaps.devices for each in inventories.values() if each.gaps.devices), None)
+        devices = context.table(WORKSPACE_DEVICES, name) if name else None
+        return {WORKSPACE_DEVICES: devices} if devices else {}
 
     def _inventories(self) -> dict[str, Inventory]:
         return self._draft.inventories(self.organization.org_id, [each.name for each in self._datasets])

@@ -105,6 +105,7 @@ QUIRKS = {
     "foreign-link": "next links lead to another host",
     "no-link": "there is no Link header",
     "lost-org": "next links drop orgId",
+    "lost-devices": "next links drop includeDevices",
     "endless": "an empty page that links to itself follows the last page",
     "circle": "the last page links to the first",
     "no-start": "start (of events: offset) is ignored",
@@ -132,6 +133,10 @@ QUIRKS = {
     "no-answers": "the API does not know answerSettings yet: 404 for each entity",
     "no-answers-405": "the API does not know answerSettings yet: 405 without a code for each entity",
     "answers-elsewhere": "the answerSettings of workspaces stand at /workspaces/{id}/answerSettings alone",
+    "no-devices": "includeDevices is ignored: no workspace has devices in the listing",
+    "devices-refused": "includeDevices is refused: 400",
+    "odd-devices": "the devices of workspaces are absent, no list, or odd in other ways",
+    "many-devices": "the first workspace has 10,000 devices",
     "token-rotate": "each grant brings a new refresh token, and the former is refused",
     "empty-body-page": "a page without a body, but with a next link, stands between the others",
 }

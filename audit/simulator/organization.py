@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 
-from audit.simulator import answer_settings, licences, names, push_to_talk
+from audit.simulator import answer_settings, devices, licences, names, push_to_talk
 from audit.simulator.events import AdminLog
 from audit.simulator.licences import Licences
 from audit.simulator.meetings import Meetings
@@ -99,6 +99,10 @@ class Organization:
         elif lot >= _SHARE_NOT_CALLING + _SHARE_UNTOLD:
             item["calling"] = {"type": "webexCalling"}
         return item
+
+    def devices(self, index: int) -> list[Json]:
+        """The devices in a workspace."""
+        return devices.devices(self._seed, index, self.workspace(index))
 
     def index_of(self, workspace_id: str) -> int | None:
         """The index of the workspace with this id, if there is one."""

@@ -23,6 +23,8 @@ _INVALID_ITEMS: dict[str, Any] = {
     "control-id": {"id": "a\nb", "displayName": "line break in the id"},
     "surrogate-id": {"id": "a\ud800", "displayName": "lone surrogate in the id"},
 }
+#: By quirk, the parameter that next links lose.
+_LOST = {"lost-org": "orgId", "lost-devices": "includeDevices"}
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,8 @@ def _place(listing: Listing, start: int, size: int) -> dict[str, str]:
 
 
 def _link(request: web.Request, place: dict[str, str], quirks: frozenset[str]) -> str:
-    dropped = {*place, "resumed", "fresh", "pad"} | ({"orgId"} if "lost-org" in quirks else set())
+    dropped = {*place, "resumed", "fresh", "pad"}
+    dropped |= {name for quirk, name in _LOST.items() if quirk in quirks}
     kept = [(name, value) for name, value in request.query.items() if name not in dropped]
     if "max-null" in quirks:
         place = place | {"max": "null"}

@@ -38,6 +38,10 @@ class UnansweredError(StoppedError):
     reach = Reach.KIND
 
 
+class PageTooLongError(UnansweredError):
+    """A page of a listing holds more than is read."""
+
+
 class OutageError(StoppedError):
     """An organization did not answer during the longest outage that a run waits out."""
 

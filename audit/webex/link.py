@@ -28,6 +28,10 @@ _REST = re.compile(r"[^;,]*")
 _IN_URL = "!#$%&'()*+,/:;=?@[]~"
 
 
+#: What no next page may lose.
+_KEPT = ("orgId", "includeDevices")
+
+
 class BadLinkError(ValueError):
     """A next link is not a URL."""
 
@@ -116,7 +120,7 @@ def next_url(header: str | None, current_url: str, params: Mapping[str, str]) ->
 
     The URL is opaque and stays unchanged, except for defects that the API or a gateway is known to send: a relative
     URL, ``https,https://``, ``max=null``, ``&amp;``, characters that no URL may hold, `http` where the page came by
-    `https`, and a lost `orgId` (the next page would silently list another organization).
+    `https`, a lost `orgId` (the next page would silently list another organization) and a lost `includeDevices`.
 
     Args:
         header: the `Link` header of the current page.
@@ -145,8 +149,9 @@ def _mended(target: str, current_url: str, params: Mapping[str, str]) -> str:
     if parts.username is not None or not parts.hostname:
         raise ValueError("it names a user, or no host")
     names = {name for name, _ in parse_qsl(parts.query, keep_blank_values=True)}
-    if "orgId" in params and "orgId" not in names:
-        url += f"{'&' if '?' in url else '?'}orgId={quote(params['orgId'], safe='')}"
+    for name in _KEPT:
+        if name in params and name not in names:
+            url += f"{'&' if '?' in url else '?'}{name}={quote(params[name], safe='')}"
     return url if url.isascii() and url.isprintable() and " " not in url else _encoded(url)
 
 

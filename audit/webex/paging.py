@@ -18,7 +18,7 @@ from audit.threads import in_thread
 from audit.webex import wire
 from audit.webex.body import page_error, page_items
 from audit.webex.client import Client
-from audit.webex.errors import ForeignLinkError, UnansweredError
+from audit.webex.errors import ForeignLinkError, PageTooLongError, UnansweredError
 from audit.webex.link import BadLinkError, denies_end, is_readable, next_url
 from audit.webex.seen import SeenIds
 
@@ -157,7 +157,7 @@ class _Listing:
                 raise self._client.unanswered(self._path, answer, self._scope)
             if len(answer.body) > self._rules.most_bytes or may_hold_more(answer.body, PAGE_VALUES):
                 most = f"{self._rules.most_bytes >> 20} MiB or {PAGE_VALUES:,} values"
-                raise UnansweredError(f"{self._path} can't be listed: a page holds more than {most}")
+                raise PageTooLongError(f"{self._path} can't be listed: a page holds more than {most}")
             items, error = page_items(answer.body, self._key), page_error(answer.body)
             if items or (items is not None and not error):
                 if error:

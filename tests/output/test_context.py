@@ -11,12 +11,14 @@ import pytest
 from tampering import check, recommit, rewrite, told
 
 from audit.config import OutputSettings
+from audit.entity import Entity, EntityType, entity_table
 from audit.errors import StoppedError, UsageError
 from audit.output.commit import RunFacts, commit
 from audit.output.context import ContextTable
 from audit.output.draft import Draft, create, open_draft
 from audit.output.held import Held
 from audit.output.inventory import Gaps
+from audit.output.journal import PartFacts
 from audit.output.org_parts import OrgParts
 from audit.output.seal import Keys
 from audit.output.unfinished import find_unfinished
@@ -24,6 +26,7 @@ from audit.review.query.query import ask
 from audit.snapshot.catalog import Snapshot
 from audit.snapshot.context import CONTEXT
 from audit.snapshot.context.workspace_devices import WORKSPACE_DEVICES, WORKSPACE_DEVICES_SCHEMA
+from audit.snapshot.coverage import COVERAGE_SCHEMA
 from audit.snapshot.manifest import Requests, Scope, read_manifest
 
 NOW = datetime(2026, 11, 21, 19, 9, tzinfo=UTC)
@@ -66,7 +69,12 @@ def commit_devices(draft: Draft, *tables: pa.Table, gap: str | None = None, **se
     """Commit a snapshot with the devices of two organizations, of which the other has no context table."""
     orgs = []
     for org_id in (ORG, OTHER):
-        inventory = draft.partition(org_id, "d").save_inventory([], Gaps())
+        rooms = sorted({room for rows in tables for room in rows["workspace_id"].to_pylist()})
+        entities = entity_table(Entity(EntityType.WORKSPACE, room) for room in rooms)
+        inventory = draft.partition(org_id, "d").save_inventory([entities], Gaps())
+        asked = [{"org_id": org_id, "dataset": "d", "entity_id": room, "outcome": "ok"} for room in rooms]
+        coverage = pa.Table.from_pylist(asked, schema=COVERAGE_SCHEMA)
+        draft.partition(org_id, "d").write_part(0, {"coverage": coverage}, PartFacts({}))
         orgs.append(OrgParts(org_id, f"Name of {org_id[0]}", {"d": inventory}))
     draft.context(ORG).write(WORKSPACE_DEVICES, tables, gap)
     table = draft.context(ORG).table(WORKSPACE_DEVICES)
@@ -170,7 +178,7 @@ def test_a_draft_without_context_tables_is_resumed(draft: Draft) -> None:
 
 
 def test_a_committed_table_is_in_parquet_and_csv_and_verified(draft: Draft) -> None:
-    snapshot = commit_devices(draft, devices("a", "=b"), devices("c"), gap="one is not known")
+    snapshot = commit_devices(draft, devices("=b", "a"), devices("c"), gap="one is not known")
     assert snapshot.manifest.tables[WORKSPACE_DEVICES].rows == 3
     assert {org.org_id: org.context for org in snapshot.manifest.orgs} == {
         ORG: {WORKSPACE_DEVICES: "one is not known"},
@@ -180,7 +188,7 @@ def test_a_committed_table_is_in_parquet_and_csv_and_verified(draft: Draft) -> N
     assert isinstance(snapshot.path, Path)
     lines = (snapshot.path / f"{WORKSPACE_DEVICES}.csv").read_text().splitlines()
     assert lines[0].startswith('"org_id","org_name","workspace_id","device_id"')
-    assert lines[2].startswith(f'"{ORG}","Name of 8","room of \'=b","\'=b"')
+    assert lines[1].startswith(f'"{ORG}","Name of 8","room of \'=b","\'=b"')
     assert check(snapshot.path).faults == []
     with ask(snapshot, f"SELECT org_name, device_id FROM {WORKSPACE_DEVICES}") as rows:
         assert [each for batch in rows.batches for each in batch.to_pylist()][2] == {
@@ -257,3 +265,27 @@ def test_a_context_table_that_is_missing_is_found_and_not_reviewed(table: str, d
     forged = Snapshot(snapshot.path, read_manifest(snapshot.path))
     with pytest.raises(UsageError, match=f"lacks the table {table}, which its scope promises"), ask(forged, "SELECT 1"):
         pass
+
+
+@pytest.mark.attack("what is read back")
+@pytest.mark.parametrize(
+    ("rows", "fault"),
+    [
+        ([("room of b", "b"), ("room of a", "a")], "is not in order"),
+        ([("room of a", "a"), ("room of a", "a")], "has a device twice"),
+        ([("room of a", "b"), ("room of a", "a")], "has a device twice"),
+        ([("room of a", "a"), ("room of a", None)], "has a device twice, or both a device and none"),
+        ([("room of a", None), ("room of a", "a")], "has a device twice, or both a device and none"),
+        ([("room of a", None), ("room of a", None)], "has a device twice, or both a device and none"),
+        ([("room of a", "a"), ("room of aa", "b")], "workspace room of aa is in no inventory"),
+        ([("room of a", "a"), ("room of z", "b")], "workspace room of z is in no inventory"),
+        ([(None, "a")], "a column without nulls has a null"),
+    ],
+)
+def test_devices_that_no_listing_can_have_given_are_found(
+    rows: list[tuple[str | None, str | None]], fault: str, committed: Path
+) -> None:
+    """As an attacker writes them who can make every digest fit."""
+    forged = [{"org_id": ORG, "workspace_id": room, "device_id": device} for room, device in rows]
+    recommit(committed, WORKSPACE_DEVICES, lambda _: pa.Table.from_pylist(forged, schema=WORKSPACE_DEVICES_SCHEMA))
+    assert fault in told(committed)

@@ -149,11 +149,11 @@ def test_a_kind_that_can_not_be_listed_is_asked_for_once_and_missing_in_each_dat
     assert len(asked(serving, "/v1/people?")) == 1
 
 
-def test_a_listing_that_is_refused_is_asked_for_once(audit: Audit) -> None:
+def test_a_listing_that_is_refused_is_asked_for_once_with_devices_and_once_without(audit: Audit) -> None:
     serving = Simulation(SMALL, tokens=without("spark-admin:workspaces_read"))
     with pytest.raises(ScopeError, match="workspaces_read"):
         audit(serving, scope__datasets=BOTH)
-    assert len(asked(serving, "/v1/workspaces?")) == 1
+    assert ["includeDevices" in line for line in asked(serving, "/v1/workspaces?")] == [True, False]
 
 
 def test_the_datasets_of_all_are_read_each_with_its_own_inventory(audit: Audit) -> None:

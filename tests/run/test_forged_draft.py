@@ -176,7 +176,7 @@ def test_a_draft_under_another_name_is_not_taken(
     assert find_snapshot(tmp_path / "out", "latest").manifest.basis == Basis(is_resumed=True, draft="checked")
 
 
-@pytest.mark.parametrize("where", [".", "parts", "parts/*/*/*"])
+@pytest.mark.parametrize("where", [".", "parts", "parts/*/push_to_talk/*", "parts/*/_context/*"])
 def test_a_folder_that_is_named_as_an_unfinished_file_holds_no_run_up(
     where: str, interrupt: Callable[..., Path], resume: Run, whole: dict[str, str], tmp_path: Path
 ) -> None:

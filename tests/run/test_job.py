@@ -23,16 +23,19 @@ from audit.simulator.app import Simulation
 from audit.simulator.faults import parse
 from audit.simulator.organization import Organization
 from audit.snapshot.catalog import Snapshot
+from audit.snapshot.context import CONTEXT
+from audit.snapshot.context.workspace_devices import WORKSPACE_DEVICES
 from audit.snapshot.coverage import COVERAGE_SCHEMA
 from audit.snapshot.layout import MANIFEST
 
 Audit = Callable[..., Snapshot]
-DATA_TABLES = ("push_to_talk", "push_to_talk_members")
+DATA_TABLES = ("push_to_talk", "push_to_talk_members", WORKSPACE_DEVICES)
+SCHEMAS = {"coverage": COVERAGE_SCHEMA, **DATASETS["push_to_talk"].tables, **CONTEXT}
 
 
 def table(snapshot: Snapshot, name: str) -> pa.Table:
     read = ds.dataset(snapshot.path / name, partitioning="hive").to_table()
-    schema = COVERAGE_SCHEMA if name == "coverage" else DATASETS["push_to_talk"].tables[name]
+    schema = SCHEMAS[name]
     return read.select(schema.names).cast(schema)
 
 

@@ -32,7 +32,7 @@ WORKSPACES = 60
 BATCH_SIZE = 20
 #: The API is gone from the 50th request on.
 DYING = ",".join(f"reset@{number}" for number in range(50, 400))
-TABLES = ("push_to_talk", "push_to_talk_members")
+TABLES = ("push_to_talk", "push_to_talk_members", "workspace_devices")
 
 
 @pytest.fixture(autouse=True)

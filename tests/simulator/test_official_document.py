@@ -28,7 +28,7 @@ def sites_of(index: int) -> list[str]:
 OPERATIONS = {
     "/organizations": ["/organizations"],
     "/licenses": ["/licenses"],
-    "/workspaces": ["/workspaces?max=200"],
+    "/workspaces": ["/workspaces?max=200", "/workspaces?max=200&includeDevices=true"],
     "/people": ["/people?max=1000", "/people?callingData=true", "/people?id=unknown", "/people?email=nobody"],
     "/people/me": ["/people/me", "/people/me?callingData=true"],
     "/people/{personId}": [f"/people/{PLAIN.person(index)['id']}?callingData=true" for index in range(PEOPLE)],

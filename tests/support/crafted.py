@@ -36,7 +36,11 @@ class TickingClock(VirtualClock):
 
 
 def crafted(
-    *changes: Change, audio: Sequence[Change] = (), answers: Sequence[Json] = (), workspaces: int = 3
+    *changes: Change,
+    audio: Sequence[Change] = (),
+    answers: Sequence[Json] = (),
+    devices: Sequence[Any] = (),
+    workspaces: int = 3,
 ) -> Organization:
     """An organization without findings, except in its first rooms and users, which tests change."""
 
@@ -44,6 +48,13 @@ def crafted(
         def workspace(self, index: int) -> Json:
             item = super().workspace(index) | {"displayName": f"Room {index}", "calling": {"type": "webexCalling"}}
             return item | {"locationId": self.locations[0]["id"]}
+
+        def devices(self, index: int) -> Any:
+            return (
+                devices[index]
+                if index < len(devices)
+                else [{"id": f"phone {index}", "product": "Cisco 8875", "type": "phone"}]
+            )
 
         def refusal(self, index: int) -> int | None:
             return None

@@ -117,7 +117,7 @@ def _unread(connection: duckdb.DuckDBPyConnection, manifest: Manifest) -> dict[s
     unread = [org for org in manifest.orgs if not (org.is_audited and org.is_listed)]
     reason = f"{len(unread):,} of {count_of(len(manifest.orgs), 'organization')} could not be read, or only in part"
     partial = dict.fromkeys(table_names(connection), reason) if unread else {}
-    return _unoffered(manifest) | partial
+    return _unoffered(manifest) | _gaps(manifest) | partial
 
 
 def _unoffered(manifest: Manifest) -> dict[str, str]:
@@ -127,6 +127,16 @@ def _unoffered(manifest: Manifest) -> dict[str, str]:
         table: f"the API does not offer {name} to {count:,} of {count_of(len(manifest.orgs), 'organization')} yet"
         for name, count in lacking.items()
         for table in DATASETS[name].tables
+    }
+
+
+def _gaps(manifest: Manifest) -> dict[str, str]:
+    """The context tables from which something is missing in an organization, each with the reason."""
+    gaps = [(table, gap) for org in manifest.orgs for table, gap in org.context.items() if gap]
+    counts = Counter(table for table, _ in gaps)
+    return {
+        table: f"{table} has gaps in {counts[table]:,} of {count_of(len(manifest.orgs), 'organization')}: {gap}"
+        for table, gap in gaps
     }
 
 

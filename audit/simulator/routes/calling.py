@@ -2,8 +2,9 @@
 
 from aiohttp import web
 
-from audit.simulator.access import Access, found, no_user
+from audit.simulator.access import Access, found, no_user, refused
 from audit.simulator.answers import error
+from audit.simulator.devices import with_devices
 from audit.simulator.hot_desks import as_hot_desk, is_hot_desk, refused_hot_desk
 from audit.simulator.paging import Listing, page
 from audit.simulator.seed import Json
@@ -28,10 +29,14 @@ class CallingRoutes:
     async def _workspaces(self, request: web.Request) -> web.Response:
         organization = self._access.organization(request, "spark-admin:workspaces_read")
         quirks = self._quirks(request)
+        is_with_devices = request.query.get("includeDevices") == "true"
+        if is_with_devices and "devices-refused" in quirks:
+            raise refused(400)
 
         def item(index: int) -> Json:
             workspace = organization.workspace(index)
-            return as_hot_desk(workspace, quirks) if is_hot_desk(index, quirks) else workspace
+            found = as_hot_desk(workspace, quirks) if is_hot_desk(index, quirks) else workspace
+            return with_devices(found, organization.devices(index), index, quirks) if is_with_devices else found
 
         return self._page(request, Listing(organization.workspaces, item))
 

@@ -88,10 +88,11 @@ def _check_rows(paths: list[Path], org_id: str, outcomes: _Outcomes) -> Iterator
 
 def _count_entities(paths: list[Path], org_id: str, outcomes: _Outcomes) -> int:
     """The number of entities in all datasets; each counts once. The entities of a dataset are in order."""
-    return sum(1 for _ in groupby(merge(*(_entities(paths, org_id, dataset) for dataset in outcomes))))
+    return sum(1 for _ in groupby(merge(*(entity_ids(paths, org_id, dataset) for dataset in outcomes))))
 
 
-def _entities(paths: list[Path], org_id: str, dataset: str) -> Iterator[str]:
+def entity_ids(paths: list[Path], org_id: str, dataset: str) -> Iterator[str]:
+    """The ids of the entities of a dataset, in order, as the coverage of an organization has them."""
     for path in paths:
         for table in read_parquet(path, org_id, ["dataset", "entity_id"]):
             yield from table.filter(pc.equal(table["dataset"], dataset))["entity_id"].to_pylist()

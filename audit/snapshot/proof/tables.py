@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
+from audit.snapshot.context.workspace_devices import WORKSPACE_DEVICES
 from audit.snapshot.coverage import COVERAGE
 from audit.snapshot.layout import MANIFEST
 from audit.snapshot.manifest import Manifest
@@ -10,6 +11,7 @@ from audit.snapshot.org_names import org_names
 from audit.snapshot.proof.contents import check_table
 from audit.snapshot.proof.context import check_context
 from audit.snapshot.proof.coverage import check_coverage
+from audit.snapshot.proof.devices import check_devices
 from audit.snapshot.proof.fault import Fault, Note
 
 
@@ -25,12 +27,16 @@ def check_tables(folder: Path, manifest: Manifest, damaged: Collection[str] = ()
         yield Fault(MANIFEST, f"has no table {COVERAGE}")
     yield from check_context(manifest)
     names = org_names(manifest.orgs)
+    sound: set[str] = set()
     for name, table in manifest.tables.items():
         if any(file.path in damaged for file in table.files):
             yield Note(f"table {name}: its content is not checked, as some of its files have faults")
             continue
         faults = list(check_table(folder, name, table, names))
-        yield from faults
         # Coverage is compared in its Parquet, so a fault of its CSV does not hide those of coverage.
         if name == COVERAGE and all(isinstance(each, Note) or each.path.endswith(".csv") for each in faults):
-            yield from check_coverage(folder, manifest)
+            faults += check_coverage(folder, manifest)
+        yield from faults
+        sound |= set() if any(isinstance(each, Fault) for each in faults) else {name}
+    if sound >= {COVERAGE, WORKSPACE_DEVICES}:
+        yield from check_devices(folder, manifest)

@@ -111,6 +111,48 @@ def test_rooms_that_answer_calls_by_themselves_are_found(audit: Audit) -> None:
         assert {finding.location_name for finding in found} <= {organization.locations[0]["name"]}
 
 
+WITHOUT_DEVICE: list[tuple[Any, Json, str | None]] = [
+    ([], {}, "no device, and Push-to-Talk answers by itself; 4 on its list may call"),
+    ([], {"accessType": "BLOCK_MEMBERS"}, "all but 4 on its list may call"),
+    ([], {"accessType": "SOME_MEMBERS"}, "access type SOME_MEMBERS"),
+    ([], {"allowAutoAnswer": False}, None),
+    ([], {"members": []}, None),
+    ([{"id": "phone", "connectionStatus": "offline_expired"}], {}, None),
+    ([{"id": "a device of a kind that is not known"}], {}, None),
+    (None, {}, None),
+    ([{"product": "no id"}], {}, None),
+]
+
+
+def test_an_open_room_is_found_only_if_it_certainly_has_no_device(audit: Audit) -> None:
+    organization = crafted(
+        *(setting(**changes) for _, changes, _ in WITHOUT_DEVICE), devices=[said for said, _, _ in WITHOUT_DEVICE]
+    )
+    result = result_of(checked(audit(Simulation(organization))), "open-room-without-device")
+    found = {finding.entity_name: finding.detail for finding in result.findings}
+    expected = {f"Room {index}": detail for index, (_, _, detail) in enumerate(WITHOUT_DEVICE) if detail}
+    assert found.keys() == expected.keys()
+    assert all(expected[room] in detail for room, detail in found.items())
+    assert {finding.severity for finding in result.findings} == {"low"}
+    assert result.reason == (
+        "workspace_devices has gaps in 1 of 1 organization: the listing does not say which devices 2 of 9 workspaces "
+        "have; 1 listed device has no usable id"
+    )
+
+
+@pytest.mark.parametrize(
+    ("quirk", "reason"),
+    [
+        ("no-devices", "the listing does not say which devices 3 of 3 workspaces have"),
+        ("devices-refused", "the workspaces are listed without their devices"),
+    ],
+)
+def test_no_room_passes_the_rule_on_devices_where_they_are_not_known(quirk: str, reason: str, audit: Audit) -> None:
+    result = result_of(checked(audit(Simulation(crafted(), parse(quirk)))), "open-room-without-device")
+    assert (result.status, result.findings) == ("skipped", [])
+    assert f"workspace_devices has gaps in 1 of 1 organization: {reason}" in (result.reason or "")
+
+
 def test_a_rule_on_settings_that_the_api_does_not_offer_is_skipped_and_not_passed(audit: Audit) -> None:
     snapshot = audit(Simulation(crafted(), parse("no-answers")), scope__datasets=["push-to-talk", "answer-settings"])
     assert snapshot.manifest.status == "complete"

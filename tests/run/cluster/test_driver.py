@@ -39,7 +39,7 @@ from audit.webex.ids import uuid_of
 Api = Callable[[Simulation], str]
 Command = Callable[..., Result]
 OWN, ONE, TWO = (Organization(size, seed=seed, people=5) for seed, size in enumerate((30, 110, 50), 1))
-TABLES = ("push_to_talk", "push_to_talk_members")
+TABLES = ("push_to_talk", "push_to_talk_members", "workspace_devices")
 WHOLE: dict[str, Any] = {}
 
 

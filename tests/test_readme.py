@@ -24,6 +24,7 @@ from audit.errors import (
     UsageError,
 )
 from audit.outcome import Outcome
+from audit.snapshot.context import CONTEXT
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -69,7 +70,7 @@ def test_every_exit_code_is_documented() -> None:
 
 def test_every_table_and_every_outcome_is_documented() -> None:
     tables = {name for dataset in DATASETS.values() for name in dataset.tables}
-    assert {name.strip("`") for name in rows(SNAPSHOTS, "## Tables")} == tables | {"coverage"}
+    assert {name.strip("`") for name in rows(SNAPSHOTS, "## Tables")} == tables | {"coverage", *CONTEXT}
     outcomes = {word for first in rows(SNAPSHOTS, "## Outcomes") for word in re.findall(r"`(\w+)`", first)}
     assert outcomes == {str(outcome) for outcome in Outcome}
     complete = {str(outcome) for outcome in Outcome if outcome.is_complete}

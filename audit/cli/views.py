@@ -131,7 +131,8 @@ def _organizations(orgs: list[Org]) -> Iterator[str]:
             yield f"             {printable(line)}"
         if log := org.admin_events:
             period = f"{log.since:%Y-%m-%d %H:%M} to {log.until:%Y-%m-%d %H:%M} UTC"
-            why = f": {printable(log.message)}" if log.message else ""
+            is_repeated = log.message in org.context.values()  # `_faults` has it
+            why = f": {printable(log.message)}" if log.message and not is_repeated else ""
             yield f"             administrators' log {log.status}, {period}, {count_of(log.events, 'event')}{why}"
 
 

@@ -15,6 +15,7 @@ from logged import MIDNIGHT, PLAIN, bare, event, logged, rows_of
 from nights import NightlyClock
 from tampering import recommit
 
+from audit.errors import StoppedError
 from audit.run.events import LONGEST, window
 from audit.simulator.app import Simulation
 from audit.simulator.faults import parse
@@ -205,6 +206,33 @@ def test_a_repeated_run_reads_from_the_snapshot_before_the_one_that_it_completes
     assert log
     assert log.since < first.manifest.started_at
     assert again.manifest.status == "complete"
+
+
+def test_a_resumed_run_reads_the_log_once_at_its_end(audit: Audit) -> None:
+    org = logged(event(1))
+    lost = Simulation(org, Where("reset", "/pushToTalk"))
+    with pytest.raises(StoppedError):
+        read(audit, lost, run__stall_s=5.0)
+    assert asked(lost) == []
+    simulation = Simulation(org)
+    snapshot = read(audit, simulation, is_resuming=True)
+    log = snapshot.manifest.orgs[0].admin_events
+    assert log
+    assert (log.status, log.events, len(asked(simulation))) == ("read", 1, 2)
+    assert snapshot.manifest.basis
+    assert snapshot.manifest.basis.is_resumed
+
+
+def test_a_run_that_is_killed_after_the_log_reads_it_again(audit: Audit, monkeypatch: pytest.MonkeyPatch) -> None:
+    def die(*_: Any, **__: Any) -> None:
+        raise StoppedError("the disk is full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("audit.run.run.commit", die)
+        with pytest.raises(StoppedError):
+            read(audit, Simulation(logged(event(1), event(2))))
+    snapshot = read(audit, Simulation(logged(event(3))), is_resuming=True)
+    assert [row["event_id"] for row in rows_of(snapshot)] == [event(3)["id"]]
 
 
 def test_a_snapshot_of_another_scope_decides_nothing(audit: Audit, clock: NightlyClock) -> None:

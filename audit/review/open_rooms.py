@@ -33,7 +33,6 @@ FLAGS = tuple(f"--dataset {name.replace('_', '-')}" for name in WAYS.values())
 #: The most names in `openers`.
 _MOST_NAMES = 5
 _PAGING = "paging"
-_PAGING_GROUP = "PAGING_GROUP"
 _TYPES = {"string": "VARCHAR", "bool": "BOOLEAN", "int32": "INTEGER", "timestamp[us, tz=UTC]": "TIMESTAMPTZ"}
 _SCHEMAS = (
     {COVERAGE: COVERAGE_SCHEMA}
@@ -42,6 +41,10 @@ _SCHEMAS = (
 )
 _UNANSWERED = """
 SELECT dataset, count(*) FROM coverage WHERE NOT list_contains(getvariable('complete_outcomes'), outcome) GROUP BY 1
+"""
+_PLACES = """
+SELECT DISTINCT org_id, dataset, entity_type FROM main_ways.coverage
+WHERE dataset IN ('push_to_talk', 'answer_settings', 'paging_groups')
 """
 _SAID = """
 LEFT JOIN main_ways.{then} AS {then}_said ON {then}_said.org_id = told.org_id AND {then}_said.way = told.way
@@ -151,6 +154,14 @@ def unread_ways(connection: duckdb.DuckDBPyConnection, manifest: Manifest) -> li
     return list(_unread(connection, manifest))
 
 
+def all_unread(connection: duckdb.DuckDBPyConnection, manifest: Manifest) -> list[str]:
+    """The same, with the organizations that were not read in full."""
+    short = sum(not (org.is_audited and org.is_listed) for org in manifest.orgs)
+    total = count_of(len(manifest.orgs), "organization")
+    orgs = [f"{short:,} of {total} could not be read, or only in part"] if short else []
+    return [*orgs, *unread_ways(connection, manifest)]
+
+
 def _unread(connection: duckdb.DuckDBPyConnection, manifest: Manifest) -> Iterator[str]:
     unanswered = dict(connection.execute(_UNANSWERED).fetchall()) if COVERAGE in table_names(connection) else {}
     for name in WAYS.values():
@@ -196,9 +207,8 @@ def _create_then(connection: duckdb.DuckDBPyConnection, schema: str, other: Mani
         f"CREATE TABLE {schema}_ways.gap (org_id VARCHAR, way VARCHAR, entity_type VARCHAR, is_whole BOOLEAN)"
     )
     listed = {*connection.execute(f"SELECT DISTINCT dataset, entity_type FROM {schema}_ways.coverage").fetchall()}  # noqa: S608
-    places = connection.execute(f"SELECT DISTINCT org_id, way, entity_type FROM {CURRENT}_ways.way").fetchall()  # noqa: S608
-    for org_id, way, kind in places:
-        asked = _PAGING_GROUP if way == _PAGING else kind
+    for org_id, name, asked in connection.execute(_PLACES).fetchall():
+        way, kind = (_PAGING, "") if name == WAYS[_PAGING] else (name, asked)
         is_unoffered = any(asked in org.unoffered.get(WAYS[way], ()) for org in other.orgs if org.org_id == org_id)
         if is_unoffered or reason_of_absence(other, org_id, WAYS[way], asked, listed):
             row = [org_id, way, kind, is_unoffered or way == _PAGING]

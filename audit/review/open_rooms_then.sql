@@ -14,4 +14,5 @@ LEFT JOIN {then}_ways.answer
     ON answer.org_id = way.org_id AND answer.way = way.way
     AND answer.entity_type = if(way.way = 'paging', '', way.entity_type)
     AND answer.entity_key = if(way.way = 'paging', '', way.entity_key)
-LEFT JOIN {then}_ways.gap ON gap.org_id = way.org_id AND gap.way = way.way AND gap.entity_type = way.entity_type
+LEFT JOIN {then}_ways.gap
+    ON gap.org_id = way.org_id AND gap.way = way.way AND gap.entity_type = if(way.way = 'paging', '', way.entity_type)

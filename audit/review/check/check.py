@@ -25,6 +25,7 @@ from audit.review.check.rules import SETTINGS, load_rules
 from audit.review.check.unread import unread_of
 from audit.review.comparable import scope_differences
 from audit.review.interruption import TimeLimit
+from audit.review.open_rooms import OPEN_ROOMS
 from audit.review.tables import (
     APPROVED,
     PREVIOUS,
@@ -80,7 +81,16 @@ def check(
     with open_tables(snapshot, compared, approved=approved) as connection:
         for rule in rules:
             _validate(connection, rule)
-        facts = _facts(connection, snapshot, compared, why_not, approved)
+        facts = _facts(connection, snapshot, why_not, approved)
+        # Most rules do without this view, which takes time.
+        if any(OPEN_ROOMS in " ".join((*rule.tables, rule.sql.lower())) for rule in rules):
+            facts = add_open_room_facts(
+                connection,
+                facts,
+                snapshot.manifest,
+                previous=compared.manifest if compared else None,
+                approved=approved.manifest if approved else None,
+            )
         _set_variables(connection, settings)
         results = [_run(connection, rule, facts, settings) for rule in rules]
         unread = unread_of(connection, snapshot.manifest)
@@ -116,20 +126,12 @@ def _why_not(snapshot: Snapshot, previous: Snapshot | None) -> str | None:
 def _facts(
     connection: duckdb.DuckDBPyConnection,
     snapshot: Snapshot,
-    compared: Snapshot | None,
     why_not: str | None,
     approved: Snapshot | None,
 ) -> Facts:
     """The tables that rules can read, and why others are missing."""
     facts = add_approval_facts(
         connection, add_facts(connection, snapshot.manifest), approved.manifest if approved else None
-    )
-    facts = add_open_room_facts(
-        connection,
-        facts,
-        snapshot.manifest,
-        previous=compared.manifest if compared else None,
-        approved=approved.manifest if approved else None,
     )
     tables, before = table_names(connection), table_names(connection, PREVIOUS)
     missing = facts.missing | missing_tables(snapshot.manifest, tables)

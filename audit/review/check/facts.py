@@ -17,8 +17,8 @@ import duckdb
 from audit.datasets import DATASETS
 from audit.entity import EntityType
 from audit.review.approval import TABLES, add_approval
-from audit.review.open_rooms import FLAGS, OPEN_ROOMS, add_open_rooms, unread_ways
-from audit.review.tables import APPROVED, table_names
+from audit.review.open_rooms import FLAGS, OPEN_ROOMS, add_open_rooms, all_unread
+from audit.review.tables import APPROVED, CURRENT, PREVIOUS, table_names
 from audit.snapshot.coverage import COVERAGE
 from audit.snapshot.manifest import Manifest, Org
 from audit.text import count_of
@@ -116,9 +116,11 @@ def add_open_room_facts(
     """
     if not add_open_rooms(connection, manifest, previous=previous, approved=approved):
         return replace(facts, missing=facts.missing | {OPEN_ROOMS: f"needs {' or '.join(FLAGS)}"})
-    lacks = [facts.partial[OPEN_ROOMS]] if OPEN_ROOMS in facts.partial else []
-    partial = "; ".join([*lacks, *unread_ways(connection, manifest)])
-    return replace(facts, partial=facts.partial | ({OPEN_ROOMS: partial} if partial else {}))
+    schemas = {CURRENT: manifest, PREVIOUS: previous, APPROVED: approved}
+    views = {OPEN_ROOMS if schema == CURRENT else f"{schema}.{OPEN_ROOMS}" for schema, each in schemas.items() if each}
+    lacks = all_unread(connection, manifest)
+    partial = {OPEN_ROOMS: "; ".join(lacks)} if lacks else {}
+    return replace(facts, tables=facts.tables | views, partial=facts.partial | partial)
 
 
 def missing_tables(manifest: Manifest, tables: Iterable[str]) -> dict[str, str]:

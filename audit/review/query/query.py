@@ -17,7 +17,7 @@ from audit.datasets import DATASETS
 from audit.errors import StoppedError, UsageError
 from audit.review.approval import add_approval
 from audit.review.interruption import TimeLimit
-from audit.review.open_rooms import FLAGS, OPEN_ROOMS, OPEN_ROOMS_SCHEMA, add_open_rooms, unread_ways
+from audit.review.open_rooms import FLAGS, OPEN_ROOMS, OPEN_ROOMS_SCHEMA, add_open_rooms, all_unread
 from audit.review.tables import APPROVED, CURRENT, PREVIOUS, is_out_of_memory, message_of, open_tables, refuse_writing
 from audit.snapshot.catalog import Snapshot
 from audit.snapshot.context import CONTEXT
@@ -118,7 +118,7 @@ def _add_open_rooms(
     before, right = (each.manifest if each else None for each in (previous, approved))
     if not add_open_rooms(connection, snapshot.manifest, previous=before, approved=right):
         raise UsageError(f"query: {OPEN_ROOMS} needs one of {', '.join(FLAGS)} in the snapshot")
-    if lacks := unread_ways(connection, snapshot.manifest):
+    if lacks := all_unread(connection, snapshot.manifest):
         log.warning("%s is not the whole answer: %s", OPEN_ROOMS, "; ".join(lacks))
 
 

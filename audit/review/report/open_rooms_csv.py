@@ -9,7 +9,7 @@ import pyarrow as pa
 from audit.config import CsvDialect
 from audit.errors import UsageError
 from audit.review.approval import add_approval
-from audit.review.open_rooms import FLAGS, OPEN_ROOMS, add_open_rooms, unread_ways
+from audit.review.open_rooms import FLAGS, OPEN_ROOMS, add_open_rooms, all_unread
 from audit.review.query.rows import as_csv
 from audit.review.tables import open_tables
 from audit.snapshot.catalog import Approved, Snapshot
@@ -50,7 +50,7 @@ def write_open_rooms(
         if not is_added:
             raise UsageError(f"{OPEN_ROOMS} needs one of {', '.join(FLAGS)} in the snapshot")
         rows = _write(connection, stream, dialect)
-        return rows, unread_ways(connection, snapshot.manifest)
+        return rows, all_unread(connection, snapshot.manifest)
 
 
 def _write(connection: duckdb.DuckDBPyConnection, stream: BinaryIO, dialect: CsvDialect) -> int:

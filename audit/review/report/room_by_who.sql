@@ -23,7 +23,10 @@ line AS (
     GROUP BY ALL
 ),
 opened AS (
-    SELECT room.*, name, email, member_type, numbers, member_id, position,
+    SELECT room.* EXCLUDE (direction), name, email,
+           CASE WHEN connection_type = 'TWO_WAY' OR list_contains(ways, 'answer_settings') THEN 'listens and speaks'
+                WHEN connection_type = 'ONE_WAY' OR reach = 'none' THEN 'only speaks' ELSE connection_type END AS direction,
+           member_type, numbers, member_id, position,
            CASE reach WHEN 'members' THEN 'list (Allowed lines)'
                       WHEN 'everybody' THEN if(member_total = 0, 'everyone', 'everyone but (Blocked lines)')
                       WHEN 'unclear' THEN 'unclear: ' || coalesce(access_type, 'no word of the API')
@@ -36,8 +39,9 @@ opened AS (
                       WHEN 'everybody' THEN if(names IS NULL, 'everyone', 'everyone but ' || names)
                       WHEN 'unclear' THEN if(names IS NULL, 'not known', 'not known; listed: ' || names)
                       WHEN 'none' THEN 'not known'
-                      ELSE 'nobody' END
-           || if(list_contains(ways, 'answer_settings'), '; whoever can dial it', '')
+                      ELSE if(ways = [], 'nobody', 'nobody by Push-to-Talk') END
+           || if(list_contains(ways, 'answer_settings') AND reach <> 'members', '; whoever can dial it', '')
+           || if(list_contains(ways, 'paging') AND reach <> 'members', '; callers of a paging group', '')
            || if(listed > 50 AND reach <> 'members', '; and ' || (listed - 50) || ' more', '') AS who
     FROM room
     LEFT JOIN (SELECT * FROM main_member SEMI JOIN (SELECT * FROM room WHERE reach = 'members')
@@ -49,7 +53,7 @@ unknown AS (
     SELECT * FROM unread WHERE NOT list_contains(getvariable('complete_outcomes'), outcome)
 ),
 row_of AS (
-    SELECT org_id, entity_type, entity_id, entity_name, location_name, connection_type, access, who,
+    SELECT org_id, entity_type, entity_id, entity_name, location_name, direction, access, who,
            email, member_type, numbers, member_id, position FROM opened
     UNION ALL BY NAME
     SELECT org_id, entity_type, entity_id, entity_name, location_name,

@@ -9,9 +9,11 @@ from audit import __version__
 from audit.review import vocabulary
 from audit.review.check.finding import CheckResult, RuleResult, Severity
 from audit.review.diff.views import Tally
+from audit.review.open_rooms import OPEN_ROOMS
 from audit.review.report import wording
 from audit.review.report.approved import SinceApproval
 from audit.review.report.reach import AUTOMATIC, REACH_KINDS
+from audit.review.report.ways import WaysIn, find_ways
 from audit.snapshot.catalog import Snapshot
 from audit.snapshot.layout import MANIFEST
 from audit.snapshot.manifest import Org
@@ -22,7 +24,7 @@ _Line = tuple[str, object]
 _PUSH_TO_TALK = "push_to_talk"
 _REACH = """
 SELECT reach, entity_type, count(*) AS settings, count(*) FILTER (connection_type = 'TWO_WAY') AS heard
-FROM room GROUP BY ALL
+FROM room WHERE reach <> 'none' GROUP BY ALL
 """
 _UNKNOWN = """
 SELECT dataset, count(*) FROM coverage WHERE NOT list_contains(getvariable('complete_outcomes'), outcome)
@@ -37,10 +39,12 @@ class Known:
     Attributes:
         reach: number of rooms and phones, and of those in which the caller can listen, by who may call and kind.
         unknown: number of entities without a complete answer, by dataset.
+        ways: how many open in which way; None if no way was asked for.
     """
 
     reach: dict[tuple[str, str], tuple[int, int]]
     unknown: dict[str, int]
+    ways: WaysIn | None
 
     def count(self, *reaches: str) -> tuple[int, int]:
         """How many rooms and phones these may call, and in how many of them the caller can listen."""
@@ -49,10 +53,11 @@ class Known:
 
 
 def find_known(connection: duckdb.DuckDBPyConnection, tables: set[str]) -> Known:
-    """Count what the tables answer; `room` is there if `push_to_talk` is."""
+    """Count what the tables answer; `room` and `opening` are there if `open_rooms` is."""
     reach = connection.execute(_REACH).fetchall() if _PUSH_TO_TALK in tables else []
     unknown = connection.execute(_UNKNOWN).fetchall() if "coverage" in tables else []
-    return Known({(reach, kind): (rooms, heard) for reach, kind, rooms, heard in reach}, dict(unknown))
+    ways = sum(find_ways(connection).values(), WaysIn()) if OPEN_ROOMS in tables else None
+    return Known({(reach, kind): (rooms, heard) for reach, kind, rooms, heard in reach}, dict(unknown), ways)
 
 
 @dataclass(frozen=True)
@@ -67,6 +72,7 @@ class Summary:
         tally: the counts of the differences from `against`.
         known: what the tables answer.
         sizes: by sheet, its number of rows and where they stand.
+        lacks: which ways into a room were not read, or only in part.
     """
 
     snapshot: Snapshot
@@ -76,6 +82,7 @@ class Summary:
     tally: Tally
     known: Known
     sizes: dict[str, str]
+    lacks: list[str]
 
     def lines(self) -> Iterator[_Line]:
         """All lines, the answer first."""
@@ -84,6 +91,7 @@ class Summary:
         yield "status", manifest.status
         yield "state of", wording.minute(manifest.finished_at)
         yield "asked for", vocabulary.scope(manifest.scope)
+        yield from self._ways()
         if _PUSH_TO_TALK in manifest.scope.datasets:
             yield from self._answer()
             yield from self._approved()
@@ -99,6 +107,17 @@ class Summary:
         yield "made by", f"{manifest.tool.name} {manifest.tool.version}; this workbook by webex-audit {__version__}"
         yield "to verify", f"webex-audit verify {manifest.snapshot_id}"
 
+    def _ways(self) -> Iterator[_Line]:
+        """How many open by themselves, in which way, and which ways are not known."""
+        if self.known.ways is None:
+            return
+        yield "rooms and phones that open by themselves", self.known.ways.opened
+        yield "… by Push-to-Talk", self.known.ways.talk
+        yield "… by answering ordinary calls", self.known.ways.answers
+        yield "… by paging", self.known.ways.paging
+        yield "… in several ways", self.known.ways.several
+        yield from (("… not known", each) for each in self.lacks)
+
     def _answer(self) -> Iterator[_Line]:
         """Who may call, and listen."""
         if not self.known.reach:
@@ -107,13 +126,13 @@ class Summary:
             yield "who may open which room", answer
             return
         rooms, heard = self.known.count(*AUTOMATIC)
-        yield "rooms and phones that somebody may open", rooms
+        yield "rooms and phones that somebody may open by Push-to-Talk", rooms
         yield "… and listen into", heard
         for kind in sorted({kind for _, kind in self.known.reach}, reverse=True):
             yield f"… of them {_kinds(kind)}", sum(self.known.reach.get((each, kind), (0, 0))[0] for each in AUTOMATIC)
         for reach in REACH_KINDS:
             rooms, heard = self.known.count(reach)
-            yield f"who may call: {wording.REACH_LABELS[reach]}", rooms
+            yield f"who may call by Push-to-Talk: {wording.REACH_LABELS[reach]}", rooms
             if reach in AUTOMATIC:
                 yield "… and listen into", heard
 

@@ -13,7 +13,7 @@ from audit.text import count_of
 #: The words of each way, in a sum and of a room.
 _SUMS = {"talk": "by Push-to-Talk", "answers": "by answering ordinary calls", "paging": "by paging"}
 WORDS = {"push_to_talk": "Push-to-Talk", "answer_settings": "answers ordinary calls by itself", "paging": "paging"}
-#: What the search says of whoever opens a room in another way than Push-to-Talk.
+#: What the search says of whoever opens a room beside Push-to-Talk.
 _OTHERS = {
     "answer_settings": "whoever can dial it can listen and speak, as it answers ordinary calls by itself",
     "paging": "{} can speak into it by paging",
@@ -105,7 +105,7 @@ def device_words(device: str | None, seen: datetime | None) -> str:
 
 
 def other_words(ways: list[str], pagers: int) -> str:
-    """Who may open a room in another way than Push-to-Talk; empty if nobody may."""
+    """Who may open a room beside Push-to-Talk; empty if nobody may."""
     said = [
         _OTHERS[way].format(count_of(pagers, "member of a list", "members of lists")) for way in ways if way in _OTHERS
     ]

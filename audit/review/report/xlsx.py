@@ -12,6 +12,7 @@ from audit.errors import UsageError
 from audit.review.check.finding import CheckResult, Finding, Rule
 from audit.review.diff.change import Change
 from audit.review.diff.views import Tally
+from audit.review.open_rooms import OPEN_ROOMS, add_open_rooms, unread_ways
 from audit.review.quoting import identifier
 from audit.review.report import cells
 from audit.review.report.approved import find_since_approval
@@ -40,12 +41,12 @@ _SHOWN_WHO = """
 SELECT organization, org_id AS "organization id", coalesce(entity_name, entity_id) AS "room or phone",
        CASE entity_type WHEN 'PERSON' THEN 'phone of a person' ELSE lower(replace(entity_type, '_', ' ')) END AS kind,
        location_name AS location,
-       CASE connection_type WHEN 'TWO_WAY' THEN 'listens and speaks' WHEN 'ONE_WAY' THEN 'only speaks'
-                            ELSE connection_type END AS "direction: the caller",
+       direction AS "direction: the caller",
        access, who, email, lower(replace(member_type, '_', ' ')) AS "member type", numbers,
        approved, entity_id AS "id", member_id AS "member id"
 FROM who_may WHERE place > ? AND place <= ? ORDER BY place, position
 """
+_OPEN_SHEET = "Open rooms"
 _WORDS = "CREATE TEMP TABLE approval_word AS SELECT unnest(?::VARCHAR[]) AS state, unnest(?::VARCHAR[]) AS said"
 #: Rooms that are sorted at once.
 _ROOMS = 5_000
@@ -96,16 +97,23 @@ def write_workbook(
     tally = Tally()
     try:
         with (
-            open_tables(snapshot, approved=approved) as connection,
+            open_tables(snapshot, against, approved=approved) as connection,
             Workbook(stream, snapshot.manifest.snapshot_id, max_rows) as book,
         ):
             _create_names(connection, names)
             since_approval = find_since_approval(connection, approved)
+            add_open_rooms(
+                connection,
+                snapshot.manifest,
+                previous=against.manifest if against else None,
+                approved=approved.manifest if approved else None,
+            )
             known = _fill_answers(book, connection, "not known" if approved else NOTHING_APPROVED)
             _fill(book, "Findings", _FINDING_COLUMNS, _findings(checks, names))
             _fill(book, "Changes", _CHANGE_COLUMNS, _changes(tally.count(changes or ())))
             _fill_tables(book, connection)
-            book.close(Summary(snapshot, against, since_approval, checks, tally, known, book.sizes).lines())
+            lacks = unread_ways(connection, snapshot.manifest)
+            book.close(Summary(snapshot, against, since_approval, checks, tally, known, book.sizes, lacks).lines())
             return book.rows
     except (duckdb.Error, pa.ArrowException) as error:
         why = "it needs too much memory" if is_out_of_memory(error) else "its tables are not as webex-audit writes them"
@@ -132,7 +140,7 @@ def _fill_answers(book: Workbook, connection: duckdb.DuckDBPyConnection, no_appr
         no_approval: what to say of a room that `approval` lacks.
     """
     tables = set(table_names(connection))
-    if "push_to_talk" in tables:
+    if OPEN_ROOMS in tables:
         create_tables(connection, None, max_rooms_of_person=0)
         members = "push_to_talk_members" if "push_to_talk_members" in tables else _NO_MEMBERS
         connection.execute(_WORDS, [list(APPROVAL_WORDS), list(APPROVAL_WORDS.values())])
@@ -140,6 +148,7 @@ def _fill_answers(book: Workbook, connection: duckdb.DuckDBPyConnection, no_appr
             _WHO.read_text(encoding="utf-8").format(members=members),
             {"no_approval": no_approval, "max_text": _MAX_TEXT},
         )
+        _query(book, _OPEN_SHEET, connection, f"FROM {OPEN_ROOMS}")
         _fill_who(book, connection)
     if "coverage" in tables:
         _query(book, "Not answered", connection, _UNANSWERED)
@@ -174,7 +183,7 @@ def _sheets(connection: duckdb.DuckDBPyConnection, tables: set[str]) -> dict[str
         and connection.execute("SELECT 1 FROM push_to_talk WHERE entity_type <> 'WORKSPACE' LIMIT 1").fetchone()
     ):
         sheets = {"Rooms and phones" if sheet == "Rooms" else sheet: table for sheet, table in sheets.items()}
-    more = sorted(tables - set(sheets.values()))
+    more = sorted(tables - set(sheets.values()) - {OPEN_ROOMS})
     return sheets | {cells.fitted(table.replace("_", " ").capitalize(), 24): table for table in more}
 
 

@@ -10,11 +10,13 @@ import pyarrow as pa
 import pytest
 from crafted import Audit, TickingClock
 from harness import Result
-from ways import ANSWERS, audited, organization, party, target
+from ways import ANSWERS, WAYS, audited, organization, party, target
 
 from audit.review.open_rooms import OPEN_ROOMS_SCHEMA
 from audit.review.query.query import ask
 from audit.review.query.rows import as_text
+from audit.simulator.app import Simulation
+from audit.simulator.organization import Organization
 from audit.snapshot.catalog import Snapshot
 
 ON = {"allowAutoAnswer": True}
@@ -118,3 +120,11 @@ def test_the_list_of_tables_describes_the_view(audit: Audit, webex_audit: Callab
     assert columns == OPEN_ROOMS_SCHEMA.names
     assert all(row["holds"] for row in listed)
     assert {row["table"] for row in listed} == {*snapshot.manifest.tables, "open_rooms"}
+
+
+def test_a_query_says_which_organizations_were_not_read(audit: Audit, webex_audit: Callable[..., Result]) -> None:
+    refused = Organization(workspaces=4, seed=5)
+    simulation = Simulation(organization(ON), customers=(refused,), refused_organizations=frozenset({refused.org_id}))
+    snapshot = audit(simulation, **WAYS, scope__all_orgs=True)
+    err = webex_audit("query", snapshot.path, "SELECT count(*) FROM open_rooms").err
+    assert "not the whole answer: 1 of 2 organizations could not be read, or only in part" in err

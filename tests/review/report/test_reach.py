@@ -29,7 +29,7 @@ from audit.snapshot.catalog import Snapshot
         (
             {"allow_auto_answer": False, "access_type": "BLOCK_MEMBERS"},
             2,
-            "Nobody while auto-answer is off. On its list: Member 0",
+            "Nobody while Push-to-Talk is off. On its list: Member 0",
         ),
         ({"allow_auto_answer": True, "connection_type": "TWO_WAY"}, 2, "on speaks and listens"),
         ({"allow_auto_answer": True, "connection_type": "ONE_WAY"}, 2, "on only speaks"),
@@ -156,7 +156,7 @@ def test_what_the_cut_leaves_out_stands_above_the_table(audit: Audit, monkeypatc
     above = text_of(html.partition('<section aria-labelledby="rooms">')[2].partition("<table")[0])
     assert "3 of " in above
     assert " rooms, phones and virtual lines are listed here." in above
-    assert re.search("phones? of (a person|people) with auto-answer off", above)
+    assert re.search("phones? of (a person|people) with Push-to-Talk off", above)
     assert "allowed lines can only speak" in above
 
 

@@ -126,7 +126,7 @@ def test_a_name_that_is_markup_stays_text_in_the_results(audit: Audit, ask: Ask,
         ((True, "ONE_WAY", "BLOCK_MEMBERS"), "Who can listenNobody can listen: it is one-way. Everyone can speak"),
         ((True, "NEW_WAY", "BLOCK_MEMBERS"), "Who can listenEveryone may be able to listen"),
         ((True, "TWO_WAY", "NEW_WORD"), "Who can listenUnclear who can listen: NEW_WORD"),
-        ((False, "TWO_WAY", "BLOCK_MEMBERS"), "Who can listenNobody: its auto-answer is off"),
+        ((False, "TWO_WAY", "BLOCK_MEMBERS"), "Who can listenNobody: its Push-to-Talk is off"),
     ],
 )  # fmt: skip
 def test_a_room_says_who_listens_since_when_and_whether_it_is_approved(

@@ -50,7 +50,7 @@ def workbook(tmp_path: Path) -> Callable[..., Any]:
 def test_the_workbook_holds_every_row_of_the_tables(audit: Audit, workbook: Callable[..., Any]) -> None:
     snapshot = audit(Simulation(small_organization()), **BOTH, **KINDS)
     book = workbook(snapshot, None, None, None)
-    answers = ["Summary", "Room by who", "Not answered", "Findings", "Changes"]
+    answers = ["Summary", "Open rooms", "Room by who", "Not answered", "Findings", "Changes"]
     assert book.sheetnames == [*answers, "Rooms and phones", "Members", "Coverage", "Audio options"]
     sheets = {"Coverage": "coverage", "Rooms and phones": "push_to_talk", "Members": "push_to_talk_members"}
     for sheet, table in sheets.items():
@@ -222,7 +222,7 @@ def test_each_sheet_prints_whole_rows_with_its_header_and_the_snapshot(
         ({"access_type": "ALLOW_MEMBERS"}, "list (Allowed lines)", ["Member 0", "Member 1"]),
         ({"access_type": "BLOCK_MEMBERS"}, "everyone but (Blocked lines)", ["everyone but Member 0; Member 1"]),
         ({"access_type": "NEW_WORD"}, "unclear: NEW_WORD", ["not known; listed: Member 0; Member 1"]),
-        ({"allow_auto_answer": False}, "nobody: auto-answer is off", ["nobody"]),
+        ({"allow_auto_answer": False}, "nobody: Push-to-Talk is off", ["nobody"]),
     ],
 )
 def test_a_sheet_says_of_each_room_who_may_open_it(

@@ -137,7 +137,7 @@ def _faults(org: Org) -> Iterator[str]:
         yield org.message
     for dataset, reasons in org.unlisted.items():
         yield from (f"{dataset} of {kind}: {reason}" for kind, reason in reasons.items() if reason != org.message)
-    for noted in (org.doubts, org.unoffered, org.other_paths):
+    for noted in (org.forbidden, org.doubts, org.unoffered, org.other_paths):
         for dataset, kinds in noted.items():
             yield from (f"{dataset} of {kind}: {counts}" for kind, counts in kinds.items())
     if org.limit:

@@ -26,6 +26,7 @@ class OrgParts:
         limit: the limit on requests, as far as the run met it.
         unoffered: by dataset, the kinds of entity whose settings the API does not offer.
         other_paths: by dataset, the kinds of entity whose settings were read at another path.
+        forbidden: by dataset, the kinds of entity of which the token may read none.
     """
 
     org_id: str
@@ -38,6 +39,7 @@ class OrgParts:
     limit: Limit | None = None
     unoffered: Mapping[str, dict[str, str]] = field(default_factory=dict)
     other_paths: Mapping[str, dict[str, str]] = field(default_factory=dict)
+    forbidden: Mapping[str, dict[str, str]] = field(default_factory=dict)
 
     def entry(self, outcomes: Iterable[Counter[str]]) -> Org:
         """Its entry in the manifest, given its outcomes in each dataset."""
@@ -63,6 +65,7 @@ class OrgParts:
             limit=self.limit,
             unoffered=dict(self.unoffered),
             other_paths=dict(self.other_paths),
+            forbidden=dict(self.forbidden),
         )
 
 

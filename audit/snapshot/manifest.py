@@ -111,6 +111,7 @@ class Org(msgspec.Struct, frozen=True):
         other_paths: by dataset, the kinds of entity whose settings were not read at the documented path, each with the
             paths.
         limit: the limit on requests, as far as the run met it; None if nothing was throttled.
+        forbidden: by dataset, the kinds of entity of which the token may read none, each with the count and the scope.
     """
 
     org_id: Uuid
@@ -126,6 +127,7 @@ class Org(msgspec.Struct, frozen=True):
     limit: Limit | None = None
     unoffered: dict[Name, dict[Kind, str]] = {}
     other_paths: dict[Name, dict[Kind, str]] = {}
+    forbidden: dict[Name, dict[Kind, str]] = {}
 
     @property
     def is_audited(self) -> bool:

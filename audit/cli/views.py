@@ -188,7 +188,7 @@ def _read(reads: "Reads") -> str:
 
 
 def _planned(org: "OrgPlan") -> str:
-    size = count_of(org.entities, "entity", "entities")
+    size = f"{count_of(org.entities, 'entity', 'entities')}, {count_of(org.requests, 'request')}"
     fault = "" if org.message is None else f"; not all of it: {printable(org.message)}"
     limit = f"; in the last run {org.limit}" if org.limit else ""
     return f"  org        {org.org_id}  {printable(org.name or '(name not readable)')}: {size}{limit}{fault}"

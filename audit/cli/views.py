@@ -142,7 +142,7 @@ def _faults(org: Org) -> Iterator[str]:
         yield org.message
     for dataset, reasons in org.unlisted.items():
         yield from (f"{dataset} of {kind}: {reason}" for kind, reason in reasons.items() if reason != org.message)
-    for noted in (org.doubts, org.unoffered, org.other_paths):
+    for noted in (org.forbidden, org.doubts, org.unoffered, org.other_paths):
         for dataset, kinds in noted.items():
             yield from (f"{dataset} of {kind}: {counts}" for kind, counts in kinds.items())
     yield from (f"{table}: {gap}" for table, gap in org.context.items() if gap)
@@ -194,7 +194,7 @@ def _read(reads: "Reads") -> str:
 
 
 def _planned(org: "OrgPlan") -> str:
-    size = count_of(org.entities, "entity", "entities")
+    size = f"{count_of(org.entities, 'entity', 'entities')}, {count_of(org.requests, 'request')}"
     fault = "" if org.message is None else f"; not all of it: {printable(org.message)}"
     limit = f"; in the last run {org.limit}" if org.limit else ""
     return f"  org        {org.org_id}  {printable(org.name or '(name not readable)')}: {size}{limit}{fault}"

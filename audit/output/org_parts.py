@@ -29,6 +29,7 @@ class OrgParts:
         other_paths: by dataset, the kinds of entity whose settings were read at another path.
         context: its context tables.
         admin_events: what was read of the administrators' log; None if that was not asked for.
+        forbidden: by dataset, the kinds of entity of which the token may read none.
     """
 
     org_id: str
@@ -43,6 +44,7 @@ class OrgParts:
     other_paths: Mapping[str, dict[str, str]] = field(default_factory=dict)
     context: Mapping[str, ContextTable] = field(default_factory=dict)
     admin_events: AdminEvents | None = None
+    forbidden: Mapping[str, dict[str, str]] = field(default_factory=dict)
 
     def entry(self, outcomes: Iterable[Counter[str]]) -> Org:
         """Its entry in the manifest, given its outcomes in each dataset."""
@@ -70,6 +72,7 @@ class OrgParts:
             other_paths=dict(self.other_paths),
             context={name: table.gap for name, table in sorted(self.context.items())},
             admin_events=self.admin_events,
+            forbidden=dict(self.forbidden),
         )
 
 

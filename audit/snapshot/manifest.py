@@ -131,6 +131,7 @@ class Org(msgspec.Struct, frozen=True):
         context: the context tables (`audit.snapshot.context`) that it has, each with what is missing from it; None if
             nothing is.
         admin_events: what was read of the administrators' log; None if that was not asked for.
+        forbidden: by dataset, the kinds of entity of which the token may read none, each with the count and the scope.
     """
 
     org_id: Uuid
@@ -148,6 +149,7 @@ class Org(msgspec.Struct, frozen=True):
     other_paths: dict[Name, dict[Kind, str]] = {}
     context: dict[Name, str | None] = {}
     admin_events: AdminEvents | None = None
+    forbidden: dict[Name, dict[Kind, str]] = {}
 
     @property
     def is_audited(self) -> bool:

@@ -1,5 +1,6 @@
 """A token that may read one dataset and not another: the one is forbidden as a whole, the others are complete."""
 
+import re
 from collections.abc import Callable
 from itertools import combinations
 from typing import Any
@@ -53,9 +54,13 @@ def test_each_dataset_that_is_refused_is_forbidden_and_each_other_is_complete(
         assert outcomes(partial, name) <= {"ok", "forbidden", "not_licensed"}
         told = [each for each in caplog.messages if f"may not read {name}" in each and scope in each]
         assert len(told) == (name in lacking), caplog.messages
+    (org,) = partial.manifest.orgs
+    assert set(org.forbidden) == {*lacking}
+    assert all(READS[name][1] in text for name, kinds in org.forbidden.items() for text in kinds.values())
     healed = Simulation(OWN)
     whole = audit(healed, retry_failed=partial)
     assert whole.manifest.status == "complete"
+    assert whole.manifest.orgs[0].forbidden == {}
     assert asked(healed, *(path for name, (path, _) in READS.items() if name not in lacking)) == []
     assert all(outcomes(whole, name) <= {"ok", "not_licensed"} for name in READS)
 
@@ -96,11 +101,13 @@ def test_a_scope_that_is_missing_refuses_what_needs_it(
     (org,) = snapshot.manifest.orgs
     assert {name for name in READS if "forbidden" in outcomes(snapshot, name)} == forbidden
     assert {name: [*kinds] for name, kinds in org.unlisted.items()} == unlisted
+    assert set(org.forbidden) == forbidden
     for name in READS:
         assert ("ok" in outcomes(snapshot, name)) == (name not in forbidden | unlisted.keys())
     monkeypatch.setenv("WEBEX_ACCESS_TOKEN", ADMIN_TOKEN)
     result = webex_audit("run", "--dataset", "all", "--base-url", api(Simulation(OWN, tokens=without(*missing))))
     assert (result.code, "Traceback" in result.err) == (3, False)
+    assert len(re.findall(r" forbidden: it needs the scope ", result.out)) == len(forbidden)
     assert all(result.err.count(scope) >= 1 for scope in missing if "admin_pref" not in scope), result.err
     healed = Simulation(OWN)
     assert audit(healed, retry_failed=snapshot).manifest.status == "complete"
@@ -157,6 +164,7 @@ def test_a_refusal_of_the_first_entities_alone_is_theirs_alone(name: str, count:
     assert partial.manifest.outcomes[name]["forbidden"] == count
     assert partial.manifest.outcomes[name]["ok"] > 0
     assert all("forbidden" not in outcomes(partial, each) for each in partial.manifest.outcomes if each != name)
+    assert partial.manifest.orgs[0].forbidden == {}
     healed = Simulation(OWN)
     assert audit(healed, retry_failed=partial).manifest.status == "complete"
     assert len(asked(healed, *(path for path, _ in READS.values()))) == count
@@ -194,3 +202,12 @@ def test_a_resumed_run_with_a_better_token_reads_only_what_is_missing(refused: s
     assert len(asked(healed, READS[refused][0])) == whole.manifest.outcomes[refused]["ok"] + len(
         [row for row in coverage(whole) if row["dataset"] == refused and row["outcome"] != "ok" and row["attempts"]]
     )
+
+
+@pytest.mark.parametrize("organization", [OWN, Organization(3, people=3, paging_groups=2)])
+def test_a_token_that_is_not_accepted_is_not_said_to_lack_a_scope(organization: Organization, audit: Audit) -> None:
+    faults = Where("401", "answerSettings", "/paging/")
+    partial = audit(Simulation(organization, faults), scope__datasets=["all"])
+    assert partial.manifest.status == "partial"
+    assert "forbidden" in outcomes(partial, "answer_settings") & outcomes(partial, "paging_groups")
+    assert partial.manifest.orgs[0].forbidden == {}

@@ -10,7 +10,8 @@ _HEX: Final = rb"[0-9a-fA-F]"
 #: By its first character, what is an escape.
 _KINDS: Final = {
     b"%": rb"%%%(h)b{2}",
-    b"\\": rb"\\(?:[xX]%(h)b{2}|U00(?:0%(h)b|10)%(h)b{4}|[uU][dD][89abAB]%(h)b{2}\\[uU][dD][c-fC-F]%(h)b{2}|[uU]%(h)b{4}|(?s:.))",
+    b"\\": rb"\\(?:[xX]%(h)b{2}|U00(?:0%(h)b|10)%(h)b{4}"
+    rb"|[uU][dD][89abAB]%(h)b{2}\\[uU][dD][c-fC-F]%(h)b{2}|[uU]%(h)b{4}|(?s:.))",
     b"&": rb"&(?:#[xX]%(h)b{1,8}|#[0-9]{1,8}|[a-zA-Z]{2,31});?",
 }
 #: The same without what stands for a character beyond ASCII: a Japanese listing is full of it, and a token has none.

@@ -56,7 +56,7 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copytree(ROOT / "audit", folder / "audit", ignore=shutil.ignore_patterns("__pycache__"))
     for name, source in re.findall(r"is the whole of\s+`(audit/\S+\.py)`:\n\n```python\n(.*?)```", PAGE, re.DOTALL):
         (folder / name).write_text(source)
-    for line in re.findall(r"^```py\n( *\S[^\n]*)\n```$", PAGE, re.MULTILINE):
+    for line in re.findall(r"^```text\n( *\S[^\n]*)\n```$", PAGE, re.MULTILINE):
         path = folder / FILES[line.strip()]
         above = line.replace("do_not_disturb", "paging_groups").replace("hunt_group", "paging_group")
         above = above.replace("HUNT_GROUP", "PAGING_GROUP")

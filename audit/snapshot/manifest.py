@@ -128,8 +128,7 @@ class Org(msgspec.Struct, frozen=True):
         other_paths: by dataset, the kinds of entity whose settings were not read at the documented path, each with the
             paths.
         limit: the limit on requests, as far as the run met it; None if nothing was throttled.
-        context: the context tables (`audit.snapshot.context`) that it has, each with what is missing from it; None if
-            nothing is.
+        context: its context tables (`audit.snapshot.context`), each with what is missing from it; None for nothing.
         admin_events: what was read of the administrators' log; None if that was not asked for.
         forbidden: by dataset, the kinds of entity of which the token may read none, each with the count and the scope.
     """

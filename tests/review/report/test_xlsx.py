@@ -51,8 +51,10 @@ def test_the_workbook_holds_every_row_of_the_tables(audit: Audit, workbook: Call
     snapshot = audit(Simulation(small_organization()), **BOTH, **KINDS)
     book = workbook(snapshot, None, None, None)
     answers = ["Summary", "Open rooms", "Room by who", "Not answered", "Findings", "Changes"]
-    assert book.sheetnames == [*answers, "Rooms and phones", "Members", "Coverage", "Audio options"]
+    of_tables = ["Rooms and phones", "Members", "Coverage", "Audio options", "Workspace devices"]
+    assert book.sheetnames == [*answers, *of_tables]
     sheets = {"Coverage": "coverage", "Rooms and phones": "push_to_talk", "Members": "push_to_talk_members"}
+    sheets["Workspace devices"] = "workspace_devices"
     for sheet, table in sheets.items():
         rows = list(book[sheet].iter_rows(values_only=True))
         header = (snapshot.path / f"{table}.csv").read_text().partition("\n")[0].replace('"', "").split(",")

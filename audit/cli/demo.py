@@ -25,7 +25,11 @@ from audit.webex.tokens import StaticTokens, Token
 
 #: Two scopes: how users join the audio of meetings, and who may open a microphone in all managed organizations.
 _AUDIO: dict[str, Any] = {"scope.datasets": ["audio-options"], "scope.all_users": True}
-_PUSH_TO_TALK: dict[str, Any] = {"scope.all_orgs": True, "scope.entities": ["workspace", "person", "virtual-line"]}
+_PUSH_TO_TALK: dict[str, Any] = {
+    "scope.all_orgs": True,
+    "scope.entities": ["workspace", "person", "virtual-line"],
+    "run.admin_events": True,
+}
 #: Parts of a diff that the demo shows: rooms, with the changes in each.
 _BLOCKS = 9
 
@@ -58,13 +62,7 @@ async def demonstrate(
                 at = (clock or Clock()).now()
                 simulation.organization = Changed.of(simulation.organization, at=at)
                 simulation.customers = tuple(Changed.of(each, at=at) for each in simulation.customers)
-            flags = {
-                "webex.base_url": base_url,
-                "output.path": output,
-                "output.shared": is_shared,
-                "run.admin_events": True,
-                **scope,
-            }
+            flags = {"webex.base_url": base_url, "output.path": output, "output.shared": is_shared, **scope}
             settings = config.load(os.devnull, {"WEBEX_AUDIT_PACE_START_RATE": "200"}, flags)
             with show() as progress:
                 work = run(Job(settings, tokens, scope_of(settings), progress, clock or Clock()))

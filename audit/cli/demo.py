@@ -30,6 +30,7 @@ _WAYS_IN: dict[str, Any] = {
     "scope.datasets": [name for name, dataset in DATASETS.items() if not dataset.by_user],
     "scope.all_orgs": True,
     "scope.entities": [*get_args(EntityName)],
+    "run.admin_events": True,
 }
 #: Parts of a diff that the demo shows: rooms, with the changes in each.
 _BLOCKS = 9
@@ -63,13 +64,7 @@ async def demonstrate(
                 at = (clock or Clock()).now()
                 simulation.organization = Changed.of(simulation.organization, at=at)
                 simulation.customers = tuple(Changed.of(each, at=at) for each in simulation.customers)
-            flags = {
-                "webex.base_url": base_url,
-                "output.path": output,
-                "output.shared": is_shared,
-                "run.admin_events": True,
-                **scope,
-            }
+            flags = {"webex.base_url": base_url, "output.path": output, "output.shared": is_shared, **scope}
             settings = config.load(os.devnull, {"WEBEX_AUDIT_PACE_START_RATE": "200"}, flags)
             with show() as progress:
                 work = run(Job(settings, tokens, scope_of(settings), progress, clock or Clock()))

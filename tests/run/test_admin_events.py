@@ -92,6 +92,10 @@ def test_every_page_is_read_by_link_or_by_offset(audit: Audit, quirks: str) -> N
 #: Faults of the log alone, with what the manifest says.
 FAILURES = {
     "403": ("the scope audit:events_read", "not read"),
+    "401": ("refuses the token", "not read"),
+    "405-text": ("HTTP 405", "not read"),
+    "423-hours": ("HTTP 423", "not read"),
+    "200-message": ("HTTP 200|no list|went wrong", "not read"),
     "404": ("HTTP 404", "not read"),
     "400": ("HTTP 400", "not read"),
     "500": ("HTTP 500", "not read"),

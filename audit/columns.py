@@ -4,6 +4,8 @@ from collections.abc import Iterable, Iterator
 
 import pyarrow as pa
 
+from audit.entity import EntityType
+
 _SOURCE = "source"
 _NULL = "null"
 
@@ -52,11 +54,13 @@ def regroup(tables: Iterable[pa.Table], schema: pa.Schema, size: int) -> Iterato
         yield waiting
 
 
+_KINDS = [f"`{kind}`" for kind in EntityType]
+
 #: The columns that name the entity of a row, in every table.
 IDENTITY_SCHEMA = pa.schema(
     [
         column("org_id", pa.string(), "UUID of the organization"),
-        column("entity_type", pa.string(), "`WORKSPACE`, `PERSON`, `VIRTUAL_LINE` or `PAGING_GROUP`"),
+        column("entity_type", pa.string(), f"{', '.join(_KINDS[:-1])} or {_KINDS[-1]}"),
         column("entity_id", pa.string(), "`id` in the listing; an email address if the directory has no such user"),
         column("entity_name", pa.string(), "`displayName` in the listing; of a virtual line, first and last name",
                "none is listed"),

@@ -10,12 +10,13 @@ _HEX: Final = rb"[0-9a-fA-F]"
 #: By its first character, what is an escape.
 _KINDS: Final = {
     b"%": rb"%%%(h)b{2}",
-    b"\\": rb"\\(?:[xX]%(h)b{2}|U000%(h)b{5}|[uU][dD][89abAB]%(h)b{2}\\[uU][dD][c-fC-F]%(h)b{2}|[uU]%(h)b{4}|(?s:.))",
+    b"\\": rb"\\(?:[xX]%(h)b{2}|U00(?:0%(h)b|10)%(h)b{4}"
+    rb"|[uU][dD][89abAB]%(h)b{2}\\[uU][dD][c-fC-F]%(h)b{2}|[uU]%(h)b{4}|(?s:.))",
     b"&": rb"&(?:#[xX]%(h)b{1,8}|#[0-9]{1,8}|[a-zA-Z]{2,31});?",
 }
 #: The same without what stands for a character beyond ASCII: a Japanese listing is full of it, and a token has none.
 _ASCII_KINDS: Final = _KINDS | {
-    b"\\": rb"\\(?:[xX][0-7]%(h)b|U000000[0-7]%(h)b|(?!U000%(h)b{5})[uU]00[0-7]%(h)b"
+    b"\\": rb"\\(?:[xX][0-7]%(h)b|U000000[0-7]%(h)b|(?!U00(?:0%(h)b|10)%(h)b{4})[uU]00[0-7]%(h)b"
     rb"|(?![xX]%(h)b{2}|[uU]%(h)b{4})(?s:.))",
 }
 #: What may cut an escape, and is dropped before it is decoded.

@@ -86,7 +86,16 @@ def scratch_folder() -> Iterator[Path]:
         folder.mkdir(mode=0o700)
         yield folder
     finally:
+        _remove(folder)
+
+
+def _remove(folder: Path) -> None:
+    try:
         shutil.rmtree(folder, ignore_errors=True)
+    except BaseException:
+        # A signal came meanwhile.
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
 
 
 def is_utf8(path: str) -> bool:

@@ -48,6 +48,21 @@ def count_of(number: int, noun: str, plural: str | None = None) -> str:
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
+#: The plurals of nouns that take no `s`.
+_PLURALS = {"person": "people"}
+
+
+def noun_of(word: str) -> str:
+    """The noun for a word of the tables, such as a kind of entity: `virtual line` for `VIRTUAL_LINE`."""
+    return word.lower().replace("_", " ")
+
+
+def plural_of(word: str) -> str:
+    """The plural of `noun_of`."""
+    noun = noun_of(word)
+    return _PLURALS.get(noun, f"{noun}s")
+
+
 def did_you_mean(name: str, known: Iterable[str], *, otherwise: str = "", cutoff: float = 0.6) -> str:
     """The end of a message about an unknown name: `; did you mean <the most similar known name>?`.
 

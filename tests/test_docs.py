@@ -61,7 +61,7 @@ def test_columns_that_are_never_null_are_not(audit: Callable[..., Snapshot]) -> 
 def test_the_dataset_of_the_example_works_as_it_stands(
     entities: dict[str, Any], audit: Callable[..., Snapshot], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (source,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    source = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)[0]
     module = ModuleType("do_not_disturb")
     monkeypatch.setitem(sys.modules, "do_not_disturb", module)
     exec(source, module.__dict__)

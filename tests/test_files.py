@@ -1,6 +1,7 @@
 import errno
 import os
 import stat
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from audit.files import (
     open_regular,
     private_file,
     rewrite,
+    scratch_folder,
     sha256_of,
     text_of,
 )
@@ -265,3 +267,25 @@ def test_a_file_that_another_user_exchanges_at_the_last_moment_is_not_taken_for_
 
     with pytest.raises(PermissionError, match="another user has put another file in its place"):
         exchange()
+
+
+def test_a_signal_while_a_scratch_folder_is_removed_leaves_nothing_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    remove, signals = os.unlink, [KeyboardInterrupt]
+
+    def remove_as_a_signal_comes(*arguments: Any, **options: Any) -> None:
+        if signals:
+            raise signals.pop()
+        remove(*arguments, **options)
+
+    def use() -> None:
+        with scratch_folder() as folder:
+            for name in "abc":
+                (folder / name).touch()
+            monkeypatch.setattr(os, "unlink", remove_as_a_signal_comes)
+
+    with pytest.raises(KeyboardInterrupt):
+        use()
+    assert (signals, [*tmp_path.iterdir()]) == ([], [])

@@ -14,6 +14,7 @@ from packaging.requirements import Requirement
 from audit.cli import cli
 from audit.config import EntityName, Settings, keys
 from audit.datasets import DATASETS
+from audit.entity import EntityType
 from audit.errors import (
     FOUND_EXIT_CODE,
     PARTIAL_EXIT_CODE,
@@ -23,6 +24,7 @@ from audit.errors import (
     StoppedError,
     UsageError,
 )
+from audit.inventory.entities import LISTINGS
 from audit.outcome import Outcome
 from audit.snapshot.context import CONTEXT
 
@@ -132,7 +134,7 @@ def test_the_defaults_in_help_are_those_of_the_configuration(webex_audit: Callab
 def test_every_choice_of_a_dataset_is_one_that_exists() -> None:
     kinds = {str(kind) for dataset in DATASETS.values() for kind in dataset.scopes}
     # A dataset whose kind can't be chosen is read of all of them.
-    assert {name.replace("-", "_").upper() for name in get_args(EntityName)} == kinds - {"PAGING_GROUP"}
+    assert {name.replace("-", "_").upper() for name in get_args(EntityName)} <= kinds == {*EntityType} == {*LISTINGS}
 
 
 def test_the_schedules_name_options_that_exist() -> None:

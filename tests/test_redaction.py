@@ -180,6 +180,8 @@ tokens = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=8,
 @given(secrets | tokens, escapes, st.text(max_size=9), st.text(max_size=9))
 @example("&amp;-pa/ss", [json.dumps], "&", "")
 @example("000000\xa0\xa1", [repr], "", "")
+@example("000000\xa1\U00100000", [repr], "", "")
+@example("000000\xa1\U0010ffff", [repr, json.dumps], "", "")
 @example("n0t/a-word", [quote_plus, json.dumps], "\\", "")
 def test_no_secret_survives_any_layers_of_escapes(
     secret: str, layers: list[Callable[[str], str]], before: str, after: str

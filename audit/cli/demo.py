@@ -1,17 +1,18 @@
-"""The demo: the whole chain against the simulator. Two organizations, both datasets, before and after a change."""
+"""The demo: the whole chain against the simulator. Two organizations, all datasets, before and after a change."""
 
 import os
 from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from audit import config
 from audit.cli.approvals import sentence
 from audit.cli.approve import Wanted, decide
 from audit.clock import Clock
-from audit.config import Settings
+from audit.config import EntityName, Settings
 from audit.crawl.progress import Progress
+from audit.datasets import DATASETS
 from audit.files import atomic_file
 from audit.run.job import Job
 from audit.run.run import run
@@ -23,9 +24,14 @@ from audit.snapshot.catalog import Snapshot, find_approved
 from audit.text import count_of
 from audit.webex.tokens import StaticTokens, Token
 
-#: Two scopes: how users join the audio of meetings, and who may open a microphone in all managed organizations.
+#: Two scopes: how users join the audio of meetings, and who may open what in all managed organizations.
 _AUDIO: dict[str, Any] = {"scope.datasets": ["audio-options"], "scope.all_users": True}
-_PUSH_TO_TALK: dict[str, Any] = {"scope.all_orgs": True, "scope.entities": ["workspace", "person", "virtual-line"]}
+_WAYS_IN: dict[str, Any] = {
+    "scope.datasets": [name for name, dataset in DATASETS.items() if not dataset.by_user],
+    "scope.all_orgs": True,
+    "scope.entities": [*get_args(EntityName)],
+    "run.admin_events": True,
+}
 #: Parts of a diff that the demo shows: rooms, with the changes in each.
 _BLOCKS = 9
 
@@ -38,7 +44,7 @@ async def demonstrate(
     is_shared: bool = False,
     clock: Clock | None = None,
 ) -> list[Snapshot]:
-    """Audit a simulation: audio options once, Push-to-Talk before and after a change.
+    """Audit a simulation: audio options once, all other datasets before and after a change.
 
     Args:
         simulation: the organizations to audit.
@@ -53,10 +59,11 @@ async def demonstrate(
     tokens = StaticTokens(Token(simulator.ADMIN_TOKEN))
     snapshots: list[Snapshot] = []
     async with simulator.serve(simulation) as base_url:
-        for scope in (_AUDIO, _PUSH_TO_TALK, _PUSH_TO_TALK):
+        for scope in (_AUDIO, _WAYS_IN, _WAYS_IN):
             if len(snapshots) == 2:
-                simulation.organization = Changed.of(simulation.organization)
-                simulation.customers = tuple(map(Changed.of, simulation.customers))
+                at = (clock or Clock()).now()
+                simulation.organization = Changed.of(simulation.organization, at=at)
+                simulation.customers = tuple(Changed.of(each, at=at) for each in simulation.customers)
             flags = {"webex.base_url": base_url, "output.path": output, "output.shared": is_shared, **scope}
             settings = config.load(os.devnull, {"WEBEX_AUDIT_PACE_START_RATE": "200"}, flags)
             with show() as progress:

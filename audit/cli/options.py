@@ -11,13 +11,13 @@ from audit.cli.console import Verbosity, early_log_format, set_up_logging
 from audit.cli.process import check_room
 from audit.cli.results import print_utf8
 from audit.config import Settings
+from audit.datasets import NAMES
 from audit.errors import UsageError
 
 Command = Callable[..., Any]
 
 _DEFAULTS = Settings()
-#: The names in `audit.datasets.DATASETS`, which is too slow to load for a help text; a test compares the two.
-_DATASETS = click.Choice(["push-to-talk", "audio-options", "answer-settings", "paging-groups", "all"])
+_DATASETS = click.Choice([*(name.replace("_", "-") for name in NAMES), "all"])
 
 
 def flag(key: str, **attributes: Any) -> Callable[[Command], Command]:

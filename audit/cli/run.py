@@ -73,6 +73,16 @@ _GC_AFTER = 10_000
 @options.flag(
     "run.metrics_file", metavar="FILE", help="Write metrics for the textfile collector of Prometheus. [default: none]"
 )
+@options.flag(
+    "run.admin_events",
+    is_flag=True,
+    help="Read the administrators' log since the last snapshot, too; needs the scope audit:events_read.",
+)
+@options.flag(
+    "run.admin_events_with_addresses",
+    is_flag=True,
+    help="With --admin-events, keep IP addresses and user agents of administrators.",
+)
 @options.api_options
 @options.shared_option
 @options.config_options
@@ -85,6 +95,10 @@ def run(retry_failed: str | None, *, resume: bool, dry_run: bool, as_json: bool,
     """
     settings = settings_of(given)
     options.refuse_dialect_without_csv(given, is_csv="csv" in settings.output.formats, csv_flag="--format csv")
+    if settings.run.admin_events_with_addresses and not settings.run.admin_events:
+        raise UsageError(
+            "--admin-events-with-addresses (run.admin_events_with_addresses) adds to --admin-events: add it"
+        )
     from audit.cli import metrics
     from audit.cli.progress import show_progress
     from audit.cli.selection import Selection

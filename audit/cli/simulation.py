@@ -26,7 +26,7 @@ from audit.text import printable
 @options.shared_option
 @options.simulation_options
 @click.option(
-    "--faults", "fault_spec", default="all=0.005,quirks", show_default=True, help="What goes wrong, as in 'simulate'."
+    "--faults", "fault_spec", default="all=0.002,quirks", show_default=True, help="What goes wrong, as in 'simulate'."
 )
 @options.json_option
 @options.logging_options
@@ -59,11 +59,15 @@ def demo(output: str, fault_spec: str, *, as_json: bool, **given: Any) -> int:
     elif verbosity != "quiet":
         print_result("\n\n".join(map(views.render, found)))
         print_result("\n".join(["\nwhat changed between the last two:\n", *reviewed]))
-        paths = (report, new.path / "push_to_talk_members.csv", audio.path / "audio_options.csv")
-        first, second, third = (shlex.quote(printable(str(path))) for path in paths)
-        print_result(f"\nopen {first}: the report for reviewers")
-        print_result(f"open {second}: who may open a microphone in which room")
-        print_result(f"open {third}: how users join meetings, and whether by a sound PIN")
+        print_result("")
+        for path, what in {
+            report: "the report for reviewers",
+            new.path / "push_to_talk_members.csv": "who may open a microphone in which room",
+            new.path / "answer_settings.csv": "what answers ordinary calls by itself",
+            new.path / "paging_group_members.csv": "who may open which loudspeakers",
+            audio.path / "audio_options.csv": "how users join meetings, and whether by a sound PIN",
+        }.items():
+            print_result(f"open {shlex.quote(printable(str(path)))}: {what}")
         print_result(f"check again with: webex-audit check --output {place}")
     return code
 

@@ -10,12 +10,12 @@ import msgspec
 from audit.review import vocabulary
 from audit.snapshot.catalog import Snapshot
 from audit.snapshot.manifest import Org
-from audit.text import count_of, printable, printable_json
+from audit.text import count_of, plural_of, printable, printable_json
 
 if TYPE_CHECKING:
     from audit.output.prune import Folder
     from audit.run.check import Check
-    from audit.run.plan import OrgPlan, Plan
+    from audit.run.plan import OrgPlan, Plan, Reads
 
 #: Most organizations that a line names.
 _NAMED = 3
@@ -129,6 +129,11 @@ def _organizations(orgs: list[Org]) -> Iterator[str]:
         yield f"  org        {org.org_id}  {org.status:<10}  {org.entities:>{width}} entities  {name}"
         for line in _faults(org):
             yield f"             {printable(line)}"
+        if log := org.admin_events:
+            period = f"{log.since:%Y-%m-%d %H:%M} to {log.until:%Y-%m-%d %H:%M} UTC"
+            is_repeated = log.message in org.context.values()  # `_faults` has it
+            why = f": {printable(log.message)}" if log.message and not is_repeated else ""
+            yield f"             administrators' log {log.status}, {period}, {count_of(log.events, 'event')}{why}"
 
 
 def _faults(org: Org) -> Iterator[str]:
@@ -137,7 +142,7 @@ def _faults(org: Org) -> Iterator[str]:
         yield org.message
     for dataset, reasons in org.unlisted.items():
         yield from (f"{dataset} of {kind}: {reason}" for kind, reason in reasons.items() if reason != org.message)
-    for noted in (org.doubts, org.unoffered, org.other_paths):
+    for noted in (org.forbidden, org.doubts, org.unoffered, org.other_paths):
         for dataset, kinds in noted.items():
             yield from (f"{dataset} of {kind}: {counts}" for kind, counts in kinds.items())
     yield from (f"{table}: {gap}" for table, gap in org.context.items() if gap)
@@ -174,15 +179,22 @@ def render_plan(plan: "Plan") -> str:
             "a run would audit",
             *map(_planned, plan.organizations),
             f"  entities   {plan.entities}",
-            f"  requests   {plan.requests}",
+            f"  requests   {plan.requests}, and {plan.listing_requests} before them for the listings",
+            *map(_read, plan.reads),
             f"  rate       {rate}{duration}",
-            f"  scopes     {', '.join(plan.scopes)}",
+            *(f"  scope      {scope}: {'; '.join(uses)}" for scope, uses in plan.uses.items()),
         ]
     )
 
 
+def _read(reads: "Reads") -> str:
+    note = f" ({reads.note})" if reads.note else ""
+    what = f"{reads.dataset.replace('_', '-')} of {plural_of(reads.entity_type)}"
+    return f"  reads      {what}: {reads.requests}{note}"
+
+
 def _planned(org: "OrgPlan") -> str:
-    size = count_of(org.entities, "entity", "entities")
+    size = f"{count_of(org.entities, 'entity', 'entities')}, {count_of(org.requests, 'request')}"
     fault = "" if org.message is None else f"; not all of it: {printable(org.message)}"
     limit = f"; in the last run {org.limit}" if org.limit else ""
     return f"  org        {org.org_id}  {printable(org.name or '(name not readable)')}: {size}{limit}{fault}"

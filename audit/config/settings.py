@@ -87,6 +87,8 @@ class RunSettings(msgspec.Struct, frozen=True):
     stall_s: Annotated[float, Meta(gt=0)] = 600.0
     resume_within: Annotated[str, Meta(pattern=_DURATION)] = "72h"
     metrics_file: str | None = None
+    admin_events: bool = False
+    admin_events_with_addresses: bool = False
 
     @property
     def deadline_s(self) -> float:

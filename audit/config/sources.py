@@ -58,6 +58,8 @@ FLAGS = {
     "run.scheduler": "scheduler",
     "run.deadline": "deadline",
     "run.metrics_file": "metrics-file",
+    "run.admin_events": "admin-events",
+    "run.admin_events_with_addresses": "admin-events-with-addresses",
     "check.rules_dir": "rules",
     "check.exceptions_file": "exceptions",
     "check.baseline_file": "baseline",

@@ -1,7 +1,11 @@
 """Distinguishes faults of single entities from the refusal of a whole kind of entity."""
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
+
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from audit.entity import Entity, EntityType
 from audit.outcome import Outcome
@@ -10,6 +14,25 @@ from audit.webex.errors import NotAcceptedError, ScopeError, needed
 
 #: A kind of entity is refused if its first answers, this many, are all 403 or 401.
 VERDICT_AFTER = 20
+
+
+def forbidden_of(coverage: Iterable[pa.Table]) -> dict[EntityType, int]:
+    """The kinds of entity of which the token may read none, each with the number of entities.
+
+    Args:
+        coverage: the rows of a dataset (`audit.snapshot.coverage.COVERAGE_SCHEMA`). A token that the organization does
+            not accept (401) lacks no scope, so such a kind is not one of them.
+    """
+    forbidden: Counter[str] = Counter()
+    others: set[str] = set()
+    for rows in coverage:
+        is_forbidden = pc.equal(rows["outcome"], Outcome.FORBIDDEN)
+        forbidden.update(rows["entity_type"].filter(is_forbidden).to_pylist())
+        is_401 = pc.fill_null(pc.match_substring(rows["error_message"], "(401)"), fill_value=False)
+        is_401 = pc.or_(is_401, pc.fill_null(pc.equal(rows["http_status"], 401), fill_value=False))
+        is_other = pc.or_(pc.and_(pc.invert(is_forbidden), pc.greater(rows["attempts"], 0)), is_401)
+        others.update(rows["entity_type"].filter(is_other).to_pylist())
+    return {kind: forbidden[kind] for kind in EntityType if forbidden[kind] and kind not in others}
 
 
 class _Count(NamedTuple):

@@ -23,7 +23,7 @@ class Slice(NamedTuple):
     Attributes:
         tables: those of the dataset, and `coverage`.
         unknown_fields: how often each field occurred that the dataset does not know.
-        others: by kind of entity, how many answers are from the other path (`Dataset.other_paths`).
+        others: by kind of entity, how many complete answers are from the other path (`Dataset.other_paths`).
     """
 
     tables: dict[str, pa.Table]
@@ -82,7 +82,8 @@ def _flatten(dataset: Dataset, org_id: str, batch: Batch, positions: range) -> I
     for index, cost in zip(kept, costs, strict=True):
         by_position[places[index].position] += cost if index not in defects else 0
     unknown_fields = dict(answers.unknown_fields)
-    others = dict(Counter(str(batch.entities[at].entity_type) for at, reading in places if reading.is_other))
+    elsewhere = [at for at, reading in places if reading.is_other and reading.answer.outcome.is_complete]
+    others = dict(Counter(str(batch.entities[at].entity_type) for at in elsewhere))
     for part in _cut(positions, by_position):
         rows = [row for row, index in enumerate(kept) if places[index].position in part and index not in defects]
         read = answers.table if len(rows) == answers.table.num_rows else answers.table.take(pa.array(rows, pa.int64()))

@@ -1,18 +1,35 @@
-"""The datasets: each has a module and a line in `_ALL`. They contain no HTTP and no file access."""
+"""The datasets: each has a module and a line in `NAMES`. They contain no HTTP and no file access.
 
-from audit.datasets.answer_settings import ANSWER_SETTINGS
-from audit.datasets.audio_options import AUDIO_OPTIONS
-from audit.datasets.dataset import SUBJECT_SCHEMA, Dataset, Request
-from audit.datasets.paging_groups import PAGING_GROUPS
-from audit.datasets.push_to_talk import PUSH_TO_TALK
+The names alone load nothing, because a help text shows them; all else brings pyarrow.
+"""
 
-_ALL = (
-    PUSH_TO_TALK,
-    AUDIO_OPTIONS,
-    ANSWER_SETTINGS,
-    PAGING_GROUPS,
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from audit.datasets.dataset import SUBJECT_SCHEMA, Dataset, Request
+
+    DATASETS: dict[str, Dataset]
+
+#: The names of the datasets. `audit/datasets/push_to_talk.py` defines the dataset `PUSH_TO_TALK`.
+NAMES = (
+    "push_to_talk",
+    "audio_options",
+    "answer_settings",
+    "paging_groups",
 )
 
-DATASETS: dict[str, Dataset] = {dataset.name: dataset for dataset in _ALL}
+__all__ = ["DATASETS", "NAMES", "SUBJECT_SCHEMA", "Dataset", "Request"]
 
-__all__ = ["DATASETS", "SUBJECT_SCHEMA", "Dataset", "Request"]
+
+def __getattr__(name: str) -> Any:
+    """Load what is asked for."""
+    if name == "DATASETS":
+        modules = {each: import_module(f"{__name__}.{each}") for each in NAMES}
+        value: Any = {each: getattr(module, each.upper()) for each, module in modules.items()}
+    elif name in __all__:
+        value = getattr(import_module(f"{__name__}.dataset"), name)
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = value
+    return value

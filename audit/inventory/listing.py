@@ -4,8 +4,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from audit.entity import Entity
+from audit.entity import Entity, EntityType
 from audit.inventory.devices import Listed
+from audit.outcome import Outcome
+from audit.webex import ids, wire
 
 #: Items to request in a page. If the API allows fewer, its next link leads to the others.
 PAGE_SIZE = "1000"
@@ -37,3 +39,21 @@ class Listing:
     probe: bool = False
     needs_licences: bool = False
     read_devices: Callable[[Json], Listed] | None = None
+
+
+def reader_of_locals(kind: EntityType) -> Callable[[Json, Mapping[str, str]], Entity]:
+    """A `Listing.read` for features of a location: each item names its location, without which no read is possible."""
+
+    def read(item: Json, _: Mapping[str, str]) -> Entity:
+        location_id = ids.usable(item.get("locationId"))
+        return Entity(
+            kind,
+            item["id"],
+            wire.name(item.get("name")),
+            location_id,
+            wire.name(item.get("locationName")),
+            known_outcome=None if location_id else Outcome.INVALID_RESPONSE,
+            known_reason=None if location_id else "the listing does not name the location, which the read needs",
+        )
+
+    return read

@@ -27,8 +27,9 @@ from audit.output.seal import Keys, Seal, blocks_of, seal_of, sealed, unsealed
 from audit.snapshot.catalog import is_committed
 from audit.snapshot.layout import JOURNAL, PARTS, is_unwritten
 from audit.snapshot.manifest import Requests, Scope
+from audit.storage.at_once import at_once
 from audit.storage.errors import unwritable
-from audit.storage.place import Place, at_once, exists, make_dir, make_new_dir, remove
+from audit.storage.place import Place, exists, make_dir, make_new_dir, remove
 
 log = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from itertools import groupby
 from audit.outcome import Outcome
 from audit.output.context import ContextTable
 from audit.output.inventory import Inventory
-from audit.snapshot.manifest import Limit, Org, OrgStatus
+from audit.snapshot.manifest import AdminEvents, Limit, Org, OrgStatus
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,8 @@ class OrgParts:
         unoffered: by dataset, the kinds of entity whose settings the API does not offer.
         other_paths: by dataset, the kinds of entity whose settings were read at another path.
         context: its context tables.
+        admin_events: what was read of the administrators' log; None if that was not asked for.
+        forbidden: by dataset, the kinds of entity of which the token may read none.
     """
 
     org_id: str
@@ -41,6 +43,8 @@ class OrgParts:
     unoffered: Mapping[str, dict[str, str]] = field(default_factory=dict)
     other_paths: Mapping[str, dict[str, str]] = field(default_factory=dict)
     context: Mapping[str, ContextTable] = field(default_factory=dict)
+    admin_events: AdminEvents | None = None
+    forbidden: Mapping[str, dict[str, str]] = field(default_factory=dict)
 
     def entry(self, outcomes: Iterable[Counter[str]]) -> Org:
         """Its entry in the manifest, given its outcomes in each dataset."""
@@ -67,6 +71,8 @@ class OrgParts:
             unoffered=dict(self.unoffered),
             other_paths=dict(self.other_paths),
             context={name: table.gap for name, table in sorted(self.context.items())},
+            admin_events=self.admin_events,
+            forbidden=dict(self.forbidden),
         )
 
 

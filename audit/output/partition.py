@@ -22,7 +22,8 @@ from audit.output.journal import PartFacts
 from audit.output.part_files import read_facts, read_rows, write_rows
 from audit.output.seal import Seal, SealedFile, sealed_file
 from audit.snapshot.coverage import COVERAGE
-from audit.storage.place import Place, ahead, make_dir, remove
+from audit.storage.at_once import ahead
+from audit.storage.place import Place, make_dir, remove
 
 log = logging.getLogger(__name__)
 

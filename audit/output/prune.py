@@ -28,8 +28,9 @@ from audit.snapshot.chain import Chain
 from audit.snapshot.layout import JOURNAL, MANIFEST, REMOVING, SNAPSHOT_ID, is_unwritten
 from audit.snapshot.manifest import MAX_BYTES, UNDECODABLE, Manifest, Previous, read_manifest
 from audit.snapshot.removed import Removed, SealRemoved, read_removed
+from audit.storage.at_once import at_once
 from audit.storage.content import read_small, sha256_of
-from audit.storage.place import Place, at_once, exists, remove, rename, subfolders, sync_dir
+from audit.storage.place import Place, exists, remove, rename, subfolders, sync_dir
 
 Action = Literal["keep", "remove", "removed", "failed", "left"]
 

@@ -20,8 +20,9 @@ from audit.output.seal import Keys, is_genuine
 from audit.snapshot.catalog import Snapshot, is_committed
 from audit.snapshot.layout import JOURNAL, MANIFEST, PARTS, SNAPSHOT_ID, is_leftover, is_unwritten
 from audit.snapshot.removed import SealRemoved, readable_removed
+from audit.storage.at_once import at_once
 from audit.storage.objects import ObjectPath
-from audit.storage.place import Place, at_once, holds_others, remove, remove_unwritten, subfolders
+from audit.storage.place import Place, holds_others, remove, remove_unwritten, subfolders
 from audit.text import printable
 
 log = logging.getLogger(__name__)

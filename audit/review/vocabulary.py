@@ -7,7 +7,7 @@ from functools import cache
 
 from audit.outcome import Outcome
 from audit.snapshot.manifest import Scope
-from audit.text import count_of
+from audit.text import count_of, noun_of, plural_of
 
 #: The outcomes that are complete answers. SQL reads them with `getvariable('complete_outcomes')`.
 COMPLETE_OUTCOMES = frozenset(str(outcome) for outcome in Outcome if outcome.is_complete)
@@ -34,8 +34,6 @@ _VALUES = {
         "BLOCK_MEMBERS": "anyone but the members (Blocked lines)",
     },
 }
-#: The datasets whose entities are of a kind of their own; `audit.datasets` would bring pyarrow.
-_OWN_KINDS = {"paging_groups": "PAGING_GROUP"}
 _USERS = {"self": "the token's own user", "all": "all people"}
 _ORGANIZATIONS = {
     "own": "the token's own organization",
@@ -46,12 +44,12 @@ _ORGANIZATIONS = {
 
 def kind_of(entity_type: str) -> str:
     """A kind of entity: `virtual line` for `VIRTUAL_LINE`."""
-    return entity_type.lower().replace("_", " ")
+    return noun_of(entity_type)
 
 
 def kinds_of(entity_type: str) -> str:
     """The plural of a kind of entity."""
-    return "people" if entity_type == "PERSON" else f"{kind_of(entity_type)}s"
+    return plural_of(entity_type)
 
 
 def thing(entity_type: str) -> str:
@@ -113,9 +111,15 @@ def _entities(asked: Scope, name: str) -> str:
     """The entities that a run was asked to read for a dataset."""
     if asked.entity_ids is not None:
         return f"{count_of(asked.entity_ids, 'workspace')} by id"
-    own = _OWN_KINDS.get(name)
-    kinds = [each for each in asked.entities if (each == own if own else each not in _OWN_KINDS.values())]
+    kinds = [each for each in asked.entities if len(asked.datasets) == 1 or _is_read_of(name, each)]
     return f"every {list_of([kind_of(each) for each in kinds])}" if kinds else ""
+
+
+def _is_read_of(name: str, kind: str) -> bool:
+    """Whether a dataset is read of a kind of entity. A dataset of another version may be read of any."""
+    from audit.datasets import DATASETS  # noqa: PLC0415 - brings pyarrow, which a run over one dataset does without
+
+    return name not in DATASETS or kind in DATASETS[name].scopes
 
 
 def scope(asked: Scope) -> str:
@@ -123,6 +127,9 @@ def scope(asked: Scope) -> str:
     users = _USERS.get(asked.users or "self") or f"{count_of(asked.user_count or 0, 'named user')}"
     where = f" on {list_of(asked.sites)}" if asked.sites else ""
     whom = {"audio_options": f"{users}{where}"}
-    what = list_of([f"{dataset(name)} of {whom.get(name) or _entities(asked, name)}" for name in asked.datasets])
+    read: dict[str, list[str]] = {}
+    for name in asked.datasets:
+        read.setdefault(whom.get(name) or _entities(asked, name), []).append(dataset(name))
+    what = list_of([f"{list_of(names)} of {entities}" for entities, names in read.items()])
     without = f" but {count_of(len(asked.excluded), 'of them', 'of them')}" if asked.excluded else ""
     return f"{heading(what)}, in {_ORGANIZATIONS[asked.organizations]}{without}"

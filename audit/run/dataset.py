@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from audit.crawl.batches import Backlog
+from audit.crawl.breaker import forbidden_of
 from audit.crawl.crawl import Crawl, Limits, Sink, give_up
 from audit.crawl.earlier import Earlier, earlier_of
 from audit.crawl.flatten import Slice
@@ -32,7 +33,7 @@ from audit.text import count_of
 from audit.threads import in_thread
 from audit.unknown import sum_unknown
 from audit.webex.client import Client
-from audit.webex.errors import ScopeError
+from audit.webex.errors import ScopeError, needed
 
 log = logging.getLogger(__name__)
 
@@ -144,6 +145,22 @@ class DatasetAudit:
         """
         return unoffered_of(self._partition.read_parts(COVERAGE), self.name) if self._dataset.is_new else {}
 
+    def forbidden(self) -> dict[str, str]:
+        """The kinds of entity of which the token may read none, each with the count and the scope.
+
+        Raises:
+            StoppedError: a part is damaged.
+        """
+        by_user = self._dataset.by_user
+        own = by_user.own_scope if by_user and self._job.scope.users.which == "self" else None
+        found = forbidden_of(self._partition.read_parts(COVERAGE))
+        return {
+            kind: f"{count_of(count, 'entity', 'entities')} forbidden: "
+            f"{needed(own or self._dataset.scopes[kind], is_calling=not by_user)}"
+            for kind, count in found.items()
+            if kind in self._dataset.scopes
+        }
+
     def other_paths(self) -> dict[str, str]:
         """The kinds of entity that were not read at the documented path, each with the paths.
 
@@ -153,10 +170,10 @@ class DatasetAudit:
         if not self._dataset.other_paths:
             return {}
         counts = sum_unknown(facts.others for facts in self._partition.read_facts())
-        found = {kind: self._other_path(EntityType(kind), count) for kind, count in counts.items()}
+        found = {kind: self._other_path(kind, counts[kind]) for kind in self._dataset.other_paths if counts.get(kind)}
         source = self._job.scope.retry_failed
         orgs = {org.org_id: org.other_paths for org in source.manifest.orgs} if source else {}
-        return orgs.get(self._organization.org_id, {}).get(self.name, {}) | found
+        return orgs.get(self._organization.org_id, {}).get(self.name, {}) | {str(kind): found[kind] for kind in found}
 
     def _other_path(self, kind: EntityType, count: int) -> str:
         documented = self._dataset.request(Entity(kind, "ID"), None).path

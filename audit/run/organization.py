@@ -100,6 +100,7 @@ class OrganizationAudit:
             doubts={each.name: found for each in self._datasets if (found := each.doubts())},
             unoffered={each.name: found for each in self._datasets if (found := each.unoffered())},
             other_paths={each.name: found for each in self._datasets if (found := each.other_paths())},
+            forbidden={each.name: found for each in self._datasets if (found := each.forbidden())},
             limit=_limit(self.belief) if self.belief and self.belief.kind != "none" else None,
             context=self._context(inventories),
         )

@@ -3,25 +3,46 @@
 import logging
 import tempfile
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 
 import pyarrow.compute as pc
 
 from audit.config import PaceSettings
 from audit.datasets import Dataset
+from audit.entity import EntityType
 from audit.errors import AuditError, DeadlineError, Reach, RefusedError, StoppedError
-from audit.inventory import Collector, take_inventory, take_users
+from audit.inventory import Collector, events, take_inventory, take_users
 from audit.inventory.organizations import Organization
 from audit.run import rates as memory
 from audit.run.job import Job
+from audit.run.needs import needs_of
 from audit.run.scope import RunScope
 from audit.run.session import clients_of, find_organizations
+from audit.snapshot.context.admin_events import ADMIN_EVENTS
 from audit.text import count_of
 from audit.threads import in_thread
 from audit.webex.client import Client
 from audit.webex.rate import Belief
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Reads:
+    """The reads of a dataset of one kind of entity.
+
+    Attributes:
+        dataset: name of the dataset.
+        entity_type: the kind.
+        requests: the expected number of requests.
+        note: why there may be more or fewer; None if the number is certain.
+    """
+
+    dataset: str
+    entity_type: str
+    requests: int
+    note: str | None = None
 
 
 @dataclass(frozen=True)
@@ -32,10 +53,11 @@ class OrgPlan:
         org_id: its UUID.
         name: its display name, if known.
         entities: the size of its inventories.
-        requests: the least number of reads in the crawl; the number of meeting sites is not known yet.
+        requests: the number of reads in the crawl; the number of meeting sites is not known yet.
         rate_per_s: the expected rate: what the last run reached, bounded by the ceiling; None if unknown.
         message: why the organization, or one of its datasets, can't be audited.
         limit: the limit on requests that the last run met, in words; None if unknown.
+        reads: the reads by dataset and kind of entity.
     """
 
     org_id: str
@@ -45,6 +67,7 @@ class OrgPlan:
     rate_per_s: float | None = None
     message: str | None = None
     limit: str | None = None
+    reads: list[Reads] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -59,6 +82,9 @@ class Plan:
         duration_s: seconds for the slowest organization, or for all below the ceiling if that takes longer; None if a
             rate is unknown.
         scopes: the scopes that the token needs.
+        uses: what needs each scope.
+        listing_requests: the requests that find the organizations and their entities, before the crawl.
+        reads: the reads of all organizations by dataset and kind of entity.
     """
 
     organizations: list[OrgPlan]
@@ -67,6 +93,9 @@ class Plan:
     rate_per_s: float | None
     duration_s: float | None
     scopes: list[str]
+    uses: dict[str, list[str]]
+    listing_requests: int
+    reads: list[Reads]
 
 
 async def plan(job: Job) -> Plan:
@@ -77,13 +106,15 @@ async def plan(job: Job) -> Plan:
     """
     orgs: list[OrgPlan] = []
     errors: list[AuditError] = []
+    has_events = job.settings.run.admin_events
     async with job.connect() as client, job.deadline():
         organizations, invalid = await find_organizations(client, job.scope)
         if invalid:
             log.warning("%s no usable id", count_of(invalid, "listed organization has", "listed organizations have"))
         for organization, own in zip(organizations, clients_of(client, organizations), strict=True):
             try:
-                orgs.append(await _plan_one(own, job.scope, organization, job.settings.pace))
+                planned = await _plan_one(own, job.scope, organization, job.settings.pace)
+                orgs.append(_with_events(planned) if has_events else planned)
             except OSError as error:
                 place = error.filename or tempfile.gettempdir()
                 raise StoppedError(f"the inventory can't be sorted in {place}: {error.strerror}: set TMPDIR") from None
@@ -93,29 +124,43 @@ async def plan(job: Job) -> Plan:
                     raise
                 errors.append(error)
                 orgs.append(OrgPlan(organization.org_id, organization.name, message=str(error)))
+        listing_requests = client.count.total - client.count.retried
     if len(errors) == len(orgs):
         raise errors[0]
-    return _together(orgs, job)
+    return _together(orgs, job, listing_requests)
 
 
-def _together(orgs: list[OrgPlan], job: Job) -> Plan:
+def _together(orgs: list[OrgPlan], job: Job, listing_requests: int) -> Plan:
     rates = [org.rate_per_s for org in orgs if org.requests]
     rate_per_s = None if None in rates or not rates else sum(rate for rate in rates if rate)
     rate_per_s = min(rate_per_s, job.settings.pace.max_rate or rate_per_s) if rate_per_s else None
     requests = sum(org.requests for org in orgs)
     slowest_s = max((org.requests / org.rate_per_s for org in orgs if org.rate_per_s), default=0.0)
+    needs = needs_of(job.scope, has_events=job.settings.run.admin_events)
     return Plan(
         orgs,
         sum(org.entities for org in orgs),
         requests,
         rate_per_s,
         max(slowest_s, requests / rate_per_s) if rate_per_s else None,
-        job.scope.token_scopes(),
+        [*needs],
+        needs,
+        listing_requests,
+        _sum(each for org in orgs for each in org.reads),
     )
 
 
+def _sum(reads: Iterable[Reads]) -> list[Reads]:
+    """The reads of all organizations."""
+    counts: Counter[tuple[str, str, str | None]] = Counter()
+    for each in reads:
+        counts[each.dataset, each.entity_type, each.note] += each.requests
+    return [Reads(dataset, kind, requests, note) for (dataset, kind, note), requests in counts.items()]
+
+
 async def _plan_one(client: Client, scope: RunScope, organization: Organization, pace: PaceSettings) -> OrgPlan:
-    entities = requests = 0
+    entities = 0
+    reads: list[Reads] = []
     refusals: list[RefusedError] = []
     reasons: list[str] = []
     for datasets in _sharing(scope):
@@ -131,16 +176,36 @@ async def _plan_one(client: Client, scope: RunScope, organization: Organization,
         reasons += found.unlisted.values()
         reasons += [f"{count_of(items, 'invalid item')} of {kind}" for kind, items in found.invalid_items.items()]
         entities += sum(listed for listed, _ in asked.values())
-        for dataset in datasets:
-            of_dataset = sum(wanted for kind, (_, wanted) in asked.items() if kind in scope.kinds_of(dataset))
-            # For each user, one request lists the sites, and at least one site is read.
-            requests += of_dataset * (2 if dataset.by_user else 1)
+        reads += [
+            _reads(dataset, kind, wanted)
+            for dataset in datasets
+            for kind, (_, wanted) in asked.items()
+            if kind in scope.kinds_of(dataset)
+        ]
     if len(refusals) == len(scope.datasets):
         raise refusals[0]
     message = "; ".join(dict.fromkeys([*map(str, refusals), *reasons])) or None
     belief = memory.recall(client.base_url, organization.org_id)
     rate_per_s, limit = _expected_per_s(belief, pace), str(belief) if belief else None
-    return OrgPlan(organization.org_id, organization.name, entities, requests, rate_per_s, message, limit)
+    requests = sum(each.requests for each in reads)
+    return OrgPlan(organization.org_id, organization.name, entities, requests, rate_per_s, message, limit, reads)
+
+
+def _reads(dataset: Dataset, kind: EntityType, entities: int) -> Reads:
+    """The reads of a dataset for `entities` entities of a kind."""
+    if dataset.by_user:
+        # For each user, one request lists the sites, and a site is read.
+        note = "one more for each further meeting site of a user, one less for a user without"
+        return Reads(dataset.name, kind, 2 * entities, note)
+    if kind in dataset.other_paths:
+        return Reads(dataset.name, kind, entities, "up to twice as many if the API knows another path only")
+    return Reads(dataset.name, kind, entities)
+
+
+def _with_events(planned: OrgPlan) -> OrgPlan:
+    """The plan of a run that also reads the administrators' log."""
+    log_reads = Reads(ADMIN_EVENTS, "ORGANIZATION", events.LEAST_REQUESTS, "one more for each further page of events")
+    return replace(planned, requests=planned.requests + log_reads.requests, reads=[*planned.reads, log_reads])
 
 
 def _expected_per_s(belief: Belief | None, pace: PaceSettings) -> float | None:
@@ -165,11 +230,11 @@ async def _take(found: Collector, scope: RunScope, datasets: list[Dataset]) -> N
     await take_inventory(found, [*kinds], scope.wanted)
 
 
-def _count(found: Collector) -> dict[str, tuple[int, int]]:
+def _count(found: Collector) -> dict[EntityType, tuple[int, int]]:
     """By kind, the number of entities, and the number of those to ask for."""
     listed: Counter[str] = Counter()
     asked: Counter[str] = Counter()
     for rows in found.entities():
         listed.update(rows["entity_type"].to_pylist())
         asked.update(rows.filter(pc.is_null(rows["known_outcome"]))["entity_type"].to_pylist())
-    return {kind: (count, asked[kind]) for kind, count in listed.items()}
+    return {kind: (listed[kind], asked[kind]) for kind in EntityType if listed[kind]}

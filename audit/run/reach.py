@@ -17,17 +17,12 @@ from audit.run.check import Check, failed, unnamed
 from audit.run.kinds import title_of
 from audit.run.sample import Asked, sample
 from audit.run.scope import RunScope
+from audit.text import plural_of
 from audit.webex import wire
 from audit.webex.body import body_object
 from audit.webex.client import Client
 from audit.webex.errors import NotAcceptedError, NotListedError, ScopeError, TokenRefusedError
 
-_NAMES = {
-    EntityType.WORKSPACE: "workspaces",
-    EntityType.PERSON: "people",
-    EntityType.VIRTUAL_LINE: "virtual-lines",
-    EntityType.PAGING_GROUP: "paging-groups",
-}
 #: Items to list: the first of them may be without a licence.
 _PAGE = {"max": "100"}
 
@@ -40,13 +35,15 @@ async def reach(client: Client, organization: Organization, scope: RunScope) -> 
         AuditError: nothing of the organization is answered.
     """
     checks: list[Check] = []
+    listed = [dataset for dataset in scope.datasets if not dataset.by_user]
+    for kind in dict.fromkeys(kind for dataset in listed for kind in scope.kinds_of(dataset)):
+        datasets = [dataset for dataset in listed if kind in scope.kinds_of(dataset)]
+        checks += await _kind(client, organization, kind, datasets)
     for dataset in scope.datasets:
         if dataset.by_user:
             checks.append(await _users(client, organization, scope, dataset, dataset.by_user))
-        else:
-            checks += [await _kind(client, organization, dataset, kind) for kind in scope.kinds_of(dataset)]
     is_reached = any(check.status != "failed" for check in checks)
-    if is_reached and not all(dataset.by_user for dataset in scope.datasets):
+    if is_reached and listed:
         checks.append(await _locations(client, organization))
     return checks
 
@@ -58,18 +55,39 @@ async def _locations(client: Client, organization: Organization) -> Check:
     return Check("locations", "warning", unnamed("names can't be read", answer, "spark-admin:locations_read"))
 
 
-async def _kind(client: Client, organization: Organization, dataset: Dataset, entity_type: EntityType) -> Check:
-    kind, name = LISTINGS[entity_type], _NAMES[entity_type]
+async def _kind(client: Client, organization: Organization, kind: EntityType, datasets: list[Dataset]) -> list[Check]:
+    """Whether a kind of entity can be listed, and each dataset read of it: one listing serves all."""
+    listing, name = LISTINGS[kind], plural_of(kind).replace(" ", "-")
     try:
-        entities = [kind.read(item, {}) for item in await _first_page(client, organization, kind)]
-        asked = Asked(name, dataset, dataset.scopes[entity_type], "listed", kind.scope)
-        return await sample(Reader(client, dataset, organization), entities, asked)
+        entities = [listing.read(item, {}) for item in await _first_page(client, organization, listing)]
     except TokenRefusedError:
         raise
     except (ScopeError, NotListedError) as error:
-        return failed(name, await _refusal(client, organization, kind, error))
+        return [failed(name, await _refusal(client, organization, listing, error))]
     except AuditError as error:
-        return failed(name, error)
+        return [failed(name, error)]
+    if len(datasets) == 1:
+        return [await _settings(client, organization, entities, _asked(name, datasets[0], kind))]
+    titles = {f"{title_of(dataset)} of {name}": dataset for dataset in datasets}
+    reads = [
+        await _settings(client, organization, entities, _asked(title, dataset, kind))
+        for title, dataset in titles.items()
+    ]
+    return [Check(name, "ok", f"listed, scope {listing.scope}"), *reads]
+
+
+def _asked(name: str, dataset: Dataset, kind: EntityType) -> Asked:
+    return Asked(name, dataset, dataset.scopes[kind], "listed", LISTINGS[kind].scope)
+
+
+async def _settings(client: Client, organization: Organization, entities: list[Entity], asked: Asked) -> Check:
+    """Whether a dataset can be read of listed entities."""
+    try:
+        return await sample(Reader(client, asked.dataset, organization), entities, asked)
+    except TokenRefusedError:
+        raise
+    except AuditError as error:
+        return failed(asked.name, error)
 
 
 async def _first_page(client: Client, organization: Organization, kind: Listing) -> list[Json]:

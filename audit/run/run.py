@@ -18,6 +18,7 @@ from audit.output.lock import lock
 from audit.output.unfinished import find_unfinished, tidy
 from audit.run.cluster.driver import check_engine, open_cluster
 from audit.run.engine import Engine, LocalEngine, audit_all
+from audit.run.events import Logs, read_logs
 from audit.run.job import Job
 from audit.run.keys import keys_of
 from audit.run.organization import OrganizationAudit
@@ -130,7 +131,8 @@ class _Run:
                     runs, invalid = await self._runs(client)
                     async with self._engine(client, len(runs)) as engine:
                         stopped = await audit_all(runs, engine, self.job.clock)
-                await self._commit(client, runs, stopped, invalid)
+                logs = await read_logs(runs, stopped, self.job, self.draft)
+                await self._commit(client, runs, stopped, invalid, logs)
         except BaseException as error:
             ended_by = await self._stopped(error)
             if ended_by is error:
@@ -173,7 +175,7 @@ class _Run:
         self.job.progress.on_pause(pause_s)
 
     async def _commit(
-        self, client: Client, runs: list[OrganizationAudit], stopped: dict[str, AuditError], invalid: int
+        self, client: Client, runs: list[OrganizationAudit], stopped: dict[str, AuditError], invalid: int, logs: Logs
     ) -> None:
         self.job.progress.on_commit()
         requests = await in_thread(self.draft.requests) | {self.draft.writer: requests_of(client)}
@@ -188,7 +190,7 @@ class _Run:
             basis=self._basis(),
         )
         # A signal during the commit comes too late: all answers are there already.
-        await to_the_end(self._give_up_and_commit, runs, stopped, facts)
+        await to_the_end(self._give_up_and_commit, runs, stopped, facts, logs)
 
     def _basis(self) -> Basis:
         source = self.job.scope.retry_failed
@@ -206,7 +208,7 @@ class _Run:
         return None
 
     def _give_up_and_commit(
-        self, runs: list[OrganizationAudit], stopped: dict[str, AuditError], facts: RunFacts
+        self, runs: list[OrganizationAudit], stopped: dict[str, AuditError], facts: RunFacts, logs: Logs
     ) -> None:
         for each in runs:
             if error := stopped.get(each.organization.org_id):
@@ -214,7 +216,7 @@ class _Run:
         commit(
             self.draft,
             facts,
-            [each.parts(stopped.get(each.organization.org_id)) for each in runs],
+            [logs.added_to(each.parts(stopped.get(each.organization.org_id)), self.draft) for each in runs],
             {dataset.name: dataset.tables for dataset in self.job.scope.datasets},
             self.job.settings.output,
             seal=self._seal_of(facts.basis),

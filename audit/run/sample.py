@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from audit.crawl.offer import is_unknown
 from audit.crawl.reader import Reader, Reading
 from audit.datasets import Dataset
 from audit.datasets.answers import read_answers
@@ -92,16 +93,21 @@ def _check(answers: list[Answer], asked: Asked) -> Check:
         error = _forbidden(refused[-1], f"{len(refused)} of {len(answers)}", asked)
         # A run gives a kind up if all of its first answers are refusals.
         return Check(asked.name, "failed", str(error), PARTIAL_EXIT_CODE if len(counts) > 1 else error.exit_code)
-    last = answers[-1]
+    return _unread(answers, asked, others)
+
+
+def _unread(answers: list[Answer], asked: Asked, others: str) -> Check:
+    """The check of a sample in which no answer is settings, and not all are refusals."""
+    title, last, outcomes = title_of(asked.dataset), answers[-1], {answer.outcome for answer in answers}
     is_status_told = not last.status or f"HTTP {last.status}" in (last.message or "")
     said = last.message if is_status_told else f"HTTP {last.status}, {last.message}"
-    if all(outcome.is_complete for outcome in counts):
-        return Check(
-            asked.name,
-            "warning",
-            f"{asked.listed}, but whether {title} can be read is not known: the first answers are {others} ({said})",
-        )
-    exit_code = StoppedError.exit_code if all(outcome.is_unanswered for outcome in counts) else PARTIAL_EXIT_CODE
+    if asked.dataset.is_new and all(map(is_unknown, answers)):
+        lack = f"the API may not offer {title} to this organization yet (a run is complete without), or these are gone"
+        return Check(asked.name, "warning", f"{asked.listed}, but the first answers are {others} ({said}): {lack}")
+    if all(outcome.is_complete for outcome in outcomes):
+        unknown = f"whether {title} can be read is not known: the first answers are {others} ({said})"
+        return Check(asked.name, "warning", f"{asked.listed}, but {unknown}")
+    exit_code = StoppedError.exit_code if all(outcome.is_unanswered for outcome in outcomes) else PARTIAL_EXIT_CODE
     return Check(asked.name, "failed", f"{asked.listed}, but {title} is not answered: {others} ({said})", exit_code)
 
 

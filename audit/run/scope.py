@@ -8,21 +8,17 @@ from urllib.parse import urlsplit
 
 from audit import __version__
 from audit.config import Settings
-from audit.datasets import DATASETS, Dataset
+from audit.datasets import Dataset
 from audit.datasets.dataset import site_of
 from audit.entity import EntityType
 from audit.errors import UsageError
 from audit.inventory import Users
-from audit.inventory.entities import LISTINGS
 from audit.inventory.organizations import check_org_ids
+from audit.run.choice import chosen_datasets, dataset_of
 from audit.run.kinds import CHOOSABLE, check_kinds, kinds_of, title_of
 from audit.snapshot.manifest import Scope
 from audit.snapshot.source import Source
-from audit.text import did_you_mean
 from audit.webex import ids
-
-#: In place of the name of a dataset: all of them.
-_ALL = "all"
 
 
 @dataclass(frozen=True)
@@ -59,19 +55,6 @@ class RunScope:
     def is_by_user(self) -> bool:
         """Whether a dataset is addressed by user, and so read from the token's own organization only."""
         return any(dataset.by_user for dataset in self.datasets)
-
-    def token_scopes(self) -> list[str]:
-        """The scopes that the token needs."""
-        scopes = {"spark-admin:organizations_read"} if self.organizations == "all" else set()
-        for dataset in self.datasets:
-            if dataset.by_user and self.users.which == "self":
-                scopes |= {dataset.by_user.own_scope, "spark:people_read"}
-            else:
-                scopes |= {dataset.scopes[kind] for kind in self.kinds_of(dataset)}
-                scopes |= set() if dataset.by_user else {LISTINGS[kind].scope for kind in self.kinds_of(dataset)}
-            if dataset.by_user and self.users.which == "all":
-                scopes.add("spark-admin:people_read")
-        return sorted(scopes)
 
     def journal(self, base_url: str) -> dict[str, Any]:
         """What must not change between a run and the run that resumes it."""
@@ -121,8 +104,7 @@ def scope_of(settings: Settings, wanted: Collection[str] | None = None, users: U
     given = settings.scope
     if users and given.all_users:
         raise UsageError("--all-users audits all people: leave out --user and --users-from")
-    named = [dataset for name in given.datasets for dataset in _datasets(name)]
-    datasets = tuple({dataset.name: dataset for dataset in named}.values())
+    datasets = chosen_datasets(given, has_ids=wanted is not None, has_users=bool(users))
     scope = RunScope(
         datasets,
         kinds_of(datasets, given.entities),
@@ -147,7 +129,7 @@ def retried_scope(snapshot: Source) -> RunScope:
     """
     earlier, orgs = snapshot.manifest.scope, snapshot.manifest.orgs
     return RunScope(
-        tuple(_dataset(name) for name in earlier.datasets),
+        tuple(dataset_of(name) for name in earlier.datasets),
         tuple(map(_kind, earlier.entities)),
         earlier.organizations,
         () if earlier.organizations == "own" else tuple(check_org_ids(org.webex_id or org.org_id for org in orgs)),
@@ -155,19 +137,6 @@ def retried_scope(snapshot: Source) -> RunScope:
         sites=tuple(earlier.sites),
         retry_failed=snapshot,
     )
-
-
-def _datasets(name: str) -> Collection[Dataset]:
-    return DATASETS.values() if name == _ALL else [_dataset(name)]
-
-
-def _dataset(name: str) -> Dataset:
-    known = DATASETS.get(name.replace("-", "_"))
-    if known is None:
-        names = [*map(title_of, DATASETS.values()), _ALL]
-        hint = did_you_mean(name, names, otherwise=f"; expected one of {', '.join(names)}")
-        raise UsageError(f"unknown dataset {name!r}{hint}")
-    return known
 
 
 def _kind(name: str) -> EntityType:
@@ -231,7 +200,7 @@ def _contradictions(scope: RunScope, users: Users | None) -> dict[str, bool]:
             has_ids and bool(_without_workspaces(scope))
         ),
         f"{_own_only(scope)} can be read in the token's own organization only, because the API takes no orgId there: "
-        f"audit each organization with a token of its own, or leave out --dataset {_own_only(scope)}{_others(scope)}": (
+        f"audit each organization with a token of its own, or leave out {_of_users(scope)}{_others(scope)}": (
             scope.is_by_user and is_several
         ),
         f"{ids_flags} select workspaces of one organization: name only that organization": has_ids and is_several,
@@ -248,6 +217,15 @@ def _others(scope: RunScope) -> str:
     """The options for the datasets of a scope that other organizations have, too: `--dataset all` names none."""
     others = [dataset for dataset in scope.datasets if not dataset.by_user]
     return f" (keep {' '.join(f'--dataset {title_of(dataset)}' for dataset in others)})" if others else ""
+
+
+def _of_users(scope: RunScope) -> str:
+    """The options that ask for settings of users."""
+    flags = [f"--dataset {_own_only(scope)}"]
+    flags += ["--all-users"] if scope.users.which == "all" else []
+    flags += ["--user and --users-from"] if scope.users.which == "named" else []
+    flags += ["--site"] if scope.sites else []
+    return ", ".join(flags)
 
 
 def _own_only(scope: RunScope) -> str:

@@ -64,6 +64,14 @@ class Access:
             return self._simulation.organization
         if not org_id.startswith("Y2lzY29zcGFyazov"):  # a bare UUID is not an id
             raise refused(400)
+        return self.named(org_id)
+
+    def named(self, org_id: str) -> Organization:
+        """The organization with this id.
+
+        Raises:
+            RefusedError: the token may not address it.
+        """
         if org_id not in self._simulation.refused_organizations:
             for organization in self._simulation.organizations:
                 if organization.org_id == org_id:

@@ -11,6 +11,7 @@ from audit.simulator.answers import MESSAGES, Handler, error, fail
 from audit.simulator.limit import Limit
 from audit.simulator.routes.answer_settings import AnswerSettingsRoutes
 from audit.simulator.routes.calling import CallingRoutes
+from audit.simulator.routes.events import EventRoutes
 from audit.simulator.routes.meetings import MeetingRoutes
 from audit.simulator.routes.organizations import OrganizationRoutes
 from audit.simulator.routes.paging_groups import PagingRoutes
@@ -66,6 +67,7 @@ class _Api:
             AnswerSettingsRoutes,
             PagingRoutes,
             MeetingRoutes,
+            EventRoutes,
         ):
             routes(self._simulation).add_to(app.router)
         app.router.add_post("/v1/access_token", TokenEndpoint(self._simulation).answer)

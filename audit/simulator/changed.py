@@ -1,13 +1,15 @@
 """An organization at a later time: the same, except for some of its rooms and people."""
 
 import random
-from collections.abc import Callable
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields, replace
+from datetime import datetime
 from functools import cached_property
 from itertools import islice
 from typing import Literal, Self
 
-from audit.simulator import names
+from audit.simulator import changed_events, names
+from audit.simulator.events import AdminLog
 from audit.simulator.organization import Organization
 from audit.simulator.people import People
 from audit.simulator.seed import Json
@@ -55,14 +57,17 @@ class Changed(Organization):
 
     Attributes:
         share: the share of rooms that changed, from 0 to 1.
+        at: when it changed, for the administrators' log; None for a log that does not mention it.
     """
 
     share: float = 0.05
+    at: datetime | None = None
 
     @classmethod
-    def of(cls, organization: Organization, share: float = 0.05) -> Self:
+    def of(cls, organization: Organization, share: float = 0.05, at: datetime | None = None) -> Self:
         """Change an organization."""
-        return cls(**{field.name: getattr(organization, field.name) for field in fields(Organization)}, share=share)
+        same = {field.name: getattr(organization, field.name) for field in fields(Organization)}
+        return cls(**same, share=share, at=at)
 
     def fate(self, index: int) -> Fate:
         """What happened to the room that had this index."""
@@ -140,6 +145,22 @@ class Changed(Organization):
     def audio(self, index: int, site_url: str) -> Json:
         """The audio answer of a person on a site."""
         return super().audio(self._person(index), site_url)
+
+    @cached_property
+    def _log(self) -> AdminLog:
+        log = AdminLog(self._seed, self.odd, self.org_id, self.name, self.member(0))
+        return replace(log, changes=tuple(self._logged(log, self.at)) if self.at else ())
+
+    def _logged(self, log: AdminLog, at: datetime) -> Iterator[Json]:
+        """The events of the changes."""
+        for index in range(self.workspaces):
+            if (fate := self.fate(index)) != "same":
+                before, after = super().push_to_talk(index), self.push_to_talk(index)
+                keys = [key for key in after if after[key] != before.get(key)] if fate == "set" else ["displayName"]
+                room = changed_events.Room(index, super().workspace(index), self._seed.uuid("workspace", index), keys)
+                yield from changed_events.of_room(log, at, room, is_gone=fate == "gone")
+        for index in filter(self.has_left, range(self.people)):
+            yield changed_events.of_leaver(log, at, index, super().member(index))
 
     @cached_property
     def _people(self) -> People:

@@ -108,7 +108,7 @@ QUIRKS = {
     "lost-devices": "next links drop includeDevices",
     "endless": "an empty page that links to itself follows the last page",
     "circle": "the last page links to the first",
-    "no-start": "start is ignored",
+    "no-start": "start (of events: offset) is ignored",
     "single-quotes": "next links say rel='next'",
     "odd-title": "next links have a title with quotes and rel= in it",
     "no-brackets": "next links have no angle brackets",

@@ -5,9 +5,11 @@ with the same seed give the same answers.
 """
 
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 
 from audit.simulator import answer_settings, devices, licences, names, push_to_talk
+from audit.simulator.events import AdminLog
 from audit.simulator.licences import Licences
 from audit.simulator.meetings import Meetings
 from audit.simulator.paging_groups import Paging
@@ -170,6 +172,14 @@ class Organization:
     def paging(self) -> Paging:
         """The paging groups."""
         return Paging(self._seed, self.paging_groups, self.locations, self._target, self.member)
+
+    def events(self, since: datetime, until: datetime) -> list[Json]:
+        """The events of the administrators' log after `since` and before `until`."""
+        return self._log.between(since, until)
+
+    @cached_property
+    def _log(self) -> AdminLog:
+        return AdminLog(self._seed, self.odd, self.org_id, self.name, self.member(0))
 
     def _target(self, index: int) -> Json:
         """A workspace as the target of a paging group."""

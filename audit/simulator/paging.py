@@ -37,6 +37,7 @@ class Listing:
         key: the field of a page that holds the items.
         by_cursor: an opaque `after` names a page instead of `start`.
         extra: further fields of a page.
+        start: the parameter that skips items.
     """
 
     total: int
@@ -44,6 +45,7 @@ class Listing:
     key: str = "items"
     by_cursor: bool = False
     extra: Json | None = None
+    start: str = "start"
 
 
 def page(request: web.Request, listing: Listing, *, max_page: int, quirks: frozenset[str]) -> web.Response:
@@ -53,7 +55,7 @@ def page(request: web.Request, listing: Listing, *, max_page: int, quirks: froze
         RefusedError: the page is not valid.
     """
     try:
-        start = _cursor_start(request) if listing.by_cursor else _start(request, quirks)
+        start = _cursor_start(request) if listing.by_cursor else _start(request, listing, quirks)
         size = min(int(request.query.get("max", str(_DEFAULT_PAGE))), max_page)
     except ValueError as err:
         raise refused(400) from err
@@ -78,8 +80,8 @@ def invalid_items(quirks: frozenset[str]) -> list[Any]:
     return [item for quirk, item in _INVALID_ITEMS.items() if quirk in quirks]
 
 
-def _start(request: web.Request, quirks: frozenset[str]) -> int:
-    return 0 if "no-start" in quirks else int(request.query.get("start", "0"))
+def _start(request: web.Request, listing: Listing, quirks: frozenset[str]) -> int:
+    return 0 if "no-start" in quirks else int(request.query.get(listing.start, "0"))
 
 
 def _cursor_start(request: web.Request) -> int:
@@ -89,7 +91,7 @@ def _cursor_start(request: web.Request) -> int:
 
 
 def _place(listing: Listing, start: int, size: int) -> dict[str, str]:
-    place = {"after": webex_id("CURSOR", str(start))} if listing.by_cursor else {"start": str(start)}
+    place = {"after": webex_id("CURSOR", str(start))} if listing.by_cursor else {listing.start: str(start)}
     return place | {"max": str(size)}
 
 

@@ -14,6 +14,7 @@ USER_TOKEN = "simulated-user-token"  # noqa: S105
 UNSCOPED_TOKEN = "simulated-token-without-scopes"  # noqa: S105
 _USER_SCOPES = frozenset({"spark:people_read", "meeting:preferences_read"})
 ADMIN_SCOPES = _USER_SCOPES | {
+    "audit:events_read",
     "meeting:admin_preferences_read",
     "spark-admin:licenses_read",
     "spark-admin:locations_read",

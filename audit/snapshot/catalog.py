@@ -16,9 +16,10 @@ from audit.snapshot.layout import APPROVALS, MANIFEST, SNAPSHOT_ID
 from audit.snapshot.manifest import MAX_BYTES, Manifest, SignatureState, check_readable, read_manifest
 from audit.snapshot.removed import read_removed, readable_removed
 from audit.storage import bucket
+from audit.storage.at_once import at_once
 from audit.storage.content import read_small
 from audit.storage.errors import StorageError
-from audit.storage.place import Place, at_once, exists, is_dir, place, subfolders
+from audit.storage.place import Place, exists, is_dir, place, subfolders
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey

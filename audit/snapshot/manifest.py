@@ -89,6 +89,23 @@ class Limit(msgspec.Struct, frozen=True):
     per_s: Annotated[float, msgspec.Meta(ge=0)] | None = None
 
 
+class AdminEvents(msgspec.Struct, frozen=True, rename={"since": "from", "until": "to"}):
+    """What was read of the administrators' log of an organization.
+
+    Attributes:
+        since, until: the time that was asked for.
+        status: `cut short` if the log may hold more events of that time.
+        events: the number of events in the table `admin_events`.
+        message: what is missing, and why; None if nothing is.
+    """
+
+    since: Time
+    until: Time
+    status: Literal["read", "cut short", "not read"]
+    events: Count = 0
+    message: str | None = None
+
+
 class Org(msgspec.Struct, frozen=True):
     """An organization of a snapshot.
 
@@ -112,6 +129,8 @@ class Org(msgspec.Struct, frozen=True):
             paths.
         limit: the limit on requests, as far as the run met it; None if nothing was throttled.
         context: its context tables (`audit.snapshot.context`), each with what is missing from it; None for nothing.
+        admin_events: what was read of the administrators' log; None if that was not asked for.
+        forbidden: by dataset, the kinds of entity of which the token may read none, each with the count and the scope.
     """
 
     org_id: Uuid
@@ -128,6 +147,8 @@ class Org(msgspec.Struct, frozen=True):
     unoffered: dict[Name, dict[Kind, str]] = {}
     other_paths: dict[Name, dict[Kind, str]] = {}
     context: dict[Name, str | None] = {}
+    admin_events: AdminEvents | None = None
+    forbidden: dict[Name, dict[Kind, str]] = {}
 
     @property
     def is_audited(self) -> bool:

@@ -13,10 +13,15 @@ def scope_of(manifest: Manifest) -> dict[str, Any]:
 
     Organizations are their ids, except if all were wanted: an organization that is gone is then a difference.
     """
-    fields = msgspec.to_builtins(manifest.scope)
+    return fields_of(manifest.scope, {org.org_id for org in manifest.orgs})
+
+
+def fields_of(asked: Scope, org_ids: set[str]) -> dict[str, Any]:
+    """As `scope_of`, of a scope and its organizations."""
+    fields = msgspec.to_builtins(asked)
     scope = {name: set(value) if isinstance(value, list) else value for name, value in fields.items()}
-    if manifest.scope.organizations != "all":
-        scope["organizations"] = {org.org_id for org in manifest.orgs}
+    if asked.organizations != "all":
+        scope["organizations"] = org_ids
     return scope
 
 

@@ -6,10 +6,10 @@ it reads a copy that nobody else can change: what was verified is what is carrie
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -24,15 +24,13 @@ from audit.snapshot.proof.fault import Fault, Note
 from audit.snapshot.proof.files import check_names, compare_file, entries_of
 from audit.snapshot.proof.signing import SIGNATURE, check_signature, key_id, unwrap
 from audit.snapshot.proof.tables import check_tables
+from audit.storage.at_once import at_once
 from audit.storage.content import read_regular, read_small
 from audit.storage.place import Place
 from audit.text import printable
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
-#: Number of files that are copied at once; a block of each is in memory.
-_AT_ONCE = 8
 
 
 @dataclass(frozen=True)
@@ -105,9 +103,8 @@ def _copied(snapshot: Snapshot) -> Iterator[tuple[Source, list[Fault]]]:
             faults = list(check_names(manifest))
             if manifest.snapshot_id != snapshot.manifest.snapshot_id:
                 faults.append(Fault(MANIFEST, f"is of snapshot {manifest.snapshot_id} by now"))
-            with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="fetch") as executor:
-                for found in executor.map(partial(_copy, place, folder), entries_of(manifest) if not faults else []):
-                    faults += found
+            copied = at_once(partial(_copy, place, folder), entries_of(manifest) if not faults else [])
+            faults += chain.from_iterable(copied)
         except OSError as error:
             raise StoppedError(
                 f"{place} can't be copied to {temporary}: {error.strerror}: make room, or set TMPDIR"

@@ -10,7 +10,6 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,16 +18,15 @@ from typing import BinaryIO, TypeVar
 from audit.errors import DamagedError, StoppedError, UsageError
 from audit.files import IrregularFileError, make_dir, open_regular, scratch_folder
 from audit.snapshot.catalog import Snapshot
-from audit.snapshot.layout import MANIFEST
+from audit.snapshot.layout import MANIFEST, org_of_parquet
 from audit.snapshot.manifest import FileEntry, Manifest, read_manifest
+from audit.storage.at_once import at_once
 from audit.storage.errors import StorageError
 from audit.storage.objects import ObjectPath
 from audit.storage.place import Place
 
 _AnySnapshot = TypeVar("_AnySnapshot", Snapshot, Snapshot | None)
 
-#: Number of files that are fetched at once; a block of each is in memory.
-_AT_ONCE = 8
 _BLOCK_BYTES = 1 << 20
 _ADVICE = "'webex-audit verify' says more"
 
@@ -78,6 +76,20 @@ def _parquet_of(manifest: Manifest) -> dict[str, FileEntry]:
 
 
 @contextmanager
+def staged_table(snapshot: Snapshot, table: str, org_id: str) -> Iterator[list[Path]]:
+    """Private copies of the Parquet files of one table and organization, checked against the manifest.
+
+    Raises:
+        UsageError, StoppedError: as `staged`.
+    """
+    files = {
+        path: file for path, file in _parquet_of(snapshot.manifest).items() if org_of_parquet(table, path) == org_id
+    }
+    with _fetched(snapshot.path, files, files) as folder:
+        yield [folder / path for path in files]
+
+
+@contextmanager
 def staged_whole(snapshot: Snapshot) -> Iterator[Path]:
     """The folder of a snapshot on this machine, with all its files, unchecked: a local folder is not copied."""
     if isinstance(snapshot.path, Path):
@@ -103,13 +115,7 @@ def _fetched(place: Place, paths: Iterable[str], entries: dict[str, FileEntry]) 
             raise StoppedError(f"{place} needs {needed:,} bytes in {tempfile.gettempdir()}: make room, or set TMPDIR")
         try:
             make_dir(folder)
-            with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="fetch") as executor:
-                fetches = [executor.submit(_fetch, place, folder, path, entries.get(path)) for path in paths]
-                try:
-                    for fetched in fetches:
-                        fetched.result()
-                finally:
-                    executor.shutdown(cancel_futures=True)
+            at_once(lambda path: _fetch(place, folder, path, entries.get(path)), paths)
         except OSError as error:
             raise _unfetched(error, place) from None
         yield folder

@@ -7,12 +7,9 @@ import errno
 import os
 import shutil
 import stat
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
-from typing import TypeAlias, TypeVar
+from typing import TypeAlias
 
 from audit import files
 from audit.errors import UsageError
@@ -21,10 +18,6 @@ from audit.storage.objects import ObjectPath
 
 #: A file or a folder.
 Place: TypeAlias = Path | ObjectPath
-
-_Found = TypeVar("_Found")
-#: Number of round trips at once; each takes some tens of milliseconds.
-_AT_ONCE = 8
 
 
 def place(text: str) -> Place:
@@ -128,27 +121,6 @@ def holds_others(folder: Place) -> bool:
                 elif not each.is_file(follow_symlinks=False):
                     return True
     return False
-
-
-def at_once(look: Callable[[Place], _Found], places: Iterable[Place]) -> list[_Found]:
-    """Look at many places, several at a time: in an object store, each takes a round trip or more."""
-    with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="storage") as executor:
-        return list(executor.map(look, places))
-
-
-def ahead(read: Callable[[Place], _Found], places: Iterable[Place]) -> Iterator[_Found]:
-    """Read files in order; from an object store, the next few are fetched meanwhile."""
-    waiting: deque[Future[_Found]] = deque()
-    with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="storage") as executor:
-        try:
-            for each in places:
-                waiting.append(executor.submit(read, each))
-                if isinstance(each, Path) or len(waiting) == _AT_ONCE:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            executor.shutdown(cancel_futures=True)
 
 
 def remove(path: Place) -> None:

@@ -13,18 +13,24 @@ import re
 _MAX_LENGTH = 1000
 #: These would lead to another path.
 _PATHS = frozenset({".", ".."})
-_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
+#: Pattern of a UUID in lower or upper case.
+UUID_PATTERN = r"[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}"
+_UUID = re.compile(UUID_PATTERN)
 
 
 def uri_of(webex_id: str) -> str | None:
     """The URI in an id; None if the text is not a Webex id."""
+    uri = _decoded(webex_id) or ""
+    return uri if uri.startswith("ciscospark://") else None
+
+
+def _decoded(webex_id: str) -> str | None:
     text = webex_id.rstrip("=")
     try:
         raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=_altchars(text), validate=True)
-        uri = raw.decode("utf-8")
+        return raw.decode("utf-8")
     except (binascii.Error, ValueError):
         return None
-    return uri if uri.startswith("ciscospark://") else None
 
 
 def _altchars(text: str) -> bytes:
@@ -51,6 +57,19 @@ def uuid_of(webex_id: str) -> str | None:
     """The UUID at the end of an id, in lower case; None if there is none."""
     last = (uri_of(webex_id) or "").rpartition("/")[2]
     return last.lower() if is_uuid(last) else None
+
+
+def uuid_within(text: str) -> str | None:
+    """The UUID of an id in any form, in lower case; None if there is none.
+
+    The administrators' log names things by ids of the API, by the base64 of a bare UUID, and by UUIDs.
+    """
+    if len(text) > _MAX_LENGTH:
+        return None
+    for uri in (text, _decoded(text) or ""):
+        if is_uuid(last := uri.rpartition("/")[2]):
+            return last.lower()
+    return None
 
 
 def organization_id(text: str) -> str | None:

@@ -48,8 +48,32 @@ class _Page(NamedTuple):
     digest: int | None = None
 
 
+class Rules(NamedTuple):
+    """What differs from one listing to the next.
+
+    Attributes:
+        start: the parameter that skips items.
+        is_end_needed: a full page that nothing proves to be the last one is an error, not a warning.
+        most_bytes: the largest page that is read.
+    """
+
+    start: str = "start"
+    is_end_needed: bool = False
+    most_bytes: int = PAGE_BYTES
+
+
+_ORDINARY = Rules()
+
+
 async def pages(
-    client: Client, path: str, params: Mapping[str, str], key: str, *, scope: str, probe: bool = False
+    client: Client,
+    path: str,
+    params: Mapping[str, str],
+    key: str,
+    *,
+    scope: str,
+    probe: bool = False,
+    rules: Rules = _ORDINARY,
 ) -> AsyncIterator[list[Any]]:
     """The pages of a listing, each as its list of items, whatever these are.
 
@@ -60,6 +84,7 @@ async def pages(
         key: the key of the list in a page.
         scope: the scope that the listing needs, for the error after a 403.
         probe: the listing takes `start`: where its end is in doubt, request what follows its last item.
+        rules: what differs from ordinary listings.
 
     Raises:
         TokenRefusedError: the API refuses the token (401), and there is no other.
@@ -68,7 +93,7 @@ async def pages(
         ForeignLinkError: a next link leads to another origin.
     """
     with SeenIds() as seen:
-        listing = _Listing(client, path, params, key, scope, seen, takes_start=probe)
+        listing = _Listing(client, path, params, key, scope, seen, takes_start=probe, rules=rules)
         while (page := await listing.next_page()) is not None:
             yield page
 
@@ -86,6 +111,7 @@ class _Listing:
         seen: SeenIds,
         *,
         takes_start: bool,
+        rules: Rules,
     ) -> None:
         self._client = client
         self._path = path
@@ -95,6 +121,7 @@ class _Listing:
         self._scope = scope
         self._seen = seen
         self._takes_start = takes_start
+        self._rules = rules
         self._url: str | None = client.url_of(path, params)
         self._asked: set[int] = set()
         self._last = _Page([])
@@ -128,8 +155,8 @@ class _Listing:
                 return None
             if answer.outcome is not Outcome.OK:
                 raise self._client.unanswered(self._path, answer, self._scope)
-            if len(answer.body) > PAGE_BYTES or may_hold_more(answer.body, PAGE_VALUES):
-                most = f"{PAGE_BYTES >> 20} MiB or {PAGE_VALUES:,} values"
+            if len(answer.body) > self._rules.most_bytes or may_hold_more(answer.body, PAGE_VALUES):
+                most = f"{self._rules.most_bytes >> 20} MiB or {PAGE_VALUES:,} values"
                 raise PageTooLongError(f"{self._path} can't be listed: a page holds more than {most}")
             items, error = page_items(answer.body, self._key), page_error(answer.body)
             if items or (items is not None and not error):
@@ -152,10 +179,14 @@ class _Listing:
         """Doubt the end of a listing that ignores `start`, so that nothing proves its end."""
         if self._last.link and not is_readable(self._last.link):
             raise UnansweredError(f"{self._path}: the Link header can't be read, so the end of the listing is unknown")
-        if not (is_proven and self._takes_start) and not self._has_links:
-            log.warning(
-                "%s has no next link and ignores start: it may hold more than %d items", self._path, self._listed
-            )
+        if (is_proven and self._takes_start) or self._has_links:
+            return
+        start = self._rules.start
+        doubt = f"{self._path} has no next link and ignores {start}: it may hold more than {self._listed} items"
+        if not self._rules.is_end_needed:
+            log.warning("%s", doubt)
+        elif self._last.size >= self._size:
+            raise UnansweredError(doubt)
 
     def _following(self, url: str, page: _Page) -> str | None:
         """The URL of the page after this one; None if this is the last one."""
@@ -196,4 +227,4 @@ class _Listing:
             raise ForeignLinkError(f"{self._path}: the next link is not a usable URL") from None
 
     def _after(self, listed: int) -> str:
-        return self._client.url_of(self._path, {**self._params, "start": str(listed)})
+        return self._client.url_of(self._path, {**self._params, self._rules.start: str(listed)})

@@ -248,6 +248,8 @@ def test_the_demo_needs_nothing_and_leaves_a_snapshot(
     found = json.loads(webex_audit("demo", *small).out)
     assert [len(snapshot["orgs"]) for snapshot in found] == [1, 2, 2]
     assert found[0]["tables"].keys() == {"coverage", "audio_options"}
+    assert found[2]["outcomes"].keys() == {"push_to_talk", "answer_settings", "paging_groups"}
+    assert found[2]["tables"]["answer_settings"]["rows"] > 0 < found[2]["tables"]["paging_groups"]["rows"]
     (report,) = re.findall(r"open (\S+): the report", result.out)
     assert (tmp_path / report).read_text().startswith("<!doctype html>")
     assert re.search(r"\d+ rooms changed.*\d+ members added", result.out)

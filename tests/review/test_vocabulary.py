@@ -70,3 +70,15 @@ def test_each_dataset_is_of_the_kinds_that_it_has() -> None:
     asked = Scope(["push_to_talk", "paging_groups"], ["WORKSPACE", "PERSON", "PAGING_GROUP"])
     shown = vocabulary.scope(asked)
     assert shown.startswith("Push-to-Talk of every workspace and person and paging groups of every paging group, in ")
+
+
+def test_datasets_of_the_same_kinds_are_named_together() -> None:
+    kinds = ["WORKSPACE", "PERSON", "PAGING_GROUP"]
+    shown = vocabulary.scope(Scope(["push_to_talk", "paging_groups", "answer_settings"], kinds, users="self"))
+    assert shown.startswith("Push-to-Talk and answer settings of every workspace and person and paging groups of every")
+    both = vocabulary.scope(Scope(["push_to_talk", "answer_settings"], ["WORKSPACE"], entity_ids=2))
+    assert both.startswith("Push-to-Talk and answer settings of 2 workspaces by id, in ")
+    unknown = vocabulary.scope(Scope(["push_to_talk", "of_tomorrow"], ["WORKSPACE", "PAGING_GROUP"]))
+    assert unknown.startswith(
+        "Push-to-Talk of every workspace and of tomorrow of every workspace and paging group, in "
+    )

@@ -485,7 +485,7 @@ def test_the_command_reads_users_from_a_file(
     result = webex_audit(*base, "--users-from", "users", "--user", email(5), "--json")
     assert (result.code, json.loads(result.out)["scope"]["user_count"]) == (0, 3)
     plan = json.loads(webex_audit(*base, "--all-users", "--dry-run", "--json").out)
-    assert (plan["entities"], plan["scopes"]) == (90, [ADMIN_SCOPE, "spark-admin:people_read"])
+    assert (plan["entities"], plan["scopes"]) == (90, [ADMIN_SCOPE, "spark-admin:people_read", "spark:people_read"])
     assert 170 < plan["requests"] <= 180
     own = json.loads(webex_audit(*base, "--dry-run", "--json").out)
     assert (own["entities"], own["scopes"]) == (1, ["meeting:preferences_read", "spark:people_read"])

@@ -8,7 +8,7 @@ import pytest
 from harness import Result, Where, without
 
 from audit.simulator.app import ADMIN_TOKEN, USER_TOKEN, Simulation
-from audit.simulator.faults import Faults
+from audit.simulator.faults import Faults, parse
 from audit.simulator.organization import Organization
 
 Api = Callable[[Simulation], str]
@@ -209,3 +209,63 @@ def test_a_token_is_not_said_to_be_accepted_by_what_is_no_answer_of_the_api(faul
     assert "token" not in checks
     assert (code, checks["api"]["status"]) == (5, "failed")
     assert "/people/me can't be read" in checks["api"]["message"]
+
+
+SEVERAL = {
+    "two": ["push-to-talk", "answer-settings"],
+    "three": ["answer-settings", "push-to-talk", "paging-groups"],
+    "all": ["all"],
+}
+
+
+@pytest.mark.parametrize("datasets", SEVERAL.values(), ids=SEVERAL)
+@pytest.mark.parametrize("kinds", [["workspaces"], ["workspaces", "people"], [*KINDS]])
+def test_the_doctor_lists_each_kind_once_and_reads_each_dataset_of_it(
+    datasets: list[str], kinds: list[str], api: Api, webex_audit: Callable[..., Result]
+) -> None:
+    simulation = Simulation(OWN)
+    flags = [text for name in datasets for text in ("--dataset", name)] + [
+        text for kind in kinds for text in entity(kind)
+    ]
+    result = webex_audit("doctor", "--base-url", api(simulation), *flags, "--json")
+    names = [check["name"] for check in json.loads(result.out)]
+    assert (result.code, len(names)) == (0, len({*names})), names
+    reads = [f"{dataset} of {kind}" for kind in kinds for dataset in ("push-to-talk", "answer-settings")]
+    assert {*kinds, *reads} <= {*names}
+    assert ("paging-groups" in names) == (datasets != SEVERAL["two"])
+    assert ("audio-options" in names) == (datasets == ["all"])
+    for path in ("/workspaces?", "/people?", "/virtualLines?", "/paging?"):
+        assert len([line for line in simulation.log if path in line and "max=100" in line]) <= 1
+
+
+@pytest.mark.parametrize(
+    ("missing", "failed", "scope"),
+    [
+        (["telephony_config_read"], {"answer-settings of workspaces", "paging-groups"}, "telephony_config_read"),
+        (["workspaces_read"], {"workspaces"}, "workspaces_read"),
+        (
+            ["meeting:preferences_read", "meeting:admin_preferences_read"],
+            {"audio-options"},
+            "meeting:preferences_read",
+        ),
+    ],
+)
+def test_the_doctor_advises_the_scope_of_each_dataset(
+    missing: list[str], failed: set[str], scope: str, doctor: Doctor
+) -> None:
+    lacking = without(*(name if ":" in name else f"spark-admin:{name}" for name in missing))
+    code, checks = doctor(Simulation(OWN, tokens=lacking), "--dataset", "all")
+    assert code == 3
+    assert {name for name, check in checks.items() if check["status"] == "failed"} == failed
+    assert all(scope in checks[name]["message"] for name in failed)
+
+
+@pytest.mark.parametrize("quirk", ["no-answers", "no-answers-405"])
+def test_the_doctor_says_that_settings_may_not_be_offered_yet(quirk: str, doctor: Doctor) -> None:
+    code, checks = doctor(Simulation(OWN, parse(quirk)), "--dataset", "all")
+    assert (code, checks["answer-settings of workspaces"]["status"]) == (0, "warning")
+    assert (
+        "may not offer answer-settings to this organization yet" in checks["answer-settings of workspaces"]["message"]
+    )
+    code, checks = doctor(Simulation(OWN, parse("answers-elsewhere")), "--dataset", "answer-settings")
+    assert (code, checks["workspaces"]["status"]) == (0, "ok")

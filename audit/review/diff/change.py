@@ -5,6 +5,7 @@ from typing import Literal
 import msgspec
 
 ChangeKind = Literal["added", "removed", "changed", "unknown"]
+EventGrade = Literal["named", "likely", "several", "name only", "none"]
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -20,6 +21,11 @@ class Change(msgspec.Struct, frozen=True):
         old, new: the values as text; None for null.
         reason: for `unknown`, the outcomes on both sides; for a row that was added or removed, the reason if known.
         org_name: the name of the organization, as the later snapshot has it if it has one.
+        event_grade: how sure it is that an event of the administrators' log is of this change (docs/admin-events.md);
+            `none` if the log was read and has none, None if the log was not read in full.
+        event_id, event_created, event_description, event_actor, event_client: the last such event.
+        event_error: why the attempt that it records failed; None if it did not.
+        event_count: number of such events.
     """
 
     kind: ChangeKind
@@ -36,3 +42,11 @@ class Change(msgspec.Struct, frozen=True):
     new: str | None = None
     reason: str | None = None
     org_name: str | None = None
+    event_grade: EventGrade | None = None
+    event_id: str | None = None
+    event_created: str | None = None
+    event_description: str | None = None
+    event_actor: str | None = None
+    event_client: str | None = None
+    event_error: str | None = None
+    event_count: int | None = None

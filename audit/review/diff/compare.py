@@ -6,6 +6,7 @@ What was not answered or not asked for on either side is `unknown`, never `remov
 import logging
 from collections.abc import Iterator
 from importlib.resources import files
+from typing import Any
 
 import duckdb
 import msgspec
@@ -13,6 +14,7 @@ import msgspec
 from audit.errors import UsageError
 from audit.review.absence import gaps, reason_of_absence
 from audit.review.diff.change import Change
+from audit.review.diff.events import AdminLog
 from audit.review.diff.settings import settings_sql
 from audit.review.tables import CURRENT, PREVIOUS, is_out_of_memory, open_tables, table_names
 from audit.snapshot.catalog import Snapshot
@@ -57,11 +59,13 @@ def compare(old: Snapshot, new: Snapshot) -> Iterator[Change]:
     try:
         with open_tables(new, old) as connection:
             _prepare(connection, old, new)
+            admin_log = AdminLog.open(connection, old.manifest, new.manifest)
             found = connection.execute(_changes(connection))
             columns = [column[0] for column in found.description]
             names = _org_names(old.manifest, new.manifest)
             while rows := found.fetchmany(_FETCHED):
-                yield from (_change(dict(zip(columns, row, strict=True)), names) for row in rows)
+                differences = [dict(zip(columns, row, strict=True)) for row in rows]
+                yield from (_change(row, names) for row in admin_log.beside(differences))
     except duckdb.Error as error:
         ids = f"{old.manifest.snapshot_id} and {new.manifest.snapshot_id}"
         why = (
@@ -78,7 +82,7 @@ def _org_names(old: Manifest, new: Manifest) -> dict[str, str | None]:
     return org_names(old.orgs) | later
 
 
-def _change(row: dict[str, str | None], names: dict[str, str | None]) -> Change:
+def _change(row: dict[str, Any], names: dict[str, str | None]) -> Change:
     reason = _reason(str(row["kind"]), row.pop("old_state"), row.pop("new_state"))
     return msgspec.convert({**row, "org_name": names.get(str(row["org_id"])), "reason": reason}, Change)
 
@@ -98,10 +102,19 @@ def _prepare(connection: duckdb.DuckDBPyConnection, old: Snapshot, new: Snapshot
             connection.execute(f"CREATE TEMP VIEW {name} AS FROM {schema}.{COVERAGE}")
         else:
             connection.register(name, COVERAGE_SCHEMA.empty_table())
+    connection.execute(
+        "CREATE TEMP VIEW reads_of_both AS "
+        "SELECT false AS is_new, org_id, dataset, entity_id, entity_name, fetched_at FROM old_coverage UNION ALL "
+        "SELECT true, org_id, dataset, entity_id, entity_name, fetched_at FROM new_coverage"
+    )
     _create_absences(connection, old.manifest, new.manifest)
     _run(connection, "diff.sql")
     if MEMBERS in _in_both(connection):
         _run(connection, "diff_members.sql")
+        members = "SELECT org_id, entity_id, member_id FROM member_pairs WHERE o IS NOT NULL AND member_id IS NOT NULL"
+    else:
+        members = "SELECT NULL::VARCHAR AS org_id, NULL::VARCHAR AS entity_id, NULL::VARCHAR AS member_id LIMIT 0"
+    connection.execute(f"CREATE TEMP VIEW old_members AS {members}")
 
 
 def _create_absences(connection: duckdb.DuckDBPyConnection, old: Manifest, new: Manifest) -> None:

@@ -10,6 +10,8 @@ import pyarrow as pa
 from audit.config import CsvDialect
 from audit.review import vocabulary
 from audit.review.diff.change import Change
+from audit.review.diff.event import words_of_event
+from audit.review.diff.events import notes_on_log
 from audit.snapshot.catalog import Snapshot
 from audit.snapshot.coverage import COVERAGE
 from audit.snapshot.csv import csv_blocks
@@ -17,7 +19,10 @@ from audit.snapshot.org_names import with_org_name
 from audit.text import count_of, printable, printable_json
 
 _MEMBERS = "push_to_talk_members"
-_CSV_SCHEMA = with_org_name(pa.schema([(name, pa.string()) for name in Change.__struct_fields__ if name != "org_name"]))
+_TYPES = {"event_count": pa.int32()}
+_CSV_SCHEMA = with_org_name(
+    pa.schema([(name, _TYPES.get(name, pa.string())) for name in Change.__struct_fields__ if name != "org_name"])
+)
 _CSV_ROWS = 1000
 
 
@@ -80,6 +85,11 @@ def as_text(old: Snapshot, new: Snapshot, changes: Iterable[Change], tally: Tall
             where = f" of {printable(names[change.org_id])}" if len(names) > 1 else ""
             yield f"\n{_heading(change)}{where}"
         yield f"  {_line(change)}"
+        if event := words_of_event(change):
+            yield f"    {printable(event)}"
+    if tally.differences:
+        yield ""
+        yield from map(printable, notes_on_log(old.manifest, new.manifest))
     yield ""
     yield total(tally)
 
@@ -95,7 +105,8 @@ def as_json(old: Snapshot, new: Snapshot, changes: Iterable[Change], tally: Tall
         waiting = _encoded(change)
     if waiting:
         yield waiting
-    yield f'], "summary": {_encoded(tally.summary())}}}'
+    notes = _encoded(notes_on_log(old.manifest, new.manifest))
+    yield f'], "admin_events": {notes}, "summary": {_encoded(tally.summary())}}}'
 
 
 def as_csv(changes: Iterable[Change], tally: Tally, dialect: CsvDialect = "rfc4180") -> Iterator[str]:

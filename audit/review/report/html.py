@@ -15,11 +15,14 @@ from audit.bounds import TEXT_BYTES
 from audit.review import vocabulary
 from audit.review.check.finding import CheckResult
 from audit.review.diff.change import Change
+from audit.review.diff.event import words_of_event
+from audit.review.diff.events import notes_on_log
 from audit.review.diff.views import total
 from audit.review.report import charts, known, since, ways, wording
 from audit.review.report.by_control import MAX_EXCEPTIONS
 from audit.review.report.content import MAX_ORGS, Content, collect
 from audit.snapshot.catalog import Approved, Snapshot
+from audit.snapshot.context.admin_events import ADMIN_EVENTS
 from audit.snapshot.layout import SNAPSHOT_ID
 from audit.text import count_of, printable
 
@@ -85,6 +88,8 @@ def render(found: Content) -> str:
         location_chart=charts.location_chart(found.reach, nouns[1]) if found.reach else "",
         coverage_chart=charts.coverage_chart(found.answers),
         version=__version__,
+        log_notes=notes_on_log(found.against, found.manifest) if found.against else [],
+        has_events=found.against is not None and ADMIN_EVENTS in found.manifest.tables,
     )
 
 
@@ -148,5 +153,5 @@ def _template() -> Template:
         "grouped": lambda number: f"{number:,}",
     }
     environment.globals |= {"known": known, "sentences": wording, "since": since, "words": vocabulary, "ways": ways}
-    environment.globals["total"] = total
+    environment.globals |= {"total": total, "event_words": words_of_event}
     return environment.get_template("report.html.j2")

@@ -19,7 +19,8 @@ from audit.snapshot.proof.files import check_files
 from audit.snapshot.proof.signing import SIGNATURE, check_signature, key_id
 from audit.snapshot.proof.tables import check_tables
 from audit.snapshot.staging import staged_whole
-from audit.storage.place import Place, at_once, subfolders
+from audit.storage.at_once import at_once
+from audit.storage.place import Place, subfolders
 from audit.text import count_of, printable
 
 if TYPE_CHECKING:

@@ -9,7 +9,11 @@ from collections.abc import Mapping
 
 import pyarrow as pa
 
+from audit.snapshot.context.admin_events import ADMIN_EVENTS, ADMIN_EVENTS_SCHEMA
 from audit.snapshot.context.workspace_devices import WORKSPACE_DEVICES, WORKSPACE_DEVICES_SCHEMA
 
 #: The schema of each context table.
-CONTEXT: Mapping[str, pa.Schema] = {WORKSPACE_DEVICES: WORKSPACE_DEVICES_SCHEMA}
+CONTEXT: Mapping[str, pa.Schema] = {
+    WORKSPACE_DEVICES: WORKSPACE_DEVICES_SCHEMA,
+    ADMIN_EVENTS: ADMIN_EVENTS_SCHEMA,
+}

@@ -1,0 +1,67 @@
+"""The events of the administrators' log in the report and in the workbook."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from later import ANSWERED, room
+from logged import PLAIN, event, logged
+from nights import NightlyClock
+from reporting import HOSTILE, text_of
+
+from audit.review.diff.compare import compare
+from audit.review.report import write_report
+from audit.simulator.app import Simulation
+from audit.snapshot.catalog import Snapshot
+
+INDEX = ANSWERED[0]
+SWITCHED = {"allowAutoAnswer": not PLAIN.push_to_talk(INDEX)["allowAutoAnswer"]}
+
+
+@pytest.fixture
+def clock() -> NightlyClock:
+    return NightlyClock()
+
+
+@pytest.fixture
+def report(audit: Callable[..., Snapshot], clock: NightlyClock) -> Callable[..., str]:
+    """The report of a second night, compared with the first."""
+
+    def report(*log: Any, **flags: Any) -> str:
+        old = audit(Simulation(PLAIN))
+        clock.night = 1
+        new = audit(Simulation(logged(*log, answers={INDEX: SWITCHED})), **({"run__admin_events": True} | flags))
+        return write_report(new, None, compare(old, new), old)
+
+    return report
+
+
+def test_an_event_stands_below_its_change_and_is_not_called_the_cause(report: Callable[..., str]) -> None:
+    text = text_of(report(event(1, entityId=room(INDEX), updatedSettings=["allowAutoAnswer"])))
+    assert (
+        f"event recorded: Settings were updated by Dana Sato at 2026-11-22 03:00:00 UTC ({event(1)['id']}), named"
+        in text
+    )
+    assert "it does not prove the cause" in text
+    assert "changed by" not in text
+
+
+def test_a_change_without_an_event_has_no_line_of_its_own(report: Callable[..., str]) -> None:
+    text = text_of(report())
+    assert "event recorded" not in text
+    assert "was not read" not in text
+
+
+def test_a_log_that_was_not_read_is_mentioned_once(report: Callable[..., str]) -> None:
+    assert text_of(report(run__admin_events=False)).count("log was not read") == 1
+
+
+@pytest.mark.attack("spreadsheets and terminals")
+@pytest.mark.parametrize("hostile", [HOSTILE, "</li></ul><img src=x onerror=alert(1)>", "&lt;b&gt;\x00\x9b"])
+def test_a_hostile_text_of_the_log_is_a_text_in_the_report(report: Callable[..., str], hostile: str) -> None:
+    data = {"eventDescription": hostile, "actorName": hostile, "actorClientName": hostile, "errorCode": hostile}
+    html = report(event(1, entityId=room(INDEX), **data) | {"id": hostile})
+    assert "failed attempt (" in html
+    assert "<script>alert" not in html
+    assert "<img" not in html
+    assert not any(char in html for char in "\u202e\x1b\x00\x9b")

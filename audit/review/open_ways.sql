@@ -18,7 +18,7 @@ push_to_talk AS (
                             WHEN 'BLOCK_MEMBERS' THEN if(members IS NULL, 'everyone', 'everyone but a list')
                             ELSE 'not known' END AS opened_by,
            if(access_type = 'ALLOW_MEMBERS', members, NULL)::INTEGER AS opener_count,
-           access_type, NULL::VARCHAR AS paging_groups, NULL::VARCHAR[] AS opener_keys, NULL::VARCHAR[] AS opener_names
+           access_type, NULL::VARCHAR AS paging_groups, NULL::STRUCT(key VARCHAR, name VARCHAR)[] AS openers
     FROM {ways}.push_to_talk LEFT JOIN listed USING (org_id, entity_type, entity_id)
     WHERE allow_auto_answer IS DISTINCT FROM false
       AND NOT (access_type IS NOT DISTINCT FROM 'ALLOW_MEMBERS' AND members IS NULL)
@@ -39,8 +39,9 @@ party AS (
     WHERE enabled IS DISTINCT FROM false
 ),
 originator AS (
-    SELECT org_id, group_id, member_key, coalesce(min(name), member_key) AS name FROM party WHERE role = 'ORIGINATOR'
-    GROUP BY org_id, group_id, member_key
+    SELECT DISTINCT org_id, group_id, member_key,
+           coalesce(min(name) OVER (PARTITION BY org_id, member_key), member_key) AS name
+    FROM party WHERE role = 'ORIGINATOR'
 ),
 target AS (
     SELECT org_id, member_key AS entity_key, min(member_id) AS entity_id, min(name) AS name,
@@ -60,7 +61,7 @@ paging AS (
            min(location_name) AS location_name, 'paging' AS way, 'speaks' AS direction, 'list' AS opened_by,
            count(DISTINCT originator.member_key)::INTEGER AS opener_count,
            array_to_string(list_sort(list(DISTINCT group_name)), ', ') AS paging_groups,
-           list(DISTINCT originator.member_key) AS opener_keys, list_sort(list(DISTINCT originator.name)) AS opener_names
+           list(DISTINCT {{'key': originator.member_key, 'name': originator.name}}) AS openers
     FROM target JOIN originator USING (org_id, group_id) LEFT JOIN inventory USING (org_id, entity_key)
     GROUP BY org_id, entity_key
 )

@@ -40,7 +40,7 @@ def write_open_rooms(
     """
     with open_tables(snapshot, against, approved=approved) as connection:
         if approved:
-            add_approval(connection, approved.manifest)
+            add_approval(connection, snapshot.manifest, approved.manifest)
         is_added = add_open_rooms(
             connection,
             snapshot.manifest,

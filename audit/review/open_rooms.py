@@ -111,6 +111,7 @@ def add_open_rooms(
             _create_organizations(connection, schema, each)
         if previous:
             create_gaps(connection, PREVIOUS, previous)
+            create_gaps(connection, CURRENT, manifest)
             connection.execute(sql_file("open_rooms_then").format(then=PREVIOUS))
         for schema in sides:
             _create_view(connection, schema, _story(previous, approved) if schema == CURRENT else _NO_STORY)

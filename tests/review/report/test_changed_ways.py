@@ -102,3 +102,38 @@ def test_a_group_that_was_not_read_has_neither_lost_nor_won_members(audit: Audit
     whole, part = audited(audit, of), audit(Simulation(of, fault), scope__datasets=["paging-groups"])
     for old, new in ((whole, part), (part, whole)):
         assert {each.kind for each in compare(old, new) if each.table.startswith("paging")} == {"unknown"}
+
+
+SINCE: dict[str, tuple[Organization, Organization, str]] = {
+    "answers now": (organization(ON), organization(ON, answers=[ANSWERS]), "changed after"),
+    "answers no more": (organization(ON, answers=[ANSWERS]), organization(ON), "changed after"),
+    "answers as before": (organization(ON, answers=[ANSWERS]), organization(ON, answers=[ANSWERS]), "or earlier"),
+    "a new target": (paged(group([ANN], [1])), paged(group([ANN], [0, 1])), "changed after"),
+    "another caller": (paged(group([ANN], [0])), paged(group([BO], [0])), "changed after"),
+    "no target any more": (paged(group([ANN], [0, 1])), paged(group([ANN], [1])), "changed after"),
+    "paged as before": (paged(group([ANN], [0])), paged(group([ANN], [0])), "or earlier"),
+    "shut as before": (organization(), organization(), "or earlier"),
+}
+
+
+def _since(new: Any, old: Any) -> str:
+    html = write_report(new, None, [], old)
+    table = html.partition('id="room-table"')[2].partition("</table>")[0]
+    (row,) = [each for each in table.split("<tr ") if "<bdi>Room 0</bdi>" in each]
+    return text_of(row.partition('data-label="Since"')[2].partition("</td>")[0])
+
+
+@pytest.mark.parametrize("case", SINCE)
+def test_since_is_about_every_way_into_a_room(audit: Audit, case: str) -> None:
+    then, later, said = SINCE[case]
+    old, new = audited(audit, then), audited(audit, later)
+    assert said in _since(new, old)
+
+
+def test_since_is_not_known_where_the_earlier_snapshot_did_not_read_a_way(audit: Audit) -> None:
+    flags = {"scope__datasets": ["push-to-talk", "answer-settings"]}
+    old = audit(Simulation(organization(ON), Where("500", "answerSettings")), **flags)
+    opened = audited(audit, organization(ON, answers=[ANSWERS]), **flags)
+    assert "unknown: not answered on" in _since(opened, old)
+    alone = audited(audit, organization(answers=[ANSWERS]), scope__datasets=["answer-settings"])
+    assert "or earlier" in _since(alone, opened)

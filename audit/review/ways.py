@@ -13,7 +13,7 @@ import pyarrow as pa
 from audit.datasets import DATASETS
 from audit.errors import UsageError
 from audit.review.absence import reason_of_absence
-from audit.review.tables import table_names
+from audit.review.tables import is_out_of_memory, table_names
 from audit.snapshot.context import CONTEXT
 from audit.snapshot.context.workspace_devices import WORKSPACE_DEVICES
 from audit.snapshot.coverage import COVERAGE, COVERAGE_SCHEMA
@@ -28,6 +28,8 @@ _SCHEMAS = (
     | {table: schema for name in WAYS.values() for table, schema in DATASETS[name].tables.items()}
     | {WORKSPACE_DEVICES: CONTEXT[WORKSPACE_DEVICES]}
 )
+#: Anybody may have written a snapshot: a cell that must not be empty must not hide a room.
+_KIND = "coalesce(entity_type, 'NOT KNOWN') AS entity_type"
 _PLACES = """
 SELECT DISTINCT org_id, dataset, entity_type FROM (FROM main_ways.coverage UNION ALL FROM {schema}_ways.coverage)
 WHERE dataset IN ('push_to_talk', 'answer_settings', 'paging_groups')
@@ -47,11 +49,13 @@ def readable(manifest: Manifest) -> Iterator[None]:
     """
     try:
         yield
-    except duckdb.Error:
-        raise UsageError(
-            f"snapshot {manifest.snapshot_id}: its tables are not as webex-audit writes them: 'webex-audit verify' "
-            "says more"
-        ) from None
+    except duckdb.Error as error:
+        why = (
+            "who may open which room needs too much memory"
+            if is_out_of_memory(error)
+            else "its tables are not as webex-audit writes them: 'webex-audit verify' says more"
+        )
+        raise UsageError(f"snapshot {manifest.snapshot_id}: {why}") from None
 
 
 def create_ways(connection: duckdb.DuckDBPyConnection, schema: str) -> None:
@@ -68,7 +72,8 @@ def create_ways(connection: duckdb.DuckDBPyConnection, schema: str) -> None:
     names = table_names(connection, schema)
     for table, columns in _SCHEMAS.items():
         # A table without rows may have no file.
-        source = f"FROM {schema}.{table}" if table in names else _no_rows(columns)
+        kind = f" REPLACE ({_KIND})" if "entity_type" in columns.names else ""
+        source = f"SELECT *{kind} FROM {schema}.{table}" if table in names else _no_rows(columns)  # noqa: S608
         connection.execute(f"CREATE VIEW {ways}.{table} AS {source}")
     connection.execute(sql_file("open_ways").format(ways=ways))
 

@@ -1,16 +1,24 @@
 """The approval judges answering ordinary calls, and paging, as it judges Push-to-Talk: one judgement for all views."""
 
+import io
 from collections.abc import Callable
 from typing import Any
 
+import duckdb
+import pyarrow as pa
 import pytest
 from crafted import POLICY, Audit, TickingClock, checked, result_of
 from harness import Where
+from reporting import rewrite
 from ways import ANSWERS, audited, organization, party, rows_of, target
 
+from audit.errors import UsageError
 from audit.review.approval import add_approval, unjudged_words
+from audit.review.diff.compare import compare
+from audit.review.report import write_open_rooms, write_report
 from audit.review.report.since import approval_words
 from audit.review.tables import open_tables
+from audit.review.ways import readable
 from audit.simulator.app import Simulation
 from audit.simulator.faults import parse
 from audit.simulator.organization import Json, Organization
@@ -192,3 +200,43 @@ def test_a_room_of_another_organization_does_not_lend_its_approval(audit: Audit)
         found = connection.execute("SELECT DISTINCT org_id = ?, judgement FROM way_approval WHERE opens", [other])
         judged = set(found.fetchall())
     assert judged == {(False, "yes"), (True, "not known")}
+
+
+@pytest.mark.attack("what is read back")
+@pytest.mark.parametrize("table", ["answer_settings", "paging_groups", "paging_group_members", "push_to_talk"])
+def test_cells_that_somebody_emptied_close_no_room_and_break_no_view(audit: Audit, table: str) -> None:
+    of = organization(ON, answers=[ANSWERS], groups=[group([ANN], [0, 1])])
+    approved, now = audited(audit, of), audited(audit, of)
+    before = rows_of(now, approved, approved)
+    rewrite(
+        now,
+        table,
+        lambda rows: pa.table(
+            {
+                name: pa.nulls(len(rows), rows[name].type)
+                if not name.endswith("_id") and name != "role"
+                else rows[name]
+                for name in rows.column_names
+            }
+        ),
+    )
+    rows = rows_of(now, approved, approved)
+    assert {row["way"] for row in rows} == {row["way"] for row in before}
+    assert {row["approved"] for row in rows} <= {"yes", "yes, narrower", "no", "not known"}
+    assert "<html" in write_report(now, None, [*compare(approved, now)], approved)
+    assert write_open_rooms(now, approved, io.BytesIO())[0] == len(rows)
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (duckdb.OutOfMemoryException("/a/path"), "who may open which room needs too much memory"),
+        (duckdb.BinderException("/a/path"), "its tables are not as webex-audit writes them: 'webex-audit verify' says"),
+        (duckdb.ConversionException("/a/path"), "its tables are not as webex-audit writes them"),
+    ],
+)
+def test_an_error_over_the_ways_is_one_sentence_of_ours(audit: Audit, error: Exception, said: str) -> None:
+    snapshot = audited(audit, organization())
+    with pytest.raises(UsageError, match=said) as raised, readable(snapshot.manifest):
+        raise error
+    assert "/a/path" not in str(raised.value)

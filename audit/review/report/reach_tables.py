@@ -102,13 +102,14 @@ LEFT JOIN previous_outcome USING (org_id, entity_type, entity_id)
 LEFT JOIN absence USING (org_id, entity_type)
 LEFT JOIN other_way USING (org_id, entity_type, entity_id)
 """
-# Whether a room opens since then, or no longer, in a way beside Push-to-Talk; what only one side knows is not a change.
+# Whether a room opens since then, or no longer, in another way; what only one side knows is not a change.
 _OTHER_WAYS = """
 CREATE TEMP TABLE other_way AS
 SELECT org_id, entity_type, entity_key AS entity_id, bool_or(is_changed) AS other_changed,
        bool_or(is_unknown) AS other_unknown, min(epoch_ms(answered)) AS other_ms
 FROM (
-    SELECT org_id, entity_type, entity_key, previous.at AS answered, state = 'closed' OR (state = 'open' AND NOT is_same) AS is_changed,
+    SELECT org_id, entity_type, entity_key, previous.at AS answered,
+           state = 'closed' OR (state = 'open' AND NOT is_same) AS is_changed,
            state = 'not known' AS is_unknown
     FROM main_ways.previous WHERE way <> 'push_to_talk'
     UNION ALL

@@ -26,8 +26,8 @@ Command = Callable[..., Result]
         (["--file", "x.htm"], "x.htm", b"<!doctype html>"),
         (["--file", "report"], "report", b"<!doctype html>"),
         (["--file", "x.dat", "--format", "xlsx"], "x.dat", b"pk"),
-        (["--file", "x.csv"], "x.csv", b'"entity_name","way","openers"'),
-        (["--format", "csv"], "open_rooms.csv", b'"entity_name","way","openers"'),
+        (["--file", "x.csv"], "x.csv", b'"entity_name","kind","way","openers"'),
+        (["--format", "csv"], "open_rooms.csv", b'"entity_name","kind","way","openers"'),
         (["--file", "X.CSV", "--csv-dialect", "excel"], "X.CSV", b'\xef\xbb\xbf"entity_name"'),
     ],
 )

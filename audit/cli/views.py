@@ -9,7 +9,7 @@ import msgspec
 
 from audit.review import vocabulary
 from audit.snapshot.catalog import Snapshot
-from audit.snapshot.manifest import Org
+from audit.snapshot.org import Org
 from audit.text import count_of, plural_of, printable, printable_json
 
 if TYPE_CHECKING:

@@ -15,7 +15,8 @@ import duckdb
 from audit.review.diff.event import described, failure_of, grade_of
 from audit.review.tables import CURRENT, table_names
 from audit.snapshot.context.admin_events import ADMIN_EVENTS
-from audit.snapshot.manifest import AdminEvents, Manifest, Org
+from audit.snapshot.manifest import Manifest
+from audit.snapshot.org import AdminEvents, Org
 from audit.text import count_of
 
 #: Organizations that the notes name.

@@ -22,8 +22,9 @@ from audit.cli.console import set_up_logging
 from audit.config import FLAGS, Settings, load
 from audit.inventory import Users
 from audit.run.job import Job
+from audit.run.retried import retried_scope
 from audit.run.run import run
-from audit.run.scope import retried_scope, scope_of
+from audit.run.scope import scope_of
 from audit.simulator.app import ADMIN_TOKEN, Simulation, serve
 from audit.snapshot.catalog import Snapshot
 from audit.snapshot.manifest import Seal

@@ -143,6 +143,11 @@ def _size(flag: str, default: int, text: str) -> Callable[[Command], Command]:
     return click.option(flag, default=default, show_default=True, type=click.IntRange(0), help=text)
 
 
+def given_keys(given: dict[str, Any]) -> list[str]:
+    """The keys of the configuration that flags have set."""
+    return [name.replace("__", ".") for name, value in given.items() if "__" in name and value not in (None, ())]
+
+
 def settings_of(given: dict[str, Any]) -> Settings:
     """The settings of a command; also sets up its log, and checks that there is room for its threads.
 

@@ -108,8 +108,9 @@ def run(retry_failed: str | None, *, resume: bool, dry_run: bool, as_json: bool,
     from audit.run.credentials import find_tokens
     from audit.run.job import Job
     from audit.run.plan import plan
+    from audit.run.retried import check_flags, retried_scope
     from audit.run.run import run as run_job
-    from audit.run.scope import retried_scope, scope_of
+    from audit.run.scope import scope_of
     from audit.snapshot.proof import signing
     from audit.snapshot.source import verified
 
@@ -124,6 +125,8 @@ def run(retry_failed: str | None, *, resume: bool, dry_run: bool, as_json: bool,
         key = signing.public_key_of(settings.sign.key_file)
         found = find_snapshot(settings.output.folder, retry_failed) if retry_failed else None
         earlier = stack.enter_context(verified(found, key)) if found else None
+        if earlier:
+            check_flags(earlier, settings, options.given_keys(given))
         if found and earlier and is_nothing_to_retry(earlier.manifest):
             print_unchanged(found, as_json=as_json, is_quiet=verbosity == "quiet")
             return 0

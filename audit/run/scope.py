@@ -14,7 +14,7 @@ from audit.entity import EntityType
 from audit.errors import UsageError
 from audit.inventory import Users
 from audit.inventory.organizations import check_org_ids
-from audit.run.choice import chosen_datasets, dataset_of
+from audit.run.choice import chosen_datasets
 from audit.run.kinds import CHOOSABLE, check_kinds, kinds_of, title_of
 from audit.snapshot.manifest import Scope
 from audit.snapshot.source import Source
@@ -119,31 +119,6 @@ def scope_of(settings: Settings, wanted: Collection[str] | None = None, users: U
     check_kinds(scope.datasets, scope.kinds, is_chosen=bool(given.entities))
     check_offered(scope, settings.webex.base_url)
     return scope
-
-
-def retried_scope(snapshot: Source) -> RunScope:
-    """The scope of a snapshot, to ask again for the entities without a complete answer.
-
-    Raises:
-        UsageError: this version does not know a dataset or a kind of entity of the snapshot.
-    """
-    earlier, orgs = snapshot.manifest.scope, snapshot.manifest.orgs
-    return RunScope(
-        tuple(dataset_of(name) for name in earlier.datasets),
-        tuple(map(_kind, earlier.entities)),
-        earlier.organizations,
-        () if earlier.organizations == "own" else tuple(check_org_ids(org.webex_id or org.org_id for org in orgs)),
-        users=Users(earlier.users or "self"),
-        sites=tuple(earlier.sites),
-        retry_failed=snapshot,
-    )
-
-
-def _kind(name: str) -> EntityType:
-    try:
-        return EntityType(name)
-    except ValueError:
-        raise UsageError(f"unknown kind of entity {name!r}; expected one of {', '.join(EntityType)}") from None
 
 
 def _site(text: str) -> str:

@@ -16,7 +16,8 @@ from audit.datasets.dataset import path_of
 from audit.entity import Entity, EntityType
 from audit.errors import UsageError
 from audit.inventory import Users
-from audit.run.scope import retried_scope, scope_of
+from audit.run.retried import retried_scope
+from audit.run.scope import scope_of
 from audit.simulator import answers
 from audit.simulator.app import Simulation
 from audit.simulator.faults import Faults, parse

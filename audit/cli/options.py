@@ -107,6 +107,12 @@ def scope_options(command: Command) -> Command:
     return command
 
 
+#: For every command that asks what a run asks.
+events_option = flag(
+    "run.admin_events",
+    is_flag=True,
+    help="Read the administrators' log since the last snapshot, too; needs the scope audit:events_read.",
+)
 #: For every command that writes to an output.
 shared_option = flag("output.shared", is_flag=True, help="Accept an output folder that other users may write to.")
 #: For every command that prints or writes CSV.

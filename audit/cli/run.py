@@ -73,11 +73,7 @@ _GC_AFTER = 10_000
 @options.flag(
     "run.metrics_file", metavar="FILE", help="Write metrics for the textfile collector of Prometheus. [default: none]"
 )
-@options.flag(
-    "run.admin_events",
-    is_flag=True,
-    help="Read the administrators' log since the last snapshot, too; needs the scope audit:events_read.",
-)
+@options.events_option
 @options.flag(
     "run.admin_events_with_addresses",
     is_flag=True,
@@ -171,6 +167,7 @@ def _resume_hint(earlier: Snapshot | None, selection: "Selection") -> Iterator[N
 
 @click.command()
 @options.scope_options
+@options.events_option
 @options.api_options
 @options.shared_option
 @options.config_options

@@ -40,7 +40,7 @@ def _kind(name: str) -> EntityType:
 
 
 def check_flags(snapshot: Source, settings: Settings, flags: Collection[str]) -> None:
-    """Refuse flags that ask for another scope than that of the snapshot to retry, which counts alone.
+    """Refuse flags that differ from the scope of the snapshot to retry, which counts alone.
 
     Args:
         snapshot: the snapshot.
@@ -48,7 +48,7 @@ def check_flags(snapshot: Source, settings: Settings, flags: Collection[str]) ->
         flags: the keys that flags have set.
 
     Raises:
-        UsageError: a flag asks for another scope, or the scope contradicts itself.
+        UsageError: a flag differs, or the scope contradicts itself.
     """
     if not any(key.startswith("scope.") for key in flags):
         return

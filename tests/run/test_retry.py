@@ -169,7 +169,7 @@ def test_a_manifest_that_contradicts_its_own_status_is_refused(
     ],
 )
 @pytest.mark.parametrize("fault", ["", "409@9"])
-def test_a_flag_that_asks_for_another_scope_than_the_snapshot_is_refused(
+def test_a_flag_that_differs_from_the_scope_of_the_snapshot_is_refused(
     flags: list[str], fault: str, audit: Audit, retry: Callable[..., Any]
 ) -> None:
     snapshot = audit(partner(fault), scope__entities=["workspace"])

@@ -168,7 +168,7 @@ def _contradictions(scope: RunScope, users: Users | None) -> dict[str, bool]:
         ),
         "--all-users belongs to --dataset audio-options": not scope.is_by_user and scope.users.which == "all",
         "--site belongs to --dataset audio-options": not scope.is_by_user and bool(scope.sites),
-        f"{ids_flags} select workspaces: add --dataset push-to-talk": (
+        f"{ids_flags} select workspaces: {_with_workspaces(scope)}": (
             has_ids and all(dataset.by_user or EntityType.WORKSPACE not in dataset.scopes for dataset in scope.datasets)
         ),
         f"{ids_flags} select workspaces: leave out --dataset {_without_workspaces(scope)}": (
@@ -181,6 +181,11 @@ def _contradictions(scope: RunScope, users: Users | None) -> dict[str, bool]:
         f"{ids_flags} select workspaces of one organization: name only that organization": has_ids and is_several,
         f"{ids_flags} select workspaces: leave out --entity": has_ids and set(scope.kinds) != {EntityType.WORKSPACE},
     }
+
+
+def _with_workspaces(scope: RunScope) -> str:
+    others = _without_workspaces(scope)
+    return f"use --dataset push-to-talk in place of --dataset {others}" if others else "add --dataset push-to-talk"
 
 
 def _without_workspaces(scope: RunScope) -> str:

@@ -147,7 +147,16 @@ def test_a_kind_that_makes_no_sense_is_refused_before_the_first_request(
 @pytest.mark.parametrize(
     ("flags", "selected", "advice"),
     [
-        ({"scope__datasets": ["greeting"]}, {"wanted": ["id"]}, "add --dataset push-to-talk"),
+        (
+            {"scope__datasets": ["greeting"]},
+            {"wanted": ["id"]},
+            "use --dataset push-to-talk in place of --dataset greeting",
+        ),
+        (
+            {"scope__datasets": ["paging-groups"]},
+            {"wanted": ["id"]},
+            "use --dataset push-to-talk in place of --dataset paging-groups",
+        ),
         ({"scope__datasets": ["light", "paging-groups"]}, {"wanted": ["id"]}, "leave out --dataset paging-groups"),
         ({"scope__datasets": ["light", "greeting"]}, {"wanted": ["id"]}, "leave out --dataset greeting"),
         ({"scope__datasets": ["call-waiting"]}, {"users": Users("named", ("a@b.c",))}, "add --dataset audio-options"),

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future
@@ -67,6 +68,12 @@ def _no_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME"):
         monkeypatch.setenv(name, str(tmp_path / "home"))
     monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(autouse=True)
+def _no_pytz(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As for users: a tool of development brings pytz, without which DuckDB gives Python no times with a zone."""
+    monkeypatch.setitem(sys.modules, "pytz", None)
 
 
 @pytest.fixture(autouse=True)

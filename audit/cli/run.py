@@ -168,6 +168,9 @@ def _resume_hint(earlier: Snapshot | None, selection: "Selection") -> Iterator[N
 
 @click.command()
 @options.scope_options
+@options.flag(
+    "run.admin_events", is_flag=True, help="Check the administrators' log, too; it needs the scope audit:events_read."
+)
 @options.api_options
 @options.shared_option
 @options.config_options

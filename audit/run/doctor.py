@@ -17,7 +17,7 @@ from audit.output.lock import lock
 from audit.run.check import Check, failed, unnamed
 from audit.run.credentials import find_tokens
 from audit.run.job import Job
-from audit.run.reach import reach
+from audit.run.reach import reach, reach_log
 from audit.run.scope import RunScope, scope_of
 from audit.run.session import clients_of, find_organizations
 from audit.storage.errors import unwritable
@@ -57,7 +57,7 @@ async def examine(
         async with Job(settings, tokens, scope, clock=clock).connect(terms) as client:
             checks.append(await _token(client))
             if checks[-1].status == "ok":
-                checks += await _api(client, scope)
+                checks += await _api(client, scope, has_events=settings.run.admin_events)
     except AuditError as error:
         checks.append(failed("api", error))
     return checks
@@ -99,7 +99,7 @@ async def _token(client: Client) -> Check:
     return failed("api", client.unanswered("/people/me", answer, "spark:people_read"))
 
 
-async def _api(client: Client, scope: RunScope) -> list[Check]:
+async def _api(client: Client, scope: RunScope, *, has_events: bool) -> list[Check]:
     try:
         organizations, invalid = await find_organizations(client, scope)
         checks = await _names(client, organizations)
@@ -109,9 +109,12 @@ async def _api(client: Client, scope: RunScope) -> list[Check]:
         message = f"{count_of(invalid, 'listed organization has', 'listed organizations have')} no usable id"
         checks.append(Check("organization", "warning", f"{message}: a run is partial; ask Webex support"))
     reached: list[Check] = []
+    logs: list[Check] = []
     for organization, own in zip(organizations, clients_of(client, organizations), strict=True):
         try:
             reached += await reach(own, organization, scope)
+            if has_events:
+                logs.append(await reach_log(own, organization))
         except TokenRefusedError:
             raise
         except AuditError as error:
@@ -123,7 +126,7 @@ async def _api(client: Client, scope: RunScope) -> list[Check]:
             msgspec.structs.replace(each, exit_code=PARTIAL_EXIT_CODE) if each.status == "failed" else each
             for each in reached
         ]
-    return checks + reached
+    return [*checks, *reached, *logs]
 
 
 async def _names(client: Client, organizations: list[Organization]) -> list[Check]:

@@ -1,6 +1,7 @@
 """Checks what the token reaches in an organization: listings, settings of real entities, and names."""
 
 from collections.abc import Iterable
+from datetime import timedelta
 
 from audit.crawl.own_data import OwnDataGuard
 from audit.crawl.reader import Reader
@@ -8,6 +9,7 @@ from audit.datasets import Dataset
 from audit.datasets.dataset import ByUser
 from audit.entity import Entity, EntityType
 from audit.errors import AuditError, RefusedError
+from audit.inventory import events
 from audit.inventory.entities import LISTINGS, list_items, refusal
 from audit.inventory.listing import Json, Listing
 from audit.inventory.organizations import Organization
@@ -25,6 +27,9 @@ from audit.webex.errors import NotAcceptedError, NotListedError, ScopeError, Tok
 
 #: Items to list: the first of them may be without a licence.
 _PAGE = {"max": "100"}
+_LOG = "admin-events"
+#: The time of which the log is read, and the most seconds for that.
+_OF_LOG, _LOG_LIMIT_S = timedelta(minutes=15), 60.0
 
 
 async def reach(client: Client, organization: Organization, scope: RunScope) -> list[Check]:
@@ -46,6 +51,17 @@ async def reach(client: Client, organization: Organization, scope: RunScope) -> 
     if is_reached and listed:
         checks.append(await _locations(client, organization))
     return checks
+
+
+async def reach_log(client: Client, organization: Organization) -> Check:
+    """Check the administrators' log of an organization: a run is complete without it."""
+    now = client.clock.now()
+    found = await events.read_events(
+        client, organization, events.Window(now - _OF_LOG, now), limit_s=_LOG_LIMIT_S, keeps_addresses=False
+    )
+    if found.status == "read":
+        return Check(_LOG, "ok", f"the administrators' log was read, scope {events.SCOPE}")
+    return Check(_LOG, "warning", f"administrators' log {found.status}: {found.message}; a run is complete without it")
 
 
 async def _locations(client: Client, organization: Organization) -> Check:

@@ -359,7 +359,7 @@ PINS: dict[str, Any] = {
     "German": {"actionText": "Kennwort geändert: Geheim4711"},
     "French": {"actionText": "Le mot de passe est Azerty4711"},
     "Japanese": {"actionText": "パスワード: himitsu4711"},
-    "an id that is none": {"targetType": "PIN 4711 of a@b", "targetId": f"4711 PIN /{PLAIN.org_id}"},
+    "no id": {"targetType": "PIN 4711 of a@b", "targetId": f"4711 PIN /{PLAIN.org_id}"},
 }
 
 

@@ -1,7 +1,9 @@
 """The doctor reads settings of real entities, says what was answered, and tells a missing scope from other faults."""
 
 import json
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -269,3 +271,38 @@ def test_the_doctor_says_that_settings_may_not_be_offered_yet(quirk: str, doctor
     )
     code, checks = doctor(Simulation(OWN, parse("answers-elsewhere")), "--dataset", "answer-settings")
     assert (code, checks["workspaces"]["status"]) == (0, "ok")
+
+
+LOGS = {
+    "ok": ("ok", "scope audit:events_read"),
+    "403": ("warning", "it needs the scope audit:events_read"),
+    "401": ("warning", "refuses the token"),
+    "html": ("warning", "an HTML page"),
+    "hang": ("warning", "does not answer|not read to its end"),
+}
+
+
+@pytest.mark.parametrize("kind", LOGS)
+def test_the_log_of_administrators_is_checked_and_a_run_does_not_need_it(kind: str, doctor: Doctor) -> None:
+    faults = Faults() if kind == "ok" else Where(kind, "/adminAudit/")
+    code, checks = doctor(Simulation(OWN, faults), "--admin-events")
+    status, words = LOGS[kind]
+    assert (code, checks["admin-events"]["status"]) == (0, status)
+    assert re.search(words, checks["admin-events"]["message"])
+
+
+def test_the_configuration_asks_for_the_check_of_the_log(doctor: Doctor, tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text("[run]\nadmin_events = true\n")
+    simulation = Simulation(OWN, tokens=without("audit:events_read"), customers=(CUSTOMER,))
+    code, checks = doctor(simulation, "--config", str(tmp_path / "config.toml"), "--all-orgs")
+    assert (code, checks["admin-events"]["status"]) == (0, "warning")
+    assert "audit:events_read" in checks["admin-events"]["message"]
+    code, checks = doctor(simulation)
+    assert "admin-events" not in checks
+    assert sum("adminAudit" in line for line in simulation.log) == 2
+
+
+def test_a_log_that_can_be_read_makes_no_organization_reachable(doctor: Doctor) -> None:
+    simulation = Simulation(OWN, Where("403", "/pushToTalk"))
+    code, _ = doctor(simulation)
+    assert doctor(simulation, "--admin-events")[0] == code == 4

@@ -1,4 +1,4 @@
--- Who may open which room now and in the approved snapshot. It needs the views now_coverage, then_coverage, now_rooms,
+-- Who may open which room by Push-to-Talk now and in the approved snapshot. It needs the views now_coverage, then_coverage, now_rooms,
 -- then_rooms, now_members, then_members, and approval_gaps: why rooms may be absent from the approved snapshot.
 
 -- A room is what was asked for Push-to-Talk: a workspace, a person's phone or a virtual line. Numbers stand for rooms, as
@@ -123,8 +123,9 @@ LEFT JOIN then_room AS t USING (room)
 LEFT JOIN list_then AS tm USING (room)
 LEFT JOIN approval_gaps AS g USING (org_id, entity_type);
 
--- What differs from the approved snapshot in rooms that both snapshots know: `is_open` if it opens more than approved.
-CREATE TEMP TABLE drift AS
+-- How Push-to-Talk differs from the approved snapshot in rooms that both snapshots know: `is_open` if it opens more than
+-- approved.
+CREATE TEMP TABLE talk_drift AS
 WITH known AS (FROM pair WHERE is_known AND lacks IS NULL),
 told AS (
   SELECT known.*, true AS is_open, 1 AS place,
@@ -175,33 +176,4 @@ told AS (
   FROM known AS k JOIN member_of_both AS b USING (room)
   WHERE opens AND was_on AND access_type = 'ALLOW_MEMBERS' AND then_access = 'BLOCK_MEMBERS'
 )
-SELECT room, org_id, entity_type, entity_id, entity_name, location_name, is_open, place, detail, key FROM told;
-
--- A row for each room of the snapshot. A room that opens more than approved comes before others with `is_open`.
-CREATE TEMP TABLE approval AS
-WITH differing AS (
-  SELECT room, bool_or(is_open) AS is_open, count(*) AS differences,
-         list(detail ORDER BY NOT is_open, place, detail) AS details
-  FROM drift GROUP BY ALL
-)
-SELECT p.org_id, p.entity_type, p.entity_id,
-       CASE
-         WHEN lacks IS NOT NULL OR NOT is_known THEN 'unknown'
-         WHEN then_outcome IS NULL THEN 'added'
-         WHEN differences IS NOT NULL THEN 'differs'
-         ELSE 'approved'
-       END AS state,
-       coalesce(is_open, false) AS is_open,
-       CASE state
-         WHEN 'unknown' THEN coalesce(lacks, 'the snapshot has no answer for it (' || outcome || ')')
-         WHEN 'approved' THEN NULL
-         ELSE coalesce(
-           array_to_string(details[1:5], '; ')
-           || CASE WHEN differences > 5 THEN '; and ' || (differences - 5) || ' more' ELSE '' END,
-           'is new since the approval; it opens for nobody'
-         )
-       END AS detail
-FROM pair AS p LEFT JOIN differing USING (room);
-
--- Rooms that open, and that the approved snapshot can't judge.
-CREATE TEMP TABLE unjudged AS SELECT org_id, entity_type, entity_id, lacks FROM pair WHERE opens AND lacks IS NOT NULL;
+SELECT org_id, 'push_to_talk' AS way, entity_type, entity_id, entity_name, location_name, is_open, place, detail, key FROM told;

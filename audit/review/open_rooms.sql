@@ -16,12 +16,15 @@ named AS (
     FROM member GROUP BY ALL
 ),
 told AS (
-    SELECT way.*, coalesce(opener_names, names, []) AS all_names,
+    SELECT way.*, coalesce(list_sort(list_transform(openers, lambda each: each.name)), names, []) AS all_names,
            array_to_string(all_names[1:{most}], ', ')
            || if(len(all_names) > {most}, ' and ' || (len(all_names) - {most}) || ' more', '') AS some_names
     FROM {ways}.way LEFT JOIN named USING (org_id, entity_type, entity_id, way)
 )
-SELECT told.entity_name, told.way,
+SELECT told.entity_name,
+       CASE told.entity_type WHEN 'WORKSPACE' THEN 'room' WHEN 'PERSON' THEN 'phone' WHEN 'VIRTUAL_LINE' THEN 'line'
+                             ELSE lower(replace(told.entity_type, '_', ' ')) END AS kind,
+       told.way,
        CASE WHEN told.way = 'answer_settings' THEN 'whoever can dial it'
             WHEN told.opened_by = 'list' THEN told.some_names
             WHEN told.opened_by = 'everyone' THEN 'everyone'

@@ -5,7 +5,8 @@ SELECT way.org_id, way.way, way.entity_type, way.entity_key, answer.at,
        CASE WHEN then_way.way IS NOT NULL THEN 'open'
             WHEN gap.is_whole OR (answer.way IS NULL AND gap.way IS NOT NULL) OR NOT answer.is_known THEN 'not known'
             ELSE 'closed' END AS state,
-       list_has_all(coalesce(then_way.opener_keys, []), coalesce(way.opener_keys, [])) AS is_within
+       list_sort(list_transform(coalesce(way.openers, []), lambda each: each.key))
+       = list_sort(list_transform(coalesce(then_way.openers, []), lambda each: each.key)) AS is_same
 FROM main_ways.way
 LEFT JOIN {then}_ways.way AS then_way
     ON then_way.org_id = way.org_id AND then_way.way = way.way AND then_way.entity_type = way.entity_type

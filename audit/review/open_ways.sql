@@ -1,8 +1,9 @@
 -- Which microphones and loudspeakers open by themselves in a snapshot, a row for each entity and way. The views of this schema show
 -- the tables of the snapshot, without rows where it has none.
 
--- Only what surely opens for nobody is left out: off, an empty list of those who may, a group that nobody may call.
-CREATE VIEW {ways}.way AS
+-- A table, as several views read it, and some would compute it several times at once. Only what surely opens for nobody is
+-- left out: off, an empty list of those who may, a group that nobody may call.
+CREATE TABLE {ways}.way AS
 WITH
 listed AS (
     SELECT org_id, entity_type, entity_id,
@@ -18,7 +19,7 @@ push_to_talk AS (
                             WHEN 'BLOCK_MEMBERS' THEN if(members IS NULL, 'everyone', 'everyone but a list')
                             ELSE 'not known' END AS opened_by,
            if(access_type = 'ALLOW_MEMBERS', members, NULL)::INTEGER AS opener_count,
-           access_type, NULL::VARCHAR AS paging_groups, NULL::VARCHAR[] AS opener_keys, NULL::VARCHAR[] AS opener_names
+           access_type, NULL::VARCHAR AS paging_groups, NULL::STRUCT(key VARCHAR, name VARCHAR)[] AS openers
     FROM {ways}.push_to_talk LEFT JOIN listed USING (org_id, entity_type, entity_id)
     WHERE allow_auto_answer IS DISTINCT FROM false
       AND NOT (access_type IS NOT DISTINCT FROM 'ALLOW_MEMBERS' AND members IS NULL)
@@ -30,17 +31,18 @@ answer_settings AS (
 ),
 -- Members of paging groups that can be called. An id names a member; without it, a number or the name does.
 party AS (
-    SELECT org_id, groups.entity_id AS group_id, coalesce(groups.entity_name, groups.entity_id) AS group_name, role,
+    SELECT org_id, entity_id AS group_id, coalesce(groups.entity_name, entity_id) AS group_name, role,
            nullif(trim(member_id), '') AS member_id, member_type,
            nullif(trim(concat_ws(' ', nullif(trim(member_first_name), '.'), nullif(trim(member_last_name), '.'))), '') AS name,
            coalesce(nullif(trim(member_id), ''), concat_ws(' ', 'without id', number_esn, number_extension,
                     number_external, member_first_name, member_last_name)) AS member_key
-    FROM {ways}.paging_group_members JOIN {ways}.paging_groups AS groups USING (org_id, entity_type, entity_id)
+    FROM {ways}.paging_group_members JOIN {ways}.paging_groups AS groups USING (org_id, entity_id)
     WHERE enabled IS DISTINCT FROM false
 ),
 originator AS (
-    SELECT org_id, group_id, member_key, coalesce(min(name), member_key) AS name FROM party WHERE role = 'ORIGINATOR'
-    GROUP BY org_id, group_id, member_key
+    SELECT DISTINCT org_id, group_id, member_key,
+           coalesce(min(name) OVER (PARTITION BY org_id, member_key), member_key) AS name
+    FROM party WHERE role = 'ORIGINATOR'
 ),
 target AS (
     SELECT org_id, member_key AS entity_key, min(member_id) AS entity_id, min(name) AS name,
@@ -54,15 +56,22 @@ inventory AS (
            min(location_id) AS location_id, min(location_name) AS location_name
     FROM {ways}.coverage SEMI JOIN (SELECT org_id, entity_id FROM target) USING (org_id, entity_id) GROUP BY ALL
 ),
-paging AS (
-    SELECT org_id, coalesce(min(listed_type), min(target.entity_type)) AS entity_type, min(entity_id) AS entity_id,
-           entity_key, coalesce(min(listed_name), min(target.name)) AS entity_name, min(location_id) AS location_id,
-           min(location_name) AS location_name, 'paging' AS way, 'speaks' AS direction, 'list' AS opened_by,
-           count(DISTINCT originator.member_key)::INTEGER AS opener_count,
-           array_to_string(list_sort(list(DISTINCT group_name)), ', ') AS paging_groups,
-           list(DISTINCT originator.member_key) AS opener_keys, list_sort(list(DISTINCT originator.name)) AS opener_names
-    FROM target JOIN originator USING (org_id, group_id) LEFT JOIN inventory USING (org_id, entity_key)
+-- DISTINCT before the lists: a list of distinct values needs many times the memory, and can't be spilled.
+reaching AS (
+    SELECT org_id, entity_key, list({{'key': member_key, 'name': name}}) AS openers
+    FROM (SELECT DISTINCT org_id, entity_key, member_key, originator.name FROM target JOIN originator USING (org_id, group_id))
     GROUP BY org_id, entity_key
+),
+reached AS (
+    SELECT org_id, entity_key, min(target.entity_type) AS named_type, min(entity_id) AS entity_id, min(name) AS name,
+           string_agg(DISTINCT group_name, ', ' ORDER BY group_name) AS paging_groups
+    FROM target SEMI JOIN originator USING (org_id, group_id) GROUP BY org_id, entity_key
+),
+paging AS (
+    SELECT org_id, coalesce(listed_type, named_type) AS entity_type, entity_id, entity_key,
+           coalesce(listed_name, name) AS entity_name, location_id, location_name, 'paging' AS way,
+           'speaks' AS direction, 'list' AS opened_by, len(openers)::INTEGER AS opener_count, paging_groups, openers
+    FROM reached JOIN reaching USING (org_id, entity_key) LEFT JOIN inventory USING (org_id, entity_key)
 )
 FROM push_to_talk UNION ALL BY NAME FROM answer_settings UNION ALL BY NAME FROM paging;
 

@@ -14,9 +14,14 @@ COMPLETE_OUTCOMES = frozenset(str(outcome) for outcome in Outcome if outcome.is_
 
 _DATASETS = {"push_to_talk": "Push-to-Talk", "audio_options": "audio options"}
 _THINGS = {"WORKSPACE": ("room", "rooms"), "PERSON": ("phone of a person", "phones of people")}
-_ROWS = {"push_to_talk": "Push-to-Talk settings", "push_to_talk_members": "member"}
+_ROWS = {
+    "push_to_talk": "Push-to-Talk settings",
+    "push_to_talk_members": "member",
+    "paging_group_members": "member of the paging group",
+}
 _COLUMNS = {
     "allow_auto_answer": "auto-answer",
+    "auto_answer_enabled": "answers ordinary calls by itself",
     "connection_type": "direction",
     "access_type": "who may call",
     "entity_name": "name",

@@ -141,7 +141,7 @@ def test_the_workbook_says_of_each_room_whether_it_is_approved(audit: Audit, cli
     assert after.sheetnames == before.sheetnames
     said = {row["room or phone"]: row["approved"] for row in rows_of(after["Room by who"])}
     detail = "callers may listen and speak; approved: speak"
-    assert said.pop("Room 0") == f"no, it differs from the approved state: {detail}"
+    assert said.pop("Room 0") == f"no, it opens more than approved: {detail}"
     assert set(said.values()) <= {"yes, it is as approved"}
     summary = dict(after["Summary"].values)
     assert summary["approved state"] == id_of(first)

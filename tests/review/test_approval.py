@@ -40,7 +40,7 @@ def room(*members: Any, **changes: Any) -> Change:
 def states(snapshot: Snapshot, approved: Snapshot) -> dict[str, tuple[str, bool, str | None]]:
     """State, whether it opens, and detail by name of the room."""
     with open_tables(snapshot, approved=approved) as connection:
-        add_approval(connection, approved.manifest)
+        add_approval(connection, snapshot.manifest, approved.manifest)
         rows = connection.execute(
             "SELECT entity_name, state, is_open, detail FROM approval JOIN now_coverage USING (org_id, entity_id)"
         ).fetchall()

@@ -170,10 +170,10 @@ def test_approved_says_whether_more_opens_than_was_approved(audit: Audit) -> Non
     assert {row["approved"] for row in rows_of(now)} == {"nothing approved"}
     assert told(rows_of(now, approved=approved), "entity_name", "way", "approved") == {
         ("Room 0", "push_to_talk", "no"),
-        ("Room 1", "push_to_talk", "yes"),
+        ("Room 1", "push_to_talk", "yes, narrower"),
         ("Room 0", "answer_settings", "yes"),
         ("Room 1", "answer_settings", "no"),
-        ("Room 0", "paging", "yes"),
+        ("Room 0", "paging", "yes, narrower"),
         ("Room 1", "paging", "no"),
     }
     ptt = audited(audit, organization(), scope__datasets=["push-to-talk"])

@@ -72,7 +72,7 @@ def rows_of(
     """The rows of `open_rooms`, with what an earlier and an approved snapshot say of them."""
     with open_tables(snapshot, previous, approved=approved) as connection:
         if approved:
-            add_approval(connection, approved.manifest)
+            add_approval(connection, snapshot.manifest, approved.manifest)
         add_open_rooms(
             connection,
             snapshot.manifest,

@@ -133,7 +133,10 @@ def _facts(
 ) -> Facts:
     """The tables that rules can read, and why others are missing."""
     facts = add_approval_facts(
-        connection, add_facts(connection, snapshot.manifest), approved.manifest if approved else None
+        connection,
+        add_facts(connection, snapshot.manifest),
+        snapshot.manifest,
+        approved.manifest if approved else None,
     )
     tables, before = table_names(connection), table_names(connection, PREVIOUS)
     missing = facts.missing | missing_tables(snapshot.manifest, tables)
@@ -141,7 +144,8 @@ def _facts(
         missing[PREVIOUS] = why_not
     known = facts.tables | {*tables} | {f"{PREVIOUS}.{name}" for name in before}
     known |= {f"{APPROVED}.{name}" for name in table_names(connection, APPROVED)}
-    return Facts(known, missing, facts.partial, org_names(snapshot.manifest.orgs), unread_entities(connection))
+    unread = unread_entities(connection, snapshot.manifest)
+    return Facts(known, missing, facts.partial, org_names(snapshot.manifest.orgs), unread)
 
 
 def _set_variables(connection: duckdb.DuckDBPyConnection, settings: CheckSettings) -> None:

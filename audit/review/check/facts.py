@@ -16,9 +16,10 @@ import duckdb
 
 from audit.datasets import DATASETS
 from audit.entity import EntityType
-from audit.review.approval import TABLES, add_approval
+from audit.review.approval import TABLES, add_approval, unjudged_words
 from audit.review.open_rooms import FLAGS, OPEN_ROOMS, add_open_rooms, all_unread
 from audit.review.tables import APPROVED, CURRENT, PREVIOUS, table_names
+from audit.review.ways import WAYS
 from audit.snapshot.coverage import COVERAGE
 from audit.snapshot.manifest import Manifest
 from audit.snapshot.org import Org
@@ -26,6 +27,8 @@ from audit.text import count_of
 
 PEOPLE = "manifest.people"
 _NOTHING_APPROVED = "no snapshot of this scope is approved: 'webex-audit approve' approves one"
+_DRIFT = "drift"
+_NEEDS = f"needs {' or '.join(FLAGS)}"
 _NOT_LISTED = "people were not in scope, or could not be listed"
 
 
@@ -81,21 +84,34 @@ def add_facts(connection: duckdb.DuckDBPyConnection, manifest: Manifest) -> Fact
     return Facts(tables | {PEOPLE}, partial=partial | ({PEOPLE: reason} if listed < total else {}))
 
 
-def add_approval_facts(connection: duckdb.DuckDBPyConnection, facts: Facts, approved: Manifest | None) -> Facts:
+def add_approval_facts(
+    connection: duckdb.DuckDBPyConnection, facts: Facts, manifest: Manifest, approved: Manifest | None
+) -> Facts:
     """Add the comparison with the approved state (`audit.review.approval`), or why there is none.
 
     Args:
         connection: from `audit.review.tables.open_tables`, with the approved snapshot.
         facts: the tables so far.
+        manifest: manifest of the snapshot.
         approved: manifest of the approved snapshot, if there is one.
     """
     if approved is None:
         return replace(facts, missing=facts.missing | dict.fromkeys((APPROVED, *TABLES), _NOTHING_APPROVED))
-    add_approval(connection, approved)
-    counted = connection.execute("SELECT count(*), min(lacks) FROM unjudged").fetchone()
-    rooms, reason = counted or (0, None)
-    partial = {"drift": f"{count_of(rooms, 'room opens', 'rooms open')}, but {reason}"} if rooms else {}
+    add_approval(connection, manifest, approved)
+    read = _tables_of_ways(manifest)
+    if {*read}.isdisjoint(table_names(connection)):
+        missing = missing_tables(manifest, ())
+        reason = missing[read[0]] if read else _NEEDS
+        return replace(facts, missing=facts.missing | {_DRIFT: reason})
+    lacks = [*dict.fromkeys(facts.partial[table] for table in read if table in facts.partial)]
+    lacks += unjudged_words(connection)
+    partial = {_DRIFT: "; ".join(lacks)} if lacks else {}
     return replace(facts, tables=facts.tables | {*TABLES}, partial=facts.partial | partial)
+
+
+def _tables_of_ways(manifest: Manifest) -> list[str]:
+    """The tables that say which rooms open, of the datasets that were asked for."""
+    return [table for name in WAYS.values() if name in manifest.scope.datasets for table in DATASETS[name].tables]
 
 
 def add_open_room_facts(
@@ -116,7 +132,7 @@ def add_open_room_facts(
         approved: manifest of the approved snapshot.
     """
     if not add_open_rooms(connection, manifest, previous=previous, approved=approved):
-        return replace(facts, missing=facts.missing | {OPEN_ROOMS: f"needs {' or '.join(FLAGS)}"})
+        return replace(facts, missing=facts.missing | {OPEN_ROOMS: _NEEDS})
     schemas = {CURRENT: manifest, PREVIOUS: previous, APPROVED: approved}
     views = {OPEN_ROOMS if schema == CURRENT else f"{schema}.{OPEN_ROOMS}" for schema, each in schemas.items() if each}
     lacks = all_unread(connection, manifest)
@@ -168,8 +184,13 @@ def _gaps(manifest: Manifest) -> dict[str, str]:
     }
 
 
-def unread_entities(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
+def unread_entities(connection: duckdb.DuckDBPyConnection, manifest: Manifest) -> dict[str, int]:
     """The number of entities that a table lacks because they have no complete answer, by the name of the table."""
+    unread = _unread_of_tables(connection)
+    return unread | {_DRIFT: max((unread.get(table, 0) for table in _tables_of_ways(manifest)), default=0)}
+
+
+def _unread_of_tables(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
     if COVERAGE not in table_names(connection):
         return {}
     rows = connection.execute(

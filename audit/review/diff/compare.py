@@ -25,6 +25,7 @@ from audit.snapshot.org_names import org_names
 log = logging.getLogger(__name__)
 
 MEMBERS = "push_to_talk_members"
+PAGING_MEMBERS = "paging_group_members"
 
 #: Differences in memory at once.
 _FETCHED = 1000
@@ -115,6 +116,19 @@ def _prepare(connection: duckdb.DuckDBPyConnection, old: Snapshot, new: Snapshot
     else:
         members = "SELECT NULL::VARCHAR AS org_id, NULL::VARCHAR AS entity_id, NULL::VARCHAR AS member_id LIMIT 0"
     connection.execute(f"CREATE TEMP VIEW old_members AS {members}")
+    _prepare_paging(connection)
+
+
+def _prepare_paging(connection: duckdb.DuckDBPyConnection) -> None:
+    """Create the view of who joined or left a paging group, if either side has any."""
+    sides = {"old_paging": PREVIOUS, "new_paging": CURRENT}
+    found = [schema for schema in sides.values() if PAGING_MEMBERS in table_names(connection, schema)]
+    for view, schema in sides.items() if found else ():
+        # A table without rows may have no file.
+        source = f"{schema}.{PAGING_MEMBERS}" if schema in found else f"{found[0]}.{PAGING_MEMBERS} LIMIT 0"
+        connection.execute(f"CREATE TEMP VIEW {view} AS FROM {source}")
+    if found:
+        _run(connection, "diff_paging.sql")
 
 
 def _create_absences(connection: duckdb.DuckDBPyConnection, old: Manifest, new: Manifest) -> None:
@@ -152,7 +166,9 @@ def _in_both(connection: duckdb.DuckDBPyConnection) -> list[str]:
 def _changes(connection: duckdb.DuckDBPyConnection) -> str:
     """The query of all differences, in order."""
     names = _in_both(connection)
+    has_paging = any(PAGING_MEMBERS in table_names(connection, schema) for schema in (CURRENT, PREVIOUS))
     parts = ["FROM coverage_changes", *(["FROM member_changes"] if MEMBERS in names else [])]
+    parts += ["FROM paging_changes"] if has_paging else []
     for (dataset,) in connection.execute("SELECT DISTINCT dataset FROM coverage_of_both ORDER BY ALL").fetchall():
         parts += settings_sql(connection, dataset) if dataset in names else []
     return (

@@ -21,7 +21,8 @@ FROM parts AS p
 LEFT JOIN headings AS h USING (org_id, entity_id)
 LEFT JOIN event_matches AS e
   ON e.org_id = p.org_id AND e.entity_id = p.entity_id
-  AND e.dataset = CASE p."table" WHEN 'coverage' THEN '' WHEN 'push_to_talk_members' THEN 'push_to_talk' ELSE p."table" END
+  AND e.dataset = CASE p."table" WHEN 'coverage' THEN '' WHEN 'push_to_talk_members' THEN 'push_to_talk'
+                           WHEN 'paging_group_members' THEN 'paging_groups' ELSE p."table" END
 LEFT JOIN member_matches AS m
   ON m.org_id = p.org_id AND m.entity_id = p.entity_id AND m.member_id = p.key
   AND p."table" = 'push_to_talk_members' AND p.kind <> 'added'

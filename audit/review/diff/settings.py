@@ -10,8 +10,9 @@ from audit.review.tables import CURRENT, PREVIOUS
 from audit.snapshot.org_names import ORG_NAME
 
 _SITE = "site_url"
-#: Columns that identify a row, and a count that the table of members shows better.
-_NOT_SETTINGS = frozenset({*IDENTITY_SCHEMA.names, ORG_NAME.name, _SITE, "member_count"})
+#: Columns that identify a row, and counts that the tables of members show better.
+_COUNTS = ("member_count", "originator_count", "target_count")
+_NOT_SETTINGS = frozenset({*IDENTITY_SCHEMA.names, ORG_NAME.name, _SITE, *_COUNTS})
 #: Also null if the token may not read it, which is not a change.
 _MAYBE_HIDDEN = "email"
 

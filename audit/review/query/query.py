@@ -114,7 +114,7 @@ def _add_open_rooms(
 ) -> None:
     """Add the view `open_rooms`, and log what it lacks."""
     if approved:
-        add_approval(connection, approved.manifest)
+        add_approval(connection, snapshot.manifest, approved.manifest)
     before, right = (each.manifest if each else None for each in (previous, approved))
     if not add_open_rooms(connection, snapshot.manifest, previous=before, approved=right):
         raise UsageError(f"query: {OPEN_ROOMS} needs one of {', '.join(FLAGS)} in the snapshot")

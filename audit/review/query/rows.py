@@ -17,7 +17,7 @@ from audit.text import count_of, printable, printable_json
 _WIDEST = 40
 _NARROWEST = 12
 #: The widest column of a table of which not all columns fit, even if each is as narrow as possible.
-_WIDEST_OF_SOME = 20
+_WIDEST_OF_SOME = 18
 _GAP = "  "
 _IS_NUMBER: tuple[Callable[[pa.DataType], bool], ...] = (pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal)
 #: Types that Arrow can write as CSV and cast to text.

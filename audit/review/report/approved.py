@@ -4,11 +4,11 @@ from dataclasses import dataclass
 
 import duckdb
 
-from audit.review.approval import add_approval, create_no_approval
+from audit.review.approval import add_approval, create_no_approval, unjudged_words
 from audit.review.report.rows import fetch, fetch_dicts
 from audit.snapshot.approvals import Approval
 from audit.snapshot.catalog import Approved
-from audit.snapshot.manifest import SignatureState
+from audit.snapshot.manifest import Manifest, SignatureState
 
 #: The most rooms that the report lists; `check` has all.
 MAX_ROOMS = 100
@@ -20,10 +20,15 @@ SELECT count(*) FILTER (state = 'approved') AS approved, count(*) FILTER (is_ope
 FROM approval
 """
 _ROOMS = """
+WITH named AS (
+    SELECT org_id, entity_type, entity_id, max(entity_name) AS entity_name, max(location_name) AS location_name,
+           bool_or(opens AND hears) AS hears
+    FROM way_approval GROUP BY ALL
+)
 SELECT org_id, entity_type, entity_id, entity_name, location_name, is_open, detail
-FROM approval JOIN pair USING (org_id, entity_type, entity_id)
+FROM approval JOIN named USING (org_id, entity_type, entity_id)
 WHERE is_open OR state = 'differs'
-ORDER BY NOT is_open, connection_type IS DISTINCT FROM 'TWO_WAY', entity_name, org_id, entity_type, entity_id LIMIT ?
+ORDER BY NOT is_open, NOT hears, entity_name, org_id, entity_type, entity_id LIMIT ?
 """
 
 
@@ -51,6 +56,7 @@ class SinceApproval:
         opened, narrower: number of rooms that open more, and of those that only open less.
         added: number of other rooms that are new since the approval.
         unknown: number of rooms that either snapshot does not know.
+        unjudged: which open rooms the approved snapshot can't judge, and why.
         rooms: the first rooms that differ, those that open more first.
     """
 
@@ -61,6 +67,7 @@ class SinceApproval:
     narrower: int
     added: int
     unknown: int
+    unjudged: list[str]
     rooms: list[DifferingRoom]
 
     @property
@@ -80,19 +87,23 @@ class SinceApproval:
         return self.opened + self.narrower
 
 
-def find_since_approval(connection: duckdb.DuckDBPyConnection, approved: Approved | None) -> SinceApproval | None:
+def find_since_approval(
+    connection: duckdb.DuckDBPyConnection, manifest: Manifest, approved: Approved | None
+) -> SinceApproval | None:
     """Compare with the approved state, and leave the tables of `audit.review.approval`.
 
     The table `approval` is empty if nothing is approved.
 
     Args:
         connection: from `audit.review.tables.open_tables`, with the approved snapshot.
+        manifest: manifest of the snapshot.
         approved: the approved snapshot, if there is one.
     """
     if approved is None:
         create_no_approval(connection)
         return None
-    add_approval(connection, approved.manifest)
+    add_approval(connection, manifest, approved.manifest)
     (counts,) = fetch_dicts(connection, _COUNTS)
     rooms = fetch(connection, DifferingRoom, _ROOMS, [MAX_ROOMS])
-    return SinceApproval(approved.approval, approved.signature, rooms=rooms, **counts)
+    unjudged = unjudged_words(connection)
+    return SinceApproval(approved.approval, approved.signature, unjudged=unjudged, rooms=rooms, **counts)

@@ -19,12 +19,16 @@ MAX_UNKNOWN = 200
 T = TypeVar("T")
 
 _MEMBERS = "push_to_talk_members"
+_PAGING_MEMBERS = "paging_group_members"
+_ANSWERS = "answer_settings"
 _LOOKED_UP = 1000
+_SHUT = ("off", "nobody", "none")
 #: By column of a setting, whether a new value lets somebody do what was not possible before.
 _OPENS: dict[str, Callable[[str | None], bool]] = {
     "allow_auto_answer": lambda new: new == "true",
     "access_type": lambda new: new != "ALLOW_MEMBERS",
     "connection_type": lambda new: new != "ONE_WAY",
+    "enabled": lambda new: new == "true",
     "audio_pin_status": lambda new: new != "ok",
     "office_call_in_authentication": lambda new: new == "true",
     "mobile_call_in_authentication": lambda new: new == "true",
@@ -55,10 +59,14 @@ class Entity(NamedTuple):
 
 
 class Now(NamedTuple):
-    """Who may call a room in the snapshot under review (`audit.review.report.reach`), and in which direction."""
+    """Who may call a room in the snapshot under review (`audit.review.report.reach`), and in which direction.
+
+    Whoever may call a paging group can only speak. `answers` is true of what answers ordinary calls by itself.
+    """
 
     reach: str
     connection_type: str
+    answers: bool = False
 
 
 #: Looks up what entities are now; those without Push-to-Talk settings are absent.
@@ -135,8 +143,12 @@ def weigh(change: Change, now: Now | None) -> Weight:
     """
     if change.table == _MEMBERS:
         return Weight.DETAIL if change.column else _of_member(change, now)
+    if change.table == _PAGING_MEMBERS:
+        return _of_pager(change, now)
+    if change.table == _ANSWERS:
+        return _of_answers(change, now)
     if change.column is None:
-        return _opened(now) if change.kind == "added" and now else Weight.SETTING
+        return _new(now) if change.kind == "added" and now else Weight.SETTING
     if change.table == COVERAGE or change.column not in _OPENS:
         return Weight.DETAIL
     return _opened(now) if _OPENS[change.column](change.new) else Weight.SETTING
@@ -144,7 +156,7 @@ def weigh(change: Change, now: Now | None) -> Weight:
 
 def _of_member(change: Change, now: Now | None) -> Weight:
     """Whoever joins a list of allowed lines is let in, and so is whoever leaves a list of blocked lines."""
-    if now and now.reach in ("off", "nobody", "none"):
+    if now and now.reach in _SHUT:
         return Weight.SETTING
     lets_in = {"everybody": ("removed",), "unclear": ("added", "removed")}.get(now.reach if now else "", ("added",))
     if change.kind not in lets_in:
@@ -152,10 +164,29 @@ def _of_member(change: Change, now: Now | None) -> Weight:
     return Weight.MORE_LISTEN if now and now.connection_type != "ONE_WAY" else Weight.MORE_CALL
 
 
+def _of_pager(change: Change, now: Now | None) -> Weight:
+    """A target opens a loudspeaker more; whoever joins the originators may call."""
+    if change.kind != "added" or (now and now.reach in _SHUT):
+        return Weight.SETTING
+    return Weight.MORE_CALL if change.new == "ORIGINATOR" else Weight.OPENED
+
+
+def _of_answers(change: Change, now: Now | None) -> Weight:
+    if change.column is None:
+        return Weight.LISTENED if change.kind == "added" and now and now.answers else Weight.SETTING
+    if change.column != "auto_answer_enabled":
+        return Weight.DETAIL
+    return Weight.SETTING if change.new == "false" else Weight.LISTENED
+
+
+def _new(now: Now) -> Weight:
+    return Weight.LISTENED if now.answers else _opened(now)
+
+
 def _opened(now: Now | None) -> Weight:
     if now is None:
         return Weight.OPENED
-    if now.reach in ("off", "nobody", "none"):
+    if now.reach in _SHUT:
         return Weight.SETTING
     return Weight.OPENED if now.connection_type == "ONE_WAY" else Weight.LISTENED
 

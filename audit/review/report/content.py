@@ -122,7 +122,7 @@ def collect(
         UsageError: a table has no Parquet, or one of its files is missing.
     """
     with open_tables(snapshot, against, approved=approved) as connection:
-        since_approval = find_since_approval(connection, approved)
+        since_approval = find_since_approval(connection, snapshot.manifest, approved)
         add_open_rooms(
             connection,
             snapshot.manifest,

@@ -89,7 +89,7 @@ def _people(rows: list[tuple[Any, ...]]) -> _Columns:
 
 def _rooms(rows: list[tuple[Any, ...]], written: Dates) -> _Columns:
     org, kind, entity_id, name, location, direction, connection, reach, access, *rest = zip(*rows, strict=True)
-    states, details, since, reasons, times, listed, ways, pagers, devices, seen = rest
+    states, opened, details, since, reasons, times, listed, ways, pagers, devices, seen = rest
     return {
         "name": name,
         "location": _packed(location),
@@ -99,7 +99,12 @@ def _rooms(rows: list[tuple[Any, ...]], written: Dates) -> _Columns:
         "connection": _packed(connection),
         "reach": _packed(reach),
         "access": _packed(access),
-        "approval": _packed([approval_words(*each) for each in zip(states, details, strict=True)]),
+        "approval": _packed(
+            [
+                approval_words(state, detail, is_open=more)
+                for state, more, detail in zip(states, opened, details, strict=True)
+            ]
+        ),
         "since": _packed(
             [since_words(written, kind, why, time_of(at)) for kind, why, at in zip(since, reasons, times, strict=True)]
         ),

@@ -43,7 +43,7 @@ ROOMS = """
 SELECT org_id, entity_type, short(entity_id), short(entity_name), short(location_name), direction,
        CASE direction WHEN 'perhaps' THEN short(connection_type) ELSE '' END, reach,
        CASE reach WHEN 'unclear' THEN short(access_type) ELSE '' END,
-       state, detail, since, since_reason, since_ms, coalesce(people, []), ways, pagers, device, seen_ms
+       state, is_open, detail, since, since_reason, since_ms, coalesce(people, []), ways, pagers, device, seen_ms
 FROM room LEFT JOIN listed USING (org_id, entity_type, entity_id)
      LEFT JOIN approval USING (org_id, entity_type, entity_id)
 ORDER BY place

@@ -20,13 +20,19 @@ _NOUNS = {
     "PERSON": ("phone", "phones"),
     "VIRTUAL_LINE": ("virtual line", "virtual lines"),
 }
-_CHANGED = {**_NOUNS, "PERSON": ("person", "people")}
+_CHANGED = {**_NOUNS, "PERSON": ("person", "people"), "PAGING_GROUP": ("paging group", "paging groups")}
 _KINDS = {"PERSON": "Phone of a person", "VIRTUAL_LINE": "Virtual line"}
 _WORSE = {
     Weight.LISTENED: "opened: the caller can listen",
     Weight.OPENED: "opened",
     Weight.MORE_LISTEN: "more can listen",
     Weight.MORE_CALL: "more can call",
+}
+
+_ANSWERS_NOW = "answers ordinary calls by itself now"
+_WORSE_PAGING = {
+    Weight.OPENED: "opens loudspeakers that it did not open",
+    Weight.MORE_CALL: "more can open its loudspeakers",
 }
 
 
@@ -101,7 +107,8 @@ def exposure(room: Room) -> str:
 
 def worse(room: ChangedRoom) -> str:
     """What became worse."""
-    return _WORSE[room.weight]
+    of_paging = _WORSE_PAGING.get(room.weight) if room.first.entity_type == "PAGING_GROUP" else None
+    return _ANSWERS_NOW if room.changes[0].table == "answer_settings" else of_paging or _WORSE[room.weight]
 
 
 def is_new(room: ChangedRoom) -> bool:

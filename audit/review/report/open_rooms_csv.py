@@ -12,6 +12,7 @@ from audit.review.approval import add_approval
 from audit.review.open_rooms import FLAGS, OPEN_ROOMS, add_open_rooms, all_unread
 from audit.review.query.rows import as_csv
 from audit.review.tables import open_tables
+from audit.review.ways import readable
 from audit.snapshot.catalog import Approved, Snapshot
 
 _BATCH_ROWS = 10_000
@@ -40,7 +41,7 @@ def write_open_rooms(
     """
     with open_tables(snapshot, against, approved=approved) as connection:
         if approved:
-            add_approval(connection, approved.manifest)
+            add_approval(connection, snapshot.manifest, approved.manifest)
         is_added = add_open_rooms(
             connection,
             snapshot.manifest,
@@ -49,7 +50,8 @@ def write_open_rooms(
         )
         if not is_added:
             raise UsageError(f"{OPEN_ROOMS} needs one of {', '.join(FLAGS)} in the snapshot")
-        rows = _write(connection, stream, dialect)
+        with readable(snapshot.manifest):
+            rows = _write(connection, stream, dialect)
         return rows, all_unread(connection, snapshot.manifest)
 
 

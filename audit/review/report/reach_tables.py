@@ -81,7 +81,8 @@ FROM {source} ANTI JOIN room USING (org_id, entity_type, entity_id) WHERE datase
 """
 _ALONE = "'alone' AS since, NULL AS since_reason, NULL AS since_ms"
 _SINCE = """
-CASE WHEN NOT has_settings THEN 'alone'
+CASE WHEN other_changed THEN 'changed'
+     WHEN NOT has_settings THEN if(other_unknown, 'not_answered', 'unchanged')
      WHEN was_access IS NULL AND was_outcome <> 'ok' AND list_contains(getvariable('complete_outcomes'), was_outcome)
      THEN was_outcome
      WHEN was_access IS NULL AND was_outcome IS NOT NULL THEN 'not_answered'
@@ -89,8 +90,8 @@ CASE WHEN NOT has_settings THEN 'alone'
      WHEN was_access IS NULL THEN 'not_listed'
      WHEN (was_on, was_connection, was_access, old_keys)
           IS NOT DISTINCT FROM (allow_auto_answer, connection_type, access_type, member_keys)
-     THEN 'unchanged' ELSE 'changed' END AS since,
-why_absent AS since_reason, was_ms AS since_ms
+     THEN if(other_unknown, 'not_answered', 'unchanged') ELSE 'changed' END AS since,
+why_absent AS since_reason, coalesce(was_ms, other_ms) AS since_ms
 """
 _BEFORE = """
 LEFT JOIN (SELECT org_id, entity_type, entity_id, allow_auto_answer AS was_on, connection_type AS was_connection,
@@ -99,6 +100,33 @@ LEFT JOIN (SELECT org_id, entity_type, entity_id, member_keys AS old_keys FROM p
           USING (org_id, entity_type, entity_id)
 LEFT JOIN previous_outcome USING (org_id, entity_type, entity_id)
 LEFT JOIN absence USING (org_id, entity_type)
+LEFT JOIN other_way USING (org_id, entity_type, entity_id)
+"""
+# Whether a room opens since then, or no longer, in another way; what only one side knows is not a change.
+_OTHER_WAYS = """
+CREATE TEMP TABLE other_way AS
+SELECT org_id, entity_type, entity_key AS entity_id, bool_or(is_changed) AS other_changed,
+       bool_or(is_unknown) AS other_unknown, min(epoch_ms(answered)) AS other_ms
+FROM (
+    SELECT org_id, entity_type, entity_key, previous.at AS answered,
+           state = 'closed' OR (state = 'open' AND NOT is_same) AS is_changed,
+           state = 'not known' AS is_unknown
+    FROM main_ways.previous WHERE way <> 'push_to_talk'
+    UNION ALL
+    SELECT org_id, entity_type, entity_key, NULL, true, false
+    FROM (FROM previous_ways.way WHERE way <> 'push_to_talk') AS gone
+    ANTI JOIN main_ways.way USING (org_id, way, entity_type, entity_key)
+    JOIN main_ways.answer ON answer.org_id = gone.org_id AND answer.way = gone.way AND answer.is_known
+        AND answer.entity_type = if(gone.way = 'paging', '', gone.entity_type)
+        AND answer.entity_key = if(gone.way = 'paging', '', gone.entity_key)
+    ANTI JOIN main_ways.gap ON gap.org_id = gone.org_id AND gap.way = gone.way AND gap.is_whole
+        AND gap.entity_type = if(gone.way = 'paging', '', gone.entity_type)
+)
+GROUP BY ALL
+"""
+_NO_OTHER_WAYS = """
+CREATE TEMP TABLE other_way (org_id VARCHAR, entity_type VARCHAR, entity_id VARCHAR, other_changed BOOLEAN,
+                             other_unknown BOOLEAN, other_ms BIGINT)
 """
 # A dataset without rows has an empty table, or no file and so no table.
 _SETTINGS = """
@@ -162,12 +190,14 @@ def create_tables(connection: duckdb.DuckDBPyConnection, against: Manifest | Non
         max_rooms_of_person: the most rooms that are listed for a person.
     """
     # The views of `main_ways` have no rows where the snapshot has no table.
-    settings = f"{CURRENT}_ways.{_DATASET}" if create_opening(connection) else f"{CURRENT}.{_DATASET}"
+    has_ways = create_opening(connection)
+    settings = f"{CURRENT}_ways.{_DATASET}" if has_ways else f"{CURRENT}.{_DATASET}"
     for schema in (CURRENT, PREVIOUS) if against else (CURRENT,):
         has_members = "push_to_talk_members" in table_names(connection, schema)
         connection.execute((_MEMBERS if has_members else _NO_MEMBERS).format(schema=schema))
         connection.execute(_LISTS.format(schema=schema))
     if against:
+        connection.execute(_OTHER_WAYS if has_ways else _NO_OTHER_WAYS)
         _create_previous(connection, against, settings)
     since, previous = (_SINCE, _BEFORE) if against else (_ALONE, "")
     connection.execute(_ROOMS.format(since=since, previous=previous, exposure=_EXPOSURE, settings=settings))

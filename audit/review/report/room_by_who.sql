@@ -70,7 +70,9 @@ placed AS (
           SELECT org_id, entity_type, entity_id, entity_name, location_name, false AS is_closed FROM unknown)
 )
 SELECT placed.place, row_of.*, organization,
-       concat_ws(': ', coalesce(said, state, $no_approval), left(detail, $max_text)) AS approved
+       concat_ws(': ', coalesce(said, approval.state, $no_approval), left(detail, $max_text)) AS approved
 FROM row_of JOIN placed USING (org_id, entity_type, entity_id)
-     LEFT JOIN approval USING (org_id, entity_type, entity_id) LEFT JOIN approval_word USING (state)
+     LEFT JOIN approval USING (org_id, entity_type, entity_id)
+     LEFT JOIN approval_word ON approval_word.state = CASE WHEN is_open THEN approval.state
+         ELSE CASE approval.state WHEN 'differs' THEN 'narrower' WHEN 'added' THEN 'closed' ELSE approval.state END END
      LEFT JOIN organization USING (org_id);

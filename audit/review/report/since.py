@@ -14,13 +14,16 @@ _ABSENT = {
     "not_found": "not found on",
     "not_answered": "unknown: not answered on",
 }
-#: By state in the table `approval`.
+#: By state in the table `approval`; `narrower` and `closed` stand for `differs` and `added` of what opens no more.
 APPROVAL_WORDS = {
     "approved": "yes, it is as approved",
-    "differs": "no, it differs from the approved state",
+    "differs": "no, it opens more than approved",
+    "narrower": "yes, narrower",
     "added": "no, it is not in the approved state",
+    "closed": "yes, it opens for nobody",
     "unknown": "not known",
 }
+_NO_MORE = {"differs": "narrower", "added": "closed"}
 #: As the search says it (`results.js`).
 NOTHING_APPROVED = "not known: no snapshot was approved"
 
@@ -82,14 +85,16 @@ def since_key(written: Dates, kind: str, at: datetime | None) -> int:
     return int((at or written.before).timestamp() * 1000) * 2 + (kind != "unchanged")
 
 
-def approval_words(state: str | None, detail: str | None) -> str:
-    """Whether a room is as approved; empty if no snapshot was approved.
+def approval_words(state: str | None, detail: str | None, *, is_open: bool | None) -> str:
+    """Whether a room is as approved, as `open_rooms` says it; empty if no snapshot was approved.
 
     Args:
         state: as in the table `approval` (`audit.review.approval`).
         detail: what differs, or why nothing is known.
+        is_open: as in that table.
     """
     if state is None:
         return ""
-    words = APPROVAL_WORDS.get(state, state)
+    key = state if is_open else _NO_MORE.get(state, state)
+    words = APPROVAL_WORDS.get(key, state)
     return f"{words}: {detail}" if detail else words

@@ -94,6 +94,7 @@ class Summary:
         yield from self._ways()
         if _PUSH_TO_TALK in manifest.scope.datasets:
             yield from self._answer()
+        if self.known.ways is not None:
             yield from self._approved()
         yield from self._not_known()
         yield from self._changed()
@@ -150,6 +151,7 @@ class Summary:
         yield "… that are as approved", since.approved
         yield "… that are new, and open for nobody", since.added
         yield "… of which it is not known", since.unknown
+        yield from (("… that the approval can't judge", each) for each in since.unjudged)
 
     def _not_known(self) -> Iterator[_Line]:
         if not self.known.unknown and not wording.gaps(self.snapshot.manifest):

@@ -71,8 +71,14 @@ WHERE dataset = 'push_to_talk' AND NOT list_contains(getvariable('complete_outco
 """
 _NONE = "SELECT NULL::VARCHAR AS org_id, 0 AS unanswered LIMIT 0"
 _STATES = """
-SELECT org_id, entity_type, entity_id, reach, connection_type FROM room
+SELECT org_id, entity_type, entity_id, reach, connection_type, list_contains(ways, 'answer_settings') FROM room
 SEMI JOIN (SELECT unnest(?) AS entity_id) USING (entity_id)
+"""
+_GROUPS = """
+SELECT org_id, entity_type, entity_id,
+       if(enabled IS DISTINCT FROM false AND originator_count > 0 AND target_count > 0, 'members', 'off') AS reach,
+       'ONE_WAY' AS connection_type, false AS answers
+FROM paging_groups SEMI JOIN (SELECT unnest(?) AS entity_id) USING (entity_id)
 """
 
 
@@ -96,9 +102,11 @@ def find_orgs(connection: duckdb.DuckDBPyConnection, orgs: list[Org]) -> list[Or
 
 def states_of(connection: duckdb.DuckDBPyConnection) -> Callable[[set[Entity]], dict[Entity, Now]]:
     """A look-up of what entities are now, for `audit.review.report.changed.fold`."""
+    tables = [_STATES, *([_GROUPS] if "paging_groups" in table_names(connection) else [])]
 
     def look_up(entities: set[Entity]) -> dict[Entity, Now]:
-        rows = connection.execute(_STATES, [[each.entity_id for each in entities]]).fetchall()
+        ids = [each.entity_id for each in entities]
+        rows = [row for sql in tables for row in connection.execute(sql, [ids]).fetchall()]
         return {Entity(*row[:3]): Now(*row[3:]) for row in rows}
 
     return look_up

@@ -26,7 +26,9 @@ WITH opened AS (
     SELECT org_id, entity_type, entity_key AS entity_id, min(entity_name) AS entity_name,
            min(location_name) AS location_name,
            list(way ORDER BY list_position(['push_to_talk', 'answer_settings', 'paging'], way)) AS ways,
-           coalesce(max(opener_count) FILTER (way = 'paging'), 0) AS pagers
+           coalesce(max(opener_count) FILTER (way = 'paging'), 0) AS pagers,
+           bool_or(direction = 'hears and speaks') AS is_heard, bool_or(direction <> 'speaks') AS may_be_heard,
+           bool_or(opened_by IN ('everyone', 'everyone but a list')) AS is_for_anyone
     FROM main_ways.way GROUP BY org_id, entity_type, entity_key
 )
 SELECT opened.*, coalesce(device, 'not known') AS device, epoch_ms(device_last_seen) AS seen_ms
@@ -35,12 +37,15 @@ FROM opened LEFT JOIN main_ways.device
 """
 _NOTHING_OPEN = """
 CREATE TEMP TABLE opening (org_id VARCHAR, entity_type VARCHAR, entity_id VARCHAR, entity_name VARCHAR,
-                           location_name VARCHAR, ways VARCHAR[], pagers INTEGER, device VARCHAR, seen_ms BIGINT)
+                           location_name VARCHAR, ways VARCHAR[], pagers INTEGER, is_heard BOOLEAN,
+                           may_be_heard BOOLEAN, is_for_anyone BOOLEAN, device VARCHAR, seen_ms BIGINT)
 """
 _WAYS_IN = """
 SELECT org_id, count(*) AS opened, count(*) FILTER (list_contains(ways, 'push_to_talk')) AS talk,
        count(*) FILTER (list_contains(ways, 'answer_settings')) AS answers,
-       count(*) FILTER (list_contains(ways, 'paging')) AS paging, count(*) FILTER (len(ways) > 1) AS several
+       count(*) FILTER (list_contains(ways, 'paging')) AS paging, count(*) FILTER (len(ways) > 1) AS several,
+       count(*) FILTER (is_heard) AS heard, count(*) FILTER (may_be_heard AND NOT is_heard) AS undirected,
+       count(*) FILTER (is_for_anyone) AS anyone
 FROM opening GROUP BY org_id
 """
 
@@ -54,6 +59,8 @@ class WaysIn:
         opened: number of rooms that open in any way.
         talk, answers, paging: number of those that open by Push-to-Talk, by answering ordinary calls, and by paging.
         several: number of those that open in more than one way.
+        heard, undirected: number of those in which whoever opens them can listen, and of those where that is unclear.
+        anyone: number of those that anyone may open who is not blocked: no list says who may.
     """
 
     org_id: str = ""
@@ -62,6 +69,9 @@ class WaysIn:
     answers: int = 0
     paging: int = 0
     several: int = 0
+    heard: int = 0
+    undirected: int = 0
+    anyone: int = 0
 
     @property
     def words(self) -> str:
@@ -70,8 +80,16 @@ class WaysIn:
         overlap = [f"{self.several:,} of them in several ways"] if self.several else []
         return ", ".join([*sums, *overlap])
 
+    @property
+    def reach_words(self) -> str:
+        """In how many of them somebody can listen, and how many anyone may open."""
+        heard = f"the caller can listen in {self.heard:,} of them" if self.heard else "no caller is known to listen"
+        unclear = f" (unclear in {self.undirected:,})" if self.undirected else ""
+        anyone = f", and anyone who is not blocked can open {self.anyone:,}" if self.anyone else ""
+        return f"{heard}{unclear}{anyone}"
+
     def __add__(self, other: "WaysIn") -> "WaysIn":
-        fields = ("opened", "talk", "answers", "paging", "several")
+        fields = ("opened", "talk", "answers", "paging", "several", "heard", "undirected", "anyone")
         return WaysIn("", *(getattr(self, name) + getattr(other, name) for name in fields))
 
 

@@ -101,7 +101,7 @@ def write_workbook(
             Workbook(stream, snapshot.manifest.snapshot_id, max_rows) as book,
         ):
             _create_names(connection, names)
-            since_approval = find_since_approval(connection, approved)
+            since_approval = find_since_approval(connection, snapshot.manifest, approved)
             add_open_rooms(
                 connection,
                 snapshot.manifest,

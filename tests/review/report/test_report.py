@@ -115,7 +115,7 @@ def test_the_verdict_tells_what_was_read_and_what_was_not(audit: Audit) -> None:
     html = write_report(snapshot, None, None, None)
     verdict = text_of(html.partition("<nav")[0])
     assert counts["server_error"] > 0
-    assert f"{on} of {counts['ok']} rooms that could be read auto-answer Push-to-Talk calls" in verdict
+    assert f"{on} of {counts['ok']} rooms that could be read" in verdict
     assert (
         f"Partial {counts['server_error']} of {sum(counts.values())} not answered: their settings are not known"
         in verdict

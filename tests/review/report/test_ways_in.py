@@ -24,6 +24,8 @@ from audit.snapshot.catalog import Snapshot
 
 ON = {"allowAutoAnswer": True}
 OFF: Json = {"allowAutoAnswer": False, "connectionType": "ONE_WAY"}
+HEARD_BY_ANYONE = "The caller can listen in 1 of them, and anyone who is not blocked can open 1."
+UNHEARD = "No caller is known to listen."
 UNKNOWN, NO_PAGING = "Not known: ", "paging groups were not read."
 #: Words that call a room closed.
 CLOSED = re.compile(r"Nobody:|Nobody while|auto-answer off|opens for nobody|None that could be read", re.IGNORECASE)
@@ -80,21 +82,23 @@ def test_the_first_screen_counts_each_way_and_the_overlap(audit: Audit) -> None:
     lead = _lead(write_report(audited(audit, of), None, None, None))
     assert (
         "4 rooms open by themselves: 2 by Push-to-Talk, 2 by answering ordinary calls, 2 by paging, "
-        "1 of them in several ways." in lead
+        "1 of them in several ways. The caller can listen in 2 of them, and anyone who is not blocked can open 2."
+        in lead
     )
+    assert lead.count("4 rooms") == 1
 
 
 @pytest.mark.parametrize(
     ("flags", "fault", "told"),
     [
         ({"scope__datasets": ["push-to-talk"]}, None,
-         f"1 room opens by itself: 1 by Push-to-Talk. {UNKNOWN}answer settings were not read; {NO_PAGING}"),
+         f"1 room opens by itself: 1 by Push-to-Talk. {UNHEARD} {UNKNOWN}answer settings were not read; {NO_PAGING}"),
         ({"scope__datasets": ["push-to-talk", "answer-settings"]}, "answerSettings",
          f"{UNKNOWN}answer settings of 3 did not come; {NO_PAGING}"),
         ({"scope__datasets": ["answer-settings"]}, None,
-         f"1 room opens by itself: 1 by answering ordinary calls. {UNKNOWN}Push-to-Talk was not read; {NO_PAGING}"),
+         f"1 room opens by itself: 1 by answering ordinary calls. {HEARD_BY_ANYONE} {UNKNOWN}Push-to-Talk was"),
         ({"scope__datasets": ["paging-groups"]}, None,
-         f"2 rooms open by themselves: 2 by paging. {UNKNOWN}Push-to-Talk was not read; answer settings were not"),
+         f"2 rooms open by themselves: 2 by paging. {UNHEARD} {UNKNOWN}Push-to-Talk was not read; answer set"),
     ],
 )  # fmt: skip
 def test_the_first_screen_says_which_ways_were_not_read(

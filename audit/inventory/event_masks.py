@@ -49,7 +49,9 @@ _MAYBE_ADDRESS = re.compile(
 )
 #: A browser's text to its end, or the name and version of any other program.
 _USER_AGENT = re.compile(
-    r"Mozilla/[0-9].*|(?<![\w/.])[A-Za-z][\w+-]+/v?[0-9]+(?:(?:\.[0-9]+)+[\w.+-]*(?: \([^)]*\))?| \([^)]*\))", re.DOTALL
+    r"Mozilla/[0-9].*|(?<![\w/.+-])[A-Za-z][\w+-]{1,60}/v?[0-9]{1,9}"
+    r"(?:(?:\.[0-9]{1,9})+[\w.+-]{0,60}(?: \([^()]{0,300}\))?| \([^()]{0,300}\))",
+    re.DOTALL,
 )
 _SHORTEST = 6
 _BASE64 = re.compile(rf"[A-Za-z0-9+/_-]{{{_SHORTEST},}}={{0,2}}")

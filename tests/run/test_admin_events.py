@@ -316,6 +316,10 @@ ODD_ITEMS: dict[str, Any] = {
         "id": "a" * 5000,
         "data": {"actionText": "x" * 1_000_000, "targetName": "y" * 1_000_000, "z": "z" * 10**6},
     },
+    "slow to search": {
+        "id": "a",
+        "data": {"actionText": "a-" * 200_000, "v": "xy/1.2 (" * 50_000, "w": "a/b_" * 100_000, "z": "1:" * 200_000},
+    },
     "infinite": {"id": "a", "data": {"settingValue": "1e400"}},
     "blank words": {"id": "a", "data": {"eventCategory": ".", "targetType": "", "actorName": True, "targetId": {}}},
 }

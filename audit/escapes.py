@@ -2,6 +2,7 @@ r"""Decodes the escapes of a text layer by layer: `%2F`, `\u002f`, `\/`, `\x2f`,
 
 import html
 import re
+from collections.abc import Callable
 from typing import Final, NamedTuple
 
 #: Layers of escapes that are decoded, if there are as many.
@@ -21,7 +22,9 @@ _ASCII_KINDS: Final = _KINDS | {
 }
 #: What may cut an escape, and is dropped before it is decoded.
 LINE_ENDS: Final = b"\r\n"
-_LINE_END: Final = re.compile(rb"[\r\n]+")
+#: Line ends as they are, and also those that JSON or Python has escaped.
+PLAIN_ENDS: Final = re.compile(rb"[\r\n]+")
+ALL_ENDS: Final = re.compile(rb"(?:[\r\n]|\\+(?:[rn]|[xX]0[aAdD]|[uU]000[aAdD]))+")
 _CONTROLS: Final = dict(zip(b"nrtbfv", b"\n\r\t\b\f\v", strict=True))
 
 
@@ -54,11 +57,11 @@ ALL: Final = _escapes(_KINDS)
 ASCII: Final = _escapes(_ASCII_KINDS)
 
 
-def decoded(data: bytes, escape: _Escape) -> list[bytes]:
+def decoded(data: bytes, escape: _Escape, ends: _Escape = PLAIN_ENDS) -> list[bytes]:
     """The text, and the text after each layer of escapes. Line ends go first, because they may cut an escape."""
     layers = [data]
     for _ in range(_LAYERS):
-        whole = data.translate(None, LINE_ENDS)
+        whole = data.translate(None, LINE_ENDS) if ends is PLAIN_ENDS else ends.sub(b"", data)
         data = escape.sub(_meaning, whole)
         if data == layers[-1]:
             break
@@ -66,21 +69,21 @@ def decoded(data: bytes, escape: _Escape) -> list[bytes]:
     return layers
 
 
-def placed(data: bytes, escape: _Escape) -> list[Layer]:
+def placed(data: bytes, escape: _Escape, ends: _Escape = PLAIN_ENDS) -> list[Layer]:
     """As `decoded`, with the places in the text; takes much longer."""
     layers = [Layer(data, [*range(len(data))], [*range(1, len(data) + 1)])]
-    for _ in decoded(data, escape)[1::2]:
-        layers.append(_peeled(layers[-1], _LINE_END))
-        layers.append(_peeled(layers[-1], escape))
+    for _ in decoded(data, escape, ends)[1::2]:
+        layers.append(_peeled(layers[-1], ends, lambda _: b""))
+        layers.append(_peeled(layers[-1], escape, _meaning))
     return layers
 
 
-def _peeled(layer: Layer, escape: _Escape) -> Layer:
+def _peeled(layer: Layer, escape: _Escape, meaning_of: Callable[[re.Match[bytes]], bytes]) -> Layer:
     """The next layer."""
     at, parts, starts, ends = 0, list[bytes](), list[int](), list[int]()
     for found in escape.finditer(layer.data):
         begin, end = found.span()
-        meaning = _meaning(found)
+        meaning = meaning_of(found)
         parts += [layer.data[at:begin], meaning]
         starts += layer.starts[at:begin] + [layer.starts[begin]] * len(meaning)
         ends += layer.ends[at:begin] + [layer.ends[end - 1]] * len(meaning)
@@ -89,7 +92,7 @@ def _peeled(layer: Layer, escape: _Escape) -> Layer:
 
 
 def _meaning(escape: re.Match[bytes]) -> bytes:
-    """What an escape stands for; nothing for a line end."""
+    """What an escape stands for."""
     text = escape[0]
     match text[:1]:
         case b"%":

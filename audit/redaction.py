@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
-from audit.escapes import ALL, ASCII, LINE_ENDS, Escapes, Layer, bytes_of, decoded, placed
+from audit.escapes import ALL, ALL_ENDS, ASCII, LINE_ENDS, PLAIN_ENDS, Escapes, Layer, bytes_of, decoded, placed
 
 #: Stands in place of a secret.
 PLACEHOLDER: Final = "[secret]"
@@ -150,11 +150,14 @@ def _spans(data: bytes, needles: Iterable[_Needle], escapes: Escapes) -> Iterato
     """Where secrets stand in a text."""
     whole = data.translate(None, LINE_ENDS)
     kinds = [kind for mark, kind in escapes.by_mark.items() if mark in whole and kind.search(whole)]
-    # Each kind alone, too: what only looks like an escape of another kind may hide the begin of a secret.
-    for escape in (escapes.any, *kinds) if len(kinds) > 1 else (escapes.any,):
-        layers = decoded(data, escape) if kinds else [data, whole] if whole != data else [data]
+    # Each kind alone, too: what only looks like an escape of another kind may hide the begin of a secret. So may a line
+    # end that JSON has escaped, if it cuts an escape.
+    ways = [(escape, PLAIN_ENDS) for escape in (escapes.any, *kinds)] if len(kinds) > 1 else [(escapes.any, PLAIN_ENDS)]
+    ways += [(escapes.any, ALL_ENDS)] if len(kinds) > 1 and ALL_ENDS.search(whole) else []
+    for escape, ends in ways:
+        layers = decoded(data, escape, ends) if kinds else [data, whole] if whole != data else [data]
         if any(needle.data in lowered for lowered in map(bytes.lower, layers) for needle in needles):
-            for layer in placed(data, escape):
+            for layer in placed(data, escape, ends):
                 yield from (_whole(data, span) for needle in needles for span in _found(layer, needle))
 
 
@@ -209,3 +212,7 @@ def _forms(text: str) -> Iterator[bytes]:
         yield b"".join(
             bytes_of(char) if char.isprintable() or char > "\xff" else char.encode("latin-1") for char in each
         )
+        if max(each, default="") > "\uffff":
+            # In lower case, `\U0001F600` reads as `\u0001` and four digits.
+            shown = (char if char.isprintable() else char.encode("unicode_escape").decode() for char in each)
+            yield from (each.encode("unicode_escape").lower(), bytes_of("".join(shown).lower()))

@@ -26,7 +26,8 @@ from audit.datasets import DATASETS
 from audit.output.tables import write_table
 from audit.simulator import names
 from audit.snapshot.coverage import COVERAGE, COVERAGE_SCHEMA
-from audit.snapshot.manifest import FORMAT_VERSION, Manifest, Org, Requests, Scope, Tool, write_manifest
+from audit.snapshot.manifest import FORMAT_VERSION, Manifest, Requests, Scope, Tool, write_manifest
+from audit.snapshot.org import Org
 
 ORG_ID = "6d66794a-d361-4d35-a0ab-73ab00000000"
 LOCATIONS = 200

@@ -23,7 +23,8 @@ import pyarrow as pa
 from audit.datasets import DATASETS
 from audit.output.tables import write_table
 from audit.snapshot.coverage import COVERAGE, COVERAGE_SCHEMA
-from audit.snapshot.manifest import FORMAT_VERSION, Manifest, Org, Requests, Scope, Tool, write_manifest
+from audit.snapshot.manifest import FORMAT_VERSION, Manifest, Requests, Scope, Tool, write_manifest
+from audit.snapshot.org import Org
 
 ORG_ID = "6d66794a-d361-4d35-a0ab-73ab00000000"
 #: Different people; a room lists some of them in a row.

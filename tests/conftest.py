@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future
@@ -22,8 +23,9 @@ from audit.cli.console import set_up_logging
 from audit.config import FLAGS, Settings, load
 from audit.inventory import Users
 from audit.run.job import Job
+from audit.run.retried import retried_scope
 from audit.run.run import run
-from audit.run.scope import retried_scope, scope_of
+from audit.run.scope import scope_of
 from audit.simulator.app import ADMIN_TOKEN, Simulation, serve
 from audit.snapshot.catalog import Snapshot
 from audit.snapshot.manifest import Seal
@@ -66,6 +68,12 @@ def _no_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME"):
         monkeypatch.setenv(name, str(tmp_path / "home"))
     monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(autouse=True)
+def _no_pytz(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As for users: a tool of development brings pytz, without which DuckDB gives Python no times with a zone."""
+    monkeypatch.setitem(sys.modules, "pytz", None)
 
 
 @pytest.fixture(autouse=True)

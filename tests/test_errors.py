@@ -18,6 +18,7 @@ EXPECTED = {
         webex.ScopeError,
         webex.NotAcceptedError,
         webex.UnansweredError,
+        webex.PageTooLongError,
         webex.NotListedError,
         webex.ForeignLinkError,
     },

@@ -180,7 +180,12 @@ tokens = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=8,
 @given(secrets | tokens, escapes, st.text(max_size=9), st.text(max_size=9))
 @example("&amp;-pa/ss", [json.dumps], "&", "")
 @example("000000\xa0\xa1", [repr], "", "")
+@example("00000000", [ESCAPES["in HTML by numbers"], ESCAPES["with line ends"], json.dumps], "", "")
+@example("n0t/a-word", [ESCAPES["in HTML by numbers"], ESCAPES["with line ends"], json.dumps, json.dumps], "", "")
+@example("n0t/a-word", [quote_plus, ESCAPES["with line ends"], repr], "", "")
 @example("000000\xa1\U00100000", [repr], "", "")
+@example("000000\xa1\U00018cd6", [repr, str.lower], "", "")
+@example("000000\xa1\U0001f600", [ESCAPES["as unicode_escape"], str.lower], "", "")
 @example("000000\xa1\U0010ffff", [repr, json.dumps], "", "")
 @example("n0t/a-word", [quote_plus, json.dumps], "\\", "")
 def test_no_secret_survives_any_layers_of_escapes(

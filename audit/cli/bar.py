@@ -53,7 +53,7 @@ class ProgressBar(Progress):
         """Seconds left of a pause; 0 without a pause."""
         return max(0.0, self._resume_at_s - time.monotonic())
 
-    def on_inventory(self, entities: int, of: str) -> None:
+    def on_inventory(self, entities: int, of: str, dataset: str | None = None) -> None:
         """Add the size of an inventory to the total."""
         self._total += entities
         self._bar.update(self._task, description="asking", total=self._total)

@@ -32,6 +32,7 @@ _WAYS_IN: dict[str, Any] = {
     "scope.entities": [*get_args(EntityName)],
     "run.admin_events": True,
 }
+_QUESTION = "SELECT way, opened_by, direction, count(*) AS entities FROM open_rooms GROUP BY ALL ORDER BY ALL"
 #: Parts of a diff that the demo shows: rooms, with the changes in each.
 _BLOCKS = 9
 
@@ -101,11 +102,21 @@ def review(
     wanted = Wanted(old.manifest.snapshot_id, "it is the state before the change of the demo", "the demo", False, True)
     yield f"\n{sentence(decide(old.path.parent, wanted, is_shared=is_shared, clock=clock))}"
     approved = find_approved(new.path.parent, new.manifest)
+    yield "\nwho may open what:\n"
+    yield from _ways_in(new, old, approved)
     checks = check(new, old, Settings().check, today=(clock or Clock()).now().date(), approved=approved)
-    yield ""
     for result in sorted(checks.results, key=lambda each: (each.rule.severity.rank, each.rule.rule_id)):
         found = count_of(len(result.findings), "finding")
         state = found if result.status == "failed" else result.reason or result.status
         yield f"{result.rule.severity:<9} {result.rule.rule_id:<30} {state}"
     with atomic_file(path) as file:
         file.write(write_report(new, checks, compare(old, new), old, approved).encode())
+
+
+def _ways_in(new: Snapshot, old: Snapshot, approved: Snapshot | None) -> Iterator[str]:
+    """How many entities open by themselves, by way and by who may open them."""
+    from audit.review.query import rows
+    from audit.review.query.query import ask
+
+    with ask(new, _QUESTION, Settings().check.timeout_s, previous=old, approved=approved) as found:
+        yield "".join(rows.as_text(found.schema, found.batches))

@@ -50,7 +50,11 @@ class LazyCommand(click.Command):
         LazyCommand("doctor", "run", "Check token, scopes, organizations and output before a run."),
         LazyCommand("prune", "snapshots", "Remove old snapshots, and leftovers of interrupted runs."),
         LazyCommand("query", "query", "Query a snapshot in SQL (DuckDB)."),
-        LazyCommand("report", "report", "Write a report for reviewers, as HTML or as a workbook."),
+        LazyCommand(
+            "report",
+            "report",
+            "Write a report for reviewers, as HTML, as a workbook, or as CSV of who may open which room.",
+        ),
         LazyCommand("run", "run", "Crawl one or many organizations and commit a snapshot."),
         LazyCommand("show", "snapshots", "Summarize a snapshot."),
         LazyCommand("simulate", "simulation", "Serve simulated organizations on this machine until stopped."),

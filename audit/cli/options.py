@@ -107,6 +107,12 @@ def scope_options(command: Command) -> Command:
     return command
 
 
+#: For every command that asks what a run asks.
+events_option = flag(
+    "run.admin_events",
+    is_flag=True,
+    help="Read the administrators' log since the last snapshot, too; needs the scope audit:events_read.",
+)
 #: For every command that writes to an output.
 shared_option = flag("output.shared", is_flag=True, help="Accept an output folder that other users may write to.")
 #: For every command that prints or writes CSV.
@@ -141,6 +147,11 @@ def simulation_options(command: Command) -> Command:
 
 def _size(flag: str, default: int, text: str) -> Callable[[Command], Command]:
     return click.option(flag, default=default, show_default=True, type=click.IntRange(0), help=text)
+
+
+def given_keys(given: dict[str, Any]) -> list[str]:
+    """The keys of the configuration that flags have set."""
+    return [name.replace("__", ".") for name, value in given.items() if "__" in name and value not in (None, ())]
 
 
 def settings_of(given: dict[str, Any]) -> Settings:

@@ -43,10 +43,11 @@ class ProgressLines(Progress):
         self._logged_at_s = time.monotonic()
         self._paused_to_s = -_SAME_PAUSE_S
 
-    def on_inventory(self, entities: int, of: str) -> None:
+    def on_inventory(self, entities: int, of: str, dataset: str | None = None) -> None:
         """Log the size of an inventory."""
         self._total += entities
-        log.info("inventory of %s: %s", of, count_of(entities, "entity", "entities"))
+        title = f"{of}, {dataset}" if dataset else of
+        log.info("inventory of %s: %s", title, count_of(entities, "entity", "entities"))
 
     def on_answer(self, outcome: Outcome) -> None:
         """Log the progress of the crawl every 30 seconds."""

@@ -73,11 +73,7 @@ _GC_AFTER = 10_000
 @options.flag(
     "run.metrics_file", metavar="FILE", help="Write metrics for the textfile collector of Prometheus. [default: none]"
 )
-@options.flag(
-    "run.admin_events",
-    is_flag=True,
-    help="Read the administrators' log since the last snapshot, too; needs the scope audit:events_read.",
-)
+@options.events_option
 @options.flag(
     "run.admin_events_with_addresses",
     is_flag=True,
@@ -108,8 +104,9 @@ def run(retry_failed: str | None, *, resume: bool, dry_run: bool, as_json: bool,
     from audit.run.credentials import find_tokens
     from audit.run.job import Job
     from audit.run.plan import plan
+    from audit.run.retried import check_flags, retried_scope
     from audit.run.run import run as run_job
-    from audit.run.scope import retried_scope, scope_of
+    from audit.run.scope import scope_of
     from audit.snapshot.proof import signing
     from audit.snapshot.source import verified
 
@@ -124,6 +121,8 @@ def run(retry_failed: str | None, *, resume: bool, dry_run: bool, as_json: bool,
         key = signing.public_key_of(settings.sign.key_file)
         found = find_snapshot(settings.output.folder, retry_failed) if retry_failed else None
         earlier = stack.enter_context(verified(found, key)) if found else None
+        if earlier:
+            check_flags(earlier, settings, options.given_keys(given))
         if found and earlier and is_nothing_to_retry(earlier.manifest):
             print_unchanged(found, as_json=as_json, is_quiet=verbosity == "quiet")
             return 0
@@ -168,6 +167,7 @@ def _resume_hint(earlier: Snapshot | None, selection: "Selection") -> Iterator[N
 
 @click.command()
 @options.scope_options
+@options.events_option
 @options.api_options
 @options.shared_option
 @options.config_options

@@ -68,6 +68,7 @@ def demo(output: str, fault_spec: str, *, as_json: bool, **given: Any) -> int:
             audio.path / "audio_options.csv": "how users join meetings, and whether by a sound PIN",
         }.items():
             print_result(f"open {shlex.quote(printable(str(path)))}: {what}")
+        print_result(f'ask who may open what: webex-audit query latest "FROM open_rooms" --output {place}')
         print_result(f"check again with: webex-audit check --output {place}")
     return code
 

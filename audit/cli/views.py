@@ -9,7 +9,7 @@ import msgspec
 
 from audit.review import vocabulary
 from audit.snapshot.catalog import Snapshot
-from audit.snapshot.manifest import Org
+from audit.snapshot.org import Org
 from audit.text import count_of, plural_of, printable, printable_json
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def _lines(snapshot: Snapshot) -> Iterator[str]:
         words = ", ".join(f"{word} {count}" for word, count in counts.items()) or "no entities"
         yield f"  outcomes   {dataset}: {words}"
     for name, table in manifest.tables.items():
-        yield f"  table      {name}: {table.rows} rows"
+        yield f"  table      {name}: {count_of(table.rows, 'row')}"
     for dataset, fields in manifest.unknown_fields.items():
         if fields:
             names = ", ".join(f"{printable(path)} ({count})" for path, count in fields.items())
@@ -123,10 +123,11 @@ def _completeness(snapshot: Snapshot) -> str:
 
 def _organizations(orgs: list[Org]) -> Iterator[str]:
     """A line for each organization (id, status, entities, name), and for each of its faults."""
-    width = max((len(str(org.entities)) for org in orgs), default=0)
-    for org in orgs:
+    sizes = [count_of(org.entities, "entity", "entities") for org in orgs]
+    width = max(map(len, sizes), default=0)
+    for org, size in zip(orgs, sizes, strict=True):
         name = printable(org.name or "(name not readable)")
-        yield f"  org        {org.org_id}  {org.status:<10}  {org.entities:>{width}} entities  {name}"
+        yield f"  org        {org.org_id}  {org.status:<10}  {size:>{width}}  {name}"
         for line in _faults(org):
             yield f"             {printable(line)}"
         if log := org.admin_events:
@@ -202,7 +203,12 @@ def _planned(org: "OrgPlan") -> str:
 
 def render_checks(checks: list["Check"]) -> str:
     """A list of checks, one per line."""
-    return "\n".join(f"{check.status:<8} {check.name:<14} {printable(check.message)}" for check in checks)
+    width = max(len(check.name) for check in checks)
+    return "\n".join(f"{check.status:<8} {check.name:<{width}}  {printable(_message(check))}" for check in checks)
+
+
+def _message(check: "Check") -> str:
+    return f"{check.organization}: {check.message}" if check.organization else check.message
 
 
 def render_pruned(folders: list["Folder"]) -> str:

@@ -14,12 +14,13 @@ class Progress:
     def __exit__(self, *_: object) -> None:
         """The run is over."""
 
-    def on_inventory(self, entities: int, of: str) -> None:
+    def on_inventory(self, entities: int, of: str, dataset: str | None = None) -> None:
         """An inventory is complete: the crawl will read this many more entities.
 
         Args:
             entities: the number of entities.
             of: the name of the organization.
+            dataset: what is read of them, if the run has several datasets.
         """
 
     def on_resumed(self, entities: int) -> None:

@@ -2,6 +2,6 @@
 
 from audit.inventory.collector import Collector
 from audit.inventory.entities import take_inventory
-from audit.inventory.users import Users, renew_caller, take_users
+from audit.inventory.users import Users, renew_caller, take_caller, take_users
 
-__all__ = ["Collector", "Users", "renew_caller", "take_inventory", "take_users"]
+__all__ = ["Collector", "Users", "renew_caller", "take_caller", "take_inventory", "take_users"]

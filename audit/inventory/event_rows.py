@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from audit.bounds import NAME_CHARS
+from audit.decoding import UndecodableError, json_of
 from audit.inventory.event_masks import Hide, Mask, mask_for
 from audit.snapshot.context.admin_events import ADMIN_EVENTS_SCHEMA
 from audit.webex import ids, wire
@@ -54,7 +55,7 @@ class _Event:
             "event_id": self._taken("id", mask.name, self._outer),
             "created": self._created(),
             "category": _without_prefix(self._taken("eventCategory", mask.name)),
-            "description": self._taken("eventDescription", mask.text, most=_TEXT_CHARS),
+            "description": self._taken("eventDescription", mask.worded, most=_TEXT_CHARS),
             "action_text": self._taken("actionText", mask.quoting, most=_TEXT_CHARS),
             "target_type": _without_prefix(self._taken("targetType", mask.name)),
             "target_id": target_id,
@@ -118,6 +119,8 @@ class _Event:
         """A value without secrets, of bounded size and depth."""
         if isinstance(value, (dict, list)):
             return self._tidied_within(key, value, levels) if levels else _MORE
+        if isinstance(value, str) and levels and (within := _json_in(value)) is not None:
+            return _cut(_encoded(self._tidied_within(key, within, levels)), _VALUE_CHARS)
         tidy = self._mask.value(key, value)
         if isinstance(tidy, str):
             return _cut(tidy, _VALUE_CHARS)
@@ -135,6 +138,17 @@ class _Event:
             for name, each in members[:_MEMBERS]
         }
         return found | ({_MORE: _MORE} if len(members) > _MEMBERS else {})
+
+
+def _json_in(text: str) -> Json | list[Any] | None:
+    """The object or list that a text holds as JSON; None if it holds none."""
+    if text.lstrip()[:1] not in ("{", "["):
+        return None
+    try:
+        found = json_of(text.encode("utf-8", "replace"))
+    except UndecodableError:
+        return None
+    return found if isinstance(found, (dict, list)) else None
 
 
 def _without_prefix(word: str | None) -> str | None:

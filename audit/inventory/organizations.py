@@ -8,7 +8,8 @@ from audit.bounds import ORG_NAMES_BYTES, ORGANIZATIONS
 from audit.errors import RefusedError, StoppedError, UsageError
 from audit.inventory.names import NameListing, read_names
 from audit.outcome import Outcome
-from audit.snapshot.manifest import Manifest, Org
+from audit.snapshot.manifest import Manifest
+from audit.snapshot.org import Org
 from audit.text import count_of
 from audit.webex import ids, wire
 from audit.webex.body import body_object

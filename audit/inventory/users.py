@@ -17,6 +17,7 @@ from audit.inventory.listing import Json
 from audit.inventory.organizations import Organization
 from audit.inventory.people import PEOPLE, read_person, texts_of
 from audit.outcome import Outcome
+from audit.webex.answer import Answer
 from audit.webex.body import body_object
 from audit.webex.client import Client
 from audit.webex.errors import ForeignLinkError, NotListedError, ScopeError, TokenRefusedError, UnansweredError
@@ -113,15 +114,33 @@ def _another(me: Entity) -> UsageError:
     )
 
 
+async def take_caller(client: Client) -> Entity:
+    """The token's own user.
+
+    Raises:
+        RefusedError: the token may not read its own user.
+        StoppedError: the token's own user can't be read.
+    """
+    answer, me = await _ask_for_caller(client)
+    if me is None:
+        raise client.unanswered(_ME, answer, _ME_SCOPE)
+    return me
+
+
 async def _me(client: Client, *, is_needed: bool) -> Entity | None:
+    if is_needed:
+        return await take_caller(client)
+    answer, me = await _ask_for_caller(client)
+    if me is None:
+        log.info("the token's own user can't be read (%s)", answer.message)
+    return me
+
+
+async def _ask_for_caller(client: Client) -> tuple[Answer, Entity | None]:
     answer = await client.get(_ME)
     item = body_object(answer.body) if answer.outcome is Outcome.OK else {}
-    if usable(item.get("id")):
-        return read_person(item)
-    if is_needed:
-        raise client.unanswered(_ME, answer, _ME_SCOPE)
-    log.info("the token's own user can't be read (%s)", answer.message)
-    return None
+    is_known = usable(item.get("id"))
+    return answer, msgspec.structs.replace(read_person(item), is_caller=True) if is_known else None
 
 
 def _is_same(one: Entity, me: Entity | None) -> bool:

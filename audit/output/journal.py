@@ -8,7 +8,8 @@ import msgspec
 from audit.decoding import UndecodableError, json_of
 from audit.errors import UsageError
 from audit.snapshot.layout import JOURNAL
-from audit.snapshot.manifest import Scope, SnapshotId
+from audit.snapshot.manifest import Scope
+from audit.snapshot.values import SnapshotId
 from audit.storage.content import atomic_file, read_small
 from audit.storage.place import Place, sync_dir
 

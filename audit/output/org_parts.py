@@ -9,7 +9,7 @@ from itertools import groupby
 from audit.outcome import Outcome
 from audit.output.context import ContextTable
 from audit.output.inventory import Inventory
-from audit.snapshot.manifest import AdminEvents, Limit, Org, OrgStatus
+from audit.snapshot.org import AdminEvents, Limit, Org, OrgStatus
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ locations lists fewer entities, which no manifest shows: compare runs of the sam
 from collections.abc import Collection, Iterator
 
 from audit.datasets import DATASETS
-from audit.snapshot.manifest import Manifest, Org
+from audit.snapshot.manifest import Manifest
+from audit.snapshot.org import Org
 from audit.text import count_of
 
 

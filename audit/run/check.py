@@ -17,12 +17,14 @@ class Check(msgspec.Struct, frozen=True):
         status: `ok`, `warning` (a run works anyway), or `failed` (a run does not work, or not wholly).
         message: the finding, and what to do about a fault.
         exit_code: the exit code that a run would end with.
+        organization: the organization, if there are several.
     """
 
     name: str
     status: Literal["ok", "warning", "failed"]
     message: str
     exit_code: int = 0
+    organization: str | None = None
 
 
 def failed(name: str, error: AuditError) -> Check:

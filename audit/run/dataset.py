@@ -28,6 +28,7 @@ from audit.output.journal import PartFacts
 from audit.output.partition import Partition
 from audit.run.inventories import Inventories
 from audit.run.job import Job
+from audit.run.kinds import title_of
 from audit.snapshot.coverage import COVERAGE
 from audit.text import count_of
 from audit.threads import in_thread
@@ -89,7 +90,8 @@ class DatasetAudit:
             await in_thread(self.refuse, error)
             return dict.fromkeys(self.kinds, error)
         org = self._organization
-        self._job.progress.on_inventory(inventory.num_rows, org.name or org.org_id)
+        title = title_of(self._dataset) if len(self._job.scope.datasets) > 1 else None
+        self._job.progress.on_inventory(inventory.num_rows, org.name or org.org_id, title)
         refused: dict[EntityType, RefusedError] = {
             EntityType(kind): ScopeError(reason) for kind, reason in inventory.gaps.unlisted.items()
         }

@@ -3,6 +3,7 @@
 import os
 import shutil
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from audit.output.lock import lock
 from audit.run.check import Check, failed, unnamed
 from audit.run.credentials import find_tokens
 from audit.run.job import Job
-from audit.run.reach import reach
+from audit.run.reach import reach, reach_log
 from audit.run.scope import RunScope, scope_of
 from audit.run.session import clients_of, find_organizations
 from audit.storage.errors import unwritable
@@ -57,7 +58,7 @@ async def examine(
         async with Job(settings, tokens, scope, clock=clock).connect(terms) as client:
             checks.append(await _token(client))
             if checks[-1].status == "ok":
-                checks += await _api(client, scope)
+                checks += await _api(client, scope, clock.now() if settings.run.admin_events else None)
     except AuditError as error:
         checks.append(failed("api", error))
     return checks
@@ -99,7 +100,8 @@ async def _token(client: Client) -> Check:
     return failed("api", client.unanswered("/people/me", answer, "spark:people_read"))
 
 
-async def _api(client: Client, scope: RunScope) -> list[Check]:
+async def _api(client: Client, scope: RunScope, log_at: datetime | None) -> list[Check]:
+    """The checks of the organizations, with those of their logs before `log_at`, if it is given."""
     try:
         organizations, invalid = await find_organizations(client, scope)
         checks = await _names(client, organizations)
@@ -110,13 +112,9 @@ async def _api(client: Client, scope: RunScope) -> list[Check]:
         checks.append(Check("organization", "warning", f"{message}: a run is partial; ask Webex support"))
     reached: list[Check] = []
     for organization, own in zip(organizations, clients_of(client, organizations), strict=True):
-        try:
-            reached += await reach(own, organization, scope)
-        except TokenRefusedError:
-            raise
-        except AuditError as error:
-            # Unlike a run, go on even if the API is gone (`Reach.RUN`), to report as much as possible.
-            reached.append(failed("organization", error))
+        title = organization.title if len(organizations) > 1 else None
+        found = await _reach(own, organization, scope, log_at)
+        reached += [msgspec.structs.replace(each, organization=title) for each in found]
     if any(check.status != "failed" for check in reached):
         # Something could be audited, so a run would commit a partial snapshot.
         reached = [
@@ -124,6 +122,19 @@ async def _api(client: Client, scope: RunScope) -> list[Check]:
             for each in reached
         ]
     return checks + reached
+
+
+async def _reach(client: Client, organization: Organization, scope: RunScope, log_at: datetime | None) -> list[Check]:
+    try:
+        checks = await reach(client, organization, scope)
+        if log_at and any(check.status != "failed" for check in checks):
+            checks.append(await reach_log(client, organization, log_at))
+    except TokenRefusedError:
+        raise
+    except AuditError as error:
+        # Unlike a run, go on even if the API is gone (`Reach.RUN`), to report as much as possible.
+        return [failed("organization", error)]
+    return checks
 
 
 async def _names(client: Client, organizations: list[Organization]) -> list[Check]:

@@ -19,7 +19,7 @@ from audit.run.organization import OrganizationAudit
 from audit.snapshot.catalog import Snapshot, list_all_snapshots
 from audit.snapshot.context.admin_events import ADMIN_EVENTS, ADMIN_EVENTS_SCHEMA
 from audit.snapshot.coverage import COVERAGE
-from audit.snapshot.manifest import AdminEvents
+from audit.snapshot.org import AdminEvents
 from audit.snapshot.parquet import UNREADABLE, examine, read_batches
 from audit.snapshot.scope import fields_of, scope_of
 from audit.snapshot.staging import staged_table

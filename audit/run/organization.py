@@ -13,7 +13,7 @@ from audit.run.dataset import DatasetAudit
 from audit.run.inventories import Inventories
 from audit.run.job import Job
 from audit.snapshot.context.workspace_devices import WORKSPACE_DEVICES
-from audit.snapshot.manifest import Limit
+from audit.snapshot.org import Limit
 from audit.threads import in_thread
 from audit.webex.client import Client
 from audit.webex.rate import Belief

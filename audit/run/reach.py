@@ -1,6 +1,7 @@
 """Checks what the token reaches in an organization: listings, settings of real entities, and names."""
 
 from collections.abc import Iterable
+from datetime import datetime, timedelta
 
 from audit.crawl.own_data import OwnDataGuard
 from audit.crawl.reader import Reader
@@ -8,6 +9,7 @@ from audit.datasets import Dataset
 from audit.datasets.dataset import ByUser
 from audit.entity import Entity, EntityType
 from audit.errors import AuditError, RefusedError
+from audit.inventory import events, take_caller
 from audit.inventory.entities import LISTINGS, list_items, refusal
 from audit.inventory.listing import Json, Listing
 from audit.inventory.organizations import Organization
@@ -25,6 +27,8 @@ from audit.webex.errors import NotAcceptedError, NotListedError, ScopeError, Tok
 
 #: Items to list: the first of them may be without a licence.
 _PAGE = {"max": "100"}
+#: The time of which the administrators' log is read, and the seconds that it may take.
+_LOG, _LOG_LIMIT_S = timedelta(hours=1), 60.0
 
 
 async def reach(client: Client, organization: Organization, scope: RunScope) -> list[Check]:
@@ -46,6 +50,15 @@ async def reach(client: Client, organization: Organization, scope: RunScope) -> 
     if is_reached and listed:
         checks.append(await _locations(client, organization))
     return checks
+
+
+async def reach_log(client: Client, organization: Organization, now: datetime) -> Check:
+    """Check whether the administrators' log can be read; a run is complete without it."""
+    asked = events.Window(now - _LOG, now)
+    log = await events.read_events(client, organization, asked, limit_s=_LOG_LIMIT_S, keeps_addresses=False)
+    if log.status == "not read":
+        return Check("admin-events", "warning", f"the log is not read, and a run is complete without: {log.message}")
+    return Check("admin-events", "ok", f"the log was read, scope {events.SCOPE}")
 
 
 async def _locations(client: Client, organization: Organization) -> Check:
@@ -123,8 +136,8 @@ async def _users(
     try:
         if scope.users.which == "self":
             asked = Asked(name, dataset, by_user.own_scope, "the token's own user")
-            caller = Entity(EntityType.PERSON, "", is_caller=True)
-            return await sample(Reader(client, dataset, organization, scope.sites), [caller], asked)
+            reader = Reader(client, dataset, organization, scope.sites)
+            return await sample(reader, [await take_caller(client)], asked)
         guard = await OwnDataGuard.begin(client, dataset, by_user)
         others = await _others(client, organization)
         asked = Asked(name, dataset, dataset.scopes[EntityType.PERSON], "people are listed", PEOPLE.scope)

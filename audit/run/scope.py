@@ -14,7 +14,7 @@ from audit.entity import EntityType
 from audit.errors import UsageError
 from audit.inventory import Users
 from audit.inventory.organizations import check_org_ids
-from audit.run.choice import chosen_datasets, dataset_of
+from audit.run.choice import chosen_datasets
 from audit.run.kinds import CHOOSABLE, check_kinds, kinds_of, title_of
 from audit.snapshot.manifest import Scope
 from audit.snapshot.source import Source
@@ -121,31 +121,6 @@ def scope_of(settings: Settings, wanted: Collection[str] | None = None, users: U
     return scope
 
 
-def retried_scope(snapshot: Source) -> RunScope:
-    """The scope of a snapshot, to ask again for the entities without a complete answer.
-
-    Raises:
-        UsageError: this version does not know a dataset or a kind of entity of the snapshot.
-    """
-    earlier, orgs = snapshot.manifest.scope, snapshot.manifest.orgs
-    return RunScope(
-        tuple(dataset_of(name) for name in earlier.datasets),
-        tuple(map(_kind, earlier.entities)),
-        earlier.organizations,
-        () if earlier.organizations == "own" else tuple(check_org_ids(org.webex_id or org.org_id for org in orgs)),
-        users=Users(earlier.users or "self"),
-        sites=tuple(earlier.sites),
-        retry_failed=snapshot,
-    )
-
-
-def _kind(name: str) -> EntityType:
-    try:
-        return EntityType(name)
-    except ValueError:
-        raise UsageError(f"unknown kind of entity {name!r}; expected one of {', '.join(EntityType)}") from None
-
-
 def _site(text: str) -> str:
     try:
         return site_of(text)
@@ -193,7 +168,7 @@ def _contradictions(scope: RunScope, users: Users | None) -> dict[str, bool]:
         ),
         "--all-users belongs to --dataset audio-options": not scope.is_by_user and scope.users.which == "all",
         "--site belongs to --dataset audio-options": not scope.is_by_user and bool(scope.sites),
-        f"{ids_flags} select workspaces: add --dataset push-to-talk": (
+        f"{ids_flags} select workspaces: {_with_workspaces(scope)}": (
             has_ids and all(dataset.by_user or EntityType.WORKSPACE not in dataset.scopes for dataset in scope.datasets)
         ),
         f"{ids_flags} select workspaces: leave out --dataset {_without_workspaces(scope)}": (
@@ -206,6 +181,11 @@ def _contradictions(scope: RunScope, users: Users | None) -> dict[str, bool]:
         f"{ids_flags} select workspaces of one organization: name only that organization": has_ids and is_several,
         f"{ids_flags} select workspaces: leave out --entity": has_ids and set(scope.kinds) != {EntityType.WORKSPACE},
     }
+
+
+def _with_workspaces(scope: RunScope) -> str:
+    others = _without_workspaces(scope)
+    return f"use --dataset push-to-talk in place of --dataset {others}" if others else "add --dataset push-to-talk"
 
 
 def _without_workspaces(scope: RunScope) -> str:

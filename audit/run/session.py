@@ -14,6 +14,7 @@ from audit.inventory.organizations import (
     retried_organizations,
 )
 from audit.run.scope import RunScope
+from audit.webex import ids
 from audit.webex.client import Client
 from audit.webex.rate import Belief
 
@@ -32,10 +33,10 @@ async def find_organizations(client: Client, scope: RunScope) -> Organizations:
     """
     if scope.is_by_user:
         own = await own_organization(client)
-        if others := [each for each in await named_organizations(client, scope.org_ids) if each.org_id != own.org_id]:
+        if others := [each for each in map(ids.uuid_of, scope.org_ids) if each != own.org_id]:
             raise UsageError(
-                f"audio-options of organization {others[0].org_id} can't be read: the API takes no orgId there, and "
-                f"this token is of organization {own.org_id}: use a token of organization {others[0].org_id}"
+                f"audio-options of organization {others[0]} can't be read: the API takes no orgId there, and "
+                f"this token is of organization {own.org_id}: use a token of organization {others[0]}"
             )
         return Organizations([own])
     if scope.organizations == "own":

@@ -79,7 +79,7 @@ class AdminLog:
     def between(self, since: datetime, until: datetime) -> list[Json]:
         """The events after `since` and before `until`, the newest first."""
         timed = [(datetime.fromisoformat(each["created"]), each) for each in self.changes]
-        timed += self._routine(since)
+        timed += self._routine(since, until)
         return [each for at, each in sorted(timed, key=lambda pair: pair[0], reverse=True) if since < at < until]
 
     def event(self, what: str, index: int, created: datetime, data: Json) -> Json:
@@ -110,9 +110,9 @@ class AdminLog:
             "data": actor | data,
         }
 
-    def _routine(self, since: datetime) -> Iterator[tuple[datetime, Json]]:
-        first = int(since.timestamp() // _EVERY.total_seconds())
-        for slot in range(first, first + 366 * 4 + 1):
+    def _routine(self, since: datetime, until: datetime) -> Iterator[tuple[datetime, Json]]:
+        first, last = (int(at.timestamp() // _EVERY.total_seconds()) for at in (since, until))
+        for slot in range(first, last + 1):
             at = datetime.fromtimestamp(slot * _EVERY.total_seconds(), UTC)
             dice = self.seed.dice("event", slot)
             category, target_type, description, text = dice.choice(_ROUTINE)

@@ -15,9 +15,10 @@ import msgspec
 from audit.decoding import UndecodableError, json_of
 from audit.errors import DamagedError, UsageError
 from audit.snapshot.layout import APPROVALS, MANIFEST
-from audit.snapshot.manifest import UNDECODABLE, Manifest, Sha256, SignatureState, SnapshotId, Time
+from audit.snapshot.manifest import UNDECODABLE, Manifest, SignatureState
 from audit.snapshot.proof.signing import Envelope, check_signer, key_id, unwrap_envelope, wrap
 from audit.snapshot.scope import scope_digest
+from audit.snapshot.values import Sha256, SnapshotId, Time
 from audit.storage.content import read_small
 from audit.storage.place import Place
 

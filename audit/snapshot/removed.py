@@ -13,7 +13,8 @@ import msgspec
 
 from audit.errors import DamagedError, UsageError, words_of
 from audit.snapshot.layout import REMOVED
-from audit.snapshot.manifest import UNDECODABLE, Previous, Sha256, SnapshotId
+from audit.snapshot.manifest import UNDECODABLE, Previous
+from audit.snapshot.values import Sha256, SnapshotId
 from audit.storage.content import read_small
 from audit.storage.place import Place, exists
 

@@ -87,7 +87,7 @@ class Client:
         Its own pace may be throttled without slowing down this one.
         """
         retry = msgspec.structs.replace(self.retry, stall_s=0.0)
-        terms = replace(self.terms, deadline_at_s=min(self.terms.deadline_at_s, self.clock.monotonic_s() + within_s))
+        terms = self.terms.hurried(self.clock.monotonic_s(), within_s)
         return Client(self._exchange, self.base_url, self.pace.beside(), retry, terms)
 
     def asking(self, organization: str) -> "Client":
@@ -147,7 +147,7 @@ class Client:
     async def _get(self, url: str, *, has_pins: bool) -> Answer:
         asked = Asked(url, has_pins)
         # The deadline alone bounds the waits of a client that waits out no outage.
-        patience = Patience(self.retry.stall_s or math.inf, self.terms.deadline_at_s)
+        patience = Patience(self.retry.stall_s or math.inf, self.terms)
         failed_at_s: list[float] = []
         is_refused = False
         attempts = throttles = 0

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from audit.webex.answer import RequestCount
 
@@ -20,6 +20,7 @@ class Terms:
         on_pause: receives the seconds of each pause of all requests.
         organization: the name of the organization, for messages; None for requests without one.
         is_known: the API has answered before. Else a run does not wait out an outage: a wrong address never answers.
+        limit: what `deadline_at_s` is, for messages.
         count: counts the requests; the clients of a run share it.
     """
 
@@ -28,3 +29,10 @@ class Terms:
     organization: str | None = None
     is_known: bool = False
     count: RequestCount = field(default_factory=RequestCount)
+    limit: str = "the deadline"
+
+    def hurried(self, now_s: float, within_s: float) -> "Terms":
+        """The terms of what may take this long from now on."""
+        if now_s + within_s >= self.deadline_at_s:
+            return self
+        return replace(self, deadline_at_s=now_s + within_s, limit=f"the {within_s:.0f} s that this may take")

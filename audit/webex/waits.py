@@ -68,19 +68,20 @@ class Patience:
 
     Args:
         longest_s: the most seconds of all its waits together.
-        deadline_at_s: on the clock; every wait ends some seconds before it.
+        terms: with the deadline; every wait ends some seconds before it.
     """
 
-    def __init__(self, longest_s: float, deadline_at_s: float) -> None:
+    def __init__(self, longest_s: float, terms: Terms) -> None:
         self._longest_s = self._left_s = longest_s
-        self._deadline_at_s = deadline_at_s - _MARGIN_S
+        self._deadline_at_s = terms.deadline_at_s - _MARGIN_S
+        self._limit = terms.limit
 
     def refusal(self, wait: Wait | None, now_s: float) -> str | None:
         """Why the request gives up rather than wait; None if it waits, or if the wait is not for it alone."""
         if wait is None or wait.whose is not Whose.REQUEST:
             return None
         if now_s + wait.wait_s > self._deadline_at_s:
-            return f"the API asks to wait {wait.wait_s:.0f} s (Retry-After), which is beyond the deadline"
+            return f"the API asks to wait {wait.wait_s:.0f} s (Retry-After), which is beyond {self._limit}"
         if wait.wait_s > self._left_s:
             return (
                 f"the API asks to wait {wait.wait_s:.0f} s (Retry-After), and a request waits {self._longest_s:.0f} s "
@@ -166,7 +167,7 @@ class Waits:
             DeadlineError: it does not. The message begins with `reason`.
         """
         if self._clock.monotonic_s() + wait_s > self._terms.deadline_at_s:
-            raise DeadlineError(f"{reason} the deadline")
+            raise DeadlineError(f"{reason} {self._terms.limit}")
 
     def __repr__(self) -> str:
         return f"<Waits until {self.until_s:.0f} s>"

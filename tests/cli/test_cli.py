@@ -6,10 +6,12 @@ import pty
 import re
 import resource
 import select
+import shlex
 import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -244,6 +246,10 @@ def test_the_demo_needs_nothing_and_leaves_a_snapshot(
     assert (tmp_path / path).read_text().startswith('"org_id","org_name","entity_type"')
     (path,) = re.findall(r"open (\S+): how users join meetings", result.out)
     assert (tmp_path / path).read_text().startswith('"org_id","org_name","entity_type"')
+    ways = re.findall(r"^(push_to_talk|answer_settings|paging) +\S.* (\d+)$", result.out, re.MULTILINE)
+    (command,) = re.findall(r"ask who may open what: webex-audit (.*)", result.out)
+    rows = json.loads(webex_audit(*shlex.split(command), "--json").out)
+    assert {way: sum(int(n) for each, n in ways if each == way) for way, _ in ways} == Counter(r["way"] for r in rows)
     small = ["--workspaces", 5, "--people", 5, "--faults", "", "--json"]
     found = json.loads(webex_audit("demo", *small).out)
     assert [len(snapshot["orgs"]) for snapshot in found] == [1, 2, 2]

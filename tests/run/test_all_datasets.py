@@ -122,3 +122,27 @@ def test_a_snapshot_of_all_is_retried_and_resumed_with_the_same_datasets(
     assert result.err.count("leaves out") == 1
     checks = webex_audit("doctor", "--base-url", url, "--dataset", "all", "--all-orgs")
     assert (checks.code, checks.out.count("answer-settings of workspaces")) == (0, 3)
+
+
+@pytest.mark.parametrize(
+    "datasets",
+    [
+        ["push-to-talk"],
+        ["paging-groups"],
+        ["push-to-talk", "answer-settings"],
+        ["push-to-talk", "paging-groups", "audio-options"],
+    ],
+)
+def test_a_line_on_an_inventory_names_its_dataset_if_there_are_several(
+    datasets: list[str],
+    api: Callable[[Simulation], str],
+    webex_audit: Callable[..., Result],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("WEBEX_ACCESS_TOKEN", ADMIN_TOKEN)
+    named = [text for name in datasets for text in ("--dataset", name)]
+    result = webex_audit("run", "--base-url", api(Simulation(OWN)), *named)
+    lines = [line for line in result.err.splitlines() if "inventory of" in line]
+    assert len({*lines}) == len(datasets)
+    several = len(datasets) > 1
+    assert all(any(f"{OWN.name}, {name}: " in line for line in lines) == several for name in datasets)

@@ -269,3 +269,55 @@ def test_the_doctor_says_that_settings_may_not_be_offered_yet(quirk: str, doctor
     )
     code, checks = doctor(Simulation(OWN, parse("answers-elsewhere")), "--dataset", "answer-settings")
     assert (code, checks["workspaces"]["status"]) == (0, "ok")
+
+
+def test_the_doctor_needs_the_own_user_whose_audio_options_a_run_reads(
+    api: Api, doctor: Doctor, webex_audit: Callable[..., Result]
+) -> None:
+    lacking = Simulation(OWN, tokens=without("spark:people_read", "spark-admin:people_read"))
+    code, checks = doctor(lacking, "--dataset", "audio-options")
+    assert (code, checks["audio-options"]["status"]) == (4, "failed")
+    assert "it needs the scope spark:people_read" in checks["audio-options"]["message"]
+    assert webex_audit("run", "--base-url", api(lacking), "--dataset", "audio-options").code == 4
+    code, checks = doctor(lacking, "--dataset", "all")
+    assert (code, checks["audio-options"]["status"]) == (3, "failed")
+
+
+@pytest.mark.parametrize(
+    ("simulation", "status", "message"),
+    [
+        (Simulation(OWN), "ok", "scope audit:events_read"),
+        (Simulation(OWN, tokens=without("audit:events_read")), "warning", "it needs the scope audit:events_read"),
+        (Simulation(OWN, Where("404", "/adminAudit/")), "warning", "a run is complete without"),
+        (Simulation(OWN, Where("html", "/adminAudit/")), "warning", "a run is complete without"),
+    ],
+)
+def test_the_doctor_reads_the_log_and_a_run_does_not_depend_on_it(
+    simulation: Simulation, status: str, message: str, doctor: Doctor
+) -> None:
+    code, checks = doctor(simulation)
+    assert (code, "admin-events" in checks) == (0, False)
+    code, checks = doctor(simulation, "--admin-events")
+    assert (code, checks["admin-events"]["status"]) == (0, status)
+    assert message in checks["admin-events"]["message"]
+
+
+def test_a_log_that_can_be_read_makes_no_audit_of_an_organization(doctor: Doctor) -> None:
+    lacking = Simulation(OWN, tokens=without("spark-admin:workspaces_read"))
+    code, checks = doctor(lacking, "--admin-events")
+    assert (code, "admin-events" in checks) == (4, False)
+
+
+@pytest.mark.parametrize("arguments", [["--all-orgs"], ["--org-id", OWN.org_id, "--org-id", CUSTOMER.org_id]])
+def test_each_line_of_the_doctor_names_its_organization_if_there_are_several(
+    arguments: list[str], api: Api, webex_audit: Callable[..., Result]
+) -> None:
+    url = api(Simulation(OWN, customers=(CUSTOMER,)))
+    lines = webex_audit("doctor", "--base-url", url, *arguments, "--dataset", "all").out.splitlines()
+    reads = [line for line in lines if "was read" in line]
+    assert len(reads) == 6
+    assert len([line for line in reads if OWN.name in line]) == len([line for line in reads if CUSTOMER.name in line])
+    assert len({line.index(f"{name} (") for line in reads for name in (OWN.name, CUSTOMER.name) if name in line}) == 1
+    assert "organization" in json.loads(webex_audit("doctor", "--base-url", url, *arguments, "--json").out)[-1]
+    single = webex_audit("doctor", "--base-url", url).out
+    assert single.count(OWN.name) == 1

@@ -192,3 +192,23 @@ def test_a_dry_run_says_what_it_could_not_list(api: Api, webex_audit: Command) -
     plan = planned(url, webex_audit, arguments)
     assert [(each["dataset"], each["entity_type"]) for each in plan["reads"]] == [("push_to_talk", "WORKSPACE")]
     assert "telephony_config_read" in plan["organizations"][0]["message"]
+
+
+@pytest.mark.parametrize("datasets", [["push-to-talk"], ["audio-options"], ["all"], ["paging-groups", "audio-options"]])
+@pytest.mark.parametrize("command", [["run", "--dry-run"], ["run"], ["doctor"]])
+def test_the_names_of_organizations_are_asked_for_once_and_missed_once(
+    datasets: list[str], command: list[str], api: Api, webex_audit: Command
+) -> None:
+    simulation = Simulation(OWN, tokens=without("spark-admin:organizations_read"))
+    result = webex_audit(*command, "--base-url", api(simulation), *flags(datasets))
+    assert result.code == 0, result
+    assert result.err.count("names of organizations can't be read") == 1
+    # The doctor asks again, to say why.
+    assert len([line for line in simulation.log if "/organizations" in line]) == 1 + (command == ["doctor"])
+
+
+def test_audio_options_of_another_organization_are_refused_by_its_uuid(api: Api, webex_audit: Command) -> None:
+    url = api(Simulation(OWN, customers=(CUSTOMER,)))
+    for command in (["run"], ["run", "--dry-run"]):
+        result = webex_audit(*command, "--base-url", url, "--dataset", "audio-options", "--org-id", CUSTOMER.org_id)
+        assert (result.code, "audio-options of organization 6d" in result.err) == (2, True), result

@@ -12,8 +12,9 @@ from audit.config import Settings
 from audit.run import rates as memory
 from audit.run.credentials import find_tokens
 from audit.run.job import Job
+from audit.run.retried import retried_scope
 from audit.run.run import run
-from audit.run.scope import RunScope, retried_scope, scope_of
+from audit.run.scope import RunScope, scope_of
 from audit.simulator.app import ADMIN_TOKEN, Simulation
 from audit.simulator.faults import parse
 from audit.simulator.organization import Organization

@@ -16,7 +16,8 @@ from audit.datasets.dataset import path_of
 from audit.entity import Entity, EntityType
 from audit.errors import UsageError
 from audit.inventory import Users
-from audit.run.scope import retried_scope, scope_of
+from audit.run.retried import retried_scope
+from audit.run.scope import scope_of
 from audit.simulator import answers
 from audit.simulator.app import Simulation
 from audit.simulator.faults import Faults, parse
@@ -146,7 +147,16 @@ def test_a_kind_that_makes_no_sense_is_refused_before_the_first_request(
 @pytest.mark.parametrize(
     ("flags", "selected", "advice"),
     [
-        ({"scope__datasets": ["greeting"]}, {"wanted": ["id"]}, "add --dataset push-to-talk"),
+        (
+            {"scope__datasets": ["greeting"]},
+            {"wanted": ["id"]},
+            "use --dataset push-to-talk in place of --dataset greeting",
+        ),
+        (
+            {"scope__datasets": ["paging-groups"]},
+            {"wanted": ["id"]},
+            "use --dataset push-to-talk in place of --dataset paging-groups",
+        ),
         ({"scope__datasets": ["light", "paging-groups"]}, {"wanted": ["id"]}, "leave out --dataset paging-groups"),
         ({"scope__datasets": ["light", "greeting"]}, {"wanted": ["id"]}, "leave out --dataset greeting"),
         ({"scope__datasets": ["call-waiting"]}, {"users": Users("named", ("a@b.c",))}, "add --dataset audio-options"),

@@ -24,7 +24,7 @@ from audit.simulator.faults import Faults, parse
 from audit.simulator.organization import Organization, webex_id
 from audit.simulator.simulation import ADMIN_SCOPES
 from audit.snapshot.catalog import Snapshot
-from audit.snapshot.manifest import Org
+from audit.snapshot.org import Org
 from audit.webex.ids import uuid_of
 from audit.webex.pace import Ceiling, Pace
 

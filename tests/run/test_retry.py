@@ -154,3 +154,43 @@ def test_a_manifest_that_contradicts_its_own_status_is_refused(
     result, simulation = retry()
     assert (result.code, result.out, simulation.log) == (2, "", [])
     assert "is damaged at manifest.json" in result.err
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ["--dataset", "paging-groups"],
+        ["--dataset", "all"],
+        ["--entity", "person"],
+        ["--entity", "workspace", "--entity", "virtual-line"],
+        ["--org-id", CUSTOMER.org_id],
+        ["--all-orgs", "--exclude-org", CUSTOMER.org_id],
+        ["--dataset", "push-to-talk", "--dataset", "audio-options", "--all-users"],
+    ],
+)
+@pytest.mark.parametrize("fault", ["", "409@9"])
+def test_a_flag_that_differs_from_the_scope_of_the_snapshot_is_refused(
+    flags: list[str], fault: str, audit: Audit, retry: Callable[..., Any]
+) -> None:
+    snapshot = audit(partner(fault), scope__entities=["workspace"])
+    result, simulation = retry(*flags)
+    assert (result.code, result.out, simulation.log) == (2, "", []), result
+    assert f"differs from the scope of snapshot {snapshot.manifest.snapshot_id}, which --retry-failed" in result.err
+    assert any(flag in result.err for flag in flags)
+
+
+@pytest.mark.parametrize(
+    ("scope", "flags"),
+    [
+        (ALL, ["--all-orgs"]),
+        (KINDS, ["--entity", "person", "--entity", "workspace", "--dataset", "push-to-talk"]),
+        ({"scope__org_ids": [CUSTOMER.org_id]}, ["--org-id", CUSTOMER.org_id]),
+        ({"scope__datasets": ["all"]}, ["--dataset", "all"]),
+    ],
+)
+def test_a_flag_that_repeats_the_scope_of_the_snapshot_is_accepted(
+    scope: dict[str, Any], flags: list[str], audit: Audit, retry: Callable[..., Any]
+) -> None:
+    audit(partner(), **scope)
+    result, _ = retry(*flags)
+    assert (result.code, "nothing to retry" in result.out) == (0, True), result

@@ -66,7 +66,8 @@ def test_a_refusal_of_everything_but_ones_own_name_ends_a_run_and_names_the_orga
         audit(simulation)
     assert not isinstance(ended.value, TokenRefusedError)
     assert ended.value.exit_code == 4
-    assert len(simulation.log) < 10
+    # The workspaces are listed with their devices, then without: a token may lack the right to devices alone.
+    assert len(simulation.log) <= 10
 
 
 def test_a_refusal_of_every_entity_is_one_of_the_organization(audit: Audit) -> None:

@@ -117,13 +117,13 @@ def test_an_answer_that_is_final_asks_for_no_wait(status: int) -> None:
 
 
 def test_patience_is_for_the_waits_of_one_request_together() -> None:
-    patience, wait = Patience(100, 1000), Wait(Whose.REQUEST, 40)
+    patience, wait = Patience(100, Terms(1000)), Wait(Whose.REQUEST, 40)
     for _ in range(2):
         assert patience.refusal(wait, 0) is None
         patience.spend(wait)
     assert "a request waits 100 s at most (run.stall_s)" in (patience.refusal(wait, 0) or "")
-    assert "beyond the deadline" in (Patience(100, 1000).refusal(wait, 956) or "")
-    assert Patience(100, 1000).refusal(wait, 955) is None
+    assert "beyond the deadline" in (Patience(100, Terms(1000)).refusal(wait, 956) or "")
+    assert Patience(100, Terms(1000)).refusal(wait, 955) is None
     assert all(patience.refusal(Wait(whose, 9e9), 0) is None for whose in (Whose.LIMIT, Whose.ORGANIZATION))
     assert patience.refusal(None, 0) is None
 

@@ -14,7 +14,7 @@ from audit.review.check.acceptance import Acceptance
 from audit.review.check.exceptions import load_exceptions
 from audit.review.check.finding import CheckResult, Finding
 from audit.review.vocabulary import kind_of
-from audit.snapshot.manifest import Org
+from audit.snapshot.org import Org
 from audit.text import count_of, printable
 
 log = logging.getLogger(__name__)

@@ -46,6 +46,8 @@ COLUMNS = ("org_id", "entity_type", "entity_id", "entity_name", "location_name",
 _KEY = "key"
 _REPEATED = ("org_id", "entity_type", "location_name", "detail")
 _ROWS = 10_000
+#: In the name of each type of times with a zone.
+_ZONED = "WITH TIME ZONE"
 _NOTHING_BEFORE = "there is no earlier snapshot of the same scope to compare with"
 
 
@@ -206,8 +208,17 @@ def _rows(connection: duckdb.DuckDBPyConnection, rule: Rule, org_names: Mapping[
     names = [column[0] for column in cursor.description]
     if missing := [name for name in COLUMNS if name not in names]:
         raise _wrong(rule, f"the result lacks the columns {', '.join(missing)}")
+    if any(_ZONED in str(column[1]) for column in cursor.description):
+        names = [name for name in (*COLUMNS, _KEY) if name in names]
+        cursor = connection.execute(_as_texts(rule.sql, names))
     while rows := cursor.fetchmany(_ROWS):
         yield from (_finding(rule, dict(zip(names, row, strict=True)), org_names) for row in rows)
+
+
+def _as_texts(sql: str, names: list[str]) -> str:
+    """A query for columns of another, as texts: DuckDB gives Python times with a zone only if pytz is installed."""
+    columns = ", ".join(f"{name}::VARCHAR AS {name}" for name in names)
+    return f"SELECT {columns} FROM ({sql.rstrip().removesuffix(';')}\n)"  # noqa: S608
 
 
 def _finding(rule: Rule, row: dict[str, object], org_names: Mapping[str, str | None]) -> Finding:

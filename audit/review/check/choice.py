@@ -7,7 +7,7 @@ import msgspec
 
 from audit.errors import UsageError
 from audit.review.check.finding import CheckResult, Finding, RuleResult, Severity
-from audit.snapshot.manifest import Org
+from audit.snapshot.org import Org
 from audit.text import count_of, did_you_mean
 
 #: Organizations that an error names at most.

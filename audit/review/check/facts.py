@@ -21,7 +21,8 @@ from audit.review.open_rooms import FLAGS, OPEN_ROOMS, add_open_rooms, all_unrea
 from audit.review.tables import APPROVED, CURRENT, PREVIOUS, table_names
 from audit.review.ways import WAYS
 from audit.snapshot.coverage import COVERAGE
-from audit.snapshot.manifest import Manifest, Org
+from audit.snapshot.manifest import Manifest
+from audit.snapshot.org import Org
 from audit.text import count_of
 
 PEOPLE = "manifest.people"

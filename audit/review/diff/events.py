@@ -6,7 +6,7 @@ without an event says nothing about anybody.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from importlib.resources import files
 from typing import Any
 
@@ -15,12 +15,14 @@ import duckdb
 from audit.review.diff.event import described, failure_of, grade_of
 from audit.review.tables import CURRENT, table_names
 from audit.snapshot.context.admin_events import ADMIN_EVENTS
-from audit.snapshot.manifest import AdminEvents, Manifest, Org
+from audit.snapshot.manifest import Manifest
+from audit.snapshot.org import AdminEvents, Org
 from audit.text import count_of
 
 #: Organizations that the notes name.
 _NAMED = 5
 _MOST = 1000
+_EPOCH, _MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
 #: In place of the tables that a comparison without events does not need.
 _NO_EVENTS = """
 CREATE TEMP TABLE event_matches (org_id VARCHAR, dataset VARCHAR, entity_id VARCHAR, way VARCHAR, event_count BIGINT,
@@ -53,9 +55,10 @@ class AdminLog:
         connection.execute("CREATE TEMP TABLE run_reads (old_start TIMESTAMPTZ, new_end TIMESTAMPTZ)")
         connection.execute("INSERT INTO run_reads VALUES (?, ?)", [old.started_at, new.finished_at])
         connection.execute((files("audit.review.diff") / "diff_events.sql").read_text("utf-8"))
-        reads = connection.execute("SELECT org_id, old_read FROM org_reads WHERE old_read IS NOT NULL").fetchall()
+        reads = connection.execute("SELECT org_id, epoch_us(old_read) FROM org_reads WHERE old_read IS NOT NULL")
         logs = {org.org_id: org.admin_events for org in new.orgs}
-        return cls(connection, {org_id for org_id, at in reads if (log := logs.get(org_id)) and _is_whole(log, at)})
+        covered = {org_id for org_id, at_us in reads.fetchall() if (log := logs.get(org_id)) and _is_whole(log, at_us)}
+        return cls(connection, covered)
 
     def beside(self, rows: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
         """Replace `KEYS` in differences by what `Change` says of the event."""
@@ -83,8 +86,9 @@ class AdminLog:
             return {row[0]: dict(zip(columns, row, strict=True)) for row in found.fetchall()}
 
 
-def _is_whole(log: AdminEvents, first_read: datetime) -> bool:
-    return log.status == "read" and log.since <= first_read
+def _is_whole(log: AdminEvents, first_read_us: int) -> bool:
+    # DuckDB returns times with a zone only if pytz is installed.
+    return log.status == "read" and (log.since - _EPOCH) // _MICROSECOND <= first_read_us
 
 
 def _fields(event: Mapping[str, Any]) -> dict[str, str | None]:

@@ -19,7 +19,8 @@ from audit.review.report.totals import KindTotal, OrgTotal, find_kinds, find_org
 from audit.review.tables import open_tables
 from audit.snapshot.catalog import Approved, Snapshot
 from audit.snapshot.layout import MANIFEST
-from audit.snapshot.manifest import Manifest, Org
+from audit.snapshot.manifest import Manifest
+from audit.snapshot.org import Org
 from audit.storage.content import sha256_of
 
 #: The most findings of a rule, and organizations, that the report lists.

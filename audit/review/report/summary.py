@@ -16,7 +16,7 @@ from audit.review.report.reach import AUTOMATIC, REACH_KINDS
 from audit.review.report.ways import WaysIn, find_ways
 from audit.snapshot.catalog import Snapshot
 from audit.snapshot.layout import MANIFEST
-from audit.snapshot.manifest import Org
+from audit.snapshot.org import Org
 from audit.storage.content import sha256_of
 from audit.text import count_of
 

@@ -9,7 +9,7 @@ from audit.review.report.changed import Entity, Now
 from audit.review.report.reach_tables import AUTOMATIC
 from audit.review.report.rows import fetch, fetch_dicts
 from audit.review.tables import table_names
-from audit.snapshot.manifest import Org
+from audit.snapshot.org import Org
 
 _DATASET = "push_to_talk"
 

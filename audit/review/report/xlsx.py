@@ -228,7 +228,9 @@ def _batches(schema: pa.Schema, rows: Iterable[_Row]) -> Iterator[pa.RecordBatch
 
 
 def _changes(changes: Iterable[Change]) -> Iterator[_Row]:
-    return (tuple(getattr(change, name) for name in _CHANGE_COLUMNS) for change in changes)
+    for change in changes:
+        values = (getattr(change, name) for name in _CHANGE_COLUMNS)
+        yield tuple(None if value is None else str(value) for value in values)
 
 
 def _findings(checks: CheckResult | None, names: dict[str, str | None]) -> Iterator[_Row]:

@@ -57,7 +57,7 @@ class Reporter(Progress):
         self._is_news = False
         self._left_out = 0
 
-    def on_inventory(self, entities: int, of: str) -> None:
+    def on_inventory(self, entities: int, of: str, dataset: str | None = None) -> None:  # noqa: ARG002
         """`entities` more entities are to be crawled."""
         self._report.name = of
         self._report.entities += entities

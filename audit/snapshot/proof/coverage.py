@@ -11,7 +11,8 @@ import pyarrow.compute as pc
 from audit.outcome import Outcome
 from audit.snapshot.coverage import COVERAGE
 from audit.snapshot.layout import MANIFEST
-from audit.snapshot.manifest import Manifest, Org
+from audit.snapshot.manifest import Manifest
+from audit.snapshot.org import Org
 from audit.snapshot.parquet import UNREADABLE, fault_of
 from audit.snapshot.proof.contents import files_of, read_parquet
 from audit.snapshot.proof.fault import Fault, Note

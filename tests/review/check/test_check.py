@@ -140,6 +140,45 @@ def test_an_open_room_is_found_only_if_it_certainly_has_no_device(audit: Audit) 
     )
 
 
+#: What the listing says of the devices, whether ordinary calls are answered, and whether the rule finds the room.
+ANSWERS_WITHOUT_DEVICE: list[tuple[Any, Json, bool]] = [
+    ([], {"autoAnswerEnabled": True}, True),
+    ([], {"autoAnswerEnabled": True, "preferredAnswerEndpointRequired": True}, True),
+    ([], {"autoAnswerEnabled": False}, False),
+    ([{"id": "phone", "connectionStatus": "offline_expired"}], {"autoAnswerEnabled": True}, False),
+    (None, {"autoAnswerEnabled": True}, False),
+    ([{"product": "no id"}], {"autoAnswerEnabled": True}, False),
+]
+
+
+@pytest.mark.parametrize("datasets", [["answer-settings"], ["push-to-talk", "answer-settings"]])
+def test_a_room_without_device_is_found_by_each_way_that_was_read(audit: Audit, datasets: list[str]) -> None:
+    off = setting(allowAutoAnswer=False)
+    organization = crafted(
+        *(off for _ in ANSWERS_WITHOUT_DEVICE),
+        devices=[said for said, _, _ in ANSWERS_WITHOUT_DEVICE],
+        answers=[answers for _, answers, _ in ANSWERS_WITHOUT_DEVICE],
+        workspaces=len(ANSWERS_WITHOUT_DEVICE),
+    )
+    result = checked(audit(Simulation(organization), scope__datasets=datasets))
+    answering = result_of(result, "answering-room-without-device")
+    expected = {f"Room {index}" for index, (_, _, is_found) in enumerate(ANSWERS_WITHOUT_DEVICE) if is_found}
+    assert {finding.entity_name for finding in answering.findings} == expected
+    assert "workspace_devices has gaps" in (answering.reason or "")
+    assert result_of(result, "open-room-without-device").findings == []
+
+
+@pytest.mark.parametrize("dataset", ["push-to-talk", "answer-settings"])
+def test_the_way_that_was_not_read_is_skipped_and_the_other_is_judged(audit: Audit, dataset: str) -> None:
+    organization = crafted(devices=[[]] * 3, answers=[{"autoAnswerEnabled": True}] * 3)
+    result = checked(audit(Simulation(organization), scope__datasets=[dataset]))
+    rules = {"push-to-talk": "open-room-without-device", "answer-settings": "answering-room-without-device"}
+    assert len(result_of(result, rules.pop(dataset)).findings) == 3
+    ((other, rule_id),) = rules.items()
+    skipped = result_of(result, rule_id)
+    assert (skipped.status, skipped.reason) == ("skipped", f"needs --dataset {other}")
+
+
 @pytest.mark.parametrize(
     ("quirk", "reason"),
     [
@@ -326,6 +365,7 @@ def test_what_can_not_run_is_skipped_with_the_reason(audit: Audit) -> None:
     skipped = {each.rule.rule_id: each.reason for each in result.results if each.status == "skipped"}
     assert skipped == {
         "answers-calls-by-itself": "needs --dataset answer-settings",
+        "answering-room-without-device": "needs --dataset answer-settings",
         "open-microphone": "needs --dataset answer-settings",
         "anyone-pages-many": "needs --dataset paging-groups",
         "audio-pin-unset": "needs --dataset audio-options",

@@ -87,6 +87,25 @@ def test_an_own_rule_stands_beside_the_built_in_ones_and_one_of_the_same_id_repl
     assert {each.detail for each in result_of(result, "mine").findings} == {"it is"}
 
 
+TIMES = {
+    "column": "'it is' AS detail, fetched_at",
+    "detail": "fetched_at AS detail",
+    "list": "'it is' AS detail, [fetched_at] AS times",
+    "struct": "'it is' AS detail, {'at': fetched_at} AS at",
+    "key": "'it is' AS detail, fetched_at AS key",
+}
+
+
+@pytest.mark.parametrize("columns", TIMES.values(), ids=TIMES)
+@pytest.mark.parametrize("end", ["", ";", " -- a comment"])
+def test_an_own_rule_may_return_times(columns: str, end: str, snapshot: Snapshot, tmp_path: Path) -> None:
+    query = f"SELECT org_id, entity_type, entity_id, entity_name, location_name, {columns} FROM coverage{end}\n"
+    folder = rules(tmp_path, own=HEADER.replace("push_to_talk", "coverage") + query)
+    findings = result_of(check_with(snapshot, folder), "own").findings
+    assert len(findings) == 2
+    assert all(each.detail == "it is" or each.detail.startswith("2026-11-21 19:2") for each in findings)
+
+
 def test_a_table_that_no_snapshot_has_skips_an_own_rule(snapshot: Snapshot, tmp_path: Path) -> None:
     header = HEADER.replace("push_to_talk", "do_not_disturb")
     result = check_with(snapshot, rules(tmp_path, mine=header + "SELECT * FROM do_not_disturb"))

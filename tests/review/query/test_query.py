@@ -125,7 +125,7 @@ def test_sql_that_reads_the_tables_is_run(snapshot: Snapshot) -> None:
 
 def test_a_statement_can_be_checked_while_a_result_is_open(snapshot: Snapshot) -> None:
     with open_tables(snapshot) as connection:
-        connection.execute("FROM coverage")
+        connection.execute("SELECT entity_id FROM coverage")
         refuse_writing(connection, "SELECT 1", "query")
         assert len(connection.fetchall()) == 60
 

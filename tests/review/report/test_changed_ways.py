@@ -1,4 +1,4 @@
-"""Answering calls and paging count as changes for the worse, as Push-to-Talk does: the first screen says so."""
+"""What opens in a way other than by Push-to-Talk is a change for the worse, too: the first screen says so."""
 
 from typing import Any
 

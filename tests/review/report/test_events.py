@@ -1,8 +1,10 @@
 """The events of the administrators' log in the report and in the workbook."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import openpyxl
 import pytest
 from later import ANSWERED, room
 from logged import PLAIN, event, logged
@@ -10,7 +12,7 @@ from nights import NightlyClock
 from reporting import HOSTILE, text_of
 
 from audit.review.diff.compare import compare
-from audit.review.report import write_report
+from audit.review.report import write_report, write_workbook
 from audit.simulator.app import Simulation
 from audit.snapshot.catalog import Snapshot
 
@@ -21,6 +23,23 @@ SWITCHED = {"allowAutoAnswer": not PLAIN.push_to_talk(INDEX)["allowAutoAnswer"]}
 @pytest.fixture
 def clock() -> NightlyClock:
     return NightlyClock()
+
+
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_the_changes_of_the_workbook_have_their_events(
+    count: int, audit: Callable[..., Snapshot], clock: NightlyClock, tmp_path: Path
+) -> None:
+    old = audit(Simulation(PLAIN))
+    clock.night = 1
+    log = [event(number, entityId=room(INDEX), updatedSettings=["allowAutoAnswer"]) for number in range(1, count + 1)]
+    new = audit(Simulation(logged(*log, answers={INDEX: SWITCHED})), run__admin_events=True)
+    with (tmp_path / "report.xlsx").open("wb") as stream:
+        write_workbook(new, None, compare(old, new), old, stream)
+    header, *rows = openpyxl.load_workbook(tmp_path / "report.xlsx")["Changes"].iter_rows(values_only=True)
+    found = [dict(zip(header, row, strict=True)) for row in rows]
+    (change,) = [each for each in found if each["column"] == "allow_auto_answer"]
+    assert change["event_count"] == (str(count) if count else None)
+    assert (change["event_id"] in [each["id"] for each in log]) == bool(count)
 
 
 @pytest.fixture

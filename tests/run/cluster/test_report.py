@@ -17,7 +17,7 @@ class Told(Progress):
         self.entities = self.answers = 0
         self.requests = (0, 0)
 
-    def on_inventory(self, entities: int, of: str) -> None:
+    def on_inventory(self, entities: int, of: str, dataset: str | None = None) -> None:
         self.entities += entities
 
     def on_answer(self, outcome: Outcome) -> None:

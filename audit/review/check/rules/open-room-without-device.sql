@@ -1,4 +1,4 @@
--- title: A room is open, and certainly has no device
+-- title: A room is open by Push-to-Talk, and certainly has no device
 -- severity: low
 -- rationale: Nobody can call in today, because no device answers. Whatever is put into the room tomorrow opens by itself
 --   from its first minute, and nobody decides that then.

@@ -133,6 +133,14 @@ QUIRKS = {
     "no-answers-405": "the API does not know answerSettings yet: 405 without a code for each entity",
     "answers-elsewhere": "the answerSettings of workspaces stand at /workspaces/{id}/answerSettings alone",
     "token-rotate": "each grant brings a new refresh token, and the former is refused",
+    "login-fewer-scopes": "a login is granted all but the last of the scopes that it asks for",
+    "login-no-scope": "the grant of a login does not say its scopes",
+    "login-no-refresh": "the grant of a login has no refresh token",
+    "login-hostile-error": "a login ends with an error whose texts hold HTML and escapes of a terminal",
+    "device-pending-400": "a device code that nobody has entered is answered with 400, not 428",
+    "device-slow-down": "the first two polls of a device code are answered with slow_down",
+    "device-expired": "a device code has expired",
+    "device-decline": "a device code is declined",
     "empty-body-page": "a page without a body, but with a next link, stands between the others",
 }
 SURVIVABLE = ("duplicate", "empty-page", "max-null", "no-blank", "valueless", "odd-title")

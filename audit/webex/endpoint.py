@@ -12,7 +12,7 @@ from audit.errors import StoppedError
 from audit.redaction import redact_answer
 from audit.webex import wire
 from audit.webex.exchange import asked_wait_s, read_answer
-from audit.webex.grant import Trouble
+from audit.webex.grant import Refusal, Trouble
 from audit.webex.room import TooLongError
 from audit.webex.unreached import reason_of
 
@@ -49,8 +49,8 @@ class Endpoint:
 
         Args:
             form: the fields.
-            judge: finds the meaning of the answer. It gets the answer as it came, and again without secrets if what
-                came holds no new token: its messages may be cut, and half a secret is not recognized any more.
+            judge: finds the meaning of the answer. It gets the answer as it came; if that is a refusal or trouble, it
+                gets it again without secrets, because messages may be cut, and half a secret is not recognized.
             auth: the id and secret of the app, for an endpoint that wants them in a header.
 
         Raises:
@@ -71,7 +71,7 @@ class Endpoint:
         except (aiohttp.ClientError, OSError) as error:
             return Trouble(f"connection failed: {reason_of(error)}")
         answer = judge(response.status, response.headers, body)
-        if not _holds_token(answer):
+        if _is_message(answer):
             answer = judge(response.status, response.headers, redact_answer(body))
         if isinstance(answer, Trouble):
             default_s = wire.DEFAULT_RETRY_AFTER_S if response.status == 429 else -math.inf
@@ -80,5 +80,6 @@ class Endpoint:
         return answer
 
 
-def _holds_token(answer: object) -> bool:
-    return bool(getattr(answer, "access_token", None) or getattr(answer, "refresh_token", None))
+def _is_message(answer: object) -> bool:
+    """Whether an answer is nothing but a message."""
+    return isinstance(answer, Refusal) or (isinstance(answer, Trouble) and answer.refresh_token is None)

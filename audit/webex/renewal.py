@@ -157,8 +157,8 @@ class Renewal:
                 f"secret of the same app into {self._client_secret.path}"
             )
         return TokenRefusedError(
-            f"the refresh token is refused ({refusal.message}): authorize the app again and put the new refresh token "
-            f"into {self._refresh_token.path}"
+            f"the refresh token is refused ({refusal.message}): authorize the app again with 'webex-audit login', or "
+            f"put a new refresh token into {self._refresh_token.path}"
         )
 
     async def _exchange(self, client_secret: str, refresh_token: str) -> Grant | Refusal | Trouble:
@@ -183,7 +183,9 @@ async def to_its_end(work: Awaitable[_Result]) -> _Result:
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError:
-        await asyncio.wait([task], timeout=_GRACE_S)
+        done, _ = await asyncio.wait([task], timeout=_GRACE_S)
+        # An error of it changes nothing any more, but asyncio would print it.
+        _ = [each.exception() for each in done if not each.cancelled()]
         raise
     finally:
         if not task.done():

@@ -43,7 +43,7 @@ class Endpoint:
         self._session = session
 
     async def post(
-        self, form: Mapping[str, str], judge: Judge[_Meaning], auth: aiohttp.BasicAuth | None = None
+        self, form: Mapping[str, str], judge: Judge[_Meaning], authorization: str | None = None
     ) -> _Meaning | Trouble:
         """Send a form once.
 
@@ -51,14 +51,14 @@ class Endpoint:
             form: the fields.
             judge: finds the meaning of the answer. It gets the answer as it came; if that is a refusal or trouble, it
                 gets it again without secrets, because messages may be cut, and half a secret is not recognized.
-            auth: the id and secret of the app, for an endpoint that wants them in a header.
+            authorization: the value of the `Authorization` header, for an endpoint that wants the secret there.
 
         Raises:
             StoppedError: there is no session.
         """
         if self._session is None:
             raise StoppedError("no connection to renew the access token with")
-        headers = {"Authorization": auth.encode()} if auth else None
+        headers = {"Authorization": authorization} if authorization else None
         try:
             async with self._session.post(
                 self.url, data=form, headers=headers, allow_redirects=False, timeout=self._timeout

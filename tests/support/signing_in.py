@@ -122,6 +122,7 @@ def with_desk(
     profile: str = "default",
     replaces: bool = False,
     token_file: Path | None = None,
+    at: str | None = None,
     **given: Any,
 ) -> Login:
     """Sign in at a simulation, in virtual time.
@@ -133,6 +134,7 @@ def with_desk(
         profile: the name of the profile.
         replaces: overwrite the login of another.
         token_file: the file of the refresh token.
+        at: the base URL of an earlier simulation, which this one takes the place of.
         given: other attributes of the app.
     """
     secret_file = folder / "client-secret"
@@ -141,7 +143,7 @@ def with_desk(
 
     async def main() -> Login:
         simulation.now_s = asyncio.get_running_loop().time
-        async with serve(simulation) as base_url:
+        async with serve(simulation, port=urlsplit(at).port or 0 if at else 0) as base_url:
             attributes: dict[str, Any] = {"base_url": base_url, "client_id": CLIENT_ID, "client_secret": SECRET}
             attributes |= {"client_secret_file": secret_file, "scopes": SCOPES} | given
             store = store_of(Profile(profile), token_file, replaces=replaces)

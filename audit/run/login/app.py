@@ -1,5 +1,6 @@
 """What to sign in with, and for what."""
 
+from base64 import b64encode
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -44,6 +45,11 @@ class App:
     def form(self) -> dict[str, str]:
         """The fields that name the app in a form."""
         return {"client_id": self.client_id, "client_secret": self.client_secret}
+
+    @property
+    def authorization(self) -> str:
+        """The header that names the app (RFC 7617), for an endpoint that does not take them in the form."""
+        return f"Basic {b64encode(f'{self.client_id}:{self.client_secret}'.encode()).decode()}"
 
     def endpoint(self, path: str, session: aiohttp.ClientSession, clock: Clock) -> Endpoint:
         """An endpoint of the API, below the base URL."""

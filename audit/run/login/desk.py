@@ -80,15 +80,15 @@ class Desk:
         endpoint: Endpoint,
         form: dict[str, str],
         judge: Judge[_Meaning],
-        auth: aiohttp.BasicAuth | None = None,
+        authorization: str | None = None,
     ) -> _Meaning | Trouble:
         """Send a form, and store the grant if one comes."""
-        return await to_its_end(self._ask(endpoint, form, judge, auth))
+        return await to_its_end(self._ask(endpoint, form, judge, authorization))
 
     async def _ask(
-        self, endpoint: Endpoint, form: dict[str, str], judge: Judge[_Meaning], auth: aiohttp.BasicAuth | None
+        self, endpoint: Endpoint, form: dict[str, str], judge: Judge[_Meaning], authorization: str | None
     ) -> _Meaning | Trouble:
-        answer = await endpoint.post(form, judge, auth)
+        answer = await endpoint.post(form, judge, authorization)
         if isinstance(answer, Grant):
             await self._keep(answer)
         return answer

@@ -4,8 +4,6 @@ import logging
 import math
 from collections.abc import Awaitable, Callable
 
-import aiohttp
-
 from audit.errors import RefusedError, StoppedError
 from audit.run.login.desk import Desk
 from audit.text import count_of
@@ -57,14 +55,13 @@ async def _poll(desk: Desk, code: DeviceCode) -> None:
     app, clock = desk.app, desk.clock
     endpoint = app.endpoint("/device/token", desk.session, clock)
     form = {"grant_type": GRANT_TYPE, "device_code": code.device_code, "client_id": app.client_id}
-    auth = aiohttp.BasicAuth(app.client_id, app.client_secret, "utf-8")
     until_s, interval_s = clock.monotonic_s() + code.lifetime_s, code.interval_s
     while True:
         wait_s = max(interval_s, endpoint.not_before_s - clock.monotonic_s())
         if clock.monotonic_s() + wait_s > until_s:
             raise StoppedError(_expired(code))
         await clock.sleep(wait_s)
-        match await desk.ask(endpoint, form, judge_poll, auth):
+        match await desk.ask(endpoint, form, judge_poll, app.authorization):
             case Grant():
                 return
             case Pending(is_slow=is_slow):

@@ -19,7 +19,7 @@ from audit.clock import Clock
 from audit.config import Login, Profile, login_file, read_login
 from audit.config.login import NOTE
 from audit.errors import DamagedError, LockedError, StoppedError, UsageError, words_of
-from audit.files import atomic_file, check_regular, make_dir
+from audit.files import IrregularFileError, atomic_file, check_regular, make_dir
 from audit.webex.refresh_token import RefreshToken
 
 try:
@@ -107,7 +107,7 @@ class LoginStore:
                 self._write(refresh_token, login)
         except OSError as error:
             raise StoppedError(
-                f"the new refresh token can't be stored in {error.filename or self.token_file} ({words_of(error)}), so "
+                f"the new refresh token can't be stored in {self.token_file} ({words_of(error)}), so "
                 f"it is lost: make room there, and run 'webex-audit login{self.profile.option}' again"
             ) from None
         log.info("the refresh token is stored in %s", self.token_file)
@@ -128,7 +128,10 @@ class LoginStore:
             return None
 
     def _check_owner(self, earlier: Login | None, base_url: str, client_id: str) -> None:
-        check_regular(self.token_file)
+        for path in (self.token_file, self.folder / "login.json"):
+            check_regular(path)
+            if path.is_dir() and not path.is_symlink():
+                raise IrregularFileError(path)
         if self.replaces or not (os.path.lexists(self.token_file) or earlier):
             return
         advice = "sign in under another name with --profile, or overwrite it with --replace"

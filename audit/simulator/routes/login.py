@@ -2,11 +2,12 @@
 
 import html
 import secrets
+from base64 import b64decode
 from collections.abc import Mapping
 from typing import NamedTuple
 from urllib.parse import urlencode
 
-from aiohttp import BasicAuth, web
+from aiohttp import web
 
 from audit.simulator.answers import error
 from audit.simulator.simulation import Simulation
@@ -149,11 +150,11 @@ class LoginRoutes:
 
     def _is_authorized(self, request: web.Request, device: _Device) -> bool:
         try:
-            auth = BasicAuth.decode(request.headers.get("Authorization", ""))
-        except ValueError:
+            given = b64decode(request.headers["Authorization"].removeprefix("Basic ")).decode()
+        except (KeyError, ValueError):
             return False
-        known = self._simulation.client_secret
-        return auth.login == device.client_id and bool(auth.password) and known in (None, auth.password)
+        login, _, secret = given.partition(":")
+        return login == device.client_id and bool(secret) and self._simulation.client_secret in (None, secret)
 
 
 def _html(title: str, body: str, status: int = 200) -> web.Response:

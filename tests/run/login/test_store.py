@@ -275,3 +275,27 @@ def test_a_login_that_is_killed_before_its_token_is_stored_is_not_forgotten(
     with_desk(Simulation(OWN), tmp_path, ACCEPTS, scopes=SCOPES)
     assert "an earlier login of profile default was cut off" in caplog.text
     assert not note.exists()
+
+
+def test_a_signal_between_the_grant_and_its_file_loses_no_token(tmp_path: Path) -> None:
+    made = Simulation(OWN, parse("slow@1"))
+
+    async def way(desk: object) -> None:
+        login = asyncio.current_task()
+        assert login
+
+        async def interrupt() -> None:
+            while not any("/people/me" in line for line in made.log):
+                await asyncio.sleep(0.1)
+            login.cancel()
+
+        task = asyncio.create_task(interrupt())
+        try:
+            await ACCEPTS(desk)  # type: ignore[arg-type]
+        finally:
+            await task
+
+    with pytest.raises(asyncio.CancelledError):
+        with_desk(made, tmp_path, way)
+    assert token_of().startswith("simulated-refresh-token-")
+    assert read_login(Profile())

@@ -146,7 +146,7 @@ def test_what_is_not_a_file_in_the_place_of_the_record_is_not_read(plant: str, t
 @pytest.mark.parametrize("url", ["http://evil.example/v1", "https://user:pass@evil.example", "file:///etc", "x"])
 def test_a_forged_record_sends_no_token_to_an_unsafe_address(url: str) -> None:
     logged_in(Profile(), base_url=url)
-    with pytest.raises(UsageError, match="webex.base_url"):
+    with pytest.raises(UsageError, match=r"webex\.base_url"):
         load(None, {}, {})
 
 

@@ -285,7 +285,7 @@ def test_a_signal_between_the_grant_and_its_file_loses_no_token(tmp_path: Path) 
         assert login
 
         async def interrupt() -> None:
-            while not any("/people/me" in line for line in made.log):
+            while not any("/people/me" in line for line in made.log):  # noqa: ASYNC110 - the log is a list
                 await asyncio.sleep(0.1)
             login.cancel()
 

@@ -40,9 +40,8 @@ _DISPLAYS = frozenset({"BROWSER", "DISPLAY", "WAYLAND_DISPLAY"})
 @click.option(
     "--port",
     type=click.IntRange(1, 65_535),
-    default=_PORT,
-    show_default=True,
-    help="Port on 127.0.0.1 for the answer; register http://127.0.0.1:PORT/callback as redirect URI.",
+    help="Port on 127.0.0.1 for the answer; register http://127.0.0.1:PORT/callback as redirect URI. [default: that of "
+    f"the last login, else {_PORT}]",
 )
 @options.scope_options
 @click.option("--admin-events", is_flag=True, help="Also ask for the scope of the administrators' log.")
@@ -53,7 +52,7 @@ _DISPLAYS = frozenset({"BROWSER", "DISPLAY", "WAYLAND_DISPLAY"})
 @options.json_option
 @options.logging_options
 def login(
-    *, device: bool, port: int, admin_events: bool, replace: bool, lists: bool, as_json: bool, **given: Any
+    *, device: bool, port: int | None, admin_events: bool, replace: bool, lists: bool, as_json: bool, **given: Any
 ) -> int:
     """Sign in with an integration, and store a token that renews itself.
 
@@ -76,11 +75,20 @@ def login(
     webex, profile = _checked(settings), config.profile_of(given["profile"], os.environ)
     path = secret_file(webex.client_secret_file, "client secret file").absolute()
     secret, scopes = read_secret(path, "client secret file"), scopes_for(settings, admin_events=admin_events)
-    app = App(webex.base_url, webex.client_id or "", secret, path, scopes, webex.timeout_s, webex.ca_file)
+    app = App(
+        webex.base_url,
+        webex.client_id or "",
+        secret,
+        path,
+        scopes,
+        port or _last_port(profile) or _PORT,
+        webex.timeout_s,
+        webex.ca_file,
+    )
     store = store_of(profile, expand(webex.refresh_token_file) if webex.refresh_token_file else None, replaces=replace)
 
     async def way(desk: "Desk") -> None:
-        await (on_device(desk, _show_code) if device else in_browser(desk, port, _show_page))
+        await (on_device(desk, _show_code) if device else in_browser(desk, _show_page))
 
     found = signals.run_until_signal(log_in(app, store, Clock(), way))
     if as_json:
@@ -105,6 +113,15 @@ def _checked(settings: Settings) -> config.WebexSettings:
     return webex
 
 
+def _last_port(profile: Profile) -> int | None:
+    """The port of the last login: the integration has registered it."""
+    try:
+        last = config.read_login(profile)
+    except UsageError:
+        return None
+    return last.port if last else None
+
+
 def _next(profile: Profile, given: dict[str, Any]) -> str:
     """The command that audits what was signed in for."""
     words = ["webex-audit", "run", *profile.option.split()]
@@ -120,8 +137,9 @@ async def _show_page(url: str) -> None:
     _tell(f"sign in to Webex in your browser; if none opens, open this address on this machine:\n{url}\n")
     has_display = os.name != "posix" or sys.platform == "darwin" or _DISPLAYS & {*os.environ}
     if has_display and sys.executable:
-        # A process of its own: a browser may write to its streams, or take over the terminal.
-        command = [sys.executable, "-m", "webbrowser", url]
+        # A process of its own: a browser may write to its streams, or take over the terminal. Isolated (-I): no module
+        # in the current folder is run in place of the standard library's.
+        command = [sys.executable, "-I", "-m", "webbrowser", url]
         silent = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
         start = partial(subprocess.run, command, check=False, start_new_session=True, **silent)
         threading.Thread(target=start, daemon=True).start()

@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 
@@ -30,6 +31,7 @@ class Login(msgspec.Struct, frozen=True, kw_only=True):
         client_id: the id of the integration.
         client_secret_file: the file of its client secret, as a whole path.
         refresh_token_file: the file of the refresh token, as a whole path.
+        port: the port of the redirect URI.
         signed_in_at: when.
         scopes: the scopes that were granted; None if the API did not say.
         missing_scopes: the scopes that were asked for and not granted.
@@ -43,6 +45,7 @@ class Login(msgspec.Struct, frozen=True, kw_only=True):
     client_id: str
     client_secret_file: str
     refresh_token_file: str
+    port: Annotated[int, msgspec.Meta(ge=1, le=65_535)]
     signed_in_at: datetime
     scopes: list[str] | None = None
     missing_scopes: list[str] = []

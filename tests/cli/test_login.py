@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from textwrap import dedent
 from urllib.parse import parse_qs, urlsplit
 
 import aiohttp
@@ -97,9 +98,13 @@ def test_fewer_scopes_than_asked_for_are_shown(api: Api, log_in: Command) -> Non
 def test_a_second_login_needs_no_options(
     api: Api, log_in: Command, webex_audit: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    log_in(api(Simulation(OWN)))
-    again = webex_audit("login", "--port", free_port())
+    simulation = Simulation(OWN)
+    log_in(api(simulation))
+    again = webex_audit("login")
     assert again.code == 0, again
+    asked = [line for line in simulation.log if "GET /v1/authorize?" in line]
+    assert len({parse_qs(urlsplit(line).query)["redirect_uri"][0] for line in asked}) == 1
+    assert len(asked) == 2
 
 
 def test_a_declined_login_is_one_line_and_exit_code_4(api: Api, log_in: Command) -> None:
@@ -241,6 +246,24 @@ def test_a_device_login_shows_code_and_page_whatever_the_verbosity(api: Api, log
     told = log_in(api(Simulation(OWN, parse("device-decline"))), "--device", "--quiet")
     assert told.code == 4
     assert re.search(r"^open http://\S+/device/verify on any device, and enter the code \d{6}$", told.err, re.MULTILINE)
+
+
+@pytest.mark.attack("planted links and files")
+@pytest.mark.parametrize("module", ["webbrowser", "shlex", "subprocess"])
+def test_a_module_that_is_planted_in_the_current_folder_is_not_run(
+    api: Api, log_in: Command, tmp_path: Path, module: str
+) -> None:
+    Path(f"{module}.py").write_text(f"open({str(tmp_path / 'was-run')!r}, 'w')\n")
+    assert log_in(api(Simulation(OWN))).code == 0
+    assert not (tmp_path / "was-run").exists()
+
+
+def test_the_example_of_the_documentation_is_what_the_command_prints(api: Api, log_in: Command) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "tokens.md").read_text()
+    shown = dedent(f"   signed in as {page.partition('   signed in as ')[2].partition('   ```')[0]}").splitlines()
+    told = log_in(api(Simulation(OWN))).out.splitlines()
+    assert [line[:15] for line in shown] == [line[:15] for line in told]
+    assert shown[-1] == told[-1]
 
 
 # With a real browser.

@@ -18,6 +18,7 @@ LOGIN = Login(
     client_id="C0ffee",
     client_secret_file="/secrets/client-secret",
     refresh_token_file="/tokens/refresh-token",
+    port=8765,
     signed_in_at=datetime(2026, 11, 27, tzinfo=UTC),
 )
 

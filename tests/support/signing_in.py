@@ -145,16 +145,15 @@ def with_desk(
         simulation.now_s = asyncio.get_running_loop().time
         async with serve(simulation, port=urlsplit(at).port or 0 if at else 0) as base_url:
             attributes: dict[str, Any] = {"base_url": base_url, "client_id": CLIENT_ID, "client_secret": SECRET}
-            attributes |= {"client_secret_file": secret_file, "scopes": SCOPES} | given
+            attributes |= {"client_secret_file": secret_file, "scopes": SCOPES}
+            attributes |= {"port": free_port()} | given
             store = store_of(Profile(profile), token_file, replaces=replaces)
             return await log_in(App(**attributes), store, VirtualClock(), way)
 
     return run_virtually(main())
 
 
-def in_a_browser(
-    act: Callable[[str], object] = signed_in, port: int | None = None
-) -> Callable[[Desk], Awaitable[None]]:
+def in_a_browser(act: Callable[[str], object] = signed_in) -> Callable[[Desk], Awaitable[None]]:
     """The way through a browser, in which a person acts on the address."""
 
     async def way(desk: Desk) -> None:
@@ -164,7 +163,7 @@ def in_a_browser(
             acts.append(asyncio.create_task(in_thread(act, url)))
 
         try:
-            await in_browser(desk, port or free_port(), show)
+            await in_browser(desk, show)
         finally:
             await asyncio.gather(*acts)
 

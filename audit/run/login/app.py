@@ -29,6 +29,7 @@ class App:
         client_secret: its secret.
         client_secret_file: the file of the secret.
         scopes: what to ask for.
+        port: of 127.0.0.1, for the answer of a browser; the integration must have registered its redirect URI.
         timeout_s: seconds for one request.
         ca_file: a CA bundle that replaces the system's.
     """
@@ -38,6 +39,7 @@ class App:
     client_secret: str = field(repr=False)
     client_secret_file: Path
     scopes: tuple[str, ...]
+    port: int
     timeout_s: float = 30.0
     ca_file: str | None = None
 

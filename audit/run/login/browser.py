@@ -26,19 +26,18 @@ _DENIALS = {
 }
 
 
-async def in_browser(desk: Desk, port: int, show: Callable[[str], Awaitable[None]]) -> None:
+async def in_browser(desk: Desk, show: Callable[[str], Awaitable[None]]) -> None:
     """Sign in with a browser on this machine (RFC 8252).
 
     Args:
         desk: asks and stores.
-        port: of 127.0.0.1; the integration must have registered its redirect URI.
         show: opens the page of this URL.
 
     Raises:
         AuditError: as `log_in`.
     """
     state, proof = new_state(), new_proof()
-    redirect = Redirect(port, state)
+    redirect = Redirect(desk.app.port, state)
     async with redirect.listening():
         app = desk.app
         await show(authorize_url(app.base_url, app.client_id, redirect.uri, app.scopes, state, proof))

@@ -150,6 +150,7 @@ def _described(app: App, store: LoginStore, grant: Grant, person: dict[str, Any]
         client_id=app.client_id,
         client_secret_file=str(app.client_secret_file),
         refresh_token_file=str(store.token_file),
+        port=app.port,
         signed_in_at=now,
         scopes=scopes,
         missing_scopes=[] if grant.scopes is None else sorted({*app.scopes} - grant.scopes),

@@ -21,6 +21,7 @@ from audit.redaction import redact
 from audit.text import printable_lines
 
 if TYPE_CHECKING:
+    from audit.run.login.app import App
     from audit.run.login.desk import Desk
     from audit.webex.device import DeviceCode
 
@@ -45,6 +46,13 @@ _DISPLAYS = frozenset({"BROWSER", "DISPLAY", "WAYLAND_DISPLAY"})
 )
 @options.scope_options
 @click.option("--admin-events", is_flag=True, help="Also ask for the scope of the administrators' log.")
+@click.option(
+    "--scope",
+    "more",
+    multiple=True,
+    metavar="SCOPE",
+    help="Also ask for this scope, such as spark-admin:locations_read for the names of locations; may be repeated.",
+)
 @click.option("--replace", is_flag=True, help="Overwrite the login of another integration or person.")
 @click.option("--list", "lists", is_flag=True, help="List profiles and their logins, and exit.")
 @options.flag("webex.base_url", metavar="URL", help="Base URL of the API.")
@@ -52,7 +60,15 @@ _DISPLAYS = frozenset({"BROWSER", "DISPLAY", "WAYLAND_DISPLAY"})
 @options.json_option
 @options.logging_options
 def login(
-    *, device: bool, port: int | None, admin_events: bool, replace: bool, lists: bool, as_json: bool, **given: Any
+    *,
+    device: bool,
+    port: int | None,
+    admin_events: bool,
+    more: tuple[str, ...],
+    replace: bool,
+    lists: bool,
+    as_json: bool,
+    **given: Any,
 ) -> int:
     """Sign in with an integration, and store a token that renews itself.
 
@@ -64,27 +80,15 @@ def login(
         print_result(login_views.render_all(as_json=as_json))
         return 0
     from audit.clock import Clock
-    from audit.run.credentials import secret_file
-    from audit.run.login.app import App, scopes_for
+    from audit.run.login.app import EVENTS_SCOPE, scopes_for
     from audit.run.login.browser import in_browser
     from audit.run.login.desk import log_in
     from audit.run.login.device import on_device
     from audit.run.login.store import store_of
-    from audit.webex.tokens import read_secret
 
     webex, profile = _checked(settings), config.profile_of(given["profile"], os.environ)
-    path = secret_file(webex.client_secret_file, "client secret file").absolute()
-    secret, scopes = read_secret(path, "client secret file"), scopes_for(settings, admin_events=admin_events)
-    app = App(
-        webex.base_url,
-        webex.client_id or "",
-        secret,
-        path,
-        scopes,
-        port or _last_port(profile) or _PORT,
-        webex.timeout_s,
-        webex.ca_file,
-    )
+    scopes = scopes_for(settings, [*more, *([EVENTS_SCOPE] if admin_events else [])])
+    app = _app(webex, scopes, port or _last_port(profile) or _PORT)
     store = store_of(profile, expand(webex.refresh_token_file) if webex.refresh_token_file else None, replaces=replace)
 
     async def way(desk: "Desk") -> None:
@@ -111,6 +115,17 @@ def _checked(settings: Settings) -> config.WebexSettings:
             "one at developer.webex.com"
         )
     return webex
+
+
+def _app(webex: config.WebexSettings, scopes: tuple[str, ...], port: int) -> "App":
+    from audit.run.credentials import secret_file
+    from audit.run.login.app import App
+    from audit.webex.refresh_token import SecretFile
+
+    title = "client secret file"
+    path = secret_file(webex.client_secret_file, title).absolute()
+    secret = SecretFile(path, title).read()
+    return App(webex.base_url, webex.client_id or "", secret, path, scopes, port, webex.timeout_s, webex.ca_file)
 
 
 def _last_port(profile: Profile) -> int | None:

@@ -138,8 +138,8 @@ def _from_login(profile: Profile, webex: Mapping[str, Any], *, is_needed: bool) 
     elif is_needed and profile != Profile() and profile not in (known := known_profiles()):
         names = [each.name for each in known]
         raise UsageError(
-            f"there is no profile {profile.name}{did_you_mean(profile.name, names)}: "
-            f"'webex-audit login{profile.option}' makes it"
+            f"there is no profile {profile.name} ('webex-audit login{profile.option}' makes it)"
+            f"{did_you_mean(profile.name, names)}"
         )
     return {}
 

@@ -118,18 +118,31 @@ def test_a_declined_login_is_one_line_and_exit_code_4(api: Api, log_in: Command)
     ("arguments", "said"),
     [
         ([], "name yours with --client-id and --client-secret-file; docs/tokens.md"),
+        (["--client-id", "C", "--client-secret-file", "quoted"], "leave out quotes"),
+        (["--client-id", "C", "--client-secret-file", "empty"], "is empty"),
         (["--client-id", "C"], "name yours with --client-secret-file"),
         (["--client-id", "C", "--client-secret-file", "nowhere"], "client secret file nowhere: No such file"),
         (["--token", "x"], "No such option"),
+        (["--client-id", "C", "--client-secret-file", __file__, "--scope", "a b"], "--scope 'a b': expected a scope"),
+        (["--client-id", "C", "--client-secret-file", __file__, "--scope", ""], "--scope '': expected a scope"),
         (["--profile", "../x"], "--profile '../x': expected up to 63 lower-case letters"),
         (["--profile", "Customer"], "--profile 'Customer': expected up to 63 lower-case letters"),
     ],
 )
 def test_what_is_missing_is_one_line_and_exit_code_2(webex_audit: Command, arguments: list[str], said: str) -> None:
+    Path("quoted").write_text('"s3cret"')
+    Path("empty").write_text("\n")
     told = webex_audit("login", *arguments)
     assert told.code == 2
     assert said in told.err
     assert told.err.count("error: ") == 1
+
+
+def test_further_scopes_can_be_asked_for(api: Api, log_in: Command) -> None:
+    more = ["--scope", "spark-admin:locations_read", "--scope", "spark-admin:organizations_read"]
+    told = log_in(api(Simulation(OWN)), *more)
+    assert "spark-admin:locations_read, spark-admin:organizations_read, spark-admin:workspaces_read" in told.out
+    assert "more than asked" not in told.out
 
 
 @pytest.mark.parametrize("key", ["token_file", "token_command"])
@@ -192,7 +205,9 @@ def test_every_command_that_reads_a_configuration_takes_a_profile(webex_audit: C
     file.write_text("")
     told = webex_audit(command, "--profile", "customer-b")
     assert told.code == 2
-    assert "there is no profile customer-b; did you mean customer-a?" in told.err
+    assert (
+        "there is no profile customer-b ('webex-audit login --profile customer-b' makes it); did you mean" in told.err
+    )
 
 
 @pytest.mark.attack("planted links and files")

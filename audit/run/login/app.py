@@ -1,6 +1,8 @@
 """What to sign in with, and for what."""
 
+import re
 from base64 import b64encode
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -8,7 +10,7 @@ import aiohttp
 
 from audit.clock import Clock
 from audit.config import Settings
-from audit.errors import RefusedError
+from audit.errors import RefusedError, UsageError
 from audit.run.scope import scope_of
 from audit.webex.endpoint import Endpoint
 from audit.webex.grant import Refusal
@@ -17,6 +19,7 @@ from audit.webex.grant import Refusal
 PERSON_SCOPE = "spark:people_read"
 #: Reads the administrators' log (Webex, "Admin Audit Events").
 EVENTS_SCOPE = "audit:events_read"
+_SCOPE = re.compile(r"[A-Za-z][A-Za-z0-9_.:-]{0,99}")
 
 
 @dataclass(frozen=True)
@@ -69,11 +72,17 @@ class App:
         return RefusedError(f"the login is refused ({refusal.message}): try again")
 
 
-def scopes_for(settings: Settings, *, admin_events: bool) -> tuple[str, ...]:
+def scopes_for(settings: Settings, more: Iterable[str] = ()) -> tuple[str, ...]:
     """The scopes that a run with these settings needs, as `run --dry-run` lists them, and that of the person's name.
 
+    Args:
+        settings: the settings.
+        more: further scopes.
+
     Raises:
-        UsageError: the settings contradict each other.
+        UsageError: the settings contradict each other, or a text can't be a scope.
     """
-    events = {EVENTS_SCOPE} if admin_events else set()
-    return tuple(sorted({PERSON_SCOPE, *scope_of(settings).token_scopes()} | events))
+    for each in more:
+        if not _SCOPE.fullmatch(each):
+            raise UsageError(f"--scope {each[:100]!r}: expected a scope such as spark-admin:locations_read")
+    return tuple(sorted({PERSON_SCOPE, *scope_of(settings).token_scopes(), *more}))

@@ -8,6 +8,7 @@ nothing: the login goes on waiting. Its pages are fixed texts, and show nothing 
 import asyncio
 import hmac
 import logging
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import NamedTuple
@@ -117,7 +118,8 @@ class Redirect:
         await runner.setup()
         try:
             try:
-                await web.TCPSite(runner, _HOST, self._port, reuse_address=True).start()
+                # Elsewhere, an address that is reused can be taken over by another program.
+                await web.TCPSite(runner, _HOST, self._port, reuse_address=os.name == "posix").start()
             except OSError as error:
                 raise UsageError(
                     f"port {self._port} of {_HOST} can't be served ({words_of(error)}): another login or program may "

@@ -20,6 +20,7 @@ from audit.config import Login, Profile, login_file, read_login
 from audit.config.login import NOTE
 from audit.errors import DamagedError, LockedError, StoppedError, UsageError, words_of
 from audit.files import IrregularFileError, atomic_file, check_regular, make_dir
+from audit.threads import in_thread
 from audit.webex.refresh_token import RefreshToken
 
 try:
@@ -104,7 +105,7 @@ class LoginStore:
         try:
             # A run that renews its token at this moment would write over the new one.
             async with RefreshToken(self.token_file, clock).locked(_PATIENCE_S):
-                self._write(refresh_token, login)
+                await in_thread(self._write, refresh_token, login)
         except OSError as error:
             raise StoppedError(
                 f"the new refresh token can't be stored in {self.token_file} ({words_of(error)}), so "

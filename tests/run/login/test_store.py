@@ -225,7 +225,6 @@ def test_the_record_of_a_login_holds_no_secret(tmp_path: Path) -> None:
 
 
 def test_a_renewal_under_way_does_not_write_over_the_token_of_a_login(tmp_path: Path) -> None:
-    """A run holds the lock on the old token while it renews it; the login waits for its end."""
     first = with_desk(Simulation(OWN), tmp_path, ACCEPTS)
     order: list[str] = []
 

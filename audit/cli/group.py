@@ -48,6 +48,7 @@ class LazyCommand(click.Command):
         LazyCommand("demo", "simulation", "Audit simulated organizations, without an account."),
         LazyCommand("diff", "diff", "Show what changed between two snapshots."),
         LazyCommand("doctor", "run", "Check token, scopes, organizations and output before a run."),
+        LazyCommand("login", "login", "Sign in with an integration, and store a token that renews itself."),
         LazyCommand("prune", "snapshots", "Remove old snapshots, and leftovers of interrupted runs."),
         LazyCommand("query", "query", "Query a snapshot in SQL (DuckDB)."),
         LazyCommand(

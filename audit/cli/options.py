@@ -46,13 +46,23 @@ def logging_options(command: Command) -> Command:
 
 
 def config_options(command: Command) -> Command:
-    """Add the configuration file and the output folder."""
-    command = flag("output.path", metavar="DIR|URI", help="Folder of all snapshots.")(command)
+    """Add the configuration and the output folder."""
+    return profile_options(flag("output.path", metavar="DIR|URI", help="Folder of all snapshots.")(command))
+
+
+def profile_options(command: Command) -> Command:
+    """Add the configuration: a profile, or a file."""
+    command = click.option(
+        "--profile",
+        metavar="NAME",
+        help="Profile, with a configuration file and a login of its own. [default: $WEBEX_AUDIT_PROFILE]",
+    )(command)
     return click.option(
         "--config",
         "config_file",
         metavar="FILE",
-        help="Configuration file. [default: $WEBEX_AUDIT_CONFIG, else config.toml in the user's configuration folder]",
+        help="Configuration file. [default: that of --profile, else $WEBEX_AUDIT_CONFIG, else config.toml in the "
+        "user's configuration folder]",
     )(command)
 
 
@@ -60,7 +70,9 @@ def api_options(command: Command) -> Command:
     """Add the token and the API."""
     for option in (
         flag(
-            "webex.token_file", metavar="FILE", help="File that holds the access token. [default: $WEBEX_ACCESS_TOKEN]"
+            "webex.token_file",
+            metavar="FILE",
+            help="File that holds the access token. [default: $WEBEX_ACCESS_TOKEN, else that of 'webex-audit login']",
         ),
         flag("webex.base_url", metavar="URL", help="Base URL of the API."),
     ):
@@ -154,11 +166,12 @@ def given_keys(given: dict[str, Any]) -> list[str]:
     return [name.replace("__", ".") for name, value in given.items() if "__" in name and value not in (None, ())]
 
 
-def settings_of(given: dict[str, Any]) -> Settings:
+def settings_of(given: dict[str, Any], *, makes_profile: bool = False) -> Settings:
     """The settings of a command; also sets up its log, and checks that there is room for its threads.
 
     Args:
         given: the values of the options, by name.
+        makes_profile: the command makes the profile if it does not exist yet.
 
     Raises:
         UsageError: as `audit.config.load`.
@@ -167,7 +180,9 @@ def settings_of(given: dict[str, Any]) -> Settings:
     flags = {name.replace("__", "."): value for name, value in given.items() if "__" in name and value != ()}
     flags = {key: list(value) if isinstance(value, tuple) else value for key, value in flags.items()}
     set_up_logging(flags.get("log.format") or early_log_format(), verbosity_of(given))
-    settings = config.load(given.get("config_file"), os.environ, flags)
+    settings = config.load(
+        given.get("config_file"), os.environ, flags, given.get("profile"), makes_profile=makes_profile
+    )
     set_up_logging(settings.log.format, verbosity_of(given))
     check_room()
     return settings

@@ -1,5 +1,7 @@
 """The configuration: settings by flag, environment variable and file."""
 
+from audit.config.login import Login, login_file, read_login
+from audit.config.profiles import PROFILE_VARIABLE, Profile, known_profiles, profile_of
 from audit.config.settings import (
     CheckSettings,
     CsvDialect,
@@ -23,6 +25,7 @@ from audit.config.sources import CONFIG_VARIABLE, FLAGS, keys, load
 __all__ = [
     "CONFIG_VARIABLE",
     "FLAGS",
+    "PROFILE_VARIABLE",
     "CheckSettings",
     "CsvDialect",
     "EngineName",
@@ -30,8 +33,10 @@ __all__ = [
     "FormatName",
     "LogFormat",
     "LogSettings",
+    "Login",
     "OutputSettings",
     "PaceSettings",
+    "Profile",
     "RetrySettings",
     "RunSettings",
     "ScopeSettings",
@@ -39,6 +44,10 @@ __all__ = [
     "SignSettings",
     "WebexSettings",
     "keys",
+    "known_profiles",
     "load",
+    "login_file",
+    "profile_of",
+    "read_login",
     "seconds_of",
 ]

@@ -1,23 +1,28 @@
 """Where settings come from: flags override environment variables, which override the file and the defaults.
 
-`config.example.toml` documents every key. A key `section.key` is also the environment variable
-`WEBEX_AUDIT_SECTION_KEY`; a key with a flag `--some-flag` is `WEBEX_AUDIT_SOME_FLAG` too.
+The login of the profile fills in what they leave open of the token. `config.example.toml` documents every key. A key
+`section.key` is also the environment variable `WEBEX_AUDIT_SECTION_KEY`; a key with a flag `--some-flag` is
+`WEBEX_AUDIT_SOME_FLAG` too.
 """
 
+import logging
 import re
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
 from urllib.parse import urlsplit
 
 import msgspec
 
+from audit.config.login import filled_in, read_login, unfinished_login
 from audit.config.mismatch import mismatch, shown
+from audit.config.profiles import PROFILE_VARIABLE, Profile, known_profiles, profile_of
 from audit.config.settings import Settings
 from audit.decoding import UndecodableError, toml_of
-from audit.errors import UsageError, words_of
-from audit.files import expand, own_folder, text_of
+from audit.errors import DamagedError, UsageError, words_of
+from audit.files import expand, text_of
 from audit.text import did_you_mean
+
+log = logging.getLogger(__name__)
 
 #: Names the configuration file if `--config` does not.
 CONFIG_VARIABLE = "WEBEX_AUDIT_CONFIG"
@@ -39,6 +44,8 @@ _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 FLAGS = {
     "webex.base_url": "base-url",
     "webex.token_file": "token-file",
+    "webex.client_id": "client-id",
+    "webex.client_secret_file": "client-secret-file",
     "scope.datasets": "dataset",
     "scope.entities": "entity",
     "scope.org_ids": "org-id",
@@ -77,22 +84,33 @@ def keys() -> dict[str, Any]:
     }
 
 
-def load(config_file: str | None, environment: Mapping[str, str], flags: Mapping[str, Any]) -> Settings:
+def load(
+    config_file: str | None,
+    environment: Mapping[str, str],
+    flags: Mapping[str, Any],
+    profile: str | None = None,
+    *,
+    makes_profile: bool = False,
+) -> Settings:
     """Read the settings.
 
     Args:
-        config_file: path of a TOML file; None for the file that `WEBEX_AUDIT_CONFIG` names, else the user's own file
-            if it exists.
+        config_file: path of a TOML file; None for that of the named profile, else for the file that
+            `WEBEX_AUDIT_CONFIG` names, else for that of the profile of the environment, or the user's own.
         environment: the process environment.
         flags: values of flags by key; None for a flag that was not given.
+        profile: the value of `--profile`, which goes before `WEBEX_AUDIT_PROFILE`.
+        makes_profile: the command makes the profile if it does not exist yet.
 
     Raises:
-        UsageError: the file can't be read, a key is unknown, or a value has the wrong type.
+        UsageError: the file can't be read, a key is unknown, a value has the wrong type, or there is no such profile.
     """
     types = keys()
-    tree: dict[str, dict[str, Any]] = {}
+    chosen = profile_of(profile, environment)
+    named = config_file or (None if profile else _bare(environment.get(CONFIG_VARIABLE, "")))
+    tree: dict[str, dict[str, Any]] = {"webex": {}}
     for origin, values, kind in (
-        *_from_file(config_file or _bare(environment.get(CONFIG_VARIABLE, ""))),
+        *_from_file(named, chosen),
         *_from_environment(environment),
         *((f"--{FLAGS[key]}", {key: value}, "flag") for key, value in flags.items() if value is not None),
     ):
@@ -101,9 +119,31 @@ def load(config_file: str | None, environment: Mapping[str, str], flags: Mapping
                 raise UsageError(f"{origin}: {_unknown(key, types)}")
             section, _, name = key.partition(".")
             tree.setdefault(section, {})[name] = _convert(value, types[key], origin, key, kind)
+    is_needed = not (named or makes_profile)
+    tree["webex"] |= _from_login(chosen, tree["webex"], is_needed=is_needed)
     settings = msgspec.convert(tree, Settings)
     _check_base_url(settings.webex.base_url)
     return settings
+
+
+def _from_login(profile: Profile, webex: Mapping[str, Any], *, is_needed: bool) -> dict[str, str]:
+    """What the login of a profile fills in; UsageError if the profile is needed and does not exist."""
+    try:
+        login = read_login(profile)
+    except DamagedError as error:
+        log.warning("%s; going on without it", error)
+        return {}
+    if login is not None:
+        return filled_in(login, webex)
+    if is_needed and (said := unfinished_login(profile)):
+        log.warning("%s", said)
+    elif is_needed and profile != Profile() and profile not in (known := known_profiles()):
+        names = [each.name for each in known]
+        raise UsageError(
+            f"there is no profile {profile.name} ('webex-audit login{profile.option}' makes it)"
+            f"{did_you_mean(profile.name, names)}"
+        )
+    return {}
 
 
 _Kind = Literal["file", "variable", "flag"]
@@ -111,11 +151,10 @@ _Kind = Literal["file", "variable", "flag"]
 _Source = tuple[str, dict[str, Any], _Kind]
 
 
-def _from_file(named: str | None) -> list[_Source]:
-    folder = own_folder("config")
-    if not named and not folder:
+def _from_file(named: str | None, profile: Profile) -> list[_Source]:
+    path = expand(named) if named else profile.config_file
+    if path is None:
         return []
-    path = expand(named) if named else Path(folder or "", "config.toml")
     try:
         content = toml_of(text_of(path.read_bytes()))
     except OSError as error:
@@ -137,7 +176,7 @@ def _from_environment(environment: Mapping[str, str]) -> list[_Source]:
     names |= {f"{_PREFIX}{flag.replace('-', '_')}".upper(): key for key, flag in FLAGS.items()}
     sources: list[_Source] = []
     for variable in sorted(environment, key=len):
-        if variable.startswith(_PREFIX) and variable != CONFIG_VARIABLE:
+        if variable.startswith(_PREFIX) and variable not in (CONFIG_VARIABLE, PROFILE_VARIABLE):
             if variable not in names:
                 raise UsageError(f"environment: unknown variable {_named(variable)}{_nearest(variable, names)}")
             sources.append(

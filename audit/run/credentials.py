@@ -22,6 +22,8 @@ from audit.webex.tokens import (
 
 log = logging.getLogger(__name__)
 
+_HINTS = {"refresh_token_file": ": 'webex-audit login' gets a refresh token and stores it"}
+
 
 def find_tokens(
     settings: WebexSettings, environment: Mapping[str, str], clock: Clock, *, file_is_flag: bool = False
@@ -50,7 +52,7 @@ def find_tokens(
         )
     match configured:
         case ["token_file"]:
-            path = _secret_file(settings.token_file, "token file")
+            path = secret_file(settings.token_file, "token file")
             read_token(path)
             return FileTokens(path)
         case ["token_command"]:
@@ -58,26 +60,31 @@ def find_tokens(
         case ["client_id"]:
             return _oauth(settings, clock)
     raise UsageError(
-        f"no access token: set {TOKEN_VARIABLE}, name a file with --token-file or webex.token_file, or configure "
-        "webex.token_command or webex.client_id"
+        f"no access token: 'webex-audit login' gets one that renews itself, or set {TOKEN_VARIABLE}, --token-file or a "
+        "key of [webex]"
     )
 
 
 def _oauth(settings: WebexSettings, clock: Clock) -> OAuthTokens:
     for key in ("client_secret_file", "refresh_token_file"):
         if not getattr(settings, key):
-            raise UsageError(f"webex.client_id needs webex.{key} too")
+            raise UsageError(f"webex.client_id needs webex.{key} too{_HINTS.get(key, '')}")
     return OAuthTokens(
         settings.base_url,
         settings.client_id or "",
-        _secret_file(settings.client_secret_file, "client secret file"),
-        _secret_file(settings.refresh_token_file, "refresh token file"),
+        secret_file(settings.client_secret_file, "client secret file"),
+        secret_file(settings.refresh_token_file, "refresh token file"),
         clock,
         timeout_s=settings.timeout_s,
     )
 
 
-def _secret_file(text: str | None, title: str) -> Path:
+def secret_file(text: str | None, title: str) -> Path:
+    """The path of the file of a secret; a warning says if others may read it.
+
+    Raises:
+        UsageError: the file can't be read, or is empty.
+    """
     path = expand(text or "")
     read_secret(path, title)
     if is_readable_by_others(path):

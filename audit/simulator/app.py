@@ -12,6 +12,7 @@ from audit.simulator.limit import Limit
 from audit.simulator.routes.answer_settings import AnswerSettingsRoutes
 from audit.simulator.routes.calling import CallingRoutes
 from audit.simulator.routes.events import EventRoutes
+from audit.simulator.routes.login import LoginRoutes
 from audit.simulator.routes.meetings import MeetingRoutes
 from audit.simulator.routes.organizations import OrganizationRoutes
 from audit.simulator.routes.paging_groups import PagingRoutes
@@ -21,6 +22,8 @@ from audit.simulator.tokens import TokenEndpoint
 
 __all__ = ["ADMIN_TOKEN", "UNSCOPED_TOKEN", "USER_TOKEN", "Simulation", "serve"]
 
+#: What a browser asks for, without a token.
+_PAGES = frozenset({"/v1/authorize", "/v1/device/verify"})
 #: Bytes; next links may be long.
 _LONGEST_LINE = 131_072
 
@@ -70,14 +73,16 @@ class _Api:
             EventRoutes,
         ):
             routes(self._simulation).add_to(app.router)
-        app.router.add_post("/v1/access_token", TokenEndpoint(self._simulation).answer)
+        tokens = TokenEndpoint(self._simulation)
+        LoginRoutes(self._simulation, tokens).add_to(app.router)
+        app.router.add_post("/v1/access_token", tokens.answer)
         return app
 
     @web.middleware
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         self._simulation.log.append(f"{request.method} {request.rel_url}")
         try:
-            if request.method == "GET":
+            if request.method == "GET" and request.path not in _PAGES:
                 self._admit(request)
                 faults = self._simulation.faults_for(request.query.get("orgId"))
                 faults.now_s = self._simulation.now_s

@@ -138,6 +138,14 @@ QUIRKS = {
     "odd-devices": "the devices of workspaces are absent, no list, or odd in other ways",
     "many-devices": "the first workspace has 10,000 devices",
     "token-rotate": "each grant brings a new refresh token, and the former is refused",
+    "login-fewer-scopes": "a login is granted all but the last of the scopes that it asks for",
+    "login-no-scope": "the grant of a login does not say its scopes",
+    "login-no-refresh": "the grant of a login has no refresh token",
+    "login-hostile-error": "a login ends with an error whose texts hold HTML and escapes of a terminal",
+    "device-pending-400": "a device code that nobody has entered is answered with 400, not 428",
+    "device-slow-down": "the first two polls of a device code are answered with slow_down",
+    "device-expired": "a device code has expired",
+    "device-decline": "a device code is declined",
     "empty-body-page": "a page without a body, but with a next link, stands between the others",
 }
 SURVIVABLE = ("duplicate", "empty-page", "max-null", "no-blank", "valueless", "odd-title")

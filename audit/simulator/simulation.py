@@ -44,6 +44,7 @@ class Simulation:
         refused_organizations: ids of organizations that answer every call with 403.
         faults_of: faults that replace `faults` for requests with an `orgId`, by id of the organization.
         dead_sites: meeting sites whose audio answers 503.
+        client_secret: the client secret that is good; None for any.
         organizations_listed: what `GET /organizations` lists; None for the own organization and the customers.
     """
 
@@ -62,6 +63,7 @@ class Simulation:
     refused_organizations: frozenset[str] = frozenset()
     faults_of: dict[str, Faults] = field(default_factory=dict)
     dead_sites: frozenset[str] = frozenset()
+    client_secret: str | None = None
     organizations_listed: tuple[Organization, ...] | None = None
 
     @property

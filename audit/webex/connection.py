@@ -54,7 +54,7 @@ async def connect(
     Raises:
         UsageError: the CA bundle or the proxy of the environment can't be used.
     """
-    async with _session(base_url, concurrency, timeout_s, ca_file) as session:
+    async with open_session(base_url, concurrency, timeout_s, ca_file) as session:
         terms = terms or Terms()
         exchange = Exchange(session, SharedToken(tokens), clock)
         async with AsyncExitStack() as at_end:
@@ -64,7 +64,8 @@ async def connect(
             yield Client(exchange, base_url, pace, retry, terms)
 
 
-def _session(base_url: str, concurrency: int, timeout_s: float, ca_file: str | None) -> aiohttp.ClientSession:
+def open_session(base_url: str, concurrency: int, timeout_s: float, ca_file: str | None) -> aiohttp.ClientSession:
+    """A session with an API origin, without a token; arguments and errors as of `connect`."""
     tls, proxy = _tls(ca_file), _proxy(base_url)
     session = aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=concurrency, ssl=tls),

@@ -37,11 +37,15 @@ class Grant(msgspec.Struct, frozen=True):
         access_token: the access token.
         refresh_token: the refresh token to use from now on; None to go on with the current one.
         lifetime_s: the lifetime of the access token in seconds; None if the answer says nothing usable.
+        refresh_lifetime_s: that of the refresh token.
+        scopes: the scopes that were granted; None if the answer does not say.
     """
 
     access_token: Token
     refresh_token: str | None = None
     lifetime_s: float | None = None
+    refresh_lifetime_s: float | None = None
+    scopes: frozenset[str] | None = None
 
 
 class Refusal(msgspec.Struct, frozen=True):
@@ -121,7 +125,18 @@ def _granted(content: Mapping[str, Any]) -> Grant | Trouble:
         token = checked_token(_word(content["access_token"]) or "", "the answer")
     except UsageError as error:
         return Trouble(str(error), refresh_token=refresh_token)
-    return Grant(token, refresh_token, lifetime_s_of(content.get("expires_in")))
+    return Grant(
+        token,
+        refresh_token,
+        lifetime_s_of(content.get("expires_in")),
+        lifetime_s_of(content.get("refresh_token_expires_in")),
+        _scopes_of(content.get("scope")),
+    )
+
+
+def _scopes_of(value: object) -> frozenset[str] | None:
+    """The scopes in a list that is separated by blanks (RFC 6749 section 3.3)."""
+    return frozenset(value.split()) if isinstance(value, str) and value.strip() else None
 
 
 def _word(value: object) -> str | None:

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import math
 from collections.abc import Awaitable
 from pathlib import Path
 from typing import TypeVar
@@ -10,21 +9,17 @@ from typing import TypeVar
 import aiohttp
 import msgspec
 
-from audit.bounds import GRANT_BYTES
 from audit.clock import Clock
-from audit.errors import DeadlineError, StoppedError
-from audit.redaction import redact, redact_answer
+from audit.errors import DeadlineError
+from audit.redaction import redact
 from audit.text import count_of
 from audit.threads import in_thread
-from audit.webex import wire
+from audit.webex.endpoint import Endpoint
 from audit.webex.errors import TokenRefusedError, UnansweredError
-from audit.webex.exchange import asked_wait_s, read_answer
 from audit.webex.grant import Grant, Refusal, Trouble, judge_grant
 from audit.webex.refresh_token import RefreshToken, SecretFile
 from audit.webex.retry import RetryPolicy
-from audit.webex.room import TooLongError
 from audit.webex.terms import Terms
-from audit.webex.unreached import reason_of
 
 log = logging.getLogger(__name__)
 
@@ -62,29 +57,25 @@ class Renewal:
         *,
         timeout_s: float,
     ) -> None:
-        self._url = f"{base_url.rstrip('/')}/access_token"
+        self._endpoint = Endpoint(f"{base_url.rstrip('/')}/access_token", clock, timeout_s)
         self._client_id = client_id
         self._client_secret = SecretFile(client_secret_file, "client secret file")
         self._refresh_token = RefreshToken(refresh_token_file, clock)
         self._clock = clock
-        self._timeout = aiohttp.ClientTimeout(total=timeout_s)
         #: Other processes hold the lock for one request at most.
         self._patience_s = max(60.0, 2 * timeout_s)
-        self._session: aiohttp.ClientSession | None = None
         self._retry = RetryPolicy(attempts=5, throttled_attempts=5, budget=5)
         self._terms = Terms()
-        #: When the endpoint wants to be asked again, on the clock.
-        self._not_before_s = -math.inf
 
     def use(self, session: aiohttp.ClientSession, retry: RetryPolicy | None, terms: Terms | None) -> None:
         """Send the requests through this session, under these terms."""
-        self._session = session
+        self._endpoint.use(session)
         self._retry, self._terms = retry or self._retry, terms or self._terms
 
     @property
     def is_asked_to_wait(self) -> bool:
         """Whether the endpoint has asked to come back later than now."""
-        return self._clock.monotonic_s() < self._not_before_s
+        return self._clock.monotonic_s() < self._endpoint.not_before_s
 
     async def store(self) -> None:
         """Store a new refresh token that could not be stored when it came."""
@@ -112,7 +103,7 @@ class Renewal:
             if isinstance(answer, Refusal):
                 await self._clock.sleep(_SETTLE_S)
                 continue
-            log.debug("no access token from %s: %s", self._url, answer.message)
+            log.debug("no access token from %s: %s", self._endpoint.url, answer.message)
             throttles += answer.is_throttled
             failures += not answer.is_throttled
             is_last = failures >= self._retry.attempts or throttles >= self._retry.throttled_attempts
@@ -124,18 +115,20 @@ class Renewal:
     def _unanswered(self, trouble: Trouble, tries: int) -> UnansweredError:
         advice = "" if trouble.is_retryable else "; check webex.base_url and webex.client_id"
         return UnansweredError(
-            f"{self._url} gives no access token ({count_of(tries, 'try', 'tries')}); the last error: "
+            f"{self._endpoint.url} gives no access token ({count_of(tries, 'try', 'tries')}); the last error: "
             f"{trouble.message}{advice}"
         )
 
     async def _wait_as_asked(self) -> None:
-        wait_s = self._not_before_s - self._clock.monotonic_s()
+        wait_s = self._endpoint.not_before_s - self._clock.monotonic_s()
         if wait_s <= 0:
             return
-        if self._not_before_s > self._terms.deadline_at_s:
-            raise DeadlineError(f"{self._url} asks to wait {wait_s:.0f} s (Retry-After), which is beyond the deadline")
+        if self._endpoint.not_before_s > self._terms.deadline_at_s:
+            raise DeadlineError(
+                f"{self._endpoint.url} asks to wait {wait_s:.0f} s (Retry-After), which is beyond the deadline"
+            )
         if wait_s >= _LONG_S:
-            log.warning("%s asks to wait %.0f s (Retry-After): the run goes on then", self._url, wait_s)
+            log.warning("%s asks to wait %.0f s (Retry-After): the run goes on then", self._endpoint.url, wait_s)
         self._terms.on_pause(wait_s)
         await self._clock.sleep(wait_s)
 
@@ -143,7 +136,7 @@ class Renewal:
         """Use the newest secrets that are not refused yet. No other process uses them meanwhile."""
         async with self._refresh_token.locked(self._patience_s):
             secrets = await in_thread(self._choose, refused)
-            answer = await _to_its_end(self._exchange(*secrets))
+            answer = await to_its_end(self._exchange(*secrets))
         if isinstance(answer, Refusal):
             refused[secrets] = answer
         return answer
@@ -164,8 +157,8 @@ class Renewal:
                 f"secret of the same app into {self._client_secret.path}"
             )
         return TokenRefusedError(
-            f"the refresh token is refused ({refusal.message}): authorize the app again and put the new refresh token "
-            f"into {self._refresh_token.path}"
+            f"the refresh token is refused ({refusal.message}): authorize the app again with 'webex-audit login', or "
+            f"put a new refresh token into {self._refresh_token.path}"
         )
 
     async def _exchange(self, client_secret: str, refresh_token: str) -> Grant | Refusal | Trouble:
@@ -175,7 +168,7 @@ class Renewal:
             "client_secret": client_secret,
             "refresh_token": refresh_token,
         }
-        answer = await self._post(form)
+        answer = await self._endpoint.post(form, judge_grant)
         if isinstance(answer, Grant):
             await in_thread(self._refresh_token.keep, answer.refresh_token or refresh_token)
             return answer
@@ -183,38 +176,16 @@ class Renewal:
             await in_thread(self._refresh_token.keep, answer.refresh_token)
         return msgspec.structs.replace(answer, message=redact(answer.message))
 
-    async def _post(self, form: dict[str, str]) -> Grant | Refusal | Trouble:
-        if self._session is None:
-            raise StoppedError("no connection to renew the access token with")
-        try:
-            async with self._session.post(
-                self._url, data=form, allow_redirects=False, timeout=self._timeout
-            ) as response:
-                body = await read_answer(response, None, GRANT_BYTES)
-        except TimeoutError:
-            return Trouble("no answer in time")
-        except TooLongError as error:
-            return Trouble(str(error))
-        except (aiohttp.ClientError, OSError) as error:
-            return Trouble(f"connection failed: {reason_of(error)}")
-        answer = judge_grant(response.status, response.headers, body)
-        if not isinstance(answer, Grant) and not (isinstance(answer, Trouble) and answer.refresh_token):
-            # Its message may be cut: half a secret is not recognized any more.
-            answer = judge_grant(response.status, response.headers, redact_answer(body))
-        if isinstance(answer, Trouble):
-            default_s = wire.DEFAULT_RETRY_AFTER_S if response.status == 429 else -math.inf
-            wait_s = asked_wait_s(response.headers, self._clock) or default_s
-            self._not_before_s = self._clock.monotonic_s() + wait_s
-        return answer
 
-
-async def _to_its_end(work: Awaitable[_Result]) -> _Result:
+async def to_its_end(work: Awaitable[_Result]) -> _Result:
     """Wait for work that must not stop half way; cancelled, it still has a little time to end."""
     task = asyncio.ensure_future(work)
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError:
-        await asyncio.wait([task], timeout=_GRACE_S)
+        done, _ = await asyncio.wait([task], timeout=_GRACE_S)
+        # An error of it changes nothing any more, but asyncio would print it.
+        _ = [each.exception() for each in done if not each.cancelled()]
         raise
     finally:
         if not task.done():

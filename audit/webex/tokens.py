@@ -18,6 +18,7 @@ from audit.webex.errors import TokenRefusedError
 TOKEN_VARIABLE = "WEBEX_ACCESS_TOKEN"  # noqa: S105
 _COMMAND_TIMEOUT_S = 60.0
 _LONG_NAME = 40
+_LASTING = "a personal token ends after 12 hours, 'webex-audit login' gets one that renews itself"
 
 
 class Token:
@@ -78,7 +79,7 @@ class StaticTokens:
         Raises:
             TokenRefusedError: always.
         """
-        raise refusal("get a new token and set it again")
+        raise refusal(f"get a new token and set it again; {_LASTING}")
 
 
 class _ReadTokens(ABC):
@@ -125,7 +126,7 @@ class FileTokens(_ReadTokens):
     """A token in a file. Another program may replace it there."""
 
     def __init__(self, path: Path) -> None:
-        super().__init__(f"put a new token into {path}")
+        super().__init__(f"put a new token into {path}; {_LASTING}")
         self._path = path
 
     async def _read(self) -> Token:

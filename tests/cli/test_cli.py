@@ -127,7 +127,7 @@ def test_a_partial_snapshot_is_committed_and_told_by_its_exit_code(api: Api, web
 @pytest.mark.parametrize(
     ("arguments", "environment", "code", "complaint"),
     [
-        ([], {"WEBEX_ACCESS_TOKEN": ""}, 2, "no access token: set WEBEX_ACCESS_TOKEN"),
+        ([], {"WEBEX_ACCESS_TOKEN": ""}, 2, "no access token: 'webex-audit login'"),
         (["--token-file", "absent"], {}, 2, "token file absent: No such file or directory"),
         ([], {"WEBEX_ACCESS_TOKEN": "expired"}, 4, "the access token is refused (401)"),
         ([], {"WEBEX_ACCESS_TOKEN": UNSCOPED_TOKEN}, 4, "it needs the scope spark-admin:workspaces_read"),

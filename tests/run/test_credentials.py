@@ -45,7 +45,7 @@ def test_the_one_configured_source_is_taken(file: Path) -> None:
 @pytest.mark.parametrize(
     ("settings", "complaint"),
     [
-        (WebexSettings(), "no access token: set WEBEX_ACCESS_TOKEN"),
+        (WebexSettings(), "no access token: 'webex-audit login'"),
         (WebexSettings(token_file="/nowhere"), "token file /nowhere: No such file"),
         (WebexSettings(token_command="x", client_id="C"), "keep one of webex.token_command, webex.client_id"),
         (WebexSettings(client_id="C"), "webex.client_id needs webex.client_secret_file too"),

@@ -55,7 +55,7 @@ def test_neither_does_one_that_reads_and_stores_its_token(
     for file in files:
         file.write_text(f"{ADMIN_TOKEN}\n")
     token, secret = files
-    app = {"webex__client_id": "C", "webex__client_secret_file": secret, "webex__refresh_token_file": token}
+    app = {"webex__client_id": "C", "webex__client_secret_file": str(secret), "webex__refresh_token_file": token}
     of_source = app if source == "app" else {"webex__token_file": str(token)}
     given = settings(api(Simulation(Organization(30), parse("token-rotate,401@5"))), **of_source)
     tokens = find_tokens(given.webex, {}, Clock())

@@ -156,7 +156,7 @@ def test_the_doctor_finds_nothing_wrong(api: Api, webex_audit: Command) -> None:
 @pytest.mark.parametrize(
     ("token", "arguments", "code", "name", "message"),
     [
-        ("", [], 2, "token", "no access token: set WEBEX_ACCESS_TOKEN"),
+        ("", [], 2, "token", "no access token: 'webex-audit login'"),
         ("expired", [], 4, "api", "the access token is refused (401)"),
         (UNSCOPED_TOKEN, ["--org-id", Organization(3).org_id], 4, "workspaces", "scope spark-admin:workspaces_read"),
         (UNSCOPED_TOKEN, [], 4, "organization", "scope spark-admin:workspaces_read"),

@@ -43,7 +43,7 @@ def audited(settings: Callable[..., Settings], tmp_path: Path, clock: VirtualClo
         async def main() -> Snapshot:
             simulation.now_s = asyncio.get_running_loop().time
             async with serve(simulation) as url:
-                app = {f"webex__{name}": file for name, file in files.items()}
+                app = {f"webex__{name}": str(file) for name, file in files.items()}
                 given = settings(url, webex__client_id="C0ffee", **app, **flags)
                 tokens = find_tokens(given.webex, {}, clock)
                 return await run(Job(given, tokens, scope_of(given), clock=clock))

@@ -328,7 +328,7 @@ def test_what_a_worker_can_not_do_stops_the_run_in_one_line(
     without = webex_audit("run", *engine, "--base-url", api(partner()), "--all-orgs", "--quiet")
     assert (without.code, without.err.count("\n")) == (2, 1)
     assert "error: worker tcp://127.0.0.1:" in without.err
-    assert "no access token: set WEBEX_ACCESS_TOKEN" in without.err
+    assert "no access token: 'webex-audit login'" in without.err
 
 
 def test_one_failing_organization_leaves_the_others_complete(

@@ -58,7 +58,7 @@ def test_a_worker_of_another_version_says_so(task: Task) -> None:
 
 def test_a_worker_without_the_command_that_gives_tokens_says_so(task: Task) -> None:
     told = str(attempt(task).error)
-    assert told.startswith("worker tcp://host:1 (host): no access token: set WEBEX_ACCESS_TOKEN")
+    assert told.startswith("worker tcp://host:1 (host): no access token: 'webex-audit login'")
 
 
 def test_a_worker_has_a_command_of_its_own(task: Task, monkeypatch: pytest.MonkeyPatch) -> None:

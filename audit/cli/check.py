@@ -107,7 +107,8 @@ def check(
     result = choice.of(result, found.manifest.orgs)
     if written is not None:
         result = accept_all(expand(written), result, found.manifest.orgs, now.date())
-    name: Any = "json" if as_json else form or "text"
+    name: Any = "json" if as_json else form or ("findings" if given["quiet"] else "text")
     render = partial(as_csv, dialect=settings.output.csv_dialect) if is_csv else FORMATS[name]
-    print_all([render(result, now), "\n"], whole=True)
+    if text := render(result, now):
+        print_all([text, "\n"], whole=True)
     return FOUND_EXIT_CODE if choice.fails(result) else 0

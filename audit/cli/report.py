@@ -13,7 +13,7 @@ import click
 from audit.cli import options, views
 from audit.cli.approvals import approved_beside
 from audit.cli.options import settings_of
-from audit.cli.results import print_file, print_result
+from audit.cli.results import print_done, print_file, print_result
 from audit.config import Settings
 from audit.errors import StoppedError, UsageError
 from audit.files import atomic_file, expand
@@ -95,7 +95,10 @@ def report(
         "differences": tally.differences,
         "rows": rows,
     }
-    print_result(views.as_json(written) if as_json else printable(str(path)))
+    if as_json:
+        print_result(views.as_json(written))
+    else:
+        print_done(printable(str(path)), is_quiet=given["quiet"])
     return 0
 
 

@@ -15,7 +15,7 @@ import click
 from audit import config
 from audit.cli import options, signals, views
 from audit.cli.options import settings_of, verbosity_of
-from audit.cli.results import exit_code, print_result, print_snapshot, print_unchanged
+from audit.cli.results import exit_code, print_done, print_result, print_snapshot, print_unchanged
 from audit.errors import AuditError, UsageError
 from audit.snapshot.catalog import Snapshot, find_snapshot
 
@@ -170,5 +170,9 @@ def doctor(*, as_json: bool, **given: Any) -> int:
 
     file_is_flag = given["webex__token_file"] is not None
     checks = signals.run_until_signal(diagnosis.examine(settings, os.environ, Clock(), file_is_flag=file_is_flag))
-    print_result(views.as_json(diagnosis.as_data(checks)) if as_json else views.render_checks(checks))
+    shown = [each for each in checks if each.status != "ok"] if given["quiet"] else checks
+    if as_json:
+        print_result(views.as_json(diagnosis.as_data(checks)))
+    else:
+        print_done(views.render_checks(shown), is_quiet=False)
     return diagnosis.exit_code(checks)

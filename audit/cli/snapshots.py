@@ -9,7 +9,7 @@ from audit import config
 from audit.cli import options, views
 from audit.cli.approvals import approval_field, approval_line, approvals_in
 from audit.cli.options import settings_of
-from audit.cli.results import print_result
+from audit.cli.results import print_done, print_result
 from audit.errors import FOUND_EXIT_CODE, UsageError
 from audit.snapshot.catalog import find_snapshot, list_snapshots
 
@@ -74,7 +74,10 @@ def verify(snapshot: str, public_key: str | None, *, as_json: bool, **given: Any
     found = verification.verify(settings.output.folder, snapshot, key)
     for note in found.notes:
         log.info("%s", note.message)
-    print_result(views.as_json(verification.as_data(found)) if as_json else verification.render(found))
+    if as_json:
+        print_result(views.as_json(verification.as_data(found)))
+    else:
+        print_done(verification.render(found), is_quiet=given["quiet"] and not found.faults)
     return FOUND_EXIT_CODE if found.faults else 0
 
 
@@ -113,5 +116,9 @@ def prune(keep_last: int | None, keep_within: str | None, *, dry_run: bool, as_j
                 found = pruning.carry_out(output, pruning.plan(output, keep, now), held.check, seal)
     except OSError as error:
         raise unwritable(output, error) from None
-    print_result(views.as_json(found) if as_json else views.render_pruned(found))
+    shown = [each for each in found if each.action in ("failed", "left")] if given["quiet"] and not dry_run else found
+    if as_json:
+        print_result(views.as_json(found))
+    else:
+        print_done(views.render_pruned(shown), is_quiet=given["quiet"] and not shown)
     return UsageError.exit_code if any(each.action == "failed" for each in found) else 0

@@ -76,7 +76,7 @@ def _open(result: RuleResult, *, has_orgs: bool) -> Iterator[str]:
 
 def _listed(marker: str, findings: list[Finding], *, has_orgs: bool) -> Iterator[str]:
     for finding in findings[:_LISTED]:
-        yield f"  {marker} {_line(finding, has_orgs=has_orgs)}"
+        yield f"  {marker} {line_of(finding, has_orgs=has_orgs)}"
     if len(findings) > _LISTED:
         yield f"  {marker} … and {len(findings) - _LISTED:,} more: --format csv or json lists all"
 
@@ -104,7 +104,8 @@ def _stale(result: CheckResult) -> Iterator[str]:
         yield f"stale     … and {len(result.stale) - _LISTED:,} more: --format json lists all"
 
 
-def _line(finding: Finding, *, has_orgs: bool) -> str:
+def line_of(finding: Finding, *, has_orgs: bool) -> str:
+    """A finding in one line, perhaps with its organization."""
     place = f" in {finding.location_name}" if finding.location_name else ""
     org = f" [{_organization(finding)}]" if has_orgs and finding.org_id else ""
     name = finding.entity_name or finding.entity_id

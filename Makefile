@@ -85,7 +85,7 @@ bench-scale: $(VENV)/dev
 # Pins what pyproject.toml allows, with hashes, for every Python and platform. Keeps the pins that still fit;
 # `make lock UPGRADE=--upgrade` takes the newest versions.
 lock: $(VENV)/lock
-	$(COMPILE) $(UPGRADE) --extra review --extra object-store --group dev -o requirements/dev.txt pyproject.toml
+	$(COMPILE) $(UPGRADE) --extra review --extra object-store --extra notify --group dev -o requirements/dev.txt pyproject.toml
 	$(COMPILE) -c requirements/dev.txt --extra review --group build -o requirements/run.txt pyproject.toml
 	$(COMPILE) $(UPGRADE) -c requirements/run.txt --extra review --group bench -o requirements/bench.txt pyproject.toml
 	$(COMPILE) $(UPGRADE) --group lock -o requirements/lock.txt

@@ -12,7 +12,7 @@ import click
 from audit.cli import options, views
 from audit.cli.approvals import describe, render_list, sentence
 from audit.cli.options import settings_of
-from audit.cli.results import print_result
+from audit.cli.results import print_done, print_result
 from audit.errors import UsageError
 from audit.redaction import redact
 from audit.snapshot.approvals import TEXT_CHARS, Approval, Decision, in_force, read_approvals, signed
@@ -71,7 +71,10 @@ def approve(
         snapshot, _text("--reason", reason), _text("--by", _user() if by is None else by), withdraw, allow_partial
     )
     decided = decide(settings.output.folder, wanted, settings.sign.key_file, is_shared=settings.output.shared)
-    print_result(views.as_json(describe(decided)) if as_json else sentence(decided))
+    if as_json:
+        print_result(views.as_json(describe(decided)))
+    else:
+        print_done(sentence(decided), is_quiet=given["quiet"])
     return 0
 
 

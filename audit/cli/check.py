@@ -1,7 +1,8 @@
 """The command `check`. It needs the extra `review`."""
 
+from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,8 +14,13 @@ from audit.errors import FOUND_EXIT_CODE, UsageError
 from audit.files import expand
 from audit.review import needs_extra
 from audit.review.check.finding import Severity
-from audit.snapshot.catalog import find_snapshot
+from audit.snapshot.catalog import Snapshot, find_snapshot
 from audit.snapshot.staging import staged
+
+if TYPE_CHECKING:
+    from audit.notify.message import Notice
+    from audit.review.check.finding import CheckResult
+    from audit.review.news import Since
 
 _SEVERITY = click.Choice([str(each) for each in Severity])
 
@@ -85,6 +91,7 @@ def check(
         raise UsageError(f"choose one of --json and --format {form}")
     is_csv = form == "csv"
     options.refuse_dialect_without_csv(given, is_csv=is_csv, csv_flag="--format csv")
+    from audit.cli.notifying import notified
     from audit.clock import Clock
     from audit.webex import ids
 
@@ -95,19 +102,43 @@ def check(
         from audit.review.check.formats import FORMATS
         from audit.review.check.formats.csv import as_csv
         from audit.review.comparable import find_before, find_beside
+        from audit.review.news import find_news
     orgs = [ids.uuid_of(each) or each for each in organizations]
     choice = Choice([Severity(each) for each in severities], rule_ids, orgs, Severity(fail_on) if fail_on else None)
     if written is not None:
         check_new(expand(written))
-    found = find_snapshot(settings.output.folder, snapshot)
-    previous = find_beside(settings.output.folder, against, found) if against else find_before(found)
-    now = Clock().now()
-    with staged(found) as one, staged(previous) as other, staged(approved_beside(settings, found)) as right:
-        result = apply_rules(one, other, settings.check, today=now.date(), approved=right)
-    result = choice.of(result, found.manifest.orgs)
-    if written is not None:
-        result = accept_all(expand(written), result, found.manifest.orgs, now.date())
-    name: Any = "json" if as_json else form or "text"
-    render = partial(as_csv, dialect=settings.output.csv_dialect) if is_csv else FORMATS[name]
-    print_all([render(result, now), "\n"], whole=True)
+    with notified(settings.notify, "check", is_on=written is None) as teller:
+        found = find_snapshot(settings.output.folder, snapshot)
+        previous = find_beside(settings.output.folder, against, found) if against else find_before(found)
+        now = Clock().now()
+        with staged(found) as one, staged(previous) as other, staged(approved_beside(settings, found)) as right:
+            result = apply_rules(one, other, settings.check, today=now.date(), approved=right)
+            result = choice.of(result, found.manifest.orgs)
+            like = other if result.previous_id else None
+            news = partial(find_news, result, one, like, settings.check, today=now.date(), approved=right)
+            teller.tell(lambda: _notice(found, result, news, fails=choice.fails(result)))
+        if written is not None:
+            result = accept_all(expand(written), result, found.manifest.orgs, now.date())
+        name: Any = "json" if as_json else form or ("findings" if given["quiet"] else "text")
+        render = partial(as_csv, dialect=settings.output.csv_dialect) if is_csv else FORMATS[name]
+        if text := render(result, now):
+            print_all([text, "\n"], whole=True)
     return FOUND_EXIT_CODE if choice.fails(result) else 0
+
+
+def _notice(found: Snapshot, result: "CheckResult", find: "Callable[[], Since | None]", *, fails: bool) -> "Notice":
+    """What to tell of a check: what is new is looked for only if somebody is to hear of it."""
+    from audit.notify.message import News, of_check
+    from audit.review.check.formats.text import line_of
+    from audit.review.news import by_severity
+
+    since = find()
+    named = since.findings if since else result.findings
+    news = News(
+        fails,
+        by_severity(result.findings),
+        by_severity(since.findings) if since else None,
+        since.opened if since else None,
+        [f"{each.severity} {each.rule_id}: {line_of(each, has_orgs=True)}" for each in named],
+    )
+    return of_check(found.manifest, str(found.path), news)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from audit.config import LogFormat
 
 Verbosity = Literal["quiet", "normal", "verbose"]
-_LEVELS = {"quiet": logging.ERROR, "normal": logging.INFO, "verbose": logging.DEBUG}
+_LEVELS = {"quiet": logging.WARNING, "normal": logging.INFO, "verbose": logging.DEBUG}
 #: Identifies the lines of a process in a log that several processes share.
 _RUN_ID = os.urandom(4).hex()
 

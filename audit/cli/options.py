@@ -39,7 +39,7 @@ def logging_options(command: Command) -> Command:
     for option in (
         flag("log.format", type=choice(config.LogFormat), help="Format of the log lines on standard error."),
         click.option("--verbose", is_flag=True, help="Log each retry, and details of errors."),
-        click.option("--quiet", is_flag=True, help="Log errors only."),
+        click.option("--quiet", is_flag=True, help="Print and log only what is wrong."),
     ):
         command = option(command)
     return command

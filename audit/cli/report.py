@@ -14,7 +14,7 @@ import click
 from audit.cli import options, views
 from audit.cli.approvals import approved_beside
 from audit.cli.options import settings_of
-from audit.cli.results import print_file, print_result
+from audit.cli.results import print_done, print_file, print_result
 from audit.config import Settings
 from audit.errors import StoppedError, UsageError
 from audit.files import atomic_file, expand
@@ -97,7 +97,10 @@ def report(
         "against": earlier.manifest.snapshot_id if earlier else None,
         **counts,
     }
-    print_result(views.as_json(written) if as_json else printable(str(path)))
+    if as_json:
+        print_result(views.as_json(written))
+    else:
+        print_done(printable(str(path)), is_quiet=given["quiet"])
     return 0
 
 

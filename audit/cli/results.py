@@ -45,6 +45,12 @@ def print_result(text: str) -> None:
             log.error("the result can't be printed: %s", error.strerror)
 
 
+def print_done(text: str, *, is_quiet: bool) -> None:
+    """Print what a command did, or found in order: with `--quiet`, nothing."""
+    if text and not is_quiet:
+        print_result(text)
+
+
 def print_all(texts: Iterable[str], *, whole: bool = False) -> None:
     """Print a result piece by piece, until its reader closes the pipe.
 
@@ -105,8 +111,8 @@ def print_snapshot(snapshot: Snapshot, *, as_json: bool, is_quiet: bool) -> None
     """Print a snapshot as a screen of text or as JSON."""
     if as_json:
         print_result(views.as_json(views.describe(snapshot)))
-    elif not is_quiet:
-        print_result(views.render(snapshot))
+    else:
+        print_done(views.render(snapshot), is_quiet=is_quiet)
 
 
 def print_unchanged(snapshot: Snapshot, *, as_json: bool, is_quiet: bool) -> None:
@@ -115,8 +121,8 @@ def print_unchanged(snapshot: Snapshot, *, as_json: bool, is_quiet: bool) -> Non
     if as_json:
         log.info("%s", message)
         print_snapshot(snapshot, as_json=True, is_quiet=is_quiet)
-    elif not is_quiet:
-        print_result(message)
+    else:
+        print_done(message, is_quiet=is_quiet)
 
 
 def exit_code(snapshot: Snapshot, *, allow_partial: bool) -> int:

@@ -15,7 +15,7 @@ import click
 from audit import config
 from audit.cli import options, signals, views
 from audit.cli.options import settings_of, verbosity_of
-from audit.cli.results import exit_code, print_result, print_snapshot, print_unchanged
+from audit.cli.results import exit_code, print_done, print_result, print_snapshot, print_unchanged
 from audit.errors import AuditError, UsageError
 from audit.snapshot.catalog import Snapshot, find_snapshot
 
@@ -96,10 +96,12 @@ def run(retry_failed: str | None, *, resume: bool, dry_run: bool, as_json: bool,
             "--admin-events-with-addresses (run.admin_events_with_addresses) adds to --admin-events: add it"
         )
     from audit.cli import metrics
+    from audit.cli.notifying import notified
     from audit.cli.progress import show_progress
     from audit.cli.selection import Selection
     from audit.clock import Clock
     from audit.crawl.earlier import is_nothing_to_retry
+    from audit.notify.message import of_run
     from audit.review.verify.signed_removals import seal_removed_with
     from audit.run.credentials import find_tokens
     from audit.run.job import Job
@@ -117,7 +119,11 @@ def run(retry_failed: str | None, *, resume: bool, dry_run: bool, as_json: bool,
     gc.set_threshold(_GC_AFTER)
     verbosity, clock = verbosity_of(given), Clock()
     is_committed = threading.Event()
-    with metrics.recorded(settings.run.metrics_file, settings.output.folder) as record, ExitStack() as stack:
+    with (
+        notified(settings.notify, "run", is_on=not dry_run) as teller,
+        metrics.recorded(settings.run.metrics_file, settings.output.folder) as record,
+        ExitStack() as stack,
+    ):
         key = signing.public_key_of(settings.sign.key_file)
         found = find_snapshot(settings.output.folder, retry_failed) if retry_failed else None
         earlier = stack.enter_context(verified(found, key)) if found else None
@@ -143,6 +149,7 @@ def run(retry_failed: str | None, *, resume: bool, dry_run: bool, as_json: bool,
             )
             snapshot = signals.run_until_signal(work, is_committed.is_set)
         record(snapshot)
+        teller.tell(lambda: of_run(snapshot.manifest, str(snapshot.path)))
     code = exit_code(snapshot, allow_partial=settings.output.allow_partial)
     print_snapshot(snapshot, as_json=as_json, is_quiet=verbosity == "quiet")
     return code
@@ -171,18 +178,25 @@ def _resume_hint(earlier: Snapshot | None, selection: "Selection") -> Iterator[N
 @options.api_options
 @options.shared_option
 @options.config_options
+@click.option("--notify", "sends", is_flag=True, help="Also send a test message to the addresses of notify.urls_file.")
 @options.json_option
 @options.logging_options
-def doctor(*, as_json: bool, **given: Any) -> int:
+def doctor(*, sends: bool, as_json: bool, **given: Any) -> int:
     """Check token, scopes, organizations and output before a run.
 
-    Each fault comes with its remedy; the exit code is that of the run.
+    Each fault comes with its remedy; the exit code is that of the run, or 2 if a test message was not sent.
     """
     settings = settings_of(given)
+    from audit.cli import notifying
     from audit.clock import Clock
     from audit.run import doctor as diagnosis
 
     file_is_flag = given["webex__token_file"] is not None
     checks = signals.run_until_signal(diagnosis.examine(settings, os.environ, Clock(), file_is_flag=file_is_flag))
-    print_result(views.as_json(diagnosis.as_data(checks)) if as_json else views.render_checks(checks))
+    checks += notifying.examine(settings.notify, sends=sends)
+    shown = [each for each in checks if each.status != "ok"] if given["quiet"] else checks
+    if as_json:
+        print_result(views.as_json(diagnosis.as_data(checks)))
+    else:
+        print_done(views.render_checks(shown), is_quiet=False)
     return diagnosis.exit_code(checks)

@@ -1,7 +1,8 @@
 """The commands for whole snapshots: `snapshots`, `show`, `verify`, `prune`."""
 
 import logging
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -9,9 +10,12 @@ from audit import config
 from audit.cli import options, views
 from audit.cli.approvals import approval_field, approval_line, approvals_in
 from audit.cli.options import settings_of
-from audit.cli.results import print_result
+from audit.cli.results import print_done, print_result
 from audit.errors import FOUND_EXIT_CODE, UsageError
 from audit.snapshot.catalog import find_snapshot, list_snapshots
+
+if TYPE_CHECKING:
+    from audit.output.prune import Folder
 
 log = logging.getLogger(__name__)
 
@@ -74,13 +78,25 @@ def verify(snapshot: str, public_key: str | None, *, as_json: bool, **given: Any
     found = verification.verify(settings.output.folder, snapshot, key)
     for note in found.notes:
         log.info("%s", note.message)
-    print_result(views.as_json(verification.as_data(found)) if as_json else verification.render(found))
+    if as_json:
+        print_result(views.as_json(verification.as_data(found)))
+    else:
+        print_done(verification.render(found), is_quiet=given["quiet"] and not found.faults)
     return FOUND_EXIT_CODE if found.faults else 0
+
+
+def _keep_each(period: str, noun: str) -> Callable[[options.Command], options.Command]:
+    text = f"Keep a snapshot of each of the latest N {noun}s that have any."
+    return click.option(f"--keep-{period}", type=click.IntRange(1), metavar="N", help=text)
 
 
 @click.command()
 @click.option("--keep-last", type=click.IntRange(1), metavar="N", help="Keep the newest N snapshots.")
 @click.option("--keep-within", metavar="TIME", help="Keep snapshots younger than a time such as 400d.")
+@_keep_each("daily", "day")
+@_keep_each("weekly", "week")
+@_keep_each("monthly", "month")
+@_keep_each("yearly", "year")
 @click.option("--dry-run", is_flag=True, help="Print what would be removed; remove nothing.")
 @options.shared_option
 @options.config_options
@@ -89,18 +105,20 @@ def verify(snapshot: str, public_key: str | None, *, as_json: bool, **given: Any
 def prune(keep_last: int | None, keep_within: str | None, *, dry_run: bool, as_json: bool, **given: Any) -> int:
     """Remove old snapshots, and leftovers of interrupted runs.
 
-    Every --keep option keeps what it names. The newest snapshot, the newest complete snapshot and approved snapshots
-    always stay.
+    Each --keep option keeps what it names, of each scope on its own. Days, weeks, months and years are those of UTC.
+    The newest snapshot of a scope, its newest complete snapshot and approved snapshots always stay.
     """
     settings = settings_of(given)
     from audit.clock import Clock
     from audit.output import prune as pruning
+    from audit.output import retention
     from audit.output.lock import lock
     from audit.output.unfinished import tidy
     from audit.review.verify.signed_removals import seal_removed_with
     from audit.storage.errors import unwritable
 
-    keep = pruning.Keep(keep_last, None if keep_within is None else config.seconds_of(keep_within, "--keep-within"))
+    within_s = None if keep_within is None else config.seconds_of(keep_within, "--keep-within")
+    keep = retention.Keep(keep_last, within_s, *(given[f"keep_{period}"] for period in retention.PERIODS))
     output = settings.output.folder
     seal = seal_removed_with(settings.sign.key_file)
     try:
@@ -113,5 +131,13 @@ def prune(keep_last: int | None, keep_within: str | None, *, dry_run: bool, as_j
                 found = pruning.carry_out(output, pruning.plan(output, keep, now), held.check, seal)
     except OSError as error:
         raise unwritable(output, error) from None
-    print_result(views.as_json(found) if as_json else views.render_pruned(found))
+    _print_pruned(found, as_json=as_json, is_quiet=given["quiet"] and not dry_run)
     return UsageError.exit_code if any(each.action == "failed" for each in found) else 0
+
+
+def _print_pruned(found: "list[Folder]", *, as_json: bool, is_quiet: bool) -> None:
+    if as_json:
+        print_result(views.as_json(found))
+        return
+    shown = [each for each in found if each.action in ("failed", "left")] if is_quiet else found
+    print_done(views.render_pruned(shown), is_quiet=is_quiet and not shown)

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -14,6 +14,7 @@ from audit.text import count_of, plural_of, printable, printable_json
 
 if TYPE_CHECKING:
     from audit.output.prune import Folder
+    from audit.output.retention import Group
     from audit.run.check import Check
     from audit.run.plan import OrgPlan, Plan, Reads
 
@@ -161,8 +162,7 @@ def render_list(snapshots: list[Snapshot], approved: Collection[str] = ()) -> st
     lines = [f"{'SNAPSHOT':<23} {'STATUS':<8} {'ENTITIES':>8} {'NO ANSWER':>9}  {title}ORGANIZATION"]
     for snapshot in snapshots:
         manifest = snapshot.manifest
-        names = ", ".join(printable(org.name or org.org_id) for org in manifest.orgs[:_NAMED])
-        names += f" and {len(manifest.orgs) - _NAMED} more" if len(manifest.orgs) > _NAMED else ""
+        names = _some([org.name or org.org_id for org in manifest.orgs])
         entities = sum(org.entities for org in manifest.orgs)
         mark = f"{'yes' if manifest.snapshot_id in approved else '':<8}  " if approved else ""
         lines.append(
@@ -212,6 +212,25 @@ def _message(check: "Check") -> str:
 
 
 def render_pruned(folders: list["Folder"]) -> str:
-    """A list of folders, one per line, each with its action."""
-    lines = [f"{each.action:<7}  {printable(each.name)}  {printable(each.reason)}" for each in folders]
-    return "\n".join(lines) or "nothing to prune"
+    """A list of folders, one per line, each with its action; of several scopes, each under its own title."""
+    titles = {each.group.digest: _group_title(each.group) for each in folders if each.group}
+    if len(titles) < 2:
+        return "\n".join(map(_pruned, folders)) or "nothing to prune"
+    blocks: dict[str | None, list[str]] = {digest: [title] for digest, title in titles.items()}
+    for each in folders:
+        blocks.setdefault(each.group.digest if each.group else None, ["no snapshots"]).append(_pruned(each))
+    return "\n\n".join(map("\n".join, blocks.values()))
+
+
+def _pruned(folder: "Folder") -> str:
+    return f"{folder.action:<7}  {printable(folder.name)}  {printable(folder.reason)}"
+
+
+def _group_title(group: "Group") -> str:
+    return f"{printable(vocabulary.scope(group.scope))}: {_some(group.organizations)}"
+
+
+def _some(names: Sequence[str]) -> str:
+    """The first names of many."""
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(map(printable, names[:_NAMED])) + more

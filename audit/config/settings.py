@@ -18,6 +18,7 @@ FormatName = Literal["parquet", "csv"]
 CsvDialect = Literal["rfc4180", "excel"]
 EngineName = Literal["local", "dask"]
 LogFormat = Literal["text", "json"]
+NotifyEvent = Literal["failed", "partial", "findings", "always"]
 
 
 class WebexSettings(msgspec.Struct, frozen=True):
@@ -124,6 +125,15 @@ class SignSettings(msgspec.Struct, frozen=True):
     key_file: str | None = None
 
 
+class NotifySettings(msgspec.Struct, frozen=True):
+    """`[notify]`: who hears of a run or a check, when, and of what."""
+
+    urls_file: str | None = None
+    on: list[NotifyEvent] = msgspec.field(default_factory=lambda: ["failed", "partial", "findings"])
+    names: bool = False
+    report: str | None = None
+
+
 class LogSettings(msgspec.Struct, frozen=True):
     """`[log]`: the log on standard error."""
 
@@ -141,6 +151,7 @@ class Settings(msgspec.Struct, frozen=True):
     run: RunSettings = RunSettings()
     check: CheckSettings = msgspec.field(default_factory=CheckSettings)
     sign: SignSettings = SignSettings()
+    notify: NotifySettings = msgspec.field(default_factory=NotifySettings)
     log: LogSettings = LogSettings()
 
 

@@ -35,7 +35,7 @@ _SECRETS = {
     "refresh_token": "webex.refresh_token_file",
 }
 #: Sections of which no value is shown: a user may write a secret itself in place of the name of its file.
-_SECRET_SECTIONS = frozenset({"webex", "sign"})
+_SECRET_SECTIONS = frozenset({"webex", "sign", "notify"})
 #: What a key looks like; a secret that is pasted in place of a key is longer, or has other characters.
 _KEY = re.compile(r"[A-Za-z0-9_.-]{1,50}")
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})

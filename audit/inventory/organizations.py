@@ -10,7 +10,7 @@ from audit.inventory.names import NameListing, read_names
 from audit.outcome import Outcome
 from audit.snapshot.manifest import Manifest
 from audit.snapshot.org import Org
-from audit.text import count_of
+from audit.text import count_of, did_you_mean
 from audit.webex import ids, wire
 from audit.webex.body import body_object
 from audit.webex.client import Client
@@ -22,6 +22,8 @@ log = logging.getLogger(__name__)
 _SCOPE = "spark-admin:organizations_read"
 #: Items without a usable id that have a line each; all are counted.
 _MOST_LINES = 20
+#: How similar a mistyped UUID is to the one that it means; any two have half of this in common.
+_SIMILAR = 0.8
 _NAMES = NameListing(
     "/organizations",
     _SCOPE,
@@ -112,7 +114,7 @@ async def all_organizations(client: Client, excluded: Collection[str]) -> Organi
 
     Raises:
         RefusedError: the token may not list organizations, or manages none.
-        UsageError: all organizations are excluded.
+        UsageError: all organizations are excluded, or an excluded one is not listed.
         StoppedError: the listing could not be finished, or no item of it has an id.
     """
     listed, invalid = await _listed(client)
@@ -128,7 +130,12 @@ async def all_organizations(client: Client, excluded: Collection[str]) -> Organi
         )
     left_out = {ids.uuid_of(webex_id) or "" for webex_id in excluded}
     for org_id in sorted(left_out - listed.keys()):
-        log.warning("--exclude-org %s: no such organization is listed", org_id)
+        # Going on would audit the organization that a mistyped id means.
+        near = did_you_mean(org_id, listed, cutoff=_SIMILAR)
+        raise UsageError(
+            f"--exclude-org {org_id}: the token manages no such organization, so nothing is audited: correct the id, "
+            f"or leave it out (scope.exclude_orgs) if the organization is gone{near}"
+        )
     kept = [organization for org_id, organization in listed.items() if org_id not in left_out]
     if not kept:
         raise UsageError(f"--exclude-org leaves out all {len(listed)} organizations that the token manages")

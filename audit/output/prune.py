@@ -7,9 +7,8 @@ is gone without an entry was not pruned. The caller of `carry_out` holds the loc
 """
 
 import hashlib
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from typing import Literal
@@ -21,38 +20,19 @@ from audit.errors import DamagedError, UsageError
 from audit.output.draft import Draft, open_draft
 from audit.output.held import Held
 from audit.output.removals import record_removed
+from audit.output.retention import Group, Keep, decide
 from audit.output.unfinished import overtaken_by
 from audit.snapshot.approvals import in_force, read_approvals
 from audit.snapshot.catalog import Snapshot
 from audit.snapshot.chain import Chain
 from audit.snapshot.layout import JOURNAL, MANIFEST, REMOVING, SNAPSHOT_ID, is_unwritten
-from audit.snapshot.manifest import MAX_BYTES, UNDECODABLE, Manifest, Previous, read_manifest
+from audit.snapshot.manifest import MAX_BYTES, UNDECODABLE, Previous, read_manifest
 from audit.snapshot.removed import Removed, SealRemoved, read_removed
 from audit.storage.at_once import at_once
 from audit.storage.content import read_small, sha256_of
 from audit.storage.place import Place, exists, remove, rename, subfolders, sync_dir
 
 Action = Literal["keep", "remove", "removed", "failed", "left"]
-
-
-@dataclass(frozen=True)
-class Keep:
-    """Which snapshots to keep: those that at least one of these limits keeps.
-
-    Attributes:
-        last: keep this many of the newest snapshots; None to keep none by number.
-        within_s: keep snapshots that began in the last `within_s` seconds; None to keep none by age.
-
-    Raises:
-        UsageError: neither limit is set.
-    """
-
-    last: int | None = None
-    within_s: float | None = None
-
-    def __post_init__(self) -> None:
-        if self.last is None and self.within_s is None:
-            raise UsageError("say what to keep: --keep-last N, --keep-within TIME (such as 400d), or both")
 
 
 class Folder(msgspec.Struct, frozen=True):
@@ -62,11 +42,13 @@ class Folder(msgspec.Struct, frozen=True):
         name: its name, which is the id of a snapshot or a run.
         action: `keep`, `remove` (planned), `removed`, `failed`, or `left` if its kind can't be determined.
         reason: why.
+        group: the snapshots among which a snapshot was looked at; None for anything else.
     """
 
     name: str
     action: Action
     reason: str
+    group: Group | None = None
 
 
 class _Id(msgspec.Struct):
@@ -87,7 +69,7 @@ def plan(output: Place, keep: Keep, now: datetime) -> list[Folder]:
 
     Args:
         output: the folder of all snapshots.
-        keep: which snapshots to keep.
+        keep: which snapshots of each scope to keep.
         now: the time at which ages are measured.
 
     Raises:
@@ -116,7 +98,10 @@ def plan(output: Place, keep: Keep, now: datetime) -> list[Folder]:
                 others.append(other)
     chain = Chain([each.manifest for each in snapshots.values()], removed)
     in_order = [snapshots[each] for each in chain.order]
-    found = list(_of_snapshots([each.manifest for each in in_order], approved, keep, now))
+    verdicts = decide([each.manifest for each in in_order], approved, keep, now)
+    found = [
+        Folder(each.snapshot_id, "keep" if each.is_kept else "remove", each.reason, each.group) for each in verdicts
+    ]
     others += [_of_draft(draft, in_order) for draft in drafts]
     return [*found, *sorted(others, key=lambda each: each.name)]
 
@@ -215,29 +200,6 @@ def _approved(output: Place) -> Collection[str]:
         ) from None
 
 
-def _of_snapshots(manifests: list[Manifest], approved: Collection[str], keep: Keep, now: datetime) -> Iterator[Folder]:
-    """Decide about snapshots, in the order of the chain."""
-    newest_complete = [each.snapshot_id for each in manifests if each.status == "complete"][-1:]
-    for index, manifest in enumerate(manifests):
-        age = len(manifests) - 1 - index
-        reasons = {
-            "the newest": age == 0,
-            "the newest that is complete": manifest.snapshot_id in newest_complete,
-            "approved": manifest.snapshot_id in approved,
-            f"of the last {keep.last}": keep.last is not None and age < keep.last,
-            "young enough": keep.within_s is not None and (now - manifest.started_at).total_seconds() <= keep.within_s,
-        }
-        why = next((reason for reason, holds in reasons.items() if holds), None)
-        yield Folder(manifest.snapshot_id, "keep" if why else "remove", why or f"{manifest.status}, {_outside(keep)}")
-
-
-def _outside(keep: Keep) -> str:
-    """Why a snapshot is not kept: the words of what it is outside of."""
-    reasons = [f"older than the last {keep.last}"] if keep.last is not None else []
-    reasons += ["older than --keep-within"] if keep.within_s is not None else []
-    return " and ".join(reasons)
-
-
 def _of_draft(draft: Draft, snapshots: list[Snapshot]) -> Folder:
     name = draft.journal.run_id
     if not draft.is_worth_resuming:
@@ -251,8 +213,9 @@ def _remove(output: Place, folder: Folder) -> Folder:
     try:
         _take_away(output / folder.name)
     except OSError as error:
-        return Folder(folder.name, "failed", f"can't be removed: {error.strerror}: {error.filename or folder.name}")
-    return Folder(folder.name, "removed", folder.reason)
+        reason = f"can't be removed: {error.strerror}: {error.filename or folder.name}"
+        return msgspec.structs.replace(folder, action="failed", reason=reason)
+    return msgspec.structs.replace(folder, action="removed")
 
 
 def _take_away(folder: Place) -> None:

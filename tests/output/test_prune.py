@@ -22,8 +22,9 @@ from audit.output.held import Held
 from audit.output.inventory import Gaps
 from audit.output.lock import lock
 from audit.output.org_parts import OrgParts
-from audit.output.prune import Folder, Keep, carry_out, plan
+from audit.output.prune import carry_out, plan
 from audit.output.removals import record_removed
+from audit.output.retention import Keep
 from audit.output.unfinished import find_unfinished, tidy
 from audit.simulator.app import Simulation
 from audit.simulator.organization import Organization
@@ -405,7 +406,9 @@ def test_a_pruned_output_goes_on_as_before(audit: Callable[..., Snapshot]) -> No
     output = audit(simulation).path.parent
     first, second = list_snapshots(output)
     done = carry_out(output, plan(output, Keep(1), datetime.now(UTC)))
-    assert Folder(first.path.name, "removed", "complete, older than the last 1") in done
+    assert (first.path.name, "removed", "complete, older than the last 1") in [
+        (each.name, each.action, each.reason) for each in done
+    ]
     third = audit(simulation)
     assert third.manifest.previous
     assert third.manifest.previous.snapshot_id == second.path.name

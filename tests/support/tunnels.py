@@ -24,11 +24,13 @@ class Proxy:
         port: its port on 127.0.0.1.
         says: its answer to a CONNECT, or None to open the tunnel; gets how many CONNECT came before.
         heads: the head of each CONNECT.
+        leads_to: the port on this machine to which all tunnels lead, or None for the one that was asked for.
     """
 
     port: int
     says: Callable[[int], bytes | None] = lambda _: None
     heads: list[str] = field(default_factory=list)
+    leads_to: int | None = None
 
     @property
     def logins(self) -> list[str]:
@@ -59,16 +61,19 @@ def serve_proxy() -> Iterator[Proxy]:
                 return
             host, _, port = head.split()[1].decode().rpartition(":")
             client.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
-            _join(client, socket.create_connection((host, int(port))))
+            _join(
+                client,
+                socket.create_connection(("127.0.0.1", proxy.leads_to) if proxy.leads_to else (host, int(port))),
+            )
 
         _accept(listener, handle)
         yield proxy
 
 
 @contextmanager
-def serve_tls(port: int, folder: Path) -> Iterator[tuple[int, Path]]:
+def serve_tls(port: int, folder: Path, host: str = "localhost") -> Iterator[tuple[int, Path]]:
     """Serve TLS before a port of this machine. Returns the port, and the CA bundle that its certificate needs."""
-    bundle, key = _certificate(folder)
+    bundle, key = _certificate(folder, host)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(bundle, key)
     with socket.create_server(("127.0.0.1", 0), backlog=100) as listener:
@@ -110,10 +115,10 @@ def _join(one: socket.socket, other: socket.socket) -> None:
         thread.join()
 
 
-def _certificate(folder: Path) -> tuple[Path, Path]:
+def _certificate(folder: Path, host: str) -> tuple[Path, Path]:
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+    names = [x509.DNSName(host), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
     now = datetime.now(UTC)
     certificate = (
         x509.CertificateBuilder()

@@ -168,6 +168,7 @@ def _run(connection: duckdb.DuckDBPyConnection, rule: Rule, facts: Facts, settin
         return RuleResult(rule, "skipped", reason=reason)
     found = _findings(connection, rule, settings, facts.org_names)
     if isinstance(found, str):
+        log.warning("rule %s is skipped: %s", rule.rule_id, found)
         return RuleResult(rule, "skipped", reason=found)
     unjudged = "; ".join(facts.partial[table] for table in rule.tables if table in facts.partial)
     unread = max((facts.unread.get(table, 0) for table in rule.tables), default=0)

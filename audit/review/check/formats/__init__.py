@@ -10,9 +10,9 @@ from audit.review.check.formats.encoding import safe_json
 from audit.review.check.formats.junit import as_junit
 from audit.review.check.formats.ocsf import as_ocsf
 from audit.review.check.formats.oscal import as_oscal
-from audit.review.check.formats.text import as_text
+from audit.review.check.formats.text import as_findings, as_text
 
-FormatName = Literal["text", "json", "csv", "ocsf", "junit", "oscal"]
+FormatName = Literal["text", "findings", "json", "csv", "ocsf", "junit", "oscal"]
 
 
 def _as_json(result: CheckResult, _: datetime) -> str:
@@ -22,6 +22,7 @@ def _as_json(result: CheckResult, _: datetime) -> str:
 #: Each takes the result of a check and its time (UTC).
 FORMATS: dict[FormatName, Callable[[CheckResult, datetime], str]] = {
     "text": as_text,
+    "findings": as_findings,
     "json": _as_json,
     "csv": as_csv,
     "ocsf": as_ocsf,

@@ -18,6 +18,13 @@ def as_text(result: CheckResult, _: datetime) -> str:
     return "\n".join(map(printable, _lines(result)))
 
 
+def as_findings(result: CheckResult, _: datetime) -> str:
+    """The open findings alone, as lines; empty if there are none."""
+    has_orgs = _has_orgs(result)
+    ordered = [each for each in _ordered(result) if each.findings]
+    return "\n".join(printable(line) for each in ordered for line in _open(each, has_orgs=has_orgs))
+
+
 def _lines(result: CheckResult) -> Iterator[str]:
     compared = f", compared with {result.previous_id}" if result.previous_id else ""
     compared += f", approved: {result.approved_id}" if result.approved_id else ""
@@ -26,8 +33,8 @@ def _lines(result: CheckResult) -> Iterator[str]:
         left_out = count_of(sum(each.left_out for each in result.results), "finding")
         rules = count_of(sum(not each.is_wanted for each in result.results), "rule")
         yield f"filtered by {result.filter}: {left_out} and {rules} are left out"
-    has_orgs = len({each.org_id for rule in result.results for each in (*rule.findings, *rule.excepted)}) > 1
-    ordered = sorted(result.results, key=lambda each: (each.rule.severity.rank, each.rule.rule_id))
+    has_orgs = _has_orgs(result)
+    ordered = _ordered(result)
     for each in ordered:
         if each.findings or _listed_of(each):
             yield from ["", *_of_rule(each, has_orgs=has_orgs)]
@@ -43,18 +50,35 @@ def _lines(result: CheckResult) -> Iterator[str]:
     yield _counts(result)
 
 
+def _ordered(result: CheckResult) -> list[RuleResult]:
+    return sorted(result.results, key=lambda each: (each.rule.severity.rank, each.rule.rule_id))
+
+
+def _has_orgs(result: CheckResult) -> bool:
+    return len({each.org_id for rule in result.results for each in (*rule.findings, *rule.excepted)}) > 1
+
+
 def _of_rule(result: RuleResult, *, has_orgs: bool) -> Iterator[str]:
+    yield from _open(result, has_orgs=has_orgs)
+    yield from _listed("accepted", _listed_of(result), has_orgs=has_orgs)
+    yield f"  why: {result.rule.rationale}"
+    yield f"  do:  {result.rule.remedy}"
+    yield from _evidence(result)
+
+
+def _open(result: RuleResult, *, has_orgs: bool) -> Iterator[str]:
+    """A rule, with its open findings."""
     rule = result.rule
     counted = count_of(len(result.findings), "finding") if result.findings else "accepted"
     yield f"{rule.severity.upper():<9} {rule.rule_id}: {rule.title} ({counted})"
-    for marker, findings in (("-", result.findings), ("accepted", _listed_of(result))):
-        for finding in findings[:_LISTED]:
-            yield f"  {marker} {_line(finding, has_orgs=has_orgs)}"
-        if len(findings) > _LISTED:
-            yield f"  {marker} … and {len(findings) - _LISTED:,} more: --format csv or json lists all"
-    yield f"  why: {rule.rationale}"
-    yield f"  do:  {rule.remedy}"
-    yield from _evidence(result)
+    yield from _listed("-", result.findings, has_orgs=has_orgs)
+
+
+def _listed(marker: str, findings: list[Finding], *, has_orgs: bool) -> Iterator[str]:
+    for finding in findings[:_LISTED]:
+        yield f"  {marker} {line_of(finding, has_orgs=has_orgs)}"
+    if len(findings) > _LISTED:
+        yield f"  {marker} … and {len(findings) - _LISTED:,} more: --format csv or json lists all"
 
 
 def _evidence(result: RuleResult) -> Iterator[str]:
@@ -80,7 +104,8 @@ def _stale(result: CheckResult) -> Iterator[str]:
         yield f"stale     … and {len(result.stale) - _LISTED:,} more: --format json lists all"
 
 
-def _line(finding: Finding, *, has_orgs: bool) -> str:
+def line_of(finding: Finding, *, has_orgs: bool) -> str:
+    """A finding in one line, perhaps with its organization."""
     place = f" in {finding.location_name}" if finding.location_name else ""
     org = f" [{_organization(finding)}]" if has_orgs and finding.org_id else ""
     name = finding.entity_name or finding.entity_id

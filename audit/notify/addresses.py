@@ -1,0 +1,86 @@
+"""Reads the addresses that get messages. They hold tokens and passwords, so no text shows them."""
+
+import logging
+import re
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import unquote
+
+from audit.config import NotifySettings
+from audit.errors import UsageError
+from audit.files import expand, is_readable_by_others, text_of
+from audit.redaction import learn
+
+log = logging.getLogger(__name__)
+
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S.*")
+#: A part of a URL of this length is a token; with a dot it may be the name of a host, unless it is longer than most.
+_TOKEN_CHARS, _LONG_CHARS = 16, 40
+_PARTS = re.compile(r"[/?&=@:#]+")
+
+
+class Address(NamedTuple):
+    """An address: a URL as apprise takes it.
+
+    Attributes:
+        line: its line in the file, which names it in messages.
+        url: the URL, a secret.
+    """
+
+    line: int
+    url: str
+
+
+class Addresses(NamedTuple):
+    """The addresses in a file."""
+
+    path: Path
+    found: list[Address]
+
+
+def read_addresses(settings: NotifySettings) -> Addresses:
+    """Read the addresses, one on each line; empty lines and those that begin with `#` are left out.
+
+    Raises:
+        UsageError: the file can't be read, holds no address, or holds a line that is not a URL.
+    """
+    named = settings.urls_file or ""
+    if "://" in named:
+        raise UsageError("notify.urls_file: name a file that holds the URLs; a URL never stands in the configuration")
+    path = expand(named)
+    try:
+        lines = text_of(path.read_bytes()).splitlines()
+        is_open = is_readable_by_others(path)
+    except OSError as error:
+        raise UsageError(f"notify.urls_file {path}: {error.strerror}: name a file that this user may read") from None
+    except UnicodeDecodeError:
+        raise UsageError(f"notify.urls_file {path}: not a text file") from None
+    found = [Address(number, text) for number, line in enumerate(lines, 1) if _is_address(text := line.strip())]
+    for each in found:
+        _learn(each.url)
+    if wrong := [each.line for each in found if not _URL.fullmatch(each.url)]:
+        raise UsageError(f"notify.urls_file {path}, line {wrong[0]}: expected a URL such as json://host/path")
+    if not found:
+        raise UsageError(f"notify.urls_file {path} holds no URL: write a URL on a line")
+    if is_open:
+        log.warning("notify.urls_file %s can be read by other users: chmod 600 it", path)
+    return Addresses(path, found)
+
+
+def _is_address(text: str) -> bool:
+    return bool(text) and not text.startswith("#")
+
+
+def _learn(url: str) -> None:
+    """Remember a URL, and each part of it that is a token or a password, as secrets; a host alone is none."""
+    _, _, rest = url.partition("://")
+    login = rest.rpartition("@")[0].rpartition("/")[2]
+    password = login.partition(":")[2]
+    tokens = [
+        each
+        for each in _PARTS.split(rest)
+        if len(each) >= _LONG_CHARS or (len(each) >= _TOKEN_CHARS and "." not in each)
+    ]
+    for secret in (url, password, *tokens):
+        learn(secret)
+        learn(unquote(secret))

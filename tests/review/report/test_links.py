@@ -7,20 +7,28 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 from chromium import BROWSER, Page, visit
-from reporting import KINDS, Audit, a_change, a_check, a_finding, a_rule, rewrite, set_column, small_organization
+from reporting import (
+    KINDS,
+    Audit,
+    a_change,
+    a_check,
+    a_finding,
+    a_rule,
+    from_webex,
+    rewrite,
+    set_column,
+    small_organization,
+)
 
 from audit.review.check.finding import RuleResult
 from audit.review.report import write_report
 from audit.review.tables import open_tables
 from audit.simulator.app import Simulation
 from audit.snapshot.catalog import Snapshot
-from audit.snapshot.manifest import write_manifest
 
 pytestmark = pytest.mark.skipif(BROWSER is None, reason="no Chromium is installed")
-API = "https://webexapis.com/v1"
 _READ = ".map((each) => [each.textContent, each.href, each.rel, each.target])"
 _LINKS = f"[...document.querySelectorAll('a[target]')]{_READ}"
 _SEARCH = """(async () => {{
@@ -50,13 +58,6 @@ def read(browser: str, tmp_path: Path) -> Read:
         return answers
 
     return read
-
-
-def from_webex(snapshot: Snapshot, base_url: str = API) -> Snapshot:
-    """The same snapshot as if another API had told it."""
-    manifest = msgspec.structs.replace(snapshot.manifest, base_url=base_url)
-    write_manifest(snapshot.path, manifest)
-    return Snapshot(snapshot.path, manifest)
 
 
 def rooms_of(snapshot: Snapshot) -> dict[str, str]:

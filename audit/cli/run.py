@@ -121,7 +121,11 @@ def run(retry_failed: str | None, *, resume: bool, dry_run: bool, as_json: bool,
     is_committed = threading.Event()
     with (
         notified(settings.notify, "run", is_on=not dry_run) as teller,
-        metrics.recorded(settings.run.metrics_file, settings.output.folder) as record,
+        metrics.recorded(
+            None if dry_run else settings.run.metrics_file,
+            settings.output.folder,
+            config.profile_of(given["profile"], os.environ),
+        ) as record,
         ExitStack() as stack,
     ):
         key = signing.public_key_of(settings.sign.key_file)
@@ -148,9 +152,9 @@ def run(retry_failed: str | None, *, resume: bool, dry_run: bool, as_json: bool,
                 on_committed=is_committed.set,
             )
             snapshot = signals.run_until_signal(work, is_committed.is_set)
-        record(snapshot)
+        code = exit_code(snapshot, allow_partial=settings.output.allow_partial)
+        record(snapshot, code)
         teller.tell(lambda: of_run(snapshot.manifest, str(snapshot.path)))
-    code = exit_code(snapshot, allow_partial=settings.output.allow_partial)
     print_snapshot(snapshot, as_json=as_json, is_quiet=verbosity == "quiet")
     return code
 

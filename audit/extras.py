@@ -8,11 +8,9 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 import msgspec
 
@@ -137,6 +135,8 @@ def _source(extras: Iterable[str], origin: Origin | None) -> list[str]:
     """The arguments that name the place where the tool came from, with extras; none if it is no longer there."""
     if origin is None:
         return []
+    from urllib.request import url2pathname  # noqa: PLC0415 - loads ssl
+
     wanted = f"[{','.join(sorted({*extras}))}]"
     url = urlsplit(origin.url)
     folder = f"#subdirectory={origin.subdirectory}" if origin.subdirectory else ""
@@ -174,6 +174,8 @@ def _uv_tool(extra: str, found: Installation) -> list[str]:
 
 def _recorded() -> tuple[Origin | None, dict[str, list[str]]]:
     """Where webex-audit came from, and what its extras require, by the metadata of the package."""
+    from importlib import metadata  # noqa: PLC0415 - loads email and zipfile
+
     try:
         package = metadata.distribution(_NAME)
     except metadata.PackageNotFoundError:

@@ -37,7 +37,12 @@ class LazyCommand(click.Command):
     ) -> click.Context:
         """Load the command and let it parse its arguments; click then invokes the command of this context."""
         args = [f" {each}" if _COMMENT.match(each) else each for each in args]
-        return self.load().make_context(info_name, args, parent, **extra)
+        command = self.load()
+        if extra.get("resilient_parsing"):
+            from audit.cli.completing import complete_values
+
+            complete_values(command)
+        return command.make_context(info_name, args, parent, **extra)
 
 
 @click.group(
@@ -45,6 +50,7 @@ class LazyCommand(click.Command):
     commands=[
         LazyCommand("approve", "approve", "Record a snapshot as the approved state of its scope."),
         LazyCommand("check", "check", "Check a snapshot against rules."),
+        LazyCommand("completion", "completion", "Print the completion script of a shell."),
         LazyCommand("demo", "simulation", "Audit simulated organizations, without an account."),
         LazyCommand("diff", "diff", "Show what changed between two snapshots."),
         LazyCommand("doctor", "run", "Check token, scopes, organizations and output before a run."),

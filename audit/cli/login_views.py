@@ -10,7 +10,6 @@ from audit.cli import views
 from audit.config import Login, Profile, known_profiles, read_login
 from audit.errors import AuditError
 from audit.text import count_of, printable
-from audit.webex.tokens import TOKEN_VARIABLE
 
 _DAY_S = 86_400
 
@@ -29,6 +28,8 @@ def render(profile: Profile, login: Login, asked: tuple[str, ...], following: st
         asked: the scopes that were asked for.
         following: the next command.
     """
+    from audit.webex.tokens import TOKEN_VARIABLE
+
     granted = "the API does not say: 'webex-audit doctor' finds out" if login.scopes is None else _list(login.scopes)
     extra = sorted({*(login.scopes or ())} - {*asked})
     lines = [

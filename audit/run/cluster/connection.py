@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import Any
 
 from audit.errors import EngineError, UsageError, shortage, words_of
+from audit.extras import how_to_add
 from audit.files import scratch_folder
 
 log = logging.getLogger(__name__)
@@ -43,7 +44,7 @@ def import_dask() -> Any:
         dask.config.update_defaults({"logging": dict.fromkeys(_LOGGERS, "critical")})
         import distributed  # noqa: PLC0415
     except ModuleNotFoundError as error:
-        raise UsageError(f"{error.name} is not installed: pip install 'webex-audit[dask]'") from None
+        raise UsageError(f"{error.name} is not installed: {how_to_add('dask')}") from None
     for name, level in dask.config.get("logging").items():
         logging.getLogger(name).setLevel(level.upper())
     return distributed

@@ -11,6 +11,7 @@ import click
 
 from audit.cli import options, views
 from audit.cli.approvals import describe, render_list, sentence
+from audit.cli.command import Command, heading
 from audit.cli.options import settings_of
 from audit.cli.results import print_done, print_result
 from audit.errors import UsageError
@@ -31,8 +32,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("snapshot", required=False)
+@heading("Decision")
 @click.option("--reason", metavar="TEXT", help="Why; required.")
 @click.option("--by", metavar="NAME", help="Who decides. [default: the user of this machine]")
 @click.option("--allow-partial", is_flag=True, help="Approve a partial snapshot: what has no answer stays unknown.")

@@ -7,6 +7,7 @@ from typing import Any, get_args
 import click
 
 from audit import config
+from audit.cli.command import EVERYWHERE, heading
 from audit.cli.console import Verbosity, early_log_format, set_up_logging
 from audit.cli.process import check_room
 from audit.cli.results import print_utf8
@@ -17,6 +18,7 @@ from audit.errors import UsageError
 Command = Callable[..., Any]
 
 _DEFAULTS = Settings()
+_OUTPUT = "Output"
 _DATASETS = click.Choice([*(name.replace("_", "-") for name in NAMES), "all"])
 
 
@@ -34,12 +36,29 @@ def choice(name: Any) -> click.Choice[str]:
     return click.Choice(get_args(name))
 
 
+#: The folder of all snapshots.
+output_option = flag("output.path", metavar="DIR|URI", help="Folder of all snapshots.")
+
+
+def shared_option(command: Command) -> Command:
+    """For every command that writes to an output."""
+    option = flag("output.shared", is_flag=True, help="Accept an output folder that other users may write to.")
+    return heading(_OUTPUT)(option(command))
+
+
+def json_option(command: Command) -> Command:
+    """For every command that prints a result."""
+    option = click.option("--json", "as_json", is_flag=True, callback=print_utf8, help="Print the result as JSON.")
+    return heading(_OUTPUT)(option(command))
+
+
 def logging_options(command: Command) -> Command:
     """Add the options of every command."""
     for option in (
         flag("log.format", type=choice(config.LogFormat), help="Format of the log lines on standard error."),
-        click.option("--verbose", is_flag=True, help="Log each retry, and details of errors."),
-        click.option("--quiet", is_flag=True, help="Print and log only what is wrong."),
+        click.option("-v", "--verbose", is_flag=True, help="Log each retry, and details of errors."),
+        click.option("-q", "--quiet", is_flag=True, help="Print and log only what is wrong."),
+        heading(EVERYWHERE),
     ):
         command = option(command)
     return command
@@ -47,7 +66,7 @@ def logging_options(command: Command) -> Command:
 
 def config_options(command: Command) -> Command:
     """Add the configuration and the output folder."""
-    return profile_options(flag("output.path", metavar="DIR|URI", help="Folder of all snapshots.")(command))
+    return heading(_OUTPUT)(output_option(profile_options(command)))
 
 
 def profile_options(command: Command) -> Command:
@@ -57,13 +76,19 @@ def profile_options(command: Command) -> Command:
         metavar="NAME",
         help="Profile, with a configuration file and a login of its own. [default: $WEBEX_AUDIT_PROFILE]",
     )(command)
-    return click.option(
+    command = click.option(
         "--config",
         "config_file",
         metavar="FILE",
         help="Configuration file. [default: that of --profile, else $WEBEX_AUDIT_CONFIG, else config.toml in the "
         "user's configuration folder]",
     )(command)
+    return heading(EVERYWHERE)(command)
+
+
+def before_command(command: Command) -> Command:
+    """The options that may stand before the command, too: those that most commands have."""
+    return profile_options(output_option(logging_options(command)))
 
 
 def api_options(command: Command) -> Command:
@@ -75,6 +100,7 @@ def api_options(command: Command) -> Command:
             help="File that holds the access token. [default: $WEBEX_ACCESS_TOKEN, else that of 'webex-audit login']",
         ),
         flag("webex.base_url", metavar="URL", help="Base URL of the API."),
+        heading("Token and API"),
     ):
         command = option(command)
     return command
@@ -84,6 +110,7 @@ def scope_options(command: Command) -> Command:
     """Add what to audit."""
     for option in reversed(
         (
+            heading("What to audit"),
             flag(
                 "scope.datasets",
                 multiple=True,
@@ -125,16 +152,12 @@ events_option = flag(
     is_flag=True,
     help="Read the administrators' log since the last snapshot, too; needs the scope audit:events_read.",
 )
-#: For every command that writes to an output.
-shared_option = flag("output.shared", is_flag=True, help="Accept an output folder that other users may write to.")
 #: For every command that prints or writes CSV.
 csv_dialect_option = flag(
     "output.csv_dialect",
     type=choice(config.CsvDialect),
     help="Form of CSV; excel: with a byte order mark and CRLF, for spreadsheets.",
 )
-#: For every command that prints a result.
-json_option = click.option("--json", "as_json", is_flag=True, callback=print_utf8, help="Print the result as JSON.")
 
 
 def csv_option(what: str) -> Callable[[Command], Command]:
@@ -146,6 +169,7 @@ def simulation_options(command: Command) -> Command:
     """Add what to simulate."""
     for option in reversed(
         (
+            heading("Simulated organizations"),
             _size("--workspaces", 300, "Workspaces of the organization."),
             _size("--people", 120, "People of the organization."),
             _size("--virtual-lines", 12, "Virtual lines of the organization."),

@@ -8,7 +8,7 @@ import click
 from click.core import ParameterSource
 
 from audit import __version__
-from audit.cli import options
+from audit.cli import everywhere
 from audit.cli.command import Command
 
 #: A comment of SQL, which click would take for an option; no option holds a blank or a line end before its value.
@@ -129,7 +129,7 @@ def loaded(command: click.Command) -> click.Command:
         LazyCommand("verify", "snapshots", "Recompute the digests of a snapshot and its chain."),
     ],
 )
-@options.before_command
+@everywhere.before_command
 @click.version_option(__version__, "-V", "--version", prog_name="webex-audit")
 def cli(**_: Any) -> None:
     """Audit Push-to-Talk settings and audio options of Webex organizations.

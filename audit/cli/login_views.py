@@ -10,7 +10,6 @@ from audit.cli import views
 from audit.config import Login, Profile, known_profiles, read_login
 from audit.errors import AuditError
 from audit.text import count_of, printable
-from audit.webex.tokens import TOKEN_VARIABLE
 
 _DAY_S = 86_400
 
@@ -45,6 +44,8 @@ def render(profile: Profile, login: Login, asked: tuple[str, ...], following: st
         f"  refresh token  {_validity(login)}",
         f"  stored in      {printable(login.refresh_token_file)}",
     ]
+    from audit.webex.tokens import TOKEN_VARIABLE
+
     if os.environ.get(TOKEN_VARIABLE):
         lines.append(f"  beware         {TOKEN_VARIABLE} is set, and a run uses it in place of this login: unset it")
     return "\n".join([*lines, f"next: {printable(following)}"])

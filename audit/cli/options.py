@@ -7,7 +7,8 @@ from typing import Any, get_args
 import click
 
 from audit import config
-from audit.cli.command import EVERYWHERE, heading
+from audit.cli import everywhere
+from audit.cli.command import heading
 from audit.cli.console import Verbosity, early_log_format, set_up_logging
 from audit.cli.process import check_room
 from audit.cli.results import print_utf8
@@ -17,8 +18,12 @@ from audit.errors import UsageError
 
 Command = Callable[..., Any]
 
+#: For every command; for every command with an output; for every command with a configuration.
+logging_options = everywhere.logging_options
+config_options = everywhere.config_options
+profile_options = everywhere.profile_options
+
 _DEFAULTS = Settings()
-_OUTPUT = "Output"
 _DATASETS = click.Choice([*(name.replace("_", "-") for name in NAMES), "all"])
 
 
@@ -36,59 +41,16 @@ def choice(name: Any) -> click.Choice[str]:
     return click.Choice(get_args(name))
 
 
-#: The folder of all snapshots.
-output_option = flag("output.path", metavar="DIR|URI", help="Folder of all snapshots.")
-
-
 def shared_option(command: Command) -> Command:
     """For every command that writes to an output."""
     option = flag("output.shared", is_flag=True, help="Accept an output folder that other users may write to.")
-    return heading(_OUTPUT)(option(command))
+    return heading(everywhere.OUTPUT)(option(command))
 
 
 def json_option(command: Command) -> Command:
     """For every command that prints a result."""
     option = click.option("--json", "as_json", is_flag=True, callback=print_utf8, help="Print the result as JSON.")
-    return heading(_OUTPUT)(option(command))
-
-
-def logging_options(command: Command) -> Command:
-    """Add the options of every command."""
-    for option in (
-        flag("log.format", type=choice(config.LogFormat), help="Format of the log lines on standard error."),
-        click.option("-v", "--verbose", is_flag=True, help="Log each retry, and details of errors."),
-        click.option("-q", "--quiet", is_flag=True, help="Print and log only what is wrong."),
-        heading(EVERYWHERE),
-    ):
-        command = option(command)
-    return command
-
-
-def config_options(command: Command) -> Command:
-    """Add the configuration and the output folder."""
-    return heading(_OUTPUT)(output_option(profile_options(command)))
-
-
-def profile_options(command: Command) -> Command:
-    """Add the configuration: a profile, or a file."""
-    command = click.option(
-        "--profile",
-        metavar="NAME",
-        help="Profile, with a configuration file and a login of its own. [default: $WEBEX_AUDIT_PROFILE]",
-    )(command)
-    command = click.option(
-        "--config",
-        "config_file",
-        metavar="FILE",
-        help="Configuration file. [default: that of --profile, else $WEBEX_AUDIT_CONFIG, else config.toml in the "
-        "user's configuration folder]",
-    )(command)
-    return heading(EVERYWHERE)(command)
-
-
-def before_command(command: Command) -> Command:
-    """The options that may stand before the command, too: those that most commands have."""
-    return profile_options(output_option(logging_options(command)))
+    return heading(everywhere.OUTPUT)(option(command))
 
 
 def api_options(command: Command) -> Command:

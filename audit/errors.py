@@ -121,6 +121,21 @@ class LockedError(AuditError):
     exit_code = 6
 
 
+#: Every exit code, with its meaning for people.
+EXIT_CODES = {
+    0: "done, complete",
+    FOUND_EXIT_CODE: "the review found something: findings, differences with --exit-code, a digest that does not match",
+    UsageError.exit_code: "wrong usage or configuration; a snapshot that is damaged, or a query that needs too much "
+    "memory",
+    PARTIAL_EXIT_CODE: "committed, but partial (0 with --allow-partial)",
+    RefusedError.exit_code: "the token is refused or lacks a scope: nothing could be audited; a login that was refused",
+    StoppedError.exit_code: "stopped before commit (API unreachable, deadline, disk full, signal, a limit of the "
+    "machine): resumable, the message says how",
+    LockedError.exit_code: "another run holds the lock on this output, or another login of this profile is under way",
+    AuditError.exit_code: "a bug of ours: one line, and where the log with the details lies",
+}
+
+
 def shortage(error: BaseException) -> StoppedError | None:
     """The error for the user if the machine lacks something that a limit may grant; None for any other error.
 

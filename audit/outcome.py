@@ -1,20 +1,34 @@
 """The result of one entity in one dataset (design, "Outcomes and exit codes")."""
 
 from enum import StrEnum
+from typing import Self
 
 
 class Outcome(StrEnum):
-    """The words for outcomes; every entity of an inventory ends with exactly one outcome."""
+    """The words for outcomes; every entity of an inventory ends with exactly one outcome.
 
-    OK = "ok"
-    NOT_LICENSED = "not_licensed"
-    NOT_FOUND = "not_found"
-    FORBIDDEN = "forbidden"
-    BAD_REQUEST = "bad_request"
-    THROTTLED = "throttled"
-    SERVER_ERROR = "server_error"
-    TIMEOUT = "timeout"
-    INVALID_RESPONSE = "invalid_response"
+    Attributes:
+        meaning: what the word says, for people.
+    """
+
+    meaning: str
+
+    def __new__(cls, word: str, meaning: str = "") -> Self:
+        """Make a word of its own, not only the text, so that it can have a meaning."""
+        outcome = str.__new__(cls, word)
+        outcome._value_ = word
+        outcome.meaning = meaning
+        return outcome
+
+    OK = "ok", "answered: its rows are in the other tables"
+    NOT_LICENSED = "not_licensed", "it has no Webex Calling license of the right kind, so it has no such settings"
+    NOT_FOUND = "not_found", "deleted since it was listed, or never there; a user whom the meeting site does not know"
+    FORBIDDEN = "forbidden", "refused with 403, or with 401 though the token is accepted elsewhere"
+    BAD_REQUEST = "bad_request", "refused in another way that a retry can't change"
+    THROTTLED = "throttled", "no answer despite retries: 429 or 423"
+    SERVER_ERROR = "server_error", "no answer despite retries: 5xx"
+    TIMEOUT = "timeout", "no answer despite retries: none in time, or a lost connection"
+    INVALID_RESPONSE = "invalid_response", "the answer is not what is documented; error_message says how"
 
     @property
     def is_complete(self) -> bool:

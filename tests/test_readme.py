@@ -3,7 +3,7 @@
 import re
 import runpy
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, get_args
 
@@ -16,13 +16,10 @@ from audit.config import EntityName, Settings, keys
 from audit.datasets import DATASETS
 from audit.entity import EntityType
 from audit.errors import (
+    EXIT_CODES,
     FOUND_EXIT_CODE,
     PARTIAL_EXIT_CODE,
     AuditError,
-    LockedError,
-    RefusedError,
-    StoppedError,
-    UsageError,
 )
 from audit.inventory.entities import LISTINGS
 from audit.outcome import Outcome
@@ -35,7 +32,7 @@ AUDITING = (DOCS / "auditing.md").read_text()
 COMMANDS = (DOCS / "commands.md").read_text()
 CONFIGURATION = (DOCS / "configuration.md").read_text()
 SNAPSHOTS = (DOCS / "snapshots.md").read_text()
-EVERYWHERE = {"--quiet", "--verbose", "--log-format", "--help"}
+EVERYWHERE = {"--quiet", "-q", "--verbose", "-v", "--log-format", "--help", "-h"}
 
 
 def loaded(command: Any) -> click.Command:
@@ -58,16 +55,23 @@ def test_every_command_and_every_option_is_documented() -> None:
         (row,) = [row for first, row in documented.items() if f"webex-audit {name}" in first]
         options = {option for each in command.params if isinstance(each, click.Option) for option in each.opts}
         assert set(re.findall(r"`(--[a-z-]+)`", row.rpartition(" | ")[2])) == options - EVERYWHERE, name
-        assert options >= EVERYWHERE - {"--help"}
+        assert options >= EVERYWHERE - {"--help", "-h"}
         assert command.help
         assert all(each.help for each in command.params if isinstance(each, click.Option))
     assert all(f"`{option}`" in COMMANDS for option in EVERYWHERE)
 
 
+def subclasses(of: type[AuditError]) -> Iterator[type[AuditError]]:
+    yield of
+    for each in of.__subclasses__():
+        yield from subclasses(each)
+
+
 def test_every_exit_code_is_documented() -> None:
-    codes = {error.exit_code for error in (AuditError, UsageError, RefusedError, StoppedError, LockedError)}
-    documented = {int(code) for code in rows(COMMANDS, "## Exit codes")}
-    assert documented == codes | {0, FOUND_EXIT_CODE, PARTIAL_EXIT_CODE}
+    codes = {error.exit_code for error in subclasses(AuditError) if error.__module__.startswith("audit.")}
+    assert codes | {0, FOUND_EXIT_CODE, PARTIAL_EXIT_CODE} == set(EXIT_CODES)
+    documented = (row.split(" | ") for row in rows(COMMANDS, "## Exit codes").values())
+    assert {int(code): text.replace("`", "") for code, text in documented} == EXIT_CODES
 
 
 def test_every_table_and_every_outcome_is_documented() -> None:

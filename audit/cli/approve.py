@@ -11,6 +11,7 @@ import click
 
 from audit.cli import options, views
 from audit.cli.approvals import describe, render_list, sentence
+from audit.cli.command import Command, heading
 from audit.cli.options import settings_of
 from audit.cli.results import print_done, print_result
 from audit.errors import UsageError
@@ -19,6 +20,7 @@ from audit.snapshot.approvals import TEXT_CHARS, Approval, Decision, in_force, r
 from audit.snapshot.catalog import find_snapshot
 from audit.snapshot.layout import MANIFEST, SNAPSHOT_ID
 from audit.snapshot.manifest import MAX_BYTES
+from audit.snapshot.prefix import is_prefix
 from audit.snapshot.scope import has_parquet, scope_digest
 from audit.storage.content import read_small
 from audit.storage.place import Place
@@ -30,8 +32,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("snapshot", required=False)
+@heading("Decision")
 @click.option("--reason", metavar="TEXT", help="Why; required.")
 @click.option("--by", metavar="NAME", help="Who decides. [default: the user of this machine]")
 @click.option("--allow-partial", is_flag=True, help="Approve a partial snapshot: what has no answer stays unknown.")
@@ -163,9 +166,15 @@ def _in_force(output: Place, name: str | None) -> Approval:
     Raises:
         UsageError: nothing such is approved.
     """
-    if name not in (None, "approved") and not SNAPSHOT_ID.fullmatch(name):
-        name = find_snapshot(output, name).manifest.snapshot_id
     found = [*in_force(read_approvals(output)).values()]
+    if name not in (None, "approved") and not SNAPSHOT_ID.fullmatch(name):
+        try:
+            name = find_snapshot(output, name).manifest.snapshot_id
+        except UsageError:
+            begun = [each for each in found if is_prefix(name) and each.snapshot_id.startswith(name)]
+            if len(begun) != 1:
+                raise
+            return begun[0]
     if name not in (None, "approved"):
         found = [each for each in found if each.snapshot_id == name]
     elif len(found) > 1:

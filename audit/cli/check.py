@@ -9,6 +9,7 @@ import click
 
 from audit.cli import options
 from audit.cli.approvals import approved_beside
+from audit.cli.command import Command, heading
 from audit.cli.options import settings_of
 from audit.cli.results import print_all, print_utf8
 from audit.config import profile_of
@@ -28,8 +29,9 @@ if TYPE_CHECKING:
 _SEVERITY = click.Choice([str(each) for each in Severity])
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("snapshot", default="latest")
+@heading("Rules")
 @options.flag("check.rules_dir", metavar="DIR", help="Folder of your own rules, *.sql.")
 @options.flag("check.exceptions_file", metavar="FILE", help="TOML file of findings that are accepted until a date.")
 @options.flag("check.baseline_file", metavar="FILE", help="Show only what is not in this file of --write-baseline.")
@@ -40,6 +42,7 @@ _SEVERITY = click.Choice([str(each) for each in Severity])
     help="Accept all open findings: write them to this new file, and exit with 0.",
 )
 @options.flag("check.timeout", metavar="DURATION", help="Skip a rule that computes longer.")
+@heading("What to compare and to show")
 @click.option(
     "--against", metavar="SNAPSHOT", help="Compare with this snapshot. [default: the one before, of the same scope]"
 )
@@ -59,6 +62,7 @@ _SEVERITY = click.Choice([str(each) for each in Severity])
     type=_SEVERITY,
     help="Exit with 1 if a finding of this severity or a worse one remains. [default: low]",
 )
+@heading("Output")
 @click.option(
     "--format",
     "form",

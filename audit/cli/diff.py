@@ -5,6 +5,7 @@ from typing import Any
 import click
 
 from audit.cli import options
+from audit.cli.command import Command, heading
 from audit.cli.options import settings_of
 from audit.cli.results import print_all
 from audit.errors import FOUND_EXIT_CODE, UsageError
@@ -12,9 +13,10 @@ from audit.review import needs_extra
 from audit.snapshot.staging import staged
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("old", required=False)
 @click.argument("new", default="latest")
+@heading("Output")
 @options.csv_option("the differences")
 @click.option("--exit-code", is_flag=True, help="Exit with 1 if there are differences; unknown ones count.")
 @options.csv_dialect_option

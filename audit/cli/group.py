@@ -5,11 +5,23 @@ from importlib import import_module
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from audit import __version__
+from audit.cli import everywhere
+from audit.cli.command import Command
 
 #: A comment of SQL, which click would take for an option; no option holds a blank or a line end before its value.
 _COMMENT = re.compile(r"--\s|--(?![\w-]+=)[^\n]*\n")
+
+
+#: The commands in the order of their use; those that stand nowhere else are in the last section.
+_SECTIONS = {
+    "Start": ("demo", "login", "doctor"),
+    "Audit": ("run", "snapshots", "show", "verify", "prune"),
+    "Review": ("diff", "check", "query", "report", "approve"),
+    "More": (),
+}
 
 
 class LazyCommand(click.Command):
@@ -45,7 +57,60 @@ class LazyCommand(click.Command):
         return command.make_context(info_name, args, parent, **extra)
 
 
+class Group(Command, click.Group):
+    """The commands; options that stand before the command are those of the command."""
+
+    def __init__(self, *arguments: Any, **attributes: Any) -> None:
+        super().__init__(*arguments, **attributes)
+        self.sections = {"Options, before or after the command": [each.name for each in self.params if each.name]}
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse what stands before the command."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            hint = "options of a command come after it, such as 'webex-audit run --all-orgs'"
+            raise click.UsageError(f"{error.format_message().rstrip('.')}; {hint}", ctx) from None
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command, and hand it the options that stand before it."""
+        name, found, rest = super().resolve_command(ctx, args)
+        before = self._before(ctx)
+        if isinstance(found, LazyCommand) and before and not ctx.resilient_parsing:
+            known = {each for param in found.load().params for each in param.opts}
+            for option in before:
+                if option not in known:
+                    raise click.UsageError(f"'webex-audit {name}' has no option {option}: leave it out", ctx)
+        given = [option if value is True else f"{option}={value}" for option, value in before.items()]
+        return name, found, [*given, *rest]
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the commands, then the options."""
+        named = {name for names in _SECTIONS.values() for name in names}
+        width = max(map(len, self.commands))
+        for title, names in _SECTIONS.items():
+            shown = names or [name for name in self.list_commands(ctx) if name not in named]
+            with formatter.section(title):
+                formatter.write_dl([(name.ljust(width), self.commands[name].help or "") for name in shown])
+        super().format_options(ctx, formatter)
+
+    def _before(self, ctx: click.Context) -> dict[str, Any]:
+        return {
+            each.opts[-1]: ctx.params[each.name]
+            for each in self.params
+            if each.name in ctx.params and ctx.get_parameter_source(each.name) is ParameterSource.COMMANDLINE
+        }
+
+
+def loaded(command: click.Command) -> click.Command:
+    """The command itself, where the group has only its name."""
+    return command.load() if isinstance(command, LazyCommand) else command
+
+
 @click.group(
+    cls=Group,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     commands=[
         LazyCommand("approve", "approve", "Record a snapshot as the approved state of its scope."),
@@ -54,6 +119,7 @@ class LazyCommand(click.Command):
         LazyCommand("demo", "simulation", "Audit simulated organizations, without an account."),
         LazyCommand("diff", "diff", "Show what changed between two snapshots."),
         LazyCommand("doctor", "run", "Check token, scopes, organizations and output before a run."),
+        LazyCommand("help", "help", "Explain a command, or show a table such as that of outcomes or exit codes."),
         LazyCommand("login", "login", "Sign in with an integration, and store a token that renews itself."),
         LazyCommand("prune", "snapshots", "Remove old snapshots, and leftovers of interrupted runs."),
         LazyCommand("query", "query", "Query a snapshot in SQL (DuckDB)."),
@@ -69,10 +135,12 @@ class LazyCommand(click.Command):
         LazyCommand("verify", "snapshots", "Recompute the digests of a snapshot and its chain."),
     ],
 )
-@click.version_option(__version__, prog_name="webex-audit")
-def cli() -> None:
+@everywhere.before_command
+@click.version_option(__version__, "-V", "--version", prog_name="webex-audit")
+def cli(**_: Any) -> None:
     """Audit Push-to-Talk settings and audio options of Webex organizations.
 
     Results go to standard output, everything else to standard error. 'webex-audit demo' shows the
-    whole chain on a simulated organization, without an account.
+    whole chain on a simulated organization, without an account. 'webex-audit COMMAND --help' has the options of a
+    command, with examples; 'webex-audit help' lists what else it explains.
     """

@@ -12,6 +12,7 @@ import click
 
 from audit import config
 from audit.cli import login_views, options, signals
+from audit.cli.command import Command, heading
 from audit.cli.options import settings_of, verbosity_of
 from audit.cli.results import print_result
 from audit.config import Profile, Settings
@@ -30,7 +31,8 @@ _PORT = 8765
 _DISPLAYS = frozenset({"BROWSER", "DISPLAY", "WAYLAND_DISPLAY"})
 
 
-@click.command()
+@click.command(cls=Command)
+@heading("Integration and way to sign in")
 @options.flag("webex.client_id", metavar="ID", help="Id of your integration. [default: that of the last login]")
 @options.flag(
     "webex.client_secret_file",
@@ -46,6 +48,7 @@ _DISPLAYS = frozenset({"BROWSER", "DISPLAY", "WAYLAND_DISPLAY"})
 )
 @options.scope_options
 @options.events_option
+@heading("Scopes and stored login")
 @click.option(
     "--scope",
     "more",
@@ -55,6 +58,7 @@ _DISPLAYS = frozenset({"BROWSER", "DISPLAY", "WAYLAND_DISPLAY"})
 )
 @click.option("--replace", is_flag=True, help="Overwrite the login of another integration or person.")
 @click.option("--list", "lists", is_flag=True, help="List profiles and their logins, and exit.")
+@heading("Token and API")
 @options.flag("webex.base_url", metavar="URL", help="Base URL of the API.")
 @options.profile_options
 @options.json_option

@@ -7,6 +7,8 @@ from typing import Any, get_args
 import click
 
 from audit import config
+from audit.cli import everywhere
+from audit.cli.command import heading
 from audit.cli.console import Verbosity, early_log_format, set_up_logging
 from audit.cli.process import check_room
 from audit.cli.results import print_utf8
@@ -15,6 +17,11 @@ from audit.datasets import NAMES
 from audit.errors import UsageError
 
 Command = Callable[..., Any]
+
+#: For every command; for every command with an output; for every command with a configuration.
+logging_options = everywhere.logging_options
+config_options = everywhere.config_options
+profile_options = everywhere.profile_options
 
 _DEFAULTS = Settings()
 _DATASETS = click.Choice([*(name.replace("_", "-") for name in NAMES), "all"])
@@ -34,36 +41,16 @@ def choice(name: Any) -> click.Choice[str]:
     return click.Choice(get_args(name))
 
 
-def logging_options(command: Command) -> Command:
-    """Add the options of every command."""
-    for option in (
-        flag("log.format", type=choice(config.LogFormat), help="Format of the log lines on standard error."),
-        click.option("--verbose", is_flag=True, help="Log each retry, and details of errors."),
-        click.option("--quiet", is_flag=True, help="Print and log only what is wrong."),
-    ):
-        command = option(command)
-    return command
+def shared_option(command: Command) -> Command:
+    """For every command that writes to an output."""
+    option = flag("output.shared", is_flag=True, help="Accept an output folder that other users may write to.")
+    return heading(everywhere.OUTPUT)(option(command))
 
 
-def config_options(command: Command) -> Command:
-    """Add the configuration and the output folder."""
-    return profile_options(flag("output.path", metavar="DIR|URI", help="Folder of all snapshots.")(command))
-
-
-def profile_options(command: Command) -> Command:
-    """Add the configuration: a profile, or a file."""
-    command = click.option(
-        "--profile",
-        metavar="NAME",
-        help="Profile, with a configuration file and a login of its own. [default: $WEBEX_AUDIT_PROFILE]",
-    )(command)
-    return click.option(
-        "--config",
-        "config_file",
-        metavar="FILE",
-        help="Configuration file. [default: that of --profile, else $WEBEX_AUDIT_CONFIG, else config.toml in the "
-        "user's configuration folder]",
-    )(command)
+def json_option(command: Command) -> Command:
+    """For every command that prints a result."""
+    option = click.option("--json", "as_json", is_flag=True, callback=print_utf8, help="Print the result as JSON.")
+    return heading(everywhere.OUTPUT)(option(command))
 
 
 def api_options(command: Command) -> Command:
@@ -75,6 +62,7 @@ def api_options(command: Command) -> Command:
             help="File that holds the access token. [default: $WEBEX_ACCESS_TOKEN, else that of 'webex-audit login']",
         ),
         flag("webex.base_url", metavar="URL", help="Base URL of the API."),
+        heading("Token and API"),
     ):
         command = option(command)
     return command
@@ -84,6 +72,7 @@ def scope_options(command: Command) -> Command:
     """Add what to audit."""
     for option in reversed(
         (
+            heading("What to audit"),
             flag(
                 "scope.datasets",
                 multiple=True,
@@ -125,16 +114,12 @@ events_option = flag(
     is_flag=True,
     help="Read the administrators' log since the last snapshot, too; needs the scope audit:events_read.",
 )
-#: For every command that writes to an output.
-shared_option = flag("output.shared", is_flag=True, help="Accept an output folder that other users may write to.")
 #: For every command that prints or writes CSV.
 csv_dialect_option = flag(
     "output.csv_dialect",
     type=choice(config.CsvDialect),
     help="Form of CSV; excel: with a byte order mark and CRLF, for spreadsheets.",
 )
-#: For every command that prints a result.
-json_option = click.option("--json", "as_json", is_flag=True, callback=print_utf8, help="Print the result as JSON.")
 
 
 def csv_option(what: str) -> Callable[[Command], Command]:
@@ -146,6 +131,7 @@ def simulation_options(command: Command) -> Command:
     """Add what to simulate."""
     for option in reversed(
         (
+            heading("Simulated organizations"),
             _size("--workspaces", 300, "Workspaces of the organization."),
             _size("--people", 120, "People of the organization."),
             _size("--virtual-lines", 12, "Virtual lines of the organization."),

@@ -12,6 +12,7 @@ import click
 
 from audit.cli import options
 from audit.cli.approvals import approved_beside
+from audit.cli.command import Command, heading
 from audit.cli.options import settings_of
 from audit.cli.results import print_all
 from audit.config import Settings
@@ -22,11 +23,13 @@ from audit.snapshot.staging import staged
 from audit.storage.place import Place, is_dir, place
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("snapshot", default="latest")
 @click.argument("sql", required=False)
+@heading("Output")
 @options.csv_option("the result")
 @options.csv_dialect_option
+@heading("Limit")
 @options.flag("check.timeout", metavar="DURATION", help="Stop a query that computes longer.")
 @options.config_options
 @options.json_option

@@ -13,6 +13,7 @@ import click
 
 from audit.cli import options, views
 from audit.cli.approvals import approved_beside
+from audit.cli.command import Command, heading
 from audit.cli.options import settings_of
 from audit.cli.results import print_done, print_file, print_result
 from audit.config import Settings
@@ -31,17 +32,20 @@ _OPEN_ROOMS = "open_rooms.csv"
 _SUFFIXES = {".html": "html", ".htm": "html", ".xlsx": "xlsx", ".csv": "csv"}
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("snapshot", default="latest")
+@heading("Rules")
 @options.flag("check.rules_dir", metavar="DIR", help="Folder of your own rules, *.sql.")
 @options.flag("check.exceptions_file", metavar="FILE", help="TOML file of findings that are accepted until a date.")
 @options.flag("check.baseline_file", metavar="FILE", help="Accept what is in this file of check --write-baseline.")
 @options.flag("check.timeout", metavar="DURATION", help="Skip a rule that computes longer.")
+@heading("What to compare")
 @click.option(
     "--against",
     metavar="SNAPSHOT",
     help="Show what changed since this snapshot. [default: the one before, of the same scope]",
 )
+@heading("Output")
 @click.option(
     "--format",
     "kind",

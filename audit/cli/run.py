@@ -14,6 +14,7 @@ import click
 
 from audit import config
 from audit.cli import options, signals, views
+from audit.cli.command import Command, heading
 from audit.cli.options import settings_of, verbosity_of
 from audit.cli.results import exit_code, print_done, print_result, print_snapshot, print_unchanged
 from audit.errors import AuditError, UsageError
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 _GC_AFTER = 10_000
 
 
-@click.command()
+@click.command(cls=Command)
 @options.scope_options
 @click.option(
     "--workspace-id", "workspace_ids", multiple=True, metavar="ID", help="Only this workspace; may be repeated."
@@ -41,6 +42,8 @@ _GC_AFTER = 10_000
     metavar="FILE",
     help="Audio options of the users in this file, one email address per line; - is standard input.",
 )
+@options.config_options
+@options.shared_option
 @options.flag(
     "output.formats",
     multiple=True,
@@ -50,11 +53,13 @@ _GC_AFTER = 10_000
 @options.flag("output.csv_per_org", is_flag=True, help="Write CSV per organization, not for all together.")
 @options.csv_dialect_option
 @options.flag("output.allow_partial", is_flag=True, help="Exit with 0 even if the snapshot is partial.")
+@heading("Pace and limits")
 @options.flag(
     "pace.max_rate", type=float, metavar="N", help="Never exceed this many requests per second. [default: no ceiling]"
 )
 @options.flag("pace.concurrency", type=int, metavar="N", help="Requests in flight at a time.")
 @options.flag("run.deadline", metavar="TIME", help="Stop cleanly, resumable, after a time such as 45m. [default: none]")
+@heading("Engine")
 @options.flag(
     "run.engine",
     type=options.choice(config.EngineName),
@@ -63,6 +68,7 @@ _GC_AFTER = 10_000
 @options.flag(
     "run.scheduler", metavar="ADDRESS", help="Address of an existing Dask cluster. [default: a cluster on this machine]"
 )
+@heading("Resume, retry, rehearse")
 @click.option("--resume", is_flag=True, help="Continue the newest unfinished run, if there is one.")
 @click.option(
     "--retry-failed",
@@ -70,9 +76,11 @@ _GC_AFTER = 10_000
     help="Keep the complete answers of this snapshot and request the others again, if there are any.",
 )
 @click.option("--dry-run", is_flag=True, help="Take the inventory, print requests, time and scopes, and crawl nothing.")
+@heading("Output")
 @options.flag(
     "run.metrics_file", metavar="FILE", help="Write metrics for the textfile collector of Prometheus. [default: none]"
 )
+@heading("What to audit")
 @options.events_option
 @options.flag(
     "run.admin_events_with_addresses",
@@ -80,8 +88,6 @@ _GC_AFTER = 10_000
     help="With --admin-events, keep IP addresses and user agents of administrators.",
 )
 @options.api_options
-@options.shared_option
-@options.config_options
 @options.json_option
 @options.logging_options
 def run(retry_failed: str | None, *, resume: bool, dry_run: bool, as_json: bool, **given: Any) -> int:
@@ -176,12 +182,13 @@ def _resume_hint(earlier: Snapshot | None, selection: "Selection") -> Iterator[N
         raise error.advised(f"go on with: {command}{stdin}") from error
 
 
-@click.command()
+@click.command(cls=Command)
 @options.scope_options
 @options.events_option
 @options.api_options
 @options.shared_option
 @options.config_options
+@heading("Output")
 @click.option("--notify", "sends", is_flag=True, help="Also send a test message to the addresses of notify.urls_file.")
 @options.json_option
 @options.logging_options

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from audit.cli import options, signals, views
+from audit.cli.command import Command, heading
 from audit.cli.options import settings_of, verbosity_of
 from audit.cli.results import exit_code, print_result
 from audit.errors import UsageError
@@ -21,10 +22,12 @@ from audit.storage.bucket import is_uri
 from audit.text import printable
 
 
-@click.command()
+@click.command(cls=Command)
+@heading("Output")
 @click.option("--output", default="webex-audit-demo", show_default=True, metavar="DIR", help="Folder of the snapshots.")
 @options.shared_option
 @options.simulation_options
+@heading("Faults and limits")
 @click.option(
     "--faults", "fault_spec", default="all=0.002,quirks", show_default=True, help="What goes wrong, as in 'simulate'."
 )
@@ -73,9 +76,11 @@ def demo(output: str, fault_spec: str, *, as_json: bool, **given: Any) -> int:
     return code
 
 
-@click.command()
+@click.command(cls=Command)
+@heading("Server")
 @click.option("--port", default=0, type=click.IntRange(0, 65_535), help="Port on 127.0.0.1. [default: any free port]")
 @options.simulation_options
+@heading("Faults and limits")
 @click.option("--plain", is_flag=True, help="Send documented answers only: no odd members, no hostile names.")
 @click.option(
     "--rate-limit",

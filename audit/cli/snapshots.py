@@ -9,6 +9,7 @@ import click
 from audit import config
 from audit.cli import options, views
 from audit.cli.approvals import approval_field, approval_line, approvals_in
+from audit.cli.command import Command, heading
 from audit.cli.options import settings_of
 from audit.cli.results import print_done, print_result
 from audit.errors import FOUND_EXIT_CODE, UsageError
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-@click.command()
+@click.command(cls=Command)
 @options.config_options
 @options.json_option
 @options.logging_options
@@ -36,7 +37,7 @@ def snapshots(*, as_json: bool, **given: Any) -> int:
     return 0
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("snapshot", default="latest")
 @options.config_options
 @options.json_option
@@ -56,8 +57,9 @@ def show(snapshot: str, *, as_json: bool, **given: Any) -> int:
     return 0
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("snapshot", default="latest")
+@heading("Signature")
 @click.option(
     "--public-key", metavar="FILE", help="Require a signature by this key (PEM). [default: no signature required]"
 )
@@ -90,7 +92,8 @@ def _keep_each(period: str, noun: str) -> Callable[[options.Command], options.Co
     return click.option(f"--keep-{period}", type=click.IntRange(1), metavar="N", help=text)
 
 
-@click.command()
+@click.command(cls=Command)
+@heading("What to keep, of each scope")
 @click.option("--keep-last", type=click.IntRange(1), metavar="N", help="Keep the newest N snapshots.")
 @click.option("--keep-within", metavar="TIME", help="Keep snapshots younger than a time such as 400d.")
 @_keep_each("daily", "day")

@@ -21,7 +21,7 @@ from audit.config.settings import (
     WebexSettings,
     seconds_of,
 )
-from audit.config.sources import CONFIG_VARIABLE, FLAGS, keys, load
+from audit.config.sources import CONFIG_VARIABLE, FLAGS, keys, load, variables
 
 __all__ = [
     "CONFIG_VARIABLE",
@@ -52,4 +52,5 @@ __all__ = [
     "profile_of",
     "read_login",
     "seconds_of",
+    "variables",
 ]

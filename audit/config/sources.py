@@ -84,6 +84,12 @@ def keys() -> dict[str, Any]:
     }
 
 
+def variables() -> dict[str, str]:
+    """The environment variables that set a key of the configuration, with the key."""
+    names = {f"{_PREFIX}{key.replace('.', '_')}".upper(): key for key in keys()}
+    return names | {f"{_PREFIX}{flag.replace('-', '_')}".upper(): key for key, flag in FLAGS.items()}
+
+
 def load(
     config_file: str | None,
     environment: Mapping[str, str],
@@ -172,8 +178,7 @@ def _from_file(named: str | None, profile: Profile) -> list[_Source]:
 
 
 def _from_environment(environment: Mapping[str, str]) -> list[_Source]:
-    names = {f"{_PREFIX}{key.replace('.', '_')}".upper(): key for key in keys()}
-    names |= {f"{_PREFIX}{flag.replace('-', '_')}".upper(): key for key, flag in FLAGS.items()}
+    names = variables()
     sources: list[_Source] = []
     for variable in sorted(environment, key=len):
         if variable.startswith(_PREFIX) and variable not in (CONFIG_VARIABLE, PROFILE_VARIABLE):

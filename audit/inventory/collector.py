@@ -19,7 +19,7 @@ from audit.output.inventory import Gaps
 from audit.threads import in_thread
 from audit.webex.client import Client
 
-_LOCATIONS = NameListing(
+LOCATIONS = NameListing(
     "/locations", "spark-admin:locations_read", "location names can't be read, so they are left out"
 )
 
@@ -67,7 +67,7 @@ class Collector:
         if any(entity.location_id and not entity.location_name for entity in entities):
             if self._location_names is None:
                 params = {**self.organization.params, "max": PAGE_SIZE}
-                self._location_names = await read_names(self.client, _LOCATIONS, params)
+                self._location_names = await read_names(self.client, LOCATIONS, params)
                 self.are_names_lost |= not self._location_names.is_whole
             entities = [_located(entity, self._location_names.by_key) for entity in entities]
         await in_thread(self._sorter.add, entities, devices or ())

@@ -14,6 +14,7 @@ from audit.snapshot.approvals import Approval, approval_of, fault_of, signature_
 from audit.snapshot.chain import Chain
 from audit.snapshot.layout import APPROVALS, MANIFEST, SNAPSHOT_ID
 from audit.snapshot.manifest import MAX_BYTES, Manifest, SignatureState, check_readable, read_manifest
+from audit.snapshot.prefix import is_prefix, with_prefix
 from audit.snapshot.removed import read_removed, readable_removed
 from audit.storage import bucket
 from audit.storage.at_once import at_once
@@ -182,10 +183,11 @@ def _folders(output: Place) -> list[Place]:
 def find_snapshot(output: Place, name: str) -> Snapshot:
     """The snapshot that a SNAPSHOT argument names: `latest`, `previous`, `approved`, an id, a path, or a URI.
 
-    `approved` is of the same scope as the newest snapshot.
+    `approved` is of the same scope as the newest snapshot. The first characters of an id are enough if no other id
+    begins so; a folder of that name goes first.
 
     Raises:
-        UsageError: there is no such snapshot.
+        UsageError: there is no such snapshot, or there are several.
     """
     if name in ("latest", "previous"):
         return _of_chain(output, name)
@@ -197,6 +199,8 @@ def find_snapshot(output: Place, name: str) -> Snapshot:
                 return read_snapshot(path)
         except OSError as error:
             raise UsageError(f"snapshot {str(path)[:100]}: {error.strerror}") from None
+    if is_prefix(name) and (folder := with_prefix(name, _folders(output))):
+        return read_snapshot(folder)
     raise UsageError(
         f"no snapshot {name[:100]}: neither an id in {output} nor a folder ('webex-audit snapshots' lists them)"
     )

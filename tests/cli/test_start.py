@@ -5,11 +5,11 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import click
 import pytest
 from harness import environment
 
 from audit.cli import cli
+from audit.cli.command import Command
 from audit.cli.group import LazyCommand
 from audit.cli.options import _DATASETS
 from audit.datasets import DATASETS
@@ -82,7 +82,7 @@ def test_a_command_is_listed_as_it_describes_itself(name: str) -> None:
     listed = cli.commands[name]
     assert isinstance(listed, LazyCommand)
     command = listed.load()
-    assert (command.name, type(command)) == (name, click.Command)
+    assert (command.name, type(command)) == (name, Command)
     for width in (20, 45, 88):
         assert listed.get_short_help_str(width) == command.get_short_help_str(width)
 

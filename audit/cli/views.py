@@ -71,7 +71,8 @@ def shortcomings(snapshot: Snapshot) -> str:
     parts += [_invalid(items, kind) for kind, items in _invalid_items(snapshot).items()]
     failed = [org for org in orgs if org.message]
     parts += [f"organization {_titled(org)} is {org.status}" for org in failed[:_NAMED]]
-    parts += [f"and {len(failed) - _NAMED} more are not complete"] if len(failed) > _NAMED else []
+    more = count_of(len(failed) - _NAMED, "more organization is", "more organizations are")
+    parts += [f"{more} not complete"] if len(failed) > _NAMED else []
     return "; ".join(parts)
 
 

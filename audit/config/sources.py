@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from audit.config.login import filled_in, read_login, unfinished_login
-from audit.config.mismatch import mismatch, shown
+from audit.config.mismatch import is_number, mismatch, shown
 from audit.config.profiles import PROFILE_VARIABLE, Profile, known_profiles, profile_of
 from audit.config.settings import Settings
 from audit.decoding import UndecodableError, toml_of
@@ -27,13 +27,16 @@ log = logging.getLogger(__name__)
 #: Names the configuration file if `--config` does not.
 CONFIG_VARIABLE = "WEBEX_AUDIT_CONFIG"
 _PREFIX = "WEBEX_AUDIT_"
-#: Keys that people invent for a secret, with the key that names its file instead.
-_SECRETS = {
-    "access_token": "webex.token_file",
-    "token": "webex.token_file",
-    "client_secret": "webex.client_secret_file",
-    "refresh_token": "webex.refresh_token_file",
-}
+#: What stands in keys that people invent for a secret, with the secret and the key that names its file.
+_SECRETS = (
+    (re.compile(r"(client_?|^|[._])secret$"), "client secret", "webex.client_secret_file"),
+    (re.compile(r"refresh(_?token)?$"), "refresh token", "webex.refresh_token_file"),
+    (re.compile(r"(token|bearer|password|authorization|api_?key|(^|[._])pat)$"), "token", "webex.token_file"),
+    (re.compile(r"notify[._]ur[li]s?$"), "URL", "notify.urls_file"),
+    (re.compile(r"sign[._](private_?)?key$"), "key", "sign.key_file"),
+)
+#: Holds the token itself; `audit.webex.tokens` reads it.
+_TOKEN_VARIABLE = "WEBEX_ACCESS_TOKEN"  # noqa: S105
 #: Sections of which no value is shown: a user may write a secret itself in place of the name of its file.
 _SECRET_SECTIONS = frozenset({"webex", "sign", "notify"})
 #: What a key looks like; a secret that is pasted in place of a key is longer, or has other characters.
@@ -115,6 +118,7 @@ def load(
     chosen = profile_of(profile, environment)
     named = config_file or (None if profile else _bare(environment.get(CONFIG_VARIABLE, "")))
     tree: dict[str, dict[str, Any]] = {"webex": {}}
+    source_of_url = "webex.base_url"
     for origin, values, kind in (
         *_from_file(named, chosen),
         *_from_environment(environment),
@@ -125,10 +129,12 @@ def load(
                 raise UsageError(f"{origin}: {_unknown(key, types)}")
             section, _, name = key.partition(".")
             tree.setdefault(section, {})[name] = _convert(value, types[key], origin, key, kind)
+            if key == "webex.base_url":
+                source_of_url = f"{origin}: {key}" if kind == "file" else origin
     is_needed = not (named or makes_profile)
     tree["webex"] |= _from_login(chosen, tree["webex"], is_needed=is_needed)
     settings = msgspec.convert(tree, Settings)
-    _check_base_url(settings.webex.base_url)
+    _check_base_url(settings.webex.base_url, source_of_url)
     return settings
 
 
@@ -172,7 +178,9 @@ def _from_file(named: str | None, profile: Profile) -> list[_Source]:
     values: dict[str, Any] = {}
     for section, body in content.items():
         if not isinstance(body, dict):
-            raise UsageError(f"{path}: {_named(section)} is outside of any section{_nearest(section, keys())}")
+            advice = _advice_on_secret(section)
+            near = f": {advice}" if advice else f" is outside of any section{_nearest(section, keys())}"
+            raise UsageError(f"{path}: {_named(section)}{near}")
         values |= {f"{section}.{name}": value for name, value in body.items()}
     return [(str(path), values, "file")]
 
@@ -183,11 +191,20 @@ def _from_environment(environment: Mapping[str, str]) -> list[_Source]:
     for variable in sorted(environment, key=len):
         if variable.startswith(_PREFIX) and variable not in (CONFIG_VARIABLE, PROFILE_VARIABLE):
             if variable not in names:
-                raise UsageError(f"environment: unknown variable {_named(variable)}{_nearest(variable, names)}")
+                raise UsageError(f"environment: {_unknown_variable(variable, names)}")
             sources.append(
                 (f"environment variable {variable}", {names[variable]: _bare(environment[variable])}, "variable")
             )
     return sources
+
+
+def _unknown_variable(variable: str, names: Mapping[str, str]) -> str:
+    if variable.removeprefix(_PREFIX).removeprefix("WEBEX_") in ("TOKEN", "ACCESS_TOKEN"):
+        return f"unknown variable {variable}: the token itself is read from {_TOKEN_VARIABLE}"
+    if advice := _advice_on_secret(variable.removeprefix(_PREFIX)):
+        return f"{_named(variable)}: {advice}"
+    near = did_you_mean(variable, names, cutoff=0.5, otherwise="; docs/configuration.md lists all variables")
+    return f"unknown variable {_named(variable)}{near}"
 
 
 def _bare(text: str) -> str:
@@ -197,6 +214,8 @@ def _bare(text: str) -> str:
 
 def _convert(value: Any, wanted: Any, origin: str, key: str, kind: _Kind) -> Any:
     is_text = kind == "variable"
+    if is_text and _is_list(wanted) and not value.strip():
+        raise UsageError(f"{origin} is empty: unset it, or name what it lists")
     items = [item.strip() for item in value.split(",")] if is_text and _is_list(wanted) else value
     try:
         return msgspec.convert(items, wanted, strict=not is_text)
@@ -204,16 +223,23 @@ def _convert(value: Any, wanted: Any, origin: str, key: str, kind: _Kind) -> Any
         section, _, name = key.partition(".")
         default = getattr(getattr(Settings(), section), name)
         place = {"file": f"{origin}: {key} =", "variable": f"{origin} =", "flag": origin}[kind]
-        given = "(not shown)" if section in _SECRET_SECTIONS else shown(value)
+        is_shown = section not in _SECRET_SECTIONS or is_number(value, wanted)
+        given = shown(value) if is_shown else "(not shown)"
         raise UsageError(f"{place} {given}: {mismatch(items, wanted, default)}") from None
 
 
 def _unknown(key: str, types: Mapping[str, Any]) -> str:
-    name = key.rpartition(".")[2]
-    if name in _SECRETS:
-        secret = name.replace("_", " ").removeprefix("access ")
-        return f"{key}: the {secret} never stands in the configuration: use {_SECRETS[name]}"
+    if advice := _advice_on_secret(key):
+        return f"{_named(key)}: {advice}"
     return f"unknown key {_named(key)}{_nearest(key, types)}"
+
+
+def _advice_on_secret(name: str) -> str:
+    """Where a secret belongs, if a name looks as if its value were one; an empty text otherwise."""
+    for pattern, secret, key in _SECRETS:
+        if pattern.search(name.lower()):
+            return f"the {secret} never stands in the configuration: use {key}"
+    return ""
 
 
 def _named(key: str) -> str:
@@ -231,7 +257,7 @@ def _nearest(name: str, known: Mapping[str, Any]) -> str:
     )
 
 
-def _check_base_url(base_url: str) -> None:
+def _check_base_url(base_url: str, source: str) -> None:
     try:
         parts = urlsplit(base_url)
         # A percent-encoded @ would hide a login in the host.
@@ -241,9 +267,9 @@ def _check_base_url(base_url: str) -> None:
     if not is_good or not base_url.isascii() or not base_url.isprintable() or " " in base_url:
         # Not shown: whatever is not a plain URL may hold a password.
         hint = ", without user and password" if {"@", "%"} & set(base_url) else ""
-        raise UsageError(f"webex.base_url: expected a URL such as https://webexapis.com/v1{hint}")
+        raise UsageError(f"{source}: expected a URL such as https://webexapis.com/v1{hint}")
     if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _LOOPBACK):
         raise UsageError(
-            f"webex.base_url {shown(base_url)}: must be https, because every request carries the token "
+            f"{source} {shown(base_url)}: must be https, because every request carries the token "
             "(http is for this machine only)"
         )

@@ -145,5 +145,5 @@ def _keep_promise(output: ObjectPath, held: Lease) -> None:
             write_last(output / promise.snapshot_id / MANIFEST, promise.manifest.encode())
             log.warning("snapshot %s is now committed: its run stopped just before the end", promise.snapshot_id)
         except UsageError:
-            log.warning("snapshot %s stands, with a manifest other than the announced one", promise.snapshot_id)
+            log.warning("snapshot %s is committed, with a manifest other than the announced one", promise.snapshot_id)
     held.fulfil()

@@ -109,7 +109,10 @@ def _take_up(draft: Draft) -> None:
     remove_unwritten(draft.folder)
     if not draft.seal.is_keyed:
         run_id = draft.journal.run_id
-        log.warning("the unfinished run %s can't be checked, as its key is not at hand: the snapshot says so", run_id)
+        log.warning(
+            "the unfinished run %s can't be checked, because its key is not on this machine: the snapshot will say so",
+            run_id,
+        )
         draft.unseal()
     draft.forget_given_up()
 

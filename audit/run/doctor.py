@@ -96,7 +96,8 @@ async def _token(client: Client) -> Check:
     if answer.outcome is Outcome.OK:
         return Check("token", "ok", "accepted by the API")
     if answer.outcome is Outcome.FORBIDDEN:
-        return Check("token", "ok", f"accepted by the API, but can't read its own user ({answer.message})")
+        lack = f"may not read its own user ({answer.status}): the scope spark:people_read may be missing"
+        return Check("token", "ok", f"accepted by the API, but {lack}")
     return failed("api", client.unanswered("/people/me", answer, "spark:people_read"))
 
 

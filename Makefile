@@ -87,6 +87,7 @@ bench-scale: $(VENV)/dev
 lock: $(VENV)/lock
 	$(COMPILE) $(UPGRADE) --extra review --extra object-store --extra notify --group dev -o requirements/dev.txt pyproject.toml
 	$(COMPILE) -c requirements/dev.txt --extra review --group build -o requirements/run.txt pyproject.toml
+	$(COMPILE) -c requirements/dev.txt --extra review --extra object-store --extra notify --group build -o requirements/image.txt pyproject.toml
 	$(COMPILE) $(UPGRADE) -c requirements/run.txt --extra review --group bench -o requirements/bench.txt pyproject.toml
 	$(COMPILE) $(UPGRADE) --group lock -o requirements/lock.txt
 	$(COMPILE) $(UPGRADE) -c requirements/dev.txt --group supply -o requirements/supply.txt

@@ -107,7 +107,14 @@ class Container(NamedTuple):
         shown = ["/usr", "/bin", "/sbin", "/lib", "/lib64", "/etc", "/dev", _VENV, _BASE, ROOT]
         script = _ENTER.format(shown=shlex.join(map(str, dict.fromkeys(shown))), venv=shlex.quote(str(_VENV)))
         pairs = [f"{name}={text}" for name, text in (made.environment | environment).items()]
-        inside = ["sh", "-c", f'cd {made.folder}; exec "$@"', "sh", *(entrypoint or made.entrypoint), *arguments]
+        inside = [
+            "sh",
+            "-c",
+            f'cd {made.folder}; exec "$@"',
+            "sh",
+            *(entrypoint or made.entrypoint),
+            *(arguments or made.command),
+        ]
         places = [str(path) for path in (self.root, self.data, self.secrets)]
         unshared = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c", script, "sh"]
         return subprocess.Popen(

@@ -112,7 +112,7 @@ $(VENV)/dev $(VENV)/bench: $(VENV)/%: requirements/%.txt $(VENV)/run
 	$(PIP) --require-hashes -r $<
 	@touch $@
 
-$(VENV)/lock $(VENV)/supply: $(VENV)/%: requirements/%.txt $(VENV)/python
+$(VENV)/image $(VENV)/lock $(VENV)/supply: $(VENV)/%: requirements/%.txt $(VENV)/python
 	$(PIP) --require-hashes -r $<
 	@touch $@
 

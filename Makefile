@@ -101,6 +101,7 @@ bench-scale: $(VENV)/dev
 lock: $(VENV)/lock
 	$(COMPILE) $(UPGRADE) --extra review --extra object-store --extra notify --group dev -o requirements/dev.txt pyproject.toml
 	$(COMPILE) -c requirements/dev.txt --extra review --group build -o requirements/run.txt pyproject.toml
+	$(COMPILE) -c requirements/dev.txt --extra review --extra object-store --extra notify --group build -o requirements/image.txt pyproject.toml
 	$(COMPILE) $(UPGRADE) -c requirements/run.txt --extra review --group bench -o requirements/bench.txt pyproject.toml
 	$(COMPILE) $(UPGRADE) --group lock -o requirements/lock.txt
 	$(COMPILE) $(UPGRADE) -c requirements/dev.txt --group supply -o requirements/supply.txt
@@ -125,7 +126,7 @@ $(VENV)/dev $(VENV)/bench: $(VENV)/%: requirements/%.txt $(VENV)/run
 	$(PIP) --require-hashes -r $<
 	@touch $@
 
-$(VENV)/lock $(VENV)/supply: $(VENV)/%: requirements/%.txt $(VENV)/python
+$(VENV)/image $(VENV)/lock $(VENV)/supply: $(VENV)/%: requirements/%.txt $(VENV)/python
 	$(PIP) --require-hashes -r $<
 	@touch $@
 

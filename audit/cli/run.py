@@ -192,7 +192,9 @@ def doctor(*, sends: bool, as_json: bool, **given: Any) -> int:
     from audit.run import doctor as diagnosis
 
     file_is_flag = given["webex__token_file"] is not None
-    checks = signals.run_until_signal(diagnosis.examine(settings, os.environ, Clock(), file_is_flag=file_is_flag))
+    source = options.config_source(given)
+    work = diagnosis.examine(settings, os.environ, Clock(), file_is_flag=file_is_flag, source=source)
+    checks = signals.run_until_signal(work)
     checks += notifying.examine(settings.notify, sends=sends)
     shown = [each for each in checks if each.status != "ok"] if given["quiet"] else checks
     if as_json:

@@ -131,7 +131,11 @@ def loaded(command: click.Command) -> click.Command:
         LazyCommand("run", "run", "Crawl one or many organizations and commit a snapshot."),
         LazyCommand("show", "snapshots", "Summarize a snapshot."),
         LazyCommand("simulate", "simulation", "Serve simulated organizations on this machine until stopped."),
-        LazyCommand("snapshots", "snapshots", "List the committed snapshots of an output, oldest first."),
+        LazyCommand(
+            "snapshots",
+            "snapshots",
+            "List the committed snapshots of an output, oldest first, and its unfinished runs.",
+        ),
         LazyCommand("verify", "snapshots", "Recompute the digests of a snapshot and its chain."),
     ],
 )

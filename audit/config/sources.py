@@ -13,19 +13,18 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from audit.config.file import CONFIG_VARIABLE, LOOPBACK, ConfigFile, check_local, chosen_file
 from audit.config.login import filled_in, read_login, unfinished_login
 from audit.config.mismatch import is_number, mismatch, shown
 from audit.config.profiles import PROFILE_VARIABLE, Profile, known_profiles, profile_of
 from audit.config.settings import Settings
 from audit.decoding import UndecodableError, toml_of
 from audit.errors import DamagedError, UsageError, words_of
-from audit.files import expand, text_of
+from audit.files import text_of
 from audit.text import did_you_mean
 
 log = logging.getLogger(__name__)
 
-#: Names the configuration file if `--config` does not.
-CONFIG_VARIABLE = "WEBEX_AUDIT_CONFIG"
 _PREFIX = "WEBEX_AUDIT_"
 #: What stands in keys that people invent for a secret, with the secret and the key that names its file.
 _SECRETS = (
@@ -41,7 +40,6 @@ _TOKEN_VARIABLE = "WEBEX_ACCESS_TOKEN"  # noqa: S105
 _SECRET_SECTIONS = frozenset({"webex", "sign", "notify"})
 #: What a key looks like; a secret that is pasted in place of a key is longer, or has other characters.
 _KEY = re.compile(r"[A-Za-z0-9_.-]{1,50}")
-_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 #: Keys that have a flag, with the name of the flag.
 FLAGS = {
@@ -100,27 +98,30 @@ def load(
     profile: str | None = None,
     *,
     makes_profile: bool = False,
+    looks_here: bool = False,
 ) -> Settings:
     """Read the settings.
 
     Args:
         config_file: path of a TOML file; None for that of the named profile, else for the file that
-            `WEBEX_AUDIT_CONFIG` names, else for that of the profile of the environment, or the user's own.
+            `WEBEX_AUDIT_CONFIG` names, else for that of the profile of the environment, else for `webex-audit.toml` in
+            the current folder, else for the user's own.
         environment: the process environment.
         flags: values of flags by key; None for a flag that was not given.
         profile: the value of `--profile`, which goes before `WEBEX_AUDIT_PROFILE`.
         makes_profile: the command makes the profile if it does not exist yet.
+        looks_here: read the file of the current folder, too.
 
     Raises:
         UsageError: the file can't be read, a key is unknown, a value has the wrong type, or there is no such profile.
     """
     types = keys()
     chosen = profile_of(profile, environment)
-    named = config_file or (None if profile else _bare(environment.get(CONFIG_VARIABLE, "")))
+    file = chosen_file(config_file, environment, chosen, profile, looks_here=looks_here)
     tree: dict[str, dict[str, Any]] = {"webex": {}}
     source_of_url = "webex.base_url"
     for origin, values, kind in (
-        *_from_file(named, chosen),
+        *_from_file(file),
         *_from_environment(environment),
         *((f"--{FLAGS[key]}", {key: value}, "flag") for key, value in flags.items() if value is not None),
     ):
@@ -131,7 +132,7 @@ def load(
             tree.setdefault(section, {})[name] = _convert(value, types[key], origin, key, kind)
             if key == "webex.base_url":
                 source_of_url = f"{origin}: {key}" if kind == "file" else origin
-    is_needed = not (named or makes_profile)
+    is_needed = not (file.named_by or makes_profile)
     tree["webex"] |= _from_login(chosen, tree["webex"], is_needed=is_needed)
     settings = msgspec.convert(tree, Settings)
     _check_base_url(settings.webex.base_url, source_of_url)
@@ -163,16 +164,13 @@ _Kind = Literal["file", "variable", "flag"]
 _Source = tuple[str, dict[str, Any], _Kind]
 
 
-def _from_file(named: str | None, profile: Profile) -> list[_Source]:
-    path = expand(named) if named else profile.config_file
-    if path is None:
+def _from_file(file: ConfigFile) -> list[_Source]:
+    path, data = file.path, file.content()
+    log.debug("configuration: %s", file)
+    if data is None:
         return []
     try:
-        content = toml_of(text_of(path.read_bytes()))
-    except OSError as error:
-        if not named:
-            return []
-        raise UsageError(f"configuration {path}: {error.strerror}") from None
+        content = toml_of(text_of(data))
     except (UndecodableError, UnicodeDecodeError) as error:
         raise UsageError(f"configuration {path} is not TOML: {words_of(error)}") from None
     values: dict[str, Any] = {}
@@ -182,6 +180,8 @@ def _from_file(named: str | None, profile: Profile) -> list[_Source]:
             near = f": {advice}" if advice else f" is outside of any section{_nearest(section, keys())}"
             raise UsageError(f"{path}: {_named(section)}{near}")
         values |= {f"{section}.{name}": value for name, value in body.items()}
+    if file.is_local:
+        check_local(values)
     return [(str(path), values, "file")]
 
 
@@ -268,7 +268,7 @@ def _check_base_url(base_url: str, source: str) -> None:
         # Not shown: whatever is not a plain URL may hold a password.
         hint = ", without user and password" if {"@", "%"} & set(base_url) else ""
         raise UsageError(f"{source}: expected a URL such as https://webexapis.com/v1{hint}")
-    if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _LOOPBACK):
+    if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in LOOPBACK):
         raise UsageError(
             f"{source} {shown(base_url)}: must be https, because every request carries the token "
             "(http is for this machine only)"

@@ -34,7 +34,7 @@ _PATIENCE_S = 60.0
 
 
 async def examine(
-    settings: Settings, environment: Mapping[str, str], clock: Clock, *, file_is_flag: bool
+    settings: Settings, environment: Mapping[str, str], clock: Clock, *, file_is_flag: bool, source: str
 ) -> list[Check]:
     """Check token, API, scopes, organizations and output.
 
@@ -43,8 +43,9 @@ async def examine(
         environment: the process environment.
         clock: the time.
         file_is_flag: `webex.token_file` was given as a flag.
+        source: where the configuration comes from, in words.
     """
-    checks = [Check("configuration", "ok", f"base_url {settings.webex.base_url}"), _output(settings)]
+    checks = [Check("configuration", "ok", f"{source}; base_url {settings.webex.base_url}"), _output(settings)]
     try:
         scope = scope_of(settings)
     except AuditError as error:

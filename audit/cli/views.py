@@ -203,8 +203,8 @@ def _planned(org: "OrgPlan") -> str:
 
 
 def render_checks(checks: list["Check"]) -> str:
-    """A list of checks, one per line."""
-    width = max(len(check.name) for check in checks)
+    """A list of checks, one per line; empty without checks."""
+    width = max((len(check.name) for check in checks), default=0)
     return "\n".join(f"{check.status:<8} {check.name:<{width}}  {printable(_message(check))}" for check in checks)
 
 

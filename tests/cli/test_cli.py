@@ -263,11 +263,15 @@ def test_the_demo_needs_nothing_and_leaves_a_snapshot(
     assert webex_audit("demo", "--faults", "nonsense").code == 2
 
 
-def test_the_simulator_serves_a_run_until_it_is_stopped(process: Any, webex_audit: Command) -> None:
+def test_the_simulator_serves_each_command_until_it_is_stopped(
+    process: Any, webex_audit: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
     server = process("simulate", "--workspaces", 40, "--rate-limit", 4000, "--max-page", 15, "--faults", "quirks")
-    export, run = server.stdout.readline(), server.stdout.readline()
-    assert export == f"export WEBEX_ACCESS_TOKEN={ADMIN_TOKEN}\n"
-    assert webex_audit(*run.split()[1:]).code == 0
+    token, base_url, run = (server.stdout.readline() for _ in range(3))
+    assert token == f"export WEBEX_ACCESS_TOKEN={ADMIN_TOKEN}\n"
+    monkeypatch.setenv("WEBEX_AUDIT_BASE_URL", base_url.removeprefix("export WEBEX_AUDIT_BASE_URL=").strip())
+    assert run == "webex-audit run\n"
+    assert [webex_audit(command).code for command in ("doctor", "run")] == [0, 0]
     server.send_signal(signal.SIGTERM)
     assert server.wait(10) == 0
     assert "kinds:" in webex_audit("simulate", "--list-faults").out

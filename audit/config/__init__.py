@@ -1,6 +1,6 @@
 """The configuration: settings by flag, environment variable and file."""
 
-from audit.config.file import CONFIG_VARIABLE, ConfigFile, chosen_file
+from audit.config.file import CONFIG_VARIABLE, LOOPBACK, ConfigFile, chosen_file
 from audit.config.login import Login, login_file, read_login
 from audit.config.profiles import PROFILE_VARIABLE, Profile, known_profiles, profile_of
 from audit.config.settings import (
@@ -27,6 +27,7 @@ from audit.config.sources import FLAGS, keys, load, variables
 __all__ = [
     "CONFIG_VARIABLE",
     "FLAGS",
+    "LOOPBACK",
     "PROFILE_VARIABLE",
     "CheckSettings",
     "ConfigFile",

@@ -32,7 +32,7 @@ _READABLE = 0o644
 class Gauges:
     """Gauges of one file.
 
-    The collector refuses all files if two of them have the same series, so each series of a profile has its name.
+    The same series in two files is an error for the collector, so each series of a profile has its name.
 
     Attributes:
         path: the file.

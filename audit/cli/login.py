@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from audit.webex.device import DeviceCode
 
 _PORT = 8765
-#: Variables of which one is set where a browser can open a window, or is named by the user.
+#: At least one of these variables is set where a browser can open a window, or where the user names a browser.
 _DISPLAYS = frozenset({"BROWSER", "DISPLAY", "WAYLAND_DISPLAY"})
 
 

@@ -2,7 +2,7 @@
 
     python benchmarks/diff.py [--rows 1000000] [--changed N]
 
-Makes two Parquet snapshots in a temporary folder, rooms of 40 members with a number each, of which one member in
+Makes two Parquet snapshots in a temporary folder, rooms of 40 members with a number each, where one member in
 `--changed` has another number in the second; compares them in a process of its own (on Linux), and prints a row of a
 Markdown table.
 """

@@ -137,7 +137,7 @@ def test_the_defaults_in_help_are_those_of_the_configuration(webex_audit: Callab
 
 def test_every_choice_of_a_dataset_is_one_that_exists() -> None:
     kinds = {str(kind) for dataset in DATASETS.values() for kind in dataset.scopes}
-    # A dataset whose kind can't be chosen is read of all of them.
+    # A dataset whose kind can't be chosen is read for all of them.
     assert {name.replace("-", "_").upper() for name in get_args(EntityName)} <= kinds == {*EntityType} == {*LISTINGS}
 
 

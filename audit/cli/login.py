@@ -19,7 +19,7 @@ from audit.config import Profile, Settings
 from audit.errors import UsageError
 from audit.files import expand
 from audit.redaction import redact
-from audit.text import printable_lines
+from audit.text import count_of, printable_lines
 
 if TYPE_CHECKING:
     from audit.run.login.app import App
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from audit.webex.device import DeviceCode
 
 _PORT = 8765
-#: Variables of which one is set where a browser can open a window, or is named by the user.
+#: At least one of these variables is set where a browser can open a window, or where the user names a browser.
 _DISPLAYS = frozenset({"BROWSER", "DISPLAY", "WAYLAND_DISPLAY"})
 
 
@@ -167,7 +167,7 @@ async def _show_code(code: "DeviceCode") -> None:
     _tell(f"open {code.uri} on any device, and enter the code {code.user_code}")
     if code.uri_complete:
         _tell(f"or open this address, which knows the code:\n{code.uri_complete}")
-    _tell(f"waiting for {code.lifetime_s / 60:.0f} minutes")
+    _tell(f"waiting for {count_of(max(round(code.lifetime_s / 60), 1), 'minute')}")
 
 
 def _tell(text: str) -> None:

@@ -46,7 +46,7 @@ def hold_streams() -> None:
 
 
 def end_without_memory(ignored: "sys.UnraisableHookArgs") -> None:
-    """End the process if a thread dies of used up memory while it starts: whoever started it would wait for ever.
+    """End the process if a thread dies of used up memory while it starts: whoever started it would wait forever.
 
     Args:
         ignored: an exception that Python can't raise, as `sys.unraisablehook` gets it.

@@ -91,7 +91,7 @@ def report(
             lacks = []
             counts = _write(kind, stream, one, other, approved, settings)
     if lacks:
-        log.warning("%s is not the whole answer: %s", path, "; ".join(lacks))
+        log.warning("%s is incomplete: %s", path, "; ".join(lacks))
     if file == "-":
         return 0
     written = {

@@ -10,7 +10,7 @@ import msgspec
 from audit.review import vocabulary
 from audit.snapshot.catalog import Snapshot
 from audit.snapshot.org import Org
-from audit.text import count_of, plural_of, printable, printable_json
+from audit.text import count_of, noun_of, plural_of, printable, printable_json
 
 if TYPE_CHECKING:
     from audit.output.prune import Folder
@@ -67,7 +67,7 @@ def shortcomings(snapshot: Snapshot) -> str:
         else []
     )
     kinds = sorted({kind for org in orgs for reasons in org.unlisted.values() for kind in reasons})
-    parts += [f"{', '.join(kinds)} could not be listed"] if kinds else []
+    parts += [f"{', '.join(map(plural_of, kinds))} could not be listed"] if kinds else []
     parts += [_invalid(items, kind) for kind, items in _invalid_items(snapshot).items()]
     failed = [org for org in orgs if org.message]
     parts += [f"organization {_titled(org)} is {org.status}" for org in failed[:_NAMED]]
@@ -90,7 +90,7 @@ def _invalid_items(snapshot: Snapshot) -> Counter[str]:
 
 
 def _invalid(items: int, kind: str) -> str:
-    return f"{count_of(items, 'invalid item')} of {kind}: listed without a usable id"
+    return f"{count_of(items, f'listed {noun_of(kind)} has', f'listed {plural_of(kind)} have')} no usable id"
 
 
 def _lines(snapshot: Snapshot) -> Iterator[str]:
@@ -144,10 +144,11 @@ def _faults(org: Org) -> Iterator[str]:
     if org.message:
         yield org.message
     for dataset, reasons in org.unlisted.items():
-        yield from (f"{dataset} of {kind}: {reason}" for kind, reason in reasons.items() if reason != org.message)
+        others = {plural_of(kind): reason for kind, reason in reasons.items() if reason != org.message}
+        yield from (f"{dataset} of {kinds}: {reason}" for kinds, reason in others.items())
     for noted in (org.forbidden, org.doubts, org.unoffered, org.other_paths):
         for dataset, kinds in noted.items():
-            yield from (f"{dataset} of {kind}: {counts}" for kind, counts in kinds.items())
+            yield from (f"{dataset} of {plural_of(kind)}: {counts}" for kind, counts in kinds.items())
     yield from (f"{table}: {gap}" for table, gap in org.context.items() if gap)
     if org.limit:
         yield f"requests: {org.limit.text}"

@@ -134,7 +134,7 @@ def _refused(readings: list[Reading], reason: str) -> list[Reading]:
 
 @dataclass(frozen=True)
 class Backlog:
-    """The entities of an organization that a dataset is to be read of, and what is known of them already.
+    """The entities of an organization that a dataset is to be read for, and what is known of them already.
 
     Attributes:
         dataset: what to read.

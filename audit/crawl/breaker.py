@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 
 from audit.entity import Entity, EntityType
 from audit.outcome import Outcome
+from audit.text import noun_of
 from audit.webex.client import Answer, Client
 from audit.webex.errors import NotAcceptedError, ScopeError, needed
 
@@ -90,8 +91,9 @@ class Breaker:
         answers, forbidden, last = self._counts[kind]
         if forbidden < answers or self._is_asking_again or kind in self.refused:
             return
+        noun = noun_of(kind)
         if last.status == 401:
-            reason = f"{self._dataset} of every {kind} is refused (401), though the API accepts the token elsewhere"
+            reason = f"{self._dataset} of every {noun} is refused (401), though the API accepts the token elsewhere"
             subject = f"organization {self._client.organization}: " if self._client.organization else ""
             self.refused[kind] = NotAcceptedError(
                 f"{subject}{reason}: the organization may be suspended, or no longer managed with this token"
@@ -101,7 +103,7 @@ class Breaker:
         scope = self._scope_of(kind)
         is_calling = not scope.startswith("meeting:")
         self.refused[kind] = ScopeError(
-            f"the token may not read {self._dataset} of any {kind} (403, {answers} of {answers} answers): "
+            f"the token may not read {self._dataset} of any {noun} (403, {answers} of {answers} answers): "
             f"{needed(scope, is_calling=is_calling)}"
         ).saying(last.message)
-        self.reasons[kind] = f"{self._dataset} of every {kind} is refused: {needed(scope, is_calling=is_calling)}"
+        self.reasons[kind] = f"{self._dataset} of every {noun} is refused: {needed(scope, is_calling=is_calling)}"

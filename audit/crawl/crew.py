@@ -12,7 +12,7 @@ class Crew:
     """Keeps a number of workers at work. A worker whose entity waits is replaced until its wait is over.
 
     A worker goes on at once when its wait is over, so more workers than that may be at work for a while; a worker that
-    waited for a place could wait for ever behind workers that wait for its batch. The pace bounds the requests at once
+    waited for a place could wait forever behind workers that wait for its batch. The pace bounds the requests at once
     (`audit.webex.pace.Ceiling`).
 
     Args:

@@ -12,6 +12,7 @@ from audit.bounds import NAME_CHARS
 from audit.decoding import UndecodableError, json_of
 from audit.inventory.event_masks import Hide, Mask, mask_for
 from audit.snapshot.context.admin_events import ADMIN_EVENTS_SCHEMA
+from audit.text import count_of
 from audit.webex import ids, wire
 
 Json = dict[str, Any]
@@ -112,7 +113,7 @@ class _Event:
             else:
                 kept |= tidy
         if left_out:
-            kept[_MORE] = f"{left_out} more fields are left out"
+            kept[_MORE] = f"{count_of(left_out, 'more field is', 'more fields are')} left out"
         return _encoded(kept) if kept else None
 
     def _tidied(self, key: str, value: Any, levels: int) -> Any:

@@ -138,7 +138,8 @@ async def all_organizations(client: Client, excluded: Collection[str]) -> Organi
         )
     kept = [organization for org_id, organization in listed.items() if org_id not in left_out]
     if not kept:
-        raise UsageError(f"--exclude-org leaves out all {len(listed)} organizations that the token manages")
+        all_of = f"all {len(listed)} organizations" if len(listed) > 1 else "the only organization"
+        raise UsageError(f"--exclude-org leaves out {all_of} that the token manages")
     return Organizations(kept, invalid)
 
 

@@ -47,7 +47,7 @@ class Draft:
         output: the folder of all snapshots.
         journal: what the run set out to do.
         held: the lock; each step that removes something checks it first.
-        keys: the keys at hand.
+        keys: the available keys.
 
     Attributes:
         folder: `<output>/<run-id>`.
@@ -225,7 +225,7 @@ def create(
         asks: the same scope, in the form of a manifest.
         after: id of the newest snapshot.
         held: the lock.
-        keys: the keys at hand.
+        keys: the available keys.
 
     Raises:
         UsageError: the output can't be written.

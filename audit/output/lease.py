@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 LEASE_S = 60.0
 #: Attempts to take an expired lease. A run that loses all of them competes with live runs.
 _TRIES = 3
-#: Most bytes that are read of a lock, which may hold a manifest as text: a longer lock is of an unknown process.
+#: Most bytes that are read from a lock, which may hold a manifest as text: a longer lock is of an unknown process.
 _MAX_BYTES = 2 * MAX_BYTES
 #: A version that no object ever has (`ObjectPath.put`).
 _NEVER: Version = {"e_tag": '"00000000000000000000000000000000"', "version": "1"}

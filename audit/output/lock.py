@@ -33,7 +33,7 @@ except ImportError:  # pragma: no cover - Windows has no flock, and so no lock
 log = logging.getLogger(__name__)
 
 LOCK = ".lock"
-#: Most bytes that are read of a lock file.
+#: Most bytes that are read from a lock file.
 MAX_BYTES = 4096
 
 

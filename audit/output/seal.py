@@ -36,7 +36,7 @@ _DIGEST_BYTES = _DIGEST().digest_size
 
 
 class Keys(NamedTuple):
-    """The keys at hand, which whoever may write to the output does not have.
+    """The available keys, which whoever may write to the output does not have.
 
     Attributes:
         signing: follows from the key that signs snapshots, which every machine of a job has.
@@ -52,7 +52,7 @@ class Keys(NamedTuple):
         return self.signing or self.own
 
     def named(self, key_id: str | None) -> bytes | None:
-        """The key with an id; None if it is not at hand."""
+        """The key with an id; None if it is not available."""
         return next((key for key in self if key and _id(key) == key_id), None)
 
 
@@ -60,7 +60,7 @@ class Seal:
     """The key of a draft.
 
     Args:
-        key: the key; None if it is not at hand, so that nothing can be checked.
+        key: the key; None if it is not available, so that nothing can be checked.
     """
 
     def __init__(self, key: bytes | None = None) -> None:
@@ -89,7 +89,7 @@ class Seal:
 
 
 def sealed(journal: Journal, keys: Keys) -> Journal:
-    """The journal of a new draft, under the best key at hand."""
+    """The journal of a new draft, under the best available key."""
     if (key := keys.best) is None:
         return unsealed(journal)
     named = msgspec.structs.replace(journal, key=_id(key), digest="")
@@ -102,13 +102,13 @@ def unsealed(journal: Journal) -> Journal:
 
 
 def seal_of(journal: Journal, keys: Keys) -> Seal:
-    """The seal of a draft; it checks nothing if the key of the draft is not at hand."""
+    """The seal of a draft; it checks nothing if the key of the draft is not available."""
     key = keys.named(journal.key)
     return Seal(key and _key_of(journal, key))
 
 
 def is_genuine(journal: Journal, keys: Keys) -> bool:
-    """Whether a journal is as its run has written it; false also if its key is not at hand."""
+    """Whether a journal is as its run has written it; false also if its key is not available."""
     key = keys.named(journal.key)
     return key is not None and hmac.compare_digest(_digest_of(journal, key), journal.digest)
 

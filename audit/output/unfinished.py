@@ -70,7 +70,7 @@ def find_unfinished(
     """The newest unfinished run of an output that can be resumed, of those that check out first; None without any.
 
     A run that a later snapshot has overtaken, that is too old, or that somebody else has changed, is logged and
-    discarded. A run that can't be checked, because its key is not at hand, is unsealed (`Draft.unseal`). In the run
+    discarded. A run that can't be checked, because its key is not available, is unsealed (`Draft.unseal`). In the run
     that is returned, leftovers of interrupted writes are removed.
 
     Args:
@@ -80,7 +80,7 @@ def find_unfinished(
         now: the current time.
         within_s: the highest age, in seconds, of a run that can be resumed.
         held: the lock.
-        keys: the keys at hand.
+        keys: the available keys.
 
     Raises:
         UsageError: the unfinished run has another scope; the text tells the difference.

@@ -121,7 +121,7 @@ def _entities(asked: Scope, name: str) -> str:
 
 
 def _is_read_of(name: str, kind: str) -> bool:
-    """Whether a dataset is read of a kind of entity. A dataset of another version may be read of any."""
+    """Whether a dataset is read for a kind of entity. A dataset of another version may be read for any."""
     from audit.datasets import DATASETS  # noqa: PLC0415 - brings pyarrow, which a run over one dataset does without
 
     return name not in DATASETS or kind in DATASETS[name].scopes

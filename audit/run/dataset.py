@@ -30,7 +30,7 @@ from audit.run.inventories import Inventories
 from audit.run.job import Job
 from audit.run.kinds import title_of
 from audit.snapshot.coverage import COVERAGE
-from audit.text import count_of
+from audit.text import count_of, plural_of
 from audit.threads import in_thread
 from audit.unknown import sum_unknown
 from audit.webex.client import Client
@@ -185,16 +185,16 @@ class DatasetAudit:
     def _warn_of_doubts(self) -> None:
         with suppress(StoppedError):  # the commit says which part is damaged
             for kind, counts in self.unoffered().items():
-                log.warning("%s: %s of %s: %s", self._organization.title, self.name, kind, counts)
+                log.warning("%s: %s of %s: %s", self._organization.title, self.name, plural_of(kind), counts)
             for kind, path in self.other_paths().items():
-                log.info("%s: %s of %s: %s", self._organization.title, self.name, kind, path)
+                log.info("%s: %s of %s: %s", self._organization.title, self.name, plural_of(kind), path)
             for kind, counts in self.doubts().items():
                 log.warning(
                     "%s: %s of %s: %s: look for some of them in Control Hub; a gateway may answer in place of the API, "
                     "or the token's role may list more than it may read",
                     self._organization.title,
                     self.name,
-                    kind,
+                    plural_of(kind),
                     counts,
                 )
 

@@ -50,7 +50,7 @@ class Inventories:
         """The inventory in the draft, else that of the snapshot to retry, else a new one.
 
         Args:
-            dataset: what is to be read of the entities.
+            dataset: what is to be read for the entities.
             partition: keeps the inventory.
             earlier: the rows of the snapshot to retry.
 

@@ -8,7 +8,7 @@ from audit.datasets import Dataset
 from audit.entity import EntityType
 from audit.errors import UsageError
 
-#: The kinds that `--entity` chooses among. A dataset of another kind, such as paging groups, is read of all of them.
+#: The kinds that `--entity` chooses among. A dataset of another kind, such as paging groups, is read for all of them.
 CHOOSABLE = frozenset(EntityType(name.replace("-", "_").upper()) for name in get_args(EntityName))
 
 

@@ -94,7 +94,7 @@ def _asked(name: str, dataset: Dataset, kind: EntityType) -> Asked:
 
 
 async def _settings(client: Client, organization: Organization, entities: list[Entity], asked: Asked) -> Check:
-    """Whether a dataset can be read of listed entities."""
+    """Whether a dataset can be read for listed entities."""
     try:
         return await sample(Reader(client, asked.dataset, organization), entities, asked)
     except TokenRefusedError:

@@ -147,7 +147,7 @@ def signature_of(approval: Approval, key: "Ed25519PublicKey | None") -> Signatur
 
     Args:
         approval: the approval.
-        key: the key at hand; None to check only that the statement says the same as the approval.
+        key: the available key; None to check only that the statement says the same as the approval.
 
     Raises:
         UsageError: the signature does not hold.

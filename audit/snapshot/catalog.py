@@ -212,7 +212,7 @@ def find_approved(output: Place, manifest: Manifest, key: "Ed25519PublicKey | No
     Args:
         output: the folder of all snapshots.
         manifest: manifest of the other snapshot.
-        key: the key at hand, to say who signed the approval.
+        key: the available key, to say who signed the approval.
 
     Raises:
         UsageError: the approval can't be read, its signature does not hold, or its snapshot is not what was approved.

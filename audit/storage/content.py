@@ -66,7 +66,7 @@ def read_small(path: Place, max_bytes: int) -> bytes | None:
     try:
         if isinstance(path, Path):
             with files.open_regular(path) as file:
-                # Nothing is read of a file that is too large anyway; it may also grow meanwhile.
+                # Nothing is read from a file that is too large anyway; it may also grow meanwhile.
                 size = os.fstat(file.fileno()).st_size
                 is_large = size > max_bytes
                 # Python makes room for all that it is asked for.

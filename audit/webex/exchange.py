@@ -175,7 +175,7 @@ async def read_answer(response: aiohttp.ClientResponse, room: Room | None, limit
         chunks.append(chunk)
         size += len(chunk)
         if is_error and size > ERROR_BYTES:
-            # The connection is of no use any more: the rest may be endless.
+            # The connection is useless now: the rest may be endless.
             response.close()
             return b"".join(chunks)[:ERROR_BYTES]
         if size > limit:

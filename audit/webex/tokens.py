@@ -14,6 +14,7 @@ from audit.redaction import learn
 from audit.threads import in_thread
 from audit.webex.errors import TokenRefusedError
 
+_QUOTES = ('"', "'")
 #: The environment variable that Webex' own samples and SDKs read the token from.
 TOKEN_VARIABLE = "WEBEX_ACCESS_TOKEN"  # noqa: S105
 _COMMAND_TIMEOUT_S = 60.0
@@ -218,7 +219,9 @@ def checked_token(text: str, source: str) -> Token:
     Raises:
         UsageError: the text can't be a token; the message names the source, never the text.
     """
-    if not text or not text.isascii() or not text.isprintable() or " " in text:
-        advice = '; leave out "Bearer"' if text.lower().startswith("bearer") else ""
+    is_quoted = text[:1] in _QUOTES or text[-1:] in _QUOTES
+    if not text or is_quoted or not text.isascii() or not text.isprintable() or " " in text:
+        is_header = text.strip("".join(_QUOTES)).lower().startswith(("bearer", "authorization"))
+        advice = '; leave out "Bearer"' if is_header else "; leave out the quotes" if is_quoted else ""
         raise UsageError(f"{source} holds no access token: expected one word without blanks, and nothing else{advice}")
     return Token(text)

@@ -102,7 +102,7 @@ def test_the_csv_of_open_rooms_says_what_was_not_read(audit: Audit, webex_audit:
     snapshot = audited(audit, organization(), scope__datasets=["push-to-talk"])
     result = webex_audit("report", snapshot.path, "--format", "csv")
     assert result.err == (
-        "webex-audit: warning: open_rooms.csv is not the whole answer: answer settings were not read; "
+        "webex-audit: warning: open_rooms.csv is incomplete: answer settings were not read; "
         "paging groups were not read\n"
     )
     audio = audited(audit, organization(), scope__datasets=["audio-options"])

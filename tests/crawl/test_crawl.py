@@ -154,7 +154,7 @@ def test_twenty_first_answers_that_are_all_403_are_a_missing_scope() -> None:
     ((status, reason),) = told
     assert status == 403
     assert reason.startswith(
-        "push_to_talk of every WORKSPACE is refused: it needs the scope spark-admin:workspaces_read"
+        "push_to_talk of every workspace is refused: it needs the scope spark-admin:workspaces_read"
     )
     assert "licence may be missing, or an administrator may have restricted access to the Call Settings API" in reason
 

@@ -74,9 +74,9 @@ def test_other_answers_for_a_hot_desk_mean_what_they_always_mean(kind: str, audi
 
 def test_hot_desks_do_not_hide_a_missing_scope(audit: Audit) -> None:
     for faults in (WhereAnd("hot-desk-403", "403", "pushToTalk"), WhereAnd("hot-desk-405", "403", "pushToTalk")):
-        with pytest.raises(RefusedError, match="may not read push_to_talk of any WORKSPACE"):
+        with pytest.raises(RefusedError, match="may not read push_to_talk of any workspace"):
             audit(Simulation(ORGANIZATION, faults))
-        with pytest.raises(RefusedError, match="may not read push_to_talk of any WORKSPACE"):
+        with pytest.raises(RefusedError, match="may not read push_to_talk of any workspace"):
             audit(Simulation(Organization(6), faults))
 
 
@@ -92,7 +92,7 @@ def test_hot_desks_that_answer_do_not_speak_for_the_other_rooms(audit: Audit, ca
         faults.quirks = parse(quirk).quirks
         snapshot = audit(Simulation(ORGANIZATION, faults))
         assert snapshot.manifest.status == "partial"
-        assert "the token may not read push_to_talk of any WORKSPACE" in caplog.text
+        assert "the token may not read push_to_talk of any workspace" in caplog.text
         caplog.clear()
 
 

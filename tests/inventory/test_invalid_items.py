@@ -199,8 +199,8 @@ def test_the_command_tells_invalid_items_at_the_end_and_exits_with_3(
     url = api(Simulation(Organization(5), parse("null-item,no-id")))
     result = webex_audit("run", "--base-url", url)
     assert result.code == 3
-    assert "the snapshot is partial: 2 invalid items of WORKSPACE: listed without a usable id" in result.err
-    assert "push_to_talk: 2 invalid items of WORKSPACE: listed without a usable id" in webex_audit("show").out
+    assert "the snapshot is partial: 2 listed workspaces have no usable id" in result.err
+    assert "push_to_talk: 2 listed workspaces have no usable id" in webex_audit("show").out
     assert json.loads(webex_audit("show", "--json").out)["orgs"][0]["invalid_items"] == {
         "push_to_talk": {"WORKSPACE": 2}
     }
@@ -210,4 +210,4 @@ def test_the_command_tells_invalid_items_at_the_end_and_exits_with_3(
     assert webex_audit("report").code == 0
     assert "2 listed items among workspaces without a usable id" in next(Path().glob("*.html")).read_text("utf-8")
     everything = webex_audit("run", "--base-url", url, "--all-orgs")
-    assert "2 invalid items of ORGANIZATION: listed without a usable id" in everything.err
+    assert "2 listed organizations have no usable id" in everything.err

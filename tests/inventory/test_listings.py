@@ -146,7 +146,7 @@ def test_a_kind_whose_settings_are_refused_is_forbidden_as_a_whole_and_the_other
 
 
 def test_a_single_kind_whose_settings_are_refused_is_a_missing_scope(audit: Audit, tmp_path: Path) -> None:
-    with pytest.raises(RefusedError, match=r"of any PERSON \(403, 20 of 20 answers\)"):
+    with pytest.raises(RefusedError, match=r"of any person \(403, 20 of 20 answers\)"):
         audit(
             Simulation(ORGANIZATION, Where("403", "/features/pushToTalk")),
             scope__entities=["person"],
@@ -247,7 +247,7 @@ def test_the_command_tells_what_it_could_not_list(
     entities = ["--entity", "workspace", "--entity", "person"]
     result = webex_audit("run", "--base-url", url, *entities)
     assert result.code == 3
-    assert "push_to_talk of PERSON: the token may not read /people (403): it needs the scope" in result.out
+    assert "push_to_talk of people: the token may not read /people (403): it needs the scope" in result.out
     assert "warning: the snapshot is partial" in result.err
     doctor = json.loads(webex_audit("doctor", "--base-url", url, *entities, "--json").out)
     assert {check["name"]: check["status"] for check in doctor if check["name"] in ("workspaces", "people")} == {

@@ -1,4 +1,4 @@
-"""A draft takes several writers, of which one may be believed dead: nothing of one is mixed with another's."""
+"""A draft takes several writers, and one of them may be believed dead: nothing of one is mixed with another's."""
 
 import sys
 import threading

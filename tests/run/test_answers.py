@@ -75,7 +75,7 @@ def test_an_organization_without_answer_settings_is_complete_and_says_so_once(
     assert org.doubts == {}
     assert table(snapshot) == []
     assert {row["outcome"] for row in coverage(snapshot)} <= {"not_found", "not_licensed"}
-    assert len([each for each in caplog.messages if "answer_settings of WORKSPACE" in each]) == 1
+    assert len([each for each in caplog.messages if "answer_settings of workspaces" in each]) == 1
     assert snapshot.manifest.outcomes["push_to_talk"]["ok"] > 0
 
 

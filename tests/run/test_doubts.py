@@ -14,6 +14,7 @@ from audit.simulator.app import Simulation
 from audit.simulator.faults import Faults, parse
 from audit.simulator.organization import Organization
 from audit.snapshot.catalog import Snapshot
+from audit.text import plural_of
 
 Audit = Callable[..., Snapshot]
 Command = Callable[..., Result]
@@ -95,7 +96,7 @@ def test_many_listed_entities_that_are_not_found_are_told(
     assert len(told(caplog)) == is_told
     if is_told:
         assert f"{organization.name} (" in told(caplog)[0]
-        assert f"push_to_talk of {kind}: {counts}" in told(caplog)[0]
+        assert f"push_to_talk of {plural_of(kind)}: {counts}" in told(caplog)[0]
 
 
 def test_each_organization_is_told_by_itself_and_shown(
@@ -107,7 +108,7 @@ def test_each_organization_is_told_by_itself_and_shown(
     (line,) = told(caplog)
     assert line.startswith(f"{one.name} (")
     shown = webex_audit("show", "--output", tmp_path / "out")
-    assert shown.out.count("push_to_talk of WORKSPACE: 10 of 30 that the listing names are not_found\n") == 1
+    assert shown.out.count("push_to_talk of workspaces: 10 of 30 that the listing names are not_found\n") == 1
     described = json.loads(webex_audit("show", "--json", "--output", tmp_path / "out").out)
     assert [bool(org["doubts"]) for org in described["orgs"]].count(True) == 1
 

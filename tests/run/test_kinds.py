@@ -1,4 +1,4 @@
-"""Each dataset is read of a kind of entity that it has; any other combination is refused in one line."""
+"""Each dataset is read for a kind of entity that it has; any other combination is refused in one line."""
 
 from collections.abc import Callable
 from dataclasses import replace

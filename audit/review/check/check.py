@@ -101,8 +101,9 @@ def check(
     ran = {each.rule.rule_id for each in results if each.status != "skipped" or each.excepted}
     stale = [entry for entries in accepted for entry in entries.unused(ran) if not unread.concerns(entry)]
     if stale:
-        count = count_of(len(stale), "entry", "entries")
-        log.warning("%s of the exceptions and the baseline match no finding any more: check lists them", count)
+        one, many = "exception no longer matches", "exceptions no longer match"
+        count = count_of(len(stale), one, many)
+        log.warning("%s any finding: check lists what to remove", count)
     of = snapshot.manifest
     return CheckResult(
         snapshot_id=of.snapshot_id,

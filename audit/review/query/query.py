@@ -126,7 +126,7 @@ def _add_open_rooms(
     if not add_open_rooms(connection, snapshot.manifest, previous=before, approved=right):
         raise UsageError(f"query: {OPEN_ROOMS} needs one of {', '.join(FLAGS)} in the snapshot")
     if lacks := all_unread(connection, snapshot.manifest):
-        log.warning("%s is not the whole answer: %s", OPEN_ROOMS, "; ".join(lacks))
+        log.warning("%s is incomplete: %s", OPEN_ROOMS, "; ".join(lacks))
 
 
 def list_columns(snapshot: Snapshot) -> Rows:

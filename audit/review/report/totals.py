@@ -16,7 +16,7 @@ _DATASET = "push_to_talk"
 
 @dataclass(frozen=True)
 class KindTotal:
-    """The settings that could be read of a kind of entity.
+    """The settings that could be read for a kind of entity.
 
     Attributes:
         entity_type: `WORKSPACE`, `PERSON` or `VIRTUAL_LINE`.

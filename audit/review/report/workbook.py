@@ -86,7 +86,7 @@ class Workbook:
         return self
 
     def __exit__(self, *_: object) -> None:
-        # After an error, the file is of no use; but a ZIP file that stays open is written to when Python collects it.
+        # After an error, the file is useless; but a ZIP file that stays open is written to when Python collects it.
         with suppress(Exception):
             self._zip.close()
 

@@ -26,6 +26,7 @@ from audit.run.organization import OrganizationAudit
 from audit.snapshot.catalog import is_committed
 from audit.snapshot.source import Source
 from audit.storage.place import Place
+from audit.text import count_of
 from audit.threads import in_thread
 from audit.webex.client import Client
 from audit.webex.rate import Belief
@@ -162,7 +163,7 @@ async def open_cluster(job: Job, client: Client, draft: Draft, organizations: in
         dask.subscribe_topic(topic, Gathering(job.progress).on_event)
         threads = await threads_of(dask)
         cluster = Cluster(dask, task, draft, min(threads, organizations), job.clock)
-        log.info("%d organizations as tasks of a Dask cluster, %d at once", organizations, cluster.places)
+        log.info("%s on a Dask cluster, %d at once", count_of(organizations, "organization"), cluster.places)
         try:
             yield cluster
         except EngineError:

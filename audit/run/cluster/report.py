@@ -12,6 +12,7 @@ from audit.crawl.progress import Progress
 from audit.errors import said_in
 from audit.outcome import Outcome
 from audit.redaction import Record, redact
+from audit.text import count_of
 
 #: Lines of one report; further lines are only counted.
 _MOST_LINES = 1000
@@ -90,7 +91,7 @@ class Reporter(Progress):
     def flush(self) -> None:
         """Send a report if there is news."""
         if self._left_out:
-            message = f"{self._left_out} more log lines were left out"
+            message = f"{count_of(self._left_out, 'more log line was', 'more log lines were')} left out"
             self._report.lines.append(Line("audit.run.cluster", logging.WARNING, message, {}))
             self._left_out = 0
         if self._is_news:

@@ -17,6 +17,7 @@ from audit.snapshot.manifest import FileEntry, TableEntry
 from audit.snapshot.org_names import ORG_NAME, with_org_name
 from audit.snapshot.parquet import MOST_COLUMNS, UNREADABLE, Examined, examine, fault_of, read_batches
 from audit.snapshot.proof.fault import Fault, Note
+from audit.text import count_of
 
 #: The longest row of CSV that can be read.
 _BLOCK_BYTES = 4 << 20
@@ -69,7 +70,7 @@ def check_table(folder: Path, name: str, table: TableEntry, names: Mapping[str, 
     for kind in (files.parquet, files.csv):
         rows = sum(file.rows for _, file in kind)
         if rows != table.rows and (kind or not table.files):
-            yield Fault(MANIFEST, f"table {name} has {table.rows} rows, but its files have {rows}")
+            yield Fault(MANIFEST, f"table {name} has {count_of(table.rows, 'row')}, but its files have {rows:,}")
     names = _as_in_csv(names)
     if files.parquet:
         yield from _check_parquet(folder, name, table, files, names)
@@ -259,4 +260,4 @@ def _header(path: Path) -> list[str]:
 
 
 def _miscounted(file: FileEntry, rows: int) -> Fault:
-    return Fault(file.path, f"holds {rows} rows, but the manifest says {file.rows}")
+    return Fault(file.path, f"holds {count_of(rows, 'row')}, but the manifest says {file.rows:,}")

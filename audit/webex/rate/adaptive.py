@@ -49,7 +49,7 @@ class AdaptiveRate:
         self._memory = Memory(at_once, share)
         self._cycle = Cycle(now_s)
         self._mode: Mode = _mode_for(remembered, self._memory) or Ramp(start_per_s)
-        #: The last pause followed requests of which none was let through: the next request is alone.
+        #: The last pause followed requests that were all refused: the next request is alone.
         self._is_blind = False
         self._last_s = -math.inf
         self._of_train = 0

@@ -142,7 +142,7 @@ def test_what_matches_nothing_any_more_is_told_unless_it_was_not_read(
     ]
     found = check("--baseline", file, "--json")
     assert [each["entity_id"] for each in json.loads(found.out)["stale"]] == [rooms[2]]
-    assert "1 entry of the exceptions and the baseline match no finding any more" in found.err
+    assert "1 exception no longer matches any finding" in found.err
 
 
 def test_an_entry_for_what_the_exceptions_accept_already_is_not_stale(

@@ -93,7 +93,7 @@ ON = {"autoAnswerEnabled": True}
 FOUND_IN_ANSWERS: list[tuple[Json, Json, set[str], str]] = [
     (ON, {"allowAutoAnswer": False}, {"answers-calls-by-itself"}, "answers ordinary calls by itself"),
     (ON | {"preferredAnswerEndpointRequired": True, "preferredAnswerEndpointType": "NONE"}, {"allowAutoAnswer": False},
-     {"answers-calls-by-itself"}, "at a preferred endpoint, of which none is set"),
+     {"answers-calls-by-itself"}, "at a preferred endpoint, but none is set"),
     (ON, {"allowAutoAnswer": True}, {"answers-calls-by-itself", "open-microphone"},
      "lets the 4 members on its list speak"),
     (ON, {"allowAutoAnswer": True, "accessType": "BLOCK_MEMBERS"}, {"answers-calls-by-itself", "open-microphone"},

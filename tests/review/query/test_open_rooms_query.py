@@ -97,7 +97,7 @@ def test_a_query_says_what_was_not_read(
     path = _snapshot(audit, scope__datasets=datasets).path
     result = webex_audit("query", path, "SELECT DISTINCT way FROM open_rooms")
     assert result.code == 0
-    assert result.err == f"webex-audit: warning: open_rooms is not the whole answer: {lacks}\n"
+    assert result.err == f"webex-audit: warning: open_rooms is incomplete: {lacks}\n"
 
 
 def test_a_snapshot_without_any_way_says_what_it_needs(audit: Audit, webex_audit: Callable[..., Result]) -> None:
@@ -127,4 +127,4 @@ def test_a_query_says_which_organizations_were_not_read(audit: Audit, webex_audi
     simulation = Simulation(organization(ON), customers=(refused,), refused_organizations=frozenset({refused.org_id}))
     snapshot = audit(simulation, **WAYS, scope__all_orgs=True)
     err = webex_audit("query", snapshot.path, "SELECT count(*) FROM open_rooms").err
-    assert "not the whole answer: 1 of 2 organizations could not be read, or only in part" in err
+    assert "is incomplete: 1 of 2 organizations could not be read, or only in part" in err

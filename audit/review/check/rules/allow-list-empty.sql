@@ -1,6 +1,6 @@
 -- title: Push-to-Talk is on, but its allow list (Allowed lines) is empty
 -- severity: low
--- rationale: Nobody can call, so the feature is of no use here. Whoever adds a member later, or turns the list into a
+-- rationale: Nobody can call, so the feature is useless here. Whoever adds a member later, or turns the list into a
 --   block list, opens a device that nobody watches.
 -- remedy: Turn auto answer off, or add the people who may call to Allowed lines.
 -- tables: push_to_talk

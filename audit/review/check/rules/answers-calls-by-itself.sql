@@ -11,7 +11,7 @@ SELECT
     org_id, entity_type, entity_id, entity_name, location_name,
     'answers ordinary calls by itself' || CASE
         WHEN preferred_answer_endpoint_required THEN ', at ' || coalesce(
-            nullif(preferred_answer_endpoint_type, 'NONE'), 'a preferred endpoint, of which none is set'
+            nullif(preferred_answer_endpoint_type, 'NONE'), 'a preferred endpoint, but none is set'
         )
         ELSE ''
     END AS detail

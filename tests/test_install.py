@@ -32,12 +32,12 @@ def shell(tmp_path: Path) -> Shell:
     """Run a line of a shell in an empty folder, as a user without a configuration."""
     home = tmp_path / "home"
     home.mkdir()
-    given = {
-        name: value for name, value in environment().items() if not name.startswith(("PYTHON", "VIRTUAL_", "XDG_"))
-    }
-    given |= {"HOME": str(home), "PIP_NO_COMPILE": "1", "PATH": f"{home}/.local/bin:{given['PATH']}"}
 
     def run(line: str, *, code: int | None = 0, **more: str) -> Done:
+        ours = {
+            name: text for name, text in environment().items() if not name.startswith(("PYTHON", "VIRTUAL_", "XDG_"))
+        }
+        given = ours | {"HOME": str(home), "PIP_NO_COMPILE": "1"}
         command = ["bash", "-c", line]
         done = subprocess.run(command, cwd=home, env=given | more, capture_output=True, text=True, check=False)
         assert code in (None, done.returncode), f"{line}\n{done.stdout}{done.stderr}"
@@ -108,7 +108,7 @@ def test_pip_adds_the_review_where_it_installed_the_tool(
     command = told(shell(f"{tool} query 'SELECT 1 AS x'", code=None))
     assert command.endswith({"git": f"@{git(source, 'rev-parse', 'HEAD').strip()}'"}.get(kind, "[review]'"))
     shell(command)
-    assert shell(f"{tool} query --csv 'SELECT count(*) AS x FROM coverage'").stdout.split() == ["x", "5"]
+    assert shell(f"{tool} query --csv 'SELECT count(*) AS x FROM coverage'").stdout.splitlines() == ['"x"', "5"]
     shell(f"{tool} demo --output demo")
     assert Path(shell("pwd").stdout.strip(), "an env", "share", "man", "man1", "webex-audit.1").is_file()
 

@@ -39,7 +39,7 @@ check-packages: $(VENV)/dev
 	@$(MAKE) --no-print-directory VENV=$(VENV)-supply $(VENV)-supply/supply >$(VENV)/supply.log 2>&1 || true
 	@$(BIN)/python .ci/check-packages $(VENV)-supply/bin/pip-audit
 
-# Installs the tool in every way that docs/install.md has, into empty venvs, and runs what its messages name: 5 minutes.
+# Installs the tool in every way that docs/install.md has, into empty venvs, and runs what its messages name: 10 minutes.
 # Needs the package index.
 check-install: $(VENV)/dev
 	$(BIN)/pytest -m install

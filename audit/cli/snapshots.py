@@ -45,7 +45,7 @@ def snapshots(*, as_json: bool, **given: Any) -> int:
 def show(snapshot: str, *, as_json: bool, **given: Any) -> int:
     """Summarize a snapshot.
 
-    SNAPSHOT is a path, an id, 'latest' (the default), 'previous' or 'approved'.
+    SNAPSHOT is a path, an id or its first characters, 'latest' (the default), 'previous' or 'approved'.
     """
     settings = settings_of(given)
     found = find_snapshot(settings.output.folder, snapshot)
@@ -69,7 +69,9 @@ def show(snapshot: str, *, as_json: bool, **given: Any) -> int:
 def verify(snapshot: str, public_key: str | None, *, as_json: bool, **given: Any) -> int:
     """Recompute the digests of a snapshot and its chain.
 
-    SNAPSHOT is a path, an id, 'latest' (the default), 'previous' or 'approved'. The exit code is 1 if anything differs.
+    SNAPSHOT is a path, an id or its first characters, 'latest' (the default), 'previous' or 'approved'.
+
+    The exit code is 1 if anything differs.
     """
     settings = settings_of(given)
     from audit.files import expand

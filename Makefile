@@ -11,7 +11,7 @@ TEXTS := README.md CONTRIBUTING.md SECURITY.md CHANGELOG.md docs audit tests ben
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq install --no-deps --no-build-isolation --use-pep517
 COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
-.PHONY: demo test test-all check check-locks check-packages check-faults sbom format docs bench bench-limits bench-pace bench-scale lock clean FORCE
+.PHONY: demo test test-all check check-locks check-packages check-faults check-install dist sbom format docs man bench bench-limits bench-pace bench-scale lock clean FORCE
 
 demo: $(VENV)/run
 	$(BIN)/webex-audit demo
@@ -39,6 +39,15 @@ check-packages: $(VENV)/dev
 	@$(MAKE) --no-print-directory VENV=$(VENV)-supply $(VENV)-supply/supply >$(VENV)/supply.log 2>&1 || true
 	@$(BIN)/python .ci/check-packages $(VENV)-supply/bin/pip-audit
 
+# Installs the tool in every way that docs/install.md has, into empty venvs, and runs what its messages name: 5 minutes.
+# Needs the package index.
+check-install: $(VENV)/dev
+	$(BIN)/pytest -m install
+
+# Builds wheel and sdist of the last commit into dist/: the same bytes each time.
+dist: $(VENV)/run
+	@.ci/dist $(BIN)/python dist
+
 # Lists the packages of the tool and the review, with versions and hashes (CycloneDX).
 sbom:
 	@$(MAKE) --no-print-directory VENV=$(VENV)-supply $(VENV)-supply/supply
@@ -54,8 +63,8 @@ format: $(VENV)/dev
 	$(BIN)/ruff check --fix .
 
 # Generates the tables of docs/datasets.md and the SQL of docs/sql from the schemas, the rules of docs/checks.md from
-# their files, the keys of docs/configuration.md from the settings, docs/api-behaviour.md from the rules for answers, and
-# docs/security-tests.md from the tests of attacks. Makes docs/sample-report.html and, with Chromium, its picture.
+# their files, the keys of docs/configuration.md from the settings, docs/api-behaviour.md from the rules for answers, docs/security-tests.md
+# from the tests of attacks, and the manual page from the help. Makes docs/sample-report.html and, with Chromium, its picture.
 docs: $(VENV)/dev
 	$(BIN)/python docs/datasets.py
 	$(BIN)/python docs/checks.py
@@ -63,7 +72,12 @@ docs: $(VENV)/dev
 	$(BIN)/python docs/api_behaviour.py
 	$(BIN)/python docs/reading.py
 	$(BIN)/python docs/security_tests.py
+	$(BIN)/python docs/man.py
 	$(BIN)/python docs/sample_report.py
+
+# Makes the manual page from the help of the commands; read it with: man data/share/man/man1/webex-audit.1
+man: $(VENV)/dev
+	$(BIN)/python docs/man.py
 
 # Compares a whole run with its alternatives; benchmarks/results.md has the figures. Uses nginx if it is installed.
 bench:
@@ -87,13 +101,14 @@ bench-scale: $(VENV)/dev
 lock: $(VENV)/lock
 	$(COMPILE) $(UPGRADE) --extra review --extra object-store --extra notify --group dev -o requirements/dev.txt pyproject.toml
 	$(COMPILE) -c requirements/dev.txt --extra review --group build -o requirements/run.txt pyproject.toml
+	$(COMPILE) -c requirements/dev.txt --extra review --extra object-store --extra notify --group build -o requirements/image.txt pyproject.toml
 	$(COMPILE) $(UPGRADE) -c requirements/run.txt --extra review --group bench -o requirements/bench.txt pyproject.toml
 	$(COMPILE) $(UPGRADE) --group lock -o requirements/lock.txt
 	$(COMPILE) $(UPGRADE) -c requirements/dev.txt --group supply -o requirements/supply.txt
 	$(COMPILE) --group oldest-pip -o requirements/oldest-pip.txt
 
 clean:
-	rm -rf $(VENV) $(VENV)-* webex-audit-demo webex-audit.cdx.json .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(VENV)-* dist webex-audit-demo webex-audit.cdx.json .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 
 # A venv belongs to one Python and one folder: if either has changed, it is made anew.
 $(VENV)/python: FORCE
@@ -111,7 +126,7 @@ $(VENV)/dev $(VENV)/bench: $(VENV)/%: requirements/%.txt $(VENV)/run
 	$(PIP) --require-hashes -r $<
 	@touch $@
 
-$(VENV)/lock $(VENV)/supply: $(VENV)/%: requirements/%.txt $(VENV)/python
+$(VENV)/image $(VENV)/lock $(VENV)/supply: $(VENV)/%: requirements/%.txt $(VENV)/python
 	$(PIP) --require-hashes -r $<
 	@touch $@
 

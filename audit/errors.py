@@ -42,14 +42,21 @@ class AuditError(Exception):
         exit_code: the exit code of the process; the documentation lists all of them.
         reach: how much of a run it ends.
         is_resumable: what the run has read so far is kept, and `run --resume` goes on from there.
+        said: what the API says of it, in its own words; the log shows it once, with `--verbose`.
     """
 
     exit_code = 70
     reach = Reach.RUN
     is_resumable = False
+    said: str | None = None
 
     def __init__(self, text: str = "") -> None:
         super().__init__(redact(text))
+
+    def saying(self, said: str | None) -> Self:
+        """The same error, with what the API says of it."""
+        self.said = redact(said) if said else None
+        return self
 
     def resumable(self) -> Self:
         """The same error of a run that has kept what it read."""
@@ -134,6 +141,12 @@ EXIT_CODES = {
     LockedError.exit_code: "another run holds the lock on this output, or another login of this profile is under way",
     AuditError.exit_code: "a bug of ours: one line, and where the log with the details lies",
 }
+
+
+def said_in(arguments: object) -> set[str]:
+    """What the API says of the errors among the arguments of a log line."""
+    errors = arguments if isinstance(arguments, tuple) else ()
+    return {each.said for each in errors if isinstance(each, AuditError) and each.said}
 
 
 def shortage(error: BaseException) -> StoppedError | None:

@@ -28,7 +28,7 @@ class Outcome(StrEnum):
     NOT_FOUND = "not_found", "deleted since it was listed, or never there; a user whom the meeting site does not know"
     FORBIDDEN = (
         "forbidden",
-        "refused with 403, or with 401 though the token is accepted elsewhere, or of a kind of entity that is refused whole",
+        "refused with 403, or with 401 though the token is accepted elsewhere, or of a kind that is refused whole",
     )
     BAD_REQUEST = "bad_request", "refused in another way that a retry can't change"
     THROTTLED = "throttled", "no answer despite retries: 429 or 423"

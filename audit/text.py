@@ -48,6 +48,16 @@ def count_of(number: int, noun: str, plural: str | None = None) -> str:
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
+#: Units of time with their seconds, from the longest; each is used from one and a half of it on.
+_UNITS = (("day", 86_400), ("hour", 3_600), ("minute", 60))
+
+
+def duration_of(seconds: float) -> str:
+    """A duration, rounded: `40 seconds`, `12 minutes`, `5 hours`, `3 days`."""
+    unit, length = next((each for each in _UNITS if seconds >= 1.5 * each[1]), ("second", 1))
+    return count_of(max(0, round(seconds / length)), unit)
+
+
 #: The plurals of nouns that take no `s`.
 _PLURALS = {"person": "people"}
 

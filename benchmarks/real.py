@@ -13,6 +13,7 @@ from aiohttp import web
 from kinds import Kind
 
 from audit.clock import Clock
+from audit.loopback import serving
 from audit.webex.connection import connect
 from audit.webex.pace import Ceiling, Pace
 from audit.webex.retry import RetryPolicy
@@ -53,14 +54,10 @@ def _serve(pipe: Connection, name: str, seed: int, latency_s: float) -> None:
     async def main() -> None:
         app = web.Application()
         app.router.add_get("/{path:.*}", answer)
-        runner = web.AppRunner(app, access_log=None)
-        await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
-        pipe.send(f"http://127.0.0.1:{runner.addresses[0][1]}/v1")
-        await asyncio.get_running_loop().run_in_executor(None, pipe.recv)
-        pipe.send((count["sent"], count["refused"]))
-        await runner.cleanup()
+        async with serving(app, "127.0.0.1") as port:
+            pipe.send(f"http://127.0.0.1:{port}/v1")
+            await asyncio.get_running_loop().run_in_executor(None, pipe.recv)
+            pipe.send((count["sent"], count["refused"]))
 
     asyncio.run(main())
 

@@ -20,6 +20,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 #: Which extras and groups each lock was made from; those in ALONE without the project itself.
 LOCKS = {
     "run": ["review", "build"],
+    "image": ["review", "object-store", "notify", "build"],
     "dev": ["review", "object-store", "dev"],
     "bench": ["review", "bench"],
     "lock": ["lock"],

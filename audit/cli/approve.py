@@ -208,7 +208,9 @@ def _user() -> str:
 
         name = pwd.getpwuid(os.geteuid()).pw_name
         if name == "root":
-            log.warning("the approval is recorded as by root, which names nobody: name who decides with --by")
+            log.warning(
+                "the approval is recorded as made by root, which does not name a person: name who decides with --by"
+            )
         return name
     with suppress(OSError, KeyError, ImportError):
         return getpass.getuser()

@@ -1,5 +1,6 @@
 """The command `check`. It needs the extra `review`."""
 
+import os
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ from audit.cli.approvals import approved_beside
 from audit.cli.command import Command, heading
 from audit.cli.options import settings_of
 from audit.cli.results import print_all, print_utf8
+from audit.config import profile_of
 from audit.errors import FOUND_EXIT_CODE, UsageError
 from audit.files import expand
 from audit.review import needs_extra
@@ -19,6 +21,7 @@ from audit.snapshot.catalog import Snapshot, find_snapshot
 from audit.snapshot.staging import staged
 
 if TYPE_CHECKING:
+    from audit.cli.metrics import Gauges
     from audit.notify.message import Notice
     from audit.review.check.finding import CheckResult
     from audit.review.news import Since
@@ -68,6 +71,11 @@ _SEVERITY = click.Choice([str(each) for each in Severity])
     help="Format of the result. [default: text]",
 )
 @options.csv_dialect_option
+@click.option(
+    "--metrics-file",
+    metavar="FILE",
+    help="Write the number of findings for the textfile collector of Prometheus; not the file of 'run'.",
+)
 @options.config_options
 @options.json_option
 @options.logging_options
@@ -75,6 +83,7 @@ def check(
     snapshot: str,
     against: str | None,
     written: str | None,
+    metrics_file: str | None,
     severities: tuple[str, ...],
     rule_ids: tuple[str, ...],
     organizations: tuple[str, ...],
@@ -95,6 +104,7 @@ def check(
         raise UsageError(f"choose one of --json and --format {form}")
     is_csv = form == "csv"
     options.refuse_dialect_without_csv(given, is_csv=is_csv, csv_flag="--format csv")
+    from audit.cli import metrics
     from audit.cli.notifying import notified
     from audit.clock import Clock
     from audit.webex import ids
@@ -111,6 +121,8 @@ def check(
     choice = Choice([Severity(each) for each in severities], rule_ids, orgs, Severity(fail_on) if fail_on else None)
     if written is not None:
         check_new(expand(written))
+    profile = profile_of(given["profile"], os.environ)
+    gauges = metrics.Gauges(metrics.checked(metrics_file), profile) if metrics_file else None
     with notified(settings.notify, "check", is_on=written is None) as teller:
         found = find_snapshot(settings.output.folder, snapshot)
         previous = find_beside(settings.output.folder, against, found) if against else find_before(found)
@@ -123,11 +135,25 @@ def check(
             teller.tell(lambda: _notice(found, result, news, fails=choice.fails(result)))
         if written is not None:
             result = accept_all(expand(written), result, found.manifest.orgs, now.date())
+        if gauges:
+            _write_metrics(gauges, result)
         name: Any = "json" if as_json else form or ("findings" if given["quiet"] else "text")
         render = partial(as_csv, dialect=settings.output.csv_dialect) if is_csv else FORMATS[name]
         if text := render(result, now):
             print_all([text, "\n"], whole=True)
     return FOUND_EXIT_CODE if choice.fails(result) else 0
+
+
+def _write_metrics(gauges: "Gauges", result: "CheckResult") -> None:
+    from audit.cli.metrics import write_check
+    from audit.review.news import by_severity
+
+    write_check(
+        gauges,
+        dict.fromkeys(map(str, Severity), 0) | by_severity(result.findings),
+        accepted=sum(len(each.excepted) for each in result.results),
+        skipped=sum(each.status == "skipped" for each in result.results),
+    )
 
 
 def _notice(found: Snapshot, result: "CheckResult", find: "Callable[[], Since | None]", *, fails: bool) -> "Notice":

@@ -7,14 +7,19 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
+from audit.errors import said_in
 from audit.redaction import Record, redact
 from audit.text import printable, printable_json
 
 if TYPE_CHECKING:
     from audit.config import LogFormat
 
+log = logging.getLogger(__name__)
+
 Verbosity = Literal["quiet", "normal", "verbose"]
 _LEVELS = {"quiet": logging.WARNING, "normal": logging.INFO, "verbose": logging.DEBUG}
+#: How many sentences of the API are remembered, so that each is shown once.
+_MOST_SAID = 1000
 #: Identifies the lines of a process in a log that several processes share.
 _RUN_ID = os.urandom(4).hex()
 
@@ -54,7 +59,14 @@ def _shown(value: object) -> str | None:
 
 
 class _StderrHandler(logging.Handler):
-    """Writes to the current `sys.stderr`, which a progress bar replaces. Survives a closed pipe: output is dropped."""
+    """Writes to the current `sys.stderr`, which a progress bar replaces. Survives a closed pipe: output is dropped.
+
+    After the line of an error come the API's own words, once: an API says the same long sentence of many things.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._said: set[str] = set()
 
     def emit(self, record: logging.LogRecord) -> None:
         if sys.stderr:
@@ -62,6 +74,10 @@ class _StderrHandler(logging.Handler):
             with suppress(OSError):
                 sys.stderr.write(f"{redact(self.format(record))}\n")
                 sys.stderr.flush()
+        for said in said_in(record.args):
+            if said not in self._said and len(self._said) < _MOST_SAID:
+                self._said.add(said)
+                log.debug("the API says: %s", said)
 
 
 def set_up_logging(log_format: "LogFormat", verbosity: Verbosity) -> None:

@@ -47,8 +47,8 @@ def profile_options(command: Command) -> Command:
             "--config",
             "config_file",
             metavar="FILE",
-            help="Configuration file. [default: that of --profile, else $WEBEX_AUDIT_CONFIG, else config.toml in the "
-            "user's configuration folder]",
+            help="Configuration file. [default: that of --profile, else $WEBEX_AUDIT_CONFIG, else webex-audit.toml in "
+            "the current folder, else config.toml in the user's configuration folder]",
         ),
         heading(EVERYWHERE),
     ):

@@ -10,6 +10,7 @@ from click.core import ParameterSource
 from audit import __version__
 from audit.cli import everywhere
 from audit.cli.command import Command
+from audit.text import did_you_mean
 
 #: A comment of SQL, which click would take for an option; no option holds a blank or a line end before its value.
 _COMMENT = re.compile(r"--\s|--(?![\w-]+=)[^\n]*\n")
@@ -49,7 +50,12 @@ class LazyCommand(click.Command):
     ) -> click.Context:
         """Load the command and let it parse its arguments; click then invokes the command of this context."""
         args = [f" {each}" if _COMMENT.match(each) else each for each in args]
-        return self.load().make_context(info_name, args, parent, **extra)
+        command = self.load()
+        if extra.get("resilient_parsing"):
+            from audit.cli.completing import complete_values
+
+            complete_values(command)
+        return command.make_context(info_name, args, parent, **extra)
 
 
 class Group(Command, click.Group):
@@ -64,8 +70,10 @@ class Group(Command, click.Group):
         try:
             return super().parse_args(ctx, args)
         except click.NoSuchOption as error:
-            hint = "options of a command come after it, such as 'webex-audit run --all-orgs'"
-            raise click.UsageError(f"{error.format_message().rstrip('.')}; {hint}", ctx) from None
+            near = did_you_mean(
+                error.option_name, error.possibilities or (), otherwise="; options of a command come after it"
+            )
+            raise click.UsageError(f"there is no option {error.option_name} before the command{near}", ctx) from None
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -110,6 +118,7 @@ def loaded(command: click.Command) -> click.Command:
     commands=[
         LazyCommand("approve", "approve", "Record a snapshot as the approved state of its scope."),
         LazyCommand("check", "check", "Check a snapshot against rules."),
+        LazyCommand("completion", "completion", "Print the completion script of a shell."),
         LazyCommand("demo", "simulation", "Audit simulated organizations, without an account."),
         LazyCommand("diff", "diff", "Show what changed between two snapshots."),
         LazyCommand("doctor", "run", "Check token, scopes, organizations and output before a run."),
@@ -125,7 +134,11 @@ def loaded(command: click.Command) -> click.Command:
         LazyCommand("run", "run", "Crawl one or many organizations and commit a snapshot."),
         LazyCommand("show", "snapshots", "Summarize a snapshot."),
         LazyCommand("simulate", "simulation", "Serve simulated organizations on this machine until stopped."),
-        LazyCommand("snapshots", "snapshots", "List the committed snapshots of an output, oldest first."),
+        LazyCommand(
+            "snapshots",
+            "snapshots",
+            "List the committed snapshots of an output, oldest first, and its unfinished runs.",
+        ),
         LazyCommand("verify", "snapshots", "Recompute the digests of a snapshot and its chain."),
     ],
 )

@@ -28,6 +28,8 @@ def render(profile: Profile, login: Login, asked: tuple[str, ...], following: st
         asked: the scopes that were asked for.
         following: the next command.
     """
+    from audit.webex.tokens import TOKEN_VARIABLE
+
     granted = "the API does not say: 'webex-audit doctor' finds out" if login.scopes is None else _list(login.scopes)
     extra = sorted({*(login.scopes or ())} - {*asked})
     lines = [
@@ -44,7 +46,6 @@ def render(profile: Profile, login: Login, asked: tuple[str, ...], following: st
         f"  refresh token  {_validity(login)}",
         f"  stored in      {printable(login.refresh_token_file)}",
     ]
-    from audit.webex.tokens import TOKEN_VARIABLE
 
     if os.environ.get(TOKEN_VARIABLE):
         lines.append(f"  beware         {TOKEN_VARIABLE} is set, and a run uses it in place of this login: unset it")

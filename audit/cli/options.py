@@ -166,12 +166,21 @@ def settings_of(given: dict[str, Any], *, makes_profile: bool = False) -> Settin
     flags = {name.replace("__", "."): value for name, value in given.items() if "__" in name and value != ()}
     flags = {key: list(value) if isinstance(value, tuple) else value for key, value in flags.items()}
     set_up_logging(flags.get("log.format") or early_log_format(), verbosity_of(given))
-    settings = config.load(
-        given.get("config_file"), os.environ, flags, given.get("profile"), makes_profile=makes_profile
-    )
+    file, profile = given.get("config_file"), given.get("profile")
+    settings = config.load(file, os.environ, flags, profile, makes_profile=makes_profile, looks_here=True)
     set_up_logging(settings.log.format, verbosity_of(given))
     check_room()
     return settings
+
+
+def config_source(given: dict[str, Any]) -> str:
+    """Which configuration file a command reads, and which variables of the environment, in words."""
+    flag, environment = given.get("profile"), os.environ
+    profile = config.profile_of(flag, environment)
+    file = config.chosen_file(given.get("config_file"), environment, profile, flag, looks_here=True)
+    apart = (config.CONFIG_VARIABLE, config.PROFILE_VARIABLE)
+    variables = sorted(name for name in environment if name.startswith("WEBEX_AUDIT_") and name not in apart)
+    return f"{file}; environment: {', '.join(variables)}" if variables else str(file)
 
 
 def refuse_dialect_without_csv(given: dict[str, Any], *, is_csv: bool, csv_flag: str) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 
 from audit.cli import signals
+from audit.cli.usage import words_of_usage
 from audit.errors import AuditError, StoppedError, shortage
 from audit.redaction import redact
 
@@ -107,7 +108,7 @@ def _report(error: BaseException) -> int:
             error.show()
             return error.exit_code
         case click.ClickException():
-            log.error("%s", error.format_message())
+            log.error("%s", words_of_usage(error))
             return error.exit_code
         case AuditError() if error.exit_code != AuditError.exit_code:
             log.error("%s", error)

@@ -7,7 +7,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -22,6 +22,8 @@ from audit.snapshot.catalog import Snapshot, find_snapshot
 
 if TYPE_CHECKING:
     from audit.cli.selection import Selection
+    from audit.run.job import Job
+    from audit.snapshot.source import Source
 
 #: Objects that are made before the garbage collector looks for cycles. A crawl keeps thousands of answers for a moment,
 #: and makes next to no cycles, so the collector would look at them again and again in vain.
@@ -103,17 +105,14 @@ def run(retry_failed: str | None, *, resume: bool, dry_run: bool, as_json: bool,
         )
     from audit.cli import metrics
     from audit.cli.notifying import notified
-    from audit.cli.progress import show_progress
     from audit.cli.selection import Selection
     from audit.clock import Clock
     from audit.crawl.earlier import is_nothing_to_retry
     from audit.notify.message import of_run
-    from audit.review.verify.signed_removals import seal_removed_with
     from audit.run.credentials import find_tokens
     from audit.run.job import Job
     from audit.run.plan import plan
     from audit.run.retried import check_flags, retried_scope
-    from audit.run.run import run as run_job
     from audit.run.scope import scope_of
     from audit.snapshot.proof import signing
     from audit.snapshot.source import verified
@@ -127,7 +126,11 @@ def run(retry_failed: str | None, *, resume: bool, dry_run: bool, as_json: bool,
     is_committed = threading.Event()
     with (
         notified(settings.notify, "run", is_on=not dry_run) as teller,
-        metrics.recorded(settings.run.metrics_file, settings.output.folder) as record,
+        metrics.recorded(
+            None if dry_run else settings.run.metrics_file,
+            settings.output.folder,
+            config.profile_of(given["profile"], os.environ),
+        ) as record,
         ExitStack() as stack,
     ):
         key = signing.public_key_of(settings.sign.key_file)
@@ -138,44 +141,71 @@ def run(retry_failed: str | None, *, resume: bool, dry_run: bool, as_json: bool,
         if found and earlier and is_nothing_to_retry(earlier.manifest):
             print_unchanged(found, as_json=as_json, is_quiet=verbosity == "quiet")
             return 0
-        seal = signing.seal_with(settings.sign.key_file)
         tokens = find_tokens(settings.webex, os.environ, clock, file_is_flag=given["webex__token_file"] is not None)
         scope = retried_scope(earlier) if earlier else scope_of(settings, *selection.read(sys.stdin))
         if dry_run:
             planned = signals.run_until_signal(plan(Job(settings, tokens, scope, clock=clock)))
             print_result(views.as_json(asdict(planned)) if as_json else views.render_plan(planned))
             return 0
-        with show_progress(settings.log.format, verbosity) as progress, _resume_hint(earlier, selection):
-            work = run_job(
-                Job(settings, tokens, scope, progress, clock),
-                is_resuming=resume,
-                seal=seal,
-                seal_removed=seal_removed_with(settings.sign.key_file),
-                on_committed=is_committed.set,
-            )
-            snapshot = signals.run_until_signal(work, is_committed.is_set)
-        record(snapshot)
+        job = Job(settings, tokens, scope, clock=clock)
+        snapshot = _crawl(job, given, earlier, selection, is_committed, is_resuming=resume)
+        code = exit_code(snapshot, allow_partial=settings.output.allow_partial)
+        record(snapshot, code)
         teller.tell(lambda: of_run(snapshot.manifest, str(snapshot.path)))
-    code = exit_code(snapshot, allow_partial=settings.output.allow_partial)
     print_snapshot(snapshot, as_json=as_json, is_quiet=verbosity == "quiet")
     return code
 
 
+def _crawl(
+    job: "Job",
+    given: dict[str, Any],
+    earlier: "Source | None",
+    selection: "Selection",
+    is_committed: threading.Event,
+    *,
+    is_resuming: bool,
+) -> Snapshot:
+    """Run a job, with its progress on standard error."""
+    from audit.cli.progress import show_progress
+    from audit.cli.resuming import warn_of_unfinished
+    from audit.review.verify.signed_removals import seal_removed_with
+    from audit.run.run import run as run_job
+    from audit.snapshot.proof import signing
+
+    settings, key_file = job.settings, job.settings.sign.key_file
+    seal, seal_removed = signing.seal_with(key_file), seal_removed_with(key_file)
+    if not is_resuming:
+        warn_of_unfinished(settings, given, job.scope, _resuming_command(earlier))
+    with show_progress(settings.log.format, verbosity_of(given)) as progress, _resume_hint(earlier, selection):
+        work = run_job(
+            replace(job, progress=progress),
+            is_resuming=is_resuming,
+            seal=seal,
+            seal_removed=seal_removed,
+            on_committed=is_committed.set,
+        )
+        return signals.run_until_signal(work, is_committed.is_set)
+
+
 @contextmanager
-def _resume_hint(earlier: Snapshot | None, selection: "Selection") -> Iterator[None]:
+def _resume_hint(earlier: "Source | None", selection: "Selection") -> Iterator[None]:
     """Add to the error of a stopped run the exact command that continues it."""
     try:
         yield
     except AuditError as error:
         if not error.is_resumable:
             raise
-        arguments = with_id([*click.get_current_context().obj], earlier)
-        command = shlex.join(["webex-audit", *arguments, *([] if "--resume" in arguments else ["--resume"])])
         stdin = " (and the same lines on standard input)" if selection.reads_stdin else ""
-        raise error.advised(f"go on with: {command}{stdin}") from error
+        raise error.advised(f"go on with: {_resuming_command(earlier)}{stdin}") from error
 
 
-def with_id(arguments: list[str], earlier: Snapshot | None) -> list[str]:
+def _resuming_command(earlier: "Source | None") -> str:
+    """The command that resumes this run."""
+    arguments = with_id([*click.get_current_context().obj], earlier)
+    return shlex.join(["webex-audit", *arguments, *([] if "--resume" in arguments else ["--resume"])])
+
+
+def with_id(arguments: list[str], earlier: "Snapshot | Source | None") -> list[str]:
     """The arguments with the id of the snapshot to retry: `latest` may be another snapshot by then."""
     option = "--retry-failed"
     if earlier and option in arguments:
@@ -208,7 +238,9 @@ def doctor(*, sends: bool, as_json: bool, **given: Any) -> int:
     from audit.run import doctor as diagnosis
 
     file_is_flag = given["webex__token_file"] is not None
-    checks = signals.run_until_signal(diagnosis.examine(settings, os.environ, Clock(), file_is_flag=file_is_flag))
+    source = options.config_source(given)
+    work = diagnosis.examine(settings, os.environ, Clock(), file_is_flag=file_is_flag, source=source)
+    checks = signals.run_until_signal(work)
     checks += notifying.examine(settings.notify, sends=sends)
     shown = [each for each in checks if each.status != "ok"] if given["quiet"] else checks
     if as_json:

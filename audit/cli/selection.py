@@ -10,6 +10,8 @@ from audit.inventory import Users
 from audit.webex import ids
 
 _STDIN = "-"
+#: What a line of a file names, by what the file selects.
+_ITEMS = {"workspace": "an id", "user": "an email address"}
 #: Enough to recognize an email address; the API knows whether it exists.
 _EMAIL = re.compile(r"[^\s@,;<>\"]+@[^\s@,;<>\"]+")
 
@@ -85,7 +87,7 @@ def _select(
     if file is not None:
         lines = _read(file, stdin)
         if not lines:
-            raise UsageError(f"{_title(file)} names no {noun}: expected one per line")
+            raise UsageError(f"{_title(file)} names no {noun}: expected {_ITEMS[noun]} per line")
         selected |= lines
     for text, place in selected.items():
         check(text, place)
@@ -99,7 +101,7 @@ def _read(file: str, stdin: TextIO | None) -> dict[str, str]:
     except OSError as error:
         raise UsageError(f"{_title(file)}: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise UsageError(f"{_title(file)} is not a text file: expected one entry per line") from None
+        raise UsageError(f"{_title(file)} is not a text file: expected UTF-8") from None
     lines = {
         line.strip().rstrip("="): f"{_title(file)}, line {number}" for number, line in enumerate(text.split("\n"), 1)
     }
@@ -132,6 +134,9 @@ def _check_id(text: str, place: str) -> None:
         )
     uri = ids.uri_of(text)
     if uri is not None and uri.split("/")[3:4] in (["ORGANIZATION"], ["LOCATION"]):
-        raise UsageError(f"{place}: {shown} is the id of {uri.split('/')[3].lower()}, not of a workspace")
+        kind = uri.split("/")[3].lower()
+        raise UsageError(f"{place}: {shown} is the id of {'an' if kind[0] == 'o' else 'a'} {kind}, not of a workspace")
     if uri is None:
-        raise UsageError(f"{place}: {shown!r} is not a Webex id (Y2lzY29…): expected one id per line")
+        raise UsageError(
+            f"{place}: {shown!r} is not a Webex id: expected an id such as Y2lzY29… (column entity_id of coverage.csv)"
+        )

@@ -42,7 +42,7 @@ def _interrupt(_: signal.Signals) -> None:
 
 
 def _too_late(number: signal.Signals) -> None:
-    log.info("%s comes too late: the snapshot stands", number.name)
+    log.info("%s came too late: the snapshot is committed", number.name)
 
 
 _receiver = _Receiver()
@@ -176,7 +176,7 @@ class _Stop:
 
     def _stop(self, number: signal.Signals) -> None:
         if self.is_done():
-            log.warning("%s comes too late: the snapshot stands, what it no longer needs is being removed", number.name)
+            log.warning("%s came too late: the snapshot is committed, and its leftovers are being removed", number.name)
             return
         if self._is_stopping:
             log.error("stopped at once by %s; what was written so far can be resumed (--resume)", number.name)

@@ -110,7 +110,10 @@ def simulate(
     list_faults: bool,
     **given: Any,
 ) -> int:
-    """Serve simulated organizations on this machine until stopped."""
+    """Serve simulated organizations on this machine until stopped.
+
+    It prints what another shell needs, so that each command there asks the simulator.
+    """
     import asyncio
 
     from audit.simulator import app as simulator
@@ -133,7 +136,9 @@ def simulate(
 
     async def serve() -> None:
         async with simulator.serve(simulation, port=port) as base_url:
-            print_result(f"export WEBEX_ACCESS_TOKEN={simulator.ADMIN_TOKEN}\nwebex-audit run --base-url {base_url}")
+            given_out = {"WEBEX_ACCESS_TOKEN": simulator.ADMIN_TOKEN, "WEBEX_AUDIT_BASE_URL": base_url}
+            exports = [f"export {name}={value}" for name, value in given_out.items()]
+            print_result("\n".join([*exports, "webex-audit run"]))
             await asyncio.Event().wait()
 
     try:

@@ -12,8 +12,10 @@ from audit.cli.approvals import approval_field, approval_line, approvals_in
 from audit.cli.command import Command, heading
 from audit.cli.options import settings_of
 from audit.cli.results import print_done, print_result
-from audit.errors import FOUND_EXIT_CODE, UsageError
-from audit.snapshot.catalog import find_snapshot, list_snapshots
+from audit.errors import FOUND_EXIT_CODE, UsageError, words_of
+from audit.output.journal import folders_of_runs
+from audit.snapshot.catalog import Snapshot, find_snapshot, list_snapshots
+from audit.text import count_of
 
 if TYPE_CHECKING:
     from audit.output.prune import Folder
@@ -22,18 +24,26 @@ log = logging.getLogger(__name__)
 
 
 @click.command(cls=Command)
+@heading("What to list")
+@click.option("--unfinished", is_flag=True, help="List unfinished runs alone.")
 @options.config_options
 @options.json_option
 @options.logging_options
-def snapshots(*, as_json: bool, **given: Any) -> int:
-    """List the committed snapshots of an output, oldest first."""
+def snapshots(*, unfinished: bool, as_json: bool, **given: Any) -> int:
+    """List the committed snapshots of an output, oldest first, and its unfinished runs."""
     settings = settings_of(given)
     found = list_snapshots(settings.output.folder)
     approved = approvals_in(settings.output.folder, found)
-    if as_json:
-        print_result(views.as_json([{**views.describe(each), **approval_field(each, approved)} for each in found]))
+    data, lines = _unfinished(settings, given, found)
+    if not as_json:
+        listed = [] if unfinished else [views.render_list(found, approved)]
+        print_done("\n".join([*listed, *lines]), is_quiet=False)
+    elif unfinished:
+        print_result(views.as_json(data))
     else:
-        print_result(views.render_list(found, approved))
+        if data:
+            log.info("%s: --unfinished lists them", count_of(len(data), "unfinished run"))
+        print_result(views.as_json([{**views.describe(each), **approval_field(each, approved)} for each in found]))
     return 0
 
 
@@ -48,13 +58,41 @@ def show(snapshot: str, *, as_json: bool, **given: Any) -> int:
     SNAPSHOT is a path, an id or its first characters, 'latest' (the default), 'previous' or 'approved'.
     """
     settings = settings_of(given)
-    found = find_snapshot(settings.output.folder, snapshot)
+    output = settings.output.folder
+    try:
+        found = find_snapshot(output, snapshot)
+    except UsageError:
+        for line in _unfinished(settings, given)[1]:
+            log.info("%s", line)
+        raise
     approved = approvals_in(found.path.parent, [found])
+    data, lines = _unfinished(settings, given) if found.path.parent == output else ([], [])
     if as_json:
-        print_result(views.as_json({**views.describe(found), **approval_field(found, approved)}))
+        fields = {**approval_field(found, approved), "unfinished": data}
+        print_result(views.as_json({**views.describe(found), **fields}))
     else:
-        print_result("\n".join([views.render(found), *approval_line(found, approved)]))
+        print_result("\n".join([views.render(found), *approval_line(found, approved), *lines]))
     return 0
+
+
+def _unfinished(
+    settings: config.Settings, given: dict[str, Any], found: list[Snapshot] | None = None
+) -> tuple[list[dict[str, Any]], list[str]]:
+    """The unfinished runs of the output, as data and as lines; `found` are its snapshots, if they are known."""
+    output = settings.output.folder
+    try:
+        if not folders_of_runs(output, {each.manifest.snapshot_id for each in found or ()}):
+            return [], []
+        from audit.cli import pending_views
+        from audit.cli.resuming import ways_on
+        from audit.clock import Clock
+
+        now = Clock().now()
+        ways = ways_on(settings, given, list_snapshots(output) if found is None else found, now)
+    except (OSError, UsageError) as error:
+        log.info("unfinished runs can't be listed: %s", words_of(error))
+        return [], []
+    return pending_views.as_data(ways, now), pending_views.render(ways, now)
 
 
 @click.command(cls=Command)

@@ -71,7 +71,8 @@ def shortcomings(snapshot: Snapshot) -> str:
     parts += [_invalid(items, kind) for kind, items in _invalid_items(snapshot).items()]
     failed = [org for org in orgs if org.message]
     parts += [f"organization {_titled(org)} is {org.status}" for org in failed[:_NAMED]]
-    parts += [f"and {len(failed) - _NAMED} more are not complete"] if len(failed) > _NAMED else []
+    more = count_of(len(failed) - _NAMED, "more organization is", "more organizations are")
+    parts += [f"{more} not complete"] if len(failed) > _NAMED else []
     return "; ".join(parts)
 
 
@@ -202,8 +203,8 @@ def _planned(org: "OrgPlan") -> str:
 
 
 def render_checks(checks: list["Check"]) -> str:
-    """A list of checks, one per line."""
-    width = max(len(check.name) for check in checks)
+    """A list of checks, one per line; empty without checks."""
+    width = max((len(check.name) for check in checks), default=0)
     return "\n".join(f"{check.status:<8} {check.name:<{width}}  {printable(_message(check))}" for check in checks)
 
 

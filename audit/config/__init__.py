@@ -1,5 +1,6 @@
 """The configuration: settings by flag, environment variable and file."""
 
+from audit.config.file import CONFIG_VARIABLE, LOOPBACK, ConfigFile, chosen_file
 from audit.config.login import Login, login_file, read_login
 from audit.config.profiles import PROFILE_VARIABLE, Profile, known_profiles, profile_of
 from audit.config.settings import (
@@ -21,13 +22,15 @@ from audit.config.settings import (
     WebexSettings,
     seconds_of,
 )
-from audit.config.sources import CONFIG_VARIABLE, FLAGS, keys, load, variables
+from audit.config.sources import FLAGS, keys, load, variables
 
 __all__ = [
     "CONFIG_VARIABLE",
     "FLAGS",
+    "LOOPBACK",
     "PROFILE_VARIABLE",
     "CheckSettings",
+    "ConfigFile",
     "CsvDialect",
     "EngineName",
     "EntityName",
@@ -45,6 +48,7 @@ __all__ = [
     "Settings",
     "SignSettings",
     "WebexSettings",
+    "chosen_file",
     "keys",
     "known_profiles",
     "load",

@@ -11,6 +11,8 @@ from audit.errors import UsageError
 from audit.storage.place import Place, place
 
 _DURATION = r"^([0-9]+(\.[0-9]+)?[dhms])+$"
+#: What a message shows where the default is empty.
+_ORGANIZATIONS = Meta(examples=[["11111111-2222-3333-4444-555555555555"]])
 _UNIT_S = {"d": 86_400.0, "h": 3_600.0, "m": 60.0, "s": 1.0}
 
 EntityName = Literal["workspace", "person", "virtual-line"]
@@ -39,11 +41,11 @@ class ScopeSettings(msgspec.Struct, frozen=True):
 
     datasets: Annotated[list[str], Meta(min_length=1)] = msgspec.field(default_factory=lambda: ["push-to-talk"])
     entities: list[EntityName] = []
-    org_ids: list[str] = []
+    org_ids: Annotated[list[str], _ORGANIZATIONS] = []
     all_orgs: bool = False
-    exclude_orgs: list[str] = []
+    exclude_orgs: Annotated[list[str], _ORGANIZATIONS] = []
     all_users: bool = False
-    sites: list[str] = []
+    sites: Annotated[list[str], Meta(examples=[["example.webex.com"]])] = []
 
 
 class PaceSettings(msgspec.Struct, frozen=True):
@@ -105,7 +107,7 @@ class RunSettings(msgspec.Struct, frozen=True):
 class CheckSettings(msgspec.Struct, frozen=True):
     """`[check]`: the policy that the rules of `check` apply. SQL sees what is policy as a variable."""
 
-    allowed_domains: list[str] = []
+    allowed_domains: Annotated[list[str], Meta(examples=[["example.com"]])] = []
     forbid_toll_free: bool = False
     forbid_global_call_in: bool = False
     rules_dir: str | None = None
@@ -166,5 +168,5 @@ def seconds_of(duration: str, source: str = "time") -> float:
         UsageError: the text is not a time.
     """
     if not re.fullmatch(_DURATION, duration):
-        raise UsageError(f"{source} {duration!r}: expected a time such as 45m, 1h30m or 400d")
+        raise UsageError(f"{source} {duration!r}: expected a time such as 45m or 1h30m")
     return sum(float(number) * _UNIT_S[unit] for number, unit in re.findall(r"([0-9.]+)([dhms])", duration))

@@ -13,32 +13,33 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from audit.config.file import CONFIG_VARIABLE, LOOPBACK, ConfigFile, check_local, chosen_file
 from audit.config.login import filled_in, read_login, unfinished_login
-from audit.config.mismatch import mismatch, shown
+from audit.config.mismatch import is_number, mismatch, shown
 from audit.config.profiles import PROFILE_VARIABLE, Profile, known_profiles, profile_of
 from audit.config.settings import Settings
 from audit.decoding import UndecodableError, toml_of
 from audit.errors import DamagedError, UsageError, words_of
-from audit.files import expand, text_of
+from audit.files import text_of
 from audit.text import did_you_mean
 
 log = logging.getLogger(__name__)
 
-#: Names the configuration file if `--config` does not.
-CONFIG_VARIABLE = "WEBEX_AUDIT_CONFIG"
 _PREFIX = "WEBEX_AUDIT_"
-#: Keys that people invent for a secret, with the key that names its file instead.
-_SECRETS = {
-    "access_token": "webex.token_file",
-    "token": "webex.token_file",
-    "client_secret": "webex.client_secret_file",
-    "refresh_token": "webex.refresh_token_file",
-}
+#: What stands in keys that people invent for a secret, with the secret and the key that names its file.
+_SECRETS = (
+    (re.compile(r"(client_?|^|[._])secret$"), "client secret", "webex.client_secret_file"),
+    (re.compile(r"refresh(_?token)?$"), "refresh token", "webex.refresh_token_file"),
+    (re.compile(r"(token|bearer|password|authorization|api_?key|(^|[._])pat)$"), "token", "webex.token_file"),
+    (re.compile(r"notify[._]ur[li]s?$"), "URL", "notify.urls_file"),
+    (re.compile(r"sign[._](private_?)?key$"), "key", "sign.key_file"),
+)
+#: Holds the token itself; `audit.webex.tokens` reads it.
+_TOKEN_VARIABLE = "WEBEX_ACCESS_TOKEN"  # noqa: S105
 #: Sections of which no value is shown: a user may write a secret itself in place of the name of its file.
 _SECRET_SECTIONS = frozenset({"webex", "sign", "notify"})
 #: What a key looks like; a secret that is pasted in place of a key is longer, or has other characters.
 _KEY = re.compile(r"[A-Za-z0-9_.-]{1,50}")
-_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 #: Keys that have a flag, with the name of the flag.
 FLAGS = {
@@ -97,26 +98,30 @@ def load(
     profile: str | None = None,
     *,
     makes_profile: bool = False,
+    looks_here: bool = False,
 ) -> Settings:
     """Read the settings.
 
     Args:
         config_file: path of a TOML file; None for that of the named profile, else for the file that
-            `WEBEX_AUDIT_CONFIG` names, else for that of the profile of the environment, or the user's own.
+            `WEBEX_AUDIT_CONFIG` names, else for that of the profile of the environment, else for `webex-audit.toml` in
+            the current folder, else for the user's own.
         environment: the process environment.
         flags: values of flags by key; None for a flag that was not given.
         profile: the value of `--profile`, which goes before `WEBEX_AUDIT_PROFILE`.
         makes_profile: the command makes the profile if it does not exist yet.
+        looks_here: read the file of the current folder, too.
 
     Raises:
         UsageError: the file can't be read, a key is unknown, a value has the wrong type, or there is no such profile.
     """
     types = keys()
     chosen = profile_of(profile, environment)
-    named = config_file or (None if profile else _bare(environment.get(CONFIG_VARIABLE, "")))
+    file = chosen_file(config_file, environment, chosen, profile, looks_here=looks_here)
     tree: dict[str, dict[str, Any]] = {"webex": {}}
+    source_of_url = "webex.base_url"
     for origin, values, kind in (
-        *_from_file(named, chosen),
+        *_from_file(file),
         *_from_environment(environment),
         *((f"--{FLAGS[key]}", {key: value}, "flag") for key, value in flags.items() if value is not None),
     ):
@@ -125,10 +130,12 @@ def load(
                 raise UsageError(f"{origin}: {_unknown(key, types)}")
             section, _, name = key.partition(".")
             tree.setdefault(section, {})[name] = _convert(value, types[key], origin, key, kind)
-    is_needed = not (named or makes_profile)
+            if key == "webex.base_url":
+                source_of_url = f"{origin}: {key}" if kind == "file" else origin
+    is_needed = not (file.named_by or makes_profile)
     tree["webex"] |= _from_login(chosen, tree["webex"], is_needed=is_needed)
     settings = msgspec.convert(tree, Settings)
-    _check_base_url(settings.webex.base_url)
+    _check_base_url(settings.webex.base_url, source_of_url)
     return settings
 
 
@@ -157,23 +164,24 @@ _Kind = Literal["file", "variable", "flag"]
 _Source = tuple[str, dict[str, Any], _Kind]
 
 
-def _from_file(named: str | None, profile: Profile) -> list[_Source]:
-    path = expand(named) if named else profile.config_file
-    if path is None:
+def _from_file(file: ConfigFile) -> list[_Source]:
+    path, data = file.path, file.content()
+    log.debug("configuration: %s", file)
+    if data is None:
         return []
     try:
-        content = toml_of(text_of(path.read_bytes()))
-    except OSError as error:
-        if not named:
-            return []
-        raise UsageError(f"configuration {path}: {error.strerror}") from None
+        content = toml_of(text_of(data))
     except (UndecodableError, UnicodeDecodeError) as error:
         raise UsageError(f"configuration {path} is not TOML: {words_of(error)}") from None
     values: dict[str, Any] = {}
     for section, body in content.items():
         if not isinstance(body, dict):
-            raise UsageError(f"{path}: {_named(section)} is outside of any section{_nearest(section, keys())}")
+            advice = _advice_on_secret(section)
+            near = f": {advice}" if advice else f" is outside of any section{_nearest(section, keys())}"
+            raise UsageError(f"{path}: {_named(section)}{near}")
         values |= {f"{section}.{name}": value for name, value in body.items()}
+    if file.is_local:
+        check_local(values)
     return [(str(path), values, "file")]
 
 
@@ -183,11 +191,20 @@ def _from_environment(environment: Mapping[str, str]) -> list[_Source]:
     for variable in sorted(environment, key=len):
         if variable.startswith(_PREFIX) and variable not in (CONFIG_VARIABLE, PROFILE_VARIABLE):
             if variable not in names:
-                raise UsageError(f"environment: unknown variable {_named(variable)}{_nearest(variable, names)}")
+                raise UsageError(f"environment: {_unknown_variable(variable, names)}")
             sources.append(
                 (f"environment variable {variable}", {names[variable]: _bare(environment[variable])}, "variable")
             )
     return sources
+
+
+def _unknown_variable(variable: str, names: Mapping[str, str]) -> str:
+    if variable.removeprefix(_PREFIX).removeprefix("WEBEX_") in ("TOKEN", "ACCESS_TOKEN"):
+        return f"unknown variable {variable}: the token itself is read from {_TOKEN_VARIABLE}"
+    if advice := _advice_on_secret(variable.removeprefix(_PREFIX)):
+        return f"{_named(variable)}: {advice}"
+    near = did_you_mean(variable, names, cutoff=0.5, otherwise="; docs/configuration.md lists all variables")
+    return f"unknown variable {_named(variable)}{near}"
 
 
 def _bare(text: str) -> str:
@@ -197,6 +214,8 @@ def _bare(text: str) -> str:
 
 def _convert(value: Any, wanted: Any, origin: str, key: str, kind: _Kind) -> Any:
     is_text = kind == "variable"
+    if is_text and _is_list(wanted) and not value.strip():
+        raise UsageError(f"{origin} is empty: unset it, or name what it lists")
     items = [item.strip() for item in value.split(",")] if is_text and _is_list(wanted) else value
     try:
         return msgspec.convert(items, wanted, strict=not is_text)
@@ -204,16 +223,23 @@ def _convert(value: Any, wanted: Any, origin: str, key: str, kind: _Kind) -> Any
         section, _, name = key.partition(".")
         default = getattr(getattr(Settings(), section), name)
         place = {"file": f"{origin}: {key} =", "variable": f"{origin} =", "flag": origin}[kind]
-        given = "(not shown)" if section in _SECRET_SECTIONS else shown(value)
+        is_shown = section not in _SECRET_SECTIONS or is_number(value, wanted)
+        given = shown(value) if is_shown else "(not shown)"
         raise UsageError(f"{place} {given}: {mismatch(items, wanted, default)}") from None
 
 
 def _unknown(key: str, types: Mapping[str, Any]) -> str:
-    name = key.rpartition(".")[2]
-    if name in _SECRETS:
-        secret = name.replace("_", " ").removeprefix("access ")
-        return f"{key}: the {secret} never stands in the configuration: use {_SECRETS[name]}"
+    if advice := _advice_on_secret(key):
+        return f"{_named(key)}: {advice}"
     return f"unknown key {_named(key)}{_nearest(key, types)}"
+
+
+def _advice_on_secret(name: str) -> str:
+    """Where a secret belongs, if a name looks as if its value were one; an empty text otherwise."""
+    for pattern, secret, key in _SECRETS:
+        if pattern.search(name.lower()):
+            return f"the {secret} never stands in the configuration: use {key}"
+    return ""
 
 
 def _named(key: str) -> str:
@@ -231,7 +257,7 @@ def _nearest(name: str, known: Mapping[str, Any]) -> str:
     )
 
 
-def _check_base_url(base_url: str) -> None:
+def _check_base_url(base_url: str, source: str) -> None:
     try:
         parts = urlsplit(base_url)
         # A percent-encoded @ would hide a login in the host.
@@ -241,9 +267,9 @@ def _check_base_url(base_url: str) -> None:
     if not is_good or not base_url.isascii() or not base_url.isprintable() or " " in base_url:
         # Not shown: whatever is not a plain URL may hold a password.
         hint = ", without user and password" if {"@", "%"} & set(base_url) else ""
-        raise UsageError(f"webex.base_url: expected a URL such as https://webexapis.com/v1{hint}")
-    if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _LOOPBACK):
+        raise UsageError(f"{source}: expected a URL such as https://webexapis.com/v1{hint}")
+    if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in LOOPBACK):
         raise UsageError(
-            f"webex.base_url {shown(base_url)}: must be https, because every request carries the token "
+            f"{source} {shown(base_url)}: must be https, because every request carries the token "
             "(http is for this machine only)"
         )

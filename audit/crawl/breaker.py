@@ -94,15 +94,14 @@ class Breaker:
             reason = f"{self._dataset} of every {kind} is refused (401), though the API accepts the token elsewhere"
             subject = f"organization {self._client.organization}: " if self._client.organization else ""
             self.refused[kind] = NotAcceptedError(
-                f"{subject}{reason}: the organization may be suspended, or no longer managed with this token; "
-                f"the API says: {last.message}"
-            )
+                f"{subject}{reason}: the organization may be suspended, or no longer managed with this token"
+            ).saying(last.message)
             self.reasons[kind] = reason
             return
         scope = self._scope_of(kind)
         is_calling = not scope.startswith("meeting:")
         self.refused[kind] = ScopeError(
             f"the token may not read {self._dataset} of any {kind} (403, {answers} of {answers} answers): "
-            f"{needed(scope, is_calling=is_calling)}; the API says: {last.message}"
-        )
+            f"{needed(scope, is_calling=is_calling)}"
+        ).saying(last.message)
         self.reasons[kind] = f"{self._dataset} of every {kind} is refused: {needed(scope, is_calling=is_calling)}"

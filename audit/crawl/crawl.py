@@ -27,7 +27,9 @@ from audit.crawl.reader import Reader, Reading, unasked
 from audit.entity import Entity, EntityType
 from audit.errors import AuditError
 from audit.outcome import Outcome
+from audit.text import noun_of
 from audit.threads import in_thread
+from audit.webex.answer import Answer
 from audit.webex.errors import ScopeError, UnansweredError
 from audit.webex.room import Room
 
@@ -230,14 +232,21 @@ def _log(entity: Entity, reading: Reading) -> None:
     if not answer.outcome.is_complete:
         log.info(
             "%s %s (%s)%s: %s: %s",
-            entity.entity_type,
+            noun_of(entity.entity_type),
+            entity.entity_name or "without a name",
             entity.entity_id,
-            entity.entity_name,
             f" on {site_url}" if site_url else "",
             answer.outcome,
-            answer.message,
+            _reason(answer),
             extra={"entity_id": entity.entity_id, "tracking_id": answer.tracking_id},
         )
+
+
+def _reason(answer: Answer) -> object:
+    """Why an answer is not complete; our own words for a refusal, as those of the API are long and always the same."""
+    if answer.outcome is Outcome.FORBIDDEN and answer.status:
+        return ScopeError(f"the token may not read it ({answer.status})").saying(answer.message)
+    return answer.message
 
 
 def _counted(readings: list[Reading]) -> Outcome:

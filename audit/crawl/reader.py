@@ -151,7 +151,7 @@ class Reader:
         except ValueError as error:
             return _as(answer, Outcome.INVALID_RESPONSE, f"sites: {error}"), []
         if len(site_urls) > SITES:
-            return _as(answer, Outcome.INVALID_RESPONSE, f"sites: there are more than {SITES} of them"), []
+            return _as(answer, Outcome.INVALID_RESPONSE, f"sites: the user has more than {SITES} of them"), []
         return answer if site_urls else _as(answer, Outcome.NOT_FOUND, "the user has no meeting site"), site_urls
 
     async def _get(self, request: Request) -> Answer:

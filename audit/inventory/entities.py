@@ -73,7 +73,7 @@ def refusal(organization: Organization, error: ScopeError | NotListedError) -> A
     """
     if organization.is_own or isinstance(error, NotAcceptedError):
         return error
-    return RefusedError(f"{error}; or the token does not manage organization {organization.org_id}")
+    return RefusedError(f"{error}; or the token does not manage organization {organization.org_id}").saying(error.said)
 
 
 async def _take_kind(collector: Collector, kind: EntityType, wanted: Collection[str] | None) -> None:

@@ -132,7 +132,7 @@ async def _me(client: Client, *, is_needed: bool) -> Entity | None:
         return await take_caller(client)
     answer, me = await _ask_for_caller(client)
     if me is None:
-        log.info("the token's own user can't be read (%s)", answer.message)
+        log.info("the token's own user is not known: %s", client.unanswered(_ME, answer, _ME_SCOPE))
     return me
 
 

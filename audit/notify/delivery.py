@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 
 from audit.errors import UsageError
+from audit.extras import how_to_add
 from audit.notify.addresses import Addresses
 from audit.notify.message import Message
 
@@ -28,7 +29,7 @@ def check_extra() -> None:
         UsageError: it is not.
     """
     if find_spec("apprise") is None:
-        raise UsageError("apprise is not installed: pip install 'webex-audit[notify]'")
+        raise UsageError(f"apprise is not installed: {how_to_add('notify')}")
 
 
 def send(message: Message, addresses: Addresses, most_s: float = MOST_S) -> list[str]:

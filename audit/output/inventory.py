@@ -1,5 +1,6 @@
 """The inventory of an organization: a file in a draft, read one batch at a time."""
 
+import math
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Self
@@ -56,15 +57,21 @@ class Inventory:
     seal: Seal
 
     @classmethod
-    def open(cls, path: Place, seal: Seal) -> Self:
+    def open(cls, path: Place, seal: Seal, most: float = math.inf) -> Self:
         """Open the inventory in a file.
+
+        Args:
+            path: the file.
+            seal: of its draft.
+            most: the most bytes that it may have.
 
         Raises:
             FileNotFoundError: there is no such file.
-            StoppedError: the file is damaged or foreign, or another version of webex-audit wrote it in another form.
+            StoppedError: the file is damaged, foreign or longer, or another version of webex-audit wrote it in another
+                form.
         """
         try:
-            with open_sealed(path, seal) as file, pa.ipc.open_file(file) as reader:
+            with open_sealed(path, seal, most) as file, pa.ipc.open_file(file) as reader:
                 if not reader.schema.equals(INVENTORY_SCHEMA):
                     raise _damaged(path)
                 gaps = msgspec.json.decode((reader.schema.metadata or {})[_METADATA], type=Gaps)
@@ -117,8 +124,8 @@ class Inventory:
             pass
 
     def rows_in(self, batches: Collection[int]) -> int:
-        """The number of entities in these batches."""
-        return sum(min(BATCH_SIZE, self.num_rows - index * BATCH_SIZE) for index in batches)
+        """The number of entities in these batches, of those that exist."""
+        return sum(max(0, min(BATCH_SIZE, self.num_rows - index * BATCH_SIZE)) for index in batches)
 
 
 def write_inventory(path: Place, entities: Iterable[pa.Table], gaps: Gaps, seal: Seal) -> None:

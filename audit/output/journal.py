@@ -1,5 +1,6 @@
 """What a draft records beside its rows: the intent of its run, and facts about each part."""
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -7,11 +8,12 @@ import msgspec
 
 from audit.decoding import UndecodableError, json_of
 from audit.errors import UsageError
-from audit.snapshot.layout import JOURNAL
+from audit.snapshot.layout import JOURNAL, MANIFEST, SNAPSHOT_ID
 from audit.snapshot.manifest import Scope
 from audit.snapshot.values import SnapshotId
+from audit.storage.at_once import at_once
 from audit.storage.content import atomic_file, read_small
-from audit.storage.place import Place, sync_dir
+from audit.storage.place import Place, exists, subfolders, sync_dir
 
 #: Largest journal that is read; a real journal has a few hundred bytes.
 _MAX_BYTES = 1 << 20
@@ -72,3 +74,22 @@ def read_journal(folder: Place) -> Journal | None:
         return json_of(read_small(folder / JOURNAL, _MAX_BYTES) or b"", Journal)
     except (UsageError, UndecodableError):
         return None
+
+
+def folders_of_runs(output: Place, snapshots: Collection[str]) -> list[Place]:
+    """The folders of an output that may be unfinished runs, by name; those that can't be read are among them.
+
+    Args:
+        output: the folder of all snapshots.
+        snapshots: ids of the snapshots that are known.
+    """
+    folders = [each for each in subfolders(output) if SNAPSHOT_ID.fullmatch(each.name) and each.name not in snapshots]
+    found = zip(folders, at_once(_may_be_run, folders), strict=True)
+    return sorted((folder for folder, may_be in found if may_be), key=lambda each: each.name)
+
+
+def _may_be_run(folder: Place) -> bool:
+    try:
+        return exists(folder / JOURNAL) and not exists(folder / MANIFEST)
+    except OSError:
+        return True

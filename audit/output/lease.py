@@ -238,11 +238,7 @@ class Lease(Held):
         return found.version if msgspec.json.encode(holder) == data else self._path.put(data, found.version)
 
     def _read(self) -> tuple[Holder | str, Head]:
-        found = self._path.head()
-        try:
-            return msgspec.json.decode(first_of(self._path, _MAX_BYTES), type=Holder), found
-        except UNDECODABLE:
-            return "an unknown process", found
+        return read_lease(self._path)
 
     def _left_s(self, holder: Holder | str, found: Head) -> float:
         """Seconds until a lease expires, by the store's clock, which counts whole seconds."""
@@ -254,6 +250,19 @@ class Lease(Held):
             probe.unlink(missing_ok=True)
         lease_s = holder.lease_s if isinstance(holder, Holder) and holder.lease_s else self._lease_s
         return lease_s - (now - found.last_modified).total_seconds() + 1
+
+
+def read_lease(path: ObjectPath) -> tuple[Holder | str, Head]:
+    """What a lock in an object store says of its holder, and when that was written; nothing is written.
+
+    Raises:
+        OSError: the store refuses, or there is no lock.
+    """
+    found = path.head()
+    try:
+        return msgspec.json.decode(first_of(path, _MAX_BYTES), type=Holder), found
+    except UNDECODABLE:
+        return "an unknown process", found
 
 
 @contextmanager

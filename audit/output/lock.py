@@ -32,9 +32,9 @@ except ImportError:  # pragma: no cover - Windows has no flock, and so no lock
 
 log = logging.getLogger(__name__)
 
-_LOCK = ".lock"
+LOCK = ".lock"
 #: Most bytes that are read of a lock file.
-_MAX_BYTES = 4096
+MAX_BYTES = 4096
 
 
 @contextmanager
@@ -53,7 +53,7 @@ def lock(output: Place, *, makes: bool = False, is_shared: bool = False) -> Iter
         OSError: the lock can't be made.
     """
     if isinstance(output, ObjectPath):
-        with lease.hold(output / _LOCK, lease.LEASE_S) as held:
+        with lease.hold(output / LOCK, lease.LEASE_S) as held:
             _keep_promise(output, held)
             yield held
     else:
@@ -84,7 +84,7 @@ class _FolderLock(Held):
 
 @contextmanager
 def _lock_folder(output: Path, *, is_shared: bool) -> Iterator[Held]:
-    path = output / _LOCK
+    path = output / LOCK
     with os.fdopen(_open(path), "r+b", buffering=0) as file:
         _check_file(path, os.fstat(file.fileno()), output.stat().st_uid if is_shared else None)
         if os.name == "posix" and not is_shared:
@@ -95,7 +95,7 @@ def _lock_folder(output: Path, *, is_shared: bool) -> Iterator[Held]:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise LockedError(
-                    f"another run holds the lock on {output}: {_describe(file.read(_MAX_BYTES))}"
+                    f"another run holds the lock on {output}: {_describe(file.read(MAX_BYTES))}"
                 ) from None
         file.truncate()
         file.write(msgspec.json.encode(Holder.this()))
@@ -145,5 +145,5 @@ def _keep_promise(output: ObjectPath, held: Lease) -> None:
             write_last(output / promise.snapshot_id / MANIFEST, promise.manifest.encode())
             log.warning("snapshot %s is now committed: its run stopped just before the end", promise.snapshot_id)
         except UsageError:
-            log.warning("snapshot %s stands, with a manifest other than the announced one", promise.snapshot_id)
+            log.warning("snapshot %s is committed, with a manifest other than the announced one", promise.snapshot_id)
     held.fulfil()

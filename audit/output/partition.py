@@ -8,6 +8,7 @@ never mixed.
 """
 
 import logging
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import partial
@@ -102,15 +103,18 @@ class Partition:
         self.drop()
         write_inventory(self._begin() / UNLISTED, [], Gaps(unlisted), self._seal)
 
-    def inventory(self) -> Inventory | None:
+    def inventory(self, most: float = math.inf) -> Inventory | None:
         """The inventory to be committed, or None; if the dataset was refused, the inventory has no entities.
 
+        Args:
+            most: the most bytes that its file may have.
+
         Raises:
-            StoppedError: the inventory is damaged.
+            StoppedError: the inventory is damaged, or longer.
         """
         for name in (INVENTORY, UNLISTED):
             with suppress(FileNotFoundError):
-                return Inventory.open(self._attempt_folder() / name, self._seal)
+                return Inventory.open(self._attempt_folder() / name, self._seal, most)
         return None
 
     def drop(self) -> None:

@@ -132,12 +132,12 @@ def _kept(
     yield "the newest that is complete", [each.snapshot_id for each in members if each.status == "complete"][-1:]
     yield "approved", [each for each in ids if each in approved]
     if keep.last is not None:
-        yield f"of the last {keep.last}", ids[-keep.last :]
+        yield f"among the last {keep.last}", ids[-keep.last :]
     if keep.within_s is not None:
-        yield "young enough", [each.snapshot_id for each in members if _age_s(each, now) <= keep.within_s]
+        yield "younger than --keep-within", [each.snapshot_id for each in members if _age_s(each, now) <= keep.within_s]
     for period, key_of in PERIODS.items():
         if count := getattr(keep, period):
-            yield f"of the last {count} {_NOUNS[period]}", _of_periods(members, key_of, count)
+            yield f"among the last {count} {_NOUNS[period]}", _of_periods(members, key_of, count)
 
 
 def _of_periods(members: Sequence[Manifest], key_of: Callable[[datetime], Any], count: int) -> list[str]:

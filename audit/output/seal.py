@@ -7,6 +7,7 @@ dataset, attempt, batch or table does not fit, and a journal that was changed fi
 
 import hashlib
 import hmac
+import math
 import os
 import tempfile
 from collections.abc import Iterator
@@ -157,15 +158,21 @@ def read_sealed(path: Place, seal: Seal) -> bytes:
 
 
 @contextmanager
-def open_sealed(path: Place, seal: Seal) -> Iterator[IO[bytes]]:
+def open_sealed(path: Place, seal: Seal, most: float = math.inf) -> Iterator[IO[bytes]]:
     """A checked copy of a file, to read at any position: nobody can change it after the check.
 
+    Args:
+        path: the file.
+        seal: of its draft.
+        most: the most bytes to copy.
+
     Raises:
-        DamagedError, OSError: as `blocks_of`.
+        DamagedError, OSError: as `blocks_of`; also if the file is longer.
     """
     with tempfile.SpooledTemporaryFile(_IN_MEMORY_BYTES) as copy:
         for block in blocks_of(path, seal):
-            copy.write(block)
+            if copy.write(block) and copy.tell() > most:
+                raise DamagedError(path, f"it has more than {most} bytes")
         copy.seek(0)
         yield copy
 

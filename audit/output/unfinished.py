@@ -16,7 +16,7 @@ from audit.output.draft import Draft, open_draft
 from audit.output.held import Held
 from audit.output.journal import Journal, read_journal
 from audit.output.removals import record_abandoned, unwritten
-from audit.output.seal import Keys, is_genuine
+from audit.output.seal import Keys, is_genuine, seal_of
 from audit.snapshot.catalog import Snapshot, is_committed
 from audit.snapshot.layout import JOURNAL, MANIFEST, PARTS, SNAPSHOT_ID, is_leftover, is_unwritten
 from audit.snapshot.removed import SealRemoved, readable_removed
@@ -90,7 +90,7 @@ def find_unfinished(
     # What checks out goes first: whoever may write to the output can make a newer draft without a key.
     drafts.sort(key=lambda each: (each.seal.is_keyed, each.journal.started_at), reverse=True)
     for draft in [each for each in drafts if each.journal.scope == scope]:
-        reason = _why_outdated(draft, snapshots, now, within_s) or _why_foreign(draft, keys)
+        reason = why_outdated(draft, snapshots, now, within_s) or _why_foreign(draft, keys)
         if reason is None:
             _take_up(draft)
             return draft
@@ -109,14 +109,17 @@ def _take_up(draft: Draft) -> None:
     remove_unwritten(draft.folder)
     if not draft.seal.is_keyed:
         run_id = draft.journal.run_id
-        log.warning("the unfinished run %s can't be checked, as its key is not at hand: the snapshot says so", run_id)
+        log.warning(
+            "the unfinished run %s can't be checked, because its key is not on this machine: the snapshot will say so",
+            run_id,
+        )
         draft.unseal()
     draft.forget_given_up()
 
 
 def _genuine(drafts: list[Draft], keys: Keys) -> list[Draft]:
     """Discard the drafts whose journal is not as it was written, so that none of its words decide anything."""
-    forged = [draft for draft in drafts if draft.seal.is_keyed and not is_genuine(draft.journal, keys)]
+    forged = [draft for draft in drafts if draft.seal.is_keyed and why_unknown(draft.journal, keys)]
     for draft in forged:
         log.warning(
             "the unfinished run %s is discarded: its %s is not as it was written", draft.journal.run_id, JOURNAL
@@ -125,16 +128,28 @@ def _genuine(drafts: list[Draft], keys: Keys) -> list[Draft]:
     return [draft for draft in drafts if draft not in forged]
 
 
-def _why_foreign(draft: Draft, keys: Keys) -> str | None:
-    if draft.journal.key is None:
+def why_unknown(journal: Journal, keys: Keys) -> str | None:
+    """Why a run with these keys takes up no draft with this journal; None if it does."""
+    if journal.key is None:
         return "another version of webex-audit began it"
-    if not draft.seal.is_keyed:
+    if not seal_of(journal, keys).is_keyed:
         return "it was not begun with the key of this run (sign.key_file)" if keys.signing else None
+    return None if is_genuine(journal, keys) else f"its {JOURNAL} is not as it was written"
+
+
+def _why_foreign(draft: Draft, keys: Keys) -> str | None:
+    if (reason := why_unknown(draft.journal, keys)) or not draft.seal.is_keyed:
+        return reason
     path = draft.foreign_file()
     return f"{printable(str(path))} is not as it was written" if path else None
 
 
-def _why_outdated(draft: Draft, snapshots: Sequence[Snapshot], now: datetime, within_s: float) -> str | None:
+def why_outdated(draft: Draft, snapshots: Sequence[Snapshot], now: datetime, within_s: float) -> str | None:
+    """Why a draft is too old to resume; None if it is not.
+
+    Raises:
+        OSError: its folder can't be read.
+    """
     if later := overtaken_by(draft, snapshots):
         return f"snapshot {later.manifest.snapshot_id} was committed since it began"
     if holds_others(draft.folder):

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from audit.errors import UsageError
+from audit.extras import how_to_add
 
 _EXTRA = frozenset({"cryptography", "duckdb", "jinja2", "pygal", "xlsxwriter"})
 
@@ -20,4 +21,4 @@ def needs_extra() -> Iterator[None]:
     except ModuleNotFoundError as error:
         if error.name not in _EXTRA:
             raise
-        raise UsageError(f"{error.name} is not installed: pip install 'webex-audit[review]'") from None
+        raise UsageError(f"{error.name} is not installed: {how_to_add('review')}") from None

@@ -1,5 +1,6 @@
 """What the doctor finds: one check is one line."""
 
+import logging
 from typing import Literal
 
 import msgspec
@@ -7,6 +8,8 @@ import msgspec
 from audit.errors import AuditError
 from audit.outcome import Outcome
 from audit.webex.answer import Answer
+
+log = logging.getLogger(__name__)
 
 
 class Check(msgspec.Struct, frozen=True):
@@ -27,9 +30,14 @@ class Check(msgspec.Struct, frozen=True):
     organization: str | None = None
 
 
-def failed(name: str, error: AuditError) -> Check:
-    """The check of something that would end a run with this error."""
-    return Check(name, "failed", str(error), error.exit_code)
+def failed(name: str, error: AuditError, exit_code: int | None = None) -> Check:
+    """The check of something that would end a run with this error, or with an exit code other than that of the error.
+
+    The log has the words of the API, as the check holds our own alone.
+    """
+    if error.said:
+        log.debug("%s: the API says: %s", name, error.said)
+    return Check(name, "failed", str(error), exit_code or error.exit_code)
 
 
 def unnamed(text: str, answer: Answer, scope: str) -> str:
@@ -41,5 +49,7 @@ def unnamed(text: str, answer: Answer, scope: str) -> str:
         scope: the scope that the names need.
     """
     is_refused = answer.outcome is Outcome.FORBIDDEN
-    advice = f"the scope {scope} may add names" if is_refused else "a run leaves names out as long as this lasts"
-    return f"{text} ({answer.message}): {advice}"
+    if is_refused:
+        log.debug("%s: the API says: %s", text, answer.message)
+        return f"{text} ({answer.status}): the scope {scope} may add names"
+    return f"{text} ({answer.message}): a run leaves names out as long as this lasts"

@@ -62,6 +62,5 @@ def dataset_of(name: str) -> Dataset:
     known = DATASETS.get(name.replace("-", "_"))
     if known is None:
         names = [*map(title_of, DATASETS.values()), _ALL]
-        hint = did_you_mean(name, names, otherwise=f"; expected one of {', '.join(names)}")
-        raise UsageError(f"unknown dataset {name!r}{hint}")
+        raise UsageError(f"scope.datasets: {name!r} is none of {', '.join(names)}{did_you_mean(name, names)}")
     return known

@@ -34,7 +34,7 @@ _PATIENCE_S = 60.0
 
 
 async def examine(
-    settings: Settings, environment: Mapping[str, str], clock: Clock, *, file_is_flag: bool
+    settings: Settings, environment: Mapping[str, str], clock: Clock, *, file_is_flag: bool, source: str
 ) -> list[Check]:
     """Check token, API, scopes, organizations and output.
 
@@ -43,8 +43,9 @@ async def examine(
         environment: the process environment.
         clock: the time.
         file_is_flag: `webex.token_file` was given as a flag.
+        source: where the configuration comes from, in words.
     """
-    checks = [Check("configuration", "ok", f"base_url {settings.webex.base_url}"), _output(settings)]
+    checks = [Check("configuration", "ok", f"{source}; base_url {settings.webex.base_url}"), _output(settings)]
     try:
         scope = scope_of(settings)
     except AuditError as error:
@@ -96,7 +97,8 @@ async def _token(client: Client) -> Check:
     if answer.outcome is Outcome.OK:
         return Check("token", "ok", "accepted by the API")
     if answer.outcome is Outcome.FORBIDDEN:
-        return Check("token", "ok", f"accepted by the API, but can't read its own user ({answer.message})")
+        lack = f"may not read its own user ({answer.status}): the scope spark:people_read may be missing"
+        return Check("token", "ok", f"accepted by the API, but {lack}")
     return failed("api", client.unanswered("/people/me", answer, "spark:people_read"))
 
 

@@ -77,7 +77,8 @@ async def audit_all(runs: list[OrganizationAudit], engine: Engine, clock: Clock)
         # An error that leaves something to resume goes first: then the run should be resumed.
         errors = [stopped[each.organization.org_id] for each in runs]
         first = min(errors, key=lambda error: isinstance(error, RefusedError))
-        raise type(first)(f"none of {len(runs)} organizations could be audited; the first: {first}") from first
+        text = f"none of {len(runs)} organizations could be audited; the first: {first}"
+        raise type(first)(text).saying(first.said) from first
     return stopped
 
 

@@ -38,8 +38,8 @@ def keys_of(settings: Settings) -> Keys:
     return Keys(signing, own)
 
 
-def keys_of_worker(settings: Settings) -> Keys:
-    """The keys that a worker of a cluster finds on its own machine: keys never travel."""
+def keys_at_hand(settings: Settings) -> Keys:
+    """The keys that this machine has, for a worker of a cluster or a reader: none is made, and keys never travel."""
     signing = None
     with suppress(UsageError):
         signing = draft_key_of(settings.sign.key_file)

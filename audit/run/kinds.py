@@ -47,13 +47,13 @@ def check_kinds(datasets: Collection[Dataset], kinds: Collection[EntityType], *,
         if has_choice and not set(kinds) & set(dataset.scopes):
             verb = "add" if len(datasets) > 1 else "use"
             raise UsageError(
-                f"{title_of(dataset)} is read of {_listed(dataset.scopes)}, not of {_listed(kinds)}: {verb} "
+                f"{title_of(dataset)} exists for {_listed(dataset.scopes)}, not for {_listed(kinds)}: {verb} "
                 f"{_listed(dataset.scopes, '--entity ')}"
             )
     known = list(dict.fromkeys(kind for dataset in datasets for kind in dataset.scopes))
     idle = [kind for kind in kinds if kind not in known]
     if is_chosen and idle:
-        asked = "; ".join(f"{title_of(dataset)} is read of {_listed(dataset.scopes)}" for dataset in datasets)
+        asked = "; ".join(f"{title_of(dataset)} exists for {_listed(dataset.scopes)}" for dataset in datasets)
         useful = [kind for kind in kinds if kind in known] or known
         useful = [kind for kind in useful if kind in CHOOSABLE]
         advice = f"use {_listed(useful, '--entity ')}" if useful else "leave out --entity"

@@ -62,7 +62,7 @@ class OrganizationAudit:
         if is_all and not await in_thread(self._has_answers):
             await in_thread(self._draft.forget, self.organization.org_id)
             raise reasons[0]
-        for reason in dict.fromkeys(map(str, reasons)):
+        for reason in {str(reason): reason for reason in reasons}.values():
             log.warning("%s: %s", self.organization.name or self.organization.org_id, reason)
 
     def _has_answers(self) -> bool:

@@ -124,8 +124,8 @@ async def _refusal(
     return RefusedError(
         f"the token does not manage organization {organization.title}, or its role does not reach there: {kind.path} "
         f"is refused (HTTP {answer.status}), while that of the token's own organization is answered with the same "
-        f"scope; check --org-id, or use a token that manages it; the API says: {answer.message}"
-    )
+        "scope; check --org-id, or use a token that manages it"
+    ).saying(answer.message)
 
 
 async def _users(

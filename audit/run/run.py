@@ -83,7 +83,7 @@ async def run(
             raise unwritable(output, error) from None
         if not committed:
             raise
-        log.info("the snapshot stands; after its commit: %s: %s", type(error).__name__, words_of(error))
+        log.info("the snapshot is committed; a later step failed: %s: %s", type(error).__name__, words_of(error))
     return committed[0]
 
 

@@ -15,7 +15,7 @@ from audit.datasets.answers import read_answers
 from audit.entity import Entity
 from audit.errors import PARTIAL_EXIT_CODE, AuditError, StoppedError
 from audit.outcome import Outcome
-from audit.run.check import Check
+from audit.run.check import Check, failed
 from audit.run.kinds import title_of
 from audit.webex.answer import Answer
 from audit.webex.errors import NotAcceptedError, ScopeError, needed
@@ -92,7 +92,7 @@ def _check(answers: list[Answer], asked: Asked) -> Check:
     if refused and all(outcome.is_complete for outcome in counts if outcome is not Outcome.FORBIDDEN):
         error = _forbidden(refused[-1], f"{len(refused)} of {len(answers)}", asked)
         # A run gives a kind up if all of its first answers are refusals.
-        return Check(asked.name, "failed", str(error), PARTIAL_EXIT_CODE if len(counts) > 1 else error.exit_code)
+        return failed(asked.name, error, PARTIAL_EXIT_CODE if len(counts) > 1 else None)
     return _unread(answers, asked, others)
 
 
@@ -116,12 +116,12 @@ def _forbidden(answer: Answer, share: str, asked: Asked) -> AuditError:
     if answer.status == 401:
         return NotAcceptedError(
             f"{refused}, though the token is accepted elsewhere: the organization may be suspended, or no longer "
-            f"managed with this token; the API says: {answer.message}"
-        )
+            "managed with this token"
+        ).saying(answer.message)
     if asked.scope == asked.listing_scope:
         return ScopeError(
             f"{refused}: the listing was answered with the same scope, {asked.scope}, so the role is too small (try a "
             "full administrator in place of a read-only or location administrator), or Control Hub restricts the API "
-            f"access to call settings; the API says: {answer.message}"
-        )
-    return ScopeError(f"{refused}: {needed(asked.scope)}; the API says: {answer.message}")
+            "access to call settings"
+        ).saying(answer.message)
+    return ScopeError(f"{refused}: {needed(asked.scope)}").saying(answer.message)

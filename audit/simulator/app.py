@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 
 from aiohttp import web
 
+from audit.loopback import serving
 from audit.simulator.access import RefusedError
 from audit.simulator.answers import MESSAGES, Handler, error, fail
 from audit.simulator.limit import Limit
@@ -44,16 +45,10 @@ async def serve(simulation: Simulation, host: str = "127.0.0.1", port: int = 0) 
         OSError: the port is taken.
     """
     app = _Api(simulation).app()
-    runner = web.AppRunner(
-        app, access_log=None, shutdown_timeout=0.1, handler_cancellation=True, max_line_size=_LONGEST_LINE
-    )
-    await runner.setup()
-    try:
-        site = web.TCPSite(runner, host, port)
-        await site.start()
-        yield f"http://{host}:{runner.addresses[0][1]}/v1"
-    finally:
-        await runner.cleanup()
+    async with serving(
+        app, host, port, shutdown_timeout=0.1, handler_cancellation=True, max_line_size=_LONGEST_LINE
+    ) as bound:
+        yield f"http://{host}:{bound}/v1"
 
 
 class _Api:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from audit.errors import UsageError
+from audit.extras import how_to_add
 from audit.redaction import learn
 from audit.storage.errors import telling
 
@@ -148,8 +149,7 @@ def _store(bucket: Bucket) -> Any:
         from obstore import store as stores  # noqa: PLC0415 - an extra
     except ModuleNotFoundError:
         raise UsageError(
-            f"writing to {bucket.scheme}:// needs obstore, which is not installed: "
-            "pip install 'webex-audit[object-store]'"
+            f"writing to {bucket.scheme}:// needs obstore, which is not installed: {how_to_add('object-store')}"
         ) from None
     scheme = bucket.options.get("scheme", "https")
     endpoint = bucket.options.get("endpoint_override")

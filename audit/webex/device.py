@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from audit.config import LOOPBACK
 from audit.decoding import UndecodableError, json_of
 from audit.redaction import learn
 from audit.webex.grant import Grant, Refusal, Trouble, judge_grant, lifetime_s_of
@@ -26,7 +27,6 @@ _LIFETIME_S = 300.0
 _LONGEST_LIFETIME_S = 1800.0
 _USER_CODE = re.compile(r"[A-Za-z0-9-]{4,40}")
 _LONGEST_URI = 500
-_LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
 class DeviceCode(msgspec.Struct, frozen=True):
@@ -134,5 +134,5 @@ def _is_page(value: object) -> bool:
         parts = urlsplit(value)
     except ValueError:
         return False
-    is_safe = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK)
+    is_safe = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK)
     return is_safe and bool(parts.hostname) and "@" not in parts.netloc

@@ -22,11 +22,11 @@ def error_for(
         subject = f" of organization {organization}" if organization else ""
         return NotAcceptedError(
             f"the API refuses the token (401) for {path}{subject}, though it accepts it elsewhere: the organization "
-            f"may be suspended, or no longer managed with this token; the API says: {answer.message}"
-        )
+            "may be suspended, or no longer managed with this token"
+        ).saying(answer.message)
     if answer.outcome is Outcome.FORBIDDEN:
         causes = needed(scope, is_calling=path.startswith("/telephony/config/"))
-        return ScopeError(f"the token may not read {path} (403): {causes}; the API says: {answer.message}")
+        return ScopeError(f"the token may not read {path} (403): {causes}").saying(answer.message)
     tries = count_of(answer.attempts, "try", "tries")
     if answer.status is None:
         return UnansweredError(

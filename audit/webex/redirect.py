@@ -10,12 +10,13 @@ import hmac
 import logging
 import os
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import NamedTuple
 
 from aiohttp import web
 
 from audit.errors import UsageError, words_of
+from audit.loopback import serving
 from audit.redaction import learn
 
 log = logging.getLogger(__name__)
@@ -114,12 +115,12 @@ class Redirect:
         # The server's own log would quote what anybody sends.
         silent = logging.Logger("silent")  # noqa: LOG001 - a logger of the tree would hand its lines on
         silent.addHandler(logging.NullHandler())
-        runner = web.AppRunner(app, access_log=None, logger=silent, shutdown_timeout=_SHUTDOWN_S)
-        await runner.setup()
-        try:
+        # Elsewhere, an address that is reused can be taken over by another program.
+        reused = os.name == "posix"
+        server = serving(app, _HOST, self._port, reuse_address=reused, logger=silent, shutdown_timeout=_SHUTDOWN_S)
+        async with AsyncExitStack() as stack:
             try:
-                # Elsewhere, an address that is reused can be taken over by another program.
-                await web.TCPSite(runner, _HOST, self._port, reuse_address=os.name == "posix").start()
+                await stack.enter_async_context(server)
             except OSError as error:
                 raise UsageError(
                     f"port {self._port} of {_HOST} can't be served ({words_of(error)}): another login or program may "
@@ -127,8 +128,6 @@ class Redirect:
                     "for example"
                 ) from None
             yield
-        finally:
-            await runner.cleanup()
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         status, title, text, answer = self._judge(request)

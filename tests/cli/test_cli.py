@@ -131,7 +131,7 @@ def test_a_partial_snapshot_is_committed_and_told_by_its_exit_code(api: Api, web
         (["--token-file", "absent"], {}, 2, "token file absent: No such file or directory"),
         ([], {"WEBEX_ACCESS_TOKEN": "expired"}, 4, "the access token is refused (401)"),
         ([], {"WEBEX_ACCESS_TOKEN": UNSCOPED_TOKEN}, 4, "it needs the scope spark-admin:workspaces_read"),
-        (["--max-rate", "fast"], {}, 2, "'fast' is not a valid float"),
+        (["--max-rate", "fast"], {}, 2, "--max-rate 'fast': expected a number"),
         (["--max-rate", "-1"], {}, 2, "--max-rate -1.0: must be more than 0"),
         (["--deadline", "5"], {}, 2, "--deadline '5': expected a time such as 45m or 1h30m"),
         (["--all-users"], {}, 2, "--all-users belongs to --dataset audio-options"),
@@ -140,14 +140,14 @@ def test_a_partial_snapshot_is_committed_and_told_by_its_exit_code(api: Api, web
         (["--ids-from", "~nobody-here/x"], {}, 2, "path '~nobody-here/x'"),
         (["--retry-failed", "latest"], {}, 2, "no snapshot in ./snapshots yet: 'webex-audit run' makes one"),
         (["--retry-failed", "latest", "--dry-run"], {}, 2, "--retry-failed has its own scope"),
-        (["--max-rte", "1"], {}, 2, "No such option"),
+        (["--max-rte", "1"], {}, 2, "there is no option --max-rte; did you mean --max-rate?"),
         (["--config", "absent.toml"], {}, 2, "configuration absent.toml: No such file or directory"),
         ([], {"WEBEX_AUDIT_CONCURENCY": "3"}, 2, "did you mean WEBEX_AUDIT_CONCURRENCY?"),
         (["--base-url", "http://webexapis.com/v1"], {}, 2, "must be https"),
         (["--output", "/proc/nowhere"], {}, 2, "output /proc/nowhere can't be written"),
         (["--org-id", "Northwind"], {}, 2, "organization 'Northwind': expected its id"),
         (["--org-id", "8c9fd285-6500-4518-856e-eb836c6761d8"], {}, 4, "403"),
-        (["--dataset", "meetings"], {}, 2, "'meetings' is not"),
+        (["--dataset", "meetings"], {}, 2, "--dataset: 'meetings' is none of push-to-talk, "),
         (["--ids-from", "absent"], {}, 2, "absent: No such file or directory"),
     ],
 )
@@ -263,11 +263,15 @@ def test_the_demo_needs_nothing_and_leaves_a_snapshot(
     assert webex_audit("demo", "--faults", "nonsense").code == 2
 
 
-def test_the_simulator_serves_a_run_until_it_is_stopped(process: Any, webex_audit: Command) -> None:
+def test_the_simulator_serves_each_command_until_it_is_stopped(
+    process: Any, webex_audit: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
     server = process("simulate", "--workspaces", 40, "--rate-limit", 4000, "--max-page", 15, "--faults", "quirks")
-    export, run = server.stdout.readline(), server.stdout.readline()
-    assert export == f"export WEBEX_ACCESS_TOKEN={ADMIN_TOKEN}\n"
-    assert webex_audit(*run.split()[1:]).code == 0
+    token, base_url, run = (server.stdout.readline() for _ in range(3))
+    assert token == f"export WEBEX_ACCESS_TOKEN={ADMIN_TOKEN}\n"
+    monkeypatch.setenv("WEBEX_AUDIT_BASE_URL", base_url.removeprefix("export WEBEX_AUDIT_BASE_URL=").strip())
+    assert run == "webex-audit run\n"
+    assert [webex_audit(command).code for command in ("doctor", "run")] == [0, 0]
     server.send_signal(signal.SIGTERM)
     assert server.wait(10) == 0
     assert "kinds:" in webex_audit("simulate", "--list-faults").out

@@ -41,7 +41,7 @@ LISTS = {"webex-audit login --list", "webex-audit simulate --list-faults"}
 
 def arguments_of(line: str) -> list[str]:
     """The arguments of an example, without the file that its output goes to."""
-    name, *arguments = shlex.split(line.partition(" > ")[0])
+    name, *arguments = shlex.split(re.split(" [>|] ", line)[0].removeprefix('eval "$(').removesuffix(')"'))
     assert name == "webex-audit"
     return arguments
 

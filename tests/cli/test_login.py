@@ -116,7 +116,7 @@ def test_a_declined_login_is_one_line_and_exit_code_4(api: Api, log_in: Command)
         (["--client-id", "C", "--client-secret-file", "empty"], "is empty"),
         (["--client-id", "C"], "name yours with --client-secret-file"),
         (["--client-id", "C", "--client-secret-file", "nowhere"], "client secret file nowhere: No such file"),
-        (["--token", "x"], "No such option"),
+        (["--token", "x"], "there is no option --token"),
         (["--client-id", "C", "--client-secret-file", __file__, "--scope", "a b"], "--scope 'a b': expected a scope"),
         (["--client-id", "C", "--client-secret-file", __file__, "--scope", ""], "--scope '': expected a scope"),
         (["--profile", "../x"], "--profile '../x': expected up to 63 lower-case letters"),

@@ -8,9 +8,8 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import aiohttp
 import pytest
-from chromium import BROWSER, Page, started
+from chromium import BROWSER, sign_in, started
 from signing_in import CLIENT_ID, SECRET, free_port
 
 from audit.simulator.app import Simulation
@@ -32,25 +31,6 @@ def secret_file(tmp_path: Path) -> Path:
 def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with started(tmp_path_factory.mktemp("chromium")) as address:
         yield address
-
-
-async def _sign_in(devtools: str, url: str, button: str, end: str) -> str:
-    """Open a URL in the browser, press a button, and return the text of the page with the title `end`."""
-    async with (
-        aiohttp.ClientSession() as session,
-        session.put(f"{devtools}/json/new?about:blank") as answer,
-        session.ws_connect((await answer.json())["webSocketDebuggerUrl"], max_msg_size=0) as socket,
-    ):
-        page = Page(socket)
-        await page.call("Page.enable")
-        await page.call("Page.navigate", url=url)
-        press = f"""document.querySelector('button[value="{button}"]')?.click() ?? document.title"""
-        while end not in await page.run("document.title"):
-            await page.run(f"document.readyState === 'complete' ? ({press}, 1) : 0")
-            await asyncio.sleep(0.05)
-        text = await page.run("document.body.innerText")
-        await page.call("Page.close")
-        return str(text)
 
 
 def _begun(base_url: str, secret_file: Path, *arguments: object) -> tuple["subprocess.Popen[str]", str]:
@@ -82,7 +62,7 @@ def test_a_login_in_a_real_browser(
 ) -> None:
     base_url = api(Simulation(OWN, client_secret=SECRET))
     process, url = _begun(base_url, secret_file, "--port", free_port())
-    shown = asyncio.run(_sign_in(chromium, url, button, end))
+    shown = asyncio.run(sign_in(chromium, url, button, end))
     out, err = process.communicate(timeout=60)
     assert process.returncode == code, err
     assert "Go back to your terminal" in shown
@@ -94,7 +74,7 @@ def test_a_login_by_code_in_a_real_browser(api: Api, secret_file: Path, chromium
     base_url = api(Simulation(OWN, client_secret=SECRET))
     process, url = _begun(base_url, secret_file, "--device")
     began_s = time.monotonic()
-    asyncio.run(_sign_in(chromium, url, "accept", "Done"))
+    asyncio.run(sign_in(chromium, url, "accept", "Done"))
     out, err = process.communicate(timeout=60)
     assert process.returncode == 0, err
     assert out.startswith("signed in as ")

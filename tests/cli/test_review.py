@@ -131,6 +131,9 @@ def test_sql_that_no_file_can_have_as_its_name_is_sql(
     "sql",
     [
         "SELECT form coverage WHER",
+        "SELCT count(*) FROM coverage",
+        "selectt 1",
+        "FORM coverage",
         "(select 1 2 3)",
         "-- x\nSELECT nothing",
         "/* x */ WITH a AS SELECT 1",
@@ -149,6 +152,7 @@ def test_sql_with_a_mistake_is_told_as_sql(
 MISTYPED = (
     "20261121T190900Z-3f9c1b", "20261121T190900Z", "lates", "previous ", "./snapshots/x", "a/b c", "s 1", "coverage",
     "from-backup/20261121T190900Z-3f9c1b", "select", "with-x", "4", "x;y", "/nowhere (copy)", "1 -- x",
+    "backup of May", "selct",
 )  # fmt: skip
 
 

@@ -129,7 +129,7 @@ def test_a_signal_after_the_commit_changes_nothing(command: str, start: Start) -
     running.send_signal(signal.SIGTERM)
     out, err = running.communicate(timeout=20)
     assert (running.returncode, out) == (0, "committed\n")
-    assert "SIGTERM comes too late: the snapshot stands" in err
+    assert "SIGTERM came too late: the snapshot is committed" in err
 
 
 @pytest.mark.parametrize("command", ["wait", "crawl"])

@@ -92,7 +92,10 @@ def test_a_variable_from_a_file_with_crlf_is_read_without_it() -> None:
         ("[pace]\nmax_rate = 'fast'", r"pace\.max_rate = 'fast': expected a number$"),
         ("[pace]\nmax_rate = 0", r"pace\.max_rate = 0: must be more than 0$"),
         ("[pace]\nconcurrency = 1.5", r"pace\.concurrency = 1\.5: expected a whole number$"),
-        ("[output]\nformats = []", r"output\.formats = \[\]: must not be empty$"),
+        (
+            "[output]\nformats = []",
+            r"output\.formats = \[\]: must not be empty: expected a list, such as \[\"parquet\", \"csv\"\]$",
+        ),
         ("[output]\nformats = ['xml']", r"output\.formats = \['xml'\]: 'xml' is none of parquet, csv$"),
         (
             "[scope]\nentities = ['room']",
@@ -102,8 +105,13 @@ def test_a_variable_from_a_file_with_crlf_is_read_without_it() -> None:
             "[scope]\nentities = 'workspace'",
             r"scope\.entities = 'workspace': expected a list, such as \[\"workspace\"\]$",
         ),
-        ("[scope]\nsites = 'a'", r"scope\.sites = 'a': expected a list, such as \[\"…\", \"…\"\]$"),
-        ("[scope]\nsites = [1]", r"scope\.sites = \[1\]: expected texts in quotes$"),
+        ("[scope]\nsites = 'a'", r"scope\.sites = 'a': expected a list, such as \[\"example\.webex\.com\"\]$"),
+        (
+            "[scope]\nsites = [1]",
+            r"scope\.sites = \[1\]: expected texts in quotes, such as \[\"example\.webex\.com\"\]$",
+        ),
+        ("[scope]\norg_ids = 'a'", r"scope\.org_ids = 'a': expected a list, such as \[\"[1-5-]{36}\"\]$"),
+        ("[check]\nallowed_domains = 'a'", r"allowed_domains = 'a': expected a list, such as \[\"example\.com\"\]$"),
         ("[scope]\nall_orgs = 1", r"scope\.all_orgs = 1: expected true or false$"),
         ("[output]\npath = 1", r"output\.path = 1: expected a text in quotes$"),
         ("[pace]\nshare = 2", r"pace\.share = 2: must be at most 1$"),
@@ -111,6 +119,19 @@ def test_a_variable_from_a_file_with_crlf_is_read_without_it() -> None:
         ("[pace]\nconcurrency = 0", r"pace\.concurrency = 0: must be at least 1$"),
         ("[run]\nengine = 'spark'", r"run\.engine = 'spark': 'spark' is none of local, dask$"),
         ("[run]\ndeadline = '5'", r"run\.deadline = '5': expected a time such as 45m or 1h30m$"),
+        ("[run]\ndeadline = 5", r"run\.deadline = 5: expected a time in quotes, such as \"45m\" or \"1h30m\"$"),
+        ("[check]\ntimeout = '5 minutes'", r"check\.timeout = '5 minutes': expected a time such as 45m or 1h30m$"),
+        ("[run]\nresume_within = ''", r"run\.resume_within = '': expected a time such as 45m or 1h30m$"),
+        ("[pace]\nconcurrency = true", r"pace\.concurrency = true: expected a whole number$"),
+        ("[webex]\ntimeout_s = 0", r"webex\.timeout_s = 0: must be more than 0$"),
+        ("[notify]\nnames = 'no'", r"notify\.names = \(not shown\): expected true or false$"),
+        ("[webex]\nbearer_token = 'x'", r"webex\.bearer_token: the token never stands .*: use webex\.token_file$"),
+        ("[webex]\npassword = 'x'", r"webex\.password: the token never stands .*: use webex\.token_file$"),
+        ("token = 'x'", r"token: the token never stands in the configuration: use webex\.token_file$"),
+        ("[webex]\nrefresh_token = 'x'", r"the refresh token never stands .*: use webex\.refresh_token_file$"),
+        ("[notify]\nurl = 'x'", r"notify\.url: the URL never stands in the configuration: use notify\.urls_file$"),
+        ("[sign]\nkey = 'x'", r"sign\.key: the key never stands in the configuration: use sign\.key_file$"),
+        ("[webex]\ntoken_fil = 'x'", r"unknown key webex\.token_fil; did you mean webex\.token_file\?$"),
         ("[webex]\naccess_token = 'x'", r"webex\.access_token: the token never stands .*: use webex\.token_file$"),
         ("[webex]\nclient_secret = 'x'", r"the client secret never stands .*: use webex\.client_secret_file$"),
         ("[webex]\nbase_url = 'http://webexapis.com/v1'", r"must be https"),
@@ -138,6 +159,39 @@ def test_a_bad_variable_or_an_absent_file_is_named(tmp_path: Path) -> None:
         load(None, {"WEBEX_AUDIT_CONCURRENCY": "many"}, {})
     with pytest.raises(UsageError, match="No such file"):
         load(str(tmp_path / "absent.toml"), {}, {})
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "complaint"),
+    [
+        ("WEBEX_AUDIT_TOKEN", "x", r"WEBEX_AUDIT_TOKEN: the token itself is read from WEBEX_ACCESS_TOKEN$"),
+        ("WEBEX_AUDIT_ACCESS_TOKEN", "x", r"the token itself is read from WEBEX_ACCESS_TOKEN$"),
+        ("WEBEX_AUDIT_WEBEX_ACCESS_TOKEN", "x", r"the token itself is read from WEBEX_ACCESS_TOKEN$"),
+        ("WEBEX_AUDIT_CLIENT_SECRET", "x", r"the client secret never stands .*: use webex\.client_secret_file$"),
+        ("WEBEX_AUDIT_NOTIFY_URL", "x", r"the URL never stands in the configuration: use notify\.urls_file$"),
+        ("WEBEX_AUDIT_FORMAT", "", r"variable WEBEX_AUDIT_FORMAT is empty: unset it, or name what it lists$"),
+        ("WEBEX_AUDIT_ORG_ID", " ", r"variable WEBEX_AUDIT_ORG_ID is empty: unset it, or name what it lists$"),
+        ("WEBEX_AUDIT_DATASET", "", r"variable WEBEX_AUDIT_DATASET is empty: unset it, or name what it lists$"),
+    ],
+)
+def test_a_variable_that_cannot_be_used_says_what_to_do(variable: str, value: str, complaint: str) -> None:
+    with pytest.raises(UsageError, match=complaint):
+        load(os.devnull, {variable: value}, {})
+
+
+@pytest.mark.parametrize("url", ["http://webexapis.com/v1", "webexapis.com", "https://user@webexapis.com"])
+def test_a_fault_of_the_base_url_names_what_the_user_typed(tmp_path: Path, url: str) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text(f"[webex]\nbase_url = '{url}'")
+    for environment, flags, source in (
+        ({}, {}, f"{file}: webex.base_url"),
+        ({"WEBEX_AUDIT_BASE_URL": url}, {}, "environment variable WEBEX_AUDIT_BASE_URL"),
+        ({"WEBEX_AUDIT_WEBEX_BASE_URL": url}, {}, "environment variable WEBEX_AUDIT_WEBEX_BASE_URL"),
+        ({}, {"webex.base_url": url}, "--base-url"),
+    ):
+        with pytest.raises(UsageError) as caught:
+            load(str(file), environment, flags)
+        assert str(caught.value).startswith(source)
 
 
 @pytest.mark.parametrize(

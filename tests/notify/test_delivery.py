@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from webhook import Answer, Webhook, serve_webhook, status
 
 from audit.config import NotifySettings
+from audit.extras import how_to_add
 from audit.notify.addresses import read_addresses
 from audit.notify.delivery import send
 from audit.notify.message import Message, Notice, compose
@@ -162,7 +163,7 @@ def test_an_extra_that_is_missing_is_named(
     monkeypatch.setattr(sys, "path", elsewhere)
     monkeypatch.delitem(sys.modules, "apprise", raising=False)
     result = check()
-    assert (result.code, "apprise is not installed: pip install" in result.err) == (1, True)
+    assert (result.code, f"apprise is not installed: {how_to_add('notify')}" in result.err) == (1, True)
 
 
 def silent(hook: Webhook) -> Answer:

@@ -293,4 +293,4 @@ def test_a_signal_while_the_message_is_on_its_way_fails_no_committed_run(
             hook.is_over.set()
             _, err = run.communicate(timeout=60)
     assert run.returncode == 0, err
-    assert "the snapshot stands" in err
+    assert "the snapshot is committed" in err

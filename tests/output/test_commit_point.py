@@ -160,7 +160,7 @@ def test_signals_that_come_after_the_commit_change_nothing(api: Api, s3: S3, pro
         for _ in range(2):
             run.send_signal(signal.SIGINT)
         assert run.stderr
-        while "comes too late: the snapshot stands" not in (line := run.stderr.readline()):
+        while "came too late: the snapshot is committed" not in (line := run.stderr.readline()):
             assert line
         go_on.set()
         run.communicate(timeout=30)

@@ -197,7 +197,7 @@ def test_the_only_snapshot_of_a_scope_is_not_removed_for_another(
         "",
         "Push-to-Talk of every workspace, in the token's own organization: Northwind Medical Group",
         f"removed  {old}  complete, older than the last 2",
-        f"keep     {rooms[0]}  of the last 2",
+        f"keep     {rooms[0]}  among the last 2",
         f"keep     {rooms[1]}  the newest",
     ]
 

@@ -75,7 +75,8 @@ def without_id(rows: list[Row]) -> list[Row]:
 def test_every_block_is_run_by_a_test() -> None:
     python = {"find", "pandas", "polars", "pyarrow", "spark", "csv-pandas", "csv-polars", "csv-duckdb"}
     sql = {"duckdb", "duckdb-names", "duckdb-organizations"} | {f"question {name}" for name in ANSWERS}
-    assert set(BLOCKS) == {f"python {kind}" for kind in python} | {f"sql {kind}" for kind in sql}
+    power_query = {"powerquery parquet", "powerquery csv"}
+    assert set(BLOCKS) == {f"python {kind}" for kind in python} | {f"sql {kind}" for kind in sql} | power_query
     fences = [line for line in PAGE.splitlines() if line.startswith("```") and line != "```"]
     assert len(fences) == len(BLOCKS) + fences.count("```text") + fences.count("```sh")
 

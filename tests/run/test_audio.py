@@ -495,7 +495,7 @@ def test_the_command_reads_users_from_a_file(
         ([*base, "--user", "alice"], "--user: 'alice' is not an email address"),
         ([*base, "--users-from", "absent"], "absent: No such file"),
         (["run", "--users-from", "-", "--ids-from", "-"], "can't both read standard input"),
-        (["run", "--dataset", "audio"], "is not one of"),
+        (["run", "--dataset", "audio"], "--dataset: 'audio' is none of "),
     ):
         refused = webex_audit(*arguments)
         assert (refused.code, complaint in refused.err) == (2, True), refused.err

@@ -259,7 +259,7 @@ def test_a_draft_without_a_key_at_hand_is_resumed_and_the_snapshot_says_so(
     assert 0 < len([line for line in simulation.log if "pushToTalk" in line]) < ROOMS // 2
     snapshot = find_snapshot(tmp_path / "out", "latest")
     assert snapshot.manifest.basis == Basis(is_resumed=True, draft="not checked")
-    assert caplog.text.count("can't be checked, as its key is not at hand") == 1
+    assert caplog.text.count("can't be checked, because its key is not on this machine") == 1
 
 
 def test_another_machine_resumes_and_says_so_and_what_it_adds_is_never_taken_for_checked(

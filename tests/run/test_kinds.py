@@ -111,24 +111,24 @@ def test_a_dataset_is_read_of_the_kinds_that_it_has(
 @pytest.mark.parametrize(
     ("datasets", "entities", "message"),
     [
-        (["greeting"], ["workspace"], "greeting is read of person, not of workspace: use --entity person"),
+        (["greeting"], ["workspace"], "greeting exists for person, not for workspace: use --entity person"),
         (
             ["call-waiting"],
             ["workspace", "person"],
-            "call-waiting is read of virtual-line, not of workspace or person: use --entity virtual-line",
+            "call-waiting exists for virtual-line, not for workspace or person: use --entity virtual-line",
         ),
-        (["sharing"], None, "sharing is read of person or virtual-line, not of workspace: use --entity person or"),
-        (["push-to-talk", "greeting"], None, "greeting is read of person, not of workspace: add --entity person"),
-        (["greeting", "call-waiting"], ["person"], "not of person: add --entity virtual-line"),
+        (["sharing"], None, "sharing exists for person or virtual-line, not for workspace: use --entity person or"),
+        (["push-to-talk", "greeting"], None, "greeting exists for person, not for workspace: add --entity person"),
+        (["greeting", "call-waiting"], ["person"], "not for person: add --entity virtual-line"),
         (
             ["greeting"],
             ["person", "virtual-line"],
-            "--entity virtual-line (scope.entities) selects nothing: greeting is read of person: use --entity person",
+            "--entity virtual-line (scope.entities) selects nothing: greeting exists for person: use --entity person",
         ),
         (["light"], ["workspace", "person"], "--entity person (scope.entities) selects nothing"),
-        (["paging-groups"], ["person"], "selects nothing: paging-groups is read of paging-group: leave out --entity"),
-        (["paging-groups", "light"], ["person", "workspace"], "light is read of workspace: use --entity workspace"),
-        (["audio-options"], ["workspace"], "audio-options is read of person: use --entity person"),
+        (["paging-groups"], ["person"], "selects nothing: paging-groups exists for paging-group: leave out --entity"),
+        (["paging-groups", "light"], ["person", "workspace"], "light exists for workspace: use --entity workspace"),
+        (["audio-options"], ["workspace"], "audio-options exists for person: use --entity person"),
         (["audio-options", "light"], ["virtual-line", "workspace"], "--entity virtual-line (scope.entities) selects"),
     ],
 )

@@ -11,7 +11,9 @@ import pytest
 from harness import Result
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
+from audit.config import Profile
 from audit.output.lock import lock
+from audit.review.check.finding import Severity
 from audit.simulator.app import ADMIN_TOKEN, UNSCOPED_TOKEN, Simulation
 from audit.simulator.faults import parse
 from audit.simulator.organization import Organization
@@ -55,6 +57,69 @@ def test_a_run_leaves_metrics_for_prometheus(api: Api, webex_audit: Command, tmp
     assert value(file, "last_run_committed") == 0
     assert value(file, "last_success_timestamp_seconds") == last_success
     assert ADMIN_TOKEN not in file.read_text()
+
+
+@pytest.mark.parametrize(("options", "code"), [([], 3), (["--allow-partial"], 0)])
+def test_the_metrics_have_the_exit_code_of_a_partial_run(
+    options: list[str], code: int, api: Api, webex_audit: Command, tmp_path: Path
+) -> None:
+    url = api(Simulation(Organization(20), parse("500=0.3")))
+    file = tmp_path / "audit.prom"
+    assert webex_audit("run", "--base-url", url, "--metrics-file", file, *options).code == code
+    assert (value(file, "last_run_exit_code"), value(file, "complete")) == (code, 0)
+    assert value(file, "snapshots") == 1
+    assert value(file, "last_snapshot_timestamp_seconds") == pytest.approx(time.time(), abs=60)
+    assert ("last_success_timestamp_seconds", frozenset[tuple[str, str]]()) not in metrics(file)
+
+
+def test_a_dry_run_leaves_the_metrics_of_the_last_run(api: Api, webex_audit: Command, tmp_path: Path) -> None:
+    url = api(Simulation(Organization(20)))
+    assert webex_audit("run", "--base-url", url, "--metrics-file", "audit.prom").code == 0
+    before = (tmp_path / "audit.prom").read_bytes()
+    assert webex_audit("run", "--base-url", url, "--metrics-file", "audit.prom", "--dry-run").code == 0
+    assert (tmp_path / "audit.prom").read_bytes() == before
+
+
+def test_no_two_profiles_have_the_same_series(api: Api, webex_audit: Command, tmp_path: Path) -> None:
+    url = api(Simulation(Organization(20)))
+    seen: set[Any] = set()
+    for name in ("default", "customer-a", "customer-b"):
+        path = Profile(name).config_file
+        assert path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+        arguments = ["--profile", name, "--output", name]
+        assert webex_audit("run", "--base-url", url, *arguments, "--metrics-file", f"{name}.prom").code == 0
+        assert webex_audit("check", *arguments, "--metrics-file", f"{name}-check.prom").code == 1
+        for file in (f"{name}.prom", f"{name}-check.prom"):
+            found = metrics(tmp_path / file).keys()
+            assert not found & seen
+            assert {dict(labels).get("profile", "default") for _, labels in found} == {name}
+            seen |= found
+
+
+def test_a_check_leaves_the_number_of_findings(api: Api, webex_audit: Command, tmp_path: Path) -> None:
+    url = api(Simulation(Organization(60)))
+    file = tmp_path / "check.prom"
+    assert webex_audit("run", "--base-url", url).code == 0
+    result = webex_audit("check", "--json", "--metrics-file", file)
+    assert result.code == 1
+    rules = json.loads(result.out)["results"]
+    for severity in Severity:
+        found = sum(len(each["findings"]) for each in rules if each["rule"]["severity"] == severity)
+        assert value(file, "findings", severity=str(severity)) == found
+    assert value(file, "rules_skipped") == sum(each["status"] == "skipped" for each in rules)
+    assert value(file, "last_check_timestamp_seconds") == pytest.approx(time.time(), abs=60)
+    assert stat.S_IMODE(file.stat().st_mode) == 0o644
+    assert webex_audit("check", "--write-baseline", "accepted.toml", "--metrics-file", file).code == 0
+    assert all(value(file, "findings", severity=str(each)) == 0 for each in Severity)
+    assert value(file, "findings_accepted") > 0
+
+
+@pytest.mark.parametrize("path", ["/proc/nowhere/x", "/", "."])
+def test_a_check_names_a_metrics_file_that_can_not_be_written_first(path: str, webex_audit: Command) -> None:
+    result = webex_audit("check", "--metrics-file", path)
+    assert (result.code, f"metrics file {path} can't be written" in result.err) == (2, True)
 
 
 @pytest.mark.parametrize("path", ["/proc/nowhere/x", "/", "."])

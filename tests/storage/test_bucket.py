@@ -1,9 +1,11 @@
+import re
 import sys
 from pathlib import Path
 
 import pytest
 
 from audit.errors import UsageError
+from audit.extras import how_to_add
 from audit.storage import bucket
 from audit.storage.bucket import Bucket, is_uri, parse
 from audit.storage.objects import ObjectPath
@@ -71,7 +73,7 @@ def test_an_object_has_the_words_of_a_path() -> None:
 def test_writing_without_the_extra_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
     bucket._store.cache_clear()
     monkeypatch.setitem(sys.modules, "obstore", None)
-    with pytest.raises(UsageError, match=r"pip install 'webex-audit\[object-store\]'"):
+    with pytest.raises(UsageError, match=re.escape(how_to_add("object-store"))):
         parse("s3://b/a?region=eu-west-1")[0].store()
 
 

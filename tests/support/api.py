@@ -7,6 +7,7 @@ from typing import Any
 from aiohttp import web
 from harness import VirtualClock, run_virtually
 
+from audit.loopback import serving
 from audit.webex.client import Client
 from audit.webex.connection import connect
 from audit.webex.pace import Pace
@@ -28,13 +29,8 @@ async def serve_answers(answers: Answers) -> AsyncIterator[tuple[str, list[str]]
 
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", handle)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1, max_line_size=1 << 17)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    try:
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}/v1", asked
-    finally:
-        await runner.cleanup()
+    async with serving(app, "127.0.0.1", shutdown_timeout=0.1, max_line_size=1 << 17) as port:
+        yield f"http://127.0.0.1:{port}/v1", asked
 
 
 def use_answers(answers: Answers, work: Callable[[Client], Awaitable[Any]]) -> tuple[Any, list[str]]:

@@ -108,3 +108,22 @@ async def visit(browser: str, file: Path, scenario: Scenario, before: str = "") 
 def look_at(browser: str, file: Path, scenario: Scenario) -> None:
     """As `visit`, for tests that are not coroutines."""
     asyncio.run(visit(browser, file, scenario))
+
+
+async def sign_in(browser: str, url: str, button: str, end: str) -> str:
+    """Open a URL in the browser, press a button, and return the text of the page with the title `end`."""
+    async with (
+        aiohttp.ClientSession() as session,
+        session.put(f"{browser}/json/new?about:blank") as answer,
+        session.ws_connect((await answer.json())["webSocketDebuggerUrl"], max_msg_size=0) as socket,
+    ):
+        page = Page(socket)
+        await page.call("Page.enable")
+        await page.call("Page.navigate", url=url)
+        press = f"""document.querySelector('button[value="{button}"]')?.click() ?? document.title"""
+        while end not in await page.run("document.title"):
+            await page.run(f"document.readyState === 'complete' ? ({press}, 1) : 0")
+            await asyncio.sleep(0.05)
+        text = await page.run("document.body.innerText")
+        await page.call("Page.close")
+        return str(text)

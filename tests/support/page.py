@@ -9,7 +9,9 @@ from nights import Nights, Row
 DOCS = Path(__file__).parents[2] / "docs"
 PAGE = (DOCS / "reading.md").read_text()
 #: The code of the page: by the text after the opening fence.
-BLOCKS: dict[str, str] = dict(re.findall(r"^```((?:python|sql) .*?)\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE))
+BLOCKS: dict[str, str] = dict(
+    re.findall(r"^```((?:python|sql|powerquery) .*?)\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
+)
 LATEST = ("coverage", "push_to_talk", "push_to_talk_members")
 HISTORY = ("coverage", "push_to_talk")
 COMPLETE = ("ok", "not_licensed", "not_found")

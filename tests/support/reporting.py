@@ -107,3 +107,10 @@ def one_room(audit: Audit, members: int = 2, **settings: object) -> Snapshot:
 
     rewrite(snapshot, "push_to_talk_members", of_room)
     return snapshot
+
+
+def from_webex(snapshot: Snapshot, base_url: str = "https://webexapis.com/v1") -> Snapshot:
+    """The same snapshot as if another API had told it."""
+    manifest = msgspec.structs.replace(snapshot.manifest, base_url=base_url)
+    write_manifest(snapshot.path, manifest)
+    return Snapshot(snapshot.path, manifest)

@@ -9,6 +9,8 @@ from aiohttp import ClientSession, DummyCookieJar, TCPConnector, web
 from object_stores import BUCKET
 from yarl import URL
 
+from audit.loopback import serving
+
 #: Decides on a request by its method, path with query, and body: `forward`, `503`, `lost` (forwarded, but not its
 #: answer), `unconditional` (forwarded without its conditions), or an event to wait for before it is forwarded.
 Rule = Callable[[str, str, bytes], "str | threading.Event"]
@@ -64,7 +66,7 @@ class Proxy:
 def serve_proxy(upstream_port: int) -> Iterator[Proxy]:
     """Serve a proxy in a thread of this process."""
     loop = asyncio.new_event_loop()
-    serving: list[Proxy] = []
+    proxies: list[Proxy] = []
     is_ready, is_over = threading.Event(), asyncio.Event()
 
     async def serve() -> None:
@@ -73,14 +75,10 @@ def serve_proxy(upstream_port: int) -> Iterator[Proxy]:
             proxy = Proxy(upstream_port, session)
             app = web.Application(client_max_size=1 << 30)
             app.router.add_route("*", "/{any:.*}", proxy.handle)
-            runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-            await runner.setup()
-            await web.TCPSite(runner, "127.0.0.1", 0).start()
-            proxy.port = runner.addresses[0][1]
-            serving.append(proxy)
-            is_ready.set()
-            await is_over.wait()
-            await runner.cleanup()
+            async with serving(app, "127.0.0.1", shutdown_timeout=0.1) as proxy.port:
+                proxies.append(proxy)
+                is_ready.set()
+                await is_over.wait()
 
     def run() -> None:
         with asyncio.Runner(loop_factory=lambda: loop) as runner:
@@ -90,7 +88,7 @@ def serve_proxy(upstream_port: int) -> Iterator[Proxy]:
     thread.start()
     assert is_ready.wait(20)
     try:
-        yield serving[0]
+        yield proxies[0]
     finally:
         loop.call_soon_threadsafe(is_over.set)
         thread.join()

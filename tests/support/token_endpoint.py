@@ -13,6 +13,7 @@ import aiohttp
 from aiohttp import web
 from harness import VirtualClock, run_virtually
 
+from audit.loopback import serving
 from audit.webex.oauth import OAuthTokens
 
 SECRET, REFRESH = "cl13nt-s3cret", "r3fresh"
@@ -72,13 +73,8 @@ class Endpoint:
         """Serve the endpoint while the block runs; yields the base URL."""
         app = web.Application()
         app.router.add_post("/v1/access_token", self.answer)
-        runner = web.AppRunner(app, shutdown_timeout=0.1, handler_cancellation=True)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        try:
-            yield f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
-        finally:
-            await runner.cleanup()
+        async with serving(app, "127.0.0.1", shutdown_timeout=0.1, handler_cancellation=True) as port:
+            yield f"http://127.0.0.1:{port}/v1"
 
 
 def with_endpoint(

@@ -55,6 +55,8 @@ def serve_proxy() -> Iterator[Proxy]:
             # TLS begins with 0x16, and has no end of a head.
             while b"\r\n\r\n" not in head and not head.startswith(b"\x16") and (data := client.recv(65536)):
                 head += data
+            if not head:
+                return  # A client that is stopped goes before it has asked.
             proxy.heads.append(head.decode("latin-1"))
             if answer := proxy.says(len(proxy.heads) - 1):
                 client.sendall(answer)

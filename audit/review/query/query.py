@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from difflib import get_close_matches
 from itertools import groupby
 from operator import itemgetter
 
@@ -48,13 +49,19 @@ _BEGIN = re.compile(
 )
 
 
+#: The first word of a text of several words, to recognize a mistyped keyword.
+_FIRST_WORD = re.compile(r"\s*([A-Za-z]{4,10})\s+\S")
+_KEYWORDS = ("select", "from", "with", "describe", "explain", "summarize", "values")
+
+
 def is_sql(text: str) -> bool:
-    """Whether a text is SQL: it parses, or begins as a query does. Ids, paths and URIs do neither.
+    """Whether a text is SQL: it parses, or begins as a query does, or nearly. Ids, paths and URIs do neither.
 
     Args:
         text: what stands in the place of a snapshot or of a query.
     """
-    if _BEGIN.match(text):
+    first = _FIRST_WORD.match(text)
+    if _BEGIN.match(text) or (first and get_close_matches(first[1].lower(), _KEYWORDS, n=1, cutoff=0.75)):
         return True
     try:
         with duckdb.connect(":memory:") as connection:

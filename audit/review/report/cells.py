@@ -1,7 +1,8 @@
 """Values as the cells of a sheet in a workbook: whatever a value holds, its cell is a text, a number or a date."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
@@ -53,18 +54,21 @@ def width(value: object) -> int:
     return len(text) if text.isascii() else cell_len(text)
 
 
-def rows(columns: list[pa.Array], first: int, styles: list[str]) -> pa.Buffer:
+def rows(columns: list[pa.Array], first: int, styles: list[str], styled: Collection[int] = ()) -> pa.Buffer:
     """The XML of rows.
 
     Args:
         columns: the values, by column.
         first: the number of the first row.
         styles: by column, the style of its dates and of texts that look like anything else.
+        styled: columns of which every text has the style.
     """
     count = len(columns[0])
     numbers = pc.cast(pa.array(range(first, first + count), pa.int64()), pa.string())
     cells = [
-        pc.binary_join_element_wise(f'<c r="{letters(index)}', numbers, _rests(column, style), "")
+        pc.binary_join_element_wise(
+            f'<c r="{letters(index)}', numbers, _rests(column, style, is_styled=index in styled), ""
+        )
         for index, (column, style) in enumerate(zip(columns, styles, strict=True))
     ]
     lines = pc.binary_join_element_wise(
@@ -86,7 +90,7 @@ def row(values: Sequence[object], number: int, styles: list[str], *, is_header: 
     cells = []
     for index, (value, style) in enumerate(zip(values, styles, strict=True)):
         make: _Make = _number if isinstance(value, int) and not isinstance(value, bool) else _text
-        if value is not None and (rest := _text(value, style, is_guarded=True) if is_header else make(value, style)):
+        if value is not None and (rest := _text(value, style, is_styled=True) if is_header else make(value, style)):
             cells.append(f'<c r="{letters(index)}{number}{rest}')
     return f'<row r="{number}">{"".join(cells)}</row>'.encode()
 
@@ -96,8 +100,8 @@ def letters(index: int) -> str:
     return (letters(index // 26 - 1) if index > 25 else "") + chr(ord("A") + index % 26)
 
 
-def _rests(column: pa.Array, style: str) -> pa.Array:
-    make: _Make = _text
+def _rests(column: pa.Array, style: str, *, is_styled: bool) -> pa.Array:
+    make: _Make = partial(_text, is_styled=True) if is_styled else _text
     if pa.types.is_timestamp(column.type):
         column, make = column.cast(pa.timestamp("us", "UTC")).cast(pa.int64()), _time
     elif pa.types.is_integer(column.type):
@@ -107,11 +111,11 @@ def _rests(column: pa.Array, style: str) -> pa.Array:
     return pa.array([make(value, style) for value in encoded.dictionary.to_pylist()], pa.string()).take(encoded.indices)
 
 
-def _text(value: object, style: str, *, is_guarded: bool = False) -> str | None:
+def _text(value: object, style: str, *, is_styled: bool = False) -> str | None:
     text = shown(value)
     if not text:
         return None
-    chosen = f' s="{style}"' if is_guarded or text[0] in _GUARDED else ""
+    chosen = f' s="{style}"' if is_styled or text[0] in _GUARDED else ""
     space = ' xml:space="preserve"' if text[0] == " " or text[-1] == " " else ""
     text = _ESCAPE.sub("_x005F_", text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return f'"{chosen} t="inlineStr"><is><t{space}>{text}</t></is></c>'

@@ -146,7 +146,7 @@ def collect(
             audio=find_audio(connection),
             checked=_checked(checks) if checks else None,
             changes=None if changes is None else fold(changes, states_of(connection) if reach else _nothing),
-            index=find_index(connection, written, org_names) if reach else None,
+            index=find_index(connection, written, org_names, snapshot.manifest.base_url) if reach else None,
             kinds=find_kinds(connection) if reach else [],
             totals=find_orgs(connection, snapshot.manifest.orgs) if reach else [],
             lacks=unread_ways(connection, snapshot.manifest) if reach else [],

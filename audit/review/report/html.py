@@ -3,7 +3,7 @@
 import base64
 import hashlib
 from collections.abc import Iterable, Iterator
-from functools import cache
+from functools import cache, partial
 from importlib import resources
 from itertools import groupby
 
@@ -14,6 +14,7 @@ from audit import __version__
 from audit.bounds import TEXT_BYTES
 from audit.review import vocabulary
 from audit.review.check.finding import CheckResult
+from audit.review.control_hub import has_pages, page_of
 from audit.review.diff.change import Change
 from audit.review.diff.event import words_of_event
 from audit.review.diff.events import notes_on_log
@@ -88,6 +89,8 @@ def render(found: Content) -> str:
         location_chart=charts.location_chart(found.reach, nouns[1]) if found.reach else "",
         coverage_chart=charts.coverage_chart(found.answers),
         version=__version__,
+        has_pages=has_pages(found.manifest.base_url),
+        page_of=partial(page_of, found.manifest.base_url),
         log_notes=notes_on_log(found.against, found.manifest) if found.against else [],
         has_events=found.against is not None and ADMIN_EVENTS in found.manifest.tables,
     )

@@ -8,11 +8,13 @@ import base64
 import json
 import zlib
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import duckdb
 
 from audit.bounds import NAME_CHARS
+from audit.review.control_hub import ROOM_PAGE, page_of
 from audit.review.report.ids import packed_ids
 from audit.review.report.index_tables import PEOPLE, ROOMS, SIZES, UNREAD, create_index_tables
 from audit.review.report.rows import fetch_dicts, time_of
@@ -29,9 +31,13 @@ _ROWS_OF_LINE = 5_000
 _SHARE_OF_DIFFERENT = 4
 
 _Columns = dict[str, Any]
+#: Whether an entity has a page in Control Hub, by its kind and id.
+_HasPage = Callable[[str, str], bool]
 
 
-def find_index(connection: duckdb.DuckDBPyConnection, written: Dates, org_names: dict[str, str | None]) -> str | None:
+def find_index(
+    connection: duckdb.DuckDBPyConnection, written: Dates, org_names: dict[str, str | None], base_url: str
+) -> str | None:
     """The index as text for an HTML document; None if the snapshot is too large for it.
 
     Args:
@@ -39,6 +45,7 @@ def find_index(connection: duckdb.DuckDBPyConnection, written: Dates, org_names:
             (`audit.review.report.approved.find_since_approval`).
         written: how the states are dated.
         org_names: names of organizations by id.
+        base_url: the API that the snapshot was read from.
     """
     create_index_tables(connection, NAME_CHARS)
     (sizes,) = fetch_dicts(connection, SIZES)
@@ -46,13 +53,13 @@ def find_index(connection: duckdb.DuckDBPyConnection, written: Dates, org_names:
         return None
     compress = zlib.compressobj(9)
     data = bytearray()
-    for line in _lines(connection, written, org_names):
+    for line in _lines(connection, written, org_names, base_url):
         data += compress.compress(json.dumps(line, separators=(",", ":")).encode() + b"\n")
     return base64.b64encode(data + compress.flush()).decode()
 
 
 def _lines(
-    connection: duckdb.DuckDBPyConnection, written: Dates, org_names: dict[str, str | None]
+    connection: duckdb.DuckDBPyConnection, written: Dates, org_names: dict[str, str | None], base_url: str
 ) -> Iterator[_Columns]:
     kinds = connection.execute(
         "SELECT entity_type FROM room UNION SELECT entity_type FROM unread ORDER BY 1"
@@ -60,10 +67,16 @@ def _lines(
     yield {
         "orgs": {org_id: (name or org_id)[:NAME_CHARS] for org_id, name in org_names.items()},
         "kinds": {kind: [heading(device(kind)), things(kind)] for (kind,) in kinds},
+        "page": ROOM_PAGE,
     }
+    has_page = partial(_has_page, base_url)
     yield from _groups(connection, "people", PEOPLE, _people)
-    yield from _groups(connection, "rooms", ROOMS, lambda rows: _rooms(rows, written))
-    yield from _groups(connection, "unread", UNREAD, _unread)
+    yield from _groups(connection, "rooms", ROOMS, lambda rows: _rooms(rows, written, has_page))
+    yield from _groups(connection, "unread", UNREAD, lambda rows: _unread(rows, has_page))
+
+
+def _has_page(base_url: str, kind: str, entity_id: str) -> bool:
+    return page_of(base_url, kind, entity_id) is not None
 
 
 def _groups(
@@ -87,7 +100,7 @@ def _people(rows: list[tuple[Any, ...]]) -> _Columns:
     }
 
 
-def _rooms(rows: list[tuple[Any, ...]], written: Dates) -> _Columns:
+def _rooms(rows: list[tuple[Any, ...]], written: Dates, has_page: _HasPage) -> _Columns:
     org, kind, entity_id, name, location, direction, connection, reach, access, *rest = zip(*rows, strict=True)
     states, opened, details, since, reasons, times, listed, ways, pagers, devices, seen = rest
     return {
@@ -113,11 +126,12 @@ def _rooms(rows: list[tuple[Any, ...]], written: Dates) -> _Columns:
         "device": _packed([device_words(each, time_of(at)) for each, at in zip(devices, seen, strict=True)]),
         "members": [len(each) for each in listed],
         "member": [person for each in listed for person in each],
+        "hasPage": _packed(list(map(has_page, kind, entity_id))),
         "id": packed_ids(entity_id),
     }
 
 
-def _unread(rows: list[tuple[Any, ...]]) -> _Columns:
+def _unread(rows: list[tuple[Any, ...]], has_page: _HasPage) -> _Columns:
     org, kind, entity_id, name, location, outcome = zip(*rows, strict=True)
     return {
         "name": name,
@@ -125,6 +139,7 @@ def _unread(rows: list[tuple[Any, ...]]) -> _Columns:
         "org": _packed(org),
         "kind": _packed(kind),
         "outcome": _packed([OUTCOMES.get(each, each) for each in outcome]),
+        "hasPage": _packed(list(map(has_page, kind, entity_id))),
         "id": packed_ids(entity_id),
     }
 

@@ -22,6 +22,12 @@ const placeOf = (index, entry) => {
   if (Object.keys(index.orgs).length > 1) place.append(" · ", nameOf(index.orgs[entry.org] ?? entry.org));
   return place;
 };
+const titleOf = (index, entry) => {
+  const page = pageOf(index, entry);
+  const title = element(page ? "a" : "span", "", nameOf(entry.name));
+  if (page) Object.assign(title, { href: page, target: "_blank", rel: "noreferrer noopener" });
+  return element("h4", "", title);
+};
 const counted = (count, one, many) => `${number(count)} ${count === 1 ? one : many}`;
 const whoListens = (index, room, found, most) => room.others
   ? [element("b", "", `${room.others[0].toUpperCase()}${room.others.slice(1)}.`), " By Push-to-Talk: ", ...byPushToTalk(index, room, found, most)]
@@ -49,12 +55,12 @@ const byPushToTalk = (index, room, found, most) => {
     default: return [`${start}Unclear who ${can}: `, nameOf(room.access), ". On its list: ", names(), ...why];
   }
 };
-const roomResult = (index, room, found, most) => element("li", "", element("h4", "", nameOf(room.name)), placeOf(index, room), element("dl", "",
+const roomResult = (index, room, found, most) => element("li", "", titleOf(index, room), placeOf(index, room), element("dl", "",
   ...pair("Who can listen", ...whoListens(index, room, found, most)),
   ...(room.device ? pair("Device", room.device) : []),
   ...pair("Since", room.since ? nameOf(room.since) : "not known: this report compares with no earlier snapshot"),
   ...pair("Approved", room.approval ? nameOf(room.approval) : "not known: no snapshot was approved")));
-const unreadResult = (index, room) => element("li", "", element("h4", "", nameOf(room.name)), placeOf(index, room),
+const unreadResult = (index, room) => element("li", "", titleOf(index, room), placeOf(index, room),
   element("p", "", "No settings: ", nameOf(room.outcome)));
 // The rooms of a person by what the person can do there; rooms that anyone can call are rooms of the whole organization.
 const personResult = (index, person, found, most) => {

@@ -25,16 +25,24 @@ const nameOf = (text, absent = "(no name)") => {
 
 // The index: each column of a group of rows is a list, or its different values and a number for each row.
 const columnOf = (packed) => Array.isArray(packed) ? packed : packed.at.map((at) => packed.values[at]);
+const uuidOf = (bytes) => Array.from(bytes, (char) => char.charCodeAt(0).toString(16).padStart(2, "0")).join("")
+  .replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
+const isPlain = (packed, at) => packed.values[at].startsWith("=");
 const idsOf = (packed) => {
   const bytes = atob(packed.uuids);
   let place = 0;
   return packed.at.map((at) => {
     const start = packed.values[at];
-    if (start.startsWith("=")) return start.slice(1).toLowerCase();
-    const hex = Array.from(bytes.slice(place, place += 16), (char) => char.charCodeAt(0).toString(16).padStart(2, "0")).join("");
-    const uuid = hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
+    if (isPlain(packed, at)) return start.slice(1).toLowerCase();
+    const uuid = uuidOf(bytes.slice(place, place += 16));
     return `${btoa(start + uuid).toLowerCase()} ${uuid}`;
   });
+};
+// The page of a room in Control Hub; an entry has one only if its id holds a UUID.
+const pageOf = (index, { packed, row, hasPage }) => {
+  if (!hasPage || isPlain(packed, packed.at[row])) return null;
+  const place = 16 * packed.at.slice(0, row).filter((at) => !isPlain(packed, at)).length;
+  return index.page.replace("{}", uuidOf(atob(packed.uuids).slice(place, place + 16)));
 };
 const unpack = async (text) => {
   const bytes = Uint8Array.from(atob(text), (char) => char.charCodeAt(0));
@@ -47,7 +55,7 @@ const unpack = async (text) => {
     const values = names.map((name) => columnOf(columns[name]));
     let at = 0;
     for (let row = 0; row < values[0].length; row += 1) {
-      const entry = { place: index[kind].length };
+      const entry = { place: index[kind].length, packed: id, row };
       names.forEach((name, column) => { entry[name] = values[column][row]; });
       if (members) entry.members = member.slice(at, at += members[row]);
       index[kind].push(entry);

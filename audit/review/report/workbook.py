@@ -17,6 +17,7 @@ import pyarrow as pa
 import xlsxwriter  # type: ignore[import-untyped]
 
 from audit.review.report import cells
+from audit.review.report.hyperlinks import MAX_LINKS, Links, is_link
 from audit.text import count_of
 
 log = logging.getLogger(__name__)
@@ -46,12 +47,14 @@ class Sheet:
         schema: its columns.
         widths: their widths in characters.
         rows: number of rows that are written, without the header.
+        plain: number of addresses that are text and not a link.
     """
 
     name: str
     schema: pa.Schema
     widths: list[int]
     rows: int = 0
+    plain: int = 0
 
 
 @dataclass
@@ -62,6 +65,7 @@ class Workbook:
         stream: a file that is open for writing.
         label: what the foot of each printed page says at its left.
         max_rows: the most rows of a sheet, header included; further rows go on in a further sheet.
+        max_links: the most links of a sheet; further addresses are text only.
         rows: number of rows by subject.
         sizes: likewise, in words, with the sheets in which they go on.
     """
@@ -69,6 +73,7 @@ class Workbook:
     stream: BinaryIO
     label: str
     max_rows: int = MAX_ROWS
+    max_links: int = MAX_LINKS
     rows: dict[str, int] = field(default_factory=dict)
     sizes: dict[str, str] = field(default_factory=dict)
 
@@ -96,11 +101,16 @@ class Workbook:
         self.sizes[name] = count_of(self.rows[name], "row")
         if more := ", ".join(each.name for each in written[1:]):
             self.sizes[name] += f", more than a sheet holds: they go on in {more}"
+        if plain := sum(each.plain for each in written):
+            self.sizes[name] += (
+                f"; {count_of(plain, 'address is', 'addresses are')} text and not a link: there are too many"
+            )
+        if more or plain:
             log.warning("workbook: sheet %s: %s", name, self.sizes[name])
 
     def close(self, front: Iterable[Sequence[_Value]]) -> None:
         """Write the rows of the first sheet, and all that holds the sheets together."""
-        with self._open(self._front) as (write, styles):
+        with self._open(self._front, Links(self._front.schema, 0)) as (write, styles):
             for values in front:
                 self._front.rows += 1
                 write(cells.row(list(values), self._front.rows + 1, styles))
@@ -112,15 +122,18 @@ class Workbook:
     def _fill(self, sheet: Sheet, rest: "_Rest") -> Sheet:
         size = 0
         self._sheets.append(sheet)
-        with self._open(sheet) as (write, styles):
+        links = Links(sheet.schema, self.max_links)
+        with self._open(sheet, links) as (write, styles):
             while size < _MAX_BYTES and (piece := rest.take(self.max_rows - 1 - sheet.rows)):
-                size += write(cells.rows(piece.columns, sheet.rows + 2, styles))
+                size += write(cells.rows(piece.columns, sheet.rows + 2, styles, links.columns))
+                links.add(piece, sheet.rows + 2)
                 sheet.rows += piece.num_rows
+        sheet.plain = links.left_out
         return sheet
 
     @contextmanager
-    def _open(self, sheet: Sheet) -> Iterator[tuple[Callable[[bytes | pa.Buffer], int], list[str]]]:
-        """Write the frame of a sheet; the block writes its rows, and gets the style of each column."""
+    def _open(self, sheet: Sheet, links: Links) -> Iterator[tuple[Callable[[bytes | pa.Buffer], int], list[str]]]:
+        """Write the frame of a sheet; the block writes its rows, gets the style of each column, and fills the links."""
         index = self._sheets.index(sheet)
         path = f"xl/worksheets/sheet{index + 1}.xml"
         head, _, data = self._frame()[path].partition(b"<sheetData>")
@@ -133,7 +146,9 @@ class Workbook:
             file.write(_DIMENSION.sub(b"", head) + b"<sheetData>")
             file.write(cells.row(names, 1, [header.decode()] * len(names), is_header=True))
             yield file.write, styles
-            file.write(b"</sheetData>" + self._frame()[path].partition(b"</sheetData>")[2])
+            file.write(b"</sheetData>" + links.put_into(self._frame()[path].partition(b"</sheetData>")[2]))
+        if targets := links.relationships():
+            self._zip.writestr(f"xl/worksheets/_rels/sheet{index + 1}.xml.rels", targets)
 
     def _frame(self) -> dict[str, bytes]:
         """The files of a workbook with the sheets so far, without rows."""
@@ -141,11 +156,13 @@ class Workbook:
         with xlsxwriter.Workbook(made, {"in_memory": True}) as book:
             text = book.add_format({"num_format": "@", "quote_prefix": True})
             time = book.add_format({"num_format": "yyyy-mm-dd hh:mm:ss"})
+            link = book.add_format({"num_format": "@", "font_color": "#0563C1", "underline": 1})
             header = book.add_format({"bold": True, "bottom": 1})
             for sheet in self._sheets:
                 page = book.add_worksheet(sheet.name)
                 for index, (column, width) in enumerate(zip(sheet.schema, sheet.widths, strict=True)):
-                    page.set_column(index, index, width, time if pa.types.is_timestamp(column.type) else text)
+                    style = time if pa.types.is_timestamp(column.type) else link if is_link(column) else text
+                    page.set_column(index, index, width, style)
                 page.write_blank(0, 0, None, header)
                 page.freeze_panes(1, 0)
                 page.autofilter(0, 0, sheet.rows, len(sheet.schema) - 1)

@@ -1,6 +1,7 @@
 """A snapshot as a workbook for reviewers who use spreadsheets: cells are text, so nothing is lost or run."""
 
 from collections.abc import Iterable, Iterator
+from functools import partial
 from importlib import resources
 from itertools import islice
 from typing import BinaryIO
@@ -10,12 +11,14 @@ import pyarrow as pa
 
 from audit.errors import UsageError
 from audit.review.check.finding import CheckResult, Finding, Rule
+from audit.review.control_hub import has_pages, page_of
 from audit.review.diff.change import Change
 from audit.review.diff.views import Tally
 from audit.review.open_rooms import OPEN_ROOMS, add_open_rooms, unread_ways
 from audit.review.quoting import identifier
 from audit.review.report import cells
 from audit.review.report.approved import find_since_approval
+from audit.review.report.hyperlinks import MAX_LINKS, PageOf, with_pages
 from audit.review.report.reach_tables import create_tables
 from audit.review.report.rows import count
 from audit.review.report.since import APPROVAL_WORDS, NOTHING_APPROVED
@@ -77,6 +80,7 @@ def write_workbook(
     *,
     approved: Approved | None = None,
     max_rows: int = MAX_ROWS,
+    max_links: int = MAX_LINKS,
 ) -> dict[str, int]:
     """Write a snapshot as an Excel workbook; returns the number of rows by subject.
 
@@ -88,17 +92,20 @@ def write_workbook(
         stream: a file that is open for writing.
         approved: the approved snapshot of the same scope.
         max_rows: the most rows of a sheet, header included; further rows go on in a further sheet.
+        max_links: the most links of a sheet.
 
     Raises:
         UsageError: a table has no Parquet, or one of its files is missing or can't be read.
         OSError: the file can't be written.
     """
+    base_url = snapshot.manifest.base_url
+    page = partial(page_of, base_url) if has_pages(base_url) else None
     names = {org.org_id: org.name for each in (against, snapshot) if each for org in each.manifest.orgs}
     tally = Tally()
     try:
         with (
             open_tables(snapshot, against, approved=approved) as connection,
-            Workbook(stream, snapshot.manifest.snapshot_id, max_rows) as book,
+            Workbook(stream, snapshot.manifest.snapshot_id, max_rows, max_links) as book,
         ):
             _create_names(connection, names)
             since_approval = find_since_approval(connection, snapshot.manifest, approved)
@@ -108,8 +115,8 @@ def write_workbook(
                 previous=against.manifest if against else None,
                 approved=approved.manifest if approved else None,
             )
-            known = _fill_answers(book, connection, "not known" if approved else NOTHING_APPROVED)
-            _fill(book, "Findings", _FINDING_COLUMNS, _findings(checks, names))
+            known = _fill_answers(book, connection, "not known" if approved else NOTHING_APPROVED, page)
+            _fill(book, "Findings", _FINDING_COLUMNS, _findings(checks, names), page)
             _fill(book, "Changes", _CHANGE_COLUMNS, _changes(tally.count(changes or ())))
             _fill_tables(book, connection)
             lacks = unread_ways(connection, snapshot.manifest)
@@ -131,13 +138,16 @@ def _create_names(connection: duckdb.DuckDBPyConnection, names: dict[str, str | 
     )
 
 
-def _fill_answers(book: Workbook, connection: duckdb.DuckDBPyConnection, no_approval: str) -> Known:
+def _fill_answers(
+    book: Workbook, connection: duckdb.DuckDBPyConnection, no_approval: str, page: PageOf | None
+) -> Known:
     """Fill the sheets that answer who may open which room, and what was not answered.
 
     Args:
         book: the workbook.
         connection: has the tables `organization` and `approval`.
         no_approval: what to say of a room that `approval` lacks.
+        page: gives the address of an entity's page; None if there are no pages.
     """
     tables = set(table_names(connection))
     if OPEN_ROOMS in tables:
@@ -148,21 +158,21 @@ def _fill_answers(book: Workbook, connection: duckdb.DuckDBPyConnection, no_appr
             _WHO.read_text(encoding="utf-8").format(members=members),
             {"no_approval": no_approval, "max_text": _MAX_TEXT},
         )
-        _query(book, _OPEN_SHEET, connection, f"FROM {OPEN_ROOMS}")
-        _fill_who(book, connection)
+        _query(book, _OPEN_SHEET, connection, f"FROM {OPEN_ROOMS}", page)
+        _fill_who(book, connection, page)
     if "coverage" in tables:
-        _query(book, "Not answered", connection, _UNANSWERED)
+        _query(book, "Not answered", connection, _UNANSWERED, page)
     return find_known(connection, tables)
 
 
-def _fill_who(book: Workbook, connection: duckdb.DuckDBPyConnection) -> None:
+def _fill_who(book: Workbook, connection: duckdb.DuckDBPyConnection, page: PageOf | None) -> None:
     """Fill the sheet of who may open which room, some rooms at a time."""
     last = count(connection, "SELECT max(place) FROM who_may WHERE place IS NOT NULL HAVING max(place) IS NOT NULL")
     schema = _reader(connection, _SHOWN_WHO, [0, 0]).schema
     batches = (
         batch for start in range(0, last, _ROOMS) for batch in _reader(connection, _SHOWN_WHO, [start, start + _ROOMS])
     )
-    book.fill("Room by who", schema, batches)
+    _add(book, "Room by who", schema, batches, page, kind="kind", entity_id="id")
 
 
 def _fill_tables(book: Workbook, connection: duckdb.DuckDBPyConnection) -> None:
@@ -197,9 +207,11 @@ def _all_of(connection: duckdb.DuckDBPyConnection, table: str) -> str:
     )
 
 
-def _query(book: Workbook, sheet: str, connection: duckdb.DuckDBPyConnection, sql: str) -> None:
+def _query(
+    book: Workbook, sheet: str, connection: duckdb.DuckDBPyConnection, sql: str, page: PageOf | None = None
+) -> None:
     reader = _reader(connection, sql)
-    book.fill(sheet, reader.schema, reader)
+    _add(book, sheet, reader.schema, reader, page)
 
 
 def _reader(connection: duckdb.DuckDBPyConnection, sql: str, parameters: Iterable[object] = ()) -> pa.RecordBatchReader:
@@ -216,9 +228,25 @@ def _reader(connection: duckdb.DuckDBPyConnection, sql: str, parameters: Iterabl
     return reader
 
 
-def _fill(book: Workbook, sheet: str, columns: tuple[str, ...], rows: Iterable[_Row]) -> None:
+def _fill(
+    book: Workbook, sheet: str, columns: tuple[str, ...], rows: Iterable[_Row], page: PageOf | None = None
+) -> None:
     schema = pa.schema([(name, pa.string()) for name in columns])
-    book.fill(sheet, schema, _batches(schema, rows))
+    _add(book, sheet, schema, _batches(schema, rows), page)
+
+
+def _add(
+    book: Workbook,
+    sheet: str,
+    schema: pa.Schema,
+    batches: Iterable[pa.RecordBatch],
+    page: PageOf | None,
+    *,
+    kind: str = "entity_type",
+    entity_id: str = "entity_id",
+) -> None:
+    """Fill a sheet; with `page`, its last column leads to the pages of the entities."""
+    book.fill(sheet, *(with_pages(schema, batches, kind, entity_id, page) if page else (schema, batches)))
 
 
 def _batches(schema: pa.Schema, rows: Iterable[_Row]) -> Iterator[pa.RecordBatch]:

@@ -159,8 +159,9 @@ def _read_output(folder: Place, manifest: Manifest, key: "Ed25519PublicKey | Non
 
 def _pruned(ids: list[str]) -> Iterator[Note]:
     if ids:
+        last = f"last {ids[0]}" if len(ids) > 1 else ids[0]
         count = count_of(len(ids), "earlier snapshot was", "earlier snapshots were")
-        yield Note(f"{count} pruned ({REMOVED}), the last of them {ids[0]}")
+        yield Note(f"{count} pruned: {last} ({REMOVED})")
 
 
 def _after(output: _Output, snapshot_id: str, manifest_sha256: str) -> Iterator[Fault]:

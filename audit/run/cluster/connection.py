@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import Any
 
 from audit.errors import EngineError, UsageError, shortage, words_of
+from audit.extras import how_to_add
 from audit.files import scratch_folder
 
 log = logging.getLogger(__name__)
@@ -43,7 +44,7 @@ def import_dask() -> Any:
         dask.config.update_defaults({"logging": dict.fromkeys(_LOGGERS, "critical")})
         import distributed  # noqa: PLC0415
     except ModuleNotFoundError as error:
-        raise UsageError(f"{error.name} is not installed: pip install 'webex-audit[dask]'") from None
+        raise UsageError(f"{error.name} is not installed: {how_to_add('dask')}") from None
     for name, level in dask.config.get("logging").items():
         logging.getLogger(name).setLevel(level.upper())
     return distributed
@@ -61,12 +62,6 @@ async def connect(scheduler: str | None, organizations: int) -> AsyncIterator[Da
         UsageError: the address is invalid, or a worker has another version.
         EngineError: the scheduler does not answer or has no workers.
     """
-    if scheduler and not scheduler.startswith(_ENCRYPTED):
-        log.warning(
-            "the scheduler %s is not protected by TLS: whoever reaches it can run code on the workers "
-            "and read the token there; use tls:// (docs/cluster.md, Security)",
-            scheduler,
-        )
     async with AsyncExitStack() as stack:
         cluster = None if scheduler else await _started(stack, organizations)
         try:
@@ -83,6 +78,12 @@ async def connect(scheduler: str | None, organizations: int) -> AsyncIterator[Da
             raise EngineError(
                 f"the Dask scheduler {scheduler} has not answered for {_CONNECT_S:.0f} s: {words_of(error)}"
             ) from None
+        if scheduler and not scheduler.startswith(_ENCRYPTED):
+            log.warning(
+                "the scheduler %s is not protected by TLS: whoever reaches it can run code on the workers "
+                "and read the token there; use tls:// (docs/cluster.md, Security)",
+                scheduler,
+            )
         await _wait_for_workers(client, scheduler or "of this machine")
         await _check_versions(client)
         yield client

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from audit.crawl.progress import Progress
+from audit.errors import said_in
 from audit.outcome import Outcome
 from audit.redaction import Record, redact
 
@@ -112,6 +113,9 @@ class _Forwarder(logging.Handler):
                 name: redact(str(getattr(record, name))) for name in _EXTRAS if getattr(record, name, None)
             }
             reporter.on_line(Line(record.name, record.levelno, redact(record.getMessage()), extra))
+            if record.levelno > logging.DEBUG:
+                for said in said_in(record.args):
+                    logging.getLogger(record.name).debug("the API says: %s", said)
 
 
 _FORWARDER = _Forwarder()

@@ -25,7 +25,7 @@ from audit.run.cluster.report import Reporter, forwarding, topic_of
 from audit.run.cluster.task import Result, Task
 from audit.run.credentials import find_tokens
 from audit.run.job import Job
-from audit.run.keys import keys_of_worker
+from audit.run.keys import keys_at_hand
 from audit.run.organization import OrganizationAudit
 from audit.run.session import tell_limit, tell_pause
 from audit.run.tally import tallied
@@ -191,7 +191,7 @@ class _Attempt:
                 "version on both"
             )
         folder = output / self.task.journal.run_id
-        draft = open_draft(folder, _Wanted(folder), keys_of_worker(self.settings))
+        draft = open_draft(folder, _Wanted(folder), keys_at_hand(self.settings))
         if draft is None or draft.journal != self.task.journal:
             raise UsageError(
                 f"{self.place} does not see the run in {output}: use a shared folder or an object store as output"

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import msgspec
 
 from audit.errors import DamagedError, UsageError, words_of
+from audit.extras import how_to_add
 from audit.files import expand, is_readable_by_others
 from audit.snapshot.layout import MANIFEST
 from audit.snapshot.manifest import MAX_BYTES, UNDECODABLE, Manifest, Seal, encode
@@ -270,7 +271,7 @@ def _cryptography() -> tuple[Any, Any, Any]:
         from cryptography.hazmat.primitives import serialization  # noqa: PLC0415
         from cryptography.hazmat.primitives.asymmetric import ed25519  # noqa: PLC0415
     except ImportError:
-        raise UsageError("signatures need the package cryptography: pip install 'webex-audit[review]'") from None
+        raise UsageError(f"signatures need the package cryptography: {how_to_add('review')}") from None
     return exceptions, serialization, ed25519
 
 

@@ -121,7 +121,7 @@ def test_only_a_change_of_meaning_is_new(audit: Audit, check: Check, tmp_path: P
     otherwise = [two_way(3), members(far | {"numbers": [{"external": "+1"}]}), members({"type": "VIRTUAL_LINE"})]
     audit(Simulation(crafted(*otherwise)))
     assert details_of(check("--baseline", file, "--json")) == {
-        "answers by itself and lets callers listen and speak; 3 on its list may call",
+        "answers by itself and lets callers listen and speak; only the 3 members on its list may call",
         *(f"member José Rossi (user0001@example.com) {each}" for each in ("has only the invalid number +1", "is of type VIRTUAL_LINE")),  # noqa: E501
     }  # fmt: skip
 
@@ -138,7 +138,7 @@ def test_what_matches_nothing_any_more_is_told_unless_it_was_not_read(
     assert shown.code == 0
     stale = f"{rooms[2]}: matches no finding any more (without owner)"
     assert [line for line in shown.out.splitlines() if line.startswith("stale")] == [
-        f"stale     two-way-auto-answer: answers by itself and lets callers listen and speak; 2 on its list may call of {stale}"  # noqa: E501
+        f"stale     two-way-auto-answer: answers by itself and lets callers listen and speak; only the 2 members on its list may call of {stale}"  # noqa: E501
     ]
     found = check("--baseline", file, "--json")
     assert [each["entity_id"] for each in json.loads(found.out)["stale"]] == [rooms[2]]

@@ -46,16 +46,20 @@ def twice(_: Organization, answer: Json) -> Json:
 
 
 FOUND_IN_ROOMS: list[tuple[str, Change, str]] = [
-    ("two-way-auto-answer", setting(connectionType="TWO_WAY"), "lets callers listen and speak; 4 on its list may call"),
+    (
+        "two-way-auto-answer",
+        setting(connectionType="TWO_WAY"),
+        "lets callers listen and speak; only the 4 members on its list may call",
+    ),
     ("block-list-empty", setting(accessType="BLOCK_MEMBERS", members=[]), "answers by itself to anyone, who can speak"),
     ("allow-list-empty", setting(members=[]), "answers by itself, and nobody may call"),
     ("unknown-setting", setting(connectionType="HALF_DUPLEX"), "connection type HALF_DUPLEX, access type ALLOW_"),
     (
         "member-of-another-location",
         elsewhere,
-        "(user0001@example.com) is of Riverside Clinic, not of Paragville Main Hospital",
+        "(user0001@example.com) is at Riverside Clinic, not at Paragville Main Hospital",
     ),
-    ("member-of-another-location", member(location="Moon Base"), "is of Moon Base, not of "),
+    ("member-of-another-location", member(location="Moon Base"), "is at Moon Base, not at "),
     ("member-of-another-domain", member(email="ann@Example.com.evil.test"), "address ann@Example.com.evil.test"),
     ("member-of-unsupported-type", member(type="HUNT_GROUP"), "(user0001@example.com) is of type HUNT_GROUP"),
     ("member-no-longer-exists", member(id="Y2lzY29zcGFyazovL3VzL1BFT1BMRS9nb25l"), "is no longer listed"),
@@ -90,11 +94,13 @@ FOUND_IN_ANSWERS: list[tuple[Json, Json, set[str], str]] = [
     (ON, {"allowAutoAnswer": False}, {"answers-calls-by-itself"}, "answers ordinary calls by itself"),
     (ON | {"preferredAnswerEndpointRequired": True, "preferredAnswerEndpointType": "NONE"}, {"allowAutoAnswer": False},
      {"answers-calls-by-itself"}, "at a preferred endpoint, of which none is set"),
-    (ON, {"allowAutoAnswer": True}, {"answers-calls-by-itself", "open-microphone"}, "lets 4 on its list speak"),
+    (ON, {"allowAutoAnswer": True}, {"answers-calls-by-itself", "open-microphone"},
+     "lets the 4 members on its list speak"),
     (ON, {"allowAutoAnswer": True, "accessType": "BLOCK_MEMBERS"}, {"answers-calls-by-itself", "open-microphone"},
-     "lets all but 4 on its list speak"),
+     "lets anyone but the 4 members on its list speak"),
     (ON, {"allowAutoAnswer": True, "connectionType": "TWO_WAY"},
-     {"answers-calls-by-itself", "open-microphone", "two-way-auto-answer"}, "lets 4 on its list listen and speak"),
+     {"answers-calls-by-itself", "open-microphone", "two-way-auto-answer"},
+     "lets the 4 members on its list listen and speak"),
     ({"autoAnswerEnabled": False}, {"allowAutoAnswer": True}, set(), ""),
 ]  # fmt: skip
 
@@ -112,8 +118,8 @@ def test_rooms_that_answer_calls_by_themselves_are_found(audit: Audit) -> None:
 
 
 WITHOUT_DEVICE: list[tuple[Any, Json, str | None]] = [
-    ([], {}, "no device, and Push-to-Talk answers by itself; 4 on its list may call"),
-    ([], {"accessType": "BLOCK_MEMBERS"}, "all but 4 on its list may call"),
+    ([], {}, "no device, and Push-to-Talk answers by itself; only the 4 members on its list may call"),
+    ([], {"accessType": "BLOCK_MEMBERS"}, "anyone but the 4 members on its list may call"),
     ([], {"accessType": "SOME_MEMBERS"}, "access type SOME_MEMBERS"),
     ([], {"allowAutoAnswer": False}, None),
     ([], {"members": []}, None),

@@ -13,6 +13,7 @@ from harness import Result
 
 from audit.config import CheckSettings
 from audit.errors import UsageError
+from audit.extras import how_to_add
 from audit.review.check.check import COLUMNS, check
 from audit.review.check.exceptions import Exceptions, load_exceptions
 from audit.review.check.finding import CheckResult, Finding, Severity
@@ -296,4 +297,4 @@ def test_without_the_extra_the_command_says_what_to_install(
     monkeypatch.setitem(sys.modules, "duckdb", None)
     result = webex_audit("check")
     assert result.code == 2
-    assert result.err == "webex-audit: error: duckdb is not installed: pip install 'webex-audit[review]'\n"
+    assert result.err == f"webex-audit: error: duckdb is not installed: {how_to_add('review')}\n"

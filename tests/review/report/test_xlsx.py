@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
-import openpyxl
 import pandas as pd
 import pyarrow.csv as pcsv
 import pytest
@@ -28,23 +27,12 @@ from reporting import (
 )
 
 from audit.review.check.finding import RuleResult
-from audit.review.report import cells, write_workbook
+from audit.review.report import cells
 from audit.review.report.reach_tables import create_tables
 from audit.review.tables import open_tables
 from audit.simulator import names
 from audit.simulator.app import Simulation
 from audit.text import printable
-
-
-@pytest.fixture
-def workbook(tmp_path: Path) -> Callable[..., Any]:
-    def workbook(*arguments: Any, **limits: Any) -> Any:
-        path = tmp_path / "report.xlsx"
-        with path.open("wb") as stream:
-            write_workbook(*arguments, stream, **limits)
-        return openpyxl.load_workbook(path)
-
-    return workbook
 
 
 def test_the_workbook_holds_every_row_of_the_tables(audit: Audit, workbook: Callable[..., Any]) -> None:

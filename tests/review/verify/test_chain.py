@@ -71,11 +71,11 @@ def test_the_walk_goes_on_past_what_was_pruned(output: Path, names: list[str], w
     prune(output, second)
     found = verify(output, "latest")
     assert (found.faults, found.chain) == ([], [third, first])
-    assert notes(found) == [f"1 earlier snapshot was pruned ({REMOVED}), the last of them {second}"]
+    assert notes(found) == [f"1 earlier snapshot was pruned: {second} ({REMOVED})"]
     prune(output, first, third)
     found = verify(output, last)
     assert (found.faults, found.chain) == ([], [])
-    assert notes(found) == [f"3 earlier snapshots were pruned ({REMOVED}), the last of them {third}"]
+    assert notes(found) == [f"3 earlier snapshots were pruned: last {third} ({REMOVED})"]
     result = webex_audit("verify")
     assert (result.code, third in result.err) == (0, True)
 

@@ -15,6 +15,7 @@ from harness import Result
 from keys import write_key
 
 from audit.errors import UsageError
+from audit.extras import how_to_add
 from audit.files import sha256_of
 from audit.review.verify.verify import verify
 from audit.simulator.app import ADMIN_TOKEN, Simulation
@@ -171,7 +172,7 @@ def test_without_the_extra_it_is_said_which_one_is_missing(
     for command in (("run", "--base-url", api(Simulation(Organization(5)))), ("verify", "--public-key", key)):
         result = webex_audit(*command)
         assert (result.code, result.out, result.err.count("\n")) == (2, "", 1)
-        assert "pip install 'webex-audit[review]'" in result.err
+        assert how_to_add("review") in result.err
     assert seal_with(None) is None
 
 

@@ -169,9 +169,7 @@ def test_the_whole_chain_is_walked_and_a_pruned_snapshot_is_a_note(nights: Night
     assert carry_out(nights.first.parent, [folder])[0].action == "removed"
     found = check(nights.third)
     assert (found.faults, found.chain) == ([], [nights.second.name])
-    assert (
-        found.notes[0].message == f"1 earlier snapshot was pruned (pruned.json), the last of them {nights.first.name}"
-    )
+    assert found.notes[0].message == f"1 earlier snapshot was pruned: {nights.first.name} (pruned.json)"
 
 
 def test_a_chain_that_can_not_be_read_further_says_so(nights: Nights, webex_audit: Callable[..., Result]) -> None:

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 import pytest
 from harness import Result
 
+from audit.extras import how_to_add
 from audit.run.cluster import connection
 from audit.simulator.app import ADMIN_TOKEN, Simulation
 from audit.simulator.organization import Organization
@@ -24,7 +25,7 @@ def test_a_missing_extra_is_told_in_a_line(
     result = webex_audit("run", "--engine", "dask", "--quiet")
     connection.import_dask.cache_clear()
     assert (result.code, result.err.count("\n")) == (2, 1)
-    assert f"{library} is not installed: pip install 'webex-audit[dask]'" in result.err
+    assert f"{library} is not installed: {how_to_add('dask')}" in result.err
 
 
 @pytest.fixture

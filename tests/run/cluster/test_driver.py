@@ -536,7 +536,7 @@ def test_a_signal_ends_driver_and_workers_resumably(
     [
         (["--scheduler", "tcp://127.0.0.1:8786"], "add --engine dask"),
         (["--engine", "dask", "--scheduler", "nonsense://x"], "--scheduler nonsense://x: "),
-        (["--engine", "spark"], "'spark' is not one of 'local', 'dask'"),
+        (["--engine", "spark"], "--engine: 'spark' is none of local, dask"),
     ],
 )
 def test_an_engine_that_can_not_be_is_told_in_a_line(

@@ -8,7 +8,7 @@
 -- controls: NIST-800-53 AC-3, AC-6; NIST-800-171 3.1.5; ISO-27001 A.5.15; SOC2 CC6.3; HIPAA 164.308(a)(4)
 SELECT
     org_id, entity_type, entity_id, entity_name, location_name,
-    concat_ws(' ', 'member', member_display_name, 'has the mail address', member_email) AS detail,
+    concat_ws(' ', 'member', member_display_name, 'has the email address', member_email) AS detail,
     concat_ws(
         ' ', coalesce(member_id, member_email, member_display_name), lower(split_part(member_email, '@', -1))
     ) AS key

@@ -10,8 +10,8 @@ SELECT
     org_id, entity_type, entity_id, entity_name, location_name,
     concat_ws(
         ' ', 'member', member_display_name, '(' || coalesce(member_email, member_id) || ')',
-        'is of', coalesce(member_location_name, member_location_id) || ',',
-        'not of', coalesce(location_name, location_id)
+        'is at', coalesce(member_location_name, member_location_id) || ',',
+        'not at', coalesce(location_name, location_id)
     ) AS detail,
     concat_ws(
         ' ', coalesce(member_id, member_email, member_display_name),

@@ -9,9 +9,12 @@
 SELECT
     org_id, entity_type, entity_id, push_to_talk.entity_name AS entity_name,
     push_to_talk.location_name AS location_name,
-    'answers ordinary calls by itself, and by Push-to-Talk lets ' || CASE access_type
-        WHEN 'ALLOW_MEMBERS' THEN member_count || ' on its list'
-        WHEN 'BLOCK_MEMBERS' THEN 'all but ' || member_count || ' on its list'
+    'answers ordinary calls by itself, and by Push-to-Talk lets ' || CASE
+        WHEN access_type = 'ALLOW_MEMBERS' AND member_count = 1 THEN 'the member on its list'
+        WHEN access_type = 'ALLOW_MEMBERS' THEN 'the ' || member_count || ' members on its list'
+        WHEN access_type = 'BLOCK_MEMBERS' AND member_count = 0 THEN 'anyone'
+        WHEN access_type = 'BLOCK_MEMBERS' AND member_count = 1 THEN 'anyone but the member on its list'
+        WHEN access_type = 'BLOCK_MEMBERS' THEN 'anyone but the ' || member_count || ' members on its list'
         ELSE 'access type ' || access_type
     END || CASE connection_type
         WHEN 'TWO_WAY' THEN ' listen and speak'

@@ -8,9 +8,12 @@
 -- controls: NIST-800-53 SC-15, AC-3, CM-8; NIST-800-171 3.13.12; ISO-27001 A.5.9, A.8.9; SOC2 CC6.1; HIPAA 164.310(c)
 SELECT
     org_id, entity_type, entity_id, entity_name, location_name,
-    'no device, and Push-to-Talk answers by itself; ' || CASE access_type
-        WHEN 'ALLOW_MEMBERS' THEN member_count || ' on its list may call'
-        WHEN 'BLOCK_MEMBERS' THEN 'all but ' || member_count || ' on its list may call'
+    'no device, and Push-to-Talk answers by itself; ' || CASE
+        WHEN access_type = 'ALLOW_MEMBERS' AND member_count = 1 THEN 'only the member on its list may call'
+        WHEN access_type = 'ALLOW_MEMBERS' THEN 'only the ' || member_count || ' members on its list may call'
+        WHEN access_type = 'BLOCK_MEMBERS' AND member_count = 0 THEN 'anyone may call'
+        WHEN access_type = 'BLOCK_MEMBERS' AND member_count = 1 THEN 'anyone but the member on its list may call'
+        WHEN access_type = 'BLOCK_MEMBERS' THEN 'anyone but the ' || member_count || ' members on its list may call'
         ELSE 'access type ' || access_type
     END AS detail
 FROM push_to_talk

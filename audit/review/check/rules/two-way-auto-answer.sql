@@ -9,9 +9,12 @@
 --   HIPAA 164.310(c), 164.530(c)
 SELECT
     org_id, entity_type, entity_id, entity_name, location_name,
-    'answers by itself and lets callers listen and speak; ' || CASE access_type
-        WHEN 'ALLOW_MEMBERS' THEN member_count || ' on its list may call'
-        WHEN 'BLOCK_MEMBERS' THEN 'all but ' || member_count || ' on its list may call'
+    'answers by itself and lets callers listen and speak; ' || CASE
+        WHEN access_type = 'ALLOW_MEMBERS' AND member_count = 1 THEN 'only the member on its list may call'
+        WHEN access_type = 'ALLOW_MEMBERS' THEN 'only the ' || member_count || ' members on its list may call'
+        WHEN access_type = 'BLOCK_MEMBERS' AND member_count = 0 THEN 'anyone may call'
+        WHEN access_type = 'BLOCK_MEMBERS' AND member_count = 1 THEN 'anyone but the member on its list may call'
+        WHEN access_type = 'BLOCK_MEMBERS' THEN 'anyone but the ' || member_count || ' members on its list may call'
         ELSE 'access type ' || access_type
     END AS detail
 FROM push_to_talk

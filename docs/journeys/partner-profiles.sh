@@ -1,0 +1,17 @@
+#!/bin/sh
+# The partner with an account at each customer: a profile for each, whose token no other profile uses.
+# usage: partner-profiles.sh CUSTOMER…, each with ~/.config/webex-audit/profiles/CUSTOMER.toml:
+#   [webex]
+#   client_id = "C0123…"
+#   client_secret_file = "~/.config/webex-audit/client-secret"
+#   [output]
+#   path = "snapshots/CUSTOMER"
+set -eu
+
+for customer in "$@"; do
+    webex-audit login --profile "$customer"
+done
+for customer in "$@"; do
+    webex-audit run --profile "$customer" --quiet
+    webex-audit report --profile "$customer" --file "$customer.html"
+done

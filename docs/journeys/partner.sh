@@ -1,0 +1,8 @@
+#!/bin/sh
+# The partner with one account for all customers: one token, one snapshot, one file for each customer.
+# usage: partner.sh
+set -eu
+
+webex-audit doctor --all-orgs
+webex-audit run --all-orgs --csv-per-org
+webex-audit report --file report.html

@@ -1,0 +1,141 @@
+"""The crontabs and the nightly script, as cron runs them: what they exit with, and what cron would mail."""
+
+import re
+import shutil
+import subprocess
+from contextlib import nullcontext
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from examples import EXAMPLES, PROGRAMS, RUN_CODES, Api, Ended, held, night, program, shell
+
+NIGHTLY = EXAMPLES / "webex-audit-nightly"
+OWN, SYSTEM = EXAMPLES / "crontab", EXAMPLES / "cron.d" / "webex-audit"
+#: What a mail says after each exit code of the run.
+MAILS = {
+    2: "PACE_SHARE",
+    3: "the snapshot is partial",
+    4: "token",
+    5: "does not answer",
+    6: "holds the lock",
+}
+
+
+class Crontab(NamedTuple):
+    """A crontab as cron reads it: variables, and the fields of its one job."""
+
+    variables: dict[str, str]
+    job: list[str]
+
+
+def read(path: Path, fields: int) -> Crontab:
+    """Read a crontab whose job has this many fields before the command."""
+    text = path.read_text()
+    assert text.endswith("\n"), "cron ignores a last line without a line end"
+    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    variables = dict(re.fullmatch(r"(\w+)=(.*)", line).groups() for line in lines[:-1])  # type: ignore[union-attr]
+    return Crontab(variables, lines[-1].split(None, fields))
+
+
+def ended(crontab: Crontab, environment: dict[str, str], home: Path, *paths: Path) -> Ended:
+    """Run the command of a crontab as cron does: by /bin/sh, in the home folder, with the variables of the crontab."""
+    places = [str(path) for path in (*paths, PROGRAMS)]
+    whole = environment | {"PATH": ":".join([*places, "/usr/bin", "/bin"]), "LOGNAME": "webex-audit"}
+    variables = {name: text for name, text in crontab.variables.items() if name != "PATH"}
+    return shell(crontab.job[-1], variables | whole, home)
+
+
+def on_night(code: int, output: Path) -> object:
+    return held(output) if code == 6 else nullcontext()
+
+
+@pytest.fixture
+def sleep(tmp_path: Path) -> Path:
+    """A folder with a command `sleep` that takes no time, and writes down for how long it was called."""
+    return program(tmp_path / "fakes" / "sleep", f'echo "$1" >>{tmp_path}/slept').parent
+
+
+@pytest.mark.parametrize(("path", "fields"), [(OWN, 5), (SYSTEM, 6)])
+def test_a_crontab_is_clear_of_what_cron_reads_otherwise(path: Path, fields: int) -> None:
+    crontab = read(path, fields)
+    assert "%" not in crontab.job[-1]
+    assert not any(sign in text for text in crontab.variables.values() for sign in "$~`")
+    assert all(re.fullmatch(r"[\d*,/-]+", field) for field in crontab.job[:5])
+    assert {"MAILTO", "PATH"} <= {*crontab.variables}
+    assert path.read_text().splitlines()[0].startswith(("# Your own crontab", "# /etc/cron.d/webex-audit"))
+
+
+def test_the_crontab_of_the_system_alone_names_a_user() -> None:
+    assert read(OWN, 5).job[5].startswith("webex-audit run ")
+    assert read(SYSTEM, 6).job[5:] == ["webex-audit", "webex-audit-nightly"]
+    assert re.fullmatch(r"[A-Za-z0-9_-]+", SYSTEM.name), "cron ignores other names in /etc/cron.d"
+
+
+@pytest.mark.parametrize("code", RUN_CODES)
+def test_cron_mails_what_somebody_should_read_and_nothing_else(code: int, api: Api, tmp_path: Path) -> None:
+    with on_night(code, tmp_path / "webex-audit" / "snapshots"):
+        result = ended(read(OWN, 5), night(code, api), tmp_path)
+    assert result.code == code
+    assert MAILS[code] in result.mail if code else result.mail == ""
+    assert result.mail.count("\n") <= 2
+
+
+@pytest.mark.parametrize("code", RUN_CODES)
+def test_the_nightly_script_hands_on_what_became_of_the_run(code: int, api: Api, tmp_path: Path, sleep: Path) -> None:
+    crontab = read(SYSTEM, 6)
+    crontab.variables["WEBEX_AUDIT_OUTPUT"] = str(tmp_path / "data" / "snapshots")
+    with on_night(code, tmp_path / "data" / "snapshots"):
+        result = ended(crontab, night(code, api) | {"WEBEX_AUDIT_CHECK_TIMEOUT": "1m"}, tmp_path, EXAMPLES, sleep)
+    expected = {0: 1, 3: 1, 6: 0}.get(code, code)
+    assert (result.code, MAILS.get(code, "HIGH") in result.mail) == (expected, code != 6), result
+    assert (result.mail == "") is (code == 6)
+    assert (tmp_path / "data" / "latest.html").exists() is (code in (0, 3))
+
+
+def test_a_stopped_run_is_resumed_after_a_while_and_only_the_last_error_is_mailed(
+    api: Api, tmp_path: Path, sleep: Path
+) -> None:
+    result = shell(str(NIGHTLY), night(5, api) | {"PATH": f"{sleep}:{PROGRAMS}:/usr/bin:/bin"}, tmp_path)
+    assert (tmp_path / "slept").read_text().split() == ["900"] * 3
+    assert (result.code, result.mail.count("error: ")) == (5, 1)
+
+
+def test_a_run_that_is_resumed_leaves_nothing_to_mail(tmp_path: Path, sleep: Path) -> None:
+    """A program in place of webex-audit stops the first time."""
+    script = "case $1 in run) [ -e again ] || { touch again; echo stopped >&2; exit 5; } ;; esac"
+    fake = program(tmp_path / "fakes" / "webex-audit", script).parent
+    result = shell(str(NIGHTLY), {"PATH": f"{fake}:{sleep}:/usr/bin:/bin"}, tmp_path)
+    assert (result, (tmp_path / "slept").read_text()) == (Ended(0, "", ""), "900\n")
+
+
+@pytest.mark.parametrize("failing", ["report", "prune", "check"])
+def test_a_step_that_fails_stops_no_other_and_is_the_exit_code(failing: str, tmp_path: Path) -> None:
+    script = f'echo "$1" >>steps; [ "$1" != {failing} ] || {{ echo "$1 failed" >&2; exit 70; }}'
+    fake = program(tmp_path / "fakes" / "webex-audit", script).parent
+    result = shell(str(NIGHTLY), {"PATH": f"{fake}:/usr/bin:/bin"}, tmp_path)
+    assert result == Ended(70, "", f"{failing} failed\n")
+    assert (tmp_path / "steps").read_text().split() == ["run", "report", "prune", "check"]
+
+
+def test_a_command_that_is_not_found_is_mailed(tmp_path: Path) -> None:
+    result = shell(str(NIGHTLY), {"PATH": "/usr/bin:/bin"}, tmp_path)
+    assert (result.code, "webex-audit" in result.mail, "not found" in result.mail) == (127, True, True)
+
+
+@pytest.mark.parametrize("interpreter", ["sh", "dash", "bash", "busybox", "ksh"])
+def test_the_nightly_script_is_correct_for_each_shell(interpreter: str) -> None:
+    if not shutil.which(interpreter):
+        pytest.skip(f"{interpreter} is not installed")
+    command = [interpreter, "sh", "-n"] if interpreter == "busybox" else [interpreter, "-n"]
+    done = subprocess.run([*command, NIGHTLY], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert NIGHTLY.stat().st_mode & 0o111 == 0o111
+
+
+def test_names_with_blanks_reach_the_commands_whole(api: Api, tmp_path: Path) -> None:
+    home = tmp_path / "my home; echo $(x)"
+    home.mkdir()
+    result = shell(str(NIGHTLY.parent / "webex-audit-nightly"), night(0, api), home)
+    assert result.code in (0, 1), result
+    assert sorted(path.name for path in (home / "webex-audit").iterdir()) == ["latest.html", "snapshots"]

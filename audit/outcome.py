@@ -21,9 +21,15 @@ class Outcome(StrEnum):
         return outcome
 
     OK = "ok", "answered: its rows are in the other tables"
-    NOT_LICENSED = "not_licensed", "it has no Webex Calling license of the right kind, so it has no such settings"
+    NOT_LICENSED = (
+        "not_licensed",
+        "it has no Webex Calling license of the right kind, or people only hot desk there, so it has no such settings",
+    )
     NOT_FOUND = "not_found", "deleted since it was listed, or never there; a user whom the meeting site does not know"
-    FORBIDDEN = "forbidden", "refused with 403, or with 401 though the token is accepted elsewhere"
+    FORBIDDEN = (
+        "forbidden",
+        "refused with 403, or with 401 though the token is accepted elsewhere, or of a kind that is refused whole",
+    )
     BAD_REQUEST = "bad_request", "refused in another way that a retry can't change"
     THROTTLED = "throttled", "no answer despite retries: 429 or 423"
     SERVER_ERROR = "server_error", "no answer despite retries: 5xx"

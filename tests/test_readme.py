@@ -77,8 +77,9 @@ def test_every_exit_code_is_documented() -> None:
 def test_every_table_and_every_outcome_is_documented() -> None:
     tables = {name for dataset in DATASETS.values() for name in dataset.tables} | {*CONTEXT}
     assert {name.strip("`") for name in rows(SNAPSHOTS, "## Tables")} == tables | {"coverage"}
-    outcomes = {word for first in rows(SNAPSHOTS, "## Outcomes") for word in re.findall(r"`(\w+)`", first)}
-    assert outcomes == {str(outcome) for outcome in Outcome}
+    documented = list(rows(SNAPSHOTS, "## Outcomes").values())
+    assert documented == [f"`{outcome}` | {outcome.meaning}" for outcome in Outcome]
+    assert all(outcome.meaning for outcome in Outcome)
     complete = {str(outcome) for outcome in Outcome if outcome.is_complete}
     (sentence,) = re.findall(r"^(.*) are complete answers", SNAPSHOTS, re.MULTILINE)
     assert set(re.findall(r"`(\w+)`", sentence)) == complete

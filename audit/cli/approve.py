@@ -57,9 +57,9 @@ def approve(
 ) -> int:
     """Record a snapshot as the approved state of its scope.
 
-    SNAPSHOT is a path, an id, 'latest' (the default) or 'previous', in the output. The snapshot must check out as
-    'verify' checks it. 'approved' names it from then on, 'check' and 'report' compare with it, and 'prune' keeps it.
-    The decision is signed if sign.key_file is set.
+    SNAPSHOT is a path, an id or its first characters, 'latest' (the default) or 'previous', in the output. The
+    snapshot must check out as 'verify' checks it. 'approved' names it from then on, 'check' and 'report' compare with
+    it, and 'prune' keeps it. The decision is signed if sign.key_file is set.
     """
     settings = settings_of(given)
     if is_list:

@@ -95,9 +95,9 @@ def check(
 ) -> int:
     """Check a snapshot against rules.
 
-    SNAPSHOT is a path, an id, 'latest' (the default), 'previous' or 'approved'. In --against, 'latest', 'previous'
-    and 'approved' are of the same scope as SNAPSHOT. --severity, --rule and --org choose what is shown, written and
-    decides the exit code; the result says how much they leave out.
+    SNAPSHOT is a path, an id or its first characters, 'latest' (the default), 'previous' or 'approved'.
+    In --against, 'latest', 'previous' and 'approved' are of the same scope as SNAPSHOT. --severity, --rule and --org
+    choose what is shown, written and decides the exit code; the result says how much they leave out.
     """
     settings = settings_of(given)
     if as_json and form not in (None, "json"):

@@ -73,8 +73,12 @@ class Command(click.Command):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse the arguments; an option with two values is refused, wherever the two stand."""
-        _refuse_second_values(self, ctx, args)
-        return super().parse_args(ctx, args)
+        if not ctx.resilient_parsing:
+            _refuse_second_values(self, ctx, args)
+        try:
+            return super().parse_args(ctx, args)
+        except BrokenPipeError:
+            ctx.exit()  # nobody reads the help
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the options, section by section; `--help` ends the last."""
@@ -124,7 +128,7 @@ def _refuse_second_values(command: click.Command, ctx: click.Context, args: list
     arguments = [each for each in command.get_params(ctx) if isinstance(each, click.Argument)]
     parser = click.Command(None, params=[*options, *arguments], add_help_option=False).make_parser(ctx)
     given, _, _ = parser.parse_args([*args])
-    if given.get("help") is True:
+    if (asks := command.get_help_option(ctx)) and given.get(asks.name or "") is True:
         return
     for each in repeated:
         values = given.get(each.name or "")

@@ -26,9 +26,9 @@ from audit.snapshot.staging import staged
 def diff(old: str | None, new: str, *, as_csv: bool, exit_code: bool, as_json: bool, **given: Any) -> int:
     """Show what changed between two snapshots.
 
-    OLD and NEW are paths, ids, 'latest', 'previous' or 'approved'; the last three are of the same scope as the
-    other argument. The defaults are 'previous' and 'latest'. What has no answer, or was not asked for, is
-    unknown and never removed.
+    OLD and NEW are paths, ids or their first characters, 'latest', 'previous' or 'approved'; the last three are of
+    the same scope as the other argument. The defaults are 'previous' and 'latest'. What has no answer, or was not
+    asked for, is unknown and never removed.
     """
     settings = settings_of(given)
     options.refuse_dialect_without_csv(given, is_csv=as_csv, csv_flag="--csv")

@@ -18,6 +18,11 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("findings as test results for CI", "webex-audit check --format junit > findings.xml"),
         ("from now on, only what is new", "webex-audit check --write-baseline baseline.toml"),
     ),
+    "completion": (
+        ("bash: in ~/.bashrc", 'eval "$(webex-audit completion bash)"'),
+        ("zsh: in ~/.zshrc, after compinit", 'eval "$(webex-audit completion zsh)"'),
+        ("fish: in ~/.config/fish/config.fish", "webex-audit completion fish | source"),
+    ),
     "demo": (("small, and without faults", "webex-audit demo --workspaces 60 --faults quirks"),),
     "diff": (
         ("since the last run", "webex-audit diff"),

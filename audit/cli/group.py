@@ -10,6 +10,7 @@ from click.core import ParameterSource
 from audit import __version__
 from audit.cli import everywhere
 from audit.cli.command import Command
+from audit.text import did_you_mean
 
 #: A comment of SQL, which click would take for an option; no option holds a blank or a line end before its value.
 _COMMENT = re.compile(r"--\s|--(?![\w-]+=)[^\n]*\n")
@@ -69,8 +70,10 @@ class Group(Command, click.Group):
         try:
             return super().parse_args(ctx, args)
         except click.NoSuchOption as error:
-            hint = "options of a command come after it, such as 'webex-audit run --all-orgs'"
-            raise click.UsageError(f"{error.format_message().rstrip('.')}; {hint}", ctx) from None
+            near = did_you_mean(
+                error.option_name, error.possibilities or (), otherwise="; options of a command come after it"
+            )
+            raise click.UsageError(f"there is no option {error.option_name} before the command{near}", ctx) from None
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

@@ -40,7 +40,7 @@ def query(snapshot: str, sql: str | None, *, as_csv: bool, as_json: bool, **give
     SQL is one SELECT statement over the tables of the snapshot, and can read nothing else; alone, it asks the
     latest snapshot. The view open_rooms says who may open which room. Tables of the snapshot before are in the
     schema previous, those of the approved one in approved. Without SQL, the command lists tables and columns.
-    SNAPSHOT is a path, an id, 'latest' (the default), 'previous' or 'approved'.
+    SNAPSHOT is a path, an id or its first characters, 'latest' (the default), 'previous' or 'approved'.
     """
     if as_csv and as_json:
         raise UsageError("choose one of --csv and --json")

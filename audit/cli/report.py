@@ -66,8 +66,8 @@ def report(
 ) -> int:
     """Write a report for reviewers, as HTML, as a workbook, or as CSV of who may open which room.
 
-    SNAPSHOT is a path, an id, 'latest' (the default), 'previous' or 'approved'. In --against, 'latest', 'previous'
-    and 'approved' are of the same scope as SNAPSHOT.
+    SNAPSHOT is a path, an id or its first characters, 'latest' (the default), 'previous' or 'approved'.
+    In --against, 'latest', 'previous' and 'approved' are of the same scope as SNAPSHOT.
     """
     settings = settings_of(given)
     kind = _kind_of(kind, file)

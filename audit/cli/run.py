@@ -201,11 +201,20 @@ def _resume_hint(earlier: "Source | None", selection: "Selection") -> Iterator[N
 
 def _resuming_command(earlier: "Source | None") -> str:
     """The command that resumes this run."""
-    arguments = [*click.get_current_context().obj]
-    if earlier and "--retry-failed" in arguments:
-        # `latest` may be another snapshot by then.
-        arguments[arguments.index("--retry-failed") + 1] = earlier.manifest.snapshot_id
+    arguments = with_id([*click.get_current_context().obj], earlier)
     return shlex.join(["webex-audit", *arguments, *([] if "--resume" in arguments else ["--resume"])])
+
+
+def with_id(arguments: list[str], earlier: "Snapshot | Source | None") -> list[str]:
+    """The arguments with the id of the snapshot to retry: `latest` may be another snapshot by then."""
+    option = "--retry-failed"
+    if earlier and option in arguments:
+        arguments[arguments.index(option) + 1] = earlier.manifest.snapshot_id
+    elif earlier:
+        arguments = [
+            f"{option}={earlier.manifest.snapshot_id}" if each.startswith(f"{option}=") else each for each in arguments
+        ]
+    return arguments
 
 
 @click.command(cls=Command)

@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 
 
 @click.command(cls=Command)
+@heading("What to list")
 @click.option("--unfinished", is_flag=True, help="List unfinished runs alone.")
 @options.config_options
 @options.json_option
@@ -54,7 +55,7 @@ def snapshots(*, unfinished: bool, as_json: bool, **given: Any) -> int:
 def show(snapshot: str, *, as_json: bool, **given: Any) -> int:
     """Summarize a snapshot.
 
-    SNAPSHOT is a path, an id, 'latest' (the default), 'previous' or 'approved'.
+    SNAPSHOT is a path, an id or its first characters, 'latest' (the default), 'previous' or 'approved'.
     """
     settings = settings_of(given)
     output = settings.output.folder
@@ -106,7 +107,9 @@ def _unfinished(
 def verify(snapshot: str, public_key: str | None, *, as_json: bool, **given: Any) -> int:
     """Recompute the digests of a snapshot and its chain.
 
-    SNAPSHOT is a path, an id, 'latest' (the default), 'previous' or 'approved'. The exit code is 1 if anything differs.
+    SNAPSHOT is a path, an id or its first characters, 'latest' (the default), 'previous' or 'approved'.
+
+    The exit code is 1 if anything differs.
     """
     settings = settings_of(given)
     from audit.files import expand

@@ -198,7 +198,7 @@ def test_a_script_is_sound(shell: str, webex_audit: Callable[..., Result], tmp_p
 def test_another_shell_is_refused_in_a_line(webex_audit: Callable[..., Result]) -> None:
     result = webex_audit("completion", "tcsh")
     assert (result.code, result.out, result.err.count("\n")) == (2, "", 1)
-    assert "'bash', 'zsh', 'fish'" in result.err
+    assert "is none of bash, zsh, fish" in result.err
 
 
 def test_every_placeholder_of_a_file_is_known() -> None:

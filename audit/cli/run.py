@@ -1,6 +1,7 @@
 """The commands that ask the API: `run` and `doctor`."""
 
 import gc
+import logging
 import os
 import shlex
 import sys
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from audit.cli.selection import Selection
     from audit.run.job import Job
     from audit.snapshot.source import Source
+
+log = logging.getLogger(__name__)
 
 #: Objects that are made before the garbage collector looks for cycles. A crawl keeps thousands of answers for a moment,
 #: and makes next to no cycles, so the collector would look at them again and again in vain.
@@ -97,7 +100,7 @@ def run(retry_failed: str | None, *, resume: bool, dry_run: bool, as_json: bool,
         raise UsageError(
             "--admin-events-with-addresses (run.admin_events_with_addresses) adds to --admin-events: add it"
         )
-    from audit.cli import metrics
+    from audit.cli import afterwards, metrics
     from audit.cli.notifying import notified
     from audit.cli.selection import Selection
     from audit.clock import Clock
@@ -143,6 +146,8 @@ def run(retry_failed: str | None, *, resume: bool, dry_run: bool, as_json: bool,
         teller.tell(lambda: of_run(snapshot.manifest, str(snapshot.path)))
     code = exit_code(snapshot, allow_partial=settings.output.allow_partial)
     print_snapshot(snapshot, as_json=as_json, is_quiet=verbosity == "quiet")
+    for step in [] if as_json else afterwards.next_steps(snapshot, given, settings):
+        log.info("%s", step)
     return code
 
 
@@ -156,6 +161,7 @@ def _crawl(
     is_resuming: bool,
 ) -> Snapshot:
     """Run a job, with its progress on standard error."""
+    from audit.cli.afterwards import left_out
     from audit.cli.progress import show_progress
     from audit.cli.resuming import warn_of_unfinished
     from audit.review.verify.signed_removals import seal_removed_with
@@ -164,6 +170,8 @@ def _crawl(
 
     settings, key_file = job.settings, job.settings.sign.key_file
     seal, seal_removed = signing.seal_with(key_file), seal_removed_with(key_file)
+    if left := left_out(job.scope, settings):
+        log.info("%s", left)
     if not is_resuming:
         warn_of_unfinished(settings, given, job.scope, _resuming_command(earlier))
     with show_progress(settings.log.format, verbosity_of(given)) as progress, _resume_hint(earlier, selection):

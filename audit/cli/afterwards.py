@@ -14,15 +14,15 @@ from audit.snapshot.catalog import Snapshot
 from audit.text import plural_of
 
 
-def left_out(scope: RunScope, settings: Settings) -> str | None:
-    """What a run of the default scope leaves out, with the options that add it; None if its scope was chosen.
+def left_out(scope: RunScope, settings: Settings) -> Iterator[str]:
+    """What a run of the default scope leaves out, with the options that add it; nothing if its scope was chosen.
 
     Args:
         scope: what the run audits.
         settings: the configuration.
     """
     if scope.wanted is not None or scope.retry_failed:
-        return None
+        return
     # What nobody has named is the default.
     kinds = [] if settings.scope.entities else _other_kinds(scope.datasets, scope.kinds)
     is_default = settings.scope.datasets == Settings().scope.datasets
@@ -33,7 +33,8 @@ def left_out(scope: RunScope, settings: Settings) -> str | None:
         parts.append(f"{', '.join(map(plural_of, kinds))} ({flags})")
     if datasets:
         parts.append(f"{', '.join(map(title_of, datasets))} (--dataset all)")
-    return f"not audited by default: {'; '.join(parts)}" if parts else None
+    if parts:
+        yield f"not audited by default: {'; '.join(parts)}"
 
 
 def _other_kinds(datasets: Iterable[Dataset], kinds: Iterable[EntityType]) -> list[EntityType]:

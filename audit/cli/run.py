@@ -146,8 +146,9 @@ def run(retry_failed: str | None, *, resume: bool, dry_run: bool, as_json: bool,
         teller.tell(lambda: of_run(snapshot.manifest, str(snapshot.path)))
     code = exit_code(snapshot, allow_partial=settings.output.allow_partial)
     print_snapshot(snapshot, as_json=as_json, is_quiet=verbosity == "quiet")
-    for step in [] if as_json else afterwards.next_steps(snapshot, given, settings):
-        log.info("%s", step)
+    for line in (*afterwards.left_out(scope, settings), *afterwards.next_steps(snapshot, given, settings)):
+        if not as_json:
+            log.info("%s", line)
     return code
 
 
@@ -161,7 +162,6 @@ def _crawl(
     is_resuming: bool,
 ) -> Snapshot:
     """Run a job, with its progress on standard error."""
-    from audit.cli.afterwards import left_out
     from audit.cli.progress import show_progress
     from audit.cli.resuming import warn_of_unfinished
     from audit.review.verify.signed_removals import seal_removed_with
@@ -170,8 +170,6 @@ def _crawl(
 
     settings, key_file = job.settings, job.settings.sign.key_file
     seal, seal_removed = signing.seal_with(key_file), seal_removed_with(key_file)
-    if left := left_out(job.scope, settings):
-        log.info("%s", left)
     if not is_resuming:
         warn_of_unfinished(settings, given, job.scope, _resuming_command(earlier))
     with show_progress(settings.log.format, verbosity_of(given)) as progress, _resume_hint(earlier, selection):

@@ -10,7 +10,7 @@ from audit.text import duration_of
 _WINDOW_S = 60.0
 #: A sample is taken at most this often.
 _SAMPLE_S = 0.5
-#: In less time than this, a rate is chance.
+#: A rate over less time than this depends on timing.
 _LEAST_S = 1.0
 
 

@@ -190,7 +190,7 @@ def _times(plan: "Plan") -> Iterator[tuple[str, str]]:
     """The rate of a run, what is known of it, and the time that follows."""
     start_per_s = plan.start_rate_per_s or 0
     if plan.rate_per_s is None or plan.duration_s is None:
-        yield "rate", f"not known before the first run, which starts at {start_per_s:g}/s and finds it"
+        yield "rate", f"not known yet: the first run starts at {start_per_s:g}/s and finds it"
         if plan.requests and start_per_s:
             yield "time", f"about {duration_of(plan.requests / start_per_s)} if the API lets {start_per_s:g}/s through"
         return
@@ -221,7 +221,7 @@ def _planned(org: "OrgPlan") -> str:
 
 def render_checks(checks: list["Check"]) -> str:
     """A list of checks, one per line."""
-    width = max(len(check.name) for check in checks)
+    width = max((len(check.name) for check in checks), default=0)
     return "\n".join(f"{check.status:<8} {check.name:<{width}}  {printable(_message(check))}" for check in checks)
 
 

@@ -6,6 +6,7 @@ import sys
 import time
 
 from audit.cli.console import Verbosity
+from audit.cli.speed import Speed
 from audit.config import LogFormat
 from audit.crawl.progress import Progress
 from audit.outcome import Outcome
@@ -39,26 +40,28 @@ class ProgressLines(Progress):
     """Logs a line at each step and every 30 seconds in between, for jobs without a terminal."""
 
     def __init__(self) -> None:
-        self._total = self._done = 0
+        self._speed = Speed()
         self._logged_at_s = time.monotonic()
         self._paused_to_s = -_SAME_PAUSE_S
 
     def on_inventory(self, entities: int, of: str, dataset: str | None = None) -> None:
         """Log the size of an inventory."""
-        self._total += entities
+        self._speed.list(entities)
         title = f"{of}, {dataset}" if dataset else of
         log.info("inventory of %s: %s", title, count_of(entities, "entity", "entities"))
 
     def on_answer(self, outcome: Outcome) -> None:
-        """Log the progress of the crawl every 30 seconds."""
-        self._done += 1
+        """Log the progress of the crawl every 30 seconds, with rate and time left."""
+        speed = self._speed
+        speed.answer()
         if time.monotonic() - self._logged_at_s >= _LINE_EVERY_S:
             self._logged_at_s = time.monotonic()
-            log.info("%d of %d entities", self._done, self._total)
+            pace = "".join(f", {each}" for each in (speed.rate, speed.left) if each)
+            log.info("%d of %d entities%s", speed.done, speed.total, pace)
 
     def on_resumed(self, entities: int) -> None:
         """Count answers of the resumed run."""
-        self._done += entities
+        self._speed.resume(entities)
 
     def on_pause(self, pause_s: float) -> None:
         """Log a pause that is long enough to notice, unless it follows another pause."""
@@ -69,4 +72,4 @@ class ProgressLines(Progress):
 
     def on_commit(self) -> None:
         """Log the end of the crawl."""
-        log.info("%d of %d entities, writing the snapshot", self._done, self._total)
+        log.info("%d of %d entities, writing the snapshot", self._speed.done, self._speed.total)

@@ -1,6 +1,7 @@
 """The commands that ask the API: `run` and `doctor`."""
 
 import gc
+import logging
 import os
 import shlex
 import sys
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from audit.cli.selection import Selection
     from audit.run.job import Job
     from audit.snapshot.source import Source
+
+log = logging.getLogger(__name__)
 
 #: Objects that are made before the garbage collector looks for cycles. A crawl keeps thousands of answers for a moment,
 #: and makes next to no cycles, so the collector would look at them again and again in vain.
@@ -103,7 +106,7 @@ def run(retry_failed: str | None, *, resume: bool, dry_run: bool, as_json: bool,
         raise UsageError(
             "--admin-events-with-addresses (run.admin_events_with_addresses) adds to --admin-events: add it"
         )
-    from audit.cli import metrics
+    from audit.cli import afterwards, metrics
     from audit.cli.notifying import notified
     from audit.cli.selection import Selection
     from audit.clock import Clock
@@ -153,6 +156,9 @@ def run(retry_failed: str | None, *, resume: bool, dry_run: bool, as_json: bool,
         record(snapshot, code)
         teller.tell(lambda: of_run(snapshot.manifest, str(snapshot.path)))
     print_snapshot(snapshot, as_json=as_json, is_quiet=verbosity == "quiet")
+    for line in (*afterwards.left_out(scope, settings), *afterwards.next_steps(snapshot, given, settings)):
+        if not as_json:
+            log.info("%s", line)
     return code
 
 

@@ -10,7 +10,7 @@ import msgspec
 from audit.review import vocabulary
 from audit.snapshot.catalog import Snapshot
 from audit.snapshot.org import Org
-from audit.text import count_of, noun_of, plural_of, printable, printable_json
+from audit.text import count_of, duration_of, noun_of, plural_of, printable, printable_json
 
 if TYPE_CHECKING:
     from audit.output.prune import Folder
@@ -175,8 +175,6 @@ def render_list(snapshots: list[Snapshot], approved: Collection[str] = ()) -> st
 
 def render_plan(plan: "Plan") -> str:
     """What a run would do."""
-    rate = "not known yet: a run starts gently and finds it" if plan.rate_per_s is None else f"{plan.rate_per_s:g}/s"
-    duration = "" if plan.duration_s is None else f", about {plan.duration_s:.0f} s"
     return "\n".join(
         [
             "a run would audit",
@@ -184,10 +182,30 @@ def render_plan(plan: "Plan") -> str:
             f"  entities   {plan.entities}",
             f"  requests   {plan.requests}, and {plan.listing_requests} before them for the listings",
             *map(_read, plan.reads),
-            f"  rate       {rate}{duration}",
+            *(f"  {title:<10} {text}" for title, text in _times(plan)),
             *(f"  scope      {scope}: {'; '.join(uses)}" for scope, uses in plan.uses.items()),
         ]
     )
+
+
+def _times(plan: "Plan") -> Iterator[tuple[str, str]]:
+    """The rate of a run, what is known of it, and the time that follows."""
+    start_per_s = plan.start_rate_per_s or 0
+    if plan.rate_per_s is None or plan.duration_s is None:
+        yield "rate", f"not known yet: the first run starts at {start_per_s:g}/s and finds it"
+        if plan.requests and start_per_s:
+            yield "time", f"about {duration_of(plan.requests / start_per_s)} if the API lets {start_per_s:g}/s through"
+        return
+    is_known = plan.rate_basis != "ceiling"
+    why = {
+        "last run": "as in the last run",
+        "lower ceiling": "by --max-rate; the last run was faster",
+        "ceiling": "at most (--max-rate); what the API lets through is not known before the first run",
+    }
+    yield "rate", f"{plan.rate_per_s:.3g}/s, {why[plan.rate_basis or 'ceiling']}"
+    share = "" if plan.deadline_share is None else f", {plan.deadline_share:.0%} of the deadline"
+    late = ", so it would be cut off and need --resume" if (plan.deadline_share or 0) > 1 else ""
+    yield "time", f"{'about' if is_known else 'at least'} {duration_of(plan.duration_s)}{share}{late}"
 
 
 def _read(reads: "Reads") -> str:

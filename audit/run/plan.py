@@ -1,10 +1,12 @@
 """Predicts what a run would do (`--dry-run`): takes the inventories and crawls nothing."""
 
 import logging
+import math
 import tempfile
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 import pyarrow.compute as pc
 
@@ -17,6 +19,7 @@ from audit.inventory.organizations import Organization
 from audit.run import rates as memory
 from audit.run.job import Job
 from audit.run.needs import needs_of
+from audit.run.nothing import sentence
 from audit.run.scope import RunScope
 from audit.run.session import clients_of, find_organizations
 from audit.snapshot.context.admin_events import ADMIN_EVENTS
@@ -26,6 +29,12 @@ from audit.webex.client import Client
 from audit.webex.rate import Belief
 
 log = logging.getLogger(__name__)
+
+#: What a rate is known from: the last run, a ceiling below the rate of the last run, or the ceiling alone, which may be
+#: out of reach.
+RateBasis = Literal["last run", "lower ceiling", "ceiling"]
+#: From the least that is known to the most.
+_BASES: tuple[RateBasis, ...] = ("ceiling", "lower ceiling", "last run")
 
 
 @dataclass(frozen=True)
@@ -58,6 +67,7 @@ class OrgPlan:
         message: why the organization, or one of its datasets, can't be audited.
         limit: the limit on requests that the last run met, in words; None if unknown.
         reads: the reads by dataset and kind of entity.
+        rate_basis: what the rate is known from.
     """
 
     org_id: str
@@ -68,6 +78,7 @@ class OrgPlan:
     message: str | None = None
     limit: str | None = None
     reads: list[Reads] = field(default_factory=list)
+    rate_basis: RateBasis | None = None
 
 
 @dataclass(frozen=True)
@@ -85,6 +96,10 @@ class Plan:
         uses: what needs each scope.
         listing_requests: the requests that find the organizations and their entities, before the crawl.
         reads: the reads of all organizations by dataset and kind of entity.
+        rate_basis: what the rate is known from; `ceiling` if that is all that is known of any organization.
+        start_rate_per_s: the rate at which a run starts where nothing is known.
+        deadline_s: seconds until the deadline of a run; None without a deadline.
+        deadline_share: the part of the deadline that the run takes; None if either is unknown.
     """
 
     organizations: list[OrgPlan]
@@ -96,6 +111,10 @@ class Plan:
     uses: dict[str, list[str]]
     listing_requests: int
     reads: list[Reads]
+    rate_basis: RateBasis | None = None
+    start_rate_per_s: float | None = None
+    deadline_s: float | None = None
+    deadline_share: float | None = None
 
 
 async def plan(job: Job) -> Plan:
@@ -133,20 +152,30 @@ async def plan(job: Job) -> Plan:
 def _together(orgs: list[OrgPlan], job: Job, listing_requests: int) -> Plan:
     rates = [org.rate_per_s for org in orgs if org.requests]
     rate_per_s = None if None in rates or not rates else sum(rate for rate in rates if rate)
-    rate_per_s = min(rate_per_s, job.settings.pace.max_rate or rate_per_s) if rate_per_s else None
+    max_rate = job.settings.pace.max_rate or math.inf
+    bases = {org.rate_basis for org in orgs if org.requests} | (
+        {"lower ceiling"} if (rate_per_s or 0) > max_rate else set()
+    )
+    rate_per_s = min(rate_per_s, max_rate) if rate_per_s else None
     requests = sum(org.requests for org in orgs)
     slowest_s = max((org.requests / org.rate_per_s for org in orgs if org.rate_per_s), default=0.0)
     needs = needs_of(job.scope, has_events=job.settings.run.admin_events)
+    duration_s = max(slowest_s, requests / rate_per_s) if rate_per_s else None
+    deadline_s = job.settings.run.deadline_s if job.settings.run.deadline else None
     return Plan(
         orgs,
         sum(org.entities for org in orgs),
         requests,
         rate_per_s,
-        max(slowest_s, requests / rate_per_s) if rate_per_s else None,
+        duration_s,
         [*needs],
         needs,
         listing_requests,
         _sum(each for org in orgs for each in org.reads),
+        rate_basis=next((each for each in _BASES if rate_per_s and each in bases), None),
+        start_rate_per_s=min(job.settings.pace.start_rate, max_rate),
+        deadline_s=deadline_s,
+        deadline_share=duration_s / deadline_s if duration_s is not None and deadline_s else None,
     )
 
 
@@ -173,6 +202,7 @@ async def _plan_one(client: Client, scope: RunScope, organization: Organization,
                 raise
             refusals += [error] * len(datasets)
             continue
+        _warn_of_none(scope, organization, datasets, {*asked, *found.unlisted, *found.invalid_items})
         reasons += found.unlisted.values()
         reasons += [f"{count_of(items, 'invalid item')} of {kind}" for kind, items in found.invalid_items.items()]
         entities += sum(listed for listed, _ in asked.values())
@@ -188,7 +218,15 @@ async def _plan_one(client: Client, scope: RunScope, organization: Organization,
     belief = memory.recall(client.base_url, organization.org_id)
     rate_per_s, limit = _expected_per_s(belief, pace), str(belief) if belief else None
     requests = sum(each.requests for each in reads)
-    return OrgPlan(organization.org_id, organization.name, entities, requests, rate_per_s, message, limit, reads)
+    basis = _basis(belief, rate_per_s, pace)
+    return OrgPlan(organization.org_id, organization.name, entities, requests, rate_per_s, message, limit, reads, basis)
+
+
+def _warn_of_none(scope: RunScope, organization: Organization, datasets: list[Dataset], seen: Collection[str]) -> None:
+    if scope.wanted is None:
+        for kind in dict.fromkeys(kind for dataset in datasets for kind in scope.kinds_of(dataset)):
+            if kind not in seen:
+                log.warning("%s", sentence(kind, [organization.title]))
 
 
 def _reads(dataset: Dataset, kind: EntityType, entities: int) -> Reads:
@@ -214,6 +252,14 @@ def _expected_per_s(belief: Belief | None, pace: PaceSettings) -> float | None:
     if belief and known and belief.kind == "rate":
         known *= pace.share
     return min((rate for rate in (known, pace.max_rate) if rate), default=None)
+
+
+def _basis(belief: Belief | None, rate_per_s: float | None, pace: PaceSettings) -> RateBasis | None:
+    if rate_per_s is None:
+        return None
+    if not (belief and belief.per_s):
+        return "ceiling"
+    return "lower ceiling" if rate_per_s == pace.max_rate else "last run"
 
 
 def _sharing(scope: RunScope) -> list[list[Dataset]]:

@@ -21,6 +21,7 @@ from audit.run.engine import Engine, LocalEngine, audit_all
 from audit.run.events import Logs, read_logs
 from audit.run.job import Job
 from audit.run.keys import keys_of
+from audit.run.nothing import empty_listings
 from audit.run.organization import OrganizationAudit
 from audit.run.scope import check_offered
 from audit.run.session import clients_of, find_organizations, tell_limit
@@ -210,13 +211,16 @@ class _Run:
     def _give_up_and_commit(
         self, runs: list[OrganizationAudit], stopped: dict[str, AuditError], facts: RunFacts, logs: Logs
     ) -> None:
-        for each in runs:
-            if error := stopped.get(each.organization.org_id):
-                each.give_up(error)
+        for run in runs:
+            if error := stopped.get(run.organization.org_id):
+                run.give_up(error)
+        orgs = [logs.added_to(each.parts(stopped.get(each.organization.org_id)), self.draft) for each in runs]
+        for each in empty_listings(self.job.scope, orgs):
+            log.warning("%s", each)
         commit(
             self.draft,
             facts,
-            [logs.added_to(each.parts(stopped.get(each.organization.org_id)), self.draft) for each in runs],
+            orgs,
             {dataset.name: dataset.tables for dataset in self.job.scope.datasets},
             self.job.settings.output,
             seal=self._seal_of(facts.basis),

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from forging import BATCH, FORGERIES, Forge, change_journal
 from harness import Result, visible
+from object_stores import S3
 
 from audit.clock import Clock
 from audit.output import inventory as inventory_file
@@ -20,6 +21,8 @@ from audit.simulator.app import ADMIN_TOKEN, Simulation
 from audit.simulator.faults import Faults
 from audit.simulator.organization import Organization
 from audit.snapshot.layout import JOURNAL
+from audit.storage.objects import ObjectPath
+from audit.storage.place import place
 
 Api = Callable[[Simulation], str]
 Command = Callable[..., Result]
@@ -66,7 +69,7 @@ class Shop:
         (name,) = set(visible(output)) - before
         return output / name
 
-    def listed(self, *arguments: object, output: Path = OUT) -> list[dict[str, Any]]:
+    def listed(self, *arguments: object, output: Path | str = OUT) -> list[dict[str, Any]]:
         found = self.cli("snapshots", "--unfinished", "--json", "--output", output, *arguments)
         assert found.code == 0, found.err
         runs: list[dict[str, Any]] = json.loads(found.out)
@@ -318,6 +321,23 @@ def test_a_planted_run_puts_nothing_into_the_command(change: dict[str, Any], sho
     text = shop.cli("snapshots", "--output", OUT).out
     assert "thief" not in text
     assert text.replace("\n", "").isprintable()
+
+
+def test_a_run_in_an_object_store_is_listed_and_resumed(shop: Shop, s3: S3) -> None:
+    uri = s3.uri("unfinished")
+    shop.simulation.faults = Refusing()
+    assert shop.cli("run", "--base-url", shop.url, "--output", uri).code == 4
+    shop.simulation.faults = Faults()
+    output = place(uri)
+    with lock(output):
+        (held,) = shop.listed(output=uri)
+        assert (held["is_running"], held["held_by"].startswith("process ")) == (None, True)
+    keys = sorted(str(each) for each, _ in ObjectPath.of(uri).entries(is_recursive=True))
+    (run,) = shop.listed(output=uri)
+    assert (run["is_running"], run["held_by"], run["entities"]) == (False, None, 60)
+    assert sorted(str(each) for each, _ in ObjectPath.of(uri).entries(is_recursive=True)) == keys
+    assert shop.cli(*shlex.split(run["command"])[1:]).code == 0
+    assert shop.listed(output=uri) == []
 
 
 def test_an_output_without_unfinished_runs_says_nothing(shop: Shop) -> None:

@@ -1,0 +1,68 @@
+"""What a run says besides its result: what it left out, and what to do next. It goes to standard error."""
+
+import shlex
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from audit.cli.resuming import context
+from audit.config import Settings
+from audit.datasets import DATASETS, Dataset
+from audit.entity import EntityType
+from audit.run.kinds import CHOOSABLE, title_of
+from audit.run.scope import RunScope
+from audit.snapshot.catalog import Snapshot
+from audit.text import plural_of
+
+
+def left_out(scope: RunScope, settings: Settings) -> Iterator[str]:
+    """What a run of the default scope leaves out, with the options that add it; nothing if its scope was chosen.
+
+    Args:
+        scope: what the run audits.
+        settings: the configuration.
+    """
+    if scope.wanted is not None or scope.retry_failed:
+        return
+    # What nobody has named is the default.
+    kinds = [] if settings.scope.entities else _other_kinds(scope.datasets, scope.kinds)
+    is_default = settings.scope.datasets == Settings().scope.datasets
+    datasets = [each for each in DATASETS.values() if is_default and each not in scope.datasets]
+    parts = []
+    if kinds:
+        flags = " ".join(f"--entity {title_of(kind)}" for kind in (*scope.kinds, *kinds))
+        parts.append(f"{', '.join(map(plural_of, kinds))} ({flags})")
+    if datasets:
+        parts.append(f"{', '.join(map(title_of, datasets))} (--dataset all)")
+    if parts:
+        yield f"not audited by default: {'; '.join(parts)}"
+
+
+def _other_kinds(datasets: Iterable[Dataset], kinds: Iterable[EntityType]) -> list[EntityType]:
+    """The kinds that the datasets could also be read of."""
+    possible = {kind for each in datasets if not each.by_user for kind in each.scopes if kind in CHOOSABLE}
+    return [kind for kind in EntityType if kind in possible - {*kinds}]
+
+
+def next_steps(snapshot: Snapshot, given: dict[str, Any], settings: Settings) -> Iterator[str]:
+    """What to do after a run, each step with its command.
+
+    Args:
+        snapshot: the new snapshot.
+        given: the values of the options of the run, by name.
+        settings: the configuration of the run.
+    """
+    where = context(given)
+    if snapshot.manifest.status == "partial":
+        api = {"--base-url": "webex__base_url", "--token-file": "webex__token_file"}
+        named = [word for flag, name in api.items() if given.get(name) is not None for word in (flag, given[name])]
+        retried = ["run", "--retry-failed", snapshot.manifest.snapshot_id, *where, *named]
+        yield f"next, ask again for what has no answer: {_command(retried)}"
+    # The review reads Parquet.
+    if "parquet" in settings.output.formats:
+        first = "or, as it is," if snapshot.manifest.status == "partial" else "next,"
+        yield f"{first} check it against the rules: {_command(['check', *where])}"
+        yield f"or write a report for reviewers: {_command(['report', *where])}"
+
+
+def _command(words: list[str]) -> str:
+    return shlex.join(["webex-audit", *words])

@@ -133,7 +133,7 @@ def run(retry_failed: str | None, *, resume: bool, dry_run: bool, as_json: bool,
             print_unchanged(found, as_json=as_json, is_quiet=verbosity == "quiet")
             return 0
         seal = signing.seal_with(settings.sign.key_file)
-        tokens = find_tokens(settings.webex, os.environ, clock, file_is_flag=given["webex__token_file"] is not None)
+        tokens = find_tokens(settings.webex, os.environ, clock, options.named_by(given))
         scope = retried_scope(earlier) if earlier else scope_of(settings, *selection.read(sys.stdin))
         if dry_run:
             planned = signals.run_until_signal(plan(Job(settings, tokens, scope, clock=clock)))
@@ -191,8 +191,8 @@ def doctor(*, sends: bool, as_json: bool, **given: Any) -> int:
     from audit.clock import Clock
     from audit.run import doctor as diagnosis
 
-    file_is_flag = given["webex__token_file"] is not None
-    checks = signals.run_until_signal(diagnosis.examine(settings, os.environ, Clock(), file_is_flag=file_is_flag))
+    named = options.named_by(given)
+    checks = signals.run_until_signal(diagnosis.examine(settings, os.environ, Clock(), named))
     checks += notifying.examine(settings.notify, sends=sends)
     shown = [each for each in checks if each.status != "ok"] if given["quiet"] else checks
     if as_json:

@@ -1,7 +1,7 @@
 """The configuration: settings by flag, environment variable and file."""
 
 from audit.config.login import Login, login_file, read_login
-from audit.config.profiles import PROFILE_VARIABLE, Profile, known_profiles, profile_of
+from audit.config.profiles import PROFILE_VARIABLE, Named, Profile, known_profiles, profile_of
 from audit.config.settings import (
     CheckSettings,
     CsvDialect,
@@ -35,6 +35,7 @@ __all__ = [
     "LogFormat",
     "LogSettings",
     "Login",
+    "Named",
     "NotifySettings",
     "OutputSettings",
     "PaceSettings",

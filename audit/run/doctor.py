@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from audit.clock import Clock
-from audit.config import Settings
+from audit.config import Named, Settings
 from audit.errors import PARTIAL_EXIT_CODE, AuditError, LockedError
 from audit.inventory.organizations import Organization
 from audit.outcome import Outcome
@@ -33,16 +33,14 @@ _LITTLE_SPACE = 1024**3
 _PATIENCE_S = 60.0
 
 
-async def examine(
-    settings: Settings, environment: Mapping[str, str], clock: Clock, *, file_is_flag: bool
-) -> list[Check]:
+async def examine(settings: Settings, environment: Mapping[str, str], clock: Clock, named: Named) -> list[Check]:
     """Check token, API, scopes, organizations and output.
 
     Args:
         settings: the configuration, already loaded.
         environment: the process environment.
         clock: the time.
-        file_is_flag: `webex.token_file` was given as a flag.
+        named: the source of the token that flags name.
     """
     checks = [Check("configuration", "ok", f"base_url {settings.webex.base_url}"), _output(settings)]
     try:
@@ -50,7 +48,7 @@ async def examine(
     except AuditError as error:
         return [*checks, failed("scope", error)]
     try:
-        tokens = find_tokens(settings.webex, environment, clock, file_is_flag=file_is_flag)
+        tokens = find_tokens(settings.webex, environment, clock, named)
     except AuditError as error:
         return [*checks, failed("token", error)]
     try:

@@ -58,10 +58,12 @@ def test_a_reviewer_judges_and_changes_nothing(umask: int, reader: Reader, given
     reader.umask = umask
     folder, key = given
     before = content(folder)
-    told = reader.walk("reviewer.sh", folder, key, "reviewed with facility management")
+    told = reader.walk("reviewer.sh", folder, key, "Ann Smith", "reviewed with facility management")
     assert told.code == 0, told
-    assert "signature" in told.out
-    assert "reviewed with facility management" in told.out
+    assert ", signed by key " in told.out
+    assert " approved by Ann Smith on " in told.out
+    unread = "is not the whole answer: answer settings were not read; paging groups were not read"
+    assert told.err == f"webex-audit: warning: open-rooms.csv {unread}\n"
     assert content(folder) == before
     assert "two-way" in (reader.folder / "changes.txt").read_text().lower()
     assert "1 finding (1 high)" in (reader.folder / "since-approval.txt").read_text()
@@ -71,7 +73,7 @@ def test_a_reviewer_judges_and_changes_nothing(umask: int, reader: Reader, given
 
 
 def test_names_that_are_formulas_stay_names(reader: Reader, given: tuple[Path, Path]) -> None:
-    assert reader.walk("reviewer.sh", *given, "=1+1").code == 0
+    assert reader.walk("reviewer.sh", *given, "=1", "=1+1").code == 0
     book = openpyxl.load_workbook(reader.folder / "report.xlsx")
     cells = [cell for sheet in book for row in sheet.iter_rows() for cell in row if cell.value is not None]
     assert {FORMULAS[0], FORMULAS[1]} <= {cell.value for cell in cells}
@@ -98,7 +100,7 @@ def test_a_reviewer_of_what_was_changed_stops_there(
     else:
         folder.chmod(0o755)
         older.rename(tmp_path / "gone")
-    told = reader.walk("reviewer.sh", folder, key, "fine")
+    told = reader.walk("reviewer.sh", folder, key, "Ann Smith", "fine")
     assert told.code == 1
     assert not (reader.folder / "report.html").exists()
     assert not (reader.folder / "reviewed").exists()

@@ -58,8 +58,8 @@ def find_tokens(
         case ["client_id"]:
             return _oauth(settings, clock, named.profile)
     raise UsageError(
-        f"no access token: 'webex-audit login{named.profile.option}' gets one that renews itself, or set {TOKEN_VARIABLE}, --token-file or a "
-        "key of [webex]"
+        f"no access token: 'webex-audit login{named.profile.option}' gets one that renews itself, or "
+        f"set {TOKEN_VARIABLE}, --token-file or a key of [webex]"
     )
 
 

@@ -1,5 +1,6 @@
 """The command that gets a token which lasts: `login`."""
 
+import logging
 import os
 import shlex
 import subprocess
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from audit.run.login.app import App
     from audit.run.login.desk import Desk
     from audit.webex.device import DeviceCode
+
+log = logging.getLogger(__name__)
 
 _PORT = 8765
 #: At least one of these variables is set where a browser can open a window, or where the user names a browser.
@@ -88,6 +91,7 @@ def login(
     from audit.run.login.desk import log_in
     from audit.run.login.device import on_device
     from audit.run.login.store import store_of
+    from audit.webex.tokens import TOKEN_VARIABLE
 
     webex, profile = _checked(settings), config.profile_of(given["profile"], os.environ)
     scopes = scopes_for(settings, more)
@@ -98,6 +102,8 @@ def login(
         await (on_device(desk, _show_code) if device else in_browser(desk, _show_page))
 
     found = signals.run_until_signal(log_in(app, store, Clock(), way))
+    if os.environ.get(TOKEN_VARIABLE) and given["profile"] is None:
+        log.warning("%s is set, and runs use it instead of this login: unset it", TOKEN_VARIABLE)
     if as_json:
         print_result(login_views.as_json(profile, found))
     elif verbosity_of(given) != "quiet":

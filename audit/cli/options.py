@@ -183,6 +183,12 @@ def config_source(given: dict[str, Any]) -> str:
     return f"{file}; environment: {', '.join(variables)}" if variables else str(file)
 
 
+def named_by(given: dict[str, Any]) -> config.Named:
+    """The source of the access token that flags name."""
+    profile = config.profile_of(given["profile"], os.environ)
+    return config.Named(given["webex__token_file"] is not None, given["profile"] is not None, profile)
+
+
 def refuse_dialect_without_csv(given: dict[str, Any], *, is_csv: bool, csv_flag: str) -> None:
     """Refuse `--csv-dialect` where no CSV is made; the configuration may name a dialect for other commands.
 

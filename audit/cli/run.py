@@ -144,7 +144,7 @@ def run(retry_failed: str | None, *, resume: bool, dry_run: bool, as_json: bool,
         if found and earlier and is_nothing_to_retry(earlier.manifest):
             print_unchanged(found, as_json=as_json, is_quiet=verbosity == "quiet")
             return 0
-        tokens = find_tokens(settings.webex, os.environ, clock, file_is_flag=given["webex__token_file"] is not None)
+        tokens = find_tokens(settings.webex, os.environ, clock, options.named_by(given))
         scope = retried_scope(earlier) if earlier else scope_of(settings, *selection.read(sys.stdin))
         if dry_run:
             planned = signals.run_until_signal(plan(Job(settings, tokens, scope, clock=clock)))
@@ -243,10 +243,8 @@ def doctor(*, sends: bool, as_json: bool, **given: Any) -> int:
     from audit.clock import Clock
     from audit.run import doctor as diagnosis
 
-    file_is_flag = given["webex__token_file"] is not None
-    source = options.config_source(given)
-    work = diagnosis.examine(settings, os.environ, Clock(), file_is_flag=file_is_flag, source=source)
-    checks = signals.run_until_signal(work)
+    named, source = options.named_by(given), options.config_source(given)
+    checks = signals.run_until_signal(diagnosis.examine(settings, os.environ, Clock(), named, source))
     checks += notifying.examine(settings.notify, sends=sends)
     shown = [each for each in checks if each.status != "ok"] if given["quiet"] else checks
     if as_json:

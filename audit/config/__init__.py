@@ -2,7 +2,7 @@
 
 from audit.config.file import CONFIG_VARIABLE, LOOPBACK, ConfigFile, chosen_file
 from audit.config.login import Login, login_file, read_login
-from audit.config.profiles import PROFILE_VARIABLE, Profile, known_profiles, profile_of
+from audit.config.profiles import PROFILE_VARIABLE, Named, Profile, known_profiles, profile_of
 from audit.config.settings import (
     CheckSettings,
     CsvDialect,
@@ -38,6 +38,7 @@ __all__ = [
     "LogFormat",
     "LogSettings",
     "Login",
+    "Named",
     "NotifySettings",
     "OutputSettings",
     "PaceSettings",

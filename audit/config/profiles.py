@@ -41,6 +41,20 @@ class Profile(NamedTuple):
         return "" if self.name == DEFAULT else f" --profile {self.name}"
 
 
+class Named(NamedTuple):
+    """What the user names as source of the access token.
+
+    Attributes:
+        by_file: a flag names the token file, which goes before every other source.
+        by_profile: a flag names the profile, whose token goes before the environment.
+        profile: the profile.
+    """
+
+    by_file: bool = False
+    by_profile: bool = False
+    profile: Profile = Profile()
+
+
 def profile_of(named: str | None, environment: Mapping[str, str]) -> Profile:
     """The profile of a command.
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from audit.clock import Clock
-from audit.config import WebexSettings
+from audit.config import Named, Profile, WebexSettings
 from audit.errors import UsageError
 from audit.files import expand, is_readable_by_others
 from audit.webex.oauth import OAuthTokens
@@ -22,30 +22,28 @@ from audit.webex.tokens import (
 
 log = logging.getLogger(__name__)
 
-_HINTS = {"refresh_token_file": ": 'webex-audit login' gets a refresh token and stores it"}
+_UNNAMED = Named()
 
 
 def find_tokens(
-    settings: WebexSettings, environment: Mapping[str, str], clock: Clock, *, file_is_flag: bool = False
+    settings: WebexSettings, environment: Mapping[str, str], clock: Clock, named: Named = _UNNAMED
 ) -> TokenSource:
-    """The tokens of `--token-file`, else of `WEBEX_ACCESS_TOKEN`, else of the configured source.
+    """The tokens of `--token-file` or `--profile`, else of `WEBEX_ACCESS_TOKEN`, else of the configured source.
 
     Args:
         settings: `[webex]`.
         environment: the process environment.
         clock: the time.
-        file_is_flag: `token_file` was given as a flag, so it takes precedence over the environment.
+        named: the source that flags name.
 
     Raises:
         UsageError: there is no token, several sources are configured, or the content of a source is not a token.
     """
-    if not (file_is_flag and settings.token_file):
-        token = environment_token(environment)
-        if token:
-            return StaticTokens(token)
     configured = [key for key in ("token_file", "token_command", "client_id") if getattr(settings, key)]
-    if file_is_flag:
+    if named.by_file and settings.token_file:
         configured = ["token_file"]
+    elif not (named.by_profile and configured) and (token := environment_token(environment)):
+        return StaticTokens(token)
     if len(configured) > 1:
         raise UsageError(
             f"several sources of an access token: keep one of {', '.join(f'webex.{key}' for key in configured)}"
@@ -58,23 +56,26 @@ def find_tokens(
         case ["token_command"]:
             return CommandTokens(settings.token_command or "")
         case ["client_id"]:
-            return _oauth(settings, clock)
+            return _oauth(settings, clock, named.profile)
     raise UsageError(
-        f"no access token: 'webex-audit login' gets one that renews itself, or set {TOKEN_VARIABLE}, --token-file or a "
-        "key of [webex]"
+        f"no access token: 'webex-audit login{named.profile.option}' gets one that renews itself, or "
+        f"set {TOKEN_VARIABLE}, --token-file or a key of [webex]"
     )
 
 
-def _oauth(settings: WebexSettings, clock: Clock) -> OAuthTokens:
-    for key in ("client_secret_file", "refresh_token_file"):
+def _oauth(settings: WebexSettings, clock: Clock, profile: Profile) -> OAuthTokens:
+    login = f"webex-audit login{profile.option}"
+    hints = {"client_secret_file": "", "refresh_token_file": f": '{login}' gets a refresh token and stores it"}
+    for key, hint in hints.items():
         if not getattr(settings, key):
-            raise UsageError(f"webex.client_id needs webex.{key} too{_HINTS.get(key, '')}")
+            raise UsageError(f"webex.client_id needs webex.{key} too{hint}")
     return OAuthTokens(
         settings.base_url,
         settings.client_id or "",
         secret_file(settings.client_secret_file, "client secret file"),
         secret_file(settings.refresh_token_file, "refresh token file"),
         clock,
+        login=login,
         timeout_s=settings.timeout_s,
     )
 

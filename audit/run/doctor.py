@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from audit.clock import Clock
-from audit.config import Settings
+from audit.config import Named, Settings
 from audit.errors import PARTIAL_EXIT_CODE, AuditError, LockedError
 from audit.inventory.organizations import Organization
 from audit.outcome import Outcome
@@ -34,7 +34,7 @@ _PATIENCE_S = 60.0
 
 
 async def examine(
-    settings: Settings, environment: Mapping[str, str], clock: Clock, *, file_is_flag: bool, source: str
+    settings: Settings, environment: Mapping[str, str], clock: Clock, named: Named, source: str
 ) -> list[Check]:
     """Check token, API, scopes, organizations and output.
 
@@ -42,7 +42,7 @@ async def examine(
         settings: the configuration, already loaded.
         environment: the process environment.
         clock: the time.
-        file_is_flag: `webex.token_file` was given as a flag.
+        named: the source of the token that flags name.
         source: where the configuration comes from, in words.
     """
     checks = [Check("configuration", "ok", f"{source}; base_url {settings.webex.base_url}"), _output(settings)]
@@ -51,7 +51,7 @@ async def examine(
     except AuditError as error:
         return [*checks, failed("scope", error)]
     try:
-        tokens = find_tokens(settings.webex, environment, clock, file_is_flag=file_is_flag)
+        tokens = find_tokens(settings.webex, environment, clock, named)
     except AuditError as error:
         return [*checks, failed("token", error)]
     try:

@@ -35,6 +35,7 @@ class OAuthTokens:
         client_secret_file: the file of the client secret.
         refresh_token_file: the file of the refresh token; rewritten when a new refresh token comes.
         clock: the time.
+        login: the command that signs in again.
         timeout_s: seconds for one request.
     """
 
@@ -46,9 +47,11 @@ class OAuthTokens:
         refresh_token_file: Path,
         clock: Clock,
         *,
+        login: str = "webex-audit login",
         timeout_s: float = 30.0,
     ) -> None:
-        self._renewal = Renewal(base_url, client_id, client_secret_file, refresh_token_file, clock, timeout_s=timeout_s)
+        files = (client_secret_file, refresh_token_file)
+        self._renewal = Renewal(base_url, client_id, *files, clock, login=login, timeout_s=timeout_s)
         self._clock = clock
         self._token: Token | None = None
         self._renew_at: datetime | None = None

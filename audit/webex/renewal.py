@@ -44,6 +44,7 @@ class Renewal:
         client_secret_file: the file of the client secret.
         refresh_token_file: the file of the refresh token; rewritten when a new refresh token comes.
         clock: the time.
+        login: the command that signs in again.
         timeout_s: seconds for one request.
     """
 
@@ -55,8 +56,10 @@ class Renewal:
         refresh_token_file: Path,
         clock: Clock,
         *,
+        login: str,
         timeout_s: float,
     ) -> None:
+        self._login = login
         self._endpoint = Endpoint(f"{base_url.rstrip('/')}/access_token", clock, timeout_s)
         self._client_id = client_id
         self._client_secret = SecretFile(client_secret_file, "client secret file")
@@ -157,7 +160,7 @@ class Renewal:
                 f"secret of the same app into {self._client_secret.path}"
             )
         return TokenRefusedError(
-            f"the refresh token is refused ({refusal.message}): authorize the app again with 'webex-audit login', or "
+            f"the refresh token is refused ({refusal.message}): authorize the app again with '{self._login}', or "
             f"put a new refresh token into {self._refresh_token.path}"
         )
 

@@ -7,7 +7,7 @@ export WEBEX_AUDIT_OUTPUT="$1"
 # CSV and JSON, for anything that reads standard input.
 webex-audit query --csv "FROM open_rooms" >open-rooms.csv
 webex-audit query --json "SELECT outcome, count(*) AS entities FROM coverage GROUP BY ALL" | jq -c '.[]' >outcomes.jsonl
-webex-audit check --json | jq -r '.findings[] | select(.status == "open") | [.severity, .rule_id, .entity_name] | @tsv' >findings.tsv
+webex-audit check --json | jq -r '.results[].findings[] | [.severity, .rule_id, .entity_name] | @tsv' >findings.tsv
 
 # A join of two snapshots.
 webex-audit query --csv "

@@ -6,10 +6,11 @@
 #   client_secret_file = "~/.config/webex-audit/client-secret"
 #   [output]
 #   path = "snapshots/CUSTOMER"
+# PORT names another port for the answer of the browser, if the integrations have registered it.
 set -eu
 
 for customer in "$@"; do
-    webex-audit login --profile "$customer"
+    webex-audit login --profile "$customer" ${PORT:+--port "$PORT"}
 done
 for customer in "$@"; do
     webex-audit run --profile "$customer" --quiet

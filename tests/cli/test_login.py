@@ -101,6 +101,19 @@ def test_a_second_login_needs_no_options(
     assert len(asked) == 2
 
 
+def test_a_variable_that_goes_before_the_login_is_warned_of(
+    api: Api, log_in: Command, webex_audit: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base_url = api(Simulation(OWN))
+    monkeypatch.setenv("WEBEX_ACCESS_TOKEN", "dead")
+    told = log_in(base_url, "--quiet")
+    assert (told.code, told.out) == (0, "")
+    assert "warning: WEBEX_ACCESS_TOKEN is set, and runs use it instead of this login: unset it\n" in told.err
+    assert webex_audit("run").code == 4
+    assert "WEBEX_ACCESS_TOKEN" not in log_in(base_url, "--profile", "customer-a").err
+    assert webex_audit("run", "--profile", "customer-a").code == 0
+
+
 def test_a_declined_login_is_one_line_and_exit_code_4(api: Api, log_in: Command) -> None:
     told = log_in(api(Simulation(OWN)), decision="decline")
     assert told.code == 4

@@ -8,25 +8,25 @@ from pathlib import Path
 import pytest
 from walking import JOURNEYS
 
-#: The commands of each journey, and how the peer does the same.
+#: The commands of each journey, and the peer that does the same with the fewest. Where that are fewer, the reason.
 COMMANDS = {
-    # Prowler has one command to a report, but needs an account first; so does the demo without one.
-    # With an API to practice on: localstack start, aws sts get-caller-identity, prowler aws, prowler dashboard: four. Ours
-    # are five, since findings and report are two views of a snapshot that is kept.
+    # ScoutSuite and Prowler go from credentials to findings and a report in one command: so does demo, without them.
+    # Against an API to practice on, Prowler needs two (localstack start, prowler aws). Ours need two as well (simulate,
+    # run), and show the check before, and findings and report as two views of a snapshot that is kept.
     "newcomer.sh": ["demo", "simulate", "doctor", "run", "check", "report"],
-    # gh auth login, gh auth status; prowler m365 --browser-auth, prowler dashboard: four.
+    # GitHub's CLI and Prowler: gh auth login, gh auth status, prowler github; Prowler writes its report at once: three.
     "administrator.sh": ["login", "doctor", "run", "report"],
-    # restic backup, restic check, restic forget --prune, and curl to a monitor: four.
+    # restic: backup, check, forget --prune, and curl to a monitor.
     "nightly.sh": ["run", "check", "report", "prune"],
-    # aws sso login --profile; prowler aws --profile, prowler dashboard: three of each customer.
+    # AWS and Prowler: aws sso login --profile, prowler aws --profile; Prowler writes its report at once: two.
     "partner-profiles.sh": ["login", "run", "report"],
-    # Steampipe with an aggregator: steampipe query for the connections, powerpipe benchmark run, powerpipe server: three.
+    # Steampipe with an aggregator of connections: plugin install, powerpipe mod install, powerpipe benchmark run.
     "partner.sh": ["doctor", "run", "report"],
-    # cosign verify-blob; git diff, git tag --sign, and a tool for each format of report (pandoc three times).
+    # in-toto and git: cosign verify-blob, git diff, pandoc for each of three formats, git tag --sign, git diff.
     "reviewer.sh": ["verify", "diff", "report", "report", "report", "approve", "check"],
-    # duckdb -csv, duckdb -json, conftest --output json, duckdb for the join: four.
+    # DuckDB: duckdb -csv, duckdb -json, conftest --output json, duckdb -csv for the join.
     "data-engineer.sh": ["query", "query", "check", "query"],
-    # semgrep --config rules; semgrep ci --baseline-commit needs a commit first: git commit; semgrep ci: three.
+    # tflint or Semgrep: semgrep --config, then the baseline (git commit), semgrep --baseline-commit --junit-xml.
     "rule-author.sh": ["check", "check", "check"],
 }
 
@@ -38,24 +38,28 @@ def commands_of(script: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("journey", COMMANDS)
-def test_a_journey_has_no_more_commands_than_with_its_best_peer(journey: str) -> None:
+def test_a_journey_has_the_commands_that_are_compared_with_its_best_peer(journey: str) -> None:
     assert commands_of(JOURNEYS / journey) == COMMANDS[journey]
 
 
-def test_every_journey_is_counted() -> None:
+def test_every_journey_is_compared_and_linked() -> None:
     assert {path.name for path in JOURNEYS.glob("*.sh")} == set(COMMANDS)
+    page = (JOURNEYS.parent / "walkthroughs.md").read_text()
+    assert set(re.findall(r"\(journeys/([a-z-]+\.sh)\)", page)) == set(COMMANDS)
 
 
 @pytest.mark.parametrize("shell", ["sh", "dash", "bash", "busybox"])
-@pytest.mark.parametrize("journey", COMMANDS)
-def test_a_journey_is_a_script_of_any_shell(journey: str, shell: str) -> None:
+def test_the_journeys_are_scripts_of_any_shell(shell: str) -> None:
     if not shutil.which(shell):
         pytest.skip(f"needs {shell}")
     command = [shell, "sh"] if shell == "busybox" else [shell]
-    subprocess.run([*command, "-n", str(JOURNEYS / journey)], check=True)
+    for journey in COMMANDS:
+        subprocess.run([*command, "-n", str(JOURNEYS / journey)], check=True)
 
 
 @pytest.mark.parametrize("journey", COMMANDS)
-def test_a_journey_needs_no_hook_of_the_tests(journey: str) -> None:
+def test_a_journey_is_short_and_needs_no_hook_of_the_tests(journey: str) -> None:
     script = (JOURNEYS / journey).read_text()
-    assert not re.search(r"pytest|python|127\.0\.0\.1|localhost|/tmp", script)
+    assert script.startswith("#!/bin/sh\n# The ")
+    assert script.count("\n") < 30
+    assert not re.search(r"pytest|127\.0\.0\.1|localhost|/tmp|WEBEX_AUDIT_BASE_URL", script)

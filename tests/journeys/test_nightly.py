@@ -125,5 +125,7 @@ def test_a_dead_token_is_one_line_and_a_message(reader: Reader, api: Api) -> Non
         reader.configure(f'[notify]\nurls_file = "{reader.home}/urls"\n')
         night = reader.walk("nightly.sh", **given(api(Simulation(crafted())), WEBEX_ACCESS_TOKEN="gone"))
         assert (night.code, night.out, night.err.count("\n")) == (4, "", 1)
-        assert [title for title, _ in hook.messages if "4" in title or "refused" in title.lower()]
+        (message,) = hook.messages
+        assert message[0] == "webex-audit run: failed"
+        assert message[1].startswith("exit code 4: the token is refused")
     assert "webex_audit_last_success_timestamp_seconds" not in metrics(reader)

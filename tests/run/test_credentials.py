@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from harness import VirtualClock
 
-from audit.config import WebexSettings
+from audit.config import Named, Profile, WebexSettings
 from audit.errors import UsageError
 from audit.run.credentials import find_tokens
 from audit.webex.oauth import OAuthTokens
@@ -29,10 +29,29 @@ def file(tmp_path: Path) -> Path:
 
 def test_a_flag_goes_before_the_environment_and_that_before_the_file(file: Path) -> None:
     settings = WebexSettings(token_file=str(file), token_command="echo x")
-    assert token(settings, ENVIRONMENT, file_is_flag=True) == Token("of-file")
+    assert token(settings, ENVIRONMENT, named=Named(by_file=True)) == Token("of-file")
     assert token(settings, ENVIRONMENT) == Token("of-environment")
     assert token(WebexSettings(token_file=str(file)), {}) == Token("of-file")
     assert token(WebexSettings(token_file="/nowhere"), ENVIRONMENT) == Token("of-environment")
+
+
+def test_the_token_of_a_named_profile_goes_before_the_environment(file: Path) -> None:
+    named = Named(by_profile=True, profile=Profile("customer-a"))
+    for settings in (WebexSettings(token_file=str(file)), WebexSettings(token_command="echo of-file")):
+        assert token(settings, ENVIRONMENT, named=named) == Token("of-file")
+    app = WebexSettings(client_id="C", client_secret_file=str(file), refresh_token_file=str(file))
+    assert isinstance(find_tokens(app, ENVIRONMENT, VirtualClock(), named), OAuthTokens)
+
+
+def test_a_named_profile_without_a_token_takes_that_of_the_environment() -> None:
+    named = Named(by_profile=True, profile=Profile("customer-a"))
+    assert token(WebexSettings(), ENVIRONMENT, named=named) == Token("of-environment")
+
+
+@pytest.mark.parametrize("settings", [{}, {"client_id": "C", "client_secret_file": "s"}])
+def test_a_profile_without_a_login_is_told_how_to_sign_in(settings: dict[str, str]) -> None:
+    with pytest.raises(UsageError, match="'webex-audit login --profile customer-a'"):
+        token(WebexSettings(**settings), {}, named=Named(profile=Profile("customer-a")))
 
 
 def test_the_one_configured_source_is_taken(file: Path) -> None:

@@ -30,7 +30,7 @@ from audit.text import count_of
 from audit.threads import in_thread
 from audit.webex.client import Client
 from audit.webex.rate import Belief
-from audit.webex.tokens import CommandTokens, FileTokens
+from audit.webex.tokens import CommandTokens, FileTokens, StaticTokens
 
 log = logging.getLogger(__name__)
 
@@ -197,6 +197,7 @@ def _task(job: Job, draft: Draft, deadline_at: datetime | None) -> Task:
         retry_failed=_named(scope.retry_failed, job.settings.output.folder) if scope.retry_failed else None,
         has_token_command=isinstance(job.tokens, CommandTokens),
         token_file_is_flag=isinstance(job.tokens, FileTokens),
+        token_is_configured=not isinstance(job.tokens, StaticTokens),
         deadline_at=deadline_at,
         log_level=logging.getLogger("audit").getEffectiveLevel(),
     )

@@ -32,7 +32,8 @@ class Task:
         datasets: the names of the datasets.
         retry_failed: the snapshot to retry: its id in the output, or its path; and the SHA-256 of its manifest.
         has_token_command: tokens come from a command, which a worker has in its own configuration.
-        token_file_is_flag: the token file takes precedence over the environment.
+        token_file_is_flag: the token file takes precedence over every other source.
+        token_is_configured: the source that the settings name takes precedence over the environment.
         deadline_at: when the run must be over; None without a deadline.
         log_level: the log level of the driver.
         version: the version of webex-audit on the driver.
@@ -45,6 +46,7 @@ class Task:
     retry_failed: tuple[str, str] | None
     has_token_command: bool
     token_file_is_flag: bool
+    token_is_configured: bool
     deadline_at: datetime | None
     log_level: int
     version: str = __version__

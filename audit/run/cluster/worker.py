@@ -15,7 +15,7 @@ import msgspec
 
 from audit import __version__
 from audit.clock import Clock
-from audit.config import Settings, load
+from audit.config import Named, Settings, load
 from audit.errors import AuditError, StoppedError, UsageError, shortage, words_of
 from audit.inventory.organizations import Organization
 from audit.output.draft import Draft, open_draft
@@ -205,7 +205,8 @@ class _Attempt:
             if self.task.has_token_command:
                 command = load(None, os.environ, {}).webex.token_command
                 settings = msgspec.structs.replace(settings, token_command=command)
-            return find_tokens(settings, os.environ, clock, file_is_flag=self.task.token_file_is_flag)
+            named = Named(by_file=self.task.token_file_is_flag, by_profile=self.task.token_is_configured)
+            return find_tokens(settings, os.environ, clock, named)
         except UsageError as error:
             raise UsageError(f"{self.place}: {error} (each worker reads the token itself: docs/cluster.md)") from None
 

@@ -32,7 +32,7 @@ def task(settings: MakeSettings, tmp_path: Path) -> Task:
     given = settings("http://127.0.0.1:1/v1", webex__token_command=f"echo {ADMIN_TOKEN}", output__path=str(tmp_path))
     draft = create(tmp_path, datetime(2026, 11, 22, tzinfo=UTC), {}, held=Held())
     scope = replace(scope_of(given), datasets=())
-    return Task(draft.journal, travelling(given), scope, ("push_to_talk",), None, True, False, None, 20)
+    return Task(draft.journal, travelling(given), scope, ("push_to_talk",), None, True, False, True, None, 20)
 
 
 def attempt(task: Task) -> Result:

@@ -190,6 +190,21 @@ def gitlab(settings: dict[str, str], folder: Path, api: Api, code: int) -> dict[
     return given | ({"WEBEX_AUDIT_BASE_URL": api(refusing())} if code == 4 else {})
 
 
+@pytest.mark.parametrize("missing", ["WEBEX_CLIENT_SECRET", "WEBEX_REFRESH_TOKEN"])
+def test_a_variable_that_is_missing_is_named(missing: str, api: Api, tmp_path: Path) -> None:
+    given = gitlab(night(0, api), tmp_path, api, 0)
+    del given[missing]
+    result = pipeline(given, tmp_path, "sh", tmp_path)
+    assert (result.code != 0, f"{missing}: add this variable" in result.err) == (True, True), result
+
+
+@pytest.mark.parametrize("missing", SECRETS)
+def test_a_secret_that_is_missing_is_named(missing: str, api: Api, runner: Path, monkeypatch: Any) -> None:
+    monkeypatch.setitem(SECRETS, missing, "")
+    run = run_workflow(runner, night(0, api))["Run"]
+    assert (run.code != 0, f"add the secret {missing}" in run.err) == (True, True), run
+
+
 def test_partial_is_a_warning_of_the_pipeline_where_nothing_is_found(api: Api, tmp_path: Path) -> None:
     assert PIPELINE["allow_failure"] == {"exit_codes": [3]}
     work, tmp = tmp_path / "work", tmp_path / "tmp"

@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -84,6 +85,22 @@ def test_what_is_copied_is_there_and_nothing_else_is_sent_to_the_builder() -> No
     assert {line.removeprefix("!") for line in lines[1:-1]} == copied
 
 
+def test_what_is_copied_is_enough_to_install_the_tool(tmp_path: Path) -> None:
+    source, wheels, installed = (tmp_path / name for name in ("src", "wheels", "installed"))
+    source.mkdir()
+    for name in ("pyproject.toml", "README.md", "LICENSE", "audit"):
+        (shutil.copytree if (ROOT / name).is_dir() else shutil.copy)(ROOT / name, source / name)
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "-q"]
+    subprocess.run([*pip, "wheel", "--no-deps", "--no-build-isolation", "-w", wheels, source], check=True)
+    (wheel,) = wheels.iterdir()
+    shutil.unpack_archive(wheel, installed, "zip")
+    command = [sys.executable, "-m", "audit", "--version"]
+    done = subprocess.run(command, env={"PYTHONPATH": str(installed)}, cwd=tmp_path, capture_output=True, check=True)
+    assert done.stdout.startswith(b"webex-audit, version ")
+    copies = {name for each in INSTRUCTIONS if each.word == "COPY" for name in each.rest.split()[:-1]}
+    assert {"pyproject.toml", "README.md", "LICENSE", "audit"} <= copies
+
+
 def test_the_examples_in_the_containerfile_name_the_paths_of_the_image() -> None:
     text = CONTAINERFILE.read_text()
     assert f"-v webex-audit:{image().folder} " in text
@@ -97,19 +114,12 @@ def test_every_command_works_where_only_data_and_tmp_can_be_written(make: Make, 
     for arguments, codes in {
         ("doctor",): {0},
         ("run", "--resume", "--quiet", "--metrics-file", "webex-audit.prom"): {0},
-        ("run", "--quiet", "--dataset", "answer-settings"): {0},
-        ("snapshots",): {0},
-        ("show",): {0},
         ("verify",): {0},
         ("check", "--quiet"): {0, 1},
-        ("diff",): {0, 2},
         ("query", "FROM open_rooms"): {0},
         ("report", "--file", "latest.html"): {0},
         ("report", "--file", "latest.xlsx"): {0},
-        ("approve", "--reason", "reviewed", "--by", "Ann"): {0},
         ("prune", "--keep-last", "1"): {0},
-        ("demo", "--workspaces", "20", "--people", "20"): {0, 3},
-        (): {0},
     }.items():
         result = container.run(*arguments, **asking)
         assert result.code in codes, (arguments, result)
@@ -120,6 +130,14 @@ def test_every_command_works_where_only_data_and_tmp_can_be_written(make: Make, 
     snapshots = {name: mode for name, mode in found.items() if name.startswith("snapshots/")}
     assert set(snapshots.values()) == {0o700, 0o600}
     assert {path.stat().st_uid for path in container.data.rglob("*")} == {10001}
+
+
+@needs_namespaces
+def test_the_demo_works_in_a_container_without_any_option(make: Make) -> None:
+    container = make()
+    assert "run" in container.run().out
+    result = container.run("demo", "--workspaces", "20", "--people", "5", "--quiet")
+    assert (result.code in (0, 3), (container.data / "webex-audit-demo").is_dir()) == (True, True), result
 
 
 @needs_namespaces
@@ -147,14 +165,10 @@ def test_any_user_may_run_where_the_group_may_write(user: str, make: Make, askin
 
 
 @needs_namespaces
-def test_without_a_home_folder_and_with_a_volume_elsewhere_a_run_still_works(
-    make: Make, asking: dict[str, str]
-) -> None:
-    for home in ("/", "/nonexistent", "/proc"):
-        result = make().run("run", "--quiet", "--output", "/tmp/out", HOME=home, **asking)
-        assert (result.code, "error" in result.err) == (0, False), result
-    tmp = make().run("run", "--quiet", TMPDIR="/nonexistent", **asking)
-    assert tmp.code == 0, tmp
+@pytest.mark.parametrize("home", ["/", "/nonexistent", "/proc"])
+def test_a_run_works_without_a_home_folder(home: str, make: Make, asking: dict[str, str]) -> None:
+    result = make().run("run", "--quiet", "--output", "/tmp/out", HOME=home, TMPDIR="/nonexistent", **asking)
+    assert (result.code, "error" in result.err) == (0, False), result
 
 
 @needs_namespaces

@@ -162,8 +162,7 @@ def test_the_workflow_installs_what_is_in_the_checkout(api: Api, runner: Path) -
     assert second[-1] == f"./{checkout}"
 
 
-@pytest.mark.parametrize("interpreter", ["bash", "sh"])
-@pytest.mark.parametrize("code", CODES)
+@pytest.mark.parametrize(("interpreter", "code"), [*(("sh", code) for code in CODES), ("bash", 0), ("bash", 5)])
 def test_the_pipeline_ends_with_what_became_of_the_run(code: int, interpreter: str, api: Api, tmp_path: Path) -> None:
     assert shutil.which(interpreter)
     # As the runner makes it: writable for everybody.
@@ -189,6 +188,21 @@ def gitlab(settings: dict[str, str], folder: Path, api: Api, code: int) -> dict[
             path.chmod(0o666)
             given[name] = str(path)
     return given | ({"WEBEX_AUDIT_BASE_URL": api(refusing())} if code == 4 else {})
+
+
+@pytest.mark.parametrize("missing", ["WEBEX_CLIENT_SECRET", "WEBEX_REFRESH_TOKEN"])
+def test_a_variable_that_is_missing_is_named(missing: str, api: Api, tmp_path: Path) -> None:
+    given = gitlab(night(0, api), tmp_path, api, 0)
+    del given[missing]
+    result = pipeline(given, tmp_path, "sh", tmp_path)
+    assert (result.code != 0, f"{missing}: add this variable" in result.err) == (True, True), result
+
+
+@pytest.mark.parametrize("missing", SECRETS)
+def test_a_secret_that_is_missing_is_named(missing: str, api: Api, runner: Path, monkeypatch: Any) -> None:
+    monkeypatch.setitem(SECRETS, missing, "")
+    run = run_workflow(runner, night(0, api))["Run"]
+    assert (run.code != 0, f"add the secret {missing}" in run.err) == (True, True), run
 
 
 def test_partial_is_a_warning_of_the_pipeline_where_nothing_is_found(api: Api, tmp_path: Path) -> None:

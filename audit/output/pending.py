@@ -66,7 +66,7 @@ def pending_runs(
         snapshots: its snapshots, in the order of their chain.
         now: the current time.
         within_s: the highest age, in seconds, of a run that can be resumed.
-        keys: the keys at hand.
+        keys: the available keys.
     """
     folders = folders_of_runs(output, {each.manifest.snapshot_id for each in snapshots})
     if not folders:

@@ -98,7 +98,7 @@ _GC_AFTER = 10_000
 def run(retry_failed: str | None, *, resume: bool, dry_run: bool, as_json: bool, **given: Any) -> int:
     """Crawl one or many organizations and commit a snapshot.
 
-    The access token comes from WEBEX_ACCESS_TOKEN or from a file (--token-file).
+    The access token comes from 'webex-audit login', from a file (--token-file), or from WEBEX_ACCESS_TOKEN.
     """
     settings = settings_of(given)
     options.refuse_dialect_without_csv(given, is_csv="csv" in settings.output.formats, csv_flag="--format csv")

@@ -88,7 +88,7 @@ def test_what_is_copied_is_there_and_nothing_else_is_sent_to_the_builder() -> No
 def test_what_is_copied_is_enough_to_install_the_tool(tmp_path: Path) -> None:
     source, wheels, installed = (tmp_path / name for name in ("src", "wheels", "installed"))
     source.mkdir()
-    for name in ("pyproject.toml", "README.md", "LICENSE", "audit"):
+    for name in ("pyproject.toml", "README.md", "LICENSE", "audit", "data"):
         (shutil.copytree if (ROOT / name).is_dir() else shutil.copy)(ROOT / name, source / name)
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "-q"]
     subprocess.run([*pip, "wheel", "--no-deps", "--no-build-isolation", "-w", wheels, source], check=True)
@@ -98,7 +98,7 @@ def test_what_is_copied_is_enough_to_install_the_tool(tmp_path: Path) -> None:
     done = subprocess.run(command, env={"PYTHONPATH": str(installed)}, cwd=tmp_path, capture_output=True, check=True)
     assert done.stdout.startswith(b"webex-audit, version ")
     copies = {name for each in INSTRUCTIONS if each.word == "COPY" for name in each.rest.split()[:-1]}
-    assert {"pyproject.toml", "README.md", "LICENSE", "audit"} <= copies
+    assert {"pyproject.toml", "README.md", "LICENSE", "audit", "data"} <= copies
 
 
 def test_the_examples_in_the_containerfile_name_the_paths_of_the_image() -> None:

@@ -7,11 +7,12 @@ from examples import EXAMPLES, ROOT
 
 PAGE = (ROOT / "docs" / "scheduling.md").read_text()
 FILES = sorted(path for path in EXAMPLES.rglob("*") if path.is_file())
+MONITORING = ("grafana.json", "prometheus-alerts.yml")
 #: Those in which a run is started, or which say how to start it.
 STARTING = [
     path
     for path in (*FILES, ROOT / "Containerfile")
-    if re.search(r"webex-audit(?:-nightly|.* run )|\[?run,", path.read_text())
+    if path.name not in MONITORING and re.search(r"webex-audit(?:-nightly|.* run )|\[?run,", path.read_text())
 ]
 
 

@@ -20,7 +20,7 @@ from audit.simulator.app import Simulation
 from audit.simulator.organization import Json
 
 UNREAD = (
-    "webex-audit: warning: open_rooms is not the whole answer: answer settings were not read; "
+    "webex-audit: warning: open_rooms is incomplete: answer settings were not read; "
     "paging groups were not read\n"
 )
 pytestmark = pytest.mark.skipif(not shutil.which("jq"), reason="needs jq")

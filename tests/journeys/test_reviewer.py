@@ -62,7 +62,7 @@ def test_a_reviewer_judges_and_changes_nothing(umask: int, reader: Reader, given
     assert told.code == 0, told
     assert ", signed by key " in told.out
     assert " approved by Ann Smith on " in told.out
-    unread = "is not the whole answer: answer settings were not read; paging groups were not read"
+    unread = "is incomplete: answer settings were not read; paging groups were not read"
     assert told.err == f"webex-audit: warning: open-rooms.csv {unread}\n"
     assert content(folder) == before
     assert "two-way" in (reader.folder / "changes.txt").read_text().lower()

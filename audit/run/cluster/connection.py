@@ -62,6 +62,12 @@ async def connect(scheduler: str | None, organizations: int) -> AsyncIterator[Da
         UsageError: the address is invalid, or a worker has another version.
         EngineError: the scheduler does not answer or has no workers.
     """
+    if scheduler and not scheduler.startswith(_ENCRYPTED):
+        log.warning(
+            "the scheduler %s is not protected by TLS: whoever reaches it can run code on the workers "
+            "and read the token there; use tls:// (docs/cluster.md, Security)",
+            scheduler,
+        )
     async with AsyncExitStack() as stack:
         cluster = None if scheduler else await _started(stack, organizations)
         try:
@@ -78,12 +84,6 @@ async def connect(scheduler: str | None, organizations: int) -> AsyncIterator[Da
             raise EngineError(
                 f"the Dask scheduler {scheduler} has not answered for {_CONNECT_S:.0f} s: {words_of(error)}"
             ) from None
-        if scheduler and not scheduler.startswith(_ENCRYPTED):
-            log.warning(
-                "the scheduler %s is not protected by TLS: whoever reaches it can run code on the workers "
-                "and read the token there; use tls:// (docs/cluster.md, Security)",
-                scheduler,
-            )
         await _wait_for_workers(client, scheduler or "of this machine")
         await _check_versions(client)
         yield client

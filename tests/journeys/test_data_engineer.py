@@ -19,10 +19,7 @@ from walking import Reader
 from audit.simulator.app import Simulation
 from audit.simulator.organization import Json
 
-UNREAD = (
-    "webex-audit: warning: open_rooms is incomplete: answer settings were not read; "
-    "paging groups were not read\n"
-)
+UNREAD = "webex-audit: warning: open_rooms is incomplete: answer settings were not read; paging groups were not read\n"
 pytestmark = pytest.mark.skipif(not shutil.which("jq"), reason="needs jq")
 
 

@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from audit.cli.resuming import context
+from audit.cli.resuming import api_context, context
 from audit.config import Settings
 from audit.datasets import DATASETS, Dataset
 from audit.entity import EntityType
@@ -53,9 +53,7 @@ def next_steps(snapshot: Snapshot, given: dict[str, Any], settings: Settings) ->
     """
     where = context(given)
     if snapshot.manifest.status == "partial":
-        api = {"--base-url": "webex__base_url", "--token-file": "webex__token_file"}
-        named = [word for flag, name in api.items() if given.get(name) is not None for word in (flag, given[name])]
-        retried = ["run", "--retry-failed", snapshot.manifest.snapshot_id, *where, *named]
+        retried = ["run", "--retry-failed", snapshot.manifest.snapshot_id, *where, *api_context(given)]
         yield f"next, ask again for what has no answer: {_command(retried)}"
     # The review reads Parquet.
     if "parquet" in settings.output.formats:

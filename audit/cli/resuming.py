@@ -107,7 +107,8 @@ def warn_of_unfinished(settings: Settings, given: dict[str, Any], scope: RunScop
                 *(title, command),
             )
         else:
-            log.warning("%s has another scope and stays; go on with it by: %s", title, way.command or way.note)
+            how = " ".join(filter(None, (way.command, way.note)))
+            log.warning("%s has another scope and stays; go on with it by: %s", title, how)
 
 
 def began(run: Pending, now: datetime) -> str:
@@ -129,10 +130,13 @@ def _way(run: Pending, settings: Settings, given: dict[str, Any]) -> Way:
         return Way(run)
     try:
         asked = msgspec.convert(run.journal.scope, _Asked)
-        options = _options(asked, settings.scope)
+        options, wanted = _options(asked, settings.scope), _wanted(run.journal.wants, settings)
     except (msgspec.ValidationError, UsageError):
         return Way(run, None, "its scope can't be read")
-    if asked.base_url != settings.webex.base_url:
+    where = context(given)
+    if asked.base_url == settings.webex.base_url:
+        where += api_context(given)
+    else:
         if not run.is_checked:
             # Whoever wrote the journal would get the token of whoever copies the command.
             return Way(run, None, "its API is not that of this configuration (webex.base_url)")
@@ -141,7 +145,8 @@ def _way(run: Pending, settings: Settings, given: dict[str, Any]) -> Way:
         options = [("--retry-failed", asked.retried), *(each for each in options if each[0] == "--base-url")]
     elif not _is_same(run.journal, asked, settings):
         return Way(run, None, "this configuration asks for something else: use the options of that run with --resume")
-    words = ["webex-audit", "run", "--resume", *context(given), *(word for pair in options for word in pair if word)]
+    options += wanted
+    words = ["webex-audit", "run", "--resume", *where, *(word for pair in options for word in pair if word)]
     if not all(word.isprintable() for word in words):
         return Way(run, None, "its scope can't be shown")
     missing = [flags for key, flags in _SELECTIONS.items() if run.journal.scope.get(key)]
@@ -153,6 +158,13 @@ def context(given: dict[str, Any]) -> list[str]:
     """The options of a command that say which configuration and which output the next command needs, too."""
     named = {"--config": "config_file", "--profile": "profile", "--output": "output__path"}
     return [word for flag, name in named.items() if given.get(name) is not None for word in (flag, given[name])]
+
+
+def api_context(given: dict[str, Any]) -> list[str]:
+    """The options of a command that say how the next command reaches the API."""
+    named = {"--base-url": "webex__base_url", "--token-file": "webex__token_file"}
+    words = [word for flag, name in named.items() if given.get(name) is not None for word in (flag, given[name])]
+    return [*words, "--output-shared"] if given.get("output__shared") else words
 
 
 def _options(asked: _Asked, scope: config.ScopeSettings) -> list[tuple[str, str]]:
@@ -167,6 +179,23 @@ def _options(asked: _Asked, scope: config.ScopeSettings) -> list[tuple[str, str]
     options += [("--entity", each) for each in kinds if kinds != scope.entities]
     options += [("--all-users", "")] if asked.users == "all" and not scope.all_users else []
     options += [("--site", each) for each in asked.sites if asked.sites != scope.sites]
+    return options
+
+
+def _wanted(wants: dict[str, Any], settings: Settings) -> list[tuple[str, str]]:
+    """The options that make a configuration want the same; no option turns a switch off.
+
+    Raises:
+        msgspec.ValidationError: a value is not of its key.
+    """
+    options = []
+    for key, now in settings.wants.items():
+        value = msgspec.convert(wants.get(key, now), config.keys()[key])
+        flag = f"--{config.FLAGS[key]}"
+        if value is True and not now:
+            options.append((flag, ""))
+        elif not isinstance(value, bool) and value != now:
+            options += [(flag, each) for each in (value if isinstance(value, list) else [value])]
     return options
 
 

@@ -183,6 +183,50 @@ def test_a_plain_run_beside_an_unfinished_run_says_what_becomes_of_it(scope: lis
         assert "was committed since it began" in run["reason"]
 
 
+@pytest.mark.parametrize(
+    ("flags", "told"),
+    [
+        (["--admin-events"], "--admin-events"),
+        (["--admin-events", "--admin-events-with-addresses"], "--admin-events --admin-events-with-addresses"),
+        (["--format", "csv"], "--format csv"),
+        (["--csv-per-org", "--csv-dialect", "excel"], "--csv-per-org --csv-dialect excel"),
+        (["--format", "parquet", "--all-orgs"], "--format parquet"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_the_command_makes_of_the_run_what_it_was_to_make(flags: list[str], told: str, shop: Shop) -> None:
+    shop.interrupt(*flags)
+    (run,) = shop.listed("--config", os.devnull)
+    assert f" {told}" in run["command"]
+    resumed = shop.cli(*shlex.split(run["command"])[1:], "--json")
+    assert resumed.code == 0, resumed.err
+    snapshot = json.loads(resumed.out)
+    files = {each.suffix for each in Path(snapshot["path"]).rglob("*") if each.suffix in {".csv", ".parquet"}}
+    assert files == {f".{flags[1]}"} if "--format" in flags else {".csv", ".parquet"}
+    assert any(org.get("admin_events") for org in snapshot["orgs"]) == ("--admin-events" in flags)
+
+
+def test_what_the_configuration_wants_too_is_not_repeated(shop: Shop) -> None:
+    Path("c.toml").write_text("[run]\nadmin_events = true\n[output]\nformats = ['csv']\n")
+    shop.interrupt("--config", "c.toml")
+    (run,) = shop.listed("--config", "c.toml")
+    assert not {"--admin-events", "--format"} & {*shlex.split(run["command"])}
+
+
+def test_beside_another_scope_the_command_has_the_token_the_api_and_the_selection(shop: Shop) -> None:
+    Path("token").write_text(ADMIN_TOKEN)
+    Path("token").chmod(0o600)
+    shop.interrupt(*(word for each in range(40) for word in ("--workspace-id", OWN.workspace(each)["id"])))
+    shop.interrupt("--all-orgs")
+    where = ["--base-url", shop.url, "--token-file", "token"]
+    ended = shop.cli("run", *where, "--output", OUT, "--dataset", "paging-groups")
+    by_selection, by_scope = [line for line in ended.err.splitlines() if "has another scope" in line]
+    assert "with the same --workspace-id or --ids-from as before" in by_selection
+    command = by_scope.partition("go on with it by: webex-audit ")[2]
+    assert " ".join(where) in command
+    assert shop.cli(*shlex.split(command)).code == 0
+
+
 def test_a_run_that_is_resumed_says_nothing_of_itself(shop: Shop) -> None:
     draft = shop.interrupt()
     assert draft.name not in shop.cli("run", "--resume", "--base-url", shop.url, "--output", OUT).err
@@ -309,13 +353,17 @@ def test_what_can_not_be_read_is_named_and_the_rest_is_listed(kind: str, shop: S
         {"scope.entities": "WORKSPACE"},
         {"--retry-failed": "../../etc"},
         {"users": {"a": 1}},
+        {"wants": {"output.formats": ["csv; touch stolen"]}},
+        {"wants": {"output.csv_dialect": "--config=planted.toml"}},
+        {"wants": {"run.admin_events": "yes"}},
     ],
     ids="-".join,
 )
 def test_a_planted_run_puts_nothing_into_the_command(change: dict[str, Any], shop: Shop) -> None:
     draft = shop.interrupt()
     journal = json.loads((draft / JOURNAL).read_text())
-    change_journal(draft, scope=journal["scope"] | change, key="", digest="")
+    wants = change.pop("wants", {})
+    change_journal(draft, scope=journal["scope"] | change, wants=wants, key="", digest="")
     (run,) = shop.listed("--config", os.devnull)
     assert run["command"] is None
     text = shop.cli("snapshots", "--output", OUT).out

@@ -99,7 +99,7 @@ def warn_of_unfinished(settings: Settings, given: dict[str, Any], scope: RunScop
     if ways and (occupant := occupant_of(output)) and occupant.is_there:
         # The new run can't begin.
         return
-    for way in [each for each in ways if not each.run.fault][-_MOST:]:
+    for way in foremost([each for each in ways if not each.run.fault], _MOST):
         title = f"the unfinished run {way.run.run_id}{began(way.run, now)},"
         if way.run.journal and way.run.journal.scope == asked:
             log.warning(
@@ -109,6 +109,16 @@ def warn_of_unfinished(settings: Settings, given: dict[str, Any], scope: RunScop
         else:
             how = " ".join(filter(None, (way.command, way.note)))
             log.warning("%s has another scope and stays; go on with it by: %s", title, how)
+
+
+def foremost(ways: list[Way], most: int) -> list[Way]:
+    """The unfinished runs to name first, in their order: those that check out, that can go on, and the newest.
+
+    Whoever may write to the output can make any number of others.
+    """
+    ranked = sorted(ways, key=lambda each: (each.run.is_checked, not each.run.fault, each.run.run_id))
+    chosen = {each.run.run_id for each in ranked[-most:]}
+    return [each for each in ways if each.run.run_id in chosen]
 
 
 def began(run: Pending, now: datetime) -> str:

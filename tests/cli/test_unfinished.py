@@ -342,6 +342,26 @@ def test_what_can_not_be_read_is_named_and_the_rest_is_listed(kind: str, shop: S
 
 
 @pytest.mark.attack("what is read back")
+def test_of_hundreds_of_runs_the_own_is_shown_and_the_others_are_counted(shop: Shop) -> None:
+    own = shop.interrupt()
+    journal = json.loads((own / JOURNAL).read_text())
+    for second in range(40):
+        planted = own.with_name(f"20991127T1000{second:02}Z-{second:06x}")
+        shutil.copytree(own, planted)
+        scope = journal["scope"] | {"scope.datasets": ["paging_groups"], "scope.sites": [f"site{second}"]}
+        change_journal(planted, run_id=planted.name, scope=scope, key="", digest="")
+    for listed in (shop.cli("snapshots", "--output", OUT).out, shop.cli("show", "--output", OUT).err):
+        assert listed.count("unfinished run 20") == 10
+        assert f"unfinished run {own.name}" in listed
+        assert "and 31 other unfinished runs: webex-audit snapshots --unfinished --output out\n" in listed
+    assert len(shop.listed()) == 41
+    assert shop.cli("snapshots", "--unfinished", "--output", OUT).out.count("unfinished run 20") == 41
+    ended = shop.cli("run", "--base-url", shop.url, "--output", OUT, "--all-orgs")
+    assert ended.err.count("the unfinished run ") == 3
+    assert f"the unfinished run {own.name}" in ended.err
+
+
+@pytest.mark.attack("what is read back")
 @pytest.mark.parametrize(
     "change",
     [

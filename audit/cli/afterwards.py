@@ -8,6 +8,7 @@ from audit.cli.resuming import api_context, context
 from audit.config import Settings
 from audit.datasets import DATASETS, Dataset
 from audit.entity import EntityType
+from audit.run.choice import obstacle
 from audit.run.kinds import CHOOSABLE, title_of
 from audit.run.scope import RunScope
 from audit.snapshot.catalog import Snapshot
@@ -26,7 +27,8 @@ def left_out(scope: RunScope, settings: Settings) -> Iterator[str]:
     # What nobody has named is the default.
     kinds = [] if settings.scope.entities else _other_kinds(scope.datasets, scope.kinds)
     is_default = settings.scope.datasets == Settings().scope.datasets
-    datasets = [each for each in DATASETS.values() if is_default and each not in scope.datasets]
+    others = [each for each in DATASETS.values() if is_default and each not in scope.datasets]
+    datasets = [each for each in others if not obstacle(each, settings.scope, has_ids=False, has_users=False)]
     parts = []
     if kinds:
         flags = " ".join(f"--entity {title_of(kind)}" for kind in (*scope.kinds, *kinds))

@@ -83,6 +83,9 @@ def test_without_parquet_no_review_is_proposed(api: Api, webex_audit: Command) -
             ["--dataset", "answer-settings"],
             "people, virtual lines (--entity workspace --entity person --entity virtual-line)",
         ),
+        # There, "all" leaves out audio-options, too.
+        (["--all-orgs", "--entity", "workspace"], "answer-settings, paging-groups (--dataset all)"),
+        (["--org-id", SMALL.org_id, "--entity", "workspace"], "answer-settings, paging-groups (--dataset all)"),
         (["--dataset", "all", "--entity", "workspace"], None),
         (["--dataset", "paging-groups"], None),
         (["--workspace-id", SMALL.workspace(0)["id"]], None),
@@ -113,6 +116,10 @@ def test_a_run_of_the_default_scope_names_what_it_leaves_out(
             ["workspaces", "people", "virtual lines"],
         ),
         (Organization(0, people=1), ["--dataset", "push-to-talk", "--dataset", "audio-options"], ["workspaces"]),
+        # The token's own user is not from a listing.
+        (Organization(3, people=0), ["--dataset", "all", "--entity", "person"], ["people"]),
+        (Organization(3, people=0), ["--dataset", "audio-options"], []),
+        (Organization(3, people=0), ["--dataset", "audio-options", "--all-users"], ["people"]),
         (SMALL, [], []),
     ],
 )

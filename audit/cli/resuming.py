@@ -8,6 +8,7 @@ from typing import Annotated, Any, NamedTuple
 import msgspec
 
 from audit import config
+from audit.cli.options import settings_with
 from audit.clock import Clock
 from audit.config import Settings
 from audit.datasets import NAMES
@@ -25,6 +26,11 @@ log = logging.getLogger(__name__)
 
 #: Most unfinished runs that a new run names.
 _MOST = 3
+
+#: Options that the command to copy repeats, with the names of their values.
+_CONTEXT = {"--config": "config_file", "--profile": "profile", "--output": "output__path"}
+_API = {"--base-url": "webex__base_url", "--token-file": "webex__token_file"}
+_REPEATED = (*_CONTEXT.values(), *_API.values(), "output__shared")
 
 #: Keys of the scope in a journal that no option can repeat: they are digests of a selection.
 _SELECTIONS = {
@@ -90,7 +96,9 @@ def warn_of_unfinished(settings: Settings, given: dict[str, Any], scope: RunScop
     """
     output, now = settings.output.folder, Clock().now()
     try:
-        ways = ways_on(settings, given, list_snapshots(output), now) if folders_of_runs(output, ()) else []
+        # The scope of the new run is not that of the command to copy.
+        plain = settings_with(given, _REPEATED)
+        ways = ways_on(plain, given, list_snapshots(output), now) if folders_of_runs(output, ()) else []
     except (OSError, UsageError) as error:
         # The run itself says what is wrong with its output.
         log.debug("unfinished runs can't be listed: %s", words_of(error))
@@ -166,14 +174,12 @@ def _way(run: Pending, settings: Settings, given: dict[str, Any]) -> Way:
 
 def context(given: dict[str, Any]) -> list[str]:
     """The options of a command that say which configuration and which output the next command needs, too."""
-    named = {"--config": "config_file", "--profile": "profile", "--output": "output__path"}
-    return [word for flag, name in named.items() if given.get(name) is not None for word in (flag, given[name])]
+    return [word for flag, name in _CONTEXT.items() if given.get(name) is not None for word in (flag, given[name])]
 
 
 def api_context(given: dict[str, Any]) -> list[str]:
     """The options of a command that say how the next command reaches the API."""
-    named = {"--base-url": "webex__base_url", "--token-file": "webex__token_file"}
-    words = [word for flag, name in named.items() if given.get(name) is not None for word in (flag, given[name])]
+    words = [word for flag, name in _API.items() if given.get(name) is not None for word in (flag, given[name])]
     return [*words, "--output-shared"] if given.get("output__shared") else words
 
 

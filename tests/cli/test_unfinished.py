@@ -227,6 +227,28 @@ def test_beside_another_scope_the_command_has_the_token_the_api_and_the_selectio
     assert shop.cli(*shlex.split(command)).code == 0
 
 
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ([], ["--all-orgs"]),
+        (["--all-orgs", "--dataset", "answer-settings"], ["--dataset", "answer-settings"]),
+        (["--entity", "person"], ["--entity", "person", "--all-orgs", "--exclude-org", CUSTOMER.org_id]),
+        (["--format", "csv", "--admin-events"], ["--format", "csv", "--admin-events", "--entity", "person"]),
+        (["--dataset", "audio-options", "--all-users", "--dataset", "push-to-talk"], ["--org-id", CUSTOMER.org_id]),
+    ],
+    ids=" ".join,
+)
+def test_the_command_owes_nothing_to_the_options_of_the_new_run(old: list[str], new: list[str], shop: Shop) -> None:
+    draft = shop.interrupt(*old)
+    ended = shop.cli("run", "--base-url", shop.url, "--output", OUT, *new)
+    (told,) = [line for line in ended.err.splitlines() if draft.name in line]
+    words = shlex.split(told.partition("go on with it by: webex-audit ")[2])
+    assert {*old} <= {*words}
+    assert shop.listed()[0]["run_id"] == draft.name
+    assert shop.cli(*words).code == 0
+    assert shop.listed() == []
+
+
 def test_a_run_that_is_resumed_says_nothing_of_itself(shop: Shop) -> None:
     draft = shop.interrupt()
     assert draft.name not in shop.cli("run", "--resume", "--base-url", shop.url, "--output", OUT).err

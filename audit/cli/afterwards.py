@@ -4,10 +4,11 @@ import shlex
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from audit.cli.resuming import context
+from audit.cli.resuming import api_context, context
 from audit.config import Settings
 from audit.datasets import DATASETS, Dataset
 from audit.entity import EntityType
+from audit.run.choice import obstacle
 from audit.run.kinds import CHOOSABLE, title_of
 from audit.run.scope import RunScope
 from audit.snapshot.catalog import Snapshot
@@ -26,7 +27,8 @@ def left_out(scope: RunScope, settings: Settings) -> Iterator[str]:
     # What nobody has named is the default.
     kinds = [] if settings.scope.entities else _other_kinds(scope.datasets, scope.kinds)
     is_default = settings.scope.datasets == Settings().scope.datasets
-    datasets = [each for each in DATASETS.values() if is_default and each not in scope.datasets]
+    others = [each for each in DATASETS.values() if is_default and each not in scope.datasets]
+    datasets = [each for each in others if not obstacle(each, settings.scope, has_ids=False, has_users=False)]
     parts = []
     if kinds:
         flags = " ".join(f"--entity {title_of(kind)}" for kind in (*scope.kinds, *kinds))
@@ -53,9 +55,7 @@ def next_steps(snapshot: Snapshot, given: dict[str, Any], settings: Settings) ->
     """
     where = context(given)
     if snapshot.manifest.status == "partial":
-        api = {"--base-url": "webex__base_url", "--token-file": "webex__token_file"}
-        named = [word for flag, name in api.items() if given.get(name) is not None for word in (flag, given[name])]
-        retried = ["run", "--retry-failed", snapshot.manifest.snapshot_id, *where, *named]
+        retried = ["run", "--retry-failed", snapshot.manifest.snapshot_id, *where, *api_context(given)]
         yield f"next, ask again for what has no answer: {_command(retried)}"
     # The review reads Parquet.
     if "parquet" in settings.output.formats:

@@ -1,7 +1,7 @@
 """The options of the commands, in groups, and the settings that follow from them."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, get_args
 
 import click
@@ -163,14 +163,32 @@ def settings_of(given: dict[str, Any], *, makes_profile: bool = False) -> Settin
         UsageError: as `audit.config.load`.
         RuntimeError: as `audit.cli.process.check_room`.
     """
-    flags = {name.replace("__", "."): value for name, value in given.items() if "__" in name and value != ()}
-    flags = {key: list(value) if isinstance(value, tuple) else value for key, value in flags.items()}
+    flags = _flags(given)
     set_up_logging(flags.get("log.format") or early_log_format(), verbosity_of(given))
     file, profile = given.get("config_file"), given.get("profile")
     settings = config.load(file, os.environ, flags, profile, makes_profile=makes_profile, looks_here=True)
     set_up_logging(settings.log.format, verbosity_of(given))
     check_room()
     return settings
+
+
+def settings_with(given: dict[str, Any], names: Collection[str]) -> Settings:
+    """The settings of a command that repeats a part of the options of this command.
+
+    Args:
+        given: the values of the options, by name.
+        names: the options to repeat; `--config` and `--profile` always are.
+
+    Raises:
+        UsageError: as `audit.config.load`.
+    """
+    flags = _flags({name: given.get(name) for name in names})
+    return config.load(given.get("config_file"), os.environ, flags, given.get("profile"), looks_here=True)
+
+
+def _flags(given: dict[str, Any]) -> dict[str, Any]:
+    flags = {name.replace("__", "."): value for name, value in given.items() if "__" in name and value != ()}
+    return {key: list(value) if isinstance(value, tuple) else value for key, value in flags.items()}
 
 
 def config_source(given: dict[str, Any]) -> str:

@@ -1,16 +1,19 @@
 """Unfinished runs as text and as JSON."""
 
+import shlex
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
 import msgspec
 
-from audit.cli.resuming import Way, began
+from audit.cli.resuming import Way, began, context, foremost
 from audit.output.pending import Pending
 from audit.review import vocabulary
-from audit.text import printable
+from audit.text import count_of, printable
 
+#: Most unfinished runs that are named beside something else.
+_MOST = 10
 #: Longest text of a scope, which anybody may have written.
 _LONGEST = 200
 
@@ -48,9 +51,20 @@ def _reason(way: Way) -> str | None:
     return printable(way.run.fault or way.note or "") or None
 
 
-def render(ways: list[Way], now: datetime) -> list[str]:
-    """The unfinished runs, in some lines each."""
-    return [line for each in ways for line in _lines(each, now)]
+def render(ways: list[Way], now: datetime, given: dict[str, Any] | None = None) -> list[str]:
+    """The unfinished runs, in some lines each.
+
+    Args:
+        ways: the runs.
+        now: the current time.
+        given: the values of the options, by name, to name the foremost runs alone; None for all runs.
+    """
+    shown = ways if given is None else foremost(ways, _MOST)
+    lines = [line for each in shown for line in _lines(each, now)]
+    if given is not None and len(shown) < len(ways):
+        command = shlex.join(["webex-audit", "snapshots", "--unfinished", *context(given)])
+        lines.append(f"and {count_of(len(ways) - len(shown), 'other unfinished run')}: {command}")
+    return lines
 
 
 def _lines(way: Way, now: datetime) -> Iterator[str]:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, NamedTuple
 import msgspec
 
 from audit import config
+from audit.cli.options import settings_with
 from audit.clock import Clock
 from audit.config import Settings
 from audit.datasets import NAMES
@@ -25,6 +26,11 @@ log = logging.getLogger(__name__)
 
 #: Most unfinished runs that a new run names.
 _MOST = 3
+
+#: Options that the command to copy repeats, with the names of their values.
+_CONTEXT = {"--config": "config_file", "--profile": "profile", "--output": "output__path"}
+_API = {"--base-url": "webex__base_url", "--token-file": "webex__token_file"}
+_REPEATED = (*_CONTEXT.values(), *_API.values(), "output__shared")
 
 #: Keys of the scope in a journal that no option can repeat: they are digests of a selection.
 _SELECTIONS = {
@@ -90,7 +96,9 @@ def warn_of_unfinished(settings: Settings, given: dict[str, Any], scope: RunScop
     """
     output, now = settings.output.folder, Clock().now()
     try:
-        ways = ways_on(settings, given, list_snapshots(output), now) if folders_of_runs(output, ()) else []
+        # The scope of the new run is not that of the command to copy.
+        plain = settings_with(given, _REPEATED)
+        ways = ways_on(plain, given, list_snapshots(output), now) if folders_of_runs(output, ()) else []
     except (OSError, UsageError) as error:
         # The run itself says what is wrong with its output.
         log.debug("unfinished runs can't be listed: %s", words_of(error))
@@ -99,7 +107,7 @@ def warn_of_unfinished(settings: Settings, given: dict[str, Any], scope: RunScop
     if ways and (occupant := occupant_of(output)) and occupant.is_there:
         # The new run can't begin.
         return
-    for way in [each for each in ways if not each.run.fault][-_MOST:]:
+    for way in foremost([each for each in ways if not each.run.fault], _MOST):
         title = f"the unfinished run {way.run.run_id}{began(way.run, now)},"
         if way.run.journal and way.run.journal.scope == asked:
             log.warning(
@@ -107,7 +115,18 @@ def warn_of_unfinished(settings: Settings, given: dict[str, Any], scope: RunScop
                 *(title, command),
             )
         else:
-            log.warning("%s has another scope and stays; go on with it by: %s", title, way.command or way.note)
+            how = " ".join(filter(None, (way.command, way.note)))
+            log.warning("%s has another scope and stays; go on with it by: %s", title, how)
+
+
+def foremost(ways: list[Way], most: int) -> list[Way]:
+    """The unfinished runs to name first, in their order: those that check out, that can go on, and the newest.
+
+    Whoever may write to the output can make any number of others.
+    """
+    ranked = sorted(ways, key=lambda each: (each.run.is_checked, not each.run.fault, each.run.run_id))
+    chosen = {each.run.run_id for each in ranked[-most:]}
+    return [each for each in ways if each.run.run_id in chosen]
 
 
 def began(run: Pending, now: datetime) -> str:
@@ -129,10 +148,13 @@ def _way(run: Pending, settings: Settings, given: dict[str, Any]) -> Way:
         return Way(run)
     try:
         asked = msgspec.convert(run.journal.scope, _Asked)
-        options = _options(asked, settings.scope)
+        options, wanted = _options(asked, settings.scope), _wanted(run.journal.wants, settings)
     except (msgspec.ValidationError, UsageError):
         return Way(run, None, "its scope can't be read")
-    if asked.base_url != settings.webex.base_url:
+    where = context(given)
+    if asked.base_url == settings.webex.base_url:
+        where += api_context(given)
+    else:
         if not run.is_checked:
             # Whoever wrote the journal would get the token of whoever copies the command.
             return Way(run, None, "its API is not that of this configuration (webex.base_url)")
@@ -141,7 +163,8 @@ def _way(run: Pending, settings: Settings, given: dict[str, Any]) -> Way:
         options = [("--retry-failed", asked.retried), *(each for each in options if each[0] == "--base-url")]
     elif not _is_same(run.journal, asked, settings):
         return Way(run, None, "this configuration asks for something else: use the options of that run with --resume")
-    words = ["webex-audit", "run", "--resume", *context(given), *(word for pair in options for word in pair if word)]
+    options += wanted
+    words = ["webex-audit", "run", "--resume", *where, *(word for pair in options for word in pair if word)]
     if not all(word.isprintable() for word in words):
         return Way(run, None, "its scope can't be shown")
     missing = [flags for key, flags in _SELECTIONS.items() if run.journal.scope.get(key)]
@@ -151,8 +174,13 @@ def _way(run: Pending, settings: Settings, given: dict[str, Any]) -> Way:
 
 def context(given: dict[str, Any]) -> list[str]:
     """The options of a command that say which configuration and which output the next command needs, too."""
-    named = {"--config": "config_file", "--profile": "profile", "--output": "output__path"}
-    return [word for flag, name in named.items() if given.get(name) is not None for word in (flag, given[name])]
+    return [word for flag, name in _CONTEXT.items() if given.get(name) is not None for word in (flag, given[name])]
+
+
+def api_context(given: dict[str, Any]) -> list[str]:
+    """The options of a command that say how the next command reaches the API."""
+    words = [word for flag, name in _API.items() if given.get(name) is not None for word in (flag, given[name])]
+    return [*words, "--output-shared"] if given.get("output__shared") else words
 
 
 def _options(asked: _Asked, scope: config.ScopeSettings) -> list[tuple[str, str]]:
@@ -167,6 +195,23 @@ def _options(asked: _Asked, scope: config.ScopeSettings) -> list[tuple[str, str]
     options += [("--entity", each) for each in kinds if kinds != scope.entities]
     options += [("--all-users", "")] if asked.users == "all" and not scope.all_users else []
     options += [("--site", each) for each in asked.sites if asked.sites != scope.sites]
+    return options
+
+
+def _wanted(wants: dict[str, Any], settings: Settings) -> list[tuple[str, str]]:
+    """The options that make a configuration want the same; no option turns a switch off.
+
+    Raises:
+        msgspec.ValidationError: a value is not of its key.
+    """
+    options = []
+    for key, now in settings.wants.items():
+        value = msgspec.convert(wants.get(key, now), config.keys()[key])
+        flag = f"--{config.FLAGS[key]}"
+        if value is True and not now:
+            options.append((flag, ""))
+        elif not isinstance(value, bool) and value != now:
+            options += [(flag, each) for each in (value if isinstance(value, list) else [value])]
     return options
 
 

@@ -34,7 +34,7 @@ def snapshots(*, unfinished: bool, as_json: bool, **given: Any) -> int:
     settings = settings_of(given)
     found = list_snapshots(settings.output.folder)
     approved = approvals_in(settings.output.folder, found)
-    data, lines = _unfinished(settings, given, found)
+    data, lines = _unfinished(settings, given, found, lists_all=unfinished)
     if not as_json:
         listed = [] if unfinished else [views.render_list(found, approved)]
         print_done("\n".join([*listed, *lines]), is_quiet=False)
@@ -76,7 +76,7 @@ def show(snapshot: str, *, as_json: bool, **given: Any) -> int:
 
 
 def _unfinished(
-    settings: config.Settings, given: dict[str, Any], found: list[Snapshot] | None = None
+    settings: config.Settings, given: dict[str, Any], found: list[Snapshot] | None = None, *, lists_all: bool = False
 ) -> tuple[list[dict[str, Any]], list[str]]:
     """The unfinished runs of the output, as data and as lines; `found` are its snapshots, if they are known."""
     output = settings.output.folder
@@ -92,7 +92,7 @@ def _unfinished(
     except (OSError, UsageError) as error:
         log.info("unfinished runs can't be listed: %s", words_of(error))
         return [], []
-    return pending_views.as_data(ways, now), pending_views.render(ways, now)
+    return pending_views.as_data(ways, now), pending_views.render(ways, now, None if lists_all else given)
 
 
 @click.command(cls=Command)

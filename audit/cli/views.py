@@ -1,6 +1,7 @@
 """Results as text for people and as JSON for programs: one result, two views."""
 
 import json
+import math
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
@@ -192,15 +193,17 @@ def _times(plan: "Plan") -> Iterator[tuple[str, str]]:
     """The rate of a run, what is known of it, and the time that follows."""
     start_per_s = plan.start_rate_per_s or 0
     if plan.rate_per_s is None or plan.duration_s is None:
-        yield "rate", f"not known yet: the first run starts at {start_per_s:g}/s and finds it"
+        yield "rate", f"not known yet: a run starts at {start_per_s:g}/s and finds it"
         if plan.requests and start_per_s:
-            yield "time", f"about {duration_of(plan.requests / start_per_s)} if the API lets {start_per_s:g}/s through"
+            time_s = plan.requests / start_per_s
+            late = ", longer than the deadline" if time_s > (plan.deadline_s or math.inf) else ""
+            yield "time", f"about {duration_of(time_s)} if the API lets {start_per_s:g}/s through{late}"
         return
     is_known = plan.rate_basis != "ceiling"
     why = {
         "last run": "as in the last run",
         "lower ceiling": "by --max-rate; the last run was faster",
-        "ceiling": "at most (--max-rate); what the API lets through is not known before the first run",
+        "ceiling": "at most (--max-rate); what the API lets through is not known yet",
     }
     yield "rate", f"{plan.rate_per_s:.3g}/s, {why[plan.rate_basis or 'ceiling']}"
     share = "" if plan.deadline_share is None else f", {plan.deadline_share:.0%} of the deadline"

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from audit.config.profiles import PROFILE_VARIABLE, Profile
 from audit.errors import UsageError
 from audit.files import IrregularFileError, expand, open_regular
+from audit.storage.bucket import is_uri
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +36,21 @@ _REACHING = {
     "output.shared": "accepts a folder that others may write to",
     "run.metrics_file": "replaces a file",
     "run.scheduler": "decides which machines get the work",
+    "sign.key_file": "decides whose signatures count",
+    "notify.names": "sends names of people",
+    "notify.report": "decides where readers of a message are led",
 }
+#: Paths that it may set, if they lie in the current folder: else it would send, change, delete or accept what its
+#: author can only name.
+_INSIDE = (
+    "webex.token_file",
+    "webex.client_secret_file",
+    "webex.refresh_token_file",
+    "output.path",
+    "check.rules_dir",
+    "check.exceptions_file",
+    "check.baseline_file",
+)
 
 
 class ConfigFile(NamedTuple):
@@ -114,6 +129,7 @@ def check_local(values: Mapping[str, Any]) -> None:
         UsageError: it does.
     """
     reaching = [f"{key} {why}" for key, why in _REACHING.items() if values.get(key)]
+    reaching += [f"{key} leads out of the folder" for key in _INSIDE if not _is_inside(values.get(key))]
     if not _is_of_webex(values.get("webex.base_url")):
         reaching.insert(0, "webex.base_url decides who gets the token")
     if reaching:
@@ -121,6 +137,15 @@ def check_local(values: Mapping[str, Any]) -> None:
             f"./{LOCAL_NAME}: {reaching[0]}, and a file in the current folder may come from elsewhere: look at it, and "
             f"name it with --config {LOCAL_NAME} ({CONFIG_VARIABLE}) if you trust it"
         )
+
+
+def _is_inside(path: Any) -> bool:
+    """Whether a path leads into the current folder, links followed; a value that can't be a path is refused later."""
+    if not isinstance(path, str):
+        return True
+    if is_uri(path):
+        return False
+    return Path(os.path.realpath(expand(path))).is_relative_to(os.path.realpath("."))
 
 
 def _is_of_webex(base_url: Any) -> bool:

@@ -2,7 +2,7 @@
 
 import math
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
@@ -13,6 +13,14 @@ from audit.storage.place import Place, place
 _DURATION = r"^([0-9]+(\.[0-9]+)?[dhms])+$"
 #: What a message shows where the default is empty.
 _ORGANIZATIONS = Meta(examples=[["11111111-2222-3333-4444-555555555555"]])
+#: Keys that decide what a run makes of its scope; each has a flag.
+_WANTS = (
+    "run.admin_events",
+    "run.admin_events_with_addresses",
+    "output.formats",
+    "output.csv_per_org",
+    "output.csv_dialect",
+)
 _UNIT_S = {"d": 86_400.0, "h": 3_600.0, "m": 60.0, "s": 1.0}
 
 EntityName = Literal["workspace", "person", "virtual-line"]
@@ -155,6 +163,11 @@ class Settings(msgspec.Struct, frozen=True):
     sign: SignSettings = SignSettings()
     notify: NotifySettings = msgspec.field(default_factory=NotifySettings)
     log: LogSettings = LogSettings()
+
+    @property
+    def wants(self) -> dict[str, Any]:
+        """The keys that decide what a run makes of its scope, with their values."""
+        return {key: getattr(getattr(self, key.split(".")[0]), key.split(".")[1]) for key in _WANTS}
 
 
 def seconds_of(duration: str, source: str = "time") -> float:

@@ -212,6 +212,7 @@ def create(
     scope: dict[str, Any],
     *,
     asks: Scope | None = None,
+    wants: dict[str, Any] | None = None,
     after: str | None = None,
     held: Held,
     keys: Keys = _NO_KEYS,
@@ -223,6 +224,7 @@ def create(
         started_at: when the run began.
         scope: what the run asks for, in full (`audit.output.journal.Journal`).
         asks: the same scope, in the form of a manifest.
+        wants: what the run is to make of it, by key of the configuration.
         after: id of the newest snapshot.
         held: the lock.
         keys: the available keys.
@@ -232,7 +234,7 @@ def create(
     """
     try:
         folder = _new_folder(output, started_at)
-        journal = sealed(Journal(folder.name, started_at, scope, asks, after), keys)
+        journal = sealed(Journal(folder.name, started_at, scope, asks, wants or {}, after), keys)
         draft = Draft(output, journal, held, keys)
         make_dir(folder / PARTS)
         write_journal(folder, draft.journal)

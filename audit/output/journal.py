@@ -27,6 +27,7 @@ class Journal(msgspec.Struct, frozen=True):
         started_at: when the run began.
         scope: what the run asks for, in full; a run that resumes it must ask for the same.
         asks: the same scope in the form of a manifest; None in tests that do not need it.
+        wants: what the run is to make of it, by key of the configuration; whoever resumes it may want something else.
         after: id of the newest snapshot when the run began; None if there was no snapshot.
         key: the id of the key of all digests (`audit.output.seal`); empty without a key, None in older versions.
         digest: the keyed digest of the rest.
@@ -36,6 +37,7 @@ class Journal(msgspec.Struct, frozen=True):
     started_at: Annotated[datetime, msgspec.Meta(tz=True)]
     scope: dict[str, Any]
     asks: Scope | None = None
+    wants: dict[str, Any] = {}
     after: str | None = None
     key: str | None = None
     digest: str = ""

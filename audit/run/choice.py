@@ -30,7 +30,7 @@ def chosen_datasets(given: ScopeSettings, *, has_ids: bool, has_users: bool) -> 
     if _ALL not in given.datasets:
         return tuple(named.values())
     others = [dataset for dataset in DATASETS.values() if dataset.name not in named]
-    reasons = {dataset.name: _obstacle(dataset, given, has_ids=has_ids, has_users=has_users) for dataset in others}
+    reasons = {dataset.name: obstacle(dataset, given, has_ids=has_ids, has_users=has_users) for dataset in others}
     left_out = {name: reason for name, reason in reasons.items() if reason}
     if left_out:
         told = "; ".join(f"{title_of(DATASETS[name])}: {reason}" for name, reason in left_out.items())
@@ -38,8 +38,15 @@ def chosen_datasets(given: ScopeSettings, *, has_ids: bool, has_users: bool) -> 
     return tuple(dataset for dataset in DATASETS.values() if dataset.name not in left_out)
 
 
-def _obstacle(dataset: Dataset, given: ScopeSettings, *, has_ids: bool, has_users: bool) -> str | None:
-    """Why a dataset can't be read under the other options; None if it can, or if they ask for it."""
+def obstacle(dataset: Dataset, given: ScopeSettings, *, has_ids: bool, has_users: bool) -> str | None:
+    """Why `all` leaves a dataset out under the other options; None if it does not.
+
+    Args:
+        dataset: the dataset.
+        given: the configuration.
+        has_ids: workspaces are selected by id.
+        has_users: users are selected by email address.
+    """
     if dataset.by_user:
         is_asked_for = has_users or given.all_users or given.sites
         if is_asked_for or not (given.all_orgs or given.org_ids):

@@ -49,10 +49,14 @@ def sentence(kind: EntityType, names: Collection[str], *, is_all: bool = False) 
 
 def _missing(scope: RunScope, org: OrgParts) -> list[EntityType]:
     """The kinds of entity whose listings could be read and are empty."""
-    wanted = [kind for dataset in scope.datasets if dataset.name in org.inventories for kind in scope.kinds_of(dataset)]
+    # Users who are named, or the token's own, are not listed.
+    listed = [each for each in scope.datasets if not each.by_user or scope.users.which == "all"]
+    listed = [each for each in listed if each.name in org.inventories]
+    inventories = [org.inventories[each.name] for each in listed]
+    wanted = [kind for dataset in listed for kind in scope.kinds_of(dataset)]
     # What was not listed, or not named, has a fault of its own.
-    seen = {kind for each in org.inventories.values() for kind in (*each.gaps.unlisted, *each.gaps.invalid_items)}
-    for inventory in org.inventories.values():
+    seen = {kind for each in inventories for kind in (*each.gaps.unlisted, *each.gaps.invalid_items)}
+    for inventory in inventories:
         for _, rows in inventory.batches():
             seen |= set(rows["entity_type"].unique().to_pylist())
             if seen.issuperset(wanted):

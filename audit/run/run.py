@@ -101,7 +101,8 @@ def _draft(job: Job, now: datetime, held: Held, *, is_resuming: bool) -> tuple[D
         if draft := find_unfinished(output, asked, snapshots, now=now, within_s=within_s, held=held, keys=keys):
             return draft, True
     after = snapshots[-1].manifest.snapshot_id if snapshots else None
-    return drafts.create(output, now, asked, asks=scope.for_manifest(), after=after, held=held, keys=keys), False
+    asks, wants = scope.for_manifest(), settings.wants
+    return drafts.create(output, now, asked, asks=asks, wants=wants, after=after, held=held, keys=keys), False
 
 
 @dataclass(frozen=True)

@@ -83,6 +83,9 @@ def test_without_parquet_no_review_is_proposed(api: Api, webex_audit: Command) -
             ["--dataset", "answer-settings"],
             "people, virtual lines (--entity workspace --entity person --entity virtual-line)",
         ),
+        # There, "all" leaves out audio-options, too.
+        (["--all-orgs", "--entity", "workspace"], "answer-settings, paging-groups (--dataset all)"),
+        (["--org-id", SMALL.org_id, "--entity", "workspace"], "answer-settings, paging-groups (--dataset all)"),
         (["--dataset", "all", "--entity", "workspace"], None),
         (["--dataset", "paging-groups"], None),
         (["--workspace-id", SMALL.workspace(0)["id"]], None),
@@ -113,6 +116,10 @@ def test_a_run_of_the_default_scope_names_what_it_leaves_out(
             ["workspaces", "people", "virtual lines"],
         ),
         (Organization(0, people=1), ["--dataset", "push-to-talk", "--dataset", "audio-options"], ["workspaces"]),
+        # The token's own user is not from a listing.
+        (Organization(3, people=0), ["--dataset", "all", "--entity", "person"], ["people"]),
+        (Organization(3, people=0), ["--dataset", "audio-options"], []),
+        (Organization(3, people=0), ["--dataset", "audio-options", "--all-users"], ["people"]),
         (SMALL, [], []),
     ],
 )
@@ -142,7 +149,7 @@ def test_a_kind_that_can_not_be_listed_is_no_empty_kind(api: Api, webex_audit: C
 @pytest.mark.parametrize(
     ("flags", "known_per_s", "rate", "time", "basis", "share"),
     [
-        ([], None, "not known yet: the first run starts at 80/s and finds it", "", None, None),
+        ([], None, "not known yet: a run starts at 80/s and finds it", "", None, None),
         (["--max-rate", "10"], None, "10/s, at most (--max-rate)", "at least ", "ceiling", None),
         ([], 10, "10/s, as in the last run", "about ", "last run", None),
         (["--max-rate", "10"], 80, "10/s, by --max-rate; the last run was faster", "about ", "lower ceiling", None),
@@ -177,3 +184,20 @@ def test_a_dry_run_says_how_long_a_run_takes_and_how_it_knows(
     assert (f"\n  time       {time}39 seconds" in text) == bool(basis)
     assert ("it would be cut off and need --resume" in text) == ((share or 0) > 1)
     assert ("of the deadline" in text) == bool(share)
+
+
+@pytest.mark.parametrize(
+    ("flags", "told"),
+    [
+        (["--deadline", "1s"], ", longer than the deadline"),
+        (["--deadline", "4.5s"], ", longer than the deadline"),
+        (["--deadline", "1h"], ""),
+        ([], ""),
+    ],
+)
+def test_a_dry_run_that_knows_no_rate_still_judges_the_deadline(
+    flags: list[str], told: str, api: Api, webex_audit: Command
+) -> None:
+    url = api(Simulation(Organization(400, odd=False)))
+    text = webex_audit("run", "--dry-run", "--base-url", url, *flags).out
+    assert f"about 5 seconds if the API lets 80/s through{told}\n" in text

@@ -183,6 +183,72 @@ def test_a_plain_run_beside_an_unfinished_run_says_what_becomes_of_it(scope: lis
         assert "was committed since it began" in run["reason"]
 
 
+@pytest.mark.parametrize(
+    ("flags", "told"),
+    [
+        (["--admin-events"], "--admin-events"),
+        (["--admin-events", "--admin-events-with-addresses"], "--admin-events --admin-events-with-addresses"),
+        (["--format", "csv"], "--format csv"),
+        (["--csv-per-org", "--csv-dialect", "excel"], "--csv-per-org --csv-dialect excel"),
+        (["--format", "parquet", "--all-orgs"], "--format parquet"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_the_command_makes_of_the_run_what_it_was_to_make(flags: list[str], told: str, shop: Shop) -> None:
+    shop.interrupt(*flags)
+    (run,) = shop.listed("--config", os.devnull)
+    assert f" {told}" in run["command"]
+    resumed = shop.cli(*shlex.split(run["command"])[1:], "--json")
+    assert resumed.code == 0, resumed.err
+    snapshot = json.loads(resumed.out)
+    files = {each.suffix for each in Path(snapshot["path"]).rglob("*") if each.suffix in {".csv", ".parquet"}}
+    assert files == {f".{flags[1]}"} if "--format" in flags else {".csv", ".parquet"}
+    assert any(org.get("admin_events") for org in snapshot["orgs"]) == ("--admin-events" in flags)
+
+
+def test_what_the_configuration_wants_too_is_not_repeated(shop: Shop) -> None:
+    Path("c.toml").write_text("[run]\nadmin_events = true\n[output]\nformats = ['csv']\n")
+    shop.interrupt("--config", "c.toml")
+    (run,) = shop.listed("--config", "c.toml")
+    assert not {"--admin-events", "--format"} & {*shlex.split(run["command"])}
+
+
+def test_beside_another_scope_the_command_has_the_token_the_api_and_the_selection(shop: Shop) -> None:
+    Path("token").write_text(ADMIN_TOKEN)
+    Path("token").chmod(0o600)
+    shop.interrupt(*(word for each in range(40) for word in ("--workspace-id", OWN.workspace(each)["id"])))
+    shop.interrupt("--all-orgs")
+    where = ["--base-url", shop.url, "--token-file", "token"]
+    ended = shop.cli("run", *where, "--output", OUT, "--dataset", "paging-groups")
+    by_selection, by_scope = [line for line in ended.err.splitlines() if "has another scope" in line]
+    assert "with the same --workspace-id or --ids-from as before" in by_selection
+    command = by_scope.partition("go on with it by: webex-audit ")[2]
+    assert " ".join(where) in command
+    assert shop.cli(*shlex.split(command)).code == 0
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ([], ["--all-orgs"]),
+        (["--all-orgs", "--dataset", "answer-settings"], ["--dataset", "answer-settings"]),
+        (["--entity", "person"], ["--entity", "person", "--all-orgs", "--exclude-org", CUSTOMER.org_id]),
+        (["--format", "csv", "--admin-events"], ["--format", "csv", "--admin-events", "--entity", "person"]),
+        (["--dataset", "audio-options", "--all-users", "--dataset", "push-to-talk"], ["--org-id", CUSTOMER.org_id]),
+    ],
+    ids=" ".join,
+)
+def test_the_command_owes_nothing_to_the_options_of_the_new_run(old: list[str], new: list[str], shop: Shop) -> None:
+    draft = shop.interrupt(*old)
+    ended = shop.cli("run", "--base-url", shop.url, "--output", OUT, *new)
+    (told,) = [line for line in ended.err.splitlines() if draft.name in line]
+    words = shlex.split(told.partition("go on with it by: webex-audit ")[2])
+    assert {*old} <= {*words}
+    assert shop.listed()[0]["run_id"] == draft.name
+    assert shop.cli(*words).code == 0
+    assert shop.listed() == []
+
+
 def test_a_run_that_is_resumed_says_nothing_of_itself(shop: Shop) -> None:
     draft = shop.interrupt()
     assert draft.name not in shop.cli("run", "--resume", "--base-url", shop.url, "--output", OUT).err
@@ -298,6 +364,26 @@ def test_what_can_not_be_read_is_named_and_the_rest_is_listed(kind: str, shop: S
 
 
 @pytest.mark.attack("what is read back")
+def test_of_hundreds_of_runs_the_own_is_shown_and_the_others_are_counted(shop: Shop) -> None:
+    own = shop.interrupt()
+    journal = json.loads((own / JOURNAL).read_text())
+    for second in range(40):
+        planted = own.with_name(f"20991127T1000{second:02}Z-{second:06x}")
+        shutil.copytree(own, planted)
+        scope = journal["scope"] | {"scope.datasets": ["paging_groups"], "scope.sites": [f"site{second}"]}
+        change_journal(planted, run_id=planted.name, scope=scope, key="", digest="")
+    for listed in (shop.cli("snapshots", "--output", OUT).out, shop.cli("show", "--output", OUT).err):
+        assert listed.count("unfinished run 20") == 10
+        assert f"unfinished run {own.name}" in listed
+        assert "and 31 other unfinished runs: webex-audit snapshots --unfinished --output out\n" in listed
+    assert len(shop.listed()) == 41
+    assert shop.cli("snapshots", "--unfinished", "--output", OUT).out.count("unfinished run 20") == 41
+    ended = shop.cli("run", "--base-url", shop.url, "--output", OUT, "--all-orgs")
+    assert ended.err.count("the unfinished run ") == 3
+    assert f"the unfinished run {own.name}" in ended.err
+
+
+@pytest.mark.attack("what is read back")
 @pytest.mark.parametrize(
     "change",
     [
@@ -309,13 +395,17 @@ def test_what_can_not_be_read_is_named_and_the_rest_is_listed(kind: str, shop: S
         {"scope.entities": "WORKSPACE"},
         {"--retry-failed": "../../etc"},
         {"users": {"a": 1}},
+        {"wants": {"output.formats": ["csv; touch stolen"]}},
+        {"wants": {"output.csv_dialect": "--config=planted.toml"}},
+        {"wants": {"run.admin_events": "yes"}},
     ],
     ids="-".join,
 )
 def test_a_planted_run_puts_nothing_into_the_command(change: dict[str, Any], shop: Shop) -> None:
     draft = shop.interrupt()
     journal = json.loads((draft / JOURNAL).read_text())
-    change_journal(draft, scope=journal["scope"] | change, key="", digest="")
+    wants = change.pop("wants", {})
+    change_journal(draft, scope=journal["scope"] | change, wants=wants, key="", digest="")
     (run,) = shop.listed("--config", os.devnull)
     assert run["command"] is None
     text = shop.cli("snapshots", "--output", OUT).out

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from harness import Result
 
-from audit.config import load
+from audit.config import keys, load
 from audit.errors import UsageError
 from audit.simulator.app import ADMIN_TOKEN, Simulation
 from audit.simulator.organization import Organization
@@ -25,6 +25,32 @@ def _token(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def simulation() -> Simulation:
     return Simulation(Organization(3))
+
+
+#: Paths that the file may set, if they lie in the folder.
+PATHS = [
+    ("webex", "token_file"),
+    ("webex", "client_secret_file"),
+    ("webex", "refresh_token_file"),
+    ("output", "path"),
+    ("check", "rules_dir"),
+    ("check", "exceptions_file"),
+    ("check", "baseline_file"),
+]
+OUTSIDE = ["/etc/hostname", "~/../../.ssh/id_ed25519", "../other", "link-out/file", "sub/../../other"]
+#: Whatever the author of a file sets here decides about the audit, and about nothing outside of it.
+HARMLESS = {
+    *("webex.client_id", "webex.timeout_s"),
+    *("scope.datasets", "scope.entities", "scope.org_ids", "scope.all_orgs", "scope.exclude_orgs"),
+    *("scope.all_users", "scope.sites"),
+    *("pace.max_rate", "pace.share", "pace.start_rate", "pace.concurrency"),
+    *("retry.attempts", "retry.throttled_attempts", "retry.budget"),
+    *("output.formats", "output.csv_per_org", "output.csv_dialect", "output.allow_partial"),
+    *("run.engine", "run.deadline", "run.stall_s", "run.resume_within"),
+    *("run.admin_events", "run.admin_events_with_addresses"),
+    *("check.allowed_domains", "check.forbid_toll_free", "check.forbid_global_call_in", "check.timeout"),
+    *("notify.on", "log.format"),
+}
 
 
 def write(text: str, path: Path = HERE, mode: int = 0o600) -> None:
@@ -176,6 +202,13 @@ def test_what_is_not_a_file_of_settings_stops_a_command_at_once(kind: str, webex
         "[run]\nscheduler = 'tls://example.net:8786'\n",
         "[notify]\nurls_file = 'urls'\n",
         "[output]\nshared = true\n",
+        "[sign]\nkey_file = 'key.pem'\n",
+        "[notify]\nnames = true\n",
+        "[notify]\nreport = 'https://example.net/report'\n",
+        "[webex]\ntoken_file = '../.vault-token'\n",
+        "[output]\npath = 's3://example/snapshots'\n",
+        "[output]\npath = 'S3://key:secret@example/snapshots?endpoint_override=http://127.0.0.1:9'\n",
+        "[output]\npath = 'gs://example/snapshots'\n",
     ],
 )
 @pytest.mark.parametrize("command", ["run", "doctor", "snapshots"])
@@ -187,6 +220,36 @@ def test_a_file_that_came_with_an_archive_does_not_reach_beyond_its_folder(
     assert (result.code, result.out, Path("stolen").exists()) == (2, "", False)
     assert "name it with --config webex-audit.toml (WEBEX_AUDIT_CONFIG) if you trust it" in result.err
     assert result.err.count("\n") == 1
+
+
+@pytest.mark.attack("planted links and files")
+@pytest.mark.parametrize("key", sorted(keys().keys() - HARMLESS))
+def test_a_key_is_harmless_or_judged_by_its_value(key: str) -> None:
+    section, _, name = key.partition(".")
+    value = "true" if keys()[key] is bool else "'../elsewhere'"
+    write(f"[{section}]\n{name} = {value}\n")
+    with pytest.raises(UsageError, match="may come from elsewhere"):
+        load(None, {}, {}, looks_here=True)
+
+
+@pytest.mark.attack("planted links and files")
+@pytest.mark.parametrize(("section", "name"), PATHS)
+@pytest.mark.parametrize("path", OUTSIDE)
+def test_a_path_out_of_the_folder_is_refused(section: str, name: str, path: str) -> None:
+    Path("link-out").symlink_to("..")
+    write(f"[{section}]\n{name} = '{path}'\n")
+    with pytest.raises(UsageError, match=f"{section}.{name} leads out of the folder"):
+        load(None, {}, {}, looks_here=True)
+
+
+@pytest.mark.parametrize(("section", "name"), PATHS)
+@pytest.mark.parametrize("path", ["file", "./sub/file", "sub/../file", "link-in/file", "{here}/file"])
+def test_a_path_in_the_folder_may_be_set(section: str, name: str, path: str) -> None:
+    Path("sub").mkdir()
+    Path("link-in").symlink_to("sub")
+    path = path.format(here=Path().absolute())
+    write(f"[{section}]\n{name} = '{path}'\n")
+    assert getattr(getattr(load(None, {}, {}, looks_here=True), section), name) == path
 
 
 def test_a_named_file_may_set_everything() -> None:

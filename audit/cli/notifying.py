@@ -38,7 +38,7 @@ class Teller:
 
 @contextmanager
 def notified(settings: NotifySettings, command: str, *, is_on: bool = True) -> Iterator[Teller]:
-    """Send a message when the block ends, however it ends: what it tells of, else the error that ends it.
+    """Send a message when the block ends, however it ends: the error that ends it, else what it tells of.
 
     Args:
         settings: `[notify]`.
@@ -50,8 +50,7 @@ def notified(settings: NotifySettings, command: str, *, is_on: bool = True) -> I
         yield teller
     except BaseException as error:
         failure = error
-        if teller.notice is None:
-            teller.tell(lambda: of_failure(command, failure))
+        teller.tell(lambda: of_failure(command, failure))
         raise
     finally:
         if teller.notice and _is_wanted(teller.notice, settings):

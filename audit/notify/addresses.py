@@ -1,5 +1,6 @@
 """Reads the addresses that get messages. They hold tokens and passwords, so no text shows them."""
 
+import errno
 import logging
 import re
 from pathlib import Path
@@ -8,12 +9,14 @@ from urllib.parse import unquote
 
 from audit.config import NotifySettings
 from audit.errors import UsageError
-from audit.files import expand, is_readable_by_others, text_of
+from audit.files import expand, is_readable_by_others, open_regular, text_of
 from audit.redaction import learn
 
 log = logging.getLogger(__name__)
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S.*")
+#: Far more than addresses need.
+_MOST_BYTES = 1_000_000
 #: A part of a URL of this length is a token; with a dot it may be the name of a host, unless it is longer than most.
 _TOKEN_CHARS, _LONG_CHARS = 16, 40
 _PARTS = re.compile(r"[/?&=@:#]+")
@@ -49,7 +52,7 @@ def read_addresses(settings: NotifySettings) -> Addresses:
         raise UsageError("notify.urls_file: name a file that holds the URLs; a URL never stands in the configuration")
     path = expand(named)
     try:
-        lines = text_of(path.read_bytes()).splitlines()
+        lines = text_of(_content(path)).splitlines()
         is_open = is_readable_by_others(path)
     except OSError as error:
         raise UsageError(f"notify.urls_file {path}: {error.strerror}: name a file that this user may read") from None
@@ -65,6 +68,15 @@ def read_addresses(settings: NotifySettings) -> Addresses:
     if is_open:
         log.warning("notify.urls_file %s can be read by other users: chmod 600 it", path)
     return Addresses(path, found)
+
+
+def _content(path: Path) -> bytes:
+    """The content of a small file. A pipe or a device may never end, and would hold up the command."""
+    with open_regular(path.resolve()) as file:
+        data = file.read(_MOST_BYTES + 1)
+    if len(data) > _MOST_BYTES:
+        raise OSError(errno.EFBIG, "larger than 1 MB")
+    return data
 
 
 def _is_address(text: str) -> bool:

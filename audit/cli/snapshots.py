@@ -35,6 +35,10 @@ def snapshots(*, unfinished: bool, as_json: bool, **given: Any) -> int:
     found = list_snapshots(settings.output.folder)
     approved = approvals_in(settings.output.folder, found)
     data, lines = _unfinished(settings, given, found)
+    if not found:
+        log.info(
+            "no snapshot in %s yet: 'webex-audit run' makes one, --output names another folder", settings.output.path
+        )
     if not as_json:
         listed = [] if unfinished else [views.render_list(found, approved)]
         print_done("\n".join([*listed, *lines]), is_quiet=False)

@@ -52,6 +52,25 @@ def render(snapshot: Snapshot) -> str:
     return "\n".join(_lines(snapshot))
 
 
+def absent(snapshot: Snapshot) -> Iterator[str]:
+    """What was named, and is not there: a mistyped id or address looks like one that is gone."""
+    scope, counts = snapshot.manifest.scope, snapshot.manifest.outcomes
+    missing = {name: found for name, words in counts.items() if (found := words.get("not_found", 0))}
+    of_users = missing.pop("audio_options", 0)
+    advice = "correct it, or leave it out if it is gone (outcome not_found in coverage)"
+    if scope.entity_ids is not None and missing:
+        most = max(missing.values())
+        yield (
+            f"{most:,} of {count_of(scope.entity_ids, 'workspace')} of --workspace-id and --ids-from "
+            f"{'was' if most == 1 else 'were'} not found: {advice}"
+        )
+    if scope.user_count is not None and of_users:
+        yield (
+            f"{count_of(of_users, 'read')} of {count_of(scope.user_count, 'user')} of --user and --users-from found no "
+            f"such user, or no meeting site of the user: {advice}"
+        )
+
+
 def unfinished(snapshot: Snapshot) -> list[Org]:
     """The organizations that are not complete."""
     return [org for org in snapshot.manifest.orgs if org.status != "complete"]

@@ -35,7 +35,7 @@ def snapshots(*, unfinished: bool, as_json: bool, **given: Any) -> int:
     found = list_snapshots(settings.output.folder)
     approved = approvals_in(settings.output.folder, found)
     data, lines = _unfinished(settings, given, found)
-    if not found:
+    if not (found or data):
         log.info(
             "no snapshot in %s yet: 'webex-audit run' makes one, --output names another folder", settings.output.path
         )

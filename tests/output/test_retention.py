@@ -268,6 +268,22 @@ def test_two_customers_in_one_folder_are_two_groups(audit: Audit, webex_audit: C
     assert (first.path / "manifest.json").exists()
 
 
+def test_all_organizations_of_two_partners_are_two_groups(audit: Audit, webex_audit: Callable[..., Result]) -> None:
+    """Two profiles with a token each and `--all-orgs` may share a folder."""
+    more = Organization(4, seed=3)
+    first = audit(Simulation(OWN, customers=(more,)), scope__all_orgs=True)
+    second = [audit(Simulation(OTHER), scope__all_orgs=True) for _ in range(2)]
+    gone = audit(Simulation(OWN), scope__all_orgs=True)
+    result = webex_audit("prune", "--output", "out", "--keep-last", "1")
+    assert [each.path for each in list_snapshots(gone.path.parent)] == [second[1].path, gone.path]
+    assert [line.split()[:2] for line in result.out.splitlines() if line.startswith(("keep", "removed"))] == [
+        ["removed", first.path.name],
+        ["keep", gone.path.name],
+        ["removed", second[0].path.name],
+        ["keep", second[1].path.name],
+    ]
+
+
 def test_the_chain_still_verifies_after_groups_were_pruned(
     two_scopes: list[str], audit: Audit, webex_audit: Callable[..., Result]
 ) -> None:

@@ -14,7 +14,7 @@ from audit.redaction import learn
 
 log = logging.getLogger(__name__)
 
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S.*")
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://(\S.*)?")
 #: Far more than addresses need.
 _MOST_BYTES = 1_000_000
 #: A part of a URL of this length is a token; with a dot it may be the name of a host, unless it is longer than most.
@@ -35,17 +35,24 @@ class Address(NamedTuple):
 
 
 class Addresses(NamedTuple):
-    """The addresses in a file."""
+    """The addresses in a file.
+
+    Attributes:
+        path: its path.
+        found: the addresses.
+        wrong: a sentence for each line that is not a URL.
+    """
 
     path: Path
     found: list[Address]
+    wrong: list[str]
 
 
 def read_addresses(settings: NotifySettings) -> Addresses:
     """Read the addresses, one on each line; empty lines and those that begin with `#` are left out.
 
     Raises:
-        UsageError: the file can't be read, holds no address, or holds a line that is not a URL.
+        UsageError: the file can't be read, or holds no address.
     """
     named = settings.urls_file or ""
     if "://" in named:
@@ -61,13 +68,19 @@ def read_addresses(settings: NotifySettings) -> Addresses:
     found = [Address(number, text) for number, line in enumerate(lines, 1) if _is_address(text := line.strip())]
     for each in found:
         _learn(each.url)
-    if wrong := [each.line for each in found if not _URL.fullmatch(each.url)]:
-        raise UsageError(f"notify.urls_file {path}, line {wrong[0]}: expected a URL such as json://host/path")
+    usable = [each for each in found if _URL.fullmatch(each.url)]
+    wrong = [
+        f"notify.urls_file {path}, line {each.line}: expected a URL such as json://host/path"
+        for each in found
+        if each not in usable
+    ]
+    if wrong and not usable:
+        raise UsageError(wrong[0])
     if not found:
         raise UsageError(f"notify.urls_file {path} holds no URL: write a URL on a line")
     if is_open:
         log.warning("notify.urls_file %s can be read by other users: chmod 600 it", path)
-    return Addresses(path, found)
+    return Addresses(path, usable, wrong)
 
 
 def _content(path: Path) -> bytes:

@@ -148,6 +148,24 @@ def test_a_link_to_a_file_of_addresses_is_followed(
     assert len(hook.got) == 1
 
 
+@pytest.mark.parametrize("wrong", [SECRET, f"json:/{SECRET}", f"{SECRET} json://127.0.0.1/a"])
+def test_a_line_that_is_not_a_url_keeps_no_message_from_the_others(
+    wrong: str, urls: Callable[..., Path], check: Callable[..., Result]
+) -> None:
+    with serve_webhook() as hook:
+        urls(hook.url(), wrong, hook.url("other"))
+        result = check()
+    assert sorted(path for path, _, _ in hook.got) == ["/hook", "/other"]
+    assert re.search(r"warning: the notification was not sent: notify\.urls_file .*, line 2: expected", result.err)
+    assert SECRET not in result.err
+
+
+@pytest.mark.parametrize("url", ["syslog://", "dbus://", "json://"])
+def test_a_url_may_end_after_its_scheme(url: str, urls: Callable[..., Path]) -> None:
+    """That is how apprise names the services of this machine."""
+    assert [each.url for each in read_addresses(NotifySettings(urls_file=str(urls(url)))).found] == [url]
+
+
 @pytest.mark.attack("redaction")
 def test_a_url_in_place_of_its_file_is_refused_and_not_quoted(
     check: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
@@ -193,6 +211,7 @@ def test_a_file_that_others_can_read_is_warned_of(
 def test_an_extra_that_is_missing_is_named(
     urls: Callable[..., Path], check: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    check()  # loads what the check itself needs
     urls("json://127.0.0.1/x")
     elsewhere = [each for each in sys.path if not (Path(each) / "apprise").exists()]
     monkeypatch.setattr(sys, "path", elsewhere)

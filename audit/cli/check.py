@@ -100,30 +100,30 @@ def check(
     choose what is shown, written and decides the exit code; the result says how much they leave out.
     """
     settings = settings_of(given)
-    if as_json and form not in (None, "json"):
-        raise UsageError(f"choose one of --json and --format {form}")
-    is_csv = form == "csv"
-    options.refuse_dialect_without_csv(given, is_csv=is_csv, csv_flag="--format csv")
     from audit.cli import metrics
     from audit.cli.notifying import notified
     from audit.clock import Clock
     from audit.webex import ids
 
-    with needs_extra():
-        from audit.review.check.baseline import accept_all, check_new
-        from audit.review.check.check import check as apply_rules
-        from audit.review.check.choice import Choice
-        from audit.review.check.formats import FORMATS
-        from audit.review.check.formats.csv import as_csv
-        from audit.review.comparable import find_before, find_beside
-        from audit.review.news import find_news
-    orgs = [ids.uuid_of(each) or each for each in organizations]
-    choice = Choice([Severity(each) for each in severities], rule_ids, orgs, Severity(fail_on) if fail_on else None)
-    if written is not None:
-        check_new(expand(written))
-    profile = profile_of(given["profile"], os.environ)
-    gauges = metrics.Gauges(metrics.checked(metrics_file), profile) if metrics_file else None
     with notified(settings.notify, "check", is_on=written is None) as teller:
+        if as_json and form not in (None, "json"):
+            raise UsageError(f"choose one of --json and --format {form}")
+        is_csv = form == "csv"
+        options.refuse_dialect_without_csv(given, is_csv=is_csv, csv_flag="--format csv")
+        with needs_extra():
+            from audit.review.check.baseline import accept_all, check_new
+            from audit.review.check.check import check as apply_rules
+            from audit.review.check.choice import Choice
+            from audit.review.check.formats import FORMATS
+            from audit.review.check.formats.csv import as_csv
+            from audit.review.comparable import find_before, find_beside
+            from audit.review.news import find_news
+        orgs = [ids.uuid_of(each) or each for each in organizations]
+        choice = Choice([Severity(each) for each in severities], rule_ids, orgs, Severity(fail_on) if fail_on else None)
+        if written is not None:
+            check_new(expand(written))
+        profile = profile_of(given["profile"], os.environ)
+        gauges = metrics.Gauges(metrics.checked(metrics_file), profile) if metrics_file else None
         found = find_snapshot(settings.output.folder, snapshot)
         previous = find_beside(settings.output.folder, against, found) if against else find_before(found)
         now = Clock().now()

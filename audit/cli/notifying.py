@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Literal
 
 from audit.config import NotifySettings
 from audit.errors import UsageError, words_of
@@ -38,7 +39,7 @@ class Teller:
 
 @contextmanager
 def notified(settings: NotifySettings, command: str, *, is_on: bool = True) -> Iterator[Teller]:
-    """Send a message when the block ends, however it ends: what it tells of, else the error that ends it.
+    """Send a message when the block ends, however it ends: the error that ends it, else what it tells of.
 
     Args:
         settings: `[notify]`.
@@ -50,8 +51,7 @@ def notified(settings: NotifySettings, command: str, *, is_on: bool = True) -> I
         yield teller
     except BaseException as error:
         failure = error
-        if teller.notice is None:
-            teller.tell(lambda: of_failure(command, failure))
+        teller.tell(lambda: of_failure(command, failure))
         raise
     finally:
         if teller.notice and _is_wanted(teller.notice, settings):
@@ -68,15 +68,16 @@ def examine(settings: NotifySettings, *, sends: bool) -> list[Check]:
         if sends:
             raise UsageError("--notify sends to the addresses of notify.urls_file, which is not set")
         return []
+    status: Literal["failed", "warning"] = "failed" if sends else "warning"
     try:
         check_extra()
         addresses = read_addresses(settings)
-        faults = send(compose(of_test(), settings.report, with_names=False), addresses) if sends else []
+        faults = send(compose(of_test(), settings.report, with_names=False), addresses) if sends else addresses.wrong
     except (UsageError, OSError) as error:
-        return [Check("notify", "failed" if sends else "warning", words_of(error), UsageError.exit_code)]
+        return [Check("notify", status, words_of(error), UsageError.exit_code)]
     done = "got a test message" if sends else "can be used; --notify sends a test message"
     told = Check("notify", "ok", f"{count_of(len(addresses.found), 'address', 'addresses')} {done}")
-    return [Check("notify", "failed", each, UsageError.exit_code) for each in faults] or [told]
+    return [Check("notify", status, each, UsageError.exit_code) for each in faults] or [told]
 
 
 def _is_wanted(notice: Notice, settings: NotifySettings) -> bool:

@@ -126,7 +126,9 @@ def print_unchanged(snapshot: Snapshot, *, as_json: bool, is_quiet: bool) -> Non
 
 
 def exit_code(snapshot: Snapshot, *, allow_partial: bool) -> int:
-    """The exit code of a run that committed a snapshot; if the snapshot is partial, log why."""
+    """The exit code of a run that committed a snapshot; log what was named in vain, and why it is partial."""
+    for line in views.absent(snapshot):
+        log.warning("%s", line)
     if snapshot.manifest.status == "complete":
         return 0
     log.warning("the snapshot is partial: %s", views.shortcomings(snapshot))

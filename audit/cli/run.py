@@ -101,14 +101,8 @@ def run(retry_failed: str | None, *, resume: bool, dry_run: bool, as_json: bool,
     The access token comes from 'webex-audit login', from a file (--token-file), or from WEBEX_ACCESS_TOKEN.
     """
     settings = settings_of(given)
-    options.refuse_dialect_without_csv(given, is_csv="csv" in settings.output.formats, csv_flag="--format csv")
-    if settings.run.admin_events_with_addresses and not settings.run.admin_events:
-        raise UsageError(
-            "--admin-events-with-addresses (run.admin_events_with_addresses) adds to --admin-events: add it"
-        )
     from audit.cli import afterwards, metrics
     from audit.cli.notifying import notified
-    from audit.cli.selection import Selection
     from audit.clock import Clock
     from audit.crawl.earlier import is_nothing_to_retry
     from audit.notify.message import of_run
@@ -120,10 +114,6 @@ def run(retry_failed: str | None, *, resume: bool, dry_run: bool, as_json: bool,
     from audit.snapshot.proof import signing
     from audit.snapshot.source import verified
 
-    selection = Selection(*(given[name] for name in ("workspace_ids", "ids_from", "emails", "users_from")))
-    if retry_failed and (any(selection) or dry_run):
-        raise UsageError("--retry-failed has its own scope: leave out options that select entities, and --dry-run")
-    selection.check_stdin()
     gc.set_threshold(_GC_AFTER)
     verbosity, clock = verbosity_of(given), Clock()
     is_committed = threading.Event()
@@ -136,6 +126,7 @@ def run(retry_failed: str | None, *, resume: bool, dry_run: bool, as_json: bool,
         ) as record,
         ExitStack() as stack,
     ):
+        selection = _selection(given, settings, is_retry=retry_failed is not None, is_rehearsal=dry_run)
         key = signing.public_key_of(settings.sign.key_file)
         found = find_snapshot(settings.output.folder, retry_failed) if retry_failed else None
         earlier = stack.enter_context(verified(found, key)) if found else None
@@ -160,6 +151,22 @@ def run(retry_failed: str | None, *, resume: bool, dry_run: bool, as_json: bool,
         if not as_json:
             log.info("%s", line)
     return code
+
+
+def _selection(given: dict[str, Any], settings: config.Settings, *, is_retry: bool, is_rehearsal: bool) -> "Selection":
+    """What a run selects by name; also checks options that need, or exclude, another."""
+    from audit.cli.selection import Selection
+
+    options.refuse_dialect_without_csv(given, is_csv="csv" in settings.output.formats, csv_flag="--format csv")
+    if settings.run.admin_events_with_addresses and not settings.run.admin_events:
+        raise UsageError(
+            "--admin-events-with-addresses (run.admin_events_with_addresses) adds to --admin-events: add it"
+        )
+    selection = Selection(*(given[name] for name in ("workspace_ids", "ids_from", "emails", "users_from")))
+    if is_retry and (any(selection) or is_rehearsal):
+        raise UsageError("--retry-failed has its own scope: leave out options that select entities, and --dry-run")
+    selection.check_stdin()
+    return selection
 
 
 def _crawl(

@@ -15,6 +15,7 @@ from audit.cli.results import print_done, print_result
 from audit.errors import FOUND_EXIT_CODE, UsageError, words_of
 from audit.output.journal import folders_of_runs
 from audit.snapshot.catalog import Snapshot, find_snapshot, list_snapshots
+from audit.storage.place import exists
 from audit.text import count_of
 
 if TYPE_CHECKING:
@@ -35,6 +36,10 @@ def snapshots(*, unfinished: bool, as_json: bool, **given: Any) -> int:
     found = list_snapshots(settings.output.folder)
     approved = approvals_in(settings.output.folder, found)
     data, lines = _unfinished(settings, given, found, lists_all=unfinished)
+    if not (found or data or exists(settings.output.folder)):
+        log.info(
+            "no snapshot in %s yet: 'webex-audit run' makes one, --output names another folder", settings.output.path
+        )
     if not as_json:
         listed = [] if unfinished else [views.render_list(found, approved)]
         print_done("\n".join([*listed, *lines]), is_quiet=False)

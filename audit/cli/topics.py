@@ -29,8 +29,21 @@ _VARIABLES = {
     "WEBEX_ACCESS_TOKEN": "the access token",
     CONFIG_VARIABLE: "the configuration file, if --config does not name one",
     PROFILE_VARIABLE: "the profile, if --profile does not name one",
-    "HTTPS_PROXY": "the proxy of requests to the API; docs/configuration.md has its other names, and NO_PROXY",
+    "HTTPS_PROXY": "the proxy of requests to the API, and of notifications",
+    "ALL_PROXY": "the same, if HTTPS_PROXY does not name one; both also in lower case",
+    "NO_PROXY": "hosts that are asked without the proxy",
+    "REQUESTS_CA_BUNDLE": "the CA bundle of notifications; that of the API is webex.ca_file",
+    "XDG_CONFIG_HOME": "the folder of the user's configuration; default: ~/.config (Linux)",
+    "XDG_STATE_HOME": "the folder of logins, of the last pace and of crash logs; default: ~/.local/state (Linux)",
     "TMPDIR": "the folder for temporary files, which the review needs",
+    **{
+        name: f"credentials of an output in {store}; docs/object-stores.md has others"
+        for name, store in (
+            ("AWS_ACCESS_KEY_ID", "S3"),
+            ("GOOGLE_APPLICATION_CREDENTIALS", "Google Cloud Storage"),
+            ("AZURE_STORAGE_ACCOUNT_KEY", "Azure"),
+        )
+    },
 }
 
 
@@ -86,6 +99,8 @@ def _formats() -> Rows:
     rows: Rows = []
     for name, command in cli.commands.items():
         for option in loaded(command).params:
+            if "--csv" in option.opts:
+                rows.append({"format": f"{name} --csv", "for": _FORMATS["csv"]})
             if "--format" in option.opts and isinstance(option.type, click.Choice):
                 rows += [
                     {"format": f"{name} --format {each}", "for": _FORMATS[str(each)]} for each in option.type.choices

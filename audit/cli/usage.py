@@ -10,6 +10,7 @@ from audit.text import did_you_mean
 _VALUE = re.compile(r"(.*?) is not (?:a valid|one of|in the range) ", re.DOTALL)
 _EXTRA = re.compile(r"Got unexpected extra arguments? \((.*)\)", re.DOTALL)
 _MAX_SHOWN = 60
+_OTHERS = {"Missing command.": "the command is missing: 'webex-audit --help' lists the commands"}
 
 
 def words_of_usage(error: click.ClickException) -> str:
@@ -27,7 +28,8 @@ def words_of_usage(error: click.ClickException) -> str:
             return f"{error.option_name} {needs}{_help(error)}"
         case click.UsageError() if extra := _EXTRA.match(error.message):
             return f"unexpected argument {_shown(extra[1])}{_help(error)}"
-    return error.format_message()
+    words = error.format_message()
+    return _OTHERS.get(words, words)
 
 
 def _words_of_value(param: click.Parameter, message: str) -> str:

@@ -53,6 +53,25 @@ def render(snapshot: Snapshot) -> str:
     return "\n".join(_lines(snapshot))
 
 
+def absent(snapshot: Snapshot) -> Iterator[str]:
+    """What was named, and is not there: a mistyped id or address looks like one that is gone."""
+    scope, counts = snapshot.manifest.scope, snapshot.manifest.outcomes
+    missing = {name: found for name, words in counts.items() if (found := words.get("not_found", 0))}
+    of_users = missing.pop("audio_options", 0)
+    advice = "correct it, or leave it out if it is gone (outcome not_found in coverage)"
+    if scope.entity_ids is not None and missing:
+        most = max(missing.values())
+        yield (
+            f"{most:,} of {count_of(scope.entity_ids, 'workspace')} of --workspace-id and --ids-from "
+            f"{'was' if most == 1 else 'were'} not found: {advice}"
+        )
+    if scope.user_count is not None and of_users:
+        yield (
+            f"{count_of(of_users, 'read')} of {count_of(scope.user_count, 'user')} of --user and --users-from found no "
+            f"such user, or no meeting site of the user: {advice}"
+        )
+
+
 def unfinished(snapshot: Snapshot) -> list[Org]:
     """The organizations that are not complete."""
     return [org for org in snapshot.manifest.orgs if org.status != "complete"]
@@ -236,13 +255,17 @@ def _message(check: "Check") -> str:
 
 def render_pruned(folders: list["Folder"]) -> str:
     """A list of folders, one per line, each with its action; of several scopes, each under its own title."""
-    titles = {each.group.digest: _group_title(each.group) for each in folders if each.group}
+    titles = {_key(each.group): _group_title(each.group) for each in folders if each.group}
     if len(titles) < 2:
         return "\n".join(map(_pruned, folders)) or "nothing to prune"
-    blocks: dict[str | None, list[str]] = {digest: [title] for digest, title in titles.items()}
+    blocks: dict[tuple[str, ...], list[str]] = {key: [title] for key, title in titles.items()}
     for each in folders:
-        blocks.setdefault(each.group.digest if each.group else None, ["no snapshots"]).append(_pruned(each))
+        blocks.setdefault(_key(each.group) if each.group else (), ["no snapshots"]).append(_pruned(each))
     return "\n\n".join(map("\n".join, blocks.values()))
+
+
+def _key(group: "Group") -> tuple[str, ...]:
+    return (group.digest, *group.organizations)
 
 
 def _pruned(folder: "Folder") -> str:

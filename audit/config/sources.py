@@ -188,10 +188,15 @@ def _from_file(file: ConfigFile) -> list[_Source]:
 def _from_environment(environment: Mapping[str, str]) -> list[_Source]:
     names = variables()
     sources: list[_Source] = []
+    seen: dict[str, str] = {}
     for variable in sorted(environment, key=len):
         if variable.startswith(_PREFIX) and variable not in (CONFIG_VARIABLE, PROFILE_VARIABLE):
             if variable not in names:
                 raise UsageError(f"environment: {_unknown_variable(variable, names)}")
+            other = seen.setdefault(names[variable], variable)
+            if _bare(environment[other]) != _bare(environment[variable]):
+                # No value is shown: it may be a secret.
+                raise UsageError(f"environment: {other} and {variable} are the same key, with two values: unset one")
             sources.append(
                 (f"environment variable {variable}", {names[variable]: _bare(environment[variable])}, "variable")
             )

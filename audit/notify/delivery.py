@@ -41,7 +41,7 @@ def send(message: Message, addresses: Addresses, most_s: float = MOST_S) -> list
         most_s: what is not sent after this many seconds, is not sent.
 
     Returns:
-        A sentence for each address that did not get it.
+        A sentence for each address that did not get it, and for each line that is not an address.
 
     Raises:
         UsageError: apprise is not installed.
@@ -51,7 +51,7 @@ def send(message: Message, addresses: Addresses, most_s: float = MOST_S) -> list
     told = _ask(message, [each.url for each in addresses.found], most_s)
     late = f"no answer within {most_s:g} s"
     faults = ((each, told.get(index)) for index, each in enumerate(addresses.found))
-    return [
+    return addresses.wrong + [
         f"{addresses.path}, line {address.line}: {_WORDS.get(word or '', late)}"
         for address, word in faults
         if word != "sent"

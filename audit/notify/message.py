@@ -3,6 +3,7 @@
 Whoever reads a chat room need not be allowed to read the audit, and whoever names a room must not speak in the chat.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple
 
@@ -27,6 +28,7 @@ _MEANINGS = {
     70: "a bug of webex-audit",
 }
 #: What chats take for a link, a mention or markup.
+_DOT = re.compile(r"(?<=\w)\.(?=[^\W\d_])")
 _MARKUP = str.maketrans({"<": "‹", ">": "›", "[": "(", "]": ")", "`": "'", "@": " at ", "*": "∗", "|": "/"})
 
 
@@ -177,7 +179,8 @@ def _by_severity(counts: Mapping[str, int]) -> str:
 
 
 def _inert(text: str) -> str:
-    return printable(redact(text)).translate(_MARKUP).replace("://", ": //")
+    # A dot that is not a dot: chats make a link of evil.example, too.
+    return _DOT.sub("\u2024", printable(redact(text)).translate(_MARKUP).replace("://", ": //"))
 
 
 def _cut(text: str, most: int) -> str:

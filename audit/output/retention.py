@@ -103,7 +103,7 @@ def decide(manifests: Sequence[Manifest], approved: Collection[str], keep: Keep,
     for each in manifests:
         groups[scope_digest(each)].append(each)
     verdicts: dict[str, Verdict] = {}
-    for digest, members in groups.items():
+    for digest, members in ((digest, part) for digest, whole in groups.items() for part in _apart(whole)):
         orgs = [org.name or org.org_id for org in members[-1].orgs]
         group = Group(digest, members[-1].scope, orgs)
         reasons = _reasons(members, approved, keep, now)
@@ -112,6 +112,18 @@ def decide(manifests: Sequence[Manifest], approved: Collection[str], keep: Keep,
             said = reason or f"{each.status}, {_outside(keep)}"
             verdicts[each.snapshot_id] = Verdict(each.snapshot_id, reason is not None, said, group)
     return [verdicts[each.snapshot_id] for each in manifests]
+
+
+def _apart(members: Sequence[Manifest]) -> list[list[Manifest]]:
+    """Split snapshots by token: those of `--all-orgs` of two partners have no organization in common."""
+    parts: list[tuple[set[str], set[str]]] = []
+    for each in members:
+        orgs, ids = {org.org_id for org in each.orgs}, {each.snapshot_id}
+        for part in [part for part in parts if not (orgs and part[0]) or orgs & part[0]]:
+            parts.remove(part)
+            orgs, ids = orgs | part[0], ids | part[1]
+        parts.append((orgs, ids))
+    return [[each for each in members if each.snapshot_id in ids] for _, ids in parts]
 
 
 def _reasons(members: Sequence[Manifest], approved: Collection[str], keep: Keep, now: datetime) -> Mapping[str, str]:

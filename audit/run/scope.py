@@ -87,7 +87,13 @@ class RunScope:
             self.users.which if self.is_by_user else None,
             len(self.users.emails) if self.is_by_user and self.users.which == "named" else None,
             list(self.sites) if self.is_by_user else [],
+            self._selected(),
         )
+
+    def _selected(self) -> str | None:
+        """Tells selections of the same size apart."""
+        workspaces = {ids.uuid_of(each) or each for each in self.wanted or ()}
+        return _digest(workspaces | ({each.lower() for each in self.users.emails} if self.is_by_user else set()))
 
 
 def scope_of(settings: Settings, wanted: Collection[str] | None = None, users: Users | None = None) -> RunScope:

@@ -51,6 +51,7 @@ class Scope(msgspec.Struct, frozen=True):
         users: for datasets by user: the token's own user, named users, or all people.
         user_count: the number of named users.
         sites: the chosen meeting sites; empty for all sites of each user.
+        selected: SHA-256 of the workspaces and users that were named; None for none, or of an older version.
     """
 
     datasets: list[Name]
@@ -61,6 +62,7 @@ class Scope(msgspec.Struct, frozen=True):
     users: Literal["self", "named", "all"] | None = None
     user_count: Count | None = None
     sites: list[str] = []
+    selected: Sha256 | None = None
 
 
 class FileEntry(msgspec.Struct, frozen=True):

@@ -134,7 +134,7 @@ def test_options_that_may_be_repeated_are_repeated(
         ("-o out show", "there is no option -o before"),
         ("--output", "--output needs a value"),
         ("--log-format xml show", "--log-format: 'xml' is none of text, json"),
-        ("-q", "Missing command"),
+        ("-q", "the command is missing: 'webex-audit --help' lists the commands"),
         ("-- --output show", "there is no command '--output'"),
         ("show -- --output out", "unexpected argument"),
         ("show -- -q", "no snapshot -q"),

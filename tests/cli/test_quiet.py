@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from base64 import b64encode
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from audit.webex.ids import uuid_of
 
 Api = Callable[[Simulation], str]
 Command = Callable[..., Result]
+GONE = b64encode(b"ciscospark://us/PLACE/99999999-2222-3333-4444-555555555555").decode().rstrip("=")
 OWN, ONE, TWO = (Organization(6, seed=seed) for seed in (1, 2, 3))
 
 
@@ -118,6 +120,35 @@ def test_an_exclusion_that_is_unlike_any_organization_suggests_none(api: Api, qu
     assert "if the organization is gone\n" in result.err
 
 
+@pytest.mark.parametrize("verbosity", [(), ("--quiet",)])
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        (("--workspace-id", GONE), "1 of 1 workspace of --workspace-id and --ids-from was not found: correct it"),
+        (
+            ("--workspace-id", GONE, "--workspace-id", OWN.workspace(1)["id"], "--dataset", "answer-settings"),
+            "1 of 2 workspaces of --workspace-id and --ids-from was not found: correct it",
+        ),
+        (
+            ("--dataset", "audio-options", "--user", "nobody@example.com"),
+            "1 read of 1 user of --user and --users-from found no such user",
+        ),
+    ],
+)
+def test_a_mistyped_workspace_or_user_is_warned_of(
+    asked: tuple[str, ...], said: str, verbosity: tuple[str, ...], api: Api, webex_audit: Command
+) -> None:
+    run = webex_audit("run", "--base-url", api(Simulation(OWN)), *asked, *verbosity)
+    assert run.code == 0
+    assert f"webex-audit: warning: {said}" in run.err
+
+
+def test_what_is_gone_but_was_not_named_is_not_warned_of(api: Api, quiet: Command) -> None:
+    simulation = Simulation(OWN, Where("404", f"{OWN.workspace(1)['id']}/pushToTalk"))
+    run = quiet("run", "--base-url", api(simulation))
+    assert (run.code, "not found" in run.err) == (0, False)
+
+
 def test_check_prints_the_findings_alone(audit: Audit, quiet: Command, webex_audit: Command) -> None:
     audit(Simulation(crafted(two_way, two_way)))
     result = quiet("check", "--output", "out")
@@ -177,6 +208,11 @@ def test_prune_prints_what_stays_against_its_plan(audit: Audit, quiet: Command) 
     left = quiet(*prune, "--dry-run")
     assert quiet(*prune).out == "".join(f"{line}\n" for line in left.out.splitlines() if line.startswith("left"))
     assert "copy" in quiet(*prune).out
+
+
+def test_a_list_of_an_absent_folder_says_so(webex_audit: Command) -> None:
+    for name in ("absent", "snapshts", "a b"):
+        assert f"no snapshot in {name} yet" in webex_audit("snapshots", "--output", name).err
 
 
 def test_what_is_done_is_not_told(audit: Audit, quiet: Command, tmp_path: Path) -> None:

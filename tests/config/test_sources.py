@@ -39,6 +39,24 @@ def test_flags_over_environment_over_file_over_defaults(tmp_path: Path) -> None:
     assert (settings.webex.timeout_s, settings.retry.attempts) == (3.0, 6)
 
 
+@pytest.mark.parametrize(
+    ("short", "long", "values"),
+    [
+        ("OUTPUT", "OUTPUT_PATH", ("folder-1", "folder-2")),
+        ("EXCLUDE_ORG", "SCOPE_EXCLUDE_ORGS", (f"{1:036}", f"{2:036}")),
+        ("TOKEN_FILE", "WEBEX_TOKEN_FILE", ("/a/s3cret", "/b/s3cret")),
+        ("ALL_ORGS", "SCOPE_ALL_ORGS", ("true", "false")),
+    ],
+)
+def test_two_variables_of_a_key_with_two_values_are_refused(short: str, long: str, values: tuple[str, str]) -> None:
+    names = (f"WEBEX_AUDIT_{short}", f"WEBEX_AUDIT_{long}")
+    with pytest.raises(UsageError, match=f"{names[0]} and {names[1]} are the same key, with two values") as caught:
+        load(None, dict(zip(names, values, strict=True)), {})
+    assert values[0] not in str(caught.value)
+    same = values[0]
+    assert load(None, dict.fromkeys(names, same), {}) == load(None, {names[0]: same}, {})
+
+
 def test_the_users_own_file_is_read_where_none_is_named(tmp_path: Path) -> None:
     folder = Path(os.environ["XDG_CONFIG_HOME"]) / "webex-audit"
     assert load(None, {}, {}) == Settings()

@@ -1,5 +1,6 @@
 """A message that can't be sent is a warning: it changes no exit code, holds nothing up, and shows no URL."""
 
+import os
 import re
 import socket
 import sys
@@ -113,6 +114,58 @@ def test_a_file_without_usable_urls_is_warned_of_and_not_quoted(
     assert SECRET not in result.err
 
 
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (os.mkfifo, "not a regular file"),
+        (lambda path: path.symlink_to("/dev/zero"), "not a regular file"),
+        (Path.mkdir, "not a regular file|Is a directory"),
+        (lambda path: (path.touch(), os.truncate(path, 1 << 40)), "larger than 1 MB"),
+    ],
+)
+def test_a_file_that_never_ends_holds_nothing_up(
+    make: Callable[[Path], object],
+    said: str,
+    check: Callable[..., Result],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    make(tmp_path / "urls")
+    monkeypatch.setenv("WEBEX_AUDIT_NOTIFY_URLS_FILE", "urls")
+    result = check()
+    assert result.code == 1
+    assert re.search(f"warning: the notification was not sent: notify.urls_file urls: ({said})", result.err)
+
+
+def test_a_link_to_a_file_of_addresses_is_followed(
+    urls: Callable[..., Path], check: Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Kubernetes mounts secrets as links."""
+    with serve_webhook() as hook:
+        (tmp_path / "link").symlink_to(urls(hook.url()))
+        monkeypatch.setenv("WEBEX_AUDIT_NOTIFY_URLS_FILE", "link")
+        assert check().err == ""
+    assert len(hook.got) == 1
+
+
+@pytest.mark.parametrize("wrong", [SECRET, f"json:/{SECRET}", f"{SECRET} json://127.0.0.1/a"])
+def test_a_line_that_is_not_a_url_keeps_no_message_from_the_others(
+    wrong: str, urls: Callable[..., Path], check: Callable[..., Result]
+) -> None:
+    with serve_webhook() as hook:
+        urls(hook.url(), wrong, hook.url("other"))
+        result = check()
+    assert sorted(path for path, _, _ in hook.got) == ["/hook", "/other"]
+    assert re.search(r"warning: the notification was not sent: notify\.urls_file .*, line 2: expected", result.err)
+    assert SECRET not in result.err
+
+
+@pytest.mark.parametrize("url", ["syslog://", "dbus://", "json://"])
+def test_a_url_may_end_after_its_scheme(url: str, urls: Callable[..., Path]) -> None:
+    """That is how apprise names the services of this machine."""
+    assert [each.url for each in read_addresses(NotifySettings(urls_file=str(urls(url)))).found] == [url]
+
+
 @pytest.mark.attack("redaction")
 def test_a_url_in_place_of_its_file_is_refused_and_not_quoted(
     check: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
@@ -158,6 +211,7 @@ def test_a_file_that_others_can_read_is_warned_of(
 def test_an_extra_that_is_missing_is_named(
     urls: Callable[..., Path], check: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    check()  # loads what the check itself needs
     urls("json://127.0.0.1/x")
     elsewhere = [each for each in sys.path if not (Path(each) / "apprise").exists()]
     monkeypatch.setattr(sys, "path", elsewhere)
@@ -261,9 +315,18 @@ def test_a_message_is_short_and_no_name_breaks_its_lines(given_names: list[str],
 @pytest.mark.attack("spreadsheets and terminals")
 @pytest.mark.parametrize(
     "name",
-    ["<!channel> look", "@everyone look", "[click](https://evil.example/x)", "<https://evil.example|look>", "`a` *b*"],
+    [
+        "<!channel> look",
+        "@everyone look",
+        "[click](https://evil.example/x)",
+        "<https://evil.example|look>",
+        "`a` *b*",
+        "look at evil.example/x",
+        "WWW.EVIL.EXAMPLE look",
+        "look: пример.рф",
+    ],
 )
 def test_a_name_mentions_nobody_and_holds_no_link(name: str) -> None:
     body = compose(Notice("findings", "t", [], [name]), None, with_names=True).body
-    assert not re.search(r"[<>@`*|\[\]]|://", body)
+    assert not re.search(r"[<>@`*|\[\]]|://|\w\.[^\W\d]", body)
     assert "look" in body or "click" in body or "b" in body

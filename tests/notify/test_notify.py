@@ -103,6 +103,55 @@ def test_a_run_that_fails_tells_its_exit_code(
     assert text.startswith(f"exit code {code}: {meaning}")
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("check", "--output", "out", "--metrics-file", "absent/m.prom"),
+        ("check", "--output", "out", "--rule", "nonsense"),
+        ("check", "--output", "out", "--csv-dialect", "excel"),
+        ("check", "--output", "out", "--json", "--format", "csv"),
+        ("run", "--format", "parquet", "--csv-dialect", "excel"),
+        ("run", "--admin-events-with-addresses"),
+        ("run", "--retry-failed", "latest", "--user", "a@example.com"),
+        ("run", "--metrics-file", "absent/m.prom"),
+    ],
+)
+def test_whatever_is_wrong_after_the_settings_are_read_is_told(
+    arguments: tuple[str, ...], audit: Audit, webex_audit: Command, hook: Webhook, tell: Callable[..., None]
+) -> None:
+    audit(Simulation(crafted()))
+    tell(hook.url(), on="failed")
+    assert webex_audit(*arguments).code == 2
+    assert [title for title, _ in hook.messages] == [f"webex-audit {arguments[0]}: failed"]
+
+
+def test_a_check_without_its_extra_is_told(
+    audit: Audit, webex_audit: Command, hook: Webhook, tell: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    audit(Simulation(crafted()))
+    tell(hook.url(), on="failed")
+    for name in [each for each in sys.modules if each.startswith(("duckdb", "audit.review.check"))]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "duckdb", None)
+    result = webex_audit("check", "--output", "out")
+    assert (result.code, "duckdb is not installed" in result.err) == (2, True)
+    assert [title for title, _ in hook.messages] == ["webex-audit check: failed"]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_check_whose_result_is_lost_is_told_as_a_failure(
+    audit: Audit, webex_audit: Command, hook: Webhook, tell: Callable[..., None], tmp_path: Path
+) -> None:
+    audit(Simulation(crafted(two_way)))
+    tell(hook.url(), on="failed")
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "audit", "check", "--output", "out"], stdout=full, cwd=tmp_path, check=False
+        )
+    assert done.returncode == 5
+    assert [title for title, _ in hook.messages] == ["webex-audit check: failed"]
+
+
 def test_a_run_that_does_not_reach_the_api_tells_that_it_stopped(
     webex_audit: Command, hook: Webhook, tell: Callable[..., None]
 ) -> None:

@@ -13,6 +13,7 @@ from harness import Result, visible
 from hypothesis import given
 from hypothesis import strategies as st
 
+from audit.inventory import Users
 from audit.output.retention import PERIODS, Keep, decide
 from audit.simulator.app import Simulation
 from audit.simulator.organization import Organization
@@ -222,6 +223,38 @@ def test_each_kind_of_scope_is_a_group(other: dict[str, Any], audit: Audit, webe
     assert (first.path / "manifest.json").exists()
 
 
+@pytest.mark.parametrize(
+    "selections",
+    [
+        [{"wanted": [OWN.workspace(index)["id"]]} for index in (1, 2)],
+        [{"wanted": [OWN.workspace(index)["id"] for index in indexes]} for indexes in ((1, 2), (2, 3), (1, 3))],
+        [
+            {"scope__datasets": ["audio-options"], "users": Users("named", (OWN.person(index)["emails"][0],))}
+            for index in (1, 2)
+        ],
+    ],
+)
+def test_selections_of_the_same_size_are_groups_of_their_own(
+    selections: list[dict[str, Any]], audit: Audit, webex_audit: Callable[..., Result]
+) -> None:
+    simulation = Simulation(OWN)
+    once, again = ([audit(simulation, **each) for each in selections] for _ in range(2))
+    assert webex_audit("prune", "--output", "out", "--keep-last", "1").code == 0
+    left = list_snapshots(again[0].path.parent)
+    assert [each.path for each in left] == [each.path for each in again]
+    assert not any(each.path.exists() for each in once)
+
+
+def test_who_is_named_in_another_order_or_case_is_the_same_scope(audit: Audit) -> None:
+    simulation, people = Simulation(OWN), [OWN.person(index)["emails"][0] for index in (1, 2)]
+    named = (people, [each.upper() for each in reversed(people)])
+    scopes = {
+        scope_digest(audit(simulation, scope__datasets=["audio-options"], users=Users("named", tuple(each))).manifest)
+        for each in named
+    }
+    assert len(scopes) == 1
+
+
 def test_two_customers_in_one_folder_are_two_groups(audit: Audit, webex_audit: Callable[..., Result]) -> None:
     """Each audited with a token of its own."""
     first = audit(Simulation(OWN))
@@ -233,6 +266,22 @@ def test_two_customers_in_one_folder_are_two_groups(audit: Audit, webex_audit: C
     assert len({each["group"]["digest"] for each in folders}) == 2
     assert {org for each in folders for org in each["group"]["organizations"]} == {OWN.name, OTHER.name}
     assert (first.path / "manifest.json").exists()
+
+
+def test_all_organizations_of_two_partners_are_two_groups(audit: Audit, webex_audit: Callable[..., Result]) -> None:
+    """Two profiles with a token each and `--all-orgs` may share a folder."""
+    more = Organization(4, seed=3)
+    first = audit(Simulation(OWN, customers=(more,)), scope__all_orgs=True)
+    second = [audit(Simulation(OTHER), scope__all_orgs=True) for _ in range(2)]
+    gone = audit(Simulation(OWN), scope__all_orgs=True)
+    result = webex_audit("prune", "--output", "out", "--keep-last", "1")
+    assert [each.path for each in list_snapshots(gone.path.parent)] == [second[1].path, gone.path]
+    assert [line.split()[:2] for line in result.out.splitlines() if line.startswith(("keep", "removed"))] == [
+        ["removed", first.path.name],
+        ["keep", gone.path.name],
+        ["removed", second[0].path.name],
+        ["keep", second[1].path.name],
+    ]
 
 
 def test_the_chain_still_verifies_after_groups_were_pruned(

@@ -82,7 +82,13 @@ def test_the_manifest_tells_what_was_asked_answered_and_written(audit: Audit) ->
     assert manifest["format_version"] == 1
     assert (manifest["snapshot_id"], manifest["status"]) == (snapshot.path.name, "complete")
     scope = {"datasets": ["push_to_talk"], "entities": ["WORKSPACE"], "entity_ids": None, "organizations": "own"}
-    assert manifest["scope"] == scope | {"excluded": [], "users": None, "user_count": None, "sites": []}
+    assert manifest["scope"] == scope | {
+        "excluded": [],
+        "users": None,
+        "user_count": None,
+        "sites": [],
+        "selected": None,
+    }
     assert manifest["requests"] == {"total": len(simulation.log), "retried": 2, "throttled": 1}
     (org,) = manifest["orgs"]
     assert (org["name"], org["status"], org["entities"]) == (Organization(1).name, "complete", 150)

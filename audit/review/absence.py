@@ -53,7 +53,7 @@ def _gaps_of(manifest: Manifest, org: Org) -> dict[tuple[str, str], str]:
         return {
             (dataset, kind): reason
             for dataset in manifest.scope.datasets
-            for kind in manifest.scope.entities
+            for kind in (DATASETS[dataset].scopes if _is_by_user(dataset) else manifest.scope.entities)
             if dataset not in DATASETS or kind in DATASETS[dataset].scopes
         }
     invalid = {

@@ -77,7 +77,7 @@ class RunScope:
         """The scope as the manifest records it."""
         if self.retry_failed:
             return self.retry_failed.manifest.scope
-        # A dataset by user has users of its own: they count only without another dataset, which would seem to be of them.
+        # A dataset by user has users of its own. Beside another dataset, they would seem to be of that, too.
         listed = [dataset for dataset in self.datasets if not dataset.by_user] or self.datasets
         kinds = [kind for dataset in listed for kind in self.kinds_of(dataset)]
         return Scope(

@@ -202,7 +202,7 @@ def test_a_token_file_open_to_others_is_warned_of(api: Api, webex_audit: Command
 @pytest.mark.parametrize(
     ("content", "complaint"),
     [
-        (None, "no snapshot x: neither an id"),
+        (None, "no snapshot x in ./snapshots: name an id, its first 4 characters or more, or a folder"),
         ("", "is not a snapshot: it has no manifest.json"),
         ("{", "is damaged"),
         ('{"format_version": 1}', "is damaged: missing required field `"),

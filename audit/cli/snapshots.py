@@ -173,7 +173,7 @@ def prune(keep_last: int | None, keep_within: str | None, *, dry_run: bool, as_j
                 tidy(output, held, seal)
                 found = pruning.carry_out(output, pruning.plan(output, keep, now), held.check, seal)
     except OSError as error:
-        raise unwritable(output, error) from None
+        raise unwritable(output, error, "prune as a user who may write there") from None
     _print_pruned(found, as_json=as_json, is_quiet=given["quiet"] and not dry_run)
     return UsageError.exit_code if any(each.action == "failed" for each in found) else 0
 

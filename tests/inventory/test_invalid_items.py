@@ -208,6 +208,11 @@ def test_the_command_tells_invalid_items_at_the_end_and_exits_with_3(
     plan = json.loads(webex_audit("run", "--dry-run", "--base-url", url, "--json").out)
     assert plan["organizations"][0]["message"] == "2 listed workspaces have no usable id"
     assert webex_audit("report").code == 0
-    assert "2 listed items among workspaces without a usable id" in next(Path().glob("*.html")).read_text("utf-8")
+    html = next(Path().glob("*.html")).read_text("utf-8")
+    assert "2 listed items among workspaces without a usable id" in html
+    assert "Push-to-Talk: 2 listed workspaces have no usable id, so nobody knows what is missing" in html
+    checked = json.loads(webex_audit("check", "--format", "json").out)["results"]
+    reasons = [each["reason"].split("; ") for each in checked if each["reason"]]
+    assert all(len(each) == len({*each}) for each in reasons)
     everything = webex_audit("run", "--base-url", url, "--all-orgs")
     assert "2 listed organizations have no usable id" in everything.err

@@ -14,7 +14,7 @@ from audit.cli.options import settings_of
 from audit.cli.results import print_done, print_result
 from audit.errors import FOUND_EXIT_CODE, UsageError, words_of
 from audit.output.journal import folders_of_runs
-from audit.snapshot.catalog import Snapshot, find_snapshot, list_snapshots
+from audit.snapshot.catalog import Snapshot, find_snapshot, list_snapshots, nothing_in
 from audit.text import count_of
 
 if TYPE_CHECKING:
@@ -37,6 +37,10 @@ def snapshots(*, unfinished: bool, as_json: bool, **given: Any) -> int:
     data, lines = _unfinished(settings, given, found)
     if not as_json:
         listed = [] if unfinished else [views.render_list(found, approved)]
+        if not (found or lines):
+            log.info("%s", nothing_in(settings.output.folder))
+        elif unfinished and not lines:
+            log.info("no unfinished run")
         print_done("\n".join([*listed, *lines]), is_quiet=False)
     elif unfinished:
         print_result(views.as_json(data))

@@ -276,9 +276,14 @@ def _of_chain(output: Place, name: str) -> Snapshot:
     return found[wanted[0]]
 
 
+def nothing_in(output: Place) -> str:
+    """The sentence about an output without snapshots."""
+    return f"no snapshot in {_shown(output)} yet: 'webex-audit run' makes one, --output names another folder"
+
+
 def _no_snapshot(output: Place, found: Mapping[str, Snapshot]) -> str:
     if not found:
-        return f"no snapshot in {_shown(output)} yet: 'webex-audit run' makes one, --output names another folder"
+        return nothing_in(output)
     return f"no previous snapshot in {_shown(output)}: there is none before the latest; --output names another folder"
 
 

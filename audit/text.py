@@ -73,6 +73,16 @@ def plural_of(word: str) -> str:
     return _PLURALS.get(noun, f"{noun}s")
 
 
+def without_id(items: int, kind: str) -> str:
+    """The sentence about listed items that have no usable id: `2 listed workspaces have no usable id`.
+
+    Args:
+        items: how many.
+        kind: the kind of entity that is listed, as in the tables.
+    """
+    return f"{count_of(items, f'listed {noun_of(kind)} has', f'listed {plural_of(kind)} have')} no usable id"
+
+
 def did_you_mean(name: str, known: Iterable[str], *, otherwise: str = "", cutoff: float = 0.6) -> str:
     """The end of a message about an unknown name: `; did you mean <the most similar known name>?`.
 

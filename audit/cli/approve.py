@@ -126,7 +126,7 @@ def decide(
             made = Approval(snapshot_id, sha256, scope, decision, wanted.by, (clock or Clock()).now(), wanted.reason)
             record_approval(output, made := signed(made, key), held)
     except OSError as error:
-        raise unwritable(output, error) from None
+        raise unwritable(output, error, "copy the folder, and name the copy with --output") from None
     return made
 
 

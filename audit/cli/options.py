@@ -214,7 +214,7 @@ def refuse_dialect_without_csv(given: dict[str, Any], *, is_csv: bool, csv_flag:
         UsageError: the flag was given in vain.
     """
     if given["output__csv_dialect"] is not None and not is_csv:
-        raise UsageError(f"--csv-dialect is of CSV, and no CSV was asked for: add {csv_flag}, or leave it out")
+        raise UsageError(f"--csv-dialect is for CSV, which this command does not make: add {csv_flag}, or leave it out")
 
 
 def verbosity_of(given: dict[str, Any]) -> Verbosity:

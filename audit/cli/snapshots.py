@@ -14,8 +14,7 @@ from audit.cli.options import settings_of
 from audit.cli.results import print_done, print_result
 from audit.errors import FOUND_EXIT_CODE, UsageError, words_of
 from audit.output.journal import folders_of_runs
-from audit.snapshot.catalog import Snapshot, find_snapshot, list_snapshots
-from audit.storage.place import exists
+from audit.snapshot.catalog import Snapshot, find_snapshot, list_snapshots, nothing_in
 from audit.text import count_of
 
 if TYPE_CHECKING:
@@ -36,10 +35,10 @@ def snapshots(*, unfinished: bool, as_json: bool, **given: Any) -> int:
     found = list_snapshots(settings.output.folder)
     approved = approvals_in(settings.output.folder, found)
     data, lines = _unfinished(settings, given, found, lists_all=unfinished)
-    if not (found or data or exists(settings.output.folder)):
-        log.info(
-            "no snapshot in %s yet: 'webex-audit run' makes one, --output names another folder", settings.output.path
-        )
+    if not (found or data):
+        log.info("%s", nothing_in(settings.output.folder))
+    elif unfinished and not data:
+        log.info("no unfinished run")
     if not as_json:
         listed = [] if unfinished else [views.render_list(found, approved)]
         print_done("\n".join([*listed, *lines]), is_quiet=False)
@@ -178,7 +177,7 @@ def prune(keep_last: int | None, keep_within: str | None, *, dry_run: bool, as_j
                 tidy(output, held, seal)
                 found = pruning.carry_out(output, pruning.plan(output, keep, now), held.check, seal)
     except OSError as error:
-        raise unwritable(output, error) from None
+        raise unwritable(output, error, "prune as a user who may write there") from None
     _print_pruned(found, as_json=as_json, is_quiet=given["quiet"] and not dry_run)
     return UsageError.exit_code if any(each.action == "failed" for each in found) else 0
 

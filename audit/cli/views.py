@@ -11,7 +11,7 @@ import msgspec
 from audit.review import vocabulary
 from audit.snapshot.catalog import Snapshot
 from audit.snapshot.org import Org
-from audit.text import count_of, duration_of, noun_of, plural_of, printable, printable_json
+from audit.text import count_of, duration_of, plural_of, printable, printable_json, without_id
 
 if TYPE_CHECKING:
     from audit.output.prune import Folder
@@ -88,7 +88,7 @@ def shortcomings(snapshot: Snapshot) -> str:
     )
     kinds = sorted({kind for org in orgs for reasons in org.unlisted.values() for kind in reasons})
     parts += [f"{', '.join(map(plural_of, kinds))} could not be listed"] if kinds else []
-    parts += [_invalid(items, kind) for kind, items in _invalid_items(snapshot).items()]
+    parts += [without_id(items, kind) for kind, items in _invalid_items(snapshot).items()]
     failed = [org for org in orgs if org.message]
     parts += [f"organization {_titled(org)} is {org.status}" for org in failed[:_NAMED]]
     more = count_of(len(failed) - _NAMED, "more organization is", "more organizations are")
@@ -109,10 +109,6 @@ def _invalid_items(snapshot: Snapshot) -> Counter[str]:
     return +counts
 
 
-def _invalid(items: int, kind: str) -> str:
-    return f"{count_of(items, f'listed {noun_of(kind)} has', f'listed {plural_of(kind)} have')} no usable id"
-
-
 def _lines(snapshot: Snapshot) -> Iterator[str]:
     manifest = snapshot.manifest
     requests = manifest.requests
@@ -122,7 +118,7 @@ def _lines(snapshot: Snapshot) -> Iterator[str]:
     if len(manifest.orgs) > 1:
         yield f"  orgs       {len(manifest.orgs)}, {_completeness(snapshot)}"
     if manifest.invalid_organizations:
-        yield f"  orgs       {_invalid(manifest.invalid_organizations, 'ORGANIZATION')}"
+        yield f"  orgs       {without_id(manifest.invalid_organizations, 'ORGANIZATION')}"
     yield from _organizations(manifest.orgs)
     yield f"  scope      {printable(vocabulary.scope(manifest.scope))}"
     yield f"  started    {manifest.started_at:%Y-%m-%d %H:%M:%S} UTC, took {duration_s:.1f} s"
@@ -148,7 +144,7 @@ def _organizations(orgs: list[Org]) -> Iterator[str]:
     sizes = [count_of(org.entities, "entity", "entities") for org in orgs]
     width = max(map(len, sizes), default=0)
     for org, size in zip(orgs, sizes, strict=True):
-        name = printable(org.name or "(name not readable)")
+        name = printable(org.name or "(name not known)")
         yield f"  org        {org.org_id}  {org.status:<10}  {size:>{width}}  {name}"
         for line in _faults(org):
             yield f"             {printable(line)}"
@@ -175,7 +171,7 @@ def _faults(org: Org) -> Iterator[str]:
     if org.unnamed_locations:
         yield f"names of locations could not be read: {count_of(org.unnamed_locations, 'entity', 'entities')}"
     for dataset, counts in org.invalid_items.items():
-        yield from (f"{dataset}: {_invalid(items, kind)}" for kind, items in counts.items())
+        yield from (f"{dataset}: {without_id(items, kind)}" for kind, items in counts.items())
 
 
 def render_list(snapshots: list[Snapshot], approved: Collection[str] = ()) -> str:
@@ -240,7 +236,7 @@ def _planned(org: "OrgPlan") -> str:
     size = f"{count_of(org.entities, 'entity', 'entities')}, {count_of(org.requests, 'request')}"
     fault = "" if org.message is None else f"; not all of it: {printable(org.message)}"
     limit = f"; in the last run {org.limit}" if org.limit else ""
-    return f"  org        {org.org_id}  {printable(org.name or '(name not readable)')}: {size}{limit}{fault}"
+    return f"  org        {org.org_id}  {printable(org.name or '(name not known)')}: {size}{limit}{fault}"
 
 
 def render_checks(checks: list["Check"]) -> str:

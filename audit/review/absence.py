@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator
 from audit.datasets import DATASETS
 from audit.snapshot.manifest import Manifest
 from audit.snapshot.org import Org
-from audit.text import count_of
+from audit.text import plural_of, without_id
 
 
 def reason_of_absence(
@@ -36,7 +36,7 @@ def reason_of_absence(
     if _is_by_user(dataset):
         return None if scope.users == "all" else "only some users were asked for"
     if kind not in scope.entities or _is_of_users_alone(manifest, kind, (dataset, kind) in listed):
-        return f"{kind} was not asked for"
+        return f"{plural_of(kind)} were not asked for"
     return "only some ids were asked for" if scope.entity_ids is not None else None
 
 
@@ -53,16 +53,16 @@ def _gaps_of(manifest: Manifest, org: Org) -> dict[tuple[str, str], str]:
         return {
             (dataset, kind): reason
             for dataset in manifest.scope.datasets
-            for kind in manifest.scope.entities
+            for kind in (DATASETS[dataset].scopes if _is_by_user(dataset) else manifest.scope.entities)
             if dataset not in DATASETS or kind in DATASETS[dataset].scopes
         }
     invalid = {
-        (dataset, kind): f"{kind} could not be listed in full ({count_of(items, 'invalid item')})"
+        (dataset, kind): f"{plural_of(kind)} could not be listed in full: {without_id(items, kind)}"
         for dataset, kinds in org.invalid_items.items()
         for kind, items in kinds.items()
     }
     return invalid | {
-        (dataset, kind): f"{kind} could not be listed ({reason})"
+        (dataset, kind): f"{plural_of(kind)} could not be listed ({reason})"
         for dataset, kinds in org.unlisted.items()
         for kind, reason in kinds.items()
     }

@@ -49,7 +49,7 @@ def find_beside(output: Place, name: str, other: Snapshot) -> Snapshot:
         if before := find_before(other):
             return before
         raise UsageError(
-            f"no snapshot of the same scope before {other.manifest.snapshot_id}: name the one to compare with "
+            f"no snapshot of the same scope before {other.manifest.snapshot_id}: run again, or name two to compare "
             "('webex-audit snapshots' lists them)"
         )
     if name == _APPROVED:

@@ -23,7 +23,7 @@ from audit.run.scope import RunScope, scope_of
 from audit.run.session import clients_of, find_organizations
 from audit.storage.errors import unwritable
 from audit.storage.place import Place
-from audit.text import count_of
+from audit.text import without_id
 from audit.webex.client import Client
 from audit.webex.errors import TokenRefusedError
 from audit.webex.terms import Terms
@@ -110,7 +110,7 @@ async def _api(client: Client, scope: RunScope, log_at: datetime | None) -> list
     except AuditError as error:
         return [failed("organization", error)]
     if invalid:
-        message = f"{count_of(invalid, 'listed organization has', 'listed organizations have')} no usable id"
+        message = without_id(invalid, "ORGANIZATION")
         checks.append(Check("organization", "warning", f"{message}: a run is partial; ask Webex support"))
     reached: list[Check] = []
     for organization, own in zip(organizations, clients_of(client, organizations), strict=True):

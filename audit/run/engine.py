@@ -101,7 +101,7 @@ async def _side_by_side(runs: list[OrganizationAudit], engine: Engine, clock: Cl
                 if error.reach is Reach.RUN:
                     raise
                 stopped[one.organization.org_id] = error
-                name = one.organization.name or "name not readable"
+                name = one.organization.name or "name not known"
                 log.error("organization %s (%s): %s", one.organization.org_id, name, error)
 
     try:

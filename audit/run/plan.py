@@ -23,7 +23,7 @@ from audit.run.nothing import sentence
 from audit.run.scope import RunScope
 from audit.run.session import clients_of, find_organizations
 from audit.snapshot.context.admin_events import ADMIN_EVENTS
-from audit.text import count_of
+from audit.text import without_id
 from audit.threads import in_thread
 from audit.webex.client import Client
 from audit.webex.rate import Belief
@@ -129,7 +129,7 @@ async def plan(job: Job) -> Plan:
     async with job.connect() as client, job.deadline():
         organizations, invalid = await find_organizations(client, job.scope)
         if invalid:
-            log.warning("%s no usable id", count_of(invalid, "listed organization has", "listed organizations have"))
+            log.warning("%s", without_id(invalid, "ORGANIZATION"))
         for organization, own in zip(organizations, clients_of(client, organizations), strict=True):
             try:
                 planned = await _plan_one(own, job.scope, organization, job.settings.pace)
@@ -204,7 +204,7 @@ async def _plan_one(client: Client, scope: RunScope, organization: Organization,
             continue
         _warn_of_none(scope, organization, datasets, {*asked, *found.unlisted, *found.invalid_items})
         reasons += found.unlisted.values()
-        reasons += [f"{count_of(items, 'invalid item')} of {kind}" for kind, items in found.invalid_items.items()]
+        reasons += [without_id(items, kind) for kind, items in found.invalid_items.items()]
         entities += sum(listed for listed, _ in asked.values())
         reads += [
             _reads(dataset, kind, wanted)

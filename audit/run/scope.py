@@ -77,7 +77,9 @@ class RunScope:
         """The scope as the manifest records it."""
         if self.retry_failed:
             return self.retry_failed.manifest.scope
-        kinds = [kind for dataset in self.datasets for kind in self.kinds_of(dataset)]
+        # A dataset by user has users of its own. Beside another dataset, they would seem to be of that, too.
+        listed = [dataset for dataset in self.datasets if not dataset.by_user] or self.datasets
+        kinds = [kind for dataset in listed for kind in self.kinds_of(dataset)]
         return Scope(
             [dataset.name for dataset in self.datasets],
             list(dict.fromkeys(kinds)),

@@ -14,13 +14,14 @@ from audit.snapshot.approvals import Approval, approval_of, fault_of, signature_
 from audit.snapshot.chain import Chain
 from audit.snapshot.layout import APPROVALS, MANIFEST, SNAPSHOT_ID
 from audit.snapshot.manifest import MAX_BYTES, Manifest, SignatureState, check_readable, read_manifest
-from audit.snapshot.prefix import is_prefix, with_prefix
+from audit.snapshot.prefix import MIN_CHARS, is_prefix, with_prefix
 from audit.snapshot.removed import read_removed, readable_removed
 from audit.storage import bucket
 from audit.storage.at_once import at_once
 from audit.storage.content import read_small
 from audit.storage.errors import StorageError
 from audit.storage.place import Place, exists, is_dir, place, subfolders
+from audit.text import did_you_mean
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -29,6 +30,10 @@ log = logging.getLogger(__name__)
 
 #: The clocks of two machines differ by less than this.
 _AHEAD = timedelta(minutes=5)
+_WORDS = ("latest", "previous", "approved")
+#: How similar to a word a name must be: `at least` is not a mistyped `latest`.
+_SIMILAR = 0.8
+_NAMES = f": name an id, its first {MIN_CHARS} characters or more, or a folder ('webex-audit snapshots' lists the ids)"
 
 
 @dataclass(frozen=True)
@@ -202,7 +207,7 @@ def find_snapshot(output: Place, name: str) -> Snapshot:
     if is_prefix(name) and (folder := with_prefix(name, _folders(output))):
         return read_snapshot(folder)
     raise UsageError(
-        f"no snapshot {name[:100]}: neither an id in {output} nor a folder ('webex-audit snapshots' lists them)"
+        f"no snapshot {name[:100]} in {_shown(output)}{did_you_mean(name, _WORDS, otherwise=_NAMES, cutoff=_SIMILAR)}"
     )
 
 
@@ -241,8 +246,8 @@ def approved_of(output: Place, manifest: Manifest) -> Approved:
     if found := find_approved(output, manifest):
         return found
     raise UsageError(
-        f"no approved snapshot of the scope of {manifest.snapshot_id} in {output}: 'webex-audit approve' approves one, "
-        "--output names another folder"
+        f"no approved snapshot of the scope of {manifest.snapshot_id} in {_shown(output)}: 'webex-audit approve' "
+        "approves one, --output names another folder"
     )
 
 
@@ -271,8 +276,18 @@ def _of_chain(output: Place, name: str) -> Snapshot:
     return found[wanted[0]]
 
 
+def nothing_in(output: Place) -> str:
+    """The sentence about an output without snapshots."""
+    return f"no snapshot in {_shown(output)} yet: 'webex-audit run' makes one, --output names another folder"
+
+
 def _no_snapshot(output: Place, found: Mapping[str, Snapshot]) -> str:
-    folder = f"./{output}" if isinstance(output, Path) and not output.is_absolute() else str(output)
     if not found:
-        return f"no snapshot in {folder} yet: 'webex-audit run' makes one, --output names another folder"
-    return f"no previous snapshot in {folder}: there is none before the latest; --output names another folder"
+        return nothing_in(output)
+    return f"no previous snapshot in {_shown(output)}: there is none before the latest; --output names another folder"
+
+
+def _shown(output: Place) -> str:
+    """A folder as messages show it: `./snapshots` reads as a folder, `snapshots` alone as a word."""
+    is_below = isinstance(output, Path) and not output.is_absolute() and output.parts[:1] not in ((), ("..",))
+    return f"./{output}" if is_below else str(output)

@@ -105,11 +105,17 @@ def _foreign(*others: type[BaseException]) -> tuple[type[BaseException], ...]:
     return OSError, pa.ArrowException, *others
 
 
-def unwritable(output: object, error: OSError) -> AuditError:
-    """The error for an output that can't be written; a full disk is not a wrong configuration."""
+def unwritable(output: object, error: OSError, what_to_do: str = "name another folder with --output") -> AuditError:
+    """The error for an output that can't be written; a full disk is not a wrong configuration.
+
+    Args:
+        output: the folder of all snapshots.
+        error: what happened.
+        what_to_do: how to go on. A command that works on the snapshots that lie there gains nothing by another folder.
+    """
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return StoppedError(f"output {output} can't be written: {error.strerror}: make room and run again")
     if error.errno == errno.EHOSTUNREACH:
         return StoppedError(f"output {output}: {error.strerror}")
-    advice = "" if isinstance(error, StorageError) else ": name another folder with --output"
+    advice = "" if isinstance(error, StorageError) else f": {what_to_do}"
     return UsageError(f"output {output} can't be written: {error.strerror}{advice}")

@@ -202,7 +202,7 @@ def test_a_token_file_open_to_others_is_warned_of(api: Api, webex_audit: Command
 @pytest.mark.parametrize(
     ("content", "complaint"),
     [
-        (None, "no snapshot x: neither an id"),
+        (None, "no snapshot x in ./snapshots: name an id, its first 4 characters or more, or a folder"),
         ("", "is not a snapshot: it has no manifest.json"),
         ("{", "is damaged"),
         ('{"format_version": 1}', "is damaged: missing required field `"),
@@ -444,3 +444,14 @@ def test_help_is_on_standard_output_or_for_no_command_an_error(arguments: list[s
     result = webex_audit(*arguments)
     assert result.code == (0 if arguments else 2)
     assert "webex-audit" in result.out + result.err
+
+
+@pytest.mark.parametrize("options", [(), ("--unfinished",), ("--output", "out/of/way"), ("--output", "../elsewhere")])
+def test_a_list_of_nothing_says_what_makes_something(options: tuple[str, ...], webex_audit: Command) -> None:
+    listed = webex_audit("snapshots", *options)
+    folder = {"out/of/way": "./out/of/way", "../elsewhere": "../elsewhere"}.get(options[-1] if options else "")
+    told = f"webex-audit: no snapshot in {folder or './snapshots'} yet: 'webex-audit run' makes one, --output names"
+    assert (listed.code, listed.err) == (0, f"{told} another folder\n")
+    quiet = webex_audit("snapshots", "--quiet", *options)
+    assert (quiet.code, quiet.err) == (0, "")
+    assert json.loads(webex_audit("snapshots", "--json", *options).out) == []

@@ -182,7 +182,7 @@ def test_each_command_prints_csv_for_excel(command: tuple[str, ...], audit: Audi
 def test_a_dialect_without_csv_is_an_error(command: tuple[str, ...], webex_audit: Command) -> None:
     result = webex_audit(*command, "--csv-dialect", "excel")
     assert result.code == 2
-    assert "--csv-dialect is of CSV, and no CSV was asked for: add --" in result.err
+    assert "--csv-dialect is for CSV, which this command does not make: add --" in result.err
 
 
 def test_a_killed_run_goes_on_to_the_same_csv_for_excel(

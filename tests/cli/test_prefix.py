@@ -96,7 +96,8 @@ def test_a_snapshot_that_is_damaged_or_not_committed_is_not_passed_over(
 ) -> None:
     unfinished = tmp_path / "out" / ABSENT
     unfinished.mkdir()
-    assert "no snapshot 2020: neither an id" in cli("show", "2020").err
+    nothing = cli("show", "2020").err
+    assert f"no snapshot 2020 in {tmp_path / 'out'}: name an id" in nothing
     (unfinished / "manifest.json").write_text("{")
     damaged = cli("show", "2020")
     assert (damaged.code, "is damaged" in damaged.err) == (2, True)

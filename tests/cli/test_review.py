@@ -163,7 +163,7 @@ def test_a_mistyped_snapshot_is_not_told_as_sql(
     for name in MISTYPED:
         told = webex_audit("query", name, "--output", tmp_path / "out")
         assert (told.code, told.out, told.err.count("\n")) == (2, "", 1)
-        assert told.err.startswith(f"webex-audit: error: no snapshot {name}: neither an id")
+        assert told.err.startswith(f"webex-audit: error: no snapshot {name} in ")
 
 
 def test_a_snapshot_alone_still_lists_its_tables(

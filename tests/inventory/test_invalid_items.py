@@ -142,7 +142,7 @@ def test_a_room_that_an_invalid_item_may_stand_for_is_unknown_and_not_removed(au
     before, after = audit(Simulation(ORGANIZATION)), audit(Simulation(Gone(12, people=30)))
     (change,) = compare(before, after)
     assert (change.kind, change.entity_id) == ("unknown", ORGANIZATION.workspace(3)["id"])
-    assert "WORKSPACE could not be listed in full (1 invalid item)" in str(change.reason)
+    assert "workspaces could not be listed in full: 1 listed workspace has no usable id" in str(change.reason)
     (back,) = compare(after, before)
     assert back.kind == "unknown"
 
@@ -206,8 +206,13 @@ def test_the_command_tells_invalid_items_at_the_end_and_exits_with_3(
     }
     assert webex_audit("verify").code == 0
     plan = json.loads(webex_audit("run", "--dry-run", "--base-url", url, "--json").out)
-    assert plan["organizations"][0]["message"] == "2 invalid items of WORKSPACE"
+    assert plan["organizations"][0]["message"] == "2 listed workspaces have no usable id"
     assert webex_audit("report").code == 0
-    assert "2 listed items among workspaces without a usable id" in next(Path().glob("*.html")).read_text("utf-8")
+    html = next(Path().glob("*.html")).read_text("utf-8")
+    assert "2 listed items among workspaces without a usable id" in html
+    assert "Push-to-Talk: 2 listed workspaces have no usable id, so nobody knows what is missing" in html
+    checked = json.loads(webex_audit("check", "--format", "json").out)["results"]
+    reasons = [each["reason"].split("; ") for each in checked if each["reason"]]
+    assert all(len(each) == len({*each}) for each in reasons)
     everything = webex_audit("run", "--base-url", url, "--all-orgs")
     assert "2 listed organizations have no usable id" in everything.err

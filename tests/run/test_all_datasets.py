@@ -10,9 +10,11 @@ from harness import Result
 from audit.config import Settings
 from audit.errors import UsageError
 from audit.inventory import Users
+from audit.review import vocabulary
 from audit.run.scope import scope_of
 from audit.simulator.app import ADMIN_TOKEN, Simulation
 from audit.simulator.organization import Organization
+from audit.snapshot import scope as same_scope
 from audit.snapshot.catalog import Snapshot
 
 Audit = Callable[..., Snapshot]
@@ -146,3 +148,26 @@ def test_a_line_on_an_inventory_names_its_dataset_if_there_are_several(
     assert len({*lines}) == len(datasets)
     several = len(datasets) > 1
     assert all(any(f"{OWN.name}, {name}: " in line for line in lines) == several for name in datasets)
+
+
+@pytest.mark.parametrize(
+    ("kinds", "of"),
+    [
+        ([], "Push-to-Talk and answer settings of every workspace, audio options of the token's own user and"),
+        (["workspace", "person"], "Push-to-Talk and answer settings of every workspace and person, audio options of"),
+        (["virtual-line"], "Push-to-Talk and answer settings of every virtual line, audio options of"),
+    ],
+)
+def test_the_users_of_audio_options_are_not_people_whose_calls_were_audited(
+    kinds: list[str], of: str, audit: Audit
+) -> None:
+    first = audit(Simulation(OWN), scope__datasets=["all"], scope__entities=kinds)
+    assert vocabulary.scope(first.manifest.scope).startswith(of)
+
+
+def test_a_run_over_people_is_of_another_scope_than_a_run_without(audit: Audit) -> None:
+    without, with_people = (
+        audit(Simulation(OWN), scope__datasets=["all"], scope__entities=kinds)
+        for kinds in (["workspace"], ["workspace", "person"])
+    )
+    assert same_scope.scope_of(without.manifest) != same_scope.scope_of(with_people.manifest)

@@ -171,7 +171,7 @@ def _run(connection: duckdb.DuckDBPyConnection, rule: Rule, facts: Facts, settin
     if isinstance(found, str):
         log.warning("rule %s is skipped: %s", rule.rule_id, found)
         return RuleResult(rule, "skipped", reason=found)
-    unjudged = "; ".join(facts.partial[table] for table in rule.tables if table in facts.partial)
+    unjudged = "; ".join(dict.fromkeys(facts.partial[table] for table in rule.tables if table in facts.partial))
     unread = max((facts.unread.get(table, 0) for table in rule.tables), default=0)
     return RuleResult(rule, "passed", unread=unread).with_findings(found, [], unjudged)
 

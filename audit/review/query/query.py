@@ -51,6 +51,7 @@ _BEGIN = re.compile(
 
 #: The first word of a text of several words, to recognize a mistyped keyword.
 _FIRST_WORD = re.compile(r"\s*([A-Za-z]{4,10})\s+\S")
+_NAMES_PREVIOUS, _NAMES_APPROVED = (re.compile(rf"\b{name}\"?\s*\.", re.IGNORECASE) for name in (PREVIOUS, APPROVED))
 _KEYWORDS = ("select", "from", "with", "describe", "explain", "summarize", "values")
 
 
@@ -111,7 +112,7 @@ def ask(
         if OPEN_ROOMS in sql.lower():
             _add_open_rooms(connection, snapshot, previous, approved)
         limit = TimeLimit(connection, timeout_s)
-        with _one_line(limit), limit.computing():
+        with _one_line(limit, _empty(sql, snapshot, previous, approved)), limit.computing():
             reader = connection.sql(sql).to_arrow_reader(_BATCH_ROWS)
         yield Rows(reader.schema, _batches(reader, limit))
 
@@ -180,9 +181,25 @@ def _batches(reader: pa.RecordBatchReader, limit: TimeLimit) -> Iterator[pa.Reco
         yield batch
 
 
+def _empty(sql: str, snapshot: Snapshot, previous: Snapshot | None, approved: Snapshot | None) -> str | None:
+    """Why a schema that a query names has no tables, and what to do; None if all have tables."""
+    if not previous and _NAMES_PREVIOUS.search(sql):
+        which = f"no snapshot of the same scope before {snapshot.manifest.snapshot_id}"
+        return f"{which}, so there are no tables of {PREVIOUS}: run again, or ask a later snapshot"
+    if not approved and _NAMES_APPROVED.search(sql):
+        which = "no snapshot of this scope is approved"
+        return f"{which}, so there are no tables of {APPROVED}: 'webex-audit approve' approves one"
+    return None
+
+
 @contextmanager
-def _one_line(limit: TimeLimit) -> Iterator[None]:
-    """Turn errors of DuckDB and Arrow into one line for the user."""
+def _one_line(limit: TimeLimit, empty: str | None = None) -> Iterator[None]:
+    """Turn errors of DuckDB and Arrow into one line for the user.
+
+    Args:
+        limit: the time limit of the query.
+        empty: why a schema that the query names has no tables; None if all have.
+    """
     try:
         yield
     except (duckdb.Error, pa.ArrowException, OSError, MemoryError) as error:
@@ -190,4 +207,6 @@ def _one_line(limit: TimeLimit) -> Iterator[None]:
             raise StoppedError("query: its time is over: ask for less, or raise --timeout") from None
         if is_out_of_memory(error):
             raise UsageError("query: it needs more memory than it may use: ask for less at once") from None
+        if empty and isinstance(error, duckdb.CatalogException):
+            raise UsageError(f"query: {empty}") from None
         raise UsageError(f"query: {message_of(error)}") from None

@@ -25,7 +25,7 @@ from audit.review.report.content import MAX_ORGS, Content, collect
 from audit.snapshot.catalog import Approved, Snapshot
 from audit.snapshot.context.admin_events import ADMIN_EVENTS
 from audit.snapshot.layout import SNAPSHOT_ID
-from audit.text import count_of, printable
+from audit.text import count_of, printable, without_id
 
 _SCRIPTS = ("fold.js", "report.js", "print.js", "search.js", "results.js")
 
@@ -156,5 +156,5 @@ def _template() -> Template:
         "grouped": lambda number: f"{number:,}",
     }
     environment.globals |= {"known": known, "sentences": wording, "since": since, "words": vocabulary, "ways": ways}
-    environment.globals |= {"total": total, "event_words": words_of_event}
+    environment.globals |= {"total": total, "without_id": without_id, "event_words": words_of_event}
     return environment.get_template("report.html.j2")

@@ -153,13 +153,14 @@ def unknowns(found: Content) -> list[str]:
     """What else is not known, beside what did not answer: lines for the first screen."""
     lines = reasons(found) if state(found) == "nothing" else gaps(found.manifest)
     reach, checked, changes = found.reach, found.checked, found.changes
+    rooms = nouns(each.entity_type for each in found.kinds)
     lines += found.lacks if state(found) == "settings" else []
     if not (reach and reach.settings_total) and state(found) == "settings":
         lines.append("who may call into a room")
     if reach and reach.undirected:
-        lines.append(f"in {reach.undirected:,} that auto-answer, whether the caller can listen")
+        lines.append(f"whether the caller can listen into {count_of(reach.undirected, *rooms)}")
     if reach and (unclear := reach.rooms_that("unclear")):
-        lines.append(f"of {unclear:,} that auto-answer, who may call")
+        lines.append(f"who may call {count_of(unclear, *rooms)}")
     if checked and checked.skipped:
         lines.append(f"what {count_of(len(checked.skipped), 'skipped rule')} would find")
     if changes and changes.unknown_total:

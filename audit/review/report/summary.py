@@ -18,7 +18,7 @@ from audit.snapshot.catalog import Snapshot
 from audit.snapshot.layout import MANIFEST
 from audit.snapshot.org import Org
 from audit.storage.content import sha256_of
-from audit.text import count_of
+from audit.text import count_of, without_id
 
 _Line = tuple[str, object]
 _PUSH_TO_TALK = "push_to_talk"
@@ -113,11 +113,17 @@ class Summary:
         if self.known.ways is None:
             return
         yield "rooms and phones that open by themselves", self.known.ways.opened
-        yield "… by Push-to-Talk", self.known.ways.talk
-        yield "… by answering ordinary calls", self.known.ways.answers
-        yield "… by paging", self.known.ways.paging
+        yield "… by Push-to-Talk", self._opened(_PUSH_TO_TALK, self.known.ways.talk)
+        yield "… by answering ordinary calls", self._opened("answer_settings", self.known.ways.answers)
+        yield "… by paging", self._opened("paging_groups", self.known.ways.paging)
         yield "… in several ways", self.known.ways.several
         yield from (("… not known", each) for each in self.lacks)
+
+    def _opened(self, dataset: str, opened: int) -> int | str:
+        """How many open in a way, or that nobody knows: 0 would be an all-clear."""
+        outcomes = self.snapshot.manifest.outcomes.get(dataset, {})
+        is_read = not outcomes or not vocabulary.COMPLETE_OUTCOMES.isdisjoint(map(str, outcomes))
+        return opened if is_read and dataset in self.snapshot.manifest.scope.datasets else "not read"
 
     def _answer(self) -> Iterator[_Line]:
         """Who may call, and listen."""
@@ -194,6 +200,10 @@ def _of_organization(org: Org) -> Iterator[_Line]:
     who = f"organization {org.org_id}" + (f" ({org.name})" if org.name else "")
     yield who, f"{org.status}, {count_of(org.entities, 'entity', 'entities')} {org.message or ''}".strip()
     for dataset, kinds in org.unlisted.items():
-        yield from ((f"{who}: {dataset} of {kind}", f"could not be listed: {why}") for kind, why in kinds.items())
+        yield from ((_read_of(who, dataset, kind), f"could not be listed: {why}") for kind, why in kinds.items())
     for dataset, counts in org.invalid_items.items():
-        yield from ((f"{who}: {dataset} of {kind}", f"invalid items: {items}") for kind, items in counts.items())
+        yield from ((_read_of(who, dataset, kind), without_id(items, kind)) for kind, items in counts.items())
+
+
+def _read_of(who: str, dataset: str, kind: str) -> str:
+    return f"{who}: {vocabulary.dataset(dataset)} of {vocabulary.kinds_of(kind)}"

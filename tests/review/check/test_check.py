@@ -401,7 +401,7 @@ def test_a_dataset_without_rows_is_not_called_unasked(audit: Audit) -> None:
 def test_people_of_the_audio_options_alone_are_not_all_people(audit: Audit) -> None:
     scope = EVERYTHING | {"scope__entities": ["workspace"]}
     alone = audit(Simulation(crafted()), **scope | {"scope__all_users": False})
-    assert "PERSON" in alone.manifest.scope.entities
+    assert "PERSON" not in alone.manifest.scope.entities
     assert statuses(checked(alone))["member-no-longer-exists"] == "skipped"
     assert statuses(checked(audit(Simulation(crafted()), **scope)))["member-no-longer-exists"] == "passed"
 

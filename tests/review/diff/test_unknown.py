@@ -105,7 +105,7 @@ def test_what_a_scope_left_out_is_unknown(audit: Audit) -> None:
     changes = list(compare(whole, rooms))
     assert {(each.kind, each.entity_type) for each in changes} == {("unknown", "PERSON")}
     assert len(changes) == 40
-    assert all(str(each.reason).endswith("; new: PERSON was not asked for") for each in changes)
+    assert all(str(each.reason).endswith("; new: people were not asked for") for each in changes)
     some = audit(Simulation(PLAIN), wanted=[room(index) for index in ANSWERED[:3]])
     for changes in (list(compare(rooms, some)), list(compare(some, rooms))):
         assert {each.kind for each in changes} == {"unknown"}
@@ -123,7 +123,7 @@ def test_a_kind_that_could_not_be_listed_is_unknown(audit: Audit) -> None:
     partial = audit(Simulation(PLAIN, tokens=without("spark-admin:telephony_config_read")), **kinds)
     changes = list(compare(whole, partial))
     assert [(each.kind, each.entity_type) for each in changes] == [("unknown", "VIRTUAL_LINE")] * 6
-    assert all("VIRTUAL_LINE could not be listed (" in str(each.reason) for each in changes)
+    assert all("virtual lines could not be listed (" in str(each.reason) for each in changes)
     (line,) = compare(partial, partial)
     assert (line.kind, line.entity_type, line.entity_id) == ("unknown", "VIRTUAL_LINE", "")
 

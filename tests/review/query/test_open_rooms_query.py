@@ -84,6 +84,34 @@ def test_a_query_knows_the_snapshot_before_and_the_approved_one(
 
 
 @pytest.mark.parametrize(
+    ("sql", "told"),
+    [
+        (
+            "FROM previous.push_to_talk",
+            "no snapshot of the same scope before {}, so there are no tables of previous: run",
+        ),
+        (
+            "SELECT now.* FROM coverage AS now JOIN Previous . coverage USING (entity_id)",
+            "no snapshot of the same scope",
+        ),
+        ('FROM "previous"."coverage"', "no snapshot of the same scope before {}"),
+        (
+            "FROM approved.open_rooms",
+            "no snapshot of this scope is approved, so there are no tables of approved: 'webex-",
+        ),
+        ("FROM push_to_tlk", "Catalog Error: Table with name push_to_tlk does not exist!"),
+    ],
+)
+def test_a_query_of_a_snapshot_that_is_not_there_says_what_is_missing(
+    sql: str, told: str, audit: Audit, webex_audit: Callable[..., Result]
+) -> None:
+    first = _snapshot(audit)
+    result = webex_audit("query", first.path, sql)
+    assert (result.code, result.out, result.err.count("\n")) == (2, "", 1)
+    assert result.err.startswith(f"webex-audit: error: query: {told.format(first.manifest.snapshot_id)}")
+
+
+@pytest.mark.parametrize(
     ("datasets", "lacks"),
     [
         (["push-to-talk"], "answer settings were not read; paging groups were not read"),

@@ -188,6 +188,22 @@ def test_the_workbook_has_a_sheet_of_open_rooms(audit: Audit, tmp_path: Path) ->
     assert summary["… by answering ordinary calls"] == summary["… by paging"] == summary["… in several ways"] == 1
 
 
+@pytest.mark.parametrize(
+    ("datasets", "said"),
+    [
+        (["push-to-talk"], [1, "not read", "not read"]),
+        (["push-to-talk", "paging-groups"], [1, "not read", 0]),
+        (["answer-settings"], ["not read", 0, "not read"]),
+    ],
+)
+def test_the_workbook_counts_no_rooms_of_a_way_that_was_not_read(
+    datasets: list[str], said: list[object], audit: Audit, tmp_path: Path
+) -> None:
+    snapshot = audited(audit, organization(ON), scope__datasets=datasets)
+    summary = dict(row[:2] for row in _sheets(snapshot, tmp_path)["Summary"].iter_rows(values_only=True))
+    assert [summary[f"… by {way}"] for way in ("Push-to-Talk", "answering ordinary calls", "paging")] == said
+
+
 def test_each_organization_has_its_own_count_of_ways(audit: Audit) -> None:
     own, customer = organization(ON, answers=[ANSWERS]), Organization(workspaces=30, people=9, virtual_lines=2, seed=2)
     flags = {"scope__datasets": ["push-to-talk", "answer-settings"], "scope__all_orgs": True}

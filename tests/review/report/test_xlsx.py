@@ -114,7 +114,7 @@ def test_the_workbook_tells_what_could_not_be_listed(audit: Audit, workbook: Cal
     tokens = without("spark-admin:people_read")
     snapshot = audit(Simulation(small_organization(workspaces=3), tokens=tokens), **KINDS)
     summary = dict(workbook(snapshot, None, None, None)["Summary"].iter_rows(values_only=True))
-    (told,) = (value for key, value in summary.items() if key.endswith(": push_to_talk of PERSON"))
+    (told,) = (value for key, value in summary.items() if key.endswith(": Push-to-Talk of people"))
     assert told.startswith("could not be listed: ")
 
 

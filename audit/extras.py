@@ -140,7 +140,9 @@ def _source(extras: Iterable[str], origin: Origin | None) -> list[str]:
     wanted = f"[{','.join(sorted({*extras}))}]"
     url = urlsplit(origin.url)
     folder = f"#subdirectory={origin.subdirectory}" if origin.subdirectory else ""
-    if origin.vcs_info:
+    if origin.vcs_info and url.scheme == "file":
+        words = []  # pip before 24.1 refuses a requirement with such a URL
+    elif origin.vcs_info:
         place = f"{origin.vcs_info.vcs}+{_bare(origin.url)}@{origin.vcs_info.commit_id}"
         words = [f"{_NAME}{wanted} @ {place}{folder}"]
     elif url.scheme != "file":

@@ -87,8 +87,9 @@ def test_no_credential_of_a_url_is_shown(secret: str) -> None:
         came_from("file:///nowhere/webex-audit", dir_info={}),
         came_from("file:///tmp/%00", dir_info={}),
         came_from("https://files.example/a.whl#\x1b[2J", archive_info={}),
+        came_from("file:///srv/git/webex-audit.git", vcs_info={"vcs": "git", "commit_id": "c0ffee"}),
     ],
-    ids=["by its name", "gone", "no path", "not printable"],
+    ids=["by its name", "gone", "no path", "not printable", "a repository of this machine"],
 )
 def test_without_a_place_the_packages_themselves_are_named(found: Installation) -> None:
     # By its own name, an index might give the package of a stranger.

@@ -63,6 +63,8 @@ def snapshot_in(folder: Path, name: str = ID) -> None:
         (["diff", "previous", "la"], ["latest"]),
         (["login", "--profile", "c"], ["customer-a", "customer-b"]),
         (["query", "--profile", "customer-a", "--csv-dialect", "e"], ["excel"]),
+        (["help", "ex"], ["exit-codes"]),
+        (["help", "s"], ["scopes", "show", "simulate", "snapshots"]),
         (["nothing", "--a"], []),
         (["query", "latest", "SEL"], []),
     ],

@@ -146,6 +146,20 @@ def test_a_checkout_that_was_never_installed_is_named(monkeypatch: pytest.Monkey
     assert shlex.split(how_to_add("review"))[-2:] == ["--editable", f"{Path(extras.__file__).parents[1]}[review]"]
 
 
+@pytest.mark.parametrize("extra", ["review", "notify", "object-store"])
+def test_a_copy_that_knows_nothing_of_its_origin_names_no_package_of_a_stranger(
+    extra: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def missing(name: str) -> None:
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(metadata, "distribution", missing)
+    # The file of a zipapp is no folder; that of site-packages has no pyproject.toml.
+    for place in ("webex-audit.pyz", "site-packages"):
+        monkeypatch.setattr(extras, "__file__", str(tmp_path / place / "audit" / "extras.py"))
+        assert how_to_add(extra) == f"add the extra '{extra}' from a checkout or wheel of webex-audit"
+
+
 def test_the_packages_of_each_extra_are_known() -> None:
     package = metadata.distribution("webex-audit")
     named = set(extras.this_installation().extras)

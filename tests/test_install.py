@@ -139,8 +139,15 @@ def test_a_wheel_that_is_gone_is_not_named(shell: Shell, source: Path, tmp_path:
 
 @pytest.mark.parametrize("kind", ["wheel"])
 def test_each_extra_is_added_by_the_command_that_its_message_names(
-    specification: str, shell: Shell, api: Callable[[Simulation], str], s3: S3, tmp_path: Path
+    specification: str,
+    shell: Shell,
+    api: Callable[[Simulation], str],
+    s3: S3,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "a-key-that-no-path-has")  # a command with [secret] in it can't be run
     shell(f"{sys.executable} -m venv env && env/bin/pip install -q {specification.format('')}")
     run = f"env/bin/webex-audit run --base-url {api(Simulation(Organization(5)))}"
     for options in (f"--engine dask --output a --org-id {Organization(5).org_id}", f"--output '{s3.uri('audits')}'"):

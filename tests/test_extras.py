@@ -154,7 +154,7 @@ def test_a_copy_that_knows_nothing_of_its_origin_names_no_package_of_a_stranger(
         raise metadata.PackageNotFoundError(name)
 
     monkeypatch.setattr(metadata, "distribution", missing)
-    # The file of a zipapp is no folder; that of site-packages has no pyproject.toml.
+    # The file of a zipapp is not a folder; that of site-packages has no pyproject.toml.
     for place in ("webex-audit.pyz", "site-packages"):
         monkeypatch.setattr(extras, "__file__", str(tmp_path / place / "audit" / "extras.py"))
         assert how_to_add(extra) == f"add the extra '{extra}' from a checkout or wheel of webex-audit"

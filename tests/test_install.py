@@ -157,7 +157,7 @@ def test_each_extra_is_added_by_the_command_that_its_message_names(
         urls = tmp_path / "urls"
         urls.write_text(hook.url())
         urls.chmod(0o600)
-        given = {"WEBEX_AUDIT_NOTIFY_URLS_FILE": str(urls), "WEBEX_AUDIT_NOTIFY_ON": '["complete"]'}
+        given = {"WEBEX_AUDIT_NOTIFY_URLS_FILE": str(urls), "WEBEX_AUDIT_NOTIFY_ON": "always"}
         missing = shell(f"{run} --output b", code=None, **given).stderr
         shell(missing.partition("not installed: ")[2].splitlines()[0])
         shell(f"{run} --output b", **given)

@@ -23,7 +23,10 @@ _VALUE_OF_OPTION = {
     response=$(env COMP_WORDS=""",
         '"${COMP_WORDS[*]}" COMP_CWORD=$COMP_CWORD': '"$words" COMP_CWORD=${#ends}',
     },
-    "zsh": {"    for type key descr": "    [[ $PREFIX == --*=* ]] && compset -P 1 '*='\n\n    for type key descr"},
+    "zsh": {
+        "    for type key descr": "    [[ $PREFIX == --*=* ]] && compset -P 1 '*='\n\n    for type key descr",
+        "compadd -U": 'compadd -i "$IPREFIX" -U',
+    },
     "fish": {
         "    for completion in": """\
     set -l before (string match -r -- '^--[a-z-]+=' (commandline -t));

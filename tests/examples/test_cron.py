@@ -131,6 +131,20 @@ def test_another_run_beside_the_steps_after_a_run_is_no_failure_and_hides_none(t
         assert result.code == {"6": 0}.get(first, int(first))
 
 
+@pytest.mark.parametrize(
+    ("given", "file"),
+    [
+        ({"WEBEX_AUDIT_OUTPUT": "s3://bucket/audits"}, "latest.html"),
+        ({"WEBEX_AUDIT_OUTPUT": "abfs://container@account/"}, "latest.html"),
+        ({"WEBEX_AUDIT_OUTPUT": "gs://bucket", "REPORT": "/srv/a report.html"}, "/srv/a report.html"),
+        ({"WEBEX_AUDIT_OUTPUT": "/srv/my audits"}, "/srv/my audits/../latest.html"),
+    ],
+)
+def test_the_report_is_a_file_of_this_machine(given: dict[str, str], file: str, tmp_path: Path) -> None:
+    fake = program(tmp_path / "fakes" / "webex-audit", '[ "$1" != report ] || printf %s "$4"').parent
+    assert shell(str(NIGHTLY), given | {"PATH": f"{fake}:/usr/bin:/bin"}, tmp_path) == Ended(0, file, "")
+
+
 @pytest.fixture(params=["sh", "dash", "bash", "busybox", "ksh", "zsh"])
 def interpreter(request: pytest.FixtureRequest) -> tuple[str, ...]:
     if not shutil.which(request.param):

@@ -85,7 +85,7 @@ class Installation:
 
 
 def how_to_add(extra: str) -> str:
-    """The command that adds an extra to this environment, as a line for the user's shell.
+    """The command that adds an extra to this environment, as a line for the shell of the user; else a sentence.
 
     Args:
         extra: name of the extra.
@@ -112,7 +112,8 @@ def command_for(extra: str, found: Installation, system: str = os.name) -> str:
     """The command that adds an extra to an environment.
 
     Where the tool came from a place that is still there, the command names the place. Else it names the packages
-    of the extra: by the name of the tool, an index might give the package of a stranger.
+    of the extra: by the name of the tool, an index might give the package of a stranger. A copy without metadata, such
+    as a zipapp, knows neither.
 
     Args:
         extra: name of the extra.
@@ -127,7 +128,10 @@ def command_for(extra: str, found: Installation, system: str = os.name) -> str:
     else:
         installer = [found.python, "-m", "pip", "install"]
         words = installer if found.has_pip else ["uv", "pip", "install", "--python", found.python]
-        words += _source([extra], found.origin) or packages or [f"{_NAME}[{extra}]"]
+        what = _source([extra], found.origin) or packages
+        if not what:
+            return f"add the extra '{extra}' from a checkout or wheel of {_NAME}"
+        words += what
     return " ".join(_quoted(word, system) for word in words)
 
 
@@ -140,7 +144,9 @@ def _source(extras: Iterable[str], origin: Origin | None) -> list[str]:
     wanted = f"[{','.join(sorted({*extras}))}]"
     url = urlsplit(origin.url)
     folder = f"#subdirectory={origin.subdirectory}" if origin.subdirectory else ""
-    if origin.vcs_info:
+    if origin.vcs_info and url.scheme == "file":
+        words = []  # pip before 24.1 refuses a requirement with such a URL
+    elif origin.vcs_info:
         place = f"{origin.vcs_info.vcs}+{_bare(origin.url)}@{origin.vcs_info.commit_id}"
         words = [f"{_NAME}{wanted} @ {place}{folder}"]
     elif url.scheme != "file":

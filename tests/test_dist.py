@@ -12,7 +12,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from commits import ROOT, committed
+from commits import ROOT, committed, git
 from packaging.metadata import Metadata
 from packaging.utils import parse_sdist_filename, parse_wheel_filename
 
@@ -53,6 +53,40 @@ def test_the_same_commit_gives_the_same_bytes(repository: Path, built: tuple[Pat
     finally:
         os.umask(before)
     assert [each.read_bytes() for each in again] == [each.read_bytes() for each in built]
+
+
+def test_line_ends_of_the_users_git_change_no_byte(repository: Path, built: tuple[Path, Path], tmp_path: Path) -> None:
+    (tmp_path / "attributes").write_text("*.py text eol=crlf\n*.sql export-ignore\n")
+    (tmp_path / "config").write_text(
+        f'[core]\nautocrlf = true\nattributesFile = "{tmp_path}/attributes"\n[tar]\numask = 0077\n'
+    )
+    again = build(repository, tmp_path / "again", GIT_CONFIG_GLOBAL=str(tmp_path / "config"))
+    assert [each.read_bytes() for each in again] == [each.read_bytes() for each in built]
+
+
+def test_every_user_may_read_what_was_built(built: tuple[Path, Path]) -> None:
+    assert [each.stat().st_mode & 0o777 for each in built] == [0o644, 0o644]
+
+
+def test_the_hashes_are_printed_as_sha256sum_checks_them(repository: Path, tmp_path: Path) -> None:
+    done = subprocess.run([repository / ".ci/dist", sys.executable, tmp_path], capture_output=True, check=True)
+    checked = subprocess.run(["sha256sum", "--check"], cwd=tmp_path, input=done.stdout, capture_output=True, check=True)
+    assert checked.stdout.count(b": OK") == 2
+
+
+def test_a_shallow_clone_is_enough_and_a_copy_without_a_commit_is_refused(
+    repository: Path, built: tuple[Path, Path], tmp_path: Path
+) -> None:
+    git(tmp_path, "clone", "-q", "--depth=1", repository.as_uri(), "clone")
+    assert [each.read_bytes() for each in build(tmp_path / "clone", tmp_path / "a dist")] == [
+        each.read_bytes() for each in built
+    ]
+    (tmp_path / "clone" / ".git").rename(tmp_path / ".git")
+    with pytest.raises(subprocess.CalledProcessError) as refused:
+        build(tmp_path / "clone", tmp_path / "refused")
+    message = f"dist: {tmp_path / 'clone'} is not a clone of the repository, whose last commit is built\n"
+    assert (refused.value.returncode, refused.value.stderr.decode()) == (2, message)
+    assert not (tmp_path / "refused").exists()
 
 
 def test_the_wheel_holds_the_whole_tool_and_nothing_else(built: tuple[Path, Path]) -> None:

@@ -87,8 +87,9 @@ def test_no_credential_of_a_url_is_shown(secret: str) -> None:
         came_from("file:///nowhere/webex-audit", dir_info={}),
         came_from("file:///tmp/%00", dir_info={}),
         came_from("https://files.example/a.whl#\x1b[2J", archive_info={}),
+        came_from("file:///srv/git/webex-audit.git", vcs_info={"vcs": "git", "commit_id": "c0ffee"}),
     ],
-    ids=["by its name", "gone", "no path", "not printable"],
+    ids=["by its name", "gone", "no path", "not printable", "a repository of this machine"],
 )
 def test_without_a_place_the_packages_themselves_are_named(found: Installation) -> None:
     # By its own name, an index might give the package of a stranger.
@@ -143,6 +144,20 @@ def test_a_checkout_that_was_never_installed_is_named(monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(metadata, "distribution", missing)
     assert shlex.split(how_to_add("review"))[-2:] == ["--editable", f"{Path(extras.__file__).parents[1]}[review]"]
+
+
+@pytest.mark.parametrize("extra", ["review", "notify", "object-store"])
+def test_a_copy_that_knows_nothing_of_its_origin_names_no_package_of_a_stranger(
+    extra: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def missing(name: str) -> None:
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(metadata, "distribution", missing)
+    # The file of a zipapp is not a folder; that of site-packages has no pyproject.toml.
+    for place in ("webex-audit.pyz", "site-packages"):
+        monkeypatch.setattr(extras, "__file__", str(tmp_path / place / "audit" / "extras.py"))
+        assert how_to_add(extra) == f"add the extra '{extra}' from a checkout or wheel of webex-audit"
 
 
 def test_the_packages_of_each_extra_are_known() -> None:

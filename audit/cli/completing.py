@@ -48,6 +48,11 @@ def _offered(ctx: click.Context, param: click.Parameter, incomplete: str) -> "It
     placeholder = param.metavar or ""
     if kind := _OF_SHELL.get(placeholder):
         return [CompletionItem(incomplete, type=kind)]
+    if param.name == "topic":
+        from audit.cli.group import cli
+        from audit.cli.topics import TOPICS
+
+        return _starting(incomplete, [*TOPICS, *cli.commands])
     if param.name == "profile":
         from audit.config import known_profiles
 

@@ -67,6 +67,10 @@ class Group(Command, click.Group):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse what stands before the command."""
+        if ctx.resilient_parsing:
+            from audit.cli.completing import complete_values
+
+            complete_values(self)
         try:
             return super().parse_args(ctx, args)
         except click.NoSuchOption as error:

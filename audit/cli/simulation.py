@@ -14,7 +14,7 @@ from audit.cli.options import settings_of, verbosity_of
 from audit.cli.results import exit_code, print_result
 from audit.errors import UsageError
 from audit.files import expand
-from audit.review import needs_extra
+from audit.review import check_extra
 from audit.simulator import faults
 from audit.simulator.limit import LimitKind
 from audit.simulator.organization import Organization
@@ -48,15 +48,15 @@ def demo(output: str, fault_spec: str, *, as_json: bool, **given: Any) -> int:
     if is_uri(output):
         raise UsageError(f"--output {output}: demo writes files for you to open: name a folder on this machine")
     simulation = simulator.Simulation(own, _faults(fault_spec, given["seed"]), customers=customers)
+    check_extra()
     show = partial(show_progress, settings.log.format, verbosity)
     found = signals.run_until_signal(demonstrate(simulation, output, show, is_shared=settings.output.shared))
     code = max(exit_code(snapshot, allow_partial=False) for snapshot in found)
     audio, old, new = found
     report = expand(output) / f"{new.path.name}.html"
     place = shlex.quote(printable(output))
-    with needs_extra():
-        hint = f"webex-audit diff previous latest --output {place}"
-        reviewed = list(review(old, new, report, hint, is_shared=settings.output.shared))
+    hint = f"webex-audit diff previous latest --output {place}"
+    reviewed = list(review(old, new, report, hint, is_shared=settings.output.shared))
     if as_json:
         print_result(views.as_json([views.describe(snapshot) for snapshot in found]))
     elif verbosity != "quiet":

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 
 from audit.errors import UsageError
 from audit.extras import how_to_add
@@ -22,3 +23,15 @@ def needs_extra() -> Iterator[None]:
         if error.name not in _EXTRA:
             raise
         raise UsageError(f"{error.name} is not installed: {how_to_add('review')}") from None
+
+
+def check_extra() -> None:
+    """Check that the extra `review` is installed, before work that would be in vain without it.
+
+    Raises:
+        UsageError: a library of the extra is missing.
+    """
+    with needs_extra():
+        for name in sorted(_EXTRA):
+            if find_spec(name) is None:
+                raise ModuleNotFoundError(name=name)

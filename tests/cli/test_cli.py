@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 from harness import Result, visible
 
+from audit.extras import how_to_add
 from audit.simulator.app import ADMIN_TOKEN, UNSCOPED_TOKEN, Simulation
 from audit.simulator.faults import parse
 from audit.simulator.organization import Organization
@@ -261,6 +262,17 @@ def test_the_demo_needs_nothing_and_leaves_a_snapshot(
     assert re.search(r"\d+ rooms changed.*\d+ members added", result.out)
     assert re.search(r"high +two-way-auto-answer +\d+ findings", result.out)
     assert webex_audit("demo", "--faults", "nonsense").code == 2
+
+
+@pytest.mark.parametrize("missing", ["duckdb", "jinja2", "xlsxwriter"])
+def test_the_demo_asks_for_its_extra_before_it_audits(
+    missing: str, webex_audit: Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, missing, None)
+    result = webex_audit("demo", "--output", tmp_path / "demo")
+    assert (result.code, result.out) == (2, "")
+    assert result.err == f"webex-audit: error: {missing} is not installed: {how_to_add('review')}\n"
+    assert not (tmp_path / "demo").exists()
 
 
 def test_the_simulator_serves_each_command_until_it_is_stopped(

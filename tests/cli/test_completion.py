@@ -24,6 +24,7 @@ ASK = {
     '_webex_audit_completion webex-audit; for each in "${COMPREPLY[@]}"; do printf "%s\\n" "$each"; done',
     "zsh": "compdef() { :; }; compadd() { print -rl -- $completions; }; _path_files() { print -r -- files $1; }; "
     '_describe() { print -rl -- ${completions_with_descriptions%%:*}; }; words=("$@"); CURRENT=$#; '
+    "PREFIX=${words[-1]}; compset() { PREFIX=${PREFIX#*=}; }; "
     'eval "$(webex-audit completion zsh)"; _webex_audit_completion',
     "fish": "webex-audit completion fish | source; function __fish_complete_directories; echo dirnames; end; "
     'function __fish_complete_path; echo default; end; complete --do-complete (string join -- " " $argv)',
@@ -63,6 +64,8 @@ def snapshot_in(folder: Path, name: str = ID) -> None:
         (["diff", "previous", "la"], ["latest"]),
         (["login", "--profile", "c"], ["customer-a", "customer-b"]),
         (["query", "--profile", "customer-a", "--csv-dialect", "e"], ["excel"]),
+        (["help", "ex"], ["exit-codes"]),
+        (["help", "s"], ["scopes", "show", "simulate", "snapshots"]),
         (["nothing", "--a"], []),
         (["query", "latest", "SEL"], []),
     ],
@@ -82,6 +85,42 @@ def test_a_shell_offers_words(shell: str, words: list[str], offered: list[str], 
 @pytest.mark.parametrize("words", [["check", "--exceptions"], ["verify", "--public-key"], ["run", "--config"]])
 def test_a_shell_completes_files_itself(shell: str, words: list[str], tmp_path: Path) -> None:
     assert ask(shell, tmp_path, *words, "a") in (["default"], ["files -f"])
+
+
+@pytest.mark.parametrize("shell", ASK)
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        (["check", "--format=o"], ["ocsf", "oscal"]),
+        (["--log-format="], ["text", "json"]),
+        (["show", "--output=out", "--profile=customer"], ["customer-a"]),
+        (["--output=out", "show", "20"], [OLDER]),
+        (["--profile", ""], ["customer-a"]),
+    ],
+    ids=" ".join,
+)
+def test_a_value_after_an_equals_sign_is_completed_and_so_are_options_before_the_command(
+    shell: str, words: list[str], offered: list[str], tmp_path: Path
+) -> None:
+    snapshot_in(tmp_path / "snapshots")
+    snapshot_in(tmp_path / "out", OLDER)
+    profiles = Path(os.environ["XDG_CONFIG_HOME"], "webex-audit", "profiles")
+    profiles.mkdir(parents=True)
+    (profiles / "customer-a.toml").touch()
+    option, sign, _ = words[-1].partition("=")
+    if shell == "bash":  # it ends a word before and after the sign
+        words = [part for word in words for part in word.replace("=", " = ").split(" ") if part or not sign]
+    found = {each.split("\t")[0] for each in ask(shell, tmp_path, *words)}
+    # zsh and fish take the whole word; in zsh, compset has set the option aside.
+    before = f"{option}=" if sign and shell == "fish" else ""
+    assert found - {"dirnames", "files -/"} == {before + each for each in offered}
+
+
+@pytest.mark.parametrize("shell", ASK)
+def test_a_folder_after_an_equals_sign_is_completed_by_the_shell(shell: str, tmp_path: Path) -> None:
+    words = ["show", "--output", "=", "d"] if shell == "bash" else ["show", "--output=d"]
+    shown = {"bash": "dirnames", "zsh": "files -/", "fish": "--output=dirnames"}
+    assert ask(shell, tmp_path, *words) == [shown[shell]]
 
 
 @pytest.fixture

@@ -155,6 +155,7 @@ def test_the_exit_code_of_a_container_is_that_of_the_command(code: int, api: Api
 
 
 @needs_namespaces
+@pytest.mark.few(1)
 @pytest.mark.parametrize("user", ["65534:65534", "1000660000:10001", "10001:10001"])
 def test_any_user_may_run_where_the_group_may_write(user: str, make: Make, asking: dict[str, str]) -> None:
     """As Kubernetes mounts a volume with fsGroup, and as OpenShift chooses users."""
@@ -165,6 +166,7 @@ def test_any_user_may_run_where_the_group_may_write(user: str, make: Make, askin
 
 
 @needs_namespaces
+@pytest.mark.few(1)
 @pytest.mark.parametrize("home", ["/", "/nonexistent", "/proc"])
 def test_a_run_works_without_a_home_folder(home: str, make: Make, asking: dict[str, str]) -> None:
     result = make().run("run", "--quiet", "--output", "/tmp/out", HOME=home, TMPDIR="/nonexistent", **asking)

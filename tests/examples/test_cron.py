@@ -1,8 +1,8 @@
 """The crontabs and the nightly script, as cron runs them: what they exit with, and what cron would mail."""
 
 import re
+import shlex
 import shutil
-import subprocess
 from contextlib import nullcontext
 from pathlib import Path
 from typing import NamedTuple
@@ -93,12 +93,12 @@ def test_the_nightly_script_hands_on_what_became_of_the_run(code: int, api: Api,
     assert (tmp_path / "data" / "latest.html").exists() is (code in (0, 3))
 
 
-def test_a_stopped_run_is_resumed_after_a_while_and_only_the_last_error_is_mailed(
-    api: Api, tmp_path: Path, sleep: Path
-) -> None:
-    result = shell(str(NIGHTLY), night(5, api) | {"PATH": f"{sleep}:{PROGRAMS}:/usr/bin:/bin"}, tmp_path)
+def test_a_stopped_run_is_resumed_after_a_while_and_only_the_last_error_is_mailed(tmp_path: Path, sleep: Path) -> None:
+    fake = program(tmp_path / "fakes" / "webex-audit", 'echo "$1" >>runs; echo "stopped $(wc -l <runs)" >&2; exit 5')
+    result = shell(str(NIGHTLY), {"PATH": f"{sleep}:{fake.parent}:/usr/bin:/bin"}, tmp_path)
     assert (tmp_path / "slept").read_text().split() == ["900"] * 3
-    assert (result.code, result.mail.count("error: ")) == (5, 1)
+    assert (tmp_path / "runs").read_text().split() == ["run"] * 4
+    assert result == Ended(5, "", "stopped 4\n")
 
 
 def test_a_run_that_is_resumed_leaves_nothing_to_mail(tmp_path: Path, sleep: Path) -> None:
@@ -123,14 +123,54 @@ def test_a_command_that_is_not_found_is_mailed(tmp_path: Path) -> None:
     assert (result.code, "webex-audit" in result.mail, "not found" in result.mail) == (127, True, True)
 
 
-@pytest.mark.parametrize("interpreter", ["sh", "dash", "bash", "busybox", "ksh"])
-def test_the_nightly_script_is_correct_for_each_shell(interpreter: str) -> None:
-    if not shutil.which(interpreter):
-        pytest.skip(f"{interpreter} is not installed")
-    command = [interpreter, "sh", "-n"] if interpreter == "busybox" else [interpreter, "-n"]
-    done = subprocess.run([*command, NIGHTLY], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stderr) == (0, "")
+def test_another_run_beside_the_steps_after_a_run_is_no_failure_and_hides_none(tmp_path: Path) -> None:
+    script = 'case $1 in report) exit "$FIRST" ;; prune) exit 6 ;; esac'
+    fake = program(tmp_path / "fakes" / "webex-audit", script).parent
+    for first in ("0", "2", "6"):
+        result = shell(str(NIGHTLY), {"PATH": f"{fake}:/usr/bin:/bin", "FIRST": first}, tmp_path)
+        assert result.code == {"6": 0}.get(first, int(first))
+
+
+@pytest.mark.parametrize(
+    ("given", "file"),
+    [
+        ({"WEBEX_AUDIT_OUTPUT": "s3://bucket/audits"}, "latest.html"),
+        ({"WEBEX_AUDIT_OUTPUT": "abfs://container@account/"}, "latest.html"),
+        ({"WEBEX_AUDIT_OUTPUT": "gs://bucket", "REPORT": "/srv/a report.html"}, "/srv/a report.html"),
+        ({"WEBEX_AUDIT_OUTPUT": "/srv/my audits"}, "/srv/my audits/../latest.html"),
+    ],
+)
+def test_the_report_is_a_file_of_this_machine(given: dict[str, str], file: str, tmp_path: Path) -> None:
+    fake = program(tmp_path / "fakes" / "webex-audit", '[ "$1" != report ] || printf %s "$4"').parent
+    assert shell(str(NIGHTLY), given | {"PATH": f"{fake}:/usr/bin:/bin"}, tmp_path) == Ended(0, file, "")
+
+
+@pytest.fixture(params=["sh", "dash", "bash", "busybox", "ksh", "zsh"])
+def interpreter(request: pytest.FixtureRequest) -> tuple[str, ...]:
+    if not shutil.which(request.param):
+        pytest.skip(f"{request.param} is not installed")
+    return {"busybox": ("busybox", "sh"), "zsh": ("zsh", "--emulate", "sh")}.get(request.param, (request.param,))
+
+
+@pytest.mark.parametrize("code", [0, 1, 2, 3, 4, 5, 6, 70, 137])
+def test_each_shell_hands_on_each_exit_code(
+    code: int, interpreter: tuple[str, ...], tmp_path: Path, sleep: Path
+) -> None:
+    fake = program(tmp_path / "fakes" / "webex-audit", f'[ "$1" = run ] || exit 0; exit {code}').parent
+    result = shell(str(NIGHTLY), {"PATH": f"{fake}:{sleep}:/usr/bin:/bin"}, tmp_path, interpreter)
+    assert result == Ended({6: 0}.get(code, code), "", "")
     assert NIGHTLY.stat().st_mode & 0o111 == 0o111
+
+
+@pytest.mark.parametrize("home", ["unset HOME", "HOME="])
+def test_a_job_without_a_home_is_no_finding(home: str, interpreter: tuple[str, ...], tmp_path: Path) -> None:
+    """Exit code 1 is a finding, and what bash itself exits with."""
+    line = f"{home}; exec {shlex.join((*interpreter, str(NIGHTLY)))}"
+    result = shell(line, {}, tmp_path)
+    assert (result.code, result.mail) == (2, "webex-audit-nightly: neither WEBEX_AUDIT_OUTPUT nor HOME is set\n")
+    fake = program(tmp_path / "fakes" / "webex-audit", "exit 0").parent
+    result = shell(line, {"WEBEX_AUDIT_OUTPUT": "s", "PATH": f"{fake}:/usr/bin:/bin"}, tmp_path)
+    assert result == Ended(0, "", "")
 
 
 def test_names_with_blanks_reach_the_commands_whole(api: Api, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import kubernetes_validate
 import pytest
 import yaml
 from containers import CONTAINERFILE, Container, image, instructions, why_not
-from examples import EXAMPLES, Api, Ended, night, shell
+from examples import EXAMPLES, Api, Ended, is_root, night, shell
 
 TEXT = (EXAMPLES / "kubernetes.yaml").read_text()
 CONFIG_MAP, CLAIM, CRON_JOB = yaml.safe_load_all(TEXT)
@@ -131,9 +131,17 @@ def test_the_pod_runs_as_written(code: int, api: Api, tmp_path: Path) -> None:
 
 
 def seeded(folder: Path) -> Ended:
-    """Run the script of the init container with its folders in another place."""
+    """Run the script of the init container with its folders in another place, without the power of root over modes."""
     script = SEED["command"][-1].replace("/data", f"{folder}/data").replace(SECRETS, f"{folder}/secret")
-    return shell(script, {}, folder, ("/bin/sh", *SEED["command"][1:-1]))
+    powerless = ("setpriv", "--inh-caps=-all", "--bounding-set=-all") if is_root() else ()
+    return shell(script, {}, folder, (*powerless, "/bin/sh", *SEED["command"][1:-1]))
+
+
+def put(secret: Path, text: str) -> None:
+    """Replace a file of a Secret, which is mounted with its mode."""
+    secret.unlink(missing_ok=True)
+    secret.write_text(text)
+    secret.chmod(POD["volumes"][1]["secret"]["defaultMode"])
 
 
 def test_the_refresh_token_of_the_secret_is_taken_once_and_again_when_it_is_new(tmp_path: Path) -> None:
@@ -141,7 +149,7 @@ def test_the_refresh_token_of_the_secret_is_taken_once_and_again_when_it_is_new(
     (tmp_path / "secret").mkdir()
     given, kept = tmp_path / "secret" / "refresh-token", tmp_path / "data" / "token" / "refresh-token"
     for secret, rotated, expected in [("one", "", "one"), ("one", "two", "two"), ("three", "", "three")]:
-        given.write_text(secret)
+        put(given, secret)
         if rotated:
             kept.write_text(rotated)
         assert seeded(tmp_path).code == 0
@@ -155,6 +163,16 @@ def test_a_refresh_token_that_was_cut_off_is_taken_again(tmp_path: Path) -> None
     (tmp_path / "data" / "token" / "refresh-token").write_text("")
     assert seeded(tmp_path).code == 0
     assert (tmp_path / "data" / "token" / "refresh-token").read_text() == "three"
+
+
+def test_a_refresh_token_that_was_cut_off_while_it_was_copied_is_taken_again(tmp_path: Path) -> None:
+    (tmp_path / "secret").mkdir()
+    (tmp_path / "data" / "token").mkdir(parents=True)
+    put(tmp_path / "secret" / "refresh-token", "one")
+    for left in ("new", "taken", "refresh-token"):
+        put(tmp_path / "data" / "token" / left, "on")
+    assert seeded(tmp_path) == Ended(0, "", "")
+    assert (tmp_path / "data" / "token" / "refresh-token").read_text() == "one"
 
 
 def test_a_secret_without_a_refresh_token_stops_the_pod(tmp_path: Path) -> None:

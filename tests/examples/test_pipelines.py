@@ -162,7 +162,8 @@ def test_the_workflow_installs_what_is_in_the_checkout(api: Api, runner: Path) -
     assert second[-1] == f"./{checkout}"
 
 
-@pytest.mark.parametrize(("interpreter", "code"), [*(("sh", code) for code in CODES), ("bash", 0), ("bash", 5)])
+@pytest.mark.parametrize("interpreter", ["sh", pytest.param("bash", marks=pytest.mark.faults)])
+@pytest.mark.parametrize("code", CODES)
 def test_the_pipeline_ends_with_what_became_of_the_run(code: int, interpreter: str, api: Api, tmp_path: Path) -> None:
     assert shutil.which(interpreter)
     # As the runner makes it: writable for everybody.

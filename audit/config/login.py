@@ -9,6 +9,7 @@ from typing import Annotated
 import msgspec
 
 from audit.config.profiles import Profile
+from audit.config.settings import WebexSettings
 from audit.decoding import UndecodableError, json_of
 from audit.errors import DamagedError, words_of
 from audit.files import expand, open_regular
@@ -102,6 +103,34 @@ def filled_in(login: Login, webex: Mapping[str, str]) -> dict[str, str]:
     if any(_normal(key, webex[key]) != _normal(key, own[key]) for key in _AGREED if webex.get(key)):
         return {}
     return {key: text for key, text in own.items() if not webex.get(key)}
+
+
+def used_login(profile: Profile, webex: WebexSettings) -> Login | None:
+    """The login of a profile if these settings use it, or would without another source of the token."""
+    login = _readable(profile)
+    is_used = login and all(
+        _normal(key, getattr(webex, key) or "") == _normal(key, getattr(login, key)) for key in _AGREED
+    )
+    return login if is_used else None
+
+
+def unused_login(profile: Profile, webex: WebexSettings) -> str | None:
+    """Why these settings do not use the login of a profile; None if they do, or if it has none."""
+    login = _readable(profile)
+    if login is None or used_login(profile, webex):
+        return None
+    for key in reversed(_AGREED):
+        given, own = getattr(webex, key), getattr(login, key)
+        if given and _normal(key, given) != _normal(key, own):
+            return f"its login is of another webex.{key}: {own}"
+    return None
+
+
+def _readable(profile: Profile) -> Login | None:
+    try:
+        return read_login(profile)
+    except DamagedError:
+        return None
 
 
 def _normal(key: str, text: str) -> str:

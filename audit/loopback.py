@@ -61,7 +61,7 @@ async def serving(
 def _accepted(server: web.Server, most: int | None) -> asyncio.Protocol:
     """The protocol of a new connection.
 
-    A client that connects and stays silent would hold its connection for ever, until the process may open no more.
+    A client that connects and stays silent would hold its connection forever, until the process may open no more.
     """
     connections = server.connections if most is not None else []
     if most is not None and len(connections) >= most and (oldest := connections[0].transport):

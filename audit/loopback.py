@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from typing import Any, cast
 
 from aiohttp import web
@@ -13,7 +14,13 @@ _TURNS = 3
 
 @asynccontextmanager
 async def serving(
-    app: web.Application, host: str, port: int = 0, *, reuse_address: bool | None = None, **options: Any
+    app: web.Application,
+    host: str,
+    port: int = 0,
+    *,
+    reuse_address: bool | None = None,
+    most_connections: int | None = None,
+    **options: Any,
 ) -> AsyncIterator[int]:
     """Serve an application while the block runs. All its connections are closed after the block.
 
@@ -22,6 +29,7 @@ async def serving(
         host: a loopback address.
         port: 0 for any free port.
         reuse_address: whether the port may be in use by connections that end; by default, the system's custom.
+        most_connections: beyond this number, a new connection ends the oldest; None for no limit.
         options: those of `aiohttp.web.AppRunner`.
 
     Yields:
@@ -35,7 +43,8 @@ async def serving(
     # Set up by now, which the type does not say.
     server = cast("web.Server", runner.server)
     try:
-        listener = await asyncio.get_running_loop().create_server(server, host, port, reuse_address=reuse_address)
+        loop, accept = asyncio.get_running_loop(), partial(_accepted, server, most_connections)
+        listener = await loop.create_server(accept, host, port, reuse_address=reuse_address)
         try:
             yield listener.sockets[0].getsockname()[1]
         finally:
@@ -47,6 +56,17 @@ async def serving(
             # A transport that is only closed waits for a client that does not read.
             if transport:
                 transport.abort()
+
+
+def _accepted(server: web.Server, most: int | None) -> asyncio.Protocol:
+    """The protocol of a new connection.
+
+    A client that connects and stays silent would hold its connection forever, until the process may open no more.
+    """
+    connections = server.connections if most is not None else []
+    if most is not None and len(connections) >= most and (oldest := connections[0].transport):
+        oldest.abort()
+    return server()
 
 
 async def _stop_listening(listener: asyncio.Server) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from audit.cli import views
-from audit.config import Login, Profile, known_profiles, read_login
+from audit.config import Login, Profile, known_profiles, read_login, unfinished_login
 from audit.errors import AuditError
 from audit.text import count_of, printable
 
@@ -63,7 +63,7 @@ def render_all(*, as_json: bool) -> str:
 
 def _read(profile: Profile) -> tuple[Login | None, str | None]:
     try:
-        return read_login(profile), None
+        return read_login(profile), unfinished_login(profile)
     except AuditError as error:
         return None, str(error)
 
@@ -82,6 +82,7 @@ def _lines(profile: Profile, login: Login | None, fault: str | None) -> list[str
         f"  API            {printable(login.base_url)}",
         f"  granted        {'not known' if login.scopes is None else _list(login.scopes)}",
         f"  refresh token  {_validity(login)}",
+        *([f"  beware         {fault}"] if fault else []),
     ]
 
 

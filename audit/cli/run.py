@@ -106,7 +106,7 @@ def run(retry_failed: str | None, *, resume: bool, dry_run: bool, as_json: bool,
     from audit.clock import Clock
     from audit.crawl.earlier import is_nothing_to_retry
     from audit.notify.message import of_run
-    from audit.run.credentials import find_tokens
+    from audit.run.credentials import find_tokens, hidden_login
     from audit.run.job import Job
     from audit.run.plan import plan
     from audit.run.retried import check_flags, retried_scope
@@ -135,7 +135,10 @@ def run(retry_failed: str | None, *, resume: bool, dry_run: bool, as_json: bool,
         if found and earlier and is_nothing_to_retry(earlier.manifest):
             print_unchanged(found, as_json=as_json, is_quiet=verbosity == "quiet")
             return 0
-        tokens = find_tokens(settings.webex, os.environ, clock, options.named_by(given))
+        named = options.named_by(given)
+        tokens = find_tokens(settings.webex, os.environ, clock, named)
+        if hidden := hidden_login(settings.webex, os.environ, named):
+            log.warning("%s", hidden)
         scope = retried_scope(earlier) if earlier else scope_of(settings, *selection.read(sys.stdin))
         if dry_run:
             planned = signals.run_until_signal(plan(Job(settings, tokens, scope, clock=clock)))

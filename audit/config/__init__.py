@@ -1,7 +1,7 @@
 """The configuration: settings by flag, environment variable and file."""
 
 from audit.config.file import CONFIG_VARIABLE, LOOPBACK, ConfigFile, chosen_file
-from audit.config.login import Login, login_file, read_login
+from audit.config.login import Login, login_file, read_login, unfinished_login, unused_login, used_login
 from audit.config.profiles import PROFILE_VARIABLE, Named, Profile, known_profiles, profile_of
 from audit.config.settings import (
     CheckSettings,
@@ -57,5 +57,8 @@ __all__ = [
     "profile_of",
     "read_login",
     "seconds_of",
+    "unfinished_login",
+    "unused_login",
+    "used_login",
     "variables",
 ]

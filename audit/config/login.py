@@ -8,14 +8,12 @@ from typing import Annotated
 
 import msgspec
 
-from audit.config.profiles import Profile
+from audit.config.profiles import RECORD, UNDER_WAY, Profile
+from audit.config.settings import WebexSettings
 from audit.decoding import UndecodableError, json_of
 from audit.errors import DamagedError, words_of
 from audit.files import expand, open_regular
 
-_NAME = "login.json"
-#: Stands beside the record while a login is under way; its process leaves it behind if it is killed.
-NOTE = "under-way"
 _MOST_BYTES = 64 << 10
 #: The keys of `[webex]` that a login fills in.
 _KEYS = ("base_url", "client_id", "client_secret_file", "refresh_token_file")
@@ -57,7 +55,7 @@ class Login(msgspec.Struct, frozen=True, kw_only=True):
 
 def login_file(profile: Profile) -> Path | None:
     """The file of a profile's login, which may not exist; None for a user without a home folder."""
-    return profile.login_folder / _NAME if profile.login_folder else None
+    return profile.login_folder / RECORD if profile.login_folder else None
 
 
 def read_login(profile: Profile) -> Login | None:
@@ -81,11 +79,12 @@ def read_login(profile: Profile) -> Login | None:
 def unfinished_login(profile: Profile) -> str | None:
     """What to say of a login that has begun and has not stored its token; None if there is none."""
     folder = profile.login_folder
-    if folder is None or not os.path.lexists(folder / NOTE):
+    if folder is None or not os.path.lexists(folder / UNDER_WAY):
         return None
+    earlier = "; until then, the earlier login stays" if os.path.lexists(folder / RECORD) else ""
     return (
         f"a login of profile {profile.name} began and has stored no token: it is still under way, or was cut off, and "
-        f"what it was granted is lost: run 'webex-audit login{profile.option}' again"
+        f"what it was granted is lost: run 'webex-audit login{profile.option}' again{earlier}"
     )
 
 
@@ -102,6 +101,34 @@ def filled_in(login: Login, webex: Mapping[str, str]) -> dict[str, str]:
     if any(_normal(key, webex[key]) != _normal(key, own[key]) for key in _AGREED if webex.get(key)):
         return {}
     return {key: text for key, text in own.items() if not webex.get(key)}
+
+
+def used_login(profile: Profile, webex: WebexSettings) -> Login | None:
+    """The login of a profile if these settings use it, or would without another source of the token."""
+    login = _readable(profile)
+    is_used = login and all(
+        _normal(key, getattr(webex, key) or "") == _normal(key, getattr(login, key)) for key in _AGREED
+    )
+    return login if is_used else None
+
+
+def unused_login(profile: Profile, webex: WebexSettings) -> str | None:
+    """Why these settings do not use the login of a profile; None if they do, or if it has none."""
+    login = _readable(profile)
+    if login is None or used_login(profile, webex):
+        return None
+    for key in reversed(_AGREED):
+        given, own = getattr(webex, key), getattr(login, key)
+        if given and _normal(key, given) != _normal(key, own):
+            return f"its login is of another webex.{key}: {own}"
+    return None
+
+
+def _readable(profile: Profile) -> Login | None:
+    try:
+        return read_login(profile)
+    except DamagedError:
+        return None
 
 
 def _normal(key: str, text: str) -> str:

@@ -12,6 +12,10 @@ from audit.files import own_folder
 PROFILE_VARIABLE = "WEBEX_AUDIT_PROFILE"
 #: The profile of those who name none: `config.toml` itself.
 DEFAULT = "default"
+#: The file in the folder of a login that says what was stored.
+RECORD = "login.json"
+#: Stands beside the record while a login is under way; its process leaves it behind if it is killed.
+UNDER_WAY = "under-way"
 #: A name is part of a path: no separator, no dot, and no two names that a file system without case takes for the same.
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 
@@ -78,12 +82,12 @@ def profile_of(named: str | None, environment: Mapping[str, str]) -> Profile:
 
 
 def known_profiles() -> list[Profile]:
-    """The profiles that have a configuration file or a login, sorted by name, the default first."""
+    """The profiles that have a configuration file or a login, stored or cut off, sorted by name, the default first."""
     names = set()
     if folder := own_folder("config"):
         names |= {path.stem for path in (folder / "profiles").glob("*.toml")}
         names |= {DEFAULT} if (folder / "config.toml").is_file() else set()
     if folder := own_folder("state"):
-        names |= {path.parent.name for path in folder.glob("logins/*/login.json")}
+        names |= {path.parent.name for name in (RECORD, UNDER_WAY) for path in folder.glob(f"logins/*/{name}")}
     usable = (name for name in names if _NAME.fullmatch(name))
     return [Profile(name) for name in sorted(usable, key=lambda name: (name != DEFAULT, name))]

@@ -132,25 +132,26 @@ def load(
             tree.setdefault(section, {})[name] = _convert(value, types[key], origin, key, kind)
             if key == "webex.base_url":
                 source_of_url = f"{origin}: {key}" if kind == "file" else origin
-    is_needed = not (file.named_by or makes_profile)
-    tree["webex"] |= _from_login(chosen, tree["webex"], is_needed=is_needed)
+    tree["webex"] |= _from_login(chosen, tree["webex"], is_named=bool(file.named_by), makes_profile=makes_profile)
     settings = msgspec.convert(tree, Settings)
     _check_base_url(settings.webex.base_url, source_of_url)
     return settings
 
 
-def _from_login(profile: Profile, webex: Mapping[str, Any], *, is_needed: bool) -> dict[str, str]:
-    """What the login of a profile fills in; UsageError if the profile is needed and does not exist."""
+def _from_login(profile: Profile, webex: Mapping[str, Any], *, is_named: bool, makes_profile: bool) -> dict[str, str]:
+    """What the login of a profile fills in; UsageError if no file is named and the profile does not exist."""
     try:
         login = read_login(profile)
     except DamagedError as error:
         log.warning("%s; going on without it", error)
         return {}
+    unfinished = None if makes_profile else unfinished_login(profile)
+    if unfinished:
+        log.warning("%s", unfinished)
     if login is not None:
         return filled_in(login, webex)
-    if is_needed and (said := unfinished_login(profile)):
-        log.warning("%s", said)
-    elif is_needed and profile != Profile() and profile not in (known := known_profiles()):
+    is_needed = not (is_named or makes_profile or unfinished)
+    if is_needed and profile != Profile() and profile not in (known := known_profiles()):
         names = [each.name for each in known]
         raise UsageError(
             f"there is no profile {profile.name} ('webex-audit login{profile.option}' makes it)"

@@ -10,13 +10,13 @@ from typing import Any
 import msgspec
 
 from audit.clock import Clock
-from audit.config import Named, Settings
+from audit.config import Named, Settings, WebexSettings
 from audit.errors import PARTIAL_EXIT_CODE, AuditError, LockedError
 from audit.inventory.organizations import Organization
 from audit.outcome import Outcome
 from audit.output.lock import lock
 from audit.run.check import Check, failed, unnamed
-from audit.run.credentials import find_tokens
+from audit.run.credentials import find_tokens, hidden_login, source_title
 from audit.run.job import Job
 from audit.run.reach import reach, reach_log
 from audit.run.scope import RunScope, scope_of
@@ -52,13 +52,14 @@ async def examine(
         return [*checks, failed("scope", error)]
     try:
         tokens = find_tokens(settings.webex, environment, clock, named)
+        source_of_token = _source(settings.webex, environment, named)
     except AuditError as error:
         return [*checks, failed("token", error)]
     try:
         terms = Terms(clock.monotonic_s() + _PATIENCE_S)
         async with Job(settings, tokens, scope, clock=clock).connect(terms) as client:
-            checks.append(await _token(client))
-            if checks[-1].status == "ok":
+            checks.append(await _token(client, source_of_token))
+            if checks[-1].status != "failed":
                 checks += await _api(client, scope, clock.now() if settings.run.admin_events else None)
     except AuditError as error:
         checks.append(failed("api", error))
@@ -92,13 +93,18 @@ def _free(output: Place) -> int | None:
     return shutil.disk_usage(output).free
 
 
-async def _token(client: Client) -> Check:
+def _source(webex: WebexSettings, environment: Mapping[str, str], named: Named) -> Check:
+    title = source_title(webex, environment, named)
+    return Check("token", "warning" if hidden_login(webex, environment, named) else "ok", title)
+
+
+async def _token(client: Client, source: Check) -> Check:
     answer = await client.get("/people/me")
     if answer.outcome is Outcome.OK:
-        return Check("token", "ok", "accepted by the API")
+        return msgspec.structs.replace(source, message=f"accepted by the API; {source.message}")
     if answer.outcome is Outcome.FORBIDDEN:
         lack = f"may not read its own user ({answer.status}): the scope spark:people_read may be missing"
-        return Check("token", "ok", f"accepted by the API, but {lack}")
+        return msgspec.structs.replace(source, message=f"accepted by the API, but {lack}; {source.message}")
     return failed("api", client.unanswered("/people/me", answer, "spark:people_read"))
 
 

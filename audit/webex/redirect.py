@@ -27,6 +27,8 @@ _PATH = "/callback"
 _LONGEST_CODE = 2000
 #: Seconds for an answer that is under way when the login ends.
 _SHUTDOWN_S = 2.0
+#: A browser opens a few. Silent connections of others must not use up what this process may open.
+_MOST_CONNECTIONS = 64
 _HEADERS = {
     "Cache-Control": "no-store",
     "Connection": "close",
@@ -117,7 +119,15 @@ class Redirect:
         silent.addHandler(logging.NullHandler())
         # Elsewhere, an address that is reused can be taken over by another program.
         reused = os.name == "posix"
-        server = serving(app, _HOST, self._port, reuse_address=reused, logger=silent, shutdown_timeout=_SHUTDOWN_S)
+        server = serving(
+            app,
+            _HOST,
+            self._port,
+            reuse_address=reused,
+            most_connections=_MOST_CONNECTIONS,
+            logger=silent,
+            shutdown_timeout=_SHUTDOWN_S,
+        )
         async with AsyncExitStack() as stack:
             try:
                 await stack.enter_async_context(server)

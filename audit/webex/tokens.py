@@ -65,10 +65,16 @@ class TokenSource(Protocol):
 
 
 class StaticTokens:
-    """A token that never changes, such as that of an environment variable."""
+    """A token that never changes, such as that of an environment variable.
 
-    def __init__(self, token: Token) -> None:
+    Args:
+        token: the token.
+        remedy: what to do if it is refused.
+    """
+
+    def __init__(self, token: Token, remedy: str = "get a new token") -> None:
         self._token = token
+        self._remedy = remedy
 
     async def get(self) -> Token:
         """The token."""
@@ -80,7 +86,7 @@ class StaticTokens:
         Raises:
             TokenRefusedError: always.
         """
-        raise refusal(f"get a new token and set it again; {_LASTING}")
+        raise refusal(f"{self._remedy}; {_LASTING}")
 
 
 class _ReadTokens(ABC):

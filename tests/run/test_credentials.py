@@ -43,9 +43,13 @@ def test_the_token_of_a_named_profile_goes_before_the_environment(file: Path) ->
     assert isinstance(find_tokens(app, ENVIRONMENT, VirtualClock(), named), OAuthTokens)
 
 
-def test_a_named_profile_without_a_token_takes_that_of_the_environment() -> None:
+def test_a_named_profile_without_a_token_does_not_take_that_of_the_environment() -> None:
     named = Named(by_profile=True, profile=Profile("customer-a"))
-    assert token(WebexSettings(), ENVIRONMENT, named=named) == Token("of-environment")
+    with pytest.raises(
+        UsageError, match=r"^profile customer-a has no access token, and WEBEX_ACCESS_TOKEN is not used"
+    ):
+        token(WebexSettings(), ENVIRONMENT, named=named)
+    assert token(WebexSettings(), ENVIRONMENT, named=Named(profile=Profile("customer-a"))) == Token("of-environment")
 
 
 @pytest.mark.parametrize("settings", [{}, {"client_id": "C", "client_secret_file": "s"}])

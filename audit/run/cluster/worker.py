@@ -205,8 +205,9 @@ class _Attempt:
             if self.task.has_token_command:
                 command = load(None, os.environ, {}).webex.token_command
                 settings = msgspec.structs.replace(settings, token_command=command)
-            named = Named(by_file=self.task.token_file_is_flag, by_profile=self.task.token_is_configured)
-            return find_tokens(settings, os.environ, clock, named)
+            # Where the driver does not use the variable of its machine, a worker does not use that of its own.
+            environment = {} if self.task.token_is_configured else os.environ
+            return find_tokens(settings, environment, clock, Named(by_file=self.task.token_file_is_flag))
         except UsageError as error:
             raise UsageError(f"{self.place}: {error} (each worker reads the token itself: docs/cluster.md)") from None
 

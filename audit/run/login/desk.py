@@ -101,10 +101,10 @@ class Desk:
             )
         login = _described(self.app, self._store, grant, await self._person(grant.access_token), self.clock)
         earlier = self._earlier
-        is_other = earlier and earlier.person_id and login.person_id and earlier.person_id != login.person_id
-        if earlier and is_other and not self._store.replaces:
+        if earlier and earlier.person_id not in (None, login.person_id) and not self._store.replaces:
+            signed_in = "another person" if login.person_id else "a person whose name is not known"
             raise UsageError(
-                f"{login.person or 'another person'} has signed in, but profile {self._store.profile.name} is of "
+                f"{login.person or signed_in} has signed in, but profile {self._store.profile.name} is of "
                 f"{earlier.person or 'another person'}, so nothing was stored: sign in as that person, under another "
                 "name with --profile, or overwrite it with --replace"
             )

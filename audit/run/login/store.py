@@ -17,7 +17,7 @@ import msgspec
 
 from audit.clock import Clock
 from audit.config import Login, Profile, login_file, read_login
-from audit.config.login import NOTE
+from audit.config.profiles import RECORD, UNDER_WAY
 from audit.errors import DamagedError, LockedError, StoppedError, UsageError, words_of
 from audit.files import IrregularFileError, atomic_file, check_regular, make_dir
 from audit.threads import in_thread
@@ -86,7 +86,7 @@ class LoginStore:
         stack.enter_context(_locked(self.folder / _LOCK, self.profile))
         earlier = self._earlier()
         self._check_owner(earlier, base_url, client_id)
-        note, trial = self.folder / NOTE, self.token_file.with_name(f"{self.token_file.name}.trial")
+        note, trial = self.folder / UNDER_WAY, self.token_file.with_name(f"{self.token_file.name}.trial")
         if os.path.lexists(note):
             log.warning("an earlier login of profile %s was cut off: what it was granted is lost", self.profile.name)
         for path in (trial, note):
@@ -129,7 +129,7 @@ class LoginStore:
             return None
 
     def _check_owner(self, earlier: Login | None, base_url: str, client_id: str) -> None:
-        for path in (self.token_file, self.folder / "login.json"):
+        for path in (self.token_file, self.folder / RECORD):
             check_regular(path)
             if path.is_dir() and not path.is_symlink():
                 raise IrregularFileError(path)

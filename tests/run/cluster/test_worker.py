@@ -56,7 +56,11 @@ def test_a_worker_of_another_version_says_so(task: Task) -> None:
     assert "and the driver 0.0.1: install the same" in str(attempt(replace(task, version="0.0.1")).error)
 
 
-def test_a_worker_without_the_command_that_gives_tokens_says_so(task: Task) -> None:
+@pytest.mark.parametrize("variable", ["", "of-somebody-else"])
+def test_a_worker_without_the_command_that_gives_tokens_says_so(
+    variable: str, task: Task, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WEBEX_ACCESS_TOKEN", variable)
     told = str(attempt(task).error)
     assert told.startswith("worker tcp://host:1 (host): no access token: 'webex-audit login'")
 

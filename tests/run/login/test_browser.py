@@ -250,6 +250,17 @@ def test_slow_and_silent_clients_do_not_hold_up_the_answer(tmp_path: Path) -> No
     assert with_desk(simulation(), tmp_path, in_a_browser(act)).scopes
 
 
+def test_a_login_of_a_person_who_is_not_known_overwrites_no_other(tmp_path: Path) -> None:
+    first = with_desk(simulation(), tmp_path, in_a_browser())
+    before = token_file()
+    held = before.read_text()
+    with pytest.raises(UsageError, match=r"^a person whose name is not known has signed in, but profile default is of"):
+        with_desk(simulation("login-fewer-scopes"), tmp_path, in_a_browser(), at=first.base_url)
+    assert before.read_text() == held
+    with_desk(simulation("login-fewer-scopes"), tmp_path, in_a_browser(), at=first.base_url, replaces=True)
+    assert before.read_text() != held
+
+
 def test_rubbish_leaves_no_line_in_the_log(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     def act(url: str) -> None:
         answer = redirected(url)

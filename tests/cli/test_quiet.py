@@ -212,7 +212,7 @@ def test_prune_prints_what_stays_against_its_plan(audit: Audit, quiet: Command) 
 
 def test_a_list_of_an_absent_folder_says_so(webex_audit: Command) -> None:
     for name in ("absent", "snapshts", "a b"):
-        assert f"no snapshot in {name} yet" in webex_audit("snapshots", "--output", name).err
+        assert f"no snapshot in ./{name} yet" in webex_audit("snapshots", "--output", name).err
 
 
 def test_what_is_done_is_not_told(audit: Audit, quiet: Command, tmp_path: Path) -> None:

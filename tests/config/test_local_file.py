@@ -278,5 +278,5 @@ def test_what_can_not_be_searched_is_no_file(webex_audit: Command, tmp_path: Pat
     gone.mkdir()
     os.chdir(gone)
     gone.rmdir()
-    result = webex_audit("snapshots", "--output", str(tmp_path))
+    result = webex_audit("snapshots", "--output", str(tmp_path), "--quiet")
     assert (result.code, result.err) == (0, "")

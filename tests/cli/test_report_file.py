@@ -50,7 +50,7 @@ def test_the_suffix_of_the_file_says_the_format(
         (["--file", "folder"], "is a folder: name a file in it"),
         (["--file", "none/x.xlsx"], "No such file or directory"),
         (["--format", "csv", "--file", "x.html"], "contradicts --format csv"),
-        (["--csv-dialect", "excel"], "no CSV was asked for: add --format csv"),
+        (["--csv-dialect", "excel"], "--csv-dialect is for CSV, which this command does not make: add --format csv"),
         (["--file", "-", "--json"], "leave out one of them"),
     ],
 )

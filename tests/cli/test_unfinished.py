@@ -118,7 +118,8 @@ def test_the_command_has_the_profile_the_configuration_and_an_odd_output(shop: S
     folder = Path(os.environ["XDG_CONFIG_HOME"]) / "webex-audit" / "profiles"
     folder.mkdir(parents=True)
     (folder / "customer-a.toml").write_text(
-        f"[webex]\nbase_url = '{shop.url}'\n[scope]\nall_orgs = true\ndatasets = ['all']\nentities = ['person']\n"
+        f"[webex]\nbase_url = '{shop.url}'\ntoken_command = 'echo {ADMIN_TOKEN}'\n"
+        "[scope]\nall_orgs = true\ndatasets = ['all']\nentities = ['person']\n"
     )
     shutil.copy(folder / "customer-a.toml", "my file.toml")
     odd = Path("o'ut; rm")

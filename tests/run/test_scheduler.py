@@ -87,7 +87,7 @@ def test_no_two_profiles_have_the_same_series(api: Api, webex_audit: Command, tm
         path = Profile(name).config_file
         assert path
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
+        path.write_text(f"[webex]\ntoken_command = 'echo {ADMIN_TOKEN}'\n")
         arguments = ["--profile", name, "--output", name]
         assert webex_audit("run", "--base-url", url, *arguments, "--metrics-file", f"{name}.prom").code == 0
         assert webex_audit("check", *arguments, "--metrics-file", f"{name}-check.prom").code == 1

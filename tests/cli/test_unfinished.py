@@ -221,7 +221,9 @@ def test_beside_another_scope_the_command_has_the_token_the_api_and_the_selectio
     shop.interrupt("--all-orgs")
     where = ["--base-url", shop.url, "--token-file", "token"]
     ended = shop.cli("run", *where, "--output", OUT, "--dataset", "paging-groups")
-    by_selection, by_scope = [line for line in ended.err.splitlines() if "has another scope" in line]
+    # Both may have begun in the same second, and so stand in any order.
+    lines = [line for line in ended.err.splitlines() if "has another scope" in line]
+    by_scope, by_selection = sorted(lines, key=lambda line: "with the same" in line)
     assert "with the same --workspace-id or --ids-from as before" in by_selection
     command = by_scope.partition("go on with it by: webex-audit ")[2]
     assert " ".join(where) in command

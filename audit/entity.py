@@ -6,6 +6,7 @@ from enum import StrEnum
 import msgspec
 import pyarrow as pa
 
+from audit.decoding import prepared
 from audit.outcome import Outcome
 
 
@@ -18,6 +19,7 @@ class EntityType(StrEnum):
     PAGING_GROUP = "PAGING_GROUP"
 
 
+@prepared
 class Entity(msgspec.Struct, frozen=True):
     """A row of an inventory; the fields are the columns of `INVENTORY_SCHEMA`."""
 

@@ -14,6 +14,8 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from audit.decoding import prepared
+
 _NAME = "webex-audit"
 #: A requirement of an extra; no extra has another marker.
 _OF_EXTRA = re.compile(r"""(?P<requirement>[^;]+?)\s*;\s*extra\s*==\s*["'](?P<extra>[\w-]+)["']""")
@@ -30,6 +32,7 @@ class _Vcs(msgspec.Struct):
     commit_id: str
 
 
+@prepared
 class Origin(msgspec.Struct):
     """What `direct_url.json` says of where a package came from (PEP 610); without it, the package came by its name."""
 
@@ -54,6 +57,7 @@ class _Asked(msgspec.Struct):
     url: str = ""
 
 
+@prepared
 class Receipt(msgspec.Struct):
     """What was asked of `uv tool install`, by its `uv-receipt.toml`."""
 

@@ -12,6 +12,7 @@ from audit.cli.options import settings_with
 from audit.clock import Clock
 from audit.config import Settings
 from audit.datasets import NAMES
+from audit.decoding import prepared
 from audit.errors import UsageError, words_of
 from audit.output.journal import Journal, folders_of_runs
 from audit.output.occupant import occupant_of
@@ -39,6 +40,7 @@ _SELECTIONS = {
 }
 
 
+@prepared
 class _Asked(msgspec.Struct):
     """The scope in a journal (`audit.run.scope.RunScope.journal`), which anybody may have written."""
 

@@ -10,7 +10,7 @@ import msgspec
 
 from audit.config.profiles import RECORD, UNDER_WAY, Profile
 from audit.config.settings import WebexSettings
-from audit.decoding import UndecodableError, json_of
+from audit.decoding import UndecodableError, json_of, prepared
 from audit.errors import DamagedError, words_of
 from audit.files import expand, open_regular
 
@@ -21,6 +21,7 @@ _KEYS = ("base_url", "client_id", "client_secret_file", "refresh_token_file")
 _AGREED = ("base_url", "client_id", "refresh_token_file")
 
 
+@prepared
 class Login(msgspec.Struct, frozen=True, kw_only=True):
     """What a login has stored.
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from audit.decoding import prepared
 from audit.errors import UsageError
 from audit.storage.place import Place, place
 
@@ -150,6 +151,7 @@ class LogSettings(msgspec.Struct, frozen=True):
     format: LogFormat = "text"
 
 
+@prepared
 class Settings(msgspec.Struct, frozen=True):
     """The whole configuration."""
 

@@ -13,6 +13,7 @@ import msgspec
 
 from audit.bounds import LOG_BYTES
 from audit.crawl.reader import Reading
+from audit.decoding import prepared
 from audit.entity import Entity
 from audit.errors import UsageError, words_of
 from audit.output.seal import SealedFile
@@ -28,6 +29,7 @@ WriteAnswers = Callable[[int, bytes], None]
 _DIGEST_BYTES = hashlib.sha256().digest_size
 
 
+@prepared
 class _Answered(msgspec.Struct, frozen=True, array_like=True):
     """An entity's readings; the id proves to a reader that the position is in the same inventory."""
 

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import msgspec
 import pyarrow as pa
 
+from audit.decoding import prepared
 from audit.snapshot.context.workspace_devices import WORKSPACE_DEVICES_SCHEMA
 from audit.text import count_of
 from audit.webex import ids, wire
@@ -30,6 +31,7 @@ class Device(msgspec.Struct, frozen=True):
     last_seen: datetime | None = None
 
 
+@prepared
 class Listed(msgspec.Struct, frozen=True):
     """What an item of the listing says of the devices in its workspace.
 

@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 
 import msgspec
 
+from audit.decoding import prepared
+
 
 class Promise(msgspec.Struct, frozen=True):
     """A commit that is stored but for its manifest: the id of the snapshot, and the manifest as text."""
@@ -15,6 +17,7 @@ class Promise(msgspec.Struct, frozen=True):
     manifest: str
 
 
+@prepared
 class Holder(msgspec.Struct, frozen=True, omit_defaults=True):
     """Who holds a lock.
 

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from audit.columns import regroup
+from audit.decoding import prepared
 from audit.entity import INVENTORY_SCHEMA
 from audit.errors import StoppedError
 from audit.output.part_files import UNREADABLE, is_damage
@@ -23,6 +24,7 @@ BATCH_SIZE = 500
 _METADATA = b"webex-audit.gaps"
 
 
+@prepared
 class Gaps(msgspec.Struct, frozen=True):
     """What the listings of an inventory did not give.
 

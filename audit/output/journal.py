@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from audit.decoding import UndecodableError, json_of
+from audit.decoding import UndecodableError, json_of, prepared
 from audit.errors import UsageError
 from audit.snapshot.layout import JOURNAL, MANIFEST, SNAPSHOT_ID
 from audit.snapshot.manifest import Scope
@@ -19,6 +19,7 @@ from audit.storage.place import Place, exists, subfolders, sync_dir
 _MAX_BYTES = 1 << 20
 
 
+@prepared
 class Journal(msgspec.Struct, frozen=True):
     """What a run was asked to do.
 
@@ -43,6 +44,7 @@ class Journal(msgspec.Struct, frozen=True):
     digest: str = ""
 
 
+@prepared
 class PartFacts(msgspec.Struct, frozen=True):
     """What the coverage file of a part holds beside its rows.
 

@@ -16,6 +16,7 @@ from typing import Literal
 import msgspec
 
 from audit.clock import Clock
+from audit.decoding import prepared
 from audit.errors import DamagedError, UsageError
 from audit.output.draft import Draft, open_draft
 from audit.output.held import Held
@@ -51,6 +52,7 @@ class Folder(msgspec.Struct, frozen=True):
     group: Group | None = None
 
 
+@prepared
 class _Id(msgspec.Struct):
     """The owner of a file: a snapshot, or an unfinished run."""
 
@@ -58,6 +60,7 @@ class _Id(msgspec.Struct):
     run_id: str | None = None
 
 
+@prepared
 class _Named(msgspec.Struct):
     previous: Previous | None
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 
-from audit.decoding import UndecodableError, json_of
+from audit.decoding import UndecodableError, json_of, prepared
 from audit.errors import DamagedError, UsageError
 from audit.snapshot.layout import APPROVALS, MANIFEST
 from audit.snapshot.manifest import UNDECODABLE, Manifest, SignatureState
@@ -78,6 +78,7 @@ class Approval(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return [(f"{self.snapshot_id}/{MANIFEST}", self.manifest_sha256)]
 
 
+@prepared
 class RecordOfApprovals(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The content of `approved.json`."""
 

@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from audit.decoding import prepared
 from audit.errors import DamagedError, UsageError, words_of
 from audit.snapshot.layout import MANIFEST, is_file_of
 from audit.snapshot.org import Org
@@ -82,6 +83,7 @@ class TableEntry(msgspec.Struct, frozen=True):
     files: list[FileEntry]
 
 
+@prepared
 class Requests(msgspec.Struct, frozen=True):
     """Number of requests of a run: in total, repeated, and answered with 429 or 423."""
 
@@ -130,6 +132,7 @@ class Basis(msgspec.Struct, frozen=True):
         return self.draft == "checked" and (self.retried is None or self.retried.signature == "good")
 
 
+@prepared
 class Manifest(msgspec.Struct, frozen=True):
     """The content of `manifest.json`; times are in UTC.
 
@@ -159,6 +162,7 @@ class Manifest(msgspec.Struct, frozen=True):
 Seal = Callable[[Place, Manifest], None]
 
 
+@prepared
 class _Version(msgspec.Struct):
     format_version: Annotated[int, msgspec.Meta(ge=1, lt=1 << 31)]
 

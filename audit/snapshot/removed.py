@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from audit.decoding import prepared
 from audit.errors import DamagedError, UsageError, words_of
 from audit.snapshot.layout import REMOVED
 from audit.snapshot.manifest import UNDECODABLE, Previous
@@ -54,6 +55,7 @@ class Removed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return self.manifest_sha256 is None
 
 
+@prepared
 class RecordOfRemoved(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The content of `pruned.json`."""
 

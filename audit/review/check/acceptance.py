@@ -4,7 +4,10 @@ from datetime import date
 
 import msgspec
 
+from audit.decoding import prepared
 
+
+@prepared
 class Acceptance(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """An entry of a file.
 

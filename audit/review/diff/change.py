@@ -4,10 +4,13 @@ from typing import Literal
 
 import msgspec
 
+from audit.decoding import prepared
+
 ChangeKind = Literal["added", "removed", "changed", "unknown"]
 EventGrade = Literal["named", "likely", "several", "name only", "none"]
 
 
+@prepared
 class Change(msgspec.Struct, frozen=True):
     """One difference.
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from audit.decoding import prepared
 from audit.errors import DamagedError, UsageError, words_of
 from audit.files import expand
 from audit.snapshot.layout import MANIFEST
@@ -26,6 +27,7 @@ SIGNATURE_OF_REMOVED = "pruned.dsse.json"
 _PREDICATE_TYPE = "urn:webex-audit:removed:v1"
 
 
+@prepared
 class _Predicate(msgspec.Struct, forbid_unknown_fields=True):
     removed: list[Removed]
 

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from audit.crawl.progress import Progress
+from audit.decoding import prepared
 from audit.errors import said_in
 from audit.outcome import Outcome
 from audit.redaction import Record, redact
@@ -33,6 +34,7 @@ class Line(msgspec.Struct, frozen=True):
     extra: dict[str, str | None]
 
 
+@prepared
 class Report(msgspec.Struct):
     """The progress of an attempt at an organization, counted from its beginning."""
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
 
+from audit.decoding import prepared
 from audit.errors import DamagedError, UsageError, words_of
 from audit.extras import how_to_add
 from audit.files import expand, is_readable_by_others
@@ -43,6 +44,7 @@ class _Signature(msgspec.Struct, forbid_unknown_fields=True):
     sig: bytes
 
 
+@prepared
 class Envelope(msgspec.Struct, forbid_unknown_fields=True, rename="camel"):
     """A DSSE envelope: the signed bytes and the signatures."""
 
@@ -58,6 +60,7 @@ class Subject(msgspec.Struct):
     digest: dict[str, str]
 
 
+@prepared
 class Statement(msgspec.Struct, rename="camel"):
     """An in-toto Statement."""
 

@@ -5,12 +5,15 @@ from typing import Literal
 
 import msgspec
 
+from audit.decoding import prepared
+
 #: Figures that differ by less than a quarter are the same for a user.
 _NOTICEABLE = math.log(1.25)
 
 BeliefKind = Literal["none", "rate", "window", "at-once", "noise"]
 
 
+@prepared
 class Belief(msgspec.Struct, frozen=True, omit_defaults=True):
     """What the limit is, as far as the throttles reveal it.
 

@@ -12,9 +12,8 @@ from urllib.parse import urlsplit
 import msgspec
 
 from audit.config import LOOPBACK
-from audit.decoding import UndecodableError, json_of
 from audit.redaction import learn
-from audit.webex.grant import Grant, Refusal, Trouble, judge_grant, lifetime_s_of
+from audit.webex.grant import Grant, Refusal, Trouble, judge_grant, lifetime_s_of, object_of
 
 GRANT_TYPE = "urn:ietf:params:oauth:grant-type:device_code"
 #: Seconds between two polls if the answer names none (RFC 8628 section 3.2), and those that `slow_down` adds (3.5).
@@ -71,7 +70,7 @@ class Ended(msgspec.Struct, frozen=True):
 
 def judge_device_code(status: int, headers: Mapping[str, str], body: bytes) -> DeviceCode | Refusal | Trouble:
     """The meaning of an answer of `POST /device/authorize`."""
-    content = _object(body)
+    content = object_of(body)
     if status // 100 != 2 or "device_code" not in content:
         answer = judge_grant(status, headers, body)
         return Trouble("an access token instead of a device code") if isinstance(answer, Grant) else answer
@@ -93,7 +92,7 @@ def judge_device_code(status: int, headers: Mapping[str, str], body: bytes) -> D
 
 def judge_poll(status: int, headers: Mapping[str, str], body: bytes) -> Grant | Pending | Ended | Refusal | Trouble:
     """The meaning of an answer of `POST /device/token`."""
-    words = _words(_object(body))
+    words = _words(object_of(body))
     if status // 100 != 2:
         if "slow_down" in words:
             return Pending(is_slow=True)
@@ -104,14 +103,6 @@ def judge_poll(status: int, headers: Mapping[str, str], body: bytes) -> Grant | 
         if words & {"expired_token", "invalid_grant"}:
             return Ended(is_denied=False)
     return judge_grant(status, headers, body)
-
-
-def _object(body: bytes) -> dict[str, Any]:
-    try:
-        content = json_of(body)
-    except UndecodableError:
-        return {}
-    return content if isinstance(content, dict) else {}
 
 
 def _words(content: Mapping[str, Any]) -> set[str]:

@@ -84,7 +84,7 @@ def judge_grant(status: int, headers: Mapping[str, str], body: bytes) -> Grant |
         headers: the headers, with names in upper or lower case.
         body: the body.
     """
-    content = _object(body)
+    content = object_of(body)
     if status // 100 == 2 and "access_token" in content:
         return _granted(content)
     verdict = judge(status, headers, body)
@@ -102,7 +102,7 @@ def judge_grant(status: int, headers: Mapping[str, str], body: bytes) -> Grant |
     return Trouble(message, is_retryable=is_retryable, is_throttled=verdict.outcome is Outcome.THROTTLED)
 
 
-def _object(body: bytes) -> dict[str, Any]:
+def object_of(body: bytes) -> dict[str, Any]:
     """The object in a body; empty if there is none."""
     try:
         content = json_of(body)

@@ -72,6 +72,7 @@ class Bucket:
 
     def filesystem(self) -> "pafs.FileSystem":
         """The client that reads, lists and streams."""
+        _learn_secrets()
         return _filesystem(self)
 
     def store(self) -> Any:
@@ -80,6 +81,7 @@ class Bucket:
         Raises:
             UsageError: obstore is not installed.
         """
+        _learn_secrets()
         return _store(self)
 
 
@@ -125,12 +127,15 @@ def parse(uri: str) -> tuple[Bucket, str]:
     return Bucket(scheme, name, account, parts.query), key
 
 
+def _learn_secrets() -> None:
+    for name in _SECRETS:
+        learn(os.environ.get(name))
+
+
 @cache
 def _filesystem(bucket: Bucket) -> "pafs.FileSystem":
     import pyarrow.fs as pafs  # noqa: PLC0415 - only an object store needs it
 
-    for name in _SECRETS:
-        learn(os.environ.get(name))
     with telling(bucket.uri("")):
         if bucket.scheme != "abfs":
             return pafs.FileSystem.from_uri(bucket.uri(""))[0]

@@ -6,6 +6,7 @@ import pytest
 
 from audit.errors import UsageError
 from audit.extras import how_to_add
+from audit.redaction import PLACEHOLDER, forget_all, redact
 from audit.storage import bucket
 from audit.storage.bucket import Bucket, is_uri, parse
 from audit.storage.objects import ObjectPath
@@ -75,6 +76,16 @@ def test_writing_without_the_extra_says_how_to_install_it(monkeypatch: pytest.Mo
     monkeypatch.setitem(sys.modules, "obstore", None)
     with pytest.raises(UsageError, match=re.escape(how_to_add("object-store"))):
         parse("s3://b/a?region=eu-west-1")[0].store()
+
+
+def test_a_secret_is_known_also_if_the_client_is_made_already(monkeypatch: pytest.MonkeyPatch) -> None:
+    secret = "wJalrXUtnFEMI/K7MDENG"
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", secret)
+    named = parse("s3://b/a?region=eu-west-1")[0]
+    for _ in range(2):
+        named.filesystem()
+        assert redact(f"key {secret}") == f"key {PLACEHOLDER}"
+        forget_all()
 
 
 def test_an_endpoint_and_a_profile_reach_the_writer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

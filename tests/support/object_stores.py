@@ -11,6 +11,9 @@ from typing import Any
 import pytest
 
 BUCKET = "audits"
+# A secret is removed from every text: it must not be a word of a path.
+_ACCESS_KEY_ID = "AKIAIOSFODNN7EXAMPLE"
+_SECRET_ACCESS_KEY = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
 
 
 class S3:
@@ -51,8 +54,8 @@ def serve_s3() -> Iterator[S3]:
             "s3",
             endpoint_url=f"http://127.0.0.1:{port}",
             region_name="us-east-1",
-            aws_access_key_id="test",
-            aws_secret_access_key="test",
+            aws_access_key_id=_ACCESS_KEY_ID,
+            aws_secret_access_key=_SECRET_ACCESS_KEY,
         )
         client.create_bucket(Bucket=BUCKET)
         client.close()
@@ -65,8 +68,8 @@ def credentials() -> dict[str, str]:
     """The environment variables of a user who may read and write."""
     nowhere = os.devnull
     return {
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_ACCESS_KEY_ID": _ACCESS_KEY_ID,
+        "AWS_SECRET_ACCESS_KEY": _SECRET_ACCESS_KEY,
         "AWS_EC2_METADATA_DISABLED": "true",
         "AWS_CONFIG_FILE": nowhere,
         "AWS_SHARED_CREDENTIALS_FILE": nowhere,

@@ -4,13 +4,41 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import TracebackType
-from typing import Any, NoReturn, Self
+from typing import Any, Final, NoReturn, Self
 
 import duckdb
 
+#: Seconds between two interruptions of a query. DuckDB forgets an interruption that comes while a query begins or ends,
+#: and then computes to its end.
+_AGAIN_S: Final = 0.1
 _SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+
+
+class _Interrupter:
+    """Interrupts what a connection computes, again and again until the connection is released."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+        self._connection = connection
+        self._lock = threading.Lock()
+        self._released = threading.Event()
+
+    def interrupt(self) -> None:
+        """Interrupt until the connection is released: for a thread of its own."""
+        while self._interrupt_once():
+            self._released.wait(_AGAIN_S)
+
+    def release(self) -> None:
+        """Interrupt no more: after the call, the connection may be closed."""
+        with self._lock:
+            self._released.set()
+
+    def _interrupt_once(self) -> bool:
+        with self._lock:
+            if not self._released.is_set():
+                self._connection.interrupt()
+            return not self._released.is_set()
 
 
 class Interruption:
@@ -19,15 +47,12 @@ class Interruption:
     While no query runs, a signal waits until the temporary folder has been made or removed. A signal that the process
     ignores stays ignored, as SIGHUP is under nohup(1).
 
-    Attributes:
-        running: connections that may be running a query.
-
     Raises:
         KeyboardInterrupt: a signal was received, and the handler of the process raises nothing else.
     """
 
     def __init__(self) -> None:
-        self.running: list[duckdb.DuckDBPyConnection] = []
+        self._running: _Interrupter | None = None
         self._received: int | None = None
         self._before: dict[int, Callable[[int, Any], Any] | int | None] = {}
 
@@ -42,18 +67,29 @@ class Interruption:
             signal.signal(number, handler)
         # DuckDB turns the interruption into an error of its own.
         if error is None or isinstance(error, Exception):
-            self.check()
+            self._check()
 
-    def check(self) -> None:
+    @contextmanager
+    def running(self, connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+        """In the block, the connection may be running a query, which a signal ends."""
+        interrupter = self._running = _Interrupter(connection)
+        try:
+            self._check()
+            yield
+        finally:
+            self._running = None
+            interrupter.release()
+
+    def _check(self) -> None:
         """Go on only if no signal was received."""
         if self._received is not None:
             self._hand_on(self._received)
 
     def _stop(self, number: int, _: object) -> None:
         self._received = number
-        for connection in self.running:
-            connection.interrupt()
-        if self.running:
+        if self._running:
+            with suppress(RuntimeError):  # no memory is left for a thread
+                threading.Thread(target=self._running.interrupt, daemon=True).start()
             self._hand_on(number)
 
     def _hand_on(self, number: int) -> NoReturn:
@@ -82,7 +118,8 @@ class TimeLimit:
     @contextmanager
     def computing(self) -> Iterator[None]:
         """Lets the connection compute in the block; when the time is over, DuckDB raises an error there."""
-        timer = threading.Timer(max(0.0, self._left_s), self._end)
+        interrupter = _Interrupter(self._connection)
+        timer = threading.Timer(max(0.0, self._left_s), self._end, [interrupter])
         timer.daemon = True
         began_s = time.monotonic()
         timer.start()
@@ -90,8 +127,9 @@ class TimeLimit:
             yield
         finally:
             timer.cancel()
+            interrupter.release()
             self._left_s -= time.monotonic() - began_s
 
-    def _end(self) -> None:
+    def _end(self, interrupter: _Interrupter) -> None:
         self.is_over = True
-        self._connection.interrupt()
+        interrupter.interrupt()

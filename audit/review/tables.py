@@ -4,7 +4,7 @@ import json
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -80,27 +80,27 @@ def open_tables(
         scratch_folder() as spill,
     ):
         connection = duckdb.connect(config=_CONFIG | _limits(allowed, spill))
-        interruption.running.append(connection)
-        try:
-            interruption.check()
-            connection.execute("SET TimeZone = 'UTC'")
-            # A progress bar would mix with the data on standard output.
-            connection.execute("SET enable_progress_bar = false")
-            connection.execute(f"CREATE SCHEMA {PREVIOUS}")
-            connection.execute(f"CREATE SCHEMA {APPROVED}")
-            connection.execute("SET VARIABLE complete_outcomes = ?", [sorted(COMPLETE_OUTCOMES)])
-            paths = []
-            for schema, each in ((CURRENT, current), (PREVIOUS, earlier), (APPROVED, right)):
-                if each:
-                    _refuse_without_tables(each)
-                    paths += _create_views(connection, schema, each)
-            connection.execute(f"SET allowed_paths = {list_of_literals(paths)}")
-            connection.execute("SET enable_external_access = false")
-            connection.execute("SET lock_configuration = true")
+        with closing(connection), interruption.running(connection):
+            _set_up(connection, {CURRENT: current, PREVIOUS: earlier, APPROVED: right})
             yield connection
-        finally:
-            interruption.running.clear()
-            connection.close()
+
+
+def _set_up(connection: duckdb.DuckDBPyConnection, snapshots: dict[str, Snapshot | None]) -> None:
+    """Make the views of snapshots, by the schema they are in, and lock the settings."""
+    connection.execute("SET TimeZone = 'UTC'")
+    # A progress bar would mix with the data on standard output.
+    connection.execute("SET enable_progress_bar = false")
+    connection.execute(f"CREATE SCHEMA {PREVIOUS}")
+    connection.execute(f"CREATE SCHEMA {APPROVED}")
+    connection.execute("SET VARIABLE complete_outcomes = ?", [sorted(COMPLETE_OUTCOMES)])
+    paths = []
+    for schema, each in snapshots.items():
+        if each:
+            _refuse_without_tables(each)
+            paths += _create_views(connection, schema, each)
+    connection.execute(f"SET allowed_paths = {list_of_literals(paths)}")
+    connection.execute("SET enable_external_access = false")
+    connection.execute("SET lock_configuration = true")
 
 
 def _bytes_of(*snapshots: Snapshot | None) -> int:

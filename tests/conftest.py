@@ -43,6 +43,11 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("patient")
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """Tests wait for processes and servers, so four run at once also on two cores; each worker may need 1 GB."""
+    return min(max(4, os.cpu_count() or 1), 8)
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_pycollect_makeitem() -> Generator[None, Any, Any]:
     """Of a test with the mark `few`, the cases that are not in the sample get the mark `faults`."""

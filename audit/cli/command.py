@@ -1,6 +1,7 @@
 """How every command shows its help, in sections and with examples, and how it takes its options."""
 
 import copy
+import re
 import shlex
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -73,10 +74,13 @@ class Command(click.Command):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse the arguments; an option with two values is refused, wherever the two stand."""
-        if not ctx.resilient_parsing:
-            _refuse_second_values(self, ctx, args)
+        given = [*args]
         try:
+            if not ctx.resilient_parsing:
+                _refuse_second_values(self, ctx, args)
             return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            raise click.NoSuchOption(_whole(error.option_name, given), ctx=ctx) from None
         except BrokenPipeError:
             ctx.exit()  # nobody reads the help
 
@@ -112,6 +116,13 @@ def _sections(params: Iterable[click.Parameter]) -> dict[str, list[str]]:
     if EVERYWHERE in sections:
         sections[EVERYWHERE] = sections.pop(EVERYWHERE)
     return sections
+
+
+def _whole(option: str, args: list[str]) -> str:
+    """The option as it was written: click takes `-help` for `-h -e -l -p`, and knows no `-e`."""
+    if option.startswith("--"):
+        return option
+    return next((each for each in args if re.match(r"-[a-z]", each) and option[1:] in each[1:]), option)
 
 
 def _refuse_second_values(command: click.Command, ctx: click.Context, args: list[str]) -> None:

@@ -1,9 +1,14 @@
 """What a wrong command line says."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from harness import Result
+
+from audit.simulator.app import Simulation
+from audit.simulator.organization import Organization
+from audit.snapshot.catalog import Snapshot
 
 
 @pytest.mark.parametrize(
@@ -36,3 +41,52 @@ def test_a_wrong_command_line_is_one_line_in_our_own_words(
 ) -> None:
     result = webex_audit(*arguments.split())
     assert (result.code, result.out, result.err) == (2, "", f"webex-audit: error: {line}\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "end"),
+    [
+        ("completion BASH", "did you mean bash?"),
+        ("run --entity WORKSPACE", "did you mean workspace?"),
+        ("run --dataset AUDIO_OPTIONS", "did you mean audio-options?"),
+        ("run --dataset audio", "did you mean audio-options?"),
+        ("show LATEST", "did you mean latest?"),
+        ("diff Previous latest", "did you mean previous?"),
+        ("help exit", "did you mean exit-codes?"),
+        ("help codes", "did you mean exit-codes?"),
+        ("help env", "did you mean environment?"),
+        ("check --rule OPEN_MICROPHONE", "did you mean open-microphone?"),
+        ("run --out x", "did you mean --output?"),
+        ("run --OUTPUT x", "did you mean --output?"),
+        ("run --token x", "did you mean --token-file?"),
+        ("run -help", "there is no option -help; did you mean --help?"),
+        ("show -output x", "there is no option -output; did you mean --output?"),
+        ("-version", "there is no option -version before the command; did you mean --version?"),
+        ("version", "there is no command 'version'; did you mean --version?"),
+        ("config", "there is no command 'config'; did you mean --config?"),
+        ("outcomes", "there is no command 'outcomes'; did you mean 'webex-audit help outcomes'?"),
+        ("exit-codes", "did you mean 'webex-audit help exit-codes'?"),
+        ("run --fail-on high", "there is no option --fail-on here: it belongs to 'check'"),
+        ("check --dry-run", "there is no option --dry-run here: it belongs to 'prune' and 'run'"),
+        ("diff --public-key x", "there is no option --public-key here: it belongs to 'verify'"),
+        ("--json show", "there is no option --json before the command; options of a command come after it"),
+        ("completion", "SHELL is missing: expected one of bash, zsh, fish"),
+        ("run --insecure", "there is no option --insecure: 'webex-audit run --help' shows the usage"),
+        ("run --yes", "there is no option --yes: 'webex-audit run --help' shows the usage"),
+        ("show --json5", "there is no option --json5; did you mean --json?"),
+    ],
+)
+def test_a_mistake_ends_with_what_was_meant_and_with_nothing_else(
+    arguments: str,
+    end: str,
+    audit: Callable[..., Snapshot],
+    webex_audit: Callable[..., Result],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    if arguments.split(maxsplit=1)[0] in ("show", "diff", "check"):
+        audit(Simulation(Organization(1)), output__path="snapshots")
+    result = webex_audit(*arguments.split())
+    assert (result.code, result.out, result.err.count("\n")) == (2, "", 1)
+    assert result.err.endswith(f"{end}\n")

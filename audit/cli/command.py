@@ -73,12 +73,15 @@ class Command(click.Command):
         self.sections = _sections(given)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Parse the arguments; an option with two values is refused, wherever the two stand."""
+        """Parse the arguments; an option with two values is refused, wherever the two stand, and an empty value."""
         given = [*args]
         try:
             if not ctx.resilient_parsing:
                 _refuse_second_values(self, ctx, args)
-            return super().parse_args(ctx, args)
+            rest = super().parse_args(ctx, args)
+            if not ctx.resilient_parsing:
+                _refuse_empty_values(ctx)
+            return rest
         except click.NoSuchOption as error:
             raise click.NoSuchOption(_whole(error.option_name, given), ctx=ctx) from None
         except BrokenPipeError:
@@ -116,6 +119,19 @@ def _sections(params: Iterable[click.Parameter]) -> dict[str, list[str]]:
     if EVERYWHERE in sections:
         sections[EVERYWHERE] = sections.pop(EVERYWHERE)
     return sections
+
+
+def _refuse_empty_values(ctx: click.Context) -> None:
+    """Refuse an empty value: in a script, it is a variable that is not set, such as that of `--public-key`.
+
+    Raises:
+        UsageError: there is one.
+    """
+    for each in ctx.command.params:
+        value = ctx.params.get(each.name or "")
+        values = value if isinstance(value, tuple) else (value,)
+        if isinstance(each, click.Option) and any(isinstance(text, str) and not text.strip() for text in values):
+            raise click.UsageError(f"{each.opts[-1]} is empty: leave it out, or give it a value", ctx)
 
 
 def _whole(option: str, args: list[str]) -> str:

@@ -166,7 +166,7 @@ def prune(keep_last: int | None, keep_within: str | None, *, dry_run: bool, as_j
 
     within_s = None if keep_within is None else config.seconds_of(keep_within, "--keep-within")
     keep = retention.Keep(keep_last, within_s, *(given[f"keep_{period}"] for period in retention.PERIODS))
-    output = settings.output.folder
+    output = options.existing_output(settings)
     seal = seal_removed_with(settings.sign.key_file)
     try:
         with lock(output, is_shared=settings.output.shared) as held:

@@ -3,9 +3,11 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import click
 import pytest
 from harness import Result
 
+from audit.cli.group import cli, loaded
 from audit.simulator.app import Simulation
 from audit.simulator.organization import Organization
 from audit.snapshot.catalog import Snapshot
@@ -90,3 +92,53 @@ def test_a_mistake_ends_with_what_was_meant_and_with_nothing_else(
     result = webex_audit(*arguments.split())
     assert (result.code, result.out, result.err.count("\n")) == (2, "", 1)
     assert result.err.endswith(f"{end}\n")
+
+
+@pytest.mark.parametrize("empty", ["", " "])
+def test_an_empty_value_of_an_option_is_refused(empty: str, webex_audit: Callable[..., Result]) -> None:
+    for name, command in cli.commands.items():
+        for each in loaded(command).params:
+            if isinstance(each, click.Option) and isinstance(each.type, click.types.StringParamType):
+                option = each.opts[-1]
+                result = webex_audit(name, option, empty, *(["x"] if name == "completion" else []))
+                line = f"webex-audit: error: {option} is empty: leave it out, or give it a value\n"
+                assert (result.code, result.out, result.err) == (2, "", line), (name, option)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "show",
+        "verify",
+        "check",
+        "diff",
+        "report",
+        "query SELECT",
+        "approve --reason r --by Ann",
+        "approve --withdraw --reason r --by Ann",
+        "prune --keep-last 1",
+        "prune --keep-daily 7 --dry-run",
+        "run --retry-failed latest",
+    ],
+)
+def test_a_folder_that_is_not_there_is_not_a_matter_of_rights(
+    arguments: str, webex_audit: Callable[..., Result], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("WEBEX_ACCESS_TOKEN", "x")
+    result = webex_audit(*arguments.replace("SELECT", "SELECT\u00a01").split(" "), "--output", "nowhere")
+    assert (result.code, result.out) == (2, "")
+    assert "no snapshot in ./nowhere yet: 'webex-audit run' makes one, --output names another folder" in result.err
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_approve_says_who_decides_only_of_a_decision(
+    webex_audit: Callable[..., Result], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, audit: Callable[..., Snapshot]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("audit.cli.approve._user", lambda: "root")
+    audit(Simulation(Organization(1)), output__path="snapshots")
+    refused = webex_audit("approve", "latset", "--reason", "r")
+    assert (refused.code, refused.err.count("\n"), "recorded" in refused.err) == (2, 1, False)
+    assert "recorded as made by root" in webex_audit("approve", "--reason", "r").err
+    assert "recorded as made by root" not in webex_audit("approve", "--reason", "r", "--by", "root").err

@@ -38,6 +38,9 @@ REFUSED = [
     "another host than before",
     "answered otherwise than with 403",
     "one row a finding",
+    "people without a licence",
+    "the behaviour of the API",
+    "Neighbours in another data centre",
 ]
 ACCEPTED = [
     "There is no other file, and there is none in the folder",
@@ -48,6 +51,7 @@ ACCEPTED = [
     "if the value is None",
     "At least one of them is not a folder",
     "digits that are all the same",
+    "a licensed neighbor at the center of a call",
 ]
 
 

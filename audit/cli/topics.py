@@ -131,7 +131,7 @@ def _scopes() -> Rows:
     from audit.entity import EntityType
     from audit.inventory import Users
     from audit.inventory.collector import LOCATIONS
-    from audit.inventory.people import LICENCES
+    from audit.inventory.people import LICENSES
     from audit.run.needs import needs_of
     from audit.run.scope import RunScope
 
@@ -142,7 +142,7 @@ def _scopes() -> Rows:
                 scope = RunScope((dataset,), tuple(EntityType), organizations, users=users)
                 for name, found in needs_of(scope, has_events=True).items():
                     uses.setdefault(name, {}).update(dict.fromkeys(found))
-    for listing in (LOCATIONS, LICENCES):
+    for listing in (LOCATIONS, LICENSES):
         uses.setdefault(listing.scope, {})[f"optional: without it, {listing.loss}"] = None
     return [{"scope": name, "for": [*found], "shown": "; ".join(found)} for name, found in sorted(uses.items())]
 

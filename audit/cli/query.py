@@ -52,6 +52,8 @@ def query(snapshot: str, sql: str | None, *, as_csv: bool, as_json: bool, **give
     output = settings.output.folder
     if sql is None and queries.is_sql(snapshot) and not _is_folder(output, snapshot):
         snapshot, sql = "latest", snapshot
+    if queries.is_keyword(snapshot) and not _is_folder(output, snapshot):
+        raise UsageError(f'put the SQL in quotes: webex-audit query "{snapshot} …"')
     named = find_snapshot(output, snapshot)
 
     def as_table(schema: Any, batches: Any) -> Iterator[str]:

@@ -9,7 +9,7 @@ from audit.text import did_you_mean
 
 #: How click begins a message about a value: with the value.
 _VALUE = re.compile(r"(.*?) is not (?:a valid|one of|in the range) ", re.DOTALL)
-_EXTRA = re.compile(r"Got unexpected extra arguments? \((.*)\)", re.DOTALL)
+_EXTRA = re.compile(r"Got unexpected extra (arguments?) \((.*)\)", re.DOTALL)
 _MAX_SHOWN = 60
 #: An option that more commands have says nothing about which of them was meant.
 _MOST_OWNERS = 3
@@ -32,7 +32,9 @@ def words_of_usage(error: click.ClickException) -> str:
             needs = "takes no value" if "not take a value" in error.message else "needs a value"
             return f"{error.option_name} {needs}{_help(error)}"
         case click.UsageError() if extra := _EXTRA.match(error.message):
-            return f"unexpected argument {_shown(extra[1])}{_help(error)}"
+            is_query = error.ctx is not None and error.ctx.info_name == "query"
+            advice = ": put the SQL in quotes" if is_query else _help(error)
+            return f"unexpected {extra[1]} {_shown(extra[2])}{advice}"
     words = error.format_message()
     return _OTHERS.get(words, words)
 

@@ -13,6 +13,18 @@ from audit.simulator.organization import Organization
 from audit.snapshot.catalog import Snapshot
 
 
+@pytest.fixture
+def two(
+    audit: Callable[..., Snapshot], webex_audit: Callable[..., Result], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Callable[..., Result]:
+    """The command line in a folder with two snapshots, the newer approved."""
+    monkeypatch.chdir(tmp_path)
+    for _ in range(2):
+        audit(Simulation(Organization(1)), output__path="snapshots")
+    assert webex_audit("approve", "--reason", "r", "--by", "Ann").code == 0
+    return webex_audit
+
+
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
@@ -142,3 +154,40 @@ def test_approve_says_who_decides_only_of_a_decision(
     assert (refused.code, refused.err.count("\n"), "recorded" in refused.err) == (2, 1, False)
     assert "recorded as made by root" in webex_audit("approve", "--reason", "r").err
     assert "recorded as made by root" not in webex_audit("approve", "--reason", "r", "--by", "root").err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["diff", "latest", "latest"], "is compared with itself"),
+        (["diff", "latest"], "is compared with itself"),
+        (["check", "--against", "latest"], "is compared with itself"),
+        (["report", "--against", "approved", "--file", "-", "--format", "csv"], "is compared with itself"),
+        (["query", "SELECT", "1"], 'put the SQL in quotes: webex-audit query "SELECT …"'),
+        (["query", "from"], 'put the SQL in quotes: webex-audit query "from …"'),
+        (["query", "SELECT", "1", "FROM", "coverage"], "unexpected arguments 'FROM coverage': put the SQL in quotes"),
+        (["query", "FROM open_room"], "query: there is no table open_room; did you mean open_rooms?"),
+        (["query", "FROM members"], "query: there is no table members: 'webex-audit query' lists the tables"),
+    ],
+)
+def test_what_was_hardly_meant_is_said(arguments: list[str], words: str, two: Callable[..., Result]) -> None:
+    assert words in two(*arguments).err
+
+
+@pytest.mark.parametrize(
+    ("spec", "words"),
+    [
+        ("xyz", "'xyz' is not a fault; "),
+        ("duplicat", "'duplicat' is not a fault, duplicate is; "),
+        ("429=x", "'x' is not a share between 0 and 1; "),
+        ("all=2", "'2' is not a share between 0 and 1; "),
+        ("429@x", "'x' is not the number of a request; "),
+        ("500@1+x", "'x' is not a number of seconds; "),
+        ("500@1+nan", "'nan' is not a number of seconds; "),
+    ],
+)
+def test_a_wrong_fault_is_one_short_line(spec: str, words: str, webex_audit: Callable[..., Result]) -> None:
+    for command in ("simulate", "demo"):
+        refused = webex_audit(command, "--faults", spec)
+        line = f"webex-audit: error: --faults {spec}: {words}'webex-audit simulate --list-faults' explains them\n"
+        assert (refused.code, refused.out, refused.err) == (2, "", line)

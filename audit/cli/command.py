@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from audit.cli.examples import EXAMPLES
 
@@ -127,10 +128,12 @@ def _refuse_empty_values(ctx: click.Context) -> None:
     Raises:
         UsageError: there is one.
     """
-    for each in ctx.command.params:
-        value = ctx.params.get(each.name or "")
+    options = [each for each in ctx.command.params if isinstance(each, click.Option) and each.name]
+    for each in options:
+        value = ctx.params.get(str(each.name))
         values = value if isinstance(value, tuple) else (value,)
-        if isinstance(each, click.Option) and any(isinstance(text, str) and not text.strip() for text in values):
+        is_given = ctx.get_parameter_source(str(each.name)) is ParameterSource.COMMANDLINE
+        if is_given and any(isinstance(text, str) and not text.strip() for text in values):
             raise click.UsageError(f"{each.opts[-1]} is empty: leave it out, or give it a value", ctx)
 
 

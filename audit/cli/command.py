@@ -53,6 +53,10 @@ class Heading(click.Option):
         self.title = title
 
 
+class MayBeEmpty(click.Option):
+    """An option whose empty value means nothing, such as no faults; of other options, it is a mistake."""
+
+
 def heading(title: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """A decorator like `click.option`, above the options that it gives a title."""
     return click.option("--heading", cls=Heading, title=title)
@@ -128,7 +132,9 @@ def _refuse_empty_values(ctx: click.Context) -> None:
     Raises:
         UsageError: there is one.
     """
-    options = [each for each in ctx.command.params if isinstance(each, click.Option) and each.name]
+    options = [
+        each for each in ctx.command.params if isinstance(each, click.Option) and not isinstance(each, MayBeEmpty)
+    ]
     for each in options:
         value = ctx.params.get(str(each.name))
         values = value if isinstance(value, tuple) else (value,)

@@ -129,7 +129,7 @@ def loaded(command: click.Command) -> click.Command:
         LazyCommand("doctor", "run", "Check token, scopes, organizations and output before a run."),
         LazyCommand("help", "help", "Explain a command, or show a table such as that of outcomes or exit codes."),
         LazyCommand("login", "login", "Sign in with an integration, and store a token that renews itself."),
-        LazyCommand("prune", "snapshots", "Remove old snapshots, and leftovers of interrupted runs."),
+        LazyCommand("prune", "snapshots", "Remove old snapshots, and leftovers of unfinished runs."),
         LazyCommand("query", "query", "Query a snapshot in SQL (DuckDB)."),
         LazyCommand(
             "report",

@@ -15,6 +15,9 @@ from audit.cli.examples import EXAMPLES
 EVERYWHERE = "Configuration and log (also before the command)"
 #: A hyphen at which no line breaks.
 _UNBROKEN = "\u2011"
+_NUMBER = re.compile(r"\b(?:INTEGER|FLOAT)(?: RANGE)?$")
+_RANGE = re.compile(r"(?:; )?[\d.<=]*\bx[<>=][\d.<=]*\]$")
+_GAP = re.compile(r"\s{2,}\[")
 #: Characters of a value that a message shows.
 _SHOWN = 60
 
@@ -101,7 +104,7 @@ class Command(click.Command):
         for title in titles:
             names = [*self.sections.get(title, []), *(rest if title == titles[-1] else [])]
             with formatter.section(title):
-                formatter.write_dl([found for name in names if (found := options[name].get_help_record(ctx))])
+                formatter.write_dl([_plain(*found) for name in names if (found := options[name].get_help_record(ctx))])
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the examples."""
@@ -111,6 +114,12 @@ class Command(click.Command):
                 for text, line in examples:
                     formatter.write(f"{indent}# {text}\n{indent}$ {line}\n")
         super().format_epilog(ctx, formatter)
+
+
+def _plain(term: str, text: str) -> tuple[str, str]:
+    """An option in the help without the words of click: `N` for `INTEGER RANGE`, and no `[x>=1]`, which errors say."""
+    text = _RANGE.sub("]", text).removesuffix("[]").rstrip()
+    return _NUMBER.sub("N", term), _GAP.sub(" [", text)
 
 
 def _sections(params: Iterable[click.Parameter]) -> dict[str, list[str]]:

@@ -262,3 +262,9 @@ def test_the_datasets_are_listed_with_the_right_nouns(webex_audit: Webex) -> Non
     told = " ".join(webex_audit("help", "datasets").out.split())
     assert "push-to-talk of workspaces, people, virtual lines; in push_to_talk, push_to_talk_members" in told
     assert "audio-options of people; in audio_options" in told
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_help_has_none_of_the_jargon_of_click(name: str, webex_audit: Webex) -> None:
+    shown = " ".join(webex_audit(name, "--help").out.split())
+    assert not re.search(r"INTEGER|FLOAT|RANGE|\bx[<>]|\[\]", shown)

@@ -52,7 +52,7 @@ def query(snapshot: str, sql: str | None, *, as_csv: bool, as_json: bool, **give
     output = settings.output.folder
     if sql is None and queries.is_sql(snapshot) and not _is_folder(output, snapshot):
         snapshot, sql = "latest", snapshot
-    if queries.is_keyword(snapshot) and not _is_folder(output, snapshot):
+    if sql is not None and queries.is_keyword(snapshot) and not _is_folder(output, snapshot):
         raise UsageError(f'put the SQL in quotes: webex-audit query "{snapshot} …"')
     named = find_snapshot(output, snapshot)
 

@@ -167,7 +167,7 @@ def test_approve_says_who_decides_only_of_a_decision(
         (["check", "--against", "latest"], "is compared with itself"),
         (["report", "--against", "approved", "--file", "-", "--format", "csv"], "is compared with itself"),
         (["query", "SELECT", "1"], 'put the SQL in quotes: webex-audit query "SELECT …"'),
-        (["query", "from"], 'put the SQL in quotes: webex-audit query "from …"'),
+        (["query", "from", "coverage"], 'put the SQL in quotes: webex-audit query "from …"'),
         (["query", "SELECT", "1", "FROM", "coverage"], "unexpected arguments 'FROM coverage': put the SQL in quotes"),
         (["query", "FROM open_room"], "query: there is no table open_room; did you mean open_rooms?"),
         (["query", "FROM members"], "query: there is no table members: 'webex-audit query' lists the tables"),

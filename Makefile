@@ -63,13 +63,13 @@ format: $(VENV)/dev
 	$(BIN)/ruff check --fix .
 
 # Generates the tables of docs/datasets.md and the SQL of docs/sql from the schemas, the rules of docs/checks.md from
-# their files, the keys of docs/configuration.md from the settings, docs/api-behaviour.md from the rules for answers, docs/security-tests.md
+# their files, the keys of docs/configuration.md from the settings, docs/api-behavior.md from the rules for answers, docs/security-tests.md
 # from the tests of attacks, and the manual page from the help. Makes docs/sample-report.html and, with Chromium, its picture.
 docs: $(VENV)/dev
 	$(BIN)/python docs/datasets.py
 	$(BIN)/python docs/checks.py
 	$(BIN)/python docs/configuration.py
-	$(BIN)/python docs/api_behaviour.py
+	$(BIN)/python docs/api_behavior.py
 	$(BIN)/python docs/reading.py
 	$(BIN)/python docs/security_tests.py
 	$(BIN)/python docs/man.py

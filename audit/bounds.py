@@ -37,8 +37,8 @@ SITES = 100
 #: Memory for the names of a listing, as Python objects, of which 20 organizations at once may have a listing each: a
 #: location has some 350 bytes, so these are 17,000.
 NAMES_BYTES = 6 << 20
-#: Memory for the names of licences, which are few.
-LICENCES_BYTES = 1 << 20
+#: Memory for the names of licenses, which are few.
+LICENSES_BYTES = 1 << 20
 #: Memory for the names of organizations, which a run lists once.
 ORG_NAMES_BYTES = 24 << 20
 #: Organizations that a listing may give, with and without a usable id: each has some 500 bytes.

@@ -58,6 +58,8 @@ def duration_of(seconds: float) -> str:
     return count_of(max(0, round(seconds / length)), unit)
 
 
+#: A shorter text is not meant as a part of a name.
+_LEAST_PART = 3
 #: The plurals of nouns that take no `s`.
 _PLURALS = {"person": "people"}
 
@@ -86,11 +88,29 @@ def without_id(items: int, kind: str) -> str:
 def did_you_mean(name: str, known: Iterable[str], *, otherwise: str = "", cutoff: float = 0.6) -> str:
     """The end of a message about an unknown name: `; did you mean <the most similar known name>?`.
 
+    Case, `_` for `-` and dashes at the beginning do not count: two options are not similar because both have dashes.
+
     Args:
         name: the unknown name.
         known: the known names.
         otherwise: the end if no known name is similar.
         cutoff: how similar the names must be, from 0 to 1 (`difflib.get_close_matches`).
     """
-    nearest = get_close_matches(name, known, n=1, cutoff=cutoff)
-    return f"; did you mean {nearest[0]}?" if nearest else otherwise
+    by_plain = {_plain(each): each for each in known}
+    wanted = _plain(name)
+    nearest = _only(wanted, by_plain) or get_close_matches(wanted, by_plain, n=1, cutoff=cutoff)
+    return f"; did you mean {by_plain[nearest[0]]}?" if nearest else otherwise
+
+
+def _plain(name: str) -> str:
+    return name.lower().replace("_", "-").lstrip("-")
+
+
+def _only(wanted: str, known: Iterable[str]) -> list[str]:
+    """The only name that begins with the text, or has it as one of its words."""
+    if len(wanted) < _LEAST_PART:
+        return []
+    names = [*known]
+    begins = [each for each in names if each.startswith(wanted)]
+    holds = [each for each in names if wanted in each.split("-")]
+    return next((found for found in (begins, holds) if len(found) == 1), [])

@@ -72,13 +72,13 @@ def noisy_bucket(part: float, rate: float, reads: int) -> Kind:
     return Kind(name, reads, lambda seed: All(Noise(part, 1.0, seed), Bucket(rate, rate)))
 
 
-def neighbour(part: float, rate: float, each_s: float, reads: int) -> Kind:
-    """A neighbour who takes a part of a bucket every other while."""
+def neighbor(part: float, rate: float, each_s: float, reads: int) -> Kind:
+    """A neighbor who takes a part of a bucket every other while."""
 
     def at(now_s: float) -> float:
         return rate if now_s % (2 * each_s) < each_s else (1 - part) * rate
 
-    name = f"a neighbour takes {part:.0%} of a {rate:g}/s bucket every other {each_s:g} s"
+    name = f"a neighbor takes {part:.0%} of a {rate:g}/s bucket every other {each_s:g} s"
     return Kind(name, reads, lambda _: Bucket(at, rate))
 
 
@@ -167,7 +167,7 @@ TUNING = [
     noise(0.05, 2.0, 300),
     noise(0.015, 1.0, 500),
     noisy_bucket(0.02, 60.0, 500),
-    neighbour(0.7, 50, 8.0, 600),
+    neighbor(0.7, 50, 8.0, 600),
     gateways(4, 50.0, 600),
     at_once(12, 600),
     changing(60, 25, 20.0, 1500),
@@ -182,7 +182,7 @@ REPORTING = [
     noise(0.04, 3.0, 300),
     noise(0.02, 1.0, 500),
     noisy_bucket(0.03, 40.0, 300),
-    neighbour(0.8, 40, 10.0, 500),
+    neighbor(0.8, 40, 10.0, 500),
     gateways(6, 40.0, 600),
     at_once(8, 600),
     sliding(100, 10.0, 400),

@@ -1,4 +1,4 @@
-"""Measures the pace against many kinds of limit in virtual time, beside plain clients and wxc-sdk's behaviour.
+"""Measures the pace against many kinds of limit in virtual time, beside plain clients and wxc-sdk's behavior.
 
     python benchmarks/limits.py [--set tuning|reporting] [--kind WORD] [--latency SECONDS] [--reads N] [--seeds N]
                                 [--http]

@@ -38,6 +38,9 @@ REFUSED = [
     "another host than before",
     "answered otherwise than with 403",
     "one row a finding",
+    "people without a licence",
+    "the behaviour of the API",
+    "Neighbours in another data centre",
 ]
 ACCEPTED = [
     "There is no other file, and there is none in the folder",
@@ -48,6 +51,7 @@ ACCEPTED = [
     "if the value is None",
     "At least one of them is not a folder",
     "digits that are all the same",
+    "a licensed neighbor at the center of a call",
 ]
 
 
@@ -94,8 +98,15 @@ def test_it_looks_where_people_read(tmp_path: Path) -> None:
     (tmp_path / "rule.sql").write_text("-- title: A room is no room\nSELECT 'is no column'\n")
     (tmp_path / "keys.toml").write_text('# mail address\nkey = "mail address"\n')
     (tmp_path / "page.md").write_text("`is no code`\n\n```text\nis no output\n```\n\nis no page\n")
+    (tmp_path / "report.html.j2").write_text("<p>{# told by #}{{ a.is_told }}\nEverybody is told</p>\n")
+    (tmp_path / "report.js").write_text("const text = 'so many rooms';\n")
+    (tmp_path / "board.json").write_text('{"title": "Runs\nof which none is told"}')
+    (tmp_path / "job.sh").write_text("#!/bin/sh\n# runs at the least once\n")
     (tmp_path / "Makefile").write_text("# amid\nall:\n\techo amid\n")
     code, lines = run(tmp_path)
     places = {line.removeprefix(f"{tmp_path}/").partition(": ")[0] for line in lines[:-1]}
     assert code == 1
-    assert places == {"code.py:2", "code.py:4", "code.py:5", "rule.sql:1", "keys.toml:1", "page.md:7", "Makefile:1"}
+    assert places == {
+        *("code.py:2", "code.py:4", "code.py:5", "rule.sql:1", "rule.sql:2", "keys.toml:1", "page.md:7", "Makefile:1"),
+        *("report.html.j2:2", "report.js:1", "board.json:2", "job.sh:2"),
+    }

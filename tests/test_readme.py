@@ -91,8 +91,8 @@ def test_every_key_of_the_configuration_is_documented() -> None:
 
 
 def test_every_rule_for_an_answer_is_documented() -> None:
-    page = (DOCS / "api-behaviour.md").read_text()
-    assert runpy.run_path(str(DOCS / "api_behaviour.py"))["with_rules"](page) == page, "run: make docs"
+    page = (DOCS / "api-behavior.md").read_text()
+    assert runpy.run_path(str(DOCS / "api_behavior.py"))["with_rules"](page) == page, "run: make docs"
 
 
 def test_the_output_shown_is_that_of_the_demo(webex_audit: Callable[..., Result]) -> None:

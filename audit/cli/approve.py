@@ -64,7 +64,7 @@ def approve(
     settings = settings_of(given)
     if is_list:
         if snapshot or reason or by or withdraw or allow_partial:
-            raise UsageError("--list decides nothing: leave out SNAPSHOT and the options of a decision")
+            raise UsageError("--list only lists: leave out SNAPSHOT, --reason, --by, --withdraw and --allow-partial")
         everything = read_approvals(settings.output.folder)
         print_result(views.as_json([*map(describe, everything)]) if as_json else render_list(everything))
         return 0
@@ -73,7 +73,13 @@ def approve(
     wanted = Wanted(
         snapshot, _text("--reason", reason), _text("--by", _user() if by is None else by), withdraw, allow_partial
     )
-    decided = decide(settings.output.folder, wanted, settings.sign.key_file, is_shared=settings.output.shared)
+    decided = decide(
+        options.existing_output(settings), wanted, settings.sign.key_file, is_shared=settings.output.shared
+    )
+    if by is None and decided.by == "root":
+        log.warning(
+            "the approval is recorded as made by root, which does not name a person: name who decides with --by"
+        )
     if as_json:
         print_result(views.as_json(describe(decided)))
     else:
@@ -206,12 +212,7 @@ def _user() -> str:
     with suppress(ImportError, KeyError):
         import pwd
 
-        name = pwd.getpwuid(os.geteuid()).pw_name
-        if name == "root":
-            log.warning(
-                "the approval is recorded as made by root, which does not name a person: name who decides with --by"
-            )
-        return name
+        return pwd.getpwuid(os.geteuid()).pw_name
     with suppress(OSError, KeyError, ImportError):
         return getpass.getuser()
     raise UsageError("this user has no name on this machine: name who decides with --by")

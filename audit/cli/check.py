@@ -41,10 +41,12 @@ _SEVERITY = click.Choice([str(each) for each in Severity])
     metavar="FILE",
     help="Accept all open findings: write them to this new file, and exit with 0.",
 )
-@options.flag("check.timeout", metavar="DURATION", help="Skip a rule that computes longer.")
+@options.flag("check.timeout", metavar="TIME", help="Skip a rule that computes longer.")
 @heading("What to compare and to show")
 @click.option(
-    "--against", metavar="SNAPSHOT", help="Compare with this snapshot. [default: the one before, of the same scope]"
+    "--against",
+    metavar="SNAPSHOT",
+    help="Compare with this snapshot. [default: the snapshot before, of the same scope]",
 )
 @click.option(
     "--severity", "severities", multiple=True, type=_SEVERITY, help="Only findings of this severity; may be repeated."
@@ -97,7 +99,7 @@ def check(
 
     SNAPSHOT is a path, an id or its first characters, 'latest' (the default), 'previous' or 'approved'.
     In --against, 'latest', 'previous' and 'approved' are of the same scope as SNAPSHOT. --severity, --rule and --org
-    choose what is shown, written and decides the exit code; the result says how much they leave out.
+    choose what is shown and written, and what decides the exit code; the result says how much they leave out.
     """
     settings = settings_of(given)
     from audit.cli import metrics

@@ -1,11 +1,13 @@
 """How every command shows its help, in sections and with examples, and how it takes its options."""
 
 import copy
+import re
 import shlex
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from audit.cli.examples import EXAMPLES
 
@@ -13,6 +15,9 @@ from audit.cli.examples import EXAMPLES
 EVERYWHERE = "Configuration and log (also before the command)"
 #: A hyphen at which no line breaks.
 _UNBROKEN = "\u2011"
+_NUMBER = re.compile(r"\b(?:INTEGER|FLOAT)(?: RANGE)?$")
+_RANGE = re.compile(r"(?:; )?[\d.<=]*\bx[<>=][\d.<=]*\]$")
+_GAP = re.compile(r"\s{2,}\[")
 #: Characters of a value that a message shows.
 _SHOWN = 60
 
@@ -51,6 +56,10 @@ class Heading(click.Option):
         self.title = title
 
 
+class MayBeEmpty(click.Option):
+    """An option whose empty value means nothing, such as no faults; of other options, it is a mistake."""
+
+
 def heading(title: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """A decorator like `click.option`, above the options that it gives a title."""
     return click.option("--heading", cls=Heading, title=title)
@@ -72,11 +81,17 @@ class Command(click.Command):
         self.sections = _sections(given)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Parse the arguments; an option with two values is refused, wherever the two stand."""
-        if not ctx.resilient_parsing:
-            _refuse_second_values(self, ctx, args)
+        """Parse the arguments; an option with two values is refused, wherever the two stand, and an empty value."""
+        given = [*args]
         try:
-            return super().parse_args(ctx, args)
+            if not ctx.resilient_parsing:
+                _refuse_second_values(self, ctx, args)
+            rest = super().parse_args(ctx, args)
+            if not ctx.resilient_parsing:
+                _refuse_empty_values(ctx)
+            return rest
+        except click.NoSuchOption as error:
+            raise click.NoSuchOption(_whole(error.option_name, given), ctx=ctx) from None
         except BrokenPipeError:
             ctx.exit()  # nobody reads the help
 
@@ -89,7 +104,7 @@ class Command(click.Command):
         for title in titles:
             names = [*self.sections.get(title, []), *(rest if title == titles[-1] else [])]
             with formatter.section(title):
-                formatter.write_dl([found for name in names if (found := options[name].get_help_record(ctx))])
+                formatter.write_dl([_plain(*found) for name in names if (found := options[name].get_help_record(ctx))])
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the examples."""
@@ -99,6 +114,12 @@ class Command(click.Command):
                 for text, line in examples:
                     formatter.write(f"{indent}# {text}\n{indent}$ {line}\n")
         super().format_epilog(ctx, formatter)
+
+
+def _plain(term: str, text: str) -> tuple[str, str]:
+    """An option in the help without the words of click: `N` for `INTEGER RANGE`, and no `[x>=1]`, which errors say."""
+    text = _RANGE.sub("]", text).removesuffix("[]").rstrip()
+    return _NUMBER.sub("N", term), _GAP.sub(" [", text)
 
 
 def _sections(params: Iterable[click.Parameter]) -> dict[str, list[str]]:
@@ -112,6 +133,30 @@ def _sections(params: Iterable[click.Parameter]) -> dict[str, list[str]]:
     if EVERYWHERE in sections:
         sections[EVERYWHERE] = sections.pop(EVERYWHERE)
     return sections
+
+
+def _refuse_empty_values(ctx: click.Context) -> None:
+    """Refuse an empty value: in a script, it is a variable that is not set, such as that of `--public-key`.
+
+    Raises:
+        UsageError: there is one.
+    """
+    options = [
+        each for each in ctx.command.params if isinstance(each, click.Option) and not isinstance(each, MayBeEmpty)
+    ]
+    for each in options:
+        value = ctx.params.get(str(each.name))
+        values = value if isinstance(value, tuple) else (value,)
+        is_given = ctx.get_parameter_source(str(each.name)) is ParameterSource.COMMANDLINE
+        if is_given and any(isinstance(text, str) and not text.strip() for text in values):
+            raise click.UsageError(f"{each.opts[-1]} is empty: leave it out, or give it a value", ctx)
+
+
+def _whole(option: str, args: list[str]) -> str:
+    """The option as it was written: click takes `-help` for `-h -e -l -p`, and knows no `-e`."""
+    if option.startswith("--"):
+        return option
+    return next((each for each in args if re.match(r"-[a-z]", each) and option[1:] in each[1:]), option)
 
 
 def _refuse_second_values(command: click.Command, ctx: click.Context, args: list[str]) -> None:

@@ -69,6 +69,10 @@ class _StderrHandler(logging.Handler):
         self._said: set[str] = set()
 
     def emit(self, record: logging.LogRecord) -> None:
+        if words := getattr(record, "said", None):
+            if words in self._said:
+                return
+            self._said.add(words)
         if sys.stderr:
             # The formatters escape what they show, so a text loses its secrets here, whatever it was put together from.
             with suppress(OSError):

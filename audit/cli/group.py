@@ -10,6 +10,7 @@ from click.core import ParameterSource
 from audit import __version__
 from audit.cli import everywhere
 from audit.cli.command import Command
+from audit.cli.usage import owners_of
 from audit.text import did_you_mean
 
 #: A comment of SQL, which click would take for an option; no option holds a blank or a line end before its value.
@@ -74,10 +75,10 @@ class Group(Command, click.Group):
         try:
             return super().parse_args(ctx, args)
         except click.NoSuchOption as error:
-            near = did_you_mean(
-                error.option_name, error.possibilities or (), otherwise="; options of a command come after it"
-            )
-            raise click.UsageError(f"there is no option {error.option_name} before the command{near}", ctx) from None
+            name, otherwise = error.option_name, "; options of a command come after it"
+            own = (each for param in self.get_params(ctx) for each in param.opts)
+            near = otherwise if owners_of(name) else did_you_mean(name, own, otherwise=otherwise)
+            raise click.UsageError(f"there is no option {name} before the command{near}", ctx) from None
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -128,7 +129,7 @@ def loaded(command: click.Command) -> click.Command:
         LazyCommand("doctor", "run", "Check token, scopes, organizations and output before a run."),
         LazyCommand("help", "help", "Explain a command, or show a table such as that of outcomes or exit codes."),
         LazyCommand("login", "login", "Sign in with an integration, and store a token that renews itself."),
-        LazyCommand("prune", "snapshots", "Remove old snapshots, and leftovers of interrupted runs."),
+        LazyCommand("prune", "snapshots", "Remove old snapshots, and leftovers of unfinished runs."),
         LazyCommand("query", "query", "Query a snapshot in SQL (DuckDB)."),
         LazyCommand(
             "report",

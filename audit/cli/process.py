@@ -33,7 +33,7 @@ def execute(command: click.Command, arguments: list[str] | None) -> int:
         arguments = sys.argv[1:] if arguments is None else arguments
         with signals.received():
             return int(command.main(arguments, prog_name="webex-audit", standalone_mode=False, obj=arguments) or 0)
-    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the last line of defence
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the last line of defense
         return _report(error)
 
 

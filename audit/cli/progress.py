@@ -57,7 +57,7 @@ class ProgressLines(Progress):
         if time.monotonic() - self._logged_at_s >= _LINE_EVERY_S:
             self._logged_at_s = time.monotonic()
             pace = "".join(f", {each}" for each in (speed.rate, speed.left) if each)
-            log.info("%d of %d entities%s", speed.done, speed.total, pace)
+            log.info("%s%s", speed.progress, pace)
 
     def on_resumed(self, entities: int) -> None:
         """Count answers of the resumed run."""
@@ -72,4 +72,4 @@ class ProgressLines(Progress):
 
     def on_commit(self) -> None:
         """Log the end of the crawl."""
-        log.info("%d of %d entities, writing the snapshot", self._speed.done, self._speed.total)
+        log.info("%s, writing the snapshot", self._speed.progress)

@@ -30,7 +30,7 @@ from audit.storage.place import Place, is_dir, place
 @options.csv_option("the result")
 @options.csv_dialect_option
 @heading("Limit")
-@options.flag("check.timeout", metavar="DURATION", help="Stop a query that computes longer.")
+@options.flag("check.timeout", metavar="TIME", help="Stop a query that computes longer.")
 @options.config_options
 @options.json_option
 @options.logging_options
@@ -39,7 +39,7 @@ def query(snapshot: str, sql: str | None, *, as_csv: bool, as_json: bool, **give
 
     SQL is one SELECT statement over the tables of the snapshot, and can read nothing else; alone, it asks the
     latest snapshot. The view open_rooms says who may open which room. Tables of the snapshot before are in the
-    schema previous, those of the approved one in approved. Without SQL, the command lists tables and columns.
+    schema previous, those of the approved snapshot in approved. Without SQL, the command lists tables and columns.
     SNAPSHOT is a path, an id or its first characters, 'latest' (the default), 'previous' or 'approved'.
     """
     if as_csv and as_json:
@@ -52,6 +52,8 @@ def query(snapshot: str, sql: str | None, *, as_csv: bool, as_json: bool, **give
     output = settings.output.folder
     if sql is None and queries.is_sql(snapshot) and not _is_folder(output, snapshot):
         snapshot, sql = "latest", snapshot
+    if sql is not None and queries.is_keyword(snapshot) and not _is_folder(output, snapshot):
+        raise UsageError(f'put the SQL in quotes: webex-audit query "{snapshot} …"')
     named = find_snapshot(output, snapshot)
 
     def as_table(schema: Any, batches: Any) -> Iterator[str]:

@@ -12,6 +12,8 @@ from audit.webex import ids
 _STDIN = "-"
 #: What a line of a file names, by what the file selects.
 _ITEMS = {"workspace": "an id", "user": "an email address"}
+#: The option of a file, by what the file selects.
+_FLAGS = {"workspace": "--ids-from", "user": "--users-from"}
 #: Enough to recognize an email address; the API knows whether it exists.
 _EMAIL = re.compile(r"[^\s@,;<>\"]+@[^\s@,;<>\"]+")
 
@@ -85,35 +87,30 @@ def _select(
 ) -> list[str]:
     selected = dict.fromkeys((text.strip().rstrip("=") for text in texts), flag)
     if file is not None:
-        lines = _read(file, stdin)
+        title = "standard input" if file == _STDIN else f"{_FLAGS[noun]} {file}"
+        lines = _read(file, title, stdin)
         if not lines:
-            raise UsageError(f"{_title(file)} names no {noun}: expected {_ITEMS[noun]} per line")
+            raise UsageError(f"{title} names no {noun}: expected {_ITEMS[noun]} per line")
         selected |= lines
     for text, place in selected.items():
         check(text, place)
     return list(selected)
 
 
-def _read(file: str, stdin: TextIO | None) -> dict[str, str]:
+def _read(file: str, title: str, stdin: TextIO | None) -> dict[str, str]:
     try:
         data = _read_stdin(stdin) if file == _STDIN else expand(file).read_bytes()
         text = text_of(data)
     except OSError as error:
-        raise UsageError(f"{_title(file)}: {error.strerror}") from None
+        raise UsageError(f"{title}: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise UsageError(f"{_title(file)} is not a text file: expected UTF-8") from None
-    lines = {
-        line.strip().rstrip("="): f"{_title(file)}, line {number}" for number, line in enumerate(text.split("\n"), 1)
-    }
+        raise UsageError(f"{title} is not a text file: expected UTF-8") from None
+    lines = {line.strip().rstrip("="): f"{title}, line {number}" for number, line in enumerate(text.split("\n"), 1)}
     return {line: place for line, place in lines.items() if line and not line.startswith("#")}
 
 
 def _read_stdin(stdin: TextIO | None) -> bytes:
     return stdin.buffer.read() if stdin else b""
-
-
-def _title(file: str) -> str:
-    return "standard input" if file == _STDIN else file
 
 
 def _shown(text: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from audit.cli import options, signals, views
-from audit.cli.command import Command, heading
+from audit.cli.command import Command, MayBeEmpty, heading
 from audit.cli.options import settings_of, verbosity_of
 from audit.cli.results import exit_code, print_result
 from audit.errors import UsageError
@@ -29,7 +29,12 @@ from audit.text import printable
 @options.simulation_options
 @heading("Faults and limits")
 @click.option(
-    "--faults", "fault_spec", default="all=0.002,quirks", show_default=True, help="What goes wrong, as in 'simulate'."
+    "--faults",
+    "fault_spec",
+    cls=MayBeEmpty,
+    default="all=0.002,quirks",
+    show_default=True,
+    help="What goes wrong, as in 'simulate'.",
 )
 @options.json_option
 @options.logging_options
@@ -96,7 +101,14 @@ def demo(output: str, fault_spec: str, *, as_json: bool, **given: Any) -> int:
     help="Kind of --rate-limit: a bucket that refills steadily, or a count for each second.",
 )
 @click.option("--max-page", default=1000, show_default=True, type=click.IntRange(1), help="Most items on a page.")
-@click.option("--faults", "fault_spec", default="", metavar="SPEC", help="What goes wrong, such as all=0.1,quirks.")
+@click.option(
+    "--faults",
+    "fault_spec",
+    cls=MayBeEmpty,
+    default="",
+    metavar="SPEC",
+    help="What goes wrong, such as all=0.1,quirks.",
+)
 @click.option("--list-faults", is_flag=True, help="Explain --faults and exit.")
 @options.logging_options
 def simulate(

@@ -150,7 +150,7 @@ def _keep_each(period: str, noun: str) -> Callable[[options.Command], options.Co
 @options.json_option
 @options.logging_options
 def prune(keep_last: int | None, keep_within: str | None, *, dry_run: bool, as_json: bool, **given: Any) -> int:
-    """Remove old snapshots, and leftovers of interrupted runs.
+    """Remove old snapshots, and leftovers of unfinished runs.
 
     Each --keep option keeps what it names, of each scope on its own. Days, weeks, months and years are those of UTC.
     The newest snapshot of a scope, its newest complete snapshot and approved snapshots always stay.
@@ -166,7 +166,7 @@ def prune(keep_last: int | None, keep_within: str | None, *, dry_run: bool, as_j
 
     within_s = None if keep_within is None else config.seconds_of(keep_within, "--keep-within")
     keep = retention.Keep(keep_last, within_s, *(given[f"keep_{period}"] for period in retention.PERIODS))
-    output = settings.output.folder
+    output = options.existing_output(settings)
     seal = seal_removed_with(settings.sign.key_file)
     try:
         with lock(output, is_shared=settings.output.shared) as held:

@@ -4,7 +4,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-from audit.text import duration_of
+from audit.text import count_of, duration_of
 
 #: The rate is that of the last seconds, pauses included: the limit of an API changes.
 _WINDOW_S = 60.0
@@ -67,6 +67,11 @@ class Speed:
         """Seconds for what is listed so far at this rate; None if too little is known."""
         rate_per_s = self.rate_per_s
         return (self.total - self.done) / rate_per_s if rate_per_s else None
+
+    @property
+    def progress(self) -> str:
+        """The entities that have their outcome, of those that are listed, in words."""
+        return f"{self.done:,} of {count_of(self.total, 'entity', 'entities')}"
 
     @property
     def rate(self) -> str:

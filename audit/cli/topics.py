@@ -1,14 +1,16 @@
 """The tables that `help` shows. Each comes from the code that it explains, so that nothing is missing."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import click
 
 from audit.cli.group import cli, loaded
 from audit.config import CONFIG_VARIABLE, FLAGS, PROFILE_VARIABLE, Settings, variables
-from audit.errors import EXIT_CODES
+from audit.errors import EXIT_CODES, UsageError
 from audit.outcome import Outcome
+from audit.text import plural_of
 
 Rows = list[dict[str, Any]]
 
@@ -84,7 +86,7 @@ def _datasets() -> Rows:
             "dataset": title_of(each),
             "entities": [title_of(kind) for kind in each.scopes],
             "tables": [*each.tables],
-            "shown": f"of {', '.join(title_of(kind) for kind in each.scopes)}; tables {', '.join(each.tables)}",
+            "shown": f"of {', '.join(map(plural_of, each.scopes))}; in {', '.join(each.tables)}",
         }
         for each in DATASETS.values()
     ]
@@ -131,7 +133,7 @@ def _scopes() -> Rows:
     from audit.entity import EntityType
     from audit.inventory import Users
     from audit.inventory.collector import LOCATIONS
-    from audit.inventory.people import LICENCES
+    from audit.inventory.people import LICENSES
     from audit.run.needs import needs_of
     from audit.run.scope import RunScope
 
@@ -142,9 +144,18 @@ def _scopes() -> Rows:
                 scope = RunScope((dataset,), tuple(EntityType), organizations, users=users)
                 for name, found in needs_of(scope, has_events=True).items():
                     uses.setdefault(name, {}).update(dict.fromkeys(found))
-    for listing in (LOCATIONS, LICENCES):
+    for listing in (LOCATIONS, LICENSES):
         uses.setdefault(listing.scope, {})[f"optional: without it, {listing.loss}"] = None
     return [{"scope": name, "for": [*found], "shown": "; ".join(found)} for name, found in sorted(uses.items())]
+
+
+def rows_named(word: str) -> Rows:
+    """The rows of all tables that begin with a word, such as an outcome, an exit code, a rule or a key."""
+    found: Rows = []
+    for each in TOPICS.values():
+        with suppress(UsageError):  # the rules need the extra of the review
+            found += [row for row in each.rows() if str(next(iter(row.values()))) == word]
+    return found
 
 
 TOPICS = {

@@ -220,8 +220,11 @@ def _bare(text: str) -> str:
 
 def _convert(value: Any, wanted: Any, origin: str, key: str, kind: _Kind) -> Any:
     is_text = kind == "variable"
-    if is_text and _is_list(wanted) and not value.strip():
-        raise UsageError(f"{origin} is empty: unset it, or name what it lists")
+    if isinstance(value, str) and not value.strip():
+        # A script whose variable is not set would write its snapshots into the current folder.
+        advice = {"file": "leave it out", "variable": "unset it", "flag": "leave it out"}[kind]
+        of_key = f": {key}" if kind == "file" else ""
+        raise UsageError(f"{origin}{of_key} is empty: {advice}, or give it a value")
     items = [item.strip() for item in value.split(",")] if is_text and _is_list(wanted) else value
     try:
         return msgspec.convert(items, wanted, strict=not is_text)

@@ -11,7 +11,7 @@ from audit.inventory.listing import Json, Listing
 from audit.inventory.names import read_names
 from audit.inventory.organizations import Organization
 from audit.inventory.paging_groups import PAGING_GROUPS
-from audit.inventory.people import CALLING_PEOPLE, LICENCES
+from audit.inventory.people import CALLING_PEOPLE, LICENSES
 from audit.inventory.virtual_lines import VIRTUAL_LINES
 from audit.inventory.workspaces import WORKSPACES
 from audit.webex import ids, wire
@@ -110,13 +110,13 @@ async def _take(
     listing = LISTINGS[kind]
     read_devices = listing.read_devices if params else None
     missing = set(wanted) if wanted is not None else None
-    licences: dict[str, str] = {}
-    if listing.needs_licences:
-        licences = (await read_names(collector.client, LICENCES, collector.organization.params)).by_key
+    licenses: dict[str, str] = {}
+    if listing.needs_licenses:
+        licenses = (await read_names(collector.client, LICENSES, collector.organization.params)).by_key
     async for page in list_items(collector.client, collector.organization, listing, params):
         named = [item for item in page.items if missing is None or item["id"] in missing]
         devices = [read_devices(item) for item in named] if read_devices else None
-        await collector.add([listing.read(item, licences) for item in named], devices)
+        await collector.add([listing.read(item, licenses) for item in named], devices)
         if missing is None:
             collector.count_invalid(kind, page.invalid)
         else:

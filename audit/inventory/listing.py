@@ -23,11 +23,11 @@ class Listing:
         path: the path of the listing, below the base URL.
         key: the key of the list in a page.
         scope: the scope that the token needs.
-        read: turns an item with an id, and the names of the organization's licences by id (empty if they are not
+        read: turns an item with an id, and the names of the organization's licenses by id (empty if they are not
             known), into an entity.
         params: the query.
         probe: the listing takes `start`, and may page without `Link`.
-        needs_licences: `read` needs the names of the licences.
+        needs_licenses: `read` needs the names of the licenses.
         read_devices: reads the devices of an item, if the listing can have them (`audit.inventory.entities`).
     """
 
@@ -37,7 +37,7 @@ class Listing:
     read: Callable[[Json, Mapping[str, str]], Entity]
     params: Mapping[str, str] = field(default_factory=dict)
     probe: bool = False
-    needs_licences: bool = False
+    needs_licenses: bool = False
     read_devices: Callable[[Json], Listed] | None = None
 
 

@@ -1,8 +1,8 @@
-"""People: `GET /people`, with calling data if a calling licence matters."""
+"""People: `GET /people`, with calling data if a calling license matters."""
 
 from collections.abc import Mapping
 
-from audit.bounds import LICENCES_BYTES, NAME_CHARS, SITES
+from audit.bounds import LICENSES_BYTES, NAME_CHARS, SITES
 from audit.entity import Entity, EntityType
 from audit.inventory.listing import Json, Listing
 from audit.inventory.names import NameListing
@@ -11,18 +11,18 @@ from audit.webex import wire
 
 _SCOPE = "spark-admin:people_read"
 #: The same id comes with and without padding.
-LICENCES = NameListing(
+LICENSES = NameListing(
     "/licenses",
     "spark-admin:licenses_read",
-    "licences can't be read, so people without a licence are audited too",
-    key=lambda licence_id: licence_id.rstrip("="),
-    most_bytes=LICENCES_BYTES,
+    "licenses can't be read, so people without a license are audited too",
+    key=lambda license_id: license_id.rstrip("="),
+    most_bytes=LICENSES_BYTES,
 )
 
 
-#: Parts of the names of licences that may include Webex Calling, those of January 2026 among them (changelog of the
+#: Parts of the names of licenses that may include Webex Calling, those of January 2026 among them (changelog of the
 #: Webex API). "Webex Meetings Suite" and "Messaging" do not.
-_CALLING_LICENCES = ("calling", "webex suite", "webex voice", "customer assist", "customer experience", "cx essentials")
+_CALLING_LICENSES = ("calling", "webex suite", "webex voice", "customer assist", "customer experience", "cx essentials")
 
 
 def read_person(item: Json) -> Entity:
@@ -48,9 +48,9 @@ def texts_of(item: Json, key: str) -> list[str]:
     return [text for text in texts if text and len(text) <= NAME_CHARS][:SITES]
 
 
-def _read_calling(item: Json, licences: Mapping[str, str]) -> Entity:
+def _read_calling(item: Json, licenses: Mapping[str, str]) -> Entity:
     person = read_person(item)
-    if person.known_outcome or _may_call(item, licences):
+    if person.known_outcome or _may_call(item, licenses):
         return person
     return Entity(
         person.entity_type,
@@ -58,23 +58,23 @@ def _read_calling(item: Json, licences: Mapping[str, str]) -> Entity:
         person.entity_name,
         person.location_id,
         known_outcome=Outcome.NOT_LICENSED,
-        known_reason="the inventory names no licence for Webex Calling",
+        known_reason="the inventory names no license for Webex Calling",
     )
 
 
-def _may_call(item: Json, licences: Mapping[str, str]) -> bool:
+def _may_call(item: Json, licenses: Mapping[str, str]) -> bool:
     """Whether a person may have Webex Calling. Skip only those certainly unlicensed.
 
     With `callingData`, only a person with Webex Calling has a `locationId`, and `errors` says that a part could not
-    be read. `GET /licenses` gives the names of the licence ids. The API has also sent the ids as one text with commas.
+    be read. `GET /licenses` gives the names of the license ids. The API has also sent the ids as one text with commas.
     """
     own = item.get("licenses")
     if item.get("locationId") or item.get("errors") or not isinstance(own, list):
         return True
     if not all(isinstance(each, str) for each in own):
         return True
-    named = [licences.get(each.strip().rstrip("=")) for text in own for each in text.split(",") if each.strip()]
-    return any(name is None or any(word in name.lower() for word in _CALLING_LICENCES) for name in named)
+    named = [licenses.get(each.strip().rstrip("=")) for text in own for each in text.split(",") if each.strip()]
+    return any(name is None or any(word in name.lower() for word in _CALLING_LICENSES) for name in named)
 
 
 #: With calling data, a page has at most 100 people, whatever `max` says.
@@ -84,7 +84,7 @@ CALLING_PEOPLE = Listing(
     _SCOPE,
     _read_calling,
     {"callingData": "true", "excludeStatus": "true", "max": "100"},
-    needs_licences=True,
+    needs_licenses=True,
 )
-#: A person with many licences has 3 kB: 1,000 of them would come near the longest page (`audit.bounds.PAGE_BYTES`).
+#: A person with many licenses has 3 kB: 1,000 of them would come near the longest page (`audit.bounds.PAGE_BYTES`).
 PEOPLE = Listing("/people", "items", _SCOPE, lambda item, _: read_person(item), {"excludeStatus": "true", "max": "500"})

@@ -23,7 +23,6 @@ PERIODS: Mapping[str, Callable[[datetime], Any]] = {
     "monthly": lambda began: (began.year, began.month),
     "yearly": lambda began: began.year,
 }
-_NOUNS = {"daily": "days", "weekly": "weeks", "monthly": "months", "yearly": "years"}
 
 
 @dataclass(frozen=True)
@@ -149,7 +148,7 @@ def _kept(
         yield "younger than --keep-within", [each.snapshot_id for each in members if _age_s(each, now) <= keep.within_s]
     for period, key_of in PERIODS.items():
         if count := getattr(keep, period):
-            yield f"among the last {count} {_NOUNS[period]}", _of_periods(members, key_of, count)
+            yield f"kept by --keep-{period}", _of_periods(members, key_of, count)
 
 
 def _of_periods(members: Sequence[Manifest], key_of: Callable[[datetime], Any], count: int) -> list[str]:

@@ -86,7 +86,10 @@ def unjudged_words(connection: duckdb.DuckDBPyConnection) -> list[str]:
     """
     found = connection.execute(_UNJUDGED).fetchall()
     texts = [f"{count_of(rooms, *_OPEN_WORDS[way])}, but {reason}" for way, reason, rooms in found[:_MOST_REASONS]]
-    return [*texts, *([f"and {len(found) - _MOST_REASONS:,} more reasons"] if len(found) > _MOST_REASONS else [])]
+    return [
+        *texts,
+        *([f"and {count_of(len(found) - _MOST_REASONS, 'more reason')}"] if len(found) > _MOST_REASONS else []),
+    ]
 
 
 def _create_view(connection: duckdb.DuckDBPyConnection, view: str, source: str | None, table: str) -> None:

@@ -1,10 +1,14 @@
 """Which snapshot can be compared with another: it must have the same scope."""
 
+import logging
+
 from audit.errors import UsageError
 from audit.snapshot.catalog import Snapshot, ancestors, approved_of, find_snapshot
 from audit.snapshot.manifest import Manifest
 from audit.snapshot.scope import has_parquet, scope_of
 from audit.storage.place import Place
+
+log = logging.getLogger(__name__)
 
 _LATEST, _PREVIOUS, _APPROVED = "latest", "previous", "approved"
 
@@ -52,12 +56,13 @@ def find_beside(output: Place, name: str, other: Snapshot) -> Snapshot:
             f"no snapshot of the same scope before {other.manifest.snapshot_id}: run again, or name two to compare "
             "('webex-audit snapshots' lists them)"
         )
-    if name == _APPROVED:
-        return approved_of(output, other.manifest)
-    found = find_snapshot(output, name)
-    if name != _LATEST or _is_like(found, other):
-        return found
-    return next((each for each in ancestors(found) if _is_like(each, other)), found)
+    found = approved_of(output, other.manifest) if name == _APPROVED else find_snapshot(output, name)
+    if name == _LATEST and not _is_like(found, other):
+        found = next((each for each in ancestors(found) if _is_like(each, other)), found)
+    if found.manifest.snapshot_id == other.manifest.snapshot_id:
+        # "No differences" would reassure whoever meant another snapshot.
+        log.info("snapshot %s is compared with itself", found.manifest.snapshot_id)
+    return found
 
 
 def _is_like(snapshot: Snapshot, other: Snapshot) -> bool:

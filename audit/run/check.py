@@ -36,7 +36,7 @@ def failed(name: str, error: AuditError, exit_code: int | None = None) -> Check:
     The log has the words of the API, as the check holds our own alone.
     """
     if error.said:
-        log.debug("%s: the API says: %s", name, error.said)
+        log.debug("%s: the API says: %s", name, error.said, extra={"said": error.said})
     return Check(name, "failed", str(error), exit_code or error.exit_code)
 
 
@@ -50,6 +50,6 @@ def unnamed(text: str, answer: Answer, scope: str) -> str:
     """
     is_refused = answer.outcome is Outcome.FORBIDDEN
     if is_refused:
-        log.debug("%s: the API says: %s", text, answer.message)
+        log.debug("%s: the API says: %s", text, answer.message, extra={"said": answer.message})
         return f"{text} ({answer.status}): the scope {scope} may add names"
     return f"{text} ({answer.message}): a run leaves names out as long as this lasts"

@@ -11,7 +11,7 @@ import msgspec
 
 from audit.clock import Clock
 from audit.config import Named, Settings, WebexSettings
-from audit.errors import PARTIAL_EXIT_CODE, AuditError, LockedError
+from audit.errors import PARTIAL_EXIT_CODE, AuditError, LockedError, RefusedError
 from audit.inventory.organizations import Organization
 from audit.outcome import Outcome
 from audit.output.lock import lock
@@ -62,7 +62,7 @@ async def examine(
             if checks[-1].status != "failed":
                 checks += await _api(client, scope, clock.now() if settings.run.admin_events else None)
     except AuditError as error:
-        checks.append(failed("api", error))
+        checks.append(failed("token" if isinstance(error, RefusedError) else "api", error))
     return checks
 
 

@@ -25,7 +25,7 @@ from audit.webex.body import body_object
 from audit.webex.client import Client
 from audit.webex.errors import NotAcceptedError, NotListedError, ScopeError, TokenRefusedError
 
-#: Items to list: the first of them may be without a licence.
+#: Items to list: the first of them may be without a license.
 _PAGE = {"max": "100"}
 #: The time of which the administrators' log is read, and the seconds that it may take.
 _LOG, _LOG_LIMIT_S = timedelta(hours=1), 60.0

@@ -20,7 +20,7 @@ from audit.run.kinds import title_of
 from audit.webex.answer import Answer
 from audit.webex.errors import NotAcceptedError, ScopeError, needed
 
-#: The most entities to read: the first may be without a licence, or deleted.
+#: The most entities to read: the first may be without a license, or deleted.
 _MOST = 5
 
 

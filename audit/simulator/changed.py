@@ -95,7 +95,7 @@ class Changed(Organization):
         return _place(found, self.workspaces, self._room)
 
     def refusal(self, index: int) -> int | None:
-        """The HTTP status for a workspace without the right licence."""
+        """The HTTP status for a workspace without the right license."""
         return super().refusal(self._room(index))
 
     def push_to_talk(self, index: int) -> Json:
@@ -171,7 +171,7 @@ class Changed(Organization):
             self.org_id,
             self.locations,
             self._meetings,
-            self._licences,
+            self._licenses,
             self.share * _OF_PEOPLE,
         )
 

@@ -19,7 +19,9 @@ import random
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 
 #: The kinds of fault and their meaning.
 KINDS = {
@@ -225,9 +227,9 @@ def _parsed(items: list[str], seed: int) -> Faults:
         name, equals, share = item.partition("=")
         number, plus, lasts_s = number.partition("+")
         if plus:
-            faults.outages[int(number)] = _known(kind, KINDS), _seconds(lasts_s)
+            faults.outages[_number(number)] = _known(kind, KINDS), _seconds(lasts_s)
         elif at:
-            faults.plan[int(number)] = _known(kind, KINDS)
+            faults.plan[_number(number)] = _known(kind, KINDS)
         elif not equals:
             quirks.update(SURVIVABLE if item == "quirks" else {_known(item, QUIRKS)})
         elif name == "all":
@@ -265,20 +267,27 @@ def explain() -> str:
 
 
 def _share(text: str) -> float:
-    share = float(text)
-    if not 0 <= share <= 1:
-        raise ValueError(f"{text} is not a share between 0 and 1")
-    return share
+    with suppress(ValueError):
+        if 0 <= (share := float(text)) <= 1:
+            return share
+    raise ValueError(f"{text!r} is not a share between 0 and 1")
 
 
 def _seconds(text: str) -> float:
-    lasts_s = float(text)
-    if not lasts_s > 0:
-        raise ValueError(f"{text} is not a number of seconds")
-    return lasts_s
+    with suppress(ValueError):
+        if (lasts_s := float(text)) > 0:
+            return lasts_s
+    raise ValueError(f"{text!r} is not a number of seconds")
+
+
+def _number(text: str) -> int:
+    if not (text.isascii() and text.isdigit()):
+        raise ValueError(f"{text!r} is not the number of a request")
+    return int(text)
 
 
 def _known(name: str, known: dict[str, str]) -> str:
     if name not in known and (known is QUIRKS or name.removeprefix(_OF_TOKENS) not in known):
-        raise ValueError(f"{name!r} is not one of {', '.join(known)}")
+        near = get_close_matches(name, known, 1)
+        raise ValueError(f"{name!r} is not a fault{f', {near[0]} is' if near else ''}")
     return name

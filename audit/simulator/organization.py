@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 
-from audit.simulator import answer_settings, devices, licences, names, push_to_talk
+from audit.simulator import answer_settings, devices, licenses, names, push_to_talk
 from audit.simulator.events import AdminLog
-from audit.simulator.licences import Licences
+from audit.simulator.licenses import Licenses
 from audit.simulator.meetings import Meetings
 from audit.simulator.paging_groups import Paging
 from audit.simulator.people import People
@@ -20,7 +20,7 @@ from audit.simulator.virtual_lines import VirtualLines
 __all__ = ["Json", "Organization", "webex_id"]
 
 #: Shares of workspaces: the listing says that there is no Webex Calling, the listing does not mention
-#: calling, and the two refusals of a workspace without the professional licence.
+#: calling, and the two refusals of a workspace without the professional license.
 _SHARE_NOT_CALLING = 0.04
 _SHARE_UNTOLD = 0.03
 _SHARE_405 = 0.03
@@ -65,9 +65,9 @@ class Organization:
         return [self._location(index) for index in range(len(names.LOCATIONS))]
 
     @property
-    def licences(self) -> list[Json]:
+    def licenses(self) -> list[Json]:
         """The items of `GET /licenses`."""
-        return self._licences.items()
+        return self._licenses.items()
 
     @property
     def site_urls(self) -> tuple[str, ...]:
@@ -109,7 +109,7 @@ class Organization:
         return self._seed.index_of("PLACE", "workspace", workspace_id, self.workspaces)
 
     def refusal(self, index: int) -> int | None:
-        """The HTTP status for a workspace without the right licence (404 or 405); None if it has the licence."""
+        """The HTTP status for a workspace without the right license (404 or 405); None if it has the license."""
         lot = self._lot(index) - _SHARE_NOT_CALLING - _SHARE_UNTOLD
         if lot < 0:
             return 404 if self._lot(index) < _SHARE_NOT_CALLING else None
@@ -215,14 +215,14 @@ class Organization:
         return Meetings(self._seed, self.odd, self._company[1])
 
     @cached_property
-    def _licences(self) -> Licences:
-        units = {licences.PROFESSIONAL: self.people * 3 // 4, licences.BASIC: self.people // 20}
-        units |= {licences.WORKSPACES: self.workspaces, licences.MEETINGS: self.people, licences.MESSAGING: self.people}
-        return Licences(self._seed, self.site_urls[0], tuple(units.items()))
+    def _licenses(self) -> Licenses:
+        units = {licenses.PROFESSIONAL: self.people * 3 // 4, licenses.BASIC: self.people // 20}
+        units |= {licenses.WORKSPACES: self.workspaces, licenses.MEETINGS: self.people, licenses.MESSAGING: self.people}
+        return Licenses(self._seed, self.site_urls[0], tuple(units.items()))
 
     @cached_property
     def _people(self) -> People:
-        return People(self._seed, self.odd, self.people, self.org_id, self.locations, self._meetings, self._licences)
+        return People(self._seed, self.odd, self.people, self.org_id, self.locations, self._meetings, self._licenses)
 
     @cached_property
     def _virtual_lines(self) -> VirtualLines:

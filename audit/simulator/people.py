@@ -5,8 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from audit.simulator import licences, names
-from audit.simulator.licences import Licences
+from audit.simulator import licenses, names
+from audit.simulator.licenses import Licenses
 from audit.simulator.meetings import Meetings
 from audit.simulator.seed import Json, Seed, webex_id
 
@@ -39,7 +39,7 @@ class People:
         org_id: id of the organization.
         locations: the locations where they may be.
         meetings: the sites that they may use.
-        licences: the licences that they may have.
+        licenses: the licenses that they may have.
     """
 
     seed: Seed
@@ -48,7 +48,7 @@ class People:
     org_id: str
     locations: list[Json]
     meetings: Meetings
-    licences: Licences
+    licenses: Licenses
 
     def kind(self, index: int) -> Kind:
         """The kind of account of a person; the caller is an ordinary calling user."""
@@ -94,7 +94,7 @@ class People:
             "lastName": member["lastName"],
             "orgId": self.org_id,
             "roles": [webex_id("ROLE", "id_full_admin")] if index == 0 else [],
-            "licenses": [self.licences.id(name) for name in self._licences(index)],
+            "licenses": [self.licenses.id(name) for name in self._licenses(index)],
             "created": "2021-03-04T09:10:11.000Z",
             "lastModified": "2024-02-29T08:15:30.000Z",
             "lastActivity": "2026-11-20T17:01:02.345Z",
@@ -131,13 +131,13 @@ class People:
         index = int(found[1]) if found else self.count
         return index if index < self.count and email.lower() == f"user{index:04d}@example.com" else None
 
-    def _licences(self, index: int) -> list[str]:
+    def _licenses(self, index: int) -> list[str]:
         kind = self.kind(index)
         if kind in {"bot", "appuser"}:
             return []
         is_basic = index and self._lot(index) > 1 - _SHARE_BASIC
-        calling = [licences.BASIC if is_basic else licences.PROFESSIONAL] if kind == "calling" else []
-        return [*calling, licences.MEETINGS, licences.MESSAGING]
+        calling = [licenses.BASIC if is_basic else licenses.PROFESSIONAL] if kind == "calling" else []
+        return [*calling, licenses.MEETINGS, licenses.MESSAGING]
 
     def _lot(self, index: int) -> float:
         return self.seed.dice("person_licence", index).random()

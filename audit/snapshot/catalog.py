@@ -14,7 +14,7 @@ from audit.snapshot.approvals import Approval, approval_of, fault_of, signature_
 from audit.snapshot.chain import Chain
 from audit.snapshot.layout import APPROVALS, MANIFEST, SNAPSHOT_ID
 from audit.snapshot.manifest import MAX_BYTES, Manifest, SignatureState, check_readable, read_manifest
-from audit.snapshot.prefix import MIN_CHARS, is_prefix, with_prefix
+from audit.snapshot.prefix import MIN_CHARS, check_finished, is_prefix, with_prefix
 from audit.snapshot.removed import read_removed, readable_removed
 from audit.storage import bucket
 from audit.storage.at_once import at_once
@@ -201,11 +201,15 @@ def find_snapshot(output: Place, name: str) -> Snapshot:
     for path in [place(name)] if bucket.is_uri(name) else [output / name, place(name)]:
         try:
             if is_dir(path):
+                check_finished(path.name, [path])
                 return read_snapshot(path)
         except OSError as error:
             raise UsageError(f"snapshot {str(path)[:100]}: {error.strerror}") from None
-    if is_prefix(name) and (folder := with_prefix(name, _folders(output))):
-        return read_snapshot(folder)
+    if is_prefix(name):
+        folders = _folders(output)
+        if folder := with_prefix(name, folders):
+            return read_snapshot(folder)
+        check_finished(name, folders)
     raise UsageError(
         f"no snapshot {name[:100]} in {_shown(output)}{did_you_mean(name, _WORDS, otherwise=_NAMES, cutoff=_SIMILAR)}"
     )

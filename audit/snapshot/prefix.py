@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from audit.errors import UsageError
-from audit.snapshot.layout import MANIFEST, SNAPSHOT_ID
+from audit.snapshot.layout import JOURNAL, MANIFEST, SNAPSHOT_ID
 from audit.storage.at_once import at_once
 from audit.storage.place import Place, exists
 
@@ -40,6 +40,25 @@ def with_prefix(prefix: str, folders: Iterable[Place]) -> Place | None:
             f"{prefix} is the beginning of {len(ids)} snapshot ids: {', '.join(ids[:_MOST])}{more}; add characters"
         )
     return found[0] if found else None
+
+
+def check_finished(name: str, folders: Iterable[Place]) -> None:
+    """Say of an unfinished run what it is: its folder is not a snapshot yet, and its id is in the list of all.
+
+    Args:
+        name: an id, or its first characters.
+        folders: the folders of an output.
+
+    Raises:
+        UsageError: an unfinished run has this id, or an id that begins so.
+    """
+    for folder in folders:
+        is_named = folder.name.startswith(name) and SNAPSHOT_ID.fullmatch(folder.name)
+        if is_named and exists(folder / JOURNAL) and not exists(folder / MANIFEST):
+            raise UsageError(
+                f"{folder.name} is an unfinished run and not a snapshot yet: 'webex-audit snapshots' says how to go on "
+                "with it"
+            )
 
 
 def _is_committed(folder: Place) -> bool:

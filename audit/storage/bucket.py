@@ -38,6 +38,8 @@ _SECRETS: Final = (
     "GOOGLE_SERVICE_ACCOUNT_KEY",
 )
 _URI = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
+#: How a URI begins that lacks a colon or a slash.
+_MISTYPED = re.compile(rf"({'|'.join(_SCHEMES)})(?::(?!//)|//)", re.IGNORECASE)
 _AZURE_HOST = ".dfs.core.windows.net"
 #: Time limit of a request with its retries, so that a lock is renewed in time or known to be lost.
 _PATIENCE = timedelta(seconds=15)
@@ -88,6 +90,20 @@ class Bucket:
 def is_uri(text: str) -> bool:
     """Whether a text is a URI and not a path."""
     return bool(_URI.match(text))
+
+
+def check_path(text: str) -> None:
+    """Refuse a mistyped URI, which would be a folder of this machine: `s3:/bucket`, `gs:bucket`, `abfs//container`.
+
+    Raises:
+        UsageError: the text begins as a URI does, and is not a URI.
+    """
+    if found := _MISTYPED.match(text):
+        # The rest is not shown: it may hold credentials.
+        raise UsageError(
+            f"a path that begins with {found[0]!r} looks like a mistyped URI: expected {_SCHEMES[found[1].lower()]}, "
+            f"or ./{found[0]}… for a folder of this name"
+        )
 
 
 def parse(uri: str) -> tuple[Bucket, str]:

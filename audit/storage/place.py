@@ -24,10 +24,11 @@ def place(text: str) -> Place:
     """The place that a user names: a path, with `~`, or a URI.
 
     Raises:
-        UsageError: the text can't be a path or a URI.
+        UsageError: the text can't be a path or a URI, or is a mistyped URI.
     """
     if bucket.is_uri(text):
         return ObjectPath.of(text)
+    bucket.check_path(text)
     path = files.expand(text)
     if not files.is_utf8(str(path)):
         raise UsageError(f"path {str(path)!r} is not UTF-8: name another folder")

@@ -26,7 +26,7 @@ def needed(scope: str, *, is_calling: bool = False) -> str:
     """
     role = " and an administrator role" if "admin" in scope else ""
     others = (
-        "; if it has these, a Webex Calling licence may be missing, or an administrator may have restricted access to "
+        "; if it has these, a Webex Calling license may be missing, or an administrator may have restricted access to "
         "the Call Settings API in Control Hub"
     )
     return f"it needs the scope {scope}{role}{others if is_calling else ''}"

@@ -1,6 +1,6 @@
 """The meaning of an answer of the Webex API, by its status, its headers and its body.
 
-`RULES` is the whole of it; docs/api-behaviour.md shows the same table. A status is believed only if it is the API's
+`RULES` is the whole of it; docs/api-behavior.md shows the same table. A status is believed only if it is the API's
 own: a gateway, a proxy or a portal on the way also answers with 404, and that says nothing about a room.
 """
 
@@ -81,9 +81,9 @@ RULES = (
     _rule("401", Body.OWN, Outcome.FORBIDDEN,
           "The token is renewed once; what the API then refuses, though it accepts the token elsewhere, is forbidden."),
     _rule("403", Body.OWN, Outcome.FORBIDDEN,
-          "A scope, role or licence is missing, or Control Hub restricts the API (“User Call Settings”)."),
+          "A scope, role or license is missing, or Control Hub restricts the API (“User Call Settings”)."),
     _rule("404", Body.NO_USER, Outcome.NOT_LICENSED, "“User not found” of BroadWorks: not a user of Webex Calling."),
-    _rule("405", Body.NO_PLACE, Outcome.NOT_LICENSED, "The workspace has no professional licence (observed)."),
+    _rule("405", Body.NO_PLACE, Outcome.NOT_LICENSED, "The workspace has no professional license (observed)."),
     _rule("404 410", Body.OWN, Outcome.NOT_FOUND, "Deleted since it was listed."),
     _rule("408 499", Body.ANY, Outcome.TIMEOUT, "A gateway did not wait long enough (RFC 9110, 15.5.9; nginx).",
           is_retryable=True),

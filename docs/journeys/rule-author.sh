@@ -22,6 +22,6 @@ END
 # What it finds.
 webex-audit check --rules rules --rule long-list || test $? -eq 1
 
-# What there is today is accepted; from now on, a build fails on what is new.
+# Today's findings are accepted; from now on, a build fails on what is new.
 webex-audit check --rules rules --rule long-list --write-baseline baseline.toml
 webex-audit check --rules rules --rule long-list --baseline baseline.toml --fail-on medium --format junit >junit.xml

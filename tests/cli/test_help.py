@@ -235,3 +235,36 @@ def test_a_closed_pipe_ends_the_help_quietly(words: list[str]) -> None:
             [sys.executable, "-m", "audit", *words], env=environment(), stdout=pipe, stderr=subprocess.PIPE, check=False
         )
     assert (ended.returncode, ended.stderr) == (0, b"")
+
+
+@pytest.mark.parametrize(
+    ("word", "topic", "part"),
+    [
+        ("not_licensed", "outcomes", "no Webex Calling license"),
+        ("3", "exit-codes", "committed, but partial"),
+        ("open-microphone", "rules", "remedy"),
+        ("paging-groups", "datasets", "paging_group_members"),
+        ("pace.max_rate", "configuration", "WEBEX_AUDIT_MAX_RATE"),
+        ("TMPDIR", "environment", "temporary files"),
+        ("audit:events_read", "scopes", "administrators' log"),
+        ("check --format ocsf", "formats", "SIEM"),
+    ],
+)
+def test_a_word_of_a_table_is_explained_alone(word: str, topic: str, part: str, webex_audit: Webex) -> None:
+    shown = webex_audit("help", word)
+    assert (shown.code, shown.err) == (0, "")
+    assert part in " ".join(shown.out.split())
+    (row,) = json.loads(webex_audit("help", word, "--json").out)
+    assert row in json.loads(webex_audit("help", topic, "--json").out)
+
+
+def test_the_datasets_are_listed_with_the_right_nouns(webex_audit: Webex) -> None:
+    told = " ".join(webex_audit("help", "datasets").out.split())
+    assert "push-to-talk of workspaces, people, virtual lines; in push_to_talk, push_to_talk_members" in told
+    assert "audio-options of people; in audio_options" in told
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_help_has_none_of_the_jargon_of_click(name: str, webex_audit: Webex) -> None:
+    shown = " ".join(webex_audit(name, "--help").out.split())
+    assert not re.search(r"INTEGER|FLOAT|RANGE|\bx[<>]|\[\]", shown)

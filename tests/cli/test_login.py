@@ -131,7 +131,7 @@ def test_a_declined_login_is_one_line_and_exit_code_4(api: Api, log_in: Command)
         (["--client-id", "C", "--client-secret-file", "nowhere"], "client secret file nowhere: No such file"),
         (["--token", "x"], "there is no option --token"),
         (["--client-id", "C", "--client-secret-file", __file__, "--scope", "a b"], "--scope 'a b': expected a scope"),
-        (["--client-id", "C", "--client-secret-file", __file__, "--scope", ""], "--scope '': expected a scope"),
+        (["--client-id", "C", "--client-secret-file", __file__, "--scope", ""], "--scope is empty"),
         (["--profile", "../x"], "--profile '../x': expected up to 63 lower-case letters"),
         (["--profile", "Customer"], "--profile 'Customer': expected up to 63 lower-case letters"),
     ],
@@ -218,14 +218,14 @@ def test_every_command_that_reads_a_configuration_takes_a_profile(webex_audit: C
 
 
 @pytest.mark.attack("planted links and files")
-@pytest.mark.parametrize("name", ["..", ".", "a/b", "a\\b", "/etc/passwd", "a\0b", "a" * 64, "-x", "con.toml", "Ä", ""])
+@pytest.mark.parametrize("name", ["..", ".", "a/b", "a\\b", "/etc/passwd", "a\0b", "a" * 64, "-x", "con.toml", "Ä"])
 def test_the_name_of_a_profile_is_never_a_path(
     webex_audit: Command, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     for told in (webex_audit("show", f"--profile={name}"), webex_audit("login", f"--profile={name}")):
         assert told.code == 2
         assert "expected up to 63 lower-case letters" in told.err
-    if "\0" not in name and name:
+    if "\0" not in name:
         monkeypatch.setenv("WEBEX_AUDIT_PROFILE", name)
         assert "WEBEX_AUDIT_PROFILE" in webex_audit("show").err
 

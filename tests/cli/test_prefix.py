@@ -155,3 +155,17 @@ def test_an_object_store_takes_prefixes_too(audit: Audit, webex_audit: Command, 
     assert webex_audit("show", "1999", *at).code == 2
     audit(Simulation(Organization(3)), output__path=uri)
     assert "is the beginning of 2 snapshot ids" in webex_audit("show", done[:4], *at).err
+
+
+@pytest.mark.parametrize("length", [9, 16, 23])
+@pytest.mark.parametrize("command", ["show", "check", "verify", "report", "query", "diff", "approve", "run"])
+def test_an_unfinished_run_is_named_as_what_it_is(
+    command: str, length: int, cli: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WEBEX_ACCESS_TOKEN", ADMIN_TOKEN)
+    (tmp_path / "out" / ABSENT).mkdir(parents=True)
+    (tmp_path / "out" / ABSENT / "run.json").write_text("{}")
+    words = {"approve": ["--reason", "r", "--by", "Ann"]}.get(command, [])
+    refused = cli(command, *(["--retry-failed"] if command == "run" else []), ABSENT[:length], *words)
+    assert (refused.code, refused.out) == (2, "")
+    assert f"error: {ABSENT} is an unfinished run and not a snapshot yet: 'webex-audit snapshots' says" in refused.err

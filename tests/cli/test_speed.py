@@ -92,7 +92,7 @@ def test_a_line_without_a_terminal_has_rate_and_time_left(
     for _ in range(62):
         time.now_s += 0.5
         progress.on_answer(Outcome.OK)
-    assert caplog.messages[-1] == "160 of 4000 entities, 2.0/s, about 32 minutes left"
+    assert caplog.messages[-1] == "160 of 4,000 entities, 2.0/s, about 32 minutes left"
 
 
 def test_the_bar_has_the_same_words(monkeypatch: pytest.MonkeyPatch, time: Time) -> None:

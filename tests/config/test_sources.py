@@ -1,4 +1,5 @@
 import os
+import re
 import tomllib
 from pathlib import Path
 
@@ -6,7 +7,7 @@ import msgspec
 import platformdirs
 import pytest
 
-from audit.config import FLAGS, Settings, keys, load
+from audit.config import FLAGS, Settings, keys, load, variables
 from audit.errors import UsageError
 
 EXAMPLE = Path(__file__).parents[2] / "config.example.toml"
@@ -139,7 +140,7 @@ def test_a_variable_from_a_file_with_crlf_is_read_without_it() -> None:
         ("[run]\ndeadline = '5'", r"run\.deadline = '5': expected a time such as 45m or 1h30m$"),
         ("[run]\ndeadline = 5", r"run\.deadline = 5: expected a time in quotes, such as \"45m\" or \"1h30m\"$"),
         ("[check]\ntimeout = '5 minutes'", r"check\.timeout = '5 minutes': expected a time such as 45m or 1h30m$"),
-        ("[run]\nresume_within = ''", r"run\.resume_within = '': expected a time such as 45m or 1h30m$"),
+        ("[run]\nresume_within = ''", r"run\.resume_within is empty: leave it out, or give it a value$"),
         ("[pace]\nconcurrency = true", r"pace\.concurrency = true: expected a whole number$"),
         ("[webex]\ntimeout_s = 0", r"webex\.timeout_s = 0: must be more than 0$"),
         ("[notify]\nnames = 'no'", r"notify\.names = \(not shown\): expected true or false$"),
@@ -187,9 +188,9 @@ def test_a_bad_variable_or_an_absent_file_is_named(tmp_path: Path) -> None:
         ("WEBEX_AUDIT_WEBEX_ACCESS_TOKEN", "x", r"the token itself is read from WEBEX_ACCESS_TOKEN$"),
         ("WEBEX_AUDIT_CLIENT_SECRET", "x", r"the client secret never stands .*: use webex\.client_secret_file$"),
         ("WEBEX_AUDIT_NOTIFY_URL", "x", r"the URL never stands in the configuration: use notify\.urls_file$"),
-        ("WEBEX_AUDIT_FORMAT", "", r"variable WEBEX_AUDIT_FORMAT is empty: unset it, or name what it lists$"),
-        ("WEBEX_AUDIT_ORG_ID", " ", r"variable WEBEX_AUDIT_ORG_ID is empty: unset it, or name what it lists$"),
-        ("WEBEX_AUDIT_DATASET", "", r"variable WEBEX_AUDIT_DATASET is empty: unset it, or name what it lists$"),
+        ("WEBEX_AUDIT_FORMAT", "", r"variable WEBEX_AUDIT_FORMAT is empty: unset it, or give it a value$"),
+        ("WEBEX_AUDIT_ORG_ID", " ", r"variable WEBEX_AUDIT_ORG_ID is empty: unset it, or give it a value$"),
+        ("WEBEX_AUDIT_DATASET", "", r"variable WEBEX_AUDIT_DATASET is empty: unset it, or give it a value$"),
     ],
 )
 def test_a_variable_that_cannot_be_used_says_what_to_do(variable: str, value: str, complaint: str) -> None:
@@ -240,3 +241,19 @@ def test_a_password_in_a_url_is_not_echoed() -> None:
     with pytest.raises(UsageError) as caught:
         load(None, {}, {"webex.base_url": "https://user:hunter2@webexapis.com/v1"})
     assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("key", keys())
+@pytest.mark.parametrize("empty", ["", " ", "\t"])
+def test_an_empty_value_is_refused_wherever_it_stands(key: str, empty: str, tmp_path: Path) -> None:
+    section, name = key.split(".")
+    file = tmp_path / "config.toml"
+    file.write_text(f"[{section}]\n{name} = '{empty}'\n")
+    with pytest.raises(UsageError, match=rf": {re.escape(key)} is empty: leave it out, or give it a value$"):
+        load(str(file), {}, {})
+    variable = next(each for each, of in variables().items() if of == key)
+    with pytest.raises(UsageError, match=f"{variable} is empty: unset it, or give it a value$"):
+        load(None, {variable: empty}, {})
+    if key in FLAGS:
+        with pytest.raises(UsageError, match=f"--{FLAGS[key]} is empty: leave it out, or give it a value$"):
+            load(None, {}, {key: empty})

@@ -156,7 +156,7 @@ def test_twenty_first_answers_that_are_all_403_are_a_missing_scope() -> None:
     assert reason.startswith(
         "push_to_talk of every workspace is refused: it needs the scope spark-admin:workspaces_read"
     )
-    assert "licence may be missing, or an administrator may have restricted access to the Call Settings API" in reason
+    assert "license may be missing, or an administrator may have restricted access to the Call Settings API" in reason
 
 
 def test_fewer_answers_that_are_all_403_are_a_missing_scope_too() -> None:

@@ -64,12 +64,12 @@ def test_every_entity_of_each_kind_is_accounted_for(audit: Audit) -> None:
     assert snapshot.manifest.orgs[0].entities == 235
 
 
-def test_who_has_no_calling_licence_is_not_asked_for(audit: Audit) -> None:
+def test_who_has_no_calling_license_is_not_asked_for(audit: Audit) -> None:
     simulation = Simulation(ORGANIZATION)
     snapshot = audit(simulation, scope__entities=["person"])
     unasked = {row["entity_id"]: row for row in rows(snapshot, "coverage") if not row["attempts"]}
     assert {row["error_message"] for row in unasked.values()} >= {
-        "the inventory names no licence for Webex Calling",
+        "the inventory names no license for Webex Calling",
         "the inventory says type bot",
     }
     assert len(unasked) > 10
@@ -78,7 +78,7 @@ def test_who_has_no_calling_licence_is_not_asked_for(audit: Audit) -> None:
     assert len(asked) == 150 - len(unasked)
 
 
-def test_without_the_names_of_licences_nobody_is_wrongly_left_out(audit: Audit) -> None:
+def test_without_the_names_of_licenses_nobody_is_wrongly_left_out(audit: Audit) -> None:
     told = audit(Simulation(ORGANIZATION), scope__entities=["person"])
     untold = audit(Simulation(ORGANIZATION, tokens=without("spark-admin:licenses_read")), scope__entities=["person"])
     assert outcomes(told) == outcomes(untold)
@@ -180,9 +180,9 @@ def test_a_list_that_is_not_answered_stops_the_run(audit: Audit) -> None:
         ({"licenses": [], "locationId": "somewhere"}, True),
     ],
 )
-def test_only_who_surely_has_no_calling_licence_is_left_out(changes: dict[str, Any], *, is_asked: bool) -> None:
-    licences = {"MEETINGS": "Webex Meetings Suite", "CALLING": "Cisco Webex Calling - Standard"}
-    entity = CALLING_PEOPLE.read({"id": "P", "type": "person"} | changes, licences)
+def test_only_who_surely_has_no_calling_license_is_left_out(changes: dict[str, Any], *, is_asked: bool) -> None:
+    licenses = {"MEETINGS": "Webex Meetings Suite", "CALLING": "Cisco Webex Calling - Standard"}
+    entity = CALLING_PEOPLE.read({"id": "P", "type": "person"} | changes, licenses)
     assert (entity.known_outcome is None) == is_asked
 
 
@@ -205,12 +205,12 @@ def test_only_who_surely_has_no_calling_licence_is_left_out(changes: dict[str, A
         ("Webex Events", False),
     ],
 )
-def test_a_licence_of_any_age_that_may_include_calling_is_asked_for(name: str, *, is_asked: bool) -> None:
+def test_a_license_of_any_age_that_may_include_calling_is_asked_for(name: str, *, is_asked: bool) -> None:
     entity = CALLING_PEOPLE.read({"id": "P", "type": "person", "licenses": ["L"]}, {"L": name})
     assert (entity.known_outcome is None) == is_asked
 
 
-def test_licences_that_can_not_be_read_stop_nothing(audit: Audit) -> None:
+def test_licenses_that_can_not_be_read_stop_nothing(audit: Audit) -> None:
     snapshot = audit(Simulation(ORGANIZATION, Where("500", "/licenses")), scope__entities=["person"], retry__attempts=1)
     assert snapshot.manifest.status == "complete"
 

@@ -152,13 +152,13 @@ def test_a_broken_list_of_organizations_costs_a_name(how: str, audit: Audit, bre
 
 @pytest.mark.few(3)
 @pytest.mark.parametrize("how", FEW)
-def test_a_broken_list_of_licences_costs_requests(
+def test_a_broken_list_of_licenses_costs_requests(
     how: str, audit: Audit, break_path: Break, caplog: pytest.LogCaptureFixture
 ) -> None:
     break_path("/licenses", BROKEN[how])
     snapshot = audit(Simulation(ORGANIZATION), scope__entities=["person"], run__stall_s=600)
     assert snapshot.manifest.status == "complete"
-    assert "licences can't be read, so people without a licence are audited too: " in caplog.text
+    assert "licenses can't be read, so people without a license are audited too: " in caplog.text
     assert took_s(snapshot) < LIMIT_S + 10 + 2 * ASKED_S.get(how, 0)
 
 

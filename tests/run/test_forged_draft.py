@@ -361,7 +361,7 @@ def test_a_part_forged_while_its_run_is_at_work_is_not_committed(
 
 @pytest.mark.few(1)
 @pytest.mark.parametrize("is_signing", [True, False])
-def test_workers_have_the_key_of_a_draft_without_its_travelling(
+def test_workers_have_the_key_of_a_draft_without_its_traveling(
     is_signing: bool,  # noqa: FBT001
     webex_audit: Callable[..., Result],
     api: Api,

@@ -269,7 +269,7 @@ def organization_id(number: int) -> str:
         ("/v1/licenses", lambda number: {"id": f"{number:x}", "name": "x"}, ("--entity", "person")),
         ("/v1/organizations", lambda number: {"id": organization_id(number), "displayName": "x"}, ()),
     ],
-    ids=["locations", "licences", "organizations"],
+    ids=["locations", "licenses", "organizations"],
 )
 def test_very_many_very_short_names_fill_no_memory(
     listing: str, item_of: Callable[[int], dict[str, str]], arguments: tuple[str, ...], tmp_path: Path

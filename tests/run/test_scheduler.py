@@ -222,7 +222,7 @@ def test_the_doctor_finds_nothing_wrong(api: Api, webex_audit: Command) -> None:
     ("token", "arguments", "code", "name", "message"),
     [
         ("", [], 2, "token", "no access token: 'webex-audit login'"),
-        ("expired", [], 4, "api", "the access token is refused (401)"),
+        ("expired", [], 4, "token", "the access token is refused (401)"),
         (UNSCOPED_TOKEN, ["--org-id", Organization(3).org_id], 4, "workspaces", "scope spark-admin:workspaces_read"),
         (UNSCOPED_TOKEN, [], 4, "organization", "scope spark-admin:workspaces_read"),
         (ADMIN_TOKEN, ["--output", "/proc/nowhere"], 2, "output", "name another folder with --output"),

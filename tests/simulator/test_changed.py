@@ -27,7 +27,7 @@ def test_a_later_time_is_the_same_every_time() -> None:
 
 def test_it_is_the_same_organization() -> None:
     assert (LATER.org_id, LATER.name, LATER.site_urls) == (BEFORE.org_id, BEFORE.name, BEFORE.site_urls)
-    assert (LATER.locations, LATER.licences) == (BEFORE.locations, BEFORE.licences)
+    assert (LATER.locations, LATER.licenses) == (BEFORE.locations, BEFORE.licenses)
     assert [LATER.virtual_line(index) for index in range(20)] == [BEFORE.virtual_line(index) for index in range(20)]
 
 

@@ -31,19 +31,19 @@ def test_the_kinds_of_accounts_have_their_shares() -> None:
     assert share([status == 404 for status in refused]) == pytest.approx(0.196, abs=0.03)
 
 
-def test_a_person_without_calling_licence_has_no_calling_data_and_no_push_to_talk() -> None:
-    names = {licence["id"]: licence["name"] for licence in MANY.licences}
+def test_a_person_without_calling_license_has_no_calling_data_and_no_push_to_talk() -> None:
+    names = {each["id"]: each["name"] for each in MANY.licenses}
     for index, person in enumerate(EVERYBODY):
-        licences = ",".join(person.get("licenses", ["unknown"])).split(",")
-        if not any(names.get(each, each).startswith(("Webex Calling", "unknown")) for each in licences):
+        licenses = ",".join(person.get("licenses", ["unknown"])).split(",")
+        if not any(names.get(each, each).startswith(("Webex Calling", "unknown")) for each in licenses):
             assert not person.keys() & {"locationId", "extension"}
             assert MANY.person_refusal(index) == 404
         if person["type"] != "person":
-            assert (licences, "siteUrls" in person, MANY.sites(index)) in [([""], False, []), (["unknown"], False, [])]
+            assert (licenses, "siteUrls" in person, MANY.sites(index)) in [([""], False, []), (["unknown"], False, [])]
 
 
 def test_the_odd_people_are_all_there() -> None:
-    assert any("," in licence for person in EVERYBODY for licence in person.get("licenses", []))
+    assert any("," in each for person in EVERYBODY for each in person.get("licenses", []))
     assert any("licenses" not in person for person in EVERYBODY)
     assert {"false", False, True} <= {person["invitePending"] for person in EVERYBODY}
     assert any("errors" in person for person in EVERYBODY)

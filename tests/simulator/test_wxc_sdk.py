@@ -142,7 +142,7 @@ def test_wxc_sdk_reads_paging_groups(client: WebexSimpleApi) -> None:
 def test_wxc_sdk_reads_a_customer_by_its_id(client: WebexSimpleApi) -> None:
     assert [each.org_id for each in client.organizations.list()] == [OWN.org_id, CUSTOMER.org_id]
     names = [each.name for each in client.licenses.list(org_id=CUSTOMER.org_id)]
-    assert names == [each["name"] for each in CUSTOMER.licences]
+    assert names == [each["name"] for each in CUSTOMER.licenses]
     people = list(client.people.list(org_id=CUSTOMER.org_id, calling_data=True))
     assert [each.person_id for each in people] == [CUSTOMER.person(index)["id"] for index in range(30)]
     lines = list(client.telephony.virtual_lines.list(org_id=CUSTOMER.org_id))

@@ -57,6 +57,17 @@ def test_credentials_in_a_uri_are_refused_and_not_repeated(uri: str) -> None:
     assert "hunter2" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["s3:/bucket", "s3:bucket/a", "S3:/bucket", "s3//bucket", "gs:/bucket", "abfs:c@account/a", "s3:/key:hunter2@b/a"],
+)
+def test_a_mistyped_uri_is_not_a_folder_of_this_machine(text: str) -> None:
+    with pytest.raises(UsageError, match="looks like a mistyped URI: expected ") as caught:
+        place(text)
+    assert "hunter2" not in str(caught.value)
+    assert isinstance(place(f"./{text}"), Path)
+
+
 def test_a_path_is_no_uri() -> None:
     assert [text for text in ("a/b", "/a", "~/a", "c:/a", ".", "s3:/a", "latest") if is_uri(text)] == []
     assert place("a") == Path("a")

@@ -30,12 +30,12 @@ PAGING_MEMBERS = "paging_group_members"
 #: Differences in memory at once.
 _FETCHED = 1000
 _REMOVED = {
-    "not_licensed": "it has no Webex Calling licence of the right kind any more",
+    "not_licensed": "it has no Webex Calling license of the right kind any more",
     "not_found": "it can't be found any more",
     "not listed": "it is not in the listing any more",
 }
 _ADDED = {
-    "not_licensed": "it has a Webex Calling licence of the right kind now",
+    "not_licensed": "it has a Webex Calling license of the right kind now",
     "not_found": "it can be found now",
     "not listed": "it is in the listing now",
 }

@@ -27,8 +27,8 @@ FROM (
 )
 ANTI JOIN (FROM judged WHERE kind = 'unknown' AND dataset = 'push_to_talk') USING (org_id, entity_id);
 
--- A labelled part of a number: quoted if it is empty or could be taken for another part.
-CREATE TEMP MACRO labelled(label, value) AS label || CASE
+-- A labeled part of a number: quoted if it is empty or could be taken for another part.
+CREATE TEMP MACRO labeled(label, value) AS label || CASE
   WHEN regexp_full_match(value, '[^\s"()]+') THEN value
   ELSE '"' || replace(value, '"', '""') || '"'
 END;
@@ -54,8 +54,8 @@ WITH occurrences AS (
            'last_name': member_last_name, 'display_name': member_display_name, 'email': member_email,
            'location_id': member_location_id, 'location_name': member_location_name,
            'number': CASE WHEN number_position IS NOT NULL THEN concat_ws(
-             ' ', labelled('', number_external), labelled('ext. ', number_extension), labelled('prefix ', number_routing_prefix),
-             labelled('esn ', number_esn), CASE number_primary WHEN true THEN '(primary)' WHEN false THEN '(not primary)' END
+             ' ', labeled('', number_external), labeled('ext. ', number_extension), labeled('prefix ', number_routing_prefix),
+             labeled('esn ', number_esn), CASE number_primary WHEN true THEN '(primary)' WHEN false THEN '(not primary)' END
            ) END
          } AS item
   FROM members_of_both AS m

@@ -24,7 +24,7 @@ from audit.snapshot.catalog import Snapshot
 from audit.snapshot.context import CONTEXT
 from audit.snapshot.coverage import COVERAGE, COVERAGE_SCHEMA
 from audit.snapshot.org_names import with_org_name
-from audit.text import count_of, printable
+from audit.text import count_of, did_you_mean, printable
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +52,15 @@ _BEGIN = re.compile(
 #: The first word of a text of several words, to recognize a mistyped keyword.
 _FIRST_WORD = re.compile(r"\s*([A-Za-z]{4,10})\s+\S")
 _NAMES_PREVIOUS, _NAMES_APPROVED = (re.compile(rf"\b{name}\"?\s*\.", re.IGNORECASE) for name in (PREVIOUS, APPROVED))
+#: DuckDB itself suggests tables of its own, such as pg_enum.
+_UNKNOWN_TABLE = re.compile(r"^Catalog Error: Table with name (.+?) does not exist!")
+_SHOWN = 60
 _KEYWORDS = ("select", "from", "with", "describe", "explain", "summarize", "values")
+
+
+def is_keyword(text: str) -> bool:
+    """Whether a text is the first word of SQL alone: then the quotes around the SQL were forgotten."""
+    return text.strip().lower() in _KEYWORDS
 
 
 def is_sql(text: str) -> bool:
@@ -209,4 +217,7 @@ def _one_line(limit: TimeLimit, empty: str | None = None) -> Iterator[None]:
             raise UsageError("query: it needs more memory than it may use: ask for less at once") from None
         if empty and isinstance(error, duckdb.CatalogException):
             raise UsageError(f"query: {empty}") from None
+        if unknown := _UNKNOWN_TABLE.search(str(error)):
+            near = did_you_mean(unknown[1], _SCHEMAS, otherwise=": 'webex-audit query' lists the tables")
+            raise UsageError(f"query: there is no table {printable(unknown[1][:_SHOWN])}{near}") from None
         raise UsageError(f"query: {message_of(error)}") from None

@@ -1,4 +1,4 @@
-"""Charts as inline SVG: drawn by pygal without its scripts and styles, coloured by the style sheet of the report."""
+"""Charts as inline SVG: drawn by pygal without its scripts and styles, colored by the style sheet of the report."""
 
 import sys
 from dataclasses import dataclass
@@ -74,7 +74,7 @@ def stacked_bars(title: str, series: tuple[str, ...], bars: list[Bar], kind: str
         title: the title for screen readers.
         series: names of the parts of a bar.
         bars: the bars from top to bottom.
-        kind: prefix of the style sheet's classes for its colours.
+        kind: prefix of the style sheet's classes for its colors.
     """
     if not any(sum(bar.values) for bar in bars):
         return Markup()
@@ -100,7 +100,7 @@ def stacked_bars(title: str, series: tuple[str, ...], bars: list[Bar], kind: str
         chart.add(series[index], [bar.values[index] or None for bar in reversed(bars)])
     root = chart.render_tree()
     _strip(root)
-    _name_colours(root, {f"color-{place}": f"{kind}-{index}" for place, index in enumerate(used)})
+    _name_colors(root, {f"color-{place}": f"{kind}-{index}" for place, index in enumerate(used)})
     root.set("class", "chart")
     root.set("role", "img")
     root.set("aria-label", f"{title}: {'; '.join(_spoken(bar, series) for bar in bars)}")
@@ -122,7 +122,7 @@ def _strip(element: Any) -> None:
             _strip(child)
 
 
-def _name_colours(root: Any, names: dict[str, str]) -> None:
+def _name_colors(root: Any, names: dict[str, str]) -> None:
     """Give each series the class of its meaning instead of its position among the drawn series."""
     for element in root.iter():
         classes = str(element.get("class", "")).split()

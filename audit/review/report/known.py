@@ -140,7 +140,8 @@ def reasons(found: Content, dataset: str | None = None) -> list[str]:
     if not asked and not lines:
         lines.append("the listing is empty")
     if asked > unanswered:
-        lines.append(f"{asked - unanswered:,} of {asked:,} have no settings")
+        rest = asked - unanswered
+        lines.append(f"{rest:,} of {asked:,} {'has' if rest == 1 else 'have'} no settings")
     return lines
 
 

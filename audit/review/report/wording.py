@@ -18,7 +18,7 @@ REACH_LABELS: dict[ReachKind, str] = {
 }
 OUTCOMES = {
     "ok": "answered",
-    "not_licensed": "no licence for it, so no settings",
+    "not_licensed": "no license for it, so no settings",
     "not_found": "deleted since it was listed, or never there",
     "forbidden": "refused: the token may not read it",
     "bad_request": "refused for another reason",

@@ -137,7 +137,7 @@ class Workbook:
         index = self._sheets.index(sheet)
         path = f"xl/worksheets/sheet{index + 1}.xml"
         head, _, data = self._frame()[path].partition(b"<sheetData>")
-        # Neighbours of the same width and style are an element.
+        # Neighbors of the same width and style are an element.
         spans = re.findall(r'<col min="(\d+)" max="(\d+)"[^>]* style="(\d+)"', head.decode())
         styles = [style for start, end, style in spans for _ in range(int(start), int(end) + 1)]
         (header,) = re.findall(rb'<c r="A1" s="(\d+)"/>', data)

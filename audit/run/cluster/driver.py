@@ -19,7 +19,7 @@ from audit.output.draft import Draft
 from audit.run import rates as memory
 from audit.run.cluster.connection import DaskClient, connect, import_dask, threads_of
 from audit.run.cluster.report import Gathering, topic_of
-from audit.run.cluster.task import Result, Task, absolute, travelling
+from audit.run.cluster.task import Result, Task, absolute, traveling
 from audit.run.cluster.worker import audit_organization, settle
 from audit.run.job import Job
 from audit.run.organization import OrganizationAudit
@@ -191,7 +191,7 @@ def _task(job: Job, draft: Draft, deadline_at: datetime | None) -> Task:
     scope = job.scope
     return Task(
         journal=draft.journal,
-        settings=travelling(job.settings),
+        settings=traveling(job.settings),
         scope=replace(scope, datasets=(), retry_failed=None),
         datasets=tuple(dataset.name for dataset in scope.datasets),
         retry_failed=_named(scope.retry_failed, job.settings.output.folder) if scope.retry_failed else None,

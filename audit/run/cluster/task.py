@@ -96,7 +96,7 @@ def absolute(place: Place) -> str:
     return str(place.absolute() if isinstance(place, Path) else place)
 
 
-def travelling(settings: Settings) -> Settings:
+def traveling(settings: Settings) -> Settings:
     """The settings that a worker needs, without secrets and without what concerns the driver alone."""
     webex = settings.webex
     # A worker may have another working folder.

@@ -74,12 +74,12 @@ def audit_organization(task: Task, organization: Organization, ceiling: float | 
         with forwarding(reporter, task.log_level):
             return asyncio.run(_while_wanted(attempt.make(), reporter.flush, partial(_is_wanted, worker, key)))
     except Exception as error:  # noqa: BLE001 - Dask would log it with all that its texts hold
-        return Result(error=_travelling(error))
+        return Result(error=_traveling(error))
     finally:
         _AT_WORK.remove(run_id)
 
 
-def _travelling(error: Exception) -> AuditError | OSError:
+def _traveling(error: Exception) -> AuditError | OSError:
     """An error that may leave this machine: without secrets, and without classes that the driver may not have."""
     match error:
         case AuditError():
@@ -164,7 +164,7 @@ class _Attempt:
             scope = stack.enter_context(self.task.scope_here())
             job = Job(self.settings, tokens, scope, self.reporter, clock)
         except (AuditError, OSError) as unable:
-            return Result(error=_travelling(unable))
+            return Result(error=_traveling(unable))
         async with job.connect(self._terms(clock)) as client:
             client.pace.on_belief = partial(tell_limit, self.organization, self.reporter)
             if self.belief:
@@ -179,7 +179,7 @@ class _Attempt:
                 # Only the network of this worker may be down, so other organizations go on.
                 error = OutageError(f"{self.place}: {gone}")
             except (AuditError, OSError) as stopped:
-                error = _travelling(stopped)
+                error = _traveling(stopped)
             attempts = draft.attempts(self.organization.org_id)
             return Result(attempts, client.pace.belief, error, is_keyed=draft.seal.is_keyed)
 

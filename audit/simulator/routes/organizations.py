@@ -1,4 +1,4 @@
-"""Organizations, their locations and their licences."""
+"""Organizations, their locations and their licenses."""
 
 from aiohttp import web
 
@@ -18,7 +18,7 @@ class OrganizationRoutes:
         """Register the operations."""
         router.add_get("/v1/organizations", self._organizations)
         router.add_get("/v1/locations", self._locations)
-        router.add_get("/v1/licenses", self._licences)
+        router.add_get("/v1/licenses", self._licenses)
 
     async def _organizations(self, request: web.Request) -> web.Response:
         self._access.require(request, "spark-admin:organizations_read")
@@ -37,6 +37,6 @@ class OrganizationRoutes:
         listing = Listing(len(locations), locations.__getitem__)
         return page(request, listing, max_page=self._simulation.max_page, quirks=faults.quirks)
 
-    async def _licences(self, request: web.Request) -> web.Response:
+    async def _licenses(self, request: web.Request) -> web.Response:
         organization = self._access.organization(request, "spark-admin:licenses_read")
-        return web.json_response({"items": organization.licences})
+        return web.json_response({"items": organization.licenses})

@@ -9,6 +9,7 @@ from audit.snapshot.layout import MANIFEST
 from audit.snapshot.manifest import Manifest
 from audit.snapshot.proof.contents import files_of
 from audit.snapshot.proof.fault import Fault
+from audit.text import count_of
 
 
 def check_context(manifest: Manifest) -> Iterator[Fault]:
@@ -38,7 +39,7 @@ def _check_logs(manifest: Manifest) -> Iterator[Fault]:
             text = f"organization {org.org_id} {holds} the table {ADMIN_EVENTS}, but its log is said to be {status}"
             yield Fault(MANIFEST, text)
         elif log and rows is not None and log.events != rows[org.org_id]:
-            text = f"organization {org.org_id} is said to have {log.events:,} events, but {ADMIN_EVENTS} has "
+            text = f"organization {org.org_id} is said to have {count_of(log.events, 'event')}, but {ADMIN_EVENTS} has "
             yield Fault(MANIFEST, f"{text}{rows[org.org_id]:,}")
 
 

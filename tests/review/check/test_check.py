@@ -101,6 +101,8 @@ FOUND_IN_ANSWERS: list[tuple[Json, Json, set[str], str]] = [
     (ON, {"allowAutoAnswer": True, "connectionType": "TWO_WAY"},
      {"answers-calls-by-itself", "open-microphone", "two-way-auto-answer"},
      "lets the 4 members on its list listen and speak"),
+    (ON, {"allowAutoAnswer": True, "members": []}, {"answers-calls-by-itself", "open-microphone", "allow-list-empty"},
+     "lets nobody speak"),
     ({"autoAnswerEnabled": False}, {"allowAutoAnswer": True}, set(), ""),
 ]  # fmt: skip
 
@@ -358,6 +360,12 @@ def test_a_third_of_the_members_gone_is_found(audit: Audit) -> None:
         ("Room 2", "2 of 4 members are gone"),
         ("Room 3", "4 of 4 members are gone"),
     }
+
+
+def test_a_member_that_is_gone_is_counted_with_the_right_noun(audit: Audit) -> None:
+    audit(Simulation(crafted(first(1), first(3))))
+    result = result_of(checked(audit(Simulation(crafted(first(0), first(2))))), "members-gone")
+    assert {finding.detail for finding in result.findings} == {"1 of 1 member is gone", "1 of 3 members is gone"}
 
 
 def test_a_room_that_was_not_read_has_lost_nobody(audit: Audit) -> None:

@@ -69,7 +69,7 @@ def test_a_filter_decides_the_exit_code_and_what_a_baseline_holds(check: Check, 
 def test_a_filter_that_can_show_nothing_is_an_error(check: Check) -> None:
     for flags, complaint in (
         (("--rule", "member-twise"), "--rule member-twise: there is no such rule; did you mean member-twice?"),
-        (("--rule", ""), "--rule : there is no such rule"),
+        (("--rule", ""), "--rule is empty: leave it out"),
         (("--org", "Nobody"), "--org Nobody: there is no such organization in the snapshot"),
         (("--org", "6d66794a-d361-4d35-a0ab-000000000000"), "there is no such organization"),
         (("--rule", "member-twice", "--severity", "critical"), "no rule is of these severities"),

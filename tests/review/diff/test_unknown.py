@@ -66,19 +66,19 @@ def _outcomes(snapshot: Snapshot) -> dict[str, str]:
     return {row["entity_id"]: row["outcome"] for row in rows}
 
 
-def test_a_room_that_lost_its_licence_lost_its_settings_and_members(audit: Audit) -> None:
+def test_a_room_that_lost_its_license_lost_its_settings_and_members(audit: Audit) -> None:
     index = with_members(2)
     before, after = audit(Simulation(PLAIN)), audit(Simulation(later(refused=(index,))))
     settings, *members = compare(before, after)
     answer = PLAIN.push_to_talk(index)
     assert told(settings)[:4] == ("removed", "push_to_talk", None, None)
-    assert settings.reason == ("old: ok; new: not_licensed: it has no Webex Calling licence of the right kind any more")
+    assert settings.reason == ("old: ok; new: not_licensed: it has no Webex Calling license of the right kind any more")
     assert f"connection_type={answer['connectionType']}" in str(settings.old)
     assert {(each.kind, each.table) for each in members} == {("removed", "push_to_talk_members")}
     assert {each.key for each in members} == {each["id"] for each in answer["members"]}
     back = list(compare(after, before))
     assert mirrored(back) == plain([settings, *members])
-    assert str(back[0].reason).startswith("old: not_licensed; new: ok: it has a Webex Calling licence")
+    assert str(back[0].reason).startswith("old: not_licensed; new: ok: it has a Webex Calling license")
 
 
 def test_a_room_that_is_no_longer_listed_is_removed_with_all_that_it_had(audit: Audit) -> None:

@@ -99,7 +99,7 @@ def test_a_query_knows_the_snapshot_before_and_the_approved_one(
             "FROM approved.open_rooms",
             "no snapshot of this scope is approved, so there are no tables of approved: 'webex-",
         ),
-        ("FROM push_to_tlk", "Catalog Error: Table with name push_to_tlk does not exist!"),
+        ("FROM push_to_tlk", "there is no table push_to_tlk; did you mean push_to_talk?"),
     ],
 )
 def test_a_query_of_a_snapshot_that_is_not_there_says_what_is_missing(

@@ -152,7 +152,7 @@ def test_without_sql_it_tells_tables_and_columns(query: Callable[..., Result], s
 WRONG = {
     "SELECT\n nope FROM coverage": 'Referenced column "nope" not found in FROM clause!; Candidate',
     "SELEC 1": 'query: Parser Error: syntax error at or near "SELEC" (line 1)',
-    "SELECT 1 FROM nowhere": "Table with name nowhere does not exist!",
+    "SELECT 1 FROM nowhere": "there is no table nowhere: 'webex-audit query' lists the tables",
     "DELETE FROM coverage": "query: expected one SELECT statement, as a snapshot can only be read",
     "SELECT CASE range WHEN 99999 THEN 'x' ELSE '1' END::INT FROM range(100000)": "Could not convert string 'x'",
 }

@@ -14,7 +14,7 @@ from keys import write_key
 
 from audit.config import Settings, SignSettings
 from audit.run.cluster import driver
-from audit.run.cluster.task import travelling
+from audit.run.cluster.task import traveling
 from audit.simulator.app import ADMIN_TOKEN, Simulation
 from audit.simulator.organization import Organization
 from audit.snapshot.catalog import find_snapshot
@@ -39,7 +39,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Processes]:
 
 def without_key(settings: Settings) -> Settings:
     """What travels to a worker of a machine that has no file of this name."""
-    return msgspec.structs.replace(travelling(settings), sign=SignSettings("/no/such/key.pem"))
+    return msgspec.structs.replace(traveling(settings), sign=SignSettings("/no/such/key.pem"))
 
 
 @pytest.mark.few(2)
@@ -62,7 +62,7 @@ def test_a_part_that_a_worker_without_the_key_may_have_forged_is_not_signed(
     if is_signing:
         monkeypatch.setenv("WEBEX_AUDIT_SIGN_KEY_FILE", str(write_key(tmp_path / "key.pem")))
     if not has_key:
-        monkeypatch.setattr(driver, "travelling", without_key)
+        monkeypatch.setattr(driver, "traveling", without_key)
     url = api(Simulation(Organization(30), customers=(Organization(20, seed=2),)))
     at = ["--base-url", url, "--token-file", token, "--output", tmp_path / "out"]
     result = webex_audit("run", "--all-orgs", "--engine", "dask", "--scheduler", cluster.address, *at)

@@ -15,7 +15,7 @@ from harness import Result
 from audit.errors import AuditError, EngineError, UsageError
 from audit.redaction import Record, learn
 from audit.run.cluster.report import Reporter, forwarding
-from audit.run.cluster.worker import _travelling
+from audit.run.cluster.worker import _traveling
 from audit.simulator.app import ADMIN_TOKEN, Simulation
 from audit.simulator.organization import Organization
 from audit.storage.errors import StorageError
@@ -39,11 +39,11 @@ def test_an_error_of_a_worker_travels_without_the_secret_in_its_text(
     error: Callable[[], Exception], kind: type[Exception]
 ) -> None:
     learn(SECRET)
-    found = _travelling(error())
+    found = _traveling(error())
     assert type(found) is kind
-    travelled = pickle.dumps(found)
-    assert b"t0ken" not in travelled
-    assert str(pickle.loads(travelled)) == str(found)
+    traveled = pickle.dumps(found)
+    assert b"t0ken" not in traveled
+    assert str(pickle.loads(traveled)) == str(found)
 
 
 def test_a_log_line_of_a_worker_travels_without_the_secret_in_it() -> None:

@@ -17,7 +17,7 @@ from audit.inventory.organizations import Organization
 from audit.output.draft import create
 from audit.output.held import Held
 from audit.run.cluster.report import Reporter
-from audit.run.cluster.task import Result, Task, travelling
+from audit.run.cluster.task import Result, Task, traveling
 from audit.run.cluster.worker import _Attempt, _while_wanted
 from audit.run.scope import scope_of
 from audit.simulator.app import ADMIN_TOKEN
@@ -32,7 +32,7 @@ def task(settings: MakeSettings, tmp_path: Path) -> Task:
     given = settings("http://127.0.0.1:1/v1", webex__token_command=f"echo {ADMIN_TOKEN}", output__path=str(tmp_path))
     draft = create(tmp_path, datetime(2026, 11, 22, tzinfo=UTC), {}, held=Held())
     scope = replace(scope_of(given), datasets=())
-    return Task(draft.journal, travelling(given), scope, ("push_to_talk",), None, True, False, True, None, 20)
+    return Task(draft.journal, traveling(given), scope, ("push_to_talk",), None, True, False, True, None, 20)
 
 
 def attempt(task: Task) -> Result:
@@ -79,9 +79,9 @@ def impatient(settings: Settings) -> Settings:
 
 @pytest.mark.attack("token")
 def test_what_travels_holds_no_secret(task: Task) -> None:
-    travelled = pickle.dumps(task)
-    assert ADMIN_TOKEN.encode() not in travelled
-    assert pickle.loads(travelled) == task
+    traveled = pickle.dumps(task)
+    assert ADMIN_TOKEN.encode() not in traveled
+    assert pickle.loads(traveled) == task
 
 
 def test_an_attempt_that_nobody_waits_for_ends_itself(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -114,7 +114,7 @@ def test_a_snapshot_to_retry_that_is_damaged_is_told_to_the_driver(task: Task, t
 def test_files_of_secrets_travel_by_their_whole_path(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     own = Settings(webex=WebexSettings(token_file="token", ca_file="~/ca.pem", token_command="vault read secret"))
-    webex = travelling(own).webex
+    webex = traveling(own).webex
     assert webex.token_file == str(tmp_path / "token")
     assert webex.ca_file == str(Path.home() / "ca.pem")
     assert webex.token_command is None

@@ -1,6 +1,6 @@
 -- title: Less was read than in the snapshot before
 -- severity: high
--- rationale: When a token loses a right, a licence expires or a listing ends early, rooms disappear from the review,
+-- rationale: When a token loses a right, a license expires or a listing ends early, rooms disappear from the review,
 --   and a review of fewer rooms looks cleaner than it is.
 -- remedy: Find out what is missing ('webex-audit diff' names it) before you believe that it is gone.
 -- tables: coverage, previous.coverage

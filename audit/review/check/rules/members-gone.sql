@@ -22,6 +22,8 @@ WITH
 -- Both snapshots must have the settings: an entity that was not read has lost nobody.
 SELECT
     org_id, entity_type, entity_id, entity_name, location_name,
-    format('{} of {} members are gone', gone, members) AS detail
+    format(
+        '{} of {} {} {} gone', gone, members, if(members = 1, 'member', 'members'), if(gone = 1, 'is', 'are')
+    ) AS detail
 FROM lost JOIN push_to_talk USING (org_id, entity_type, entity_id)
 WHERE gone * 3 >= members AND gone > 0

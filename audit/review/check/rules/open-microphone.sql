@@ -10,6 +10,7 @@ SELECT
     org_id, entity_type, entity_id, push_to_talk.entity_name AS entity_name,
     push_to_talk.location_name AS location_name,
     'answers ordinary calls by itself, and by Push-to-Talk lets ' || CASE
+        WHEN access_type = 'ALLOW_MEMBERS' AND member_count = 0 THEN 'nobody'
         WHEN access_type = 'ALLOW_MEMBERS' AND member_count = 1 THEN 'the member on its list'
         WHEN access_type = 'ALLOW_MEMBERS' THEN 'the ' || member_count || ' members on its list'
         WHEN access_type = 'BLOCK_MEMBERS' AND member_count = 0 THEN 'anyone'

@@ -1,4 +1,4 @@
-"""The licences of an organization."""
+"""The licenses of an organization."""
 
 from dataclasses import dataclass
 
@@ -9,17 +9,17 @@ BASIC = "Webex Calling - Basic"
 WORKSPACES = "Webex Calling - Workspaces"
 MEETINGS = "Webex Meetings Suite"
 MESSAGING = "Messaging"
-#: The short form of each name in the id of the licence.
+#: The short form of each name in the id of the license.
 _KINDS = {PROFESSIONAL: "BCSTD", BASIC: "BCBAS", WORKSPACES: "BCWKS", MEETINGS: "EE", MESSAGING: "MS"}
 
 
 @dataclass(frozen=True)
-class Licences:
-    """The licences that an organization has bought.
+class Licenses:
+    """The licenses that an organization has bought.
 
     Attributes:
         seed: determines the ids.
-        default_site: the site of the meetings licence.
+        default_site: the site of the meetings license.
         consumed: units in use, by name.
     """
 
@@ -28,7 +28,7 @@ class Licences:
     consumed: tuple[tuple[str, int], ...]
 
     def id(self, name: str) -> str:
-        """The id of a licence, which also names the organization."""
+        """The id of a license, which also names the organization."""
         index = list(_KINDS).index(name)
         return webex_id(
             "LICENSE", f"{self.seed.uuid('organization', 0)}:{_KINDS[name]}_{self.seed.uuid('bought', index)}"

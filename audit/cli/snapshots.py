@@ -170,12 +170,11 @@ def prune(keep_last: int | None, keep_within: str | None, *, dry_run: bool, as_j
     seal = seal_removed_with(settings.sign.key_file)
     try:
         with lock(output, is_shared=settings.output.shared) as held:
-            now = Clock().now()
-            found = pruning.plan(output, keep, now)
+            found = pruning.plan(output, keep, Clock().now())
             if not dry_run:
-                # A damaged record would have been refused above; leftovers need no plan.
+                # A damaged record would have been refused above. The plan has the folders that this removes.
                 tidy(output, held, seal)
-                found = pruning.carry_out(output, pruning.plan(output, keep, now), held.check, seal)
+                found = pruning.carry_out(output, found, held.check, seal)
     except OSError as error:
         raise unwritable(output, error, "prune as a user who may write there") from None
     _print_pruned(found, as_json=as_json, is_quiet=given["quiet"] and not dry_run)

@@ -22,7 +22,7 @@ from audit.output.draft import Draft, open_draft
 from audit.output.held import Held
 from audit.output.removals import record_removed
 from audit.output.retention import Group, Keep, decide
-from audit.output.unfinished import overtaken_by
+from audit.output.unfinished import is_left_over, overtaken_by
 from audit.snapshot.approvals import in_force, read_approvals
 from audit.snapshot.catalog import Snapshot
 from audit.snapshot.chain import Chain
@@ -31,7 +31,7 @@ from audit.snapshot.manifest import MAX_BYTES, UNDECODABLE, Previous, read_manif
 from audit.snapshot.removed import Removed, SealRemoved, read_removed
 from audit.storage.at_once import at_once
 from audit.storage.content import read_small, sha256_of
-from audit.storage.place import Place, exists, remove, rename, subfolders, sync_dir
+from audit.storage.place import Place, exists, is_dir, remove, rename, subfolders, sync_dir
 
 Action = Literal["keep", "remove", "removed", "failed", "left"]
 
@@ -159,8 +159,10 @@ def _look_into(folder: Place, removed: list[Removed]) -> Snapshot | Draft | Fold
             return _committed(folder)
         if draft := open_draft(folder, Held()):
             return draft
-        if SNAPSHOT_ID.fullmatch(folder.name) and all(is_unwritten(each.name) for each in folder.iterdir()):
-            return Folder(folder.name, "remove", "a run was interrupted before it began")
+        if is_left_over(folder, removed):
+            has_begun = any(not is_unwritten(each.name) for each in folder.iterdir())
+            why = "left by an interrupted run" if has_begun else "a run was interrupted before it began"
+            return Folder(folder.name, "remove", why)
     except (OSError, UsageError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         return Folder(folder.name, "left", f"can't be read: {reason}")
@@ -214,7 +216,9 @@ def _of_draft(draft: Draft, snapshots: list[Snapshot]) -> Folder:
 
 def _remove(output: Place, folder: Folder) -> Folder:
     try:
-        _take_away(output / folder.name)
+        # What `tidy` has removed since the plan is gone.
+        if is_dir(output / folder.name):
+            _take_away(output / folder.name)
     except OSError as error:
         reason = f"can't be removed: {error.strerror}: {error.filename or folder.name}"
         return msgspec.structs.replace(folder, action="failed", reason=reason)

@@ -266,6 +266,67 @@ def test_a_removal_that_was_cut_off_before_it_was_recorded_is_recorded(
     assert (entry.snapshot_id, entry.manifest_sha256, entry.previous) == (second, sha256, previous)
 
 
+def before_it_began(output: Path) -> str:
+    folder = output / "20261121T190900Z-0a1b2c"
+    folder.mkdir()
+    (folder / ".run.json.tmp").touch()
+    return folder.name
+
+
+def parts_alone(output: Path) -> str:
+    """A writer came after its run was discarded."""
+    folder = output / "20261121T190901Z-0a1b2c" / "parts" / ORG
+    folder.mkdir(parents=True)
+    (folder / "0.arrow").touch()
+    return folder.parents[1].name
+
+
+def commit_without_manifest(output: Path) -> str:
+    draft = draft_of(output, 5)
+    folder = output / "20261121T190902Z-0a1b2c"
+    folder.mkdir()
+    shutil.copy(draft.folder / "run.json", folder)
+    (folder / "coverage.csv").touch()
+    return folder.name
+
+
+def nothing_to_resume(output: Path) -> str:
+    return draft_of(output, 4, has_inventory=False).folder.name
+
+
+def half_removed(output: Path) -> str:
+    name = taken(output, 40)
+    (output / name / MANIFEST).rename(output / name / REMOVING)
+    return name
+
+
+def draft_of_a_snapshot(output: Path) -> str:
+    """The commit stands, and its run was killed before it removed the draft."""
+    draft = draft_of(output, 8)
+    shutil.copy(draft.folder / "run.json", output / taken(output, 7))
+    return draft.folder.name
+
+
+@pytest.mark.parametrize(
+    "leave",
+    [before_it_began, parts_alone, commit_without_manifest, nothing_to_resume, half_removed, draft_of_a_snapshot],
+)
+def test_a_rehearsal_names_what_is_removed_then_and_nothing_else(
+    leave: Callable[[Path], str], output: Path, webex_audit: Callable[..., Result]
+) -> None:
+    old, _ = taken(output, 30), taken(output, 20)
+    left = leave(output)
+    command = ("prune", "--output", output, "--keep-last", 1, "--json")
+    before = visible(output)
+    rehearsed = json.loads(webex_audit(*command, "--dry-run").out)
+    assert visible(output) == before
+    done = json.loads(webex_audit(*command).out)
+    assert done == [each | {"action": each["action"].replace("remove", "removed")} for each in rehearsed]
+    gone = {each["name"] for each in done if each["action"] == "removed"}
+    assert gone == {*before} - {*visible(output)}
+    assert {old, left} <= gone
+
+
 class KilledError(Exception):
     """The process ends here."""
 

@@ -17,13 +17,13 @@ from audit.cli.results import print_done, print_result
 from audit.errors import UsageError
 from audit.redaction import redact
 from audit.snapshot.approvals import TEXT_CHARS, Approval, Decision, in_force, read_approvals, signed
-from audit.snapshot.catalog import find_snapshot
+from audit.snapshot.catalog import find_snapshot, nothing_in
 from audit.snapshot.layout import MANIFEST, SNAPSHOT_ID
 from audit.snapshot.manifest import MAX_BYTES
 from audit.snapshot.prefix import is_prefix
 from audit.snapshot.scope import has_parquet, scope_digest
 from audit.storage.content import read_small
-from audit.storage.place import Place
+from audit.storage.place import Place, is_dir
 from audit.text import printable
 
 if TYPE_CHECKING:
@@ -116,6 +116,8 @@ def decide(
 
     key = load_private_key(expand(key_file)) if key_file else None
     try:
+        if not is_dir(output):
+            raise UsageError(nothing_in(output))
         with lock(output, is_shared=is_shared) as held:
             if wanted.withdraws:
                 ended = _in_force(output, wanted.snapshot)

@@ -15,6 +15,7 @@ from audit.cli.results import print_done, print_result
 from audit.errors import FOUND_EXIT_CODE, UsageError, words_of
 from audit.output.journal import folders_of_runs
 from audit.snapshot.catalog import Snapshot, find_snapshot, list_snapshots, nothing_in
+from audit.storage.place import is_dir
 from audit.text import count_of
 
 if TYPE_CHECKING:
@@ -160,6 +161,7 @@ def prune(keep_last: int | None, keep_within: str | None, *, dry_run: bool, as_j
     from audit.output import prune as pruning
     from audit.output import retention
     from audit.output.lock import lock
+    from audit.output.occupant import unlocked
     from audit.output.unfinished import tidy
     from audit.review.verify.signed_removals import seal_removed_with
     from audit.storage.errors import unwritable
@@ -169,7 +171,9 @@ def prune(keep_last: int | None, keep_within: str | None, *, dry_run: bool, as_j
     output = settings.output.folder
     seal = seal_removed_with(settings.sign.key_file)
     try:
-        with lock(output, is_shared=settings.output.shared) as held:
+        if not is_dir(output):
+            raise UsageError(nothing_in(output))
+        with unlocked(output) if dry_run else lock(output, is_shared=settings.output.shared) as held:
             found = pruning.plan(output, keep, Clock().now())
             if not dry_run:
                 # A damaged record would have been refused above. The plan has the folders that this removes.

@@ -442,18 +442,31 @@ def test_a_very_long_time_keeps_everything(output: Path, webex_audit: Callable[.
     assert visible(output) == [old, new]
 
 
-def test_nothing_is_removed_while_a_run_is_at_work(output: Path, webex_audit: Callable[..., Result]) -> None:
+@pytest.mark.parametrize("flags", [[], ["--dry-run"]])
+def test_nothing_is_removed_while_a_run_is_at_work(
+    flags: list[str], output: Path, webex_audit: Callable[..., Result]
+) -> None:
     old, new = taken(output, 20), taken(output, 10)
     with lock(output):
-        result = webex_audit("prune", "--output", output, "--keep-last", 1)
+        result = webex_audit("prune", "--output", output, "--keep-last", 1, *flags)
     assert (result.code, result.out) == (6, "")
+    assert f"another run holds the lock on {output}: process {os.getpid()} on " in result.err
     assert visible(output) == [old, new]
 
 
-def test_an_output_that_is_not_there_is_told(tmp_path: Path, webex_audit: Callable[..., Result]) -> None:
-    result = webex_audit("prune", "--output", tmp_path / "absent", "--keep-last", 1)
-    assert result.code == 2
-    assert "No such file or directory" in result.err
+@pytest.mark.parametrize(
+    "command",
+    [("prune", "--keep-last", 1), ("prune", "--keep-daily", 1, "--dry-run"), ("approve", "--reason", "r", "--by", "b")],
+)
+def test_an_output_that_is_not_there_is_told(
+    command: tuple[object, ...], tmp_path: Path, webex_audit: Callable[..., Result]
+) -> None:
+    result = webex_audit(*command, "--output", "absent")
+    assert (result.code, result.out) == (2, "")
+    assert result.err == (
+        "webex-audit: error: no snapshot in ./absent yet: 'webex-audit run' makes one, --output names another folder\n"
+    )
+    assert not (tmp_path / "absent").exists()
 
 
 def test_a_plan_needs_something_to_keep() -> None:

@@ -59,12 +59,14 @@ class Group(msgspec.Struct, frozen=True):
     """The scope that snapshots have in common.
 
     Attributes:
-        digest: identifies the scope (`audit.snapshot.scope.scope_digest`).
+        digest: identifies the scope (`audit.snapshot.scope.scope_digest`), which two partners may have in common.
+        newest: id of its newest snapshot, which no other group has.
         scope: what its newest snapshot was asked to audit.
         organizations: names of the organizations of its newest snapshot; ids where there is no name.
     """
 
     digest: str
+    newest: str
     scope: Scope
     organizations: list[str]
 
@@ -105,7 +107,7 @@ def decide(manifests: Sequence[Manifest], approved: Collection[str], keep: Keep,
     verdicts: dict[str, Verdict] = {}
     for digest, members in ((digest, part) for digest, whole in groups.items() for part in _apart(whole)):
         orgs = [org.name or org.org_id for org in members[-1].orgs]
-        group = Group(digest, members[-1].scope, orgs)
+        group = Group(digest, members[-1].snapshot_id, members[-1].scope, orgs)
         reasons = _reasons(members, approved, keep, now)
         for each in members:
             reason = reasons.get(each.snapshot_id)

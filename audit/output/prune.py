@@ -198,7 +198,7 @@ def _is_half_removed(folder: Place, removed: list[Removed]) -> bool:
 def _approved(output: Place) -> Collection[str]:
     """Ids of the approved snapshots, which stay."""
     try:
-        return {each.snapshot_id for each in in_force(read_approvals(output)).values()}
+        return {each.snapshot_id for each in in_force(read_approvals(output))}
     except UsageError as error:
         raise UsageError(
             f"nothing is removed: {error}; restore it from a backup, or move it away: then nothing is approved"

@@ -14,7 +14,7 @@ import msgspec
 
 from audit.errors import UsageError
 from audit.snapshot.manifest import Manifest, Scope
-from audit.snapshot.scope import scope_digest
+from audit.snapshot.scope import are_apart, scope_digest
 
 #: The periods of which the newest snapshot is kept, each with what identifies it: later periods compare greater.
 PERIODS: Mapping[str, Callable[[datetime], Any]] = {
@@ -121,7 +121,7 @@ def _apart(members: Sequence[Manifest]) -> list[list[Manifest]]:
     parts: list[tuple[set[str], set[str]]] = []
     for each in members:
         orgs, ids = {org.org_id for org in each.orgs}, {each.snapshot_id}
-        for part in [part for part in parts if not (orgs and part[0]) or orgs & part[0]]:
+        for part in [part for part in parts if not are_apart(orgs, part[0])]:
             parts.remove(part)
             orgs, ids = orgs | part[0], ids | part[1]
         parts.append((orgs, ids))

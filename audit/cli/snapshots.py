@@ -174,7 +174,7 @@ def prune(keep_last: int | None, keep_within: str | None, *, dry_run: bool, as_j
         if not is_dir(output):
             raise UsageError(nothing_in(output))
         with unlocked(output) if dry_run else lock(output, is_shared=settings.output.shared) as held:
-            found = pruning.plan(output, keep, Clock().now())
+            found = pruning.plan(output, keep, Clock().now(), resume_within_s=settings.run.resume_within_s)
             if not dry_run:
                 # A damaged record would have been refused above. The plan has the folders that this removes.
                 tidy(output, held, seal)

@@ -129,6 +129,27 @@ def test_without_a_snapshot_what_can_be_resumed_stays(output: Path, prune: Calla
     assert prune(last=1) == {draft.folder.name: "keep"}
 
 
+@pytest.mark.parametrize(("hours", "action"), [(71, "keep"), (73, "remove"), (900, "remove")])
+def test_what_resume_would_discard_as_too_old_is_removed(
+    hours: float, action: str, output: Path, webex_audit: Callable[..., Result]
+) -> None:
+    """Also if its scope is never audited again."""
+    taken(output, 10)
+    draft = create(output, datetime.now(UTC) - timedelta(hours=hours), {"a": 2}, after=None, held=Held())
+    draft.partition(ORG, "d").save_inventory([], Gaps())
+    journal = msgspec.json.decode((draft.folder / "run.json").read_bytes())
+    (draft.folder / "run.json").write_bytes(
+        msgspec.json.encode(journal | {"asks": {"datasets": ["e"], "entities": ["PERSON"]}})
+    )
+    folders = json.loads(webex_audit("prune", "--output", output, "--keep-last", 1, "--dry-run", "--json").out)
+    (found,) = [each for each in folders if each["name"] == draft.folder.name]
+    assert found["action"] == action, found
+    reason = f"it began {hours} h ago, and run.resume_within is 72 h"
+    assert found["reason"] == (
+        "an interrupted run that can be resumed" if action == "keep" else f"an interrupted run: {reason}"
+    )
+
+
 def test_what_is_not_ours_is_never_touched(output: Path, tmp_path: Path, prune: Callable[..., dict[str, str]]) -> None:
     elsewhere = taken(tmp_path, 90)
     (output / elsewhere).symlink_to(tmp_path / elsewhere)
@@ -158,7 +179,7 @@ def test_a_reason_is_told_for_each(output: Path) -> None:
     snapshot = taken(output, 10)
     reasons = {each.name: each.reason for each in plan(output, Keep(1), NOW)}
     assert reasons[damaged].startswith(f"{output}/{damaged}/manifest.json is damaged")
-    assert reasons[draft.folder.name] == f"an interrupted run, overtaken by snapshot {snapshot}"
+    assert reasons[draft.folder.name] == f"an interrupted run: snapshot {snapshot} was committed since it began"
     assert reasons[snapshot] == "the newest"
 
 

@@ -100,5 +100,5 @@ def test_a_python_without_the_packages_gets_one_line(arguments: list[str]) -> No
     assert (ended.returncode, ended.stdout) == (2, "")
     assert ended.stderr == (
         f"webex-audit: error: click is not installed for {sys.executable}: use the Python of the environment that "
-        "webex-audit is installed in (docs/install.md)\n"
+        "webex-audit is installed in, or install it again (docs/install.md)\n"
     )

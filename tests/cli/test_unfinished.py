@@ -265,6 +265,14 @@ def test_the_command_owes_nothing_to_the_options_of_the_new_run(old: list[str], 
     assert shop.listed() == []
 
 
+def test_a_rehearsal_of_a_resumed_run_says_that_it_plans_a_whole_run(shop: Shop) -> None:
+    shop.interrupt()
+    rehearsed = shop.cli("run", "--dry-run", "--resume", "--base-url", shop.url, "--output", OUT)
+    assert (rehearsed.code, "this is the plan of a whole run: --resume asks only for" in rehearsed.err) == (0, True)
+    plain = shop.cli("run", "--dry-run", "--base-url", shop.url, "--output", OUT)
+    assert (plain.out, "a whole run" in plain.err) == (rehearsed.out, False)
+
+
 def test_a_run_that_is_resumed_says_nothing_of_itself(shop: Shop) -> None:
     draft = shop.interrupt()
     assert draft.name not in shop.cli("run", "--resume", "--base-url", shop.url, "--output", OUT).err

@@ -63,8 +63,9 @@ def unlocked(output: Place) -> Iterator[Held]:
     """
     occupant = occupant_of(output)
     if occupant and occupant.is_there:
+        since = f", since {occupant.since:%Y-%m-%d %H:%M:%S} UTC" if occupant.since else ""
         raise LockedError(
-            f"another run holds the lock on {output}: {occupant.title}; wait until it is done, or stop it"
+            f"another run holds the lock on {output}: {occupant.title}{since}; wait until it is done, or stop it"
         )
     yield Held()
 

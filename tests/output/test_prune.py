@@ -1,6 +1,7 @@
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -471,7 +472,11 @@ def test_nothing_is_removed_while_a_run_is_at_work(
     with lock(output):
         result = webex_audit("prune", "--output", output, "--keep-last", 1, *flags)
     assert (result.code, result.out) == (6, "")
-    assert f"another run holds the lock on {output}: process {os.getpid()} on " in result.err
+    assert re.fullmatch(
+        rf"webex-audit: error: another run holds the lock on {output}: process {os.getpid()} on .+, "
+        r"since [-\d]+ [:\d]+ UTC; wait until it is done, or stop it\n",
+        result.err,
+    )
     assert visible(output) == [old, new]
 
 

@@ -458,6 +458,15 @@ def test_nonsense_is_refused(output: Path, webex_audit: Callable[..., Result], f
     assert visible(output) == [name]
 
 
+@pytest.mark.parametrize("time", ["1w", "1y6m", "30"])
+def test_a_time_to_keep_is_explained_by_one_as_long(
+    time: str, output: Path, webex_audit: Callable[..., Result]
+) -> None:
+    result = webex_audit("prune", "--output", output, "--keep-within", time)
+    said = f"--keep-within '{time}': expected a time in days or less, such as 400d or 12h"
+    assert (result.code, result.err) == (2, f"webex-audit: error: {said}\n")
+
+
 def test_a_very_long_time_keeps_everything(output: Path, webex_audit: Callable[..., Result]) -> None:
     old, new = taken(output, 900), taken(output, 800)
     assert webex_audit("prune", "--output", output, "--keep-within", f"{'9' * 30}d").code == 0

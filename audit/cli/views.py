@@ -265,7 +265,8 @@ def _pruned(folder: "Folder") -> str:
 
 
 def _group_title(group: "Group") -> str:
-    return f"{printable(vocabulary.scope(group.scope))}: {_some(group.organizations)}"
+    form = "" if group.has_parquet else ", as CSV alone"
+    return f"{printable(vocabulary.scope(group.scope))}: {_some(group.organizations)}{form}"
 
 
 def _some(names: Sequence[str]) -> str:

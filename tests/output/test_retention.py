@@ -286,6 +286,20 @@ def test_all_organizations_of_two_partners_are_two_groups(audit: Audit, webex_au
     ]
 
 
+@pytest.mark.parametrize("formats", [["csv"], ["csv", "parquet"], ["parquet"]])
+def test_a_snapshot_that_nothing_is_compared_with_replaces_none(
+    formats: list[str], audit: Audit, webex_audit: Callable[..., Result]
+) -> None:
+    """`previous` and `check` read Parquet."""
+    kept, newest = audit(Simulation(OWN)), audit(Simulation(OWN), output__formats=formats)
+    audit(Simulation(OWN), output__formats=formats)
+    result = webex_audit("prune", "--output", "out", "--keep-last", "1")
+    assert not newest.path.exists()
+    assert kept.path.exists() == (formats == ["csv"])
+    titles = [line for line in result.out.splitlines() if line.startswith("Push-to-Talk")]
+    assert [title.endswith(", as CSV alone") for title in titles] == ([False, True] if formats == ["csv"] else [])
+
+
 def test_partners_whose_customers_have_the_same_names_are_told_apart() -> None:
     """Names of organizations are not unique."""
     history = [manifest_of(number, NOW, number) for number in (0, 1)]

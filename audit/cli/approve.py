@@ -66,6 +66,8 @@ def approve(
         if snapshot or reason or by or withdraw or allow_partial:
             raise UsageError("--list decides nothing: leave out SNAPSHOT and the options of a decision")
         everything = read_approvals(settings.output.folder)
+        if not everything:
+            _check_there(settings.output.folder)
         print_result(views.as_json([*map(describe, everything)]) if as_json else render_list(everything))
         return 0
     if withdraw and allow_partial:
@@ -125,8 +127,7 @@ def decide(
 
     key = load_private_key(expand(key_file)) if key_file else None
     try:
-        if not is_dir(output):
-            raise UsageError(nothing_in(output))
+        _check_there(output)
         with lock(output, is_shared=is_shared) as held:
             if wanted.withdraws:
                 ended = _in_force(output, wanted.snapshot)
@@ -141,6 +142,11 @@ def decide(
     except OSError as error:
         raise unwritable(output, error, "copy the folder, and name the copy with --output") from None
     return made
+
+
+def _check_there(output: Place) -> None:
+    if not is_dir(output):
+        raise UsageError(nothing_in(output))
 
 
 def _checked(output: Place, wanted: Wanted) -> Subject:

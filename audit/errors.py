@@ -7,6 +7,7 @@ escapes is a bug of webex-audit and exits with 70.
 import errno
 import os
 import re
+import sys
 from enum import IntEnum
 from typing import Any, Self
 
@@ -209,3 +210,19 @@ def _words_of_parser(error: ValueError) -> str:
         "TOMLDecodeError": "the syntax is wrong",
     }.get(kind, f"its content can't be used ({kind})")
     return f"{what} at {place['at']}" if place.get("at") else what
+
+
+def not_installed(error: BaseException) -> UsageError | None:
+    """The error for a package that this Python lacks; None for any other error, and for a missing module of our own.
+
+    A checkout may be on the path of any Python, and an environment may have lost a package.
+    """
+    name = error.name if isinstance(error, ModuleNotFoundError) else None
+    if not name or name.partition(".")[0] == "audit":
+        return None
+    told = UsageError(
+        f"{name} is not installed for {sys.executable}: use the Python of the environment that webex-audit is "
+        "installed in, or install it again (docs/install.md)"
+    )
+    told.__cause__ = error
+    return told

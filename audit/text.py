@@ -53,9 +53,9 @@ _UNITS = (("day", 86_400), ("hour", 3_600), ("minute", 60))
 
 
 def duration_of(seconds: float) -> str:
-    """A duration, rounded: `40 seconds`, `12 minutes`, `5 hours`, `3 days`."""
+    """A duration, rounded: `40 seconds`, `12 minutes`, `5 hours`, `3 days`; less than a second is `1 second`."""
     unit, length = next((each for each in _UNITS if seconds >= 1.5 * each[1]), ("second", 1))
-    return count_of(max(0, round(seconds / length)), unit)
+    return count_of(max(int(seconds > 0), round(seconds / length)), unit)
 
 
 #: A shorter text is not meant as a part of a name.

@@ -44,7 +44,7 @@ def approvals_in(output: Place, snapshots: Iterable[Snapshot]) -> dict[str, Appr
     """The approvals that count, by snapshot, for a list; whatever is wrong with the record is logged."""
     found = {}
     try:
-        approvals = {each.snapshot_id: each for each in in_force(read_approvals(output)).values()}
+        approvals = {each.snapshot_id: each for each in in_force(read_approvals(output))}
         for each in snapshots:
             if approval := approvals.get(each.manifest.snapshot_id):
                 if fault := fault_of(approval, each.manifest, sha256_of(each.path / MANIFEST)):
@@ -82,7 +82,7 @@ def sentence(approval: Approval) -> str:
 def render_list(approvals: Iterable[Approval]) -> str:
     """All decisions, a line for each; those that count are marked."""
     everything = list(approvals)
-    counts = {id(each) for each in in_force(everything).values()}
+    counts = {id(each) for each in in_force(everything)}
     lines = [f"{'*' if id(each) in counts else ' '} {sentence(each)}" for each in everything]
     return "\n".join(lines) or "nothing is approved"
 

@@ -17,13 +17,13 @@ from audit.cli.results import print_done, print_result
 from audit.errors import UsageError
 from audit.redaction import redact
 from audit.snapshot.approvals import TEXT_CHARS, Approval, Decision, in_force, read_approvals, signed
-from audit.snapshot.catalog import find_snapshot
+from audit.snapshot.catalog import find_snapshot, nothing_in
 from audit.snapshot.layout import MANIFEST, SNAPSHOT_ID
 from audit.snapshot.manifest import MAX_BYTES
 from audit.snapshot.prefix import is_prefix
-from audit.snapshot.scope import has_parquet, scope_digest
+from audit.snapshot.scope import has_parquet, partners_of, scope_digest
 from audit.storage.content import read_small
-from audit.storage.place import Place
+from audit.storage.place import Place, is_dir
 from audit.text import printable
 
 if TYPE_CHECKING:
@@ -66,6 +66,8 @@ def approve(
         if snapshot or reason or by or withdraw or allow_partial:
             raise UsageError("--list only lists: leave out SNAPSHOT, --reason, --by, --withdraw and --allow-partial")
         everything = read_approvals(settings.output.folder)
+        if not everything:
+            _check_there(settings.output.folder)
         print_result(views.as_json([*map(describe, everything)]) if as_json else render_list(everything))
         return 0
     if withdraw and allow_partial:
@@ -97,6 +99,15 @@ class Wanted(NamedTuple):
     allows_partial: bool
 
 
+class Subject(NamedTuple):
+    """What a decision is about, with the attributes of `Approval`."""
+
+    snapshot_id: str
+    manifest_sha256: str
+    scope: str
+    organizations: list[str]
+
+
 def decide(
     output: Place, wanted: Wanted, key_file: str | None = None, *, is_shared: bool = False, clock: "Clock | None" = None
 ) -> Approval:
@@ -122,22 +133,30 @@ def decide(
 
     key = load_private_key(expand(key_file)) if key_file else None
     try:
+        _check_there(output)
         with lock(output, is_shared=is_shared) as held:
             if wanted.withdraws:
                 ended = _in_force(output, wanted.snapshot)
-                snapshot_id, sha256, scope = ended.snapshot_id, ended.manifest_sha256, ended.scope
+                of = Subject(ended.snapshot_id, ended.manifest_sha256, ended.scope, ended.organizations)
             else:
-                snapshot_id, sha256, scope = _checked(output, wanted)
+                of = _checked(output, wanted)
             decision: Decision = "withdrawn" if wanted.withdraws else "approved"
-            made = Approval(snapshot_id, sha256, scope, decision, wanted.by, (clock or Clock()).now(), wanted.reason)
+            made = Approval(
+                **of._asdict(), decision=decision, by=wanted.by, at=(clock or Clock()).now(), reason=wanted.reason
+            )
             record_approval(output, made := signed(made, key), held)
     except OSError as error:
         raise unwritable(output, error, "copy the folder, and name the copy with --output") from None
     return made
 
 
-def _checked(output: Place, wanted: Wanted) -> tuple[str, str, str]:
-    """Id, SHA-256 of the manifest, and scope of a snapshot that may be approved.
+def _check_there(output: Place) -> None:
+    if not is_dir(output):
+        raise UsageError(nothing_in(output))
+
+
+def _checked(output: Place, wanted: Wanted) -> Subject:
+    """A snapshot that may be approved.
 
     Raises:
         UsageError: it may not.
@@ -163,7 +182,7 @@ def _checked(output: Place, wanted: Wanted) -> tuple[str, str, str]:
             f"snapshot {snapshot_id} is partial ({views.shortcomings(found)}): approve a complete snapshot, or insist "
             "with --allow-partial; what has no answer is not approved, and stays unknown"
         )
-    return snapshot_id, sha256, scope_digest(found.manifest)
+    return Subject(snapshot_id, sha256, scope_digest(found.manifest), partners_of(found.manifest))
 
 
 def _in_force(output: Place, name: str | None) -> Approval:
@@ -172,7 +191,7 @@ def _in_force(output: Place, name: str | None) -> Approval:
     Raises:
         UsageError: nothing such is approved.
     """
-    found = [*in_force(read_approvals(output)).values()]
+    found = in_force(read_approvals(output))
     if name not in (None, "approved") and not SNAPSHOT_ID.fullmatch(name):
         try:
             name = find_snapshot(output, name).manifest.snapshot_id

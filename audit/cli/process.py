@@ -12,7 +12,7 @@ import click
 
 from audit.cli import signals
 from audit.cli.usage import words_of_usage
-from audit.errors import AuditError, StoppedError, shortage
+from audit.errors import AuditError, StoppedError, not_installed, shortage
 from audit.redaction import redact
 
 log = logging.getLogger(__name__)
@@ -102,7 +102,7 @@ def forget_unread_output() -> None:
 
 
 def _report(error: BaseException) -> int:
-    error = shortage(error) or error
+    error = shortage(error) or not_installed(error) or error
     match error:
         case click.exceptions.NoArgsIsHelpError():
             error.show()

@@ -141,6 +141,8 @@ def run(retry_failed: str | None, *, resume: bool, dry_run: bool, as_json: bool,
             log.warning("%s", hidden)
         scope = retried_scope(earlier) if earlier else scope_of(settings, *selection.read(sys.stdin))
         if dry_run:
+            if resume:
+                log.info("this is the plan of a whole run: --resume asks only for what an unfinished run has not read")
             planned = signals.run_until_signal(plan(Job(settings, tokens, scope, clock=clock)))
             print_result(views.as_json(asdict(planned)) if as_json else views.render_plan(planned))
             return 0

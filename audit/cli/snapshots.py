@@ -15,6 +15,7 @@ from audit.cli.results import print_done, print_result
 from audit.errors import FOUND_EXIT_CODE, UsageError, words_of
 from audit.output.journal import folders_of_runs
 from audit.snapshot.catalog import Snapshot, find_snapshot, list_snapshots, nothing_in
+from audit.storage.place import is_dir
 from audit.text import count_of
 
 if TYPE_CHECKING:
@@ -160,6 +161,7 @@ def prune(keep_last: int | None, keep_within: str | None, *, dry_run: bool, as_j
     from audit.output import prune as pruning
     from audit.output import retention
     from audit.output.lock import lock
+    from audit.output.occupant import unlocked
     from audit.output.unfinished import tidy
     from audit.review.verify.signed_removals import seal_removed_with
     from audit.storage.errors import unwritable
@@ -169,13 +171,14 @@ def prune(keep_last: int | None, keep_within: str | None, *, dry_run: bool, as_j
     output = options.existing_output(settings)
     seal = seal_removed_with(settings.sign.key_file)
     try:
-        with lock(output, is_shared=settings.output.shared) as held:
-            now = Clock().now()
-            found = pruning.plan(output, keep, now)
+        if not is_dir(output):
+            raise UsageError(nothing_in(output))
+        with unlocked(output) if dry_run else lock(output, is_shared=settings.output.shared) as held:
+            found = pruning.plan(output, keep, Clock().now(), resume_within_s=settings.run.resume_within_s)
             if not dry_run:
-                # A damaged record would have been refused above; leftovers need no plan.
+                # A damaged record would have been refused above. The plan has the folders that this removes.
                 tidy(output, held, seal)
-                found = pruning.carry_out(output, pruning.plan(output, keep, now), held.check, seal)
+                found = pruning.carry_out(output, found, held.check, seal)
     except OSError as error:
         raise unwritable(output, error, "prune as a user who may write there") from None
     _print_pruned(found, as_json=as_json, is_quiet=given["quiet"] and not dry_run)

@@ -251,17 +251,13 @@ def _message(check: "Check") -> str:
 
 def render_pruned(folders: list["Folder"]) -> str:
     """A list of folders, one per line, each with its action; of several scopes, each under its own title."""
-    titles = {_key(each.group): _group_title(each.group) for each in folders if each.group}
+    titles = {each.group.newest: _group_title(each.group) for each in folders if each.group}
     if len(titles) < 2:
         return "\n".join(map(_pruned, folders)) or "nothing to prune"
-    blocks: dict[tuple[str, ...], list[str]] = {key: [title] for key, title in titles.items()}
+    blocks = {newest: [title] for newest, title in titles.items()}
     for each in folders:
-        blocks.setdefault(_key(each.group) if each.group else (), ["no snapshots"]).append(_pruned(each))
+        blocks.setdefault(each.group.newest if each.group else "", ["no snapshots"]).append(_pruned(each))
     return "\n\n".join(map("\n".join, blocks.values()))
-
-
-def _key(group: "Group") -> tuple[str, ...]:
-    return (group.digest, *group.organizations)
 
 
 def _pruned(folder: "Folder") -> str:
@@ -269,7 +265,8 @@ def _pruned(folder: "Folder") -> str:
 
 
 def _group_title(group: "Group") -> str:
-    return f"{printable(vocabulary.scope(group.scope))}: {_some(group.organizations)}"
+    form = "" if group.has_parquet else ", as CSV alone"
+    return f"{printable(vocabulary.scope(group.scope))}: {_some(group.organizations)}{form}"
 
 
 def _some(names: Sequence[str]) -> str:

@@ -183,5 +183,5 @@ def seconds_of(duration: str, source: str = "time") -> float:
         UsageError: the text is not a time.
     """
     if not re.fullmatch(_DURATION, duration):
-        raise UsageError(f"{source} {duration!r}: expected a time such as 45m or 1h30m")
+        raise UsageError(f"{source} {duration!r}: expected a time in days or less, such as 400d or 12h")
     return sum(float(number) * _UNIT_S[unit] for number, unit in re.findall(r"([0-9.]+)([dhms])", duration))

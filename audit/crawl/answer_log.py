@@ -23,8 +23,8 @@ log = logging.getLogger(__name__)
 #: Seconds between two writes. Even with the time that a write takes, no answer waits for more than two seconds.
 KEEP_EVERY_S = 1.0
 
-#: Takes a batch's index and some of its answers, as `AnswerLog` encodes them.
-WriteAnswers = Callable[[int, bytes], None]
+#: Takes a batch's index, a number of its entities, and their answers, as `AnswerLog` encodes them.
+WriteAnswers = Callable[[int, int, bytes], None]
 
 _DIGEST_BYTES = hashlib.sha256().digest_size
 
@@ -96,7 +96,7 @@ class AnswerLog:
             OSError: the file can't be written.
         """
         for index, answered in taken.items():
-            self._write(index, _encode(answered))
+            self._write(index, len(answered), _encode(answered))
 
 
 def _encode(answered: list[_Answered]) -> bytes:

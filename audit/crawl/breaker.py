@@ -82,6 +82,12 @@ class Breaker:
         """The kinds of entity whose answers so far are all 403 or 401."""
         return {kind for kind, count in self._counts.items() if count.forbidden == count.answers} | self.refused.keys()
 
+    def is_undecided(self, kind: EntityType) -> bool:
+        """Whether the answers of a kind so far may turn out to be its refusal."""
+        count = self._counts.get(kind)
+        is_suspect = count is not None and count.forbidden == count.answers
+        return is_suspect and not self._is_asking_again and kind not in self.refused
+
     def on_end(self) -> None:
         """Judge the kinds of entity that had few answers."""
         for kind in self._counts:

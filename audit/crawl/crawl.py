@@ -22,14 +22,13 @@ from audit.crawl.batches import Backlog, Batch, Feed
 from audit.crawl.breaker import Breaker
 from audit.crawl.crew import Crew
 from audit.crawl.flatten import Slice, flatten
+from audit.crawl.lines import Lines
 from audit.crawl.progress import Progress
 from audit.crawl.reader import Reader, Reading, unasked
 from audit.entity import Entity, EntityType
 from audit.errors import AuditError
 from audit.outcome import Outcome
-from audit.text import noun_of
 from audit.threads import in_thread
-from audit.webex.answer import Answer
 from audit.webex.errors import ScopeError, UnansweredError
 from audit.webex.room import Room
 
@@ -92,6 +91,7 @@ class Crawl:
         self._breaker = Breaker(
             backlog.dataset.name, reader.client, reader.scope_of, is_asking_again=backlog.earlier is not None
         )
+        self._lines = Lines(self._breaker)
         self._answers = AnswerLog(sink.write_answers)
         #: One worker at a time writes the answers of all when too much waits.
         self._keeping = asyncio.Lock()
@@ -121,15 +121,16 @@ class Crawl:
                 crew = Crew(size, tasks, partial(self._work, feed), lambda: feed.is_over)
                 self._client.waits.aside = crew.aside
                 crew.fill()
+            self._breaker.on_end()
         except BaseExceptionGroup as failures:
             raise _first(failures) from None
         finally:
+            self._lines.end()
             self._client.waits.aside = nullcontext
             # The part that is being written comes to its end; then the answers that are in no part are written.
             self._executor.submit(self._keep_last)
             self._executor.submit(batches.close)
             await in_thread(self._executor.shutdown)
-        self._breaker.on_end()
         return self._breaker.refused
 
     async def _work(self, feed: Feed, crew: Crew) -> None:
@@ -161,7 +162,7 @@ class Crawl:
         for reading in readings:
             if reading.answer.attempts:
                 self._breaker.on_answer(entity, reading.answer)
-                _log(entity, reading)
+                self._lines.add(entity, reading)
         self._progress.on_answer(_counted(readings))
         self._progress.on_requests(self._client.count.total, self._client.count.throttled)
 
@@ -225,28 +226,6 @@ def _unread(entity: Entity, outcome: Outcome, reason: str) -> list[Reading]:
     if entity.known_outcome:
         return [Reading(None, unasked(entity.known_outcome, entity.known_reason))]
     return [Reading(None, unasked(outcome, f"not asked: {reason}"))]
-
-
-def _log(entity: Entity, reading: Reading) -> None:
-    site_url, answer = reading.site_url, reading.answer
-    if not answer.outcome.is_complete:
-        log.info(
-            "%s %s (%s)%s: %s: %s",
-            noun_of(entity.entity_type),
-            entity.entity_name or "without a name",
-            entity.entity_id,
-            f" on {site_url}" if site_url else "",
-            answer.outcome,
-            _reason(answer),
-            extra={"entity_id": entity.entity_id, "tracking_id": answer.tracking_id},
-        )
-
-
-def _reason(answer: Answer) -> object:
-    """Why an answer is not complete; our own words for a refusal, as those of the API are long and always the same."""
-    if answer.outcome is Outcome.FORBIDDEN and answer.status:
-        return ScopeError(f"the token may not read it ({answer.status})").saying(answer.message)
-    return answer.message
 
 
 def _counted(readings: list[Reading]) -> Outcome:

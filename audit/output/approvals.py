@@ -30,7 +30,7 @@ def record_approval(output: Place, approval: Approval, held: Held) -> None:
             "come: check the clock of this machine"
         )
     everything = [*before, approval]
-    counts = {id(each) for each in in_force(everything).values()}
+    counts = {id(each) for each in in_force(everything)}
     kept = [each for each in everything[:-MOST] if id(each) in counts] + everything[-MOST:]
     data = msgspec.json.format(msgspec.json.encode(RecordOfApprovals(1, kept)), indent=1) + b"\n"
     if len(data) > MAX_BYTES:

@@ -6,14 +6,17 @@ So `/proc/locks` is read, where there is one, and what the file says of its last
 
 import os
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
 
-from audit.errors import UsageError
+from audit.errors import LockedError, UsageError
 from audit.files import open_regular
+from audit.output.held import Held
 from audit.output.holder import Holder
 from audit.output.lock import LOCK, MAX_BYTES
 from audit.snapshot.manifest import UNDECODABLE
@@ -49,6 +52,22 @@ def occupant_of(output: Place) -> Occupant | None:
         return _of_store(output) if isinstance(output, ObjectPath) else _of_folder(output)
     except (OSError, UsageError):
         return None
+
+
+@contextmanager
+def unlocked(output: Place) -> Iterator[Held]:
+    """Look at an output without its lock, as long as nobody is known to hold it.
+
+    Raises:
+        LockedError: another run holds the lock.
+    """
+    occupant = occupant_of(output)
+    if occupant and occupant.is_there:
+        since = f", since {occupant.since:%Y-%m-%d %H:%M:%S} UTC" if occupant.since else ""
+        raise LockedError(
+            f"another run holds the lock on {output}: {occupant.title}{since}; wait until it is done, or stop it"
+        )
+    yield Held()
 
 
 def _of_store(output: ObjectPath) -> Occupant | None:

@@ -9,6 +9,7 @@ never mixed.
 
 import logging
 import math
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import partial
@@ -34,6 +35,8 @@ UNLISTED = "unlisted.arrow"
 #: Pattern of the coverage files in an attempt.
 COVERAGE_FILES = f"[0-9]*.{COVERAGE}.arrow"
 _ANSWER_FILES = "[0-9]*.answers"
+#: The name of such a file, with the number of entities in it.
+_ENTITIES = re.compile(r"[0-9]+\.[^.]+\.[0-9]+\.([0-9]{1,9})\.answers")
 
 
 class Partition:
@@ -175,15 +178,17 @@ class Partition:
                 with suppress(OSError):
                     written.unlink()
 
-    def write_answers(self, index: int, answers: bytes) -> None:
-        """Keep answers of a batch that is not complete yet (`audit.crawl.answer_log`).
+    def write_answers(self, index: int, entities: int, answers: bytes) -> None:
+        """Keep answers of a batch that is not complete yet (`audit.crawl.answer_log`), those of `entities` entities.
 
         Raises:
             StoppedError: the lock is lost.
             OSError: the disk refuses.
         """
         self._held.check()
-        path = self._attempt_folder() / f"{index:08d}.{self._writer}.{next(self._numbers):06d}.answers"
+        # Readers show how many there are without reading the answers.
+        name = f"{index:08d}.{self._writer}.{next(self._numbers):06d}.{entities}.answers"
+        path = self._attempt_folder() / name
         with sealed_file(path, self._seal) as file:
             file.write(answers)
         self._written.setdefault(index, []).append(path)
@@ -196,6 +201,10 @@ class Partition:
             for index, paths in self._answer_files().items()
             if index not in done
         }
+
+    def kept(self) -> int:
+        """The entities with answers in batches that do not have their part yet, as the names of the files say."""
+        return sum(_entities_in(file.path) for files in self.answers().values() for file in files)
 
     def finished(self) -> set[int]:
         """The batches that have their part."""
@@ -278,3 +287,9 @@ def _slice_path(coverage: Place, table: str, number: int) -> Place:
 
 def _batch_of(path: Place) -> int:
     return int(path.name.partition(".")[0])
+
+
+def _entities_in(path: Place) -> int:
+    """The entities of a file of answers; 0 if its name, which anybody may have given, does not say so."""
+    found = _ENTITIES.fullmatch(path.name)
+    return int(found[1]) if found else 0

@@ -34,7 +34,7 @@ class Pending:
         journal: what it was asked to do; None if that can't be read.
         is_checked: the journal is as the run has written it.
         entities: the entities that it set out to read, of each dataset; None if that can't be checked.
-        answered: those in batches that are done.
+        answered: those with answers that are kept.
         until: when it gets too old to resume.
         occupant: the process that is, or may be, at work on it.
         fault: why `--resume` does not go on with it; None if it does.
@@ -131,7 +131,7 @@ def _later(time: datetime, seconds: float) -> datetime | None:
 
 
 def _progress(draft: Draft) -> tuple[int | None, int | None]:
-    """The entities of a draft that checks out, and those in batches that are done; None if they can't be counted."""
+    """The entities of a draft that checks out, and those with answers; None if they can't be counted."""
     entities = answered = 0
     try:
         paths = (draft.folder / PARTS).glob(f"*/*/*/{INVENTORY}")
@@ -140,7 +140,7 @@ def _progress(draft: Draft) -> tuple[int | None, int | None]:
             inventory = partition.inventory(_MAX_BYTES)
             if inventory:
                 entities += inventory.num_rows
-                answered += inventory.rows_in(partition.finished())
+                answered += min(inventory.num_rows, inventory.rows_in(partition.finished()) + partition.kept())
     except (StoppedError, UsageError, OSError):
         return None, None
     return entities, answered

@@ -7,6 +7,7 @@ is gone without an entry was not pruned. The caller of `carry_out` holds the loc
 """
 
 import hashlib
+import math
 from collections.abc import Callable, Collection
 from contextlib import suppress
 from datetime import datetime
@@ -22,7 +23,7 @@ from audit.output.draft import Draft, open_draft
 from audit.output.held import Held
 from audit.output.removals import record_removed
 from audit.output.retention import Group, Keep, decide
-from audit.output.unfinished import overtaken_by
+from audit.output.unfinished import is_left_over, why_outdated
 from audit.snapshot.approvals import in_force, read_approvals
 from audit.snapshot.catalog import Snapshot
 from audit.snapshot.chain import Chain
@@ -31,7 +32,7 @@ from audit.snapshot.manifest import MAX_BYTES, UNDECODABLE, Previous, read_manif
 from audit.snapshot.removed import Removed, SealRemoved, read_removed
 from audit.storage.at_once import at_once
 from audit.storage.content import read_small, sha256_of
-from audit.storage.place import Place, exists, remove, rename, subfolders, sync_dir
+from audit.storage.place import Place, exists, is_dir, remove, rename, subfolders, sync_dir
 
 Action = Literal["keep", "remove", "removed", "failed", "left"]
 
@@ -65,7 +66,7 @@ class _Named(msgspec.Struct):
     previous: Previous | None
 
 
-def plan(output: Place, keep: Keep, now: datetime) -> list[Folder]:
+def plan(output: Place, keep: Keep, now: datetime, *, resume_within_s: float = math.inf) -> list[Folder]:
     """Plan what to do with each snapshot, in the order of the chain, and with each leftover. Nothing is written.
 
     Links, files and foreign folders are not in the plan.
@@ -74,6 +75,7 @@ def plan(output: Place, keep: Keep, now: datetime) -> list[Folder]:
         output: the folder of all snapshots.
         keep: which snapshots of each scope to keep.
         now: the time at which ages are measured.
+        resume_within_s: the highest age, in seconds, of a run that can be resumed.
 
     Raises:
         UsageError: the record of what was removed, or of what was approved, is damaged or can't be read.
@@ -105,7 +107,7 @@ def plan(output: Place, keep: Keep, now: datetime) -> list[Folder]:
     found = [
         Folder(each.snapshot_id, "keep" if each.is_kept else "remove", each.reason, each.group) for each in verdicts
     ]
-    others += [_of_draft(draft, in_order) for draft in drafts]
+    others += [_of_draft(draft, in_order, now, resume_within_s) for draft in drafts]
     return [*found, *sorted(others, key=lambda each: each.name)]
 
 
@@ -159,8 +161,10 @@ def _look_into(folder: Place, removed: list[Removed]) -> Snapshot | Draft | Fold
             return _committed(folder)
         if draft := open_draft(folder, Held()):
             return draft
-        if SNAPSHOT_ID.fullmatch(folder.name) and all(is_unwritten(each.name) for each in folder.iterdir()):
-            return Folder(folder.name, "remove", "a run was interrupted before it began")
+        if is_left_over(folder, removed):
+            has_begun = any(not is_unwritten(each.name) for each in folder.iterdir())
+            why = "left by an unfinished run" if has_begun else "a run was interrupted before it began"
+            return Folder(folder.name, "remove", why)
     except (OSError, UsageError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         return Folder(folder.name, "left", f"can't be read: {reason}")
@@ -196,25 +200,30 @@ def _is_half_removed(folder: Place, removed: list[Removed]) -> bool:
 def _approved(output: Place) -> Collection[str]:
     """Ids of the approved snapshots, which stay."""
     try:
-        return {each.snapshot_id for each in in_force(read_approvals(output)).values()}
+        return {each.snapshot_id for each in in_force(read_approvals(output))}
     except UsageError as error:
         raise UsageError(
             f"nothing is removed: {error}; restore it from a backup, or move it away: then nothing is approved"
         ) from None
 
 
-def _of_draft(draft: Draft, snapshots: list[Snapshot]) -> Folder:
+def _of_draft(draft: Draft, snapshots: list[Snapshot], now: datetime, within_s: float) -> Folder:
     name = draft.journal.run_id
-    if not draft.is_worth_resuming:
-        return Folder(name, "remove", "an unfinished run with nothing to resume")
-    if later := overtaken_by(draft, snapshots):
-        return Folder(name, "remove", f"an unfinished run, overtaken by snapshot {later.manifest.snapshot_id}")
+    try:
+        if not draft.is_worth_resuming:
+            return Folder(name, "remove", "an unfinished run with nothing to resume")
+        if reason := why_outdated(draft, snapshots, now, within_s):
+            return Folder(name, "remove", f"an unfinished run: {reason}")
+    except OSError as error:
+        return Folder(name, "left", f"can't be read: {error.strerror}")
     return Folder(name, "keep", "an unfinished run that can be resumed")
 
 
 def _remove(output: Place, folder: Folder) -> Folder:
     try:
-        _take_away(output / folder.name)
+        # What `tidy` has removed since the plan is gone.
+        if is_dir(output / folder.name):
+            _take_away(output / folder.name)
     except OSError as error:
         reason = f"can't be removed: {error.strerror}: {error.filename or folder.name}"
         return msgspec.structs.replace(folder, action="failed", reason=reason)

@@ -1,7 +1,8 @@
 """Which snapshots of an output are kept: rules that hold for each scope on its own, and add up.
 
-A snapshot of another scope can't replace one: who audits two customers into a folder needs the last of both. All days,
-weeks, months and years are those of UTC, and a snapshot belongs to that in which its run began.
+A snapshot of another scope can't replace one: who audits two customers into a folder needs the last of both. Nor can
+a snapshot of CSV alone, with which nothing can be compared, replace one that holds Parquet. All days, weeks, months and
+years are those of UTC, and a snapshot belongs to that in which its run began.
 """
 
 from collections import defaultdict
@@ -14,7 +15,7 @@ import msgspec
 
 from audit.errors import UsageError
 from audit.snapshot.manifest import Manifest, Scope
-from audit.snapshot.scope import scope_digest
+from audit.snapshot.scope import are_apart, has_parquet, scope_digest
 
 #: The periods of which the newest snapshot is kept, each with what identifies it: later periods compare greater.
 PERIODS: Mapping[str, Callable[[datetime], Any]] = {
@@ -58,14 +59,18 @@ class Group(msgspec.Struct, frozen=True):
     """The scope that snapshots have in common.
 
     Attributes:
-        digest: identifies the scope (`audit.snapshot.scope.scope_digest`).
+        digest: identifies the scope (`audit.snapshot.scope.scope_digest`), which two partners may have in common.
+        newest: id of its newest snapshot, which no other group has.
         scope: what its newest snapshot was asked to audit.
         organizations: names of the organizations of its newest snapshot; ids where there is no name.
+        has_parquet: its snapshots hold Parquet, so that they can be reviewed and compared.
     """
 
     digest: str
+    newest: str
     scope: Scope
     organizations: list[str]
+    has_parquet: bool = True
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -98,13 +103,13 @@ def decide(manifests: Sequence[Manifest], approved: Collection[str], keep: Keep,
     Returns:
         A verdict for each snapshot, in the same order.
     """
-    groups: dict[str, list[Manifest]] = defaultdict(list)
+    groups: dict[tuple[str, bool], list[Manifest]] = defaultdict(list)
     for each in manifests:
-        groups[scope_digest(each)].append(each)
+        groups[scope_digest(each), has_parquet(each)].append(each)
     verdicts: dict[str, Verdict] = {}
-    for digest, members in ((digest, part) for digest, whole in groups.items() for part in _apart(whole)):
-        orgs = [org.name or org.org_id for org in members[-1].orgs]
-        group = Group(digest, members[-1].scope, orgs)
+    for (digest, has), members in ((key, part) for key, whole in groups.items() for part in _apart(whole)):
+        newest = members[-1]
+        group = Group(digest, newest.snapshot_id, newest.scope, [org.name or org.org_id for org in newest.orgs], has)
         reasons = _reasons(members, approved, keep, now)
         for each in members:
             reason = reasons.get(each.snapshot_id)
@@ -118,7 +123,7 @@ def _apart(members: Sequence[Manifest]) -> list[list[Manifest]]:
     parts: list[tuple[set[str], set[str]]] = []
     for each in members:
         orgs, ids = {org.org_id for org in each.orgs}, {each.snapshot_id}
-        for part in [part for part in parts if not (orgs and part[0]) or orgs & part[0]]:
+        for part in [part for part in parts if not are_apart(orgs, part[0])]:
             parts.remove(part)
             orgs, ids = orgs | part[0], ids | part[1]
         parts.append((orgs, ids))

@@ -5,7 +5,7 @@ The caller holds the lock of the output, so no run is at work on what is there a
 
 import logging
 import reprlib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from functools import partial
 from itertools import chain
@@ -19,7 +19,7 @@ from audit.output.removals import record_abandoned, unwritten
 from audit.output.seal import Keys, is_genuine, seal_of
 from audit.snapshot.catalog import Snapshot, is_committed
 from audit.snapshot.layout import JOURNAL, MANIFEST, PARTS, SNAPSHOT_ID, is_leftover, is_unwritten
-from audit.snapshot.removed import SealRemoved, readable_removed
+from audit.snapshot.removed import Removed, SealRemoved, readable_removed
 from audit.storage.at_once import at_once
 from audit.storage.objects import ObjectPath
 from audit.storage.place import Place, holds_others, remove, remove_unwritten, subfolders
@@ -187,7 +187,7 @@ def tidy(output: Place, held: Held, seal: SealRemoved | None = None) -> None:
         StoppedError: the lock is lost.
     """
     folders = [each for each in subfolders(output) if SNAPSHOT_ID.fullmatch(each.name) and not each.is_symlink()]
-    given_up = frozenset(each.snapshot_id for each in readable_removed(output) if each.is_abandoned)
+    given_up = _given_up(readable_removed(output))
     found = at_once(partial(_leftovers, given_up=given_up), folders)
     # The previous holder of the lock may still have a request on its way there: the record explains it to `verify`.
     attempts = [each.folder.name for each in found if each.is_attempt and isinstance(each.folder, ObjectPath)]
@@ -198,6 +198,23 @@ def tidy(output: Place, held: Held, seal: SealRemoved | None = None) -> None:
             remove(path)
     except (OSError, UsageError) as error:
         log.info("some leftovers in %s could not be removed: %s", output, error)
+
+
+def is_left_over(folder: Place, removed: Iterable[Removed]) -> bool:
+    """Whether `tidy` removes a folder whole.
+
+    Args:
+        folder: a folder of an output.
+        removed: the record of what was removed there.
+
+    Raises:
+        OSError: the folder can't be read.
+    """
+    return bool(SNAPSHOT_ID.fullmatch(folder.name)) and folder in _leftovers_in(folder, _given_up(removed)).paths
+
+
+def _given_up(removed: Iterable[Removed]) -> frozenset[str]:
+    return frozenset(each.snapshot_id for each in removed if each.is_abandoned)
 
 
 class _Leftovers(NamedTuple):

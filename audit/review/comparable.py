@@ -5,7 +5,7 @@ import logging
 from audit.errors import UsageError
 from audit.snapshot.catalog import Snapshot, ancestors, approved_of, find_snapshot
 from audit.snapshot.manifest import Manifest
-from audit.snapshot.scope import has_parquet, scope_of
+from audit.snapshot.scope import are_apart, has_parquet, partners_of, scope_of
 from audit.storage.place import Place
 
 log = logging.getLogger(__name__)
@@ -73,7 +73,10 @@ def _is_like(snapshot: Snapshot, other: Snapshot) -> bool:
 def scope_differences(one: Manifest, other: Manifest) -> list[str]:
     """The fields of `audit.snapshot.manifest.Scope` in which two scopes differ.
 
-    Organizations are compared by id, except if all were wanted: an organization that is gone is then a difference.
+    Organizations are compared by id, except if all were wanted: an organization that is gone is then a difference of
+    the snapshots, unless they have none in common.
     """
     ours, theirs = scope_of(one), scope_of(other)
+    if are_apart(partners_of(one), partners_of(other)):
+        ours["organizations"], theirs["organizations"] = partners_of(one), partners_of(other)
     return [name for name in ours if ours[name] != theirs[name]]

@@ -1,11 +1,11 @@
 """The record of what was approved, `<output>/approved.json`: each decision, the oldest first.
 
-The last decision about a scope counts. An output may hold several scopes, such as a partner's customers, so each has
-its own approved state. Anybody who may write to the output may have written the record: it is data, and its signatures
-say whose decisions these are.
+The last decision about a scope counts. An output may hold several scopes, such as a partner's customers, or those of
+several partners, so each has its own approved state. Anybody who may write to the output may have written the record:
+it is data, and its signatures say whose decisions these are.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -17,8 +17,8 @@ from audit.errors import DamagedError, UsageError
 from audit.snapshot.layout import APPROVALS, MANIFEST
 from audit.snapshot.manifest import UNDECODABLE, Manifest, SignatureState
 from audit.snapshot.proof.signing import Envelope, check_signer, key_id, unwrap_envelope, wrap
-from audit.snapshot.scope import scope_digest
-from audit.snapshot.values import Sha256, SnapshotId, Time
+from audit.snapshot.scope import are_apart, partners_of, scope_digest
+from audit.snapshot.values import Sha256, SnapshotId, Time, Uuid
 from audit.storage.content import read_small
 from audit.storage.place import Place
 
@@ -48,6 +48,8 @@ class Approval(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         by: who decided.
         at: when.
         reason: why.
+        organizations: UUIDs of its organizations, if all of a token were wanted: two partners have no organization in
+            common, and each has an approved state of its own. Empty otherwise, and in older records.
         envelope: the signature, with the same decision in its statement; None if it was not signed.
     """
 
@@ -58,6 +60,7 @@ class Approval(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     by: Text
     at: Time
     reason: Text
+    organizations: list[Uuid] = []
     envelope: Envelope | None = None
 
     @property
@@ -70,6 +73,9 @@ class Approval(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """What is signed."""
         fields: dict[str, Any] = msgspec.to_builtins(msgspec.structs.replace(self, envelope=None))
         del fields["envelope"]
+        if not self.organizations:
+            # What older versions have signed does not know them.
+            del fields["organizations"]
         return fields
 
     @property
@@ -109,14 +115,18 @@ def read_approvals(output: Place) -> list[Approval]:
     return found
 
 
-def last_decisions(approvals: Iterable[Approval]) -> dict[str, Approval]:
-    """The decisions that count, by scope."""
-    return {each.scope: each for each in approvals}
+def last_decisions(approvals: Iterable[Approval]) -> list[Approval]:
+    """The decisions that count: the last of each scope, and of each partner."""
+    counting: list[Approval] = []
+    for each in approvals:
+        counting = [earlier for earlier in counting if not _concerns(each, earlier.scope, earlier.organizations)]
+        counting.append(each)
+    return counting
 
 
-def in_force(approvals: Iterable[Approval]) -> dict[str, Approval]:
-    """The approvals that count, by scope."""
-    return {scope: each for scope, each in last_decisions(approvals).items() if each.decision == "approved"}
+def in_force(approvals: Iterable[Approval]) -> list[Approval]:
+    """The approvals that count, at most one of each scope and partner."""
+    return [each for each in last_decisions(approvals) if each.decision == "approved"]
 
 
 def approval_of(output: Place, manifest: Manifest) -> Approval | None:
@@ -125,7 +135,13 @@ def approval_of(output: Place, manifest: Manifest) -> Approval | None:
     Raises:
         UsageError: as `read_approvals`.
     """
-    return in_force(read_approvals(output)).get(scope_digest(manifest))
+    scope, organizations = scope_digest(manifest), partners_of(manifest)
+    found = [each for each in in_force(read_approvals(output)) if _concerns(each, scope, organizations)]
+    return found[-1] if found else None
+
+
+def _concerns(approval: Approval, scope: str, organizations: Collection[str]) -> bool:
+    return approval.scope == scope and not are_apart(approval.organizations, organizations)
 
 
 def signed(approval: Approval, key: "Ed25519PrivateKey | None") -> Approval:
@@ -140,7 +156,8 @@ def fault_of(approval: Approval, manifest: Manifest, manifest_sha256: str) -> st
     """What contradicts an approval in the snapshot that it names; None if nothing does."""
     if manifest_sha256 != approval.manifest_sha256:
         return f"the manifest has SHA-256 {manifest_sha256}, but {approval.manifest_sha256} was approved"
-    return None if scope_digest(manifest) == approval.scope else "the approval is for another scope"
+    is_same = approval.organizations in ([], partners_of(manifest)) and scope_digest(manifest) == approval.scope
+    return None if is_same else "the approval is for another scope"
 
 
 def signature_of(approval: Approval, key: "Ed25519PublicKey | None") -> SignatureState:

@@ -1,6 +1,7 @@
 """Which snapshots have the same scope, and so can be compared."""
 
 import hashlib
+from collections.abc import Collection
 from typing import Any
 
 import msgspec
@@ -34,6 +35,16 @@ def scope_digest(manifest: Manifest) -> str:
         if value != defaults[name] and value != set()
     }
     return hashlib.sha256(msgspec.json.encode(fields)).hexdigest()
+
+
+def partners_of(manifest: Manifest) -> list[str]:
+    """UUIDs of the organizations by which `are_apart` knows a partner; none if the scope names its organizations."""
+    return sorted({org.org_id for org in manifest.orgs}) if manifest.scope.organizations == "all" else []
+
+
+def are_apart(ours: Collection[str], theirs: Collection[str]) -> bool:
+    """Whether all organizations of a token are others than all of another: those of two partners. None may be any."""
+    return bool(ours and theirs) and not {*ours} & {*theirs}
 
 
 def has_parquet(manifest: Manifest) -> bool:

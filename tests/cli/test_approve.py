@@ -565,3 +565,74 @@ def test_an_exception_accepts_exactly_one_difference(audit: Audit, cli: Command,
     result = rule(cli, "differs-from-approved", "--exceptions", tmp_path / "exceptions.toml")
     (left,) = result["findings"]
     assert "(user0005@example.com) may call; the approved list does not name this member" in left["detail"]
+
+
+NORTH, SOUTH = ([Organization(2, seed=seed, people=2) for seed in seeds] for seeds in ((1, 3, 5), (2, 4)))
+
+
+def partner(organizations: list[Organization]) -> Simulation:
+    return Simulation(organizations[0], customers=tuple(organizations[1:]))
+
+
+@pytest.fixture
+def of_partners(audit: Audit) -> dict[str, Snapshot]:
+    """All organizations of two partners, each audited twice; the first partner has a new customer by then."""
+    everything = {"scope__all_orgs": True}
+    return {
+        "old north": audit(partner(NORTH[:2]), **everything),
+        "old south": audit(partner(SOUTH), **everything),
+        "north": audit(partner(NORTH), **everything),
+        "south": audit(partner(SOUTH), **everything),
+    }
+
+
+def test_previous_is_of_the_same_partner(of_partners: dict[str, Snapshot], cli: Command) -> None:
+    assert cli("diff").out.splitlines()[0].startswith(f"from {id_of(of_partners['old south'])} ")
+    before = json.loads(cli("check", id_of(of_partners["north"]), "--json").out)["previous_id"]
+    assert before == id_of(of_partners["old north"])
+    with_latest = cli("diff", id_of(of_partners["old north"]), "latest").out.splitlines()[1]
+    assert with_latest.startswith(f"to   {id_of(of_partners['north'])} ")
+    assert "no snapshot of the same scope before" in told(cli("diff", "previous", id_of(of_partners["old south"])))
+
+
+@pytest.mark.parametrize("key", ["", "key"])
+def test_each_partner_has_an_approved_state(
+    key: str, of_partners: dict[str, Snapshot], cli: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if key:
+        monkeypatch.setenv("WEBEX_AUDIT_SIGN_KEY_FILE", str(write_key(tmp_path / key)))
+    for name in ("old north", "old south"):
+        assert cli("approve", id_of(of_partners[name]), *WHY).code == 0
+    marked = [line.split()[1] for line in cli("approve", "--list").out.splitlines() if line.startswith("*")]
+    assert marked == [id_of(of_partners["old north"]), id_of(of_partners["old south"])]
+    for name in ("north", "south"):
+        found = json.loads(cli("check", id_of(of_partners[name]), "--json").out)
+        assert found["approved_id"] == id_of(of_partners[f"old {name}"])
+    assert f"keep     {id_of(of_partners['old north'])}  approved" in cli("prune", "--keep-last", "1").out
+    assert cli("verify").code == 0
+
+    # One customer in common is enough: the new approval takes the place of the one before it.
+    assert cli("approve", id_of(of_partners["north"]), *WHY).code == 0
+    assert cli("approve", "--list").out.count("* ") == 2
+    assert "several snapshots are approved" in told(cli("approve", "--withdraw", *WHY))
+    assert cli("approve", "--withdraw", id_of(of_partners["north"]), *WHY).code == 0
+    assert rule(cli)["status"] == "passed", "that of the other partner still counts"
+
+
+@pytest.mark.attack("what is read back")
+def test_an_approval_for_other_organizations_is_refused(
+    of_partners: dict[str, Snapshot], cli: Command, output: Path
+) -> None:
+    assert cli("approve", *WHY).code == 0
+    forge(output, organizations=record(output)[-1]["organizations"][:1])
+    assert "the approval is for another scope" in told(cli("check"))
+    assert "the approval is for another scope" in cli("verify").out
+
+
+def test_an_approval_of_an_older_version_counts(of_partners: dict[str, Snapshot], cli: Command, output: Path) -> None:
+    assert cli("approve", *WHY).code == 0
+    entries = record(output)
+    del entries[0]["organizations"]
+    (output / "approved.json").write_text(json.dumps({"format_version": 1, "approvals": entries}))
+    assert rule(cli)["status"] == "passed"
+    assert cli("verify").code == 0

@@ -31,14 +31,19 @@ ASK = {
 }
 
 
-def ask(shell: str, folder: Path, *words: str) -> list[str]:
-    if shutil.which(shell) is None:
-        pytest.skip(f"{shell} is not installed")
+def with_command(folder: Path) -> dict[str, str]:
+    """The environment of a shell that finds the command."""
     folder.joinpath("bin").mkdir(exist_ok=True)
     command = folder / "bin" / "webex-audit"
     command.write_text(f'#!/bin/sh\nexec {sys.executable} -m audit "$@"\n')
     command.chmod(0o755)
-    given = environment() | {"PATH": f"{command.parent}:{os.environ['PATH']}"}
+    return environment() | {"PATH": f"{command.parent}:{os.environ['PATH']}"}
+
+
+def ask(shell: str, folder: Path, *words: str) -> list[str]:
+    if shutil.which(shell) is None:
+        pytest.skip(f"{shell} is not installed")
+    given = with_command(folder)
     options = {"bash": ["--norc", "-c", ASK[shell], "bash"], "zsh": ["-f", "-c", ASK[shell], "zsh"]}
     line = [shell, *options.get(shell, ["--no-config", "-c", ASK[shell]]), "webex-audit", *words]
     done = subprocess.run(line, cwd=folder, env=given, capture_output=True, text=True, check=False)
@@ -244,3 +249,20 @@ def test_every_placeholder_of_a_file_is_known() -> None:
     for name in cli.commands:
         for param in cli.commands[name].load().params:  # type: ignore[attr-defined]
             assert param.metavar is None or "FILE" not in param.metavar or param.metavar == "FILE", param.name
+
+
+def test_the_lines_of_the_page_work_in_an_empty_home(tmp_path: Path) -> None:
+    """No folder for completions is there before somebody makes it."""
+    section = (Path(__file__).parents[2] / "docs" / "install.md").read_text().partition("\n## Completion\n")[2]
+    block = section.partition("```console\n")[2].partition("```")[0]
+    lines = [line.removeprefix("$ ") for line in block.splitlines()]
+    home = tmp_path / "empty"
+    home.mkdir()
+    given = with_command(tmp_path) | {"HOME": str(home)}
+    done = subprocess.run(
+        ["sh", "-ec", "\n".join(lines)], cwd=home, env=given, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    written = [home / ".local/share/bash-completion/completions/webex-audit"]
+    written += [home / ".config/fish/completions/webex-audit.fish"]
+    assert all("_webex_audit_completion" in each.read_text() or "complete" in each.read_text() for each in written)

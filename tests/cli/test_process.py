@@ -1,5 +1,6 @@
 import shutil
 import stat
+import sys
 import tempfile
 from pathlib import Path
 from typing import NoReturn
@@ -30,6 +31,23 @@ def test_a_bug_is_one_line_that_names_the_log(error: Exception, capfd: pytest.Ca
     log = Path(line.rpartition(" with ")[2].strip())
     assert stat.S_IMODE(log.stat().st_mode) == 0o600
     assert "Traceback" in log.read_text()
+
+
+@pytest.mark.parametrize("name", ["aiohttp", "msgspec", "pyarrow.parquet"])
+def test_a_package_that_is_missing_is_no_bug(name: str, capfd: pytest.CaptureFixture[str]) -> None:
+    """Some systems come with click, and with none of the others."""
+    set_up_logging("text", "normal")
+    assert process.execute(command(ModuleNotFoundError(f"No module named {name!r}", name=name)), []) == 2
+    line = capfd.readouterr().err
+    assert line.startswith(f"webex-audit: error: {name} is not installed for {sys.executable}: use the Python of ")
+    assert line.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", ["audit.moved", "audit", None])
+def test_a_module_of_our_own_that_is_missing_is_a_bug(name: str | None, capfd: pytest.CaptureFixture[str]) -> None:
+    set_up_logging("text", "normal")
+    assert process.execute(command(ModuleNotFoundError(name=name)), []) == 70
+    assert "a bug of webex-audit (ModuleNotFoundError)" in capfd.readouterr().err
 
 
 def test_a_bug_is_logged_elsewhere_where_there_is_no_home(

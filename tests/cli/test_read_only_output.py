@@ -51,7 +51,10 @@ def test_a_command_that_can_not_write_says_what_to_do_instead(
     assert told.stderr == f"webex-audit: error: output {output} can't be written: Permission denied: {what_to_do}\n"
 
 
-@pytest.mark.parametrize("command", ["snapshots", "show", "verify"])
-def test_a_command_that_only_looks_works(command: str, output: Path) -> None:
-    told = run(output, command)
+@pytest.mark.parametrize(
+    "command",
+    [("snapshots",), ("show",), ("verify",), ("prune", "--keep-last", "1", "--dry-run"), ("approve", "--list")],
+)
+def test_a_command_that_only_looks_works(command: tuple[str, ...], output: Path) -> None:
+    told = run(output, *command)
     assert (told.returncode, told.stderr) == (0, "")

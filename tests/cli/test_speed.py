@@ -41,6 +41,8 @@ def answer(speed: Speed, time: Time, count: int, every_s: float) -> None:
         (4000, 1000, 0.125, "8.0/s", "about 6 minutes left"),
         (100_000, 10, 2.0, "0.5/s", "about 2 days left"),
         (10, 10, 1.0, "1.0/s", "about 0 seconds left"),
+        (10, 9, 0.125, "8.0/s", "about 1 second left"),
+        (13, 10, 0.125, "8.0/s", "about 1 second left"),
         (10, 1, 0.01, "", ""),
         (10, 0, 0.0, "", ""),
     ],

@@ -89,3 +89,16 @@ def test_a_command_is_listed_as_it_describes_itself(name: str) -> None:
 
 def test_the_datasets_that_help_names_are_those_that_exist() -> None:
     assert [name.replace("-", "_") for name in _DATASETS.choices] == [*DATASETS, "all"]
+
+
+@pytest.mark.parametrize("arguments", [["--version"], ["run"], []])
+def test_a_python_without_the_packages_gets_one_line(arguments: list[str]) -> None:
+    """The folder of a checkout is on the path of another Python; -S leaves out whatever is installed."""
+    checkout = str(Path(__file__).parents[2])
+    command = [sys.executable, "-S", "-m", "audit", *arguments]
+    ended = subprocess.run(command, env={"PYTHONPATH": checkout}, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr == (
+        f"webex-audit: error: click is not installed for {sys.executable}: use the Python of the environment that "
+        "webex-audit is installed in, or install it again (docs/install.md)\n"
+    )

@@ -99,7 +99,7 @@ def test_the_command_that_is_shown_goes_on_with_the_run(scope: list[str], shop: 
     draft = shop.interrupt(*scope)
     (run,) = shop.listed()
     assert (run["run_id"], run["can_be_resumed"], run["is_running"]) == (draft.name, True, False)
-    assert run["answered"] < run["entities"]
+    assert 0 < run["answered"] < run["entities"], "it also has what is in no complete batch"
     text = shop.cli("snapshots", "--output", OUT).out
     assert f"unfinished run {draft.name}, began " in text
     assert f"  go on      {run['command']}\n" in text
@@ -112,6 +112,19 @@ def test_the_command_that_is_shown_goes_on_with_the_run(scope: list[str], shop: 
     shop.cli("run", "--base-url", shop.url, "--output", "anew", *scope)
     assert again < len(shop.simulation.log) - asked - again
     assert shop.listed() == []
+
+
+def test_answers_outside_of_a_complete_batch_count_as_read(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Most organizations are smaller than a batch."""
+    monkeypatch.setattr(inventory_file, "BATCH_SIZE", 500)
+    draft = shop.interrupt()
+    (run,) = shop.listed()
+    assert (run["entities"], run["answered"]) == (60, 25)
+    assert ", 25 of 60 entities read" in shop.cli("snapshots", "--output", OUT).out
+    (inventory,) = draft.glob("parts/*/*/*/inventory.arrow")
+    for number in ("7", "99999999", "1" * 40, "x", "-3"):
+        inventory.with_name(f"00000000.planted.000000.{number}.answers").write_bytes(b"?")
+    assert shop.listed()[0]["answered"] == 60, "no more than there are, whatever somebody has planted"
 
 
 def test_the_command_has_the_profile_the_configuration_and_an_odd_output(shop: Shop) -> None:
@@ -250,6 +263,14 @@ def test_the_command_owes_nothing_to_the_options_of_the_new_run(old: list[str], 
     assert shop.listed()[0]["run_id"] == draft.name
     assert shop.cli(*words).code == 0
     assert shop.listed() == []
+
+
+def test_a_rehearsal_of_a_resumed_run_says_that_it_plans_a_whole_run(shop: Shop) -> None:
+    shop.interrupt()
+    rehearsed = shop.cli("run", "--dry-run", "--resume", "--base-url", shop.url, "--output", OUT)
+    assert (rehearsed.code, "this is the plan of a whole run: --resume asks only for" in rehearsed.err) == (0, True)
+    plain = shop.cli("run", "--dry-run", "--base-url", shop.url, "--output", OUT)
+    assert (plain.out, "a whole run" in plain.err) == (rehearsed.out, False)
 
 
 def test_a_run_that_is_resumed_says_nothing_of_itself(shop: Shop) -> None:

@@ -134,7 +134,7 @@ def read_back(paths: list[Path], found: list[Entity]) -> dict[int, list[Reading]
 def written(tmp_path: Path) -> tuple[AnswerLog, list[Path]]:
     paths: list[Path] = []
 
-    def write(index: int, data: bytes) -> None:
+    def write(index: int, _: int, data: bytes) -> None:
         paths.append(tmp_path / f"{index}-{len(paths)}")
         with sealed_file(paths[-1], SEAL) as file:
             file.write(data)

@@ -109,6 +109,26 @@ def test_a_run_that_is_resumed_leaves_nothing_to_mail(tmp_path: Path, sleep: Pat
     assert (result, (tmp_path / "slept").read_text()) == (Ended(0, "", ""), "900\n")
 
 
+@pytest.mark.parametrize(("signal", "code"), [("KILL", 137), ("HUP", 129), ("ABRT", 134)])
+def test_a_run_that_is_killed_is_resumed_and_in_the_end_the_kill_is_mailed(
+    signal: str, code: int, tmp_path: Path, sleep: Path
+) -> None:
+    """Whatever is killed, such as for lack of memory, says nothing itself, and cron mails what is said."""
+    fake = program(tmp_path / "fakes" / "webex-audit", f'echo "$1" >>runs; kill -{signal} $$')
+    result = shell(str(NIGHTLY), {"PATH": f"{sleep}:{fake.parent}:/usr/bin:/bin"}, tmp_path)
+    assert (tmp_path / "slept").read_text().split() == ["900"] * 3
+    assert (result.code, (tmp_path / "runs").read_text().split()) == (code, ["run"] * 4)
+    assert f"webex-audit-nightly: 'webex-audit run' was killed, exit code {code}\n" in result.mail
+
+
+@pytest.mark.parametrize("killed", ["report", "prune", "check"])
+def test_a_step_that_is_killed_is_mailed(killed: str, tmp_path: Path) -> None:
+    fake = program(tmp_path / "fakes" / "webex-audit", f'[ "$1" != {killed} ] || kill -KILL $$').parent
+    result = shell(str(NIGHTLY), {"PATH": f"{fake}:/usr/bin:/bin"}, tmp_path)
+    assert result.code == 137
+    assert f"webex-audit-nightly: 'webex-audit {killed}' was killed, exit code 137\n" in result.mail
+
+
 @pytest.mark.parametrize("failing", ["report", "prune", "check"])
 def test_a_step_that_fails_stops_no_other_and_is_the_exit_code(failing: str, tmp_path: Path) -> None:
     script = f'echo "$1" >>steps; [ "$1" != {failing} ] || {{ echo "$1 failed" >&2; exit 70; }}'
@@ -158,7 +178,8 @@ def test_each_shell_hands_on_each_exit_code(
 ) -> None:
     fake = program(tmp_path / "fakes" / "webex-audit", f'[ "$1" = run ] || exit 0; exit {code}').parent
     result = shell(str(NIGHTLY), {"PATH": f"{fake}:{sleep}:/usr/bin:/bin"}, tmp_path, interpreter)
-    assert result == Ended({6: 0}.get(code, code), "", "")
+    said = f"webex-audit-nightly: 'webex-audit run' was killed, exit code {code}\n" if code > 128 else ""
+    assert result == Ended({6: 0}.get(code, code), "", said)
     assert NIGHTLY.stat().st_mode & 0o111 == 0o111
 
 

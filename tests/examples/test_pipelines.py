@@ -126,6 +126,13 @@ def test_the_workflow_ends_with_what_became_of_the_run(code: int, api: Api, runn
     assert not [text for text in (SECRETS["WEBEX_CLIENT_SECRET"], "r3fresh") if text in str(ended)]
 
 
+@pytest.mark.parametrize(("signal", "code"), [("KILL", 137), ("TERM", 143), ("HUP", 129)])
+def test_a_run_that_is_killed_is_no_fault_of_the_configuration(signal: str, code: int, api: Api, runner: Path) -> None:
+    program(runner / "fakes" / "webex-audit", f"kill -{signal} $$")
+    run = run_workflow(runner, night(0, api))["Run"]
+    assert (run.code, run.out) == (code, f"::error::killed, exit code {code}: the next run goes on\n")
+
+
 def refusing() -> Simulation:
     """An API whose token endpoint knows another client secret."""
     return Simulation(Organization(3), client_secret="another")

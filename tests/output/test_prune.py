@@ -1,6 +1,7 @@
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -129,6 +130,27 @@ def test_without_a_snapshot_what_can_be_resumed_stays(output: Path, prune: Calla
     assert prune(last=1) == {draft.folder.name: "keep"}
 
 
+@pytest.mark.parametrize(("hours", "action"), [(71, "keep"), (73, "remove"), (900, "remove")])
+def test_what_resume_would_discard_as_too_old_is_removed(
+    hours: float, action: str, output: Path, webex_audit: Callable[..., Result]
+) -> None:
+    """Also if its scope is never audited again."""
+    taken(output, 10)
+    draft = create(output, datetime.now(UTC) - timedelta(hours=hours), {"a": 2}, after=None, held=Held())
+    draft.partition(ORG, "d").save_inventory([], Gaps())
+    journal = msgspec.json.decode((draft.folder / "run.json").read_bytes())
+    (draft.folder / "run.json").write_bytes(
+        msgspec.json.encode(journal | {"asks": {"datasets": ["e"], "entities": ["PERSON"]}})
+    )
+    folders = json.loads(webex_audit("prune", "--output", output, "--keep-last", 1, "--dry-run", "--json").out)
+    (found,) = [each for each in folders if each["name"] == draft.folder.name]
+    assert found["action"] == action, found
+    reason = f"it began {hours} h ago, and run.resume_within is 72 h"
+    assert found["reason"] == (
+        "an unfinished run that can be resumed" if action == "keep" else f"an unfinished run: {reason}"
+    )
+
+
 def test_what_is_not_ours_is_never_touched(output: Path, tmp_path: Path, prune: Callable[..., dict[str, str]]) -> None:
     elsewhere = taken(tmp_path, 90)
     (output / elsewhere).symlink_to(tmp_path / elsewhere)
@@ -158,7 +180,7 @@ def test_a_reason_is_told_for_each(output: Path) -> None:
     snapshot = taken(output, 10)
     reasons = {each.name: each.reason for each in plan(output, Keep(1), NOW)}
     assert reasons[damaged].startswith(f"{output}/{damaged}/manifest.json is damaged")
-    assert reasons[draft.folder.name] == f"an unfinished run, overtaken by snapshot {snapshot}"
+    assert reasons[draft.folder.name] == f"an unfinished run: snapshot {snapshot} was committed since it began"
     assert reasons[snapshot] == "the newest"
 
 
@@ -264,6 +286,67 @@ def test_a_removal_that_was_cut_off_before_it_was_recorded_is_recorded(
     assert prune(last=3) == {first: "keep", second: "removed", last: "keep", draft.folder.name: "removed"}
     (entry,) = read_removed(output)
     assert (entry.snapshot_id, entry.manifest_sha256, entry.previous) == (second, sha256, previous)
+
+
+def before_it_began(output: Path) -> str:
+    folder = output / "20261121T190900Z-0a1b2c"
+    folder.mkdir()
+    (folder / ".run.json.tmp").touch()
+    return folder.name
+
+
+def parts_alone(output: Path) -> str:
+    """A writer came after its run was discarded."""
+    folder = output / "20261121T190901Z-0a1b2c" / "parts" / ORG
+    folder.mkdir(parents=True)
+    (folder / "0.arrow").touch()
+    return folder.parents[1].name
+
+
+def commit_without_manifest(output: Path) -> str:
+    draft = draft_of(output, 5)
+    folder = output / "20261121T190902Z-0a1b2c"
+    folder.mkdir()
+    shutil.copy(draft.folder / "run.json", folder)
+    (folder / "coverage.csv").touch()
+    return folder.name
+
+
+def nothing_to_resume(output: Path) -> str:
+    return draft_of(output, 4, has_inventory=False).folder.name
+
+
+def half_removed(output: Path) -> str:
+    name = taken(output, 40)
+    (output / name / MANIFEST).rename(output / name / REMOVING)
+    return name
+
+
+def draft_of_a_snapshot(output: Path) -> str:
+    """The commit stands, and its run was killed before it removed the draft."""
+    draft = draft_of(output, 8)
+    shutil.copy(draft.folder / "run.json", output / taken(output, 7))
+    return draft.folder.name
+
+
+@pytest.mark.parametrize(
+    "leave",
+    [before_it_began, parts_alone, commit_without_manifest, nothing_to_resume, half_removed, draft_of_a_snapshot],
+)
+def test_a_rehearsal_names_what_is_removed_then_and_nothing_else(
+    leave: Callable[[Path], str], output: Path, webex_audit: Callable[..., Result]
+) -> None:
+    old, _ = taken(output, 30), taken(output, 20)
+    left = leave(output)
+    command = ("prune", "--output", output, "--keep-last", 1, "--json")
+    before = visible(output)
+    rehearsed = json.loads(webex_audit(*command, "--dry-run").out)
+    assert visible(output) == before
+    done = json.loads(webex_audit(*command).out)
+    assert done == [each | {"action": each["action"].replace("remove", "removed")} for each in rehearsed]
+    gone = {each["name"] for each in done if each["action"] == "removed"}
+    assert gone == {*before} - {*visible(output)}
+    assert {old, left} <= gone
 
 
 class KilledError(Exception):
@@ -375,24 +458,55 @@ def test_nonsense_is_refused(output: Path, webex_audit: Callable[..., Result], f
     assert visible(output) == [name]
 
 
+@pytest.mark.parametrize("time", ["1w", "1y6m", "30"])
+def test_a_time_to_keep_is_explained_by_one_as_long(
+    time: str, output: Path, webex_audit: Callable[..., Result]
+) -> None:
+    result = webex_audit("prune", "--output", output, "--keep-within", time)
+    said = f"--keep-within '{time}': expected a time in days or less, such as 400d or 12h"
+    assert (result.code, result.err) == (2, f"webex-audit: error: {said}\n")
+
+
 def test_a_very_long_time_keeps_everything(output: Path, webex_audit: Callable[..., Result]) -> None:
     old, new = taken(output, 900), taken(output, 800)
     assert webex_audit("prune", "--output", output, "--keep-within", f"{'9' * 30}d").code == 0
     assert visible(output) == [old, new]
 
 
-def test_nothing_is_removed_while_a_run_is_at_work(output: Path, webex_audit: Callable[..., Result]) -> None:
+@pytest.mark.parametrize("flags", [[], ["--dry-run"]])
+def test_nothing_is_removed_while_a_run_is_at_work(
+    flags: list[str], output: Path, webex_audit: Callable[..., Result]
+) -> None:
     old, new = taken(output, 20), taken(output, 10)
     with lock(output):
-        result = webex_audit("prune", "--output", output, "--keep-last", 1)
+        result = webex_audit("prune", "--output", output, "--keep-last", 1, *flags)
     assert (result.code, result.out) == (6, "")
+    assert re.fullmatch(
+        rf"webex-audit: error: another run holds the lock on {output}: process {os.getpid()} on .+, "
+        r"since [-\d]+ [:\d]+ UTC; wait until it is done, or stop it\n",
+        result.err,
+    )
     assert visible(output) == [old, new]
 
 
-def test_an_output_that_is_not_there_is_told(tmp_path: Path, webex_audit: Callable[..., Result]) -> None:
-    result = webex_audit("prune", "--output", tmp_path / "absent", "--keep-last", 1)
-    assert result.code == 2
-    assert "no snapshot in" in result.err
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("prune", "--keep-last", 1),
+        ("prune", "--keep-daily", 1, "--dry-run"),
+        ("approve", "--reason", "r", "--by", "b"),
+        ("approve", "--list"),
+    ],
+)
+def test_an_output_that_is_not_there_is_told(
+    command: tuple[object, ...], tmp_path: Path, webex_audit: Callable[..., Result]
+) -> None:
+    result = webex_audit(*command, "--output", "absent")
+    assert (result.code, result.out) == (2, "")
+    assert result.err == (
+        "webex-audit: error: no snapshot in ./absent yet: 'webex-audit run' makes one, --output names another folder\n"
+    )
+    assert not (tmp_path / "absent").exists()
 
 
 def test_a_plan_needs_something_to_keep() -> None:

@@ -13,7 +13,9 @@ from harness import Result, visible
 from hypothesis import given
 from hypothesis import strategies as st
 
+from audit.cli import views
 from audit.inventory import Users
+from audit.output.prune import Folder
 from audit.output.retention import PERIODS, Keep, decide
 from audit.simulator.app import Simulation
 from audit.simulator.organization import Organization
@@ -282,6 +284,35 @@ def test_all_organizations_of_two_partners_are_two_groups(audit: Audit, webex_au
         ["removed", second[0].path.name],
         ["keep", second[1].path.name],
     ]
+
+
+@pytest.mark.parametrize("formats", [["csv"], ["csv", "parquet"], ["parquet"]])
+def test_a_snapshot_that_nothing_is_compared_with_replaces_none(
+    formats: list[str], audit: Audit, webex_audit: Callable[..., Result]
+) -> None:
+    """`previous` and `check` read Parquet."""
+    kept, newest = audit(Simulation(OWN)), audit(Simulation(OWN), output__formats=formats)
+    audit(Simulation(OWN), output__formats=formats)
+    result = webex_audit("prune", "--output", "out", "--keep-last", "1")
+    assert not newest.path.exists()
+    assert kept.path.exists() == (formats == ["csv"])
+    titles = [line for line in result.out.splitlines() if line.startswith("Push-to-Talk")]
+    assert [title.endswith(", as CSV alone") for title in titles] == ([False, True] if formats == ["csv"] else [])
+
+
+def test_partners_whose_customers_have_the_same_names_are_told_apart() -> None:
+    """Names of organizations are not unique."""
+    history = [manifest_of(number, NOW, number) for number in (0, 1)]
+    history = [
+        msgspec.structs.replace(each, scope=Scope(["push_to_talk"], ["WORKSPACE"], organizations="all"))
+        for each in history
+    ]
+    verdicts = decide(history, (), Keep(last=1), NOW)
+    folders = [Folder(each.snapshot_id, "keep", each.reason, each.group) for each in verdicts]
+    title = "Push-to-Talk of every workspace, in all organizations that the token manages: Northwind"
+    lines = [f"{title}\nkeep     {each.snapshot_id}  the newest" for each in history]
+    assert views.render_pruned(folders) == "\n\n".join(lines)
+    assert len({each.group.newest for each in verdicts}) == 2
 
 
 def test_the_chain_still_verifies_after_groups_were_pruned(

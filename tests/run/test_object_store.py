@@ -258,7 +258,8 @@ def test_a_second_run_is_told_who_holds_the_lock(api: Api, webex_audit: Command,
     arguments = ["--base-url", api(Simulation(Organization(5))), "--token-file", tmp_path / "token", "--output", output]
     with lock(place(output)):
         assert webex_audit("run", *arguments).code == 6
-        assert webex_audit("prune", "--keep-last", "1", "--output", output).code == 6
+        for flags in ([], ["--dry-run"]):
+            assert webex_audit("prune", "--keep-last", "1", "--output", output, *flags).code == 6
         checked = webex_audit("doctor", *arguments)
     assert (checked.code, "warning  output" in checked.out) == (0, True)
 
@@ -277,6 +278,33 @@ def test_a_removal_that_was_cut_off_goes_on(
         new.path.name: "keep",
     }
     assert {key.partition("/")[0] for key in s3.keys(folder)} == {".lock", new.path.name, REMOVED}
+
+
+def test_a_rehearsal_writes_nothing_and_names_what_is_removed_then(
+    audit: Audit, webex_audit: Command, s3: S3, output: str, folder: str
+) -> None:
+    old, new = (audit(Simulation(Organization(5)), output__path=output) for _ in range(2))
+    place(f"{output}/.lock").unlink()
+    attempt, late = "20261121T190902Z-0a1b2c", "20261121T190903Z-0a1b2c"
+    journal = {"run_id": "20261121T190901Z-0a1b2c", "started_at": NOW, "scope": {}}
+    (place(output) / attempt / "run.json").put(msgspec.json.encode(journal))
+    (place(output) / attempt / "coverage.csv").put(b"")
+    (place(output) / late / "parts" / "0.arrow").put(b"")
+    before = s3.keys(folder)
+    prune = ["prune", "--keep-last", "1", "--output", output, "--json"]
+    rehearsed = json.loads(webex_audit(*prune, "--dry-run").out)
+    assert s3.keys(folder) == before
+    assert {each["name"]: each["action"] for each in rehearsed} == {
+        old.path.name: "remove",
+        new.path.name: "keep",
+        attempt: "remove",
+        late: "remove",
+    }
+    done = json.loads(webex_audit(*prune).out)
+    assert done == [each | {"action": each["action"].replace("remove", "removed")} for each in rehearsed]
+    assert {key.partition("/")[0] for key in s3.keys(folder)} == {".lock", new.path.name, REMOVED}
+    assert {each.snapshot_id for each in read_removed(place(output)) if each.is_abandoned} == {attempt}
+    assert webex_audit("verify", "--output", output).code == 0
 
 
 def test_what_is_pruned_is_recorded_first_and_read_no_further_than_it_may_be_long(

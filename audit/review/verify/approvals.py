@@ -26,7 +26,7 @@ def check_approvals(
         snapshot_id: only the decisions about this snapshot; None for all.
     """
     try:
-        found = last_decisions(read_approvals(output)).values()
+        found = last_decisions(read_approvals(output))
     except DamagedError as error:
         yield Fault(APPROVALS, f"is damaged: {error.reason}")
         return

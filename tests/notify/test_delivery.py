@@ -95,6 +95,21 @@ def test_a_refused_message_changes_no_exit_code(
 
 
 @pytest.mark.attack("redaction")
+@pytest.mark.parametrize("code", [302, 303, 307])
+def test_a_redirect_leads_no_message_elsewhere_and_is_not_taken_for_success(
+    code: int, urls: Callable[..., Path], check: Callable[..., Result]
+) -> None:
+    """The page to sign in at which a redirect often ends answers with 200."""
+    with serve_webhook() as elsewhere:
+        target = f"http://127.0.0.1:{elsewhere.port}/sign-in"
+        with serve_webhook(lambda _: status(code, Location=target)) as hook:
+            file = urls(f"{hook.url()}?+X-Key={SECRET}")
+            result = check()
+    assert f"{file}, line 1: the server did not take it" in result.err
+    assert (result.code, len(hook.got), elsewhere.asked) == (1, 1, 0)
+
+
+@pytest.mark.attack("redaction")
 @pytest.mark.parametrize(
     ("lines", "said"),
     [

@@ -6,6 +6,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
@@ -211,6 +212,43 @@ def test_a_file_that_is_not_there_is_named(check: Callable[..., Result], monkeyp
     monkeypatch.setenv("WEBEX_AUDIT_NOTIFY_URLS_FILE", "absent")
     result = check()
     assert (result.code, "notify.urls_file absent: No such file or directory" in result.err) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda _: None, "No such file or directory"),
+        (lambda path: path.write_text(""), "holds no URL"),
+        (lambda path: path.write_text(SECRET), "line 1: expected a URL"),
+        (lambda path: path.write_text(f"json://x/y\n{SECRET}"), "line 2: expected a URL"),
+    ],
+)
+def test_what_would_keep_a_later_message_from_being_sent_is_warned_of_on_a_good_night(
+    make: Callable[[Path], object], said: str, audit: Audit, webex_audit: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    audit(Simulation(crafted()))
+    monkeypatch.setenv("WEBEX_AUDIT_NOTIFY_URLS_FILE", "urls")
+    make(Path("urls"))
+    with suppress(FileNotFoundError):
+        Path("urls").chmod(0o600)
+    result = webex_audit("check", "--output", "out", "--quiet")
+    assert (result.code, result.out, result.err.count("\n")) == (0, "", 1)
+    assert result.err.startswith("webex-audit: warning: a notification could not be sent: notify.urls_file urls")
+    assert said in result.err
+    assert SECRET not in result.err
+
+
+def test_a_missing_extra_is_warned_of_on_a_good_night(
+    audit: Audit, urls: Callable[..., Path], webex_audit: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    audit(Simulation(crafted()))
+    assert webex_audit("check", "--output", "out", "--quiet") == Result(0, "", "")
+    urls("json://127.0.0.1/x")
+    monkeypatch.setattr(sys, "path", [each for each in sys.path if not (Path(each) / "apprise").exists()])
+    monkeypatch.delitem(sys.modules, "apprise", raising=False)
+    result = webex_audit("check", "--output", "out", "--quiet")
+    assert (result.code, result.out) == (0, "")
+    assert "warning: a notification could not be sent: apprise is not installed" in result.err
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o644])

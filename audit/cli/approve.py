@@ -13,11 +13,11 @@ from audit.cli import options, views
 from audit.cli.approvals import describe, render_list, sentence
 from audit.cli.command import Command, heading
 from audit.cli.options import settings_of
-from audit.cli.results import print_done, print_result
+from audit.cli.results import print_done, print_result, tell_nothing
 from audit.errors import UsageError
 from audit.redaction import redact
 from audit.snapshot.approvals import TEXT_CHARS, Approval, Decision, in_force, read_approvals, signed
-from audit.snapshot.catalog import find_snapshot
+from audit.snapshot.catalog import check_output, find_snapshot, list_snapshots
 from audit.snapshot.layout import MANIFEST, SNAPSHOT_ID
 from audit.snapshot.manifest import MAX_BYTES
 from audit.snapshot.prefix import is_prefix
@@ -66,6 +66,8 @@ def approve(
         if snapshot or reason or by or withdraw or allow_partial:
             raise UsageError("--list decides nothing: leave out SNAPSHOT and the options of a decision")
         everything = read_approvals(settings.output.folder)
+        if not everything and not list_snapshots(settings.output.folder):
+            tell_nothing(settings)
         print_result(views.as_json([*map(describe, everything)]) if as_json else render_list(everything))
         return 0
     if withdraw and allow_partial:
@@ -116,6 +118,7 @@ def decide(
 
     key = load_private_key(expand(key_file)) if key_file else None
     try:
+        check_output(output)
         with lock(output, is_shared=is_shared) as held:
             if wanted.withdraws:
                 ended = _in_force(output, wanted.snapshot)

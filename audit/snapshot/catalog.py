@@ -281,6 +281,12 @@ def nothing_in(output: Place) -> str:
     return f"no snapshot in {_shown(output)} yet: 'webex-audit run' makes one, --output names another folder"
 
 
+def check_output(output: Place) -> None:
+    """Raise a `UsageError` if the output is a folder of this machine that does not exist."""
+    if isinstance(output, Path) and not output.exists():
+        raise UsageError(nothing_in(output))
+
+
 def _no_snapshot(output: Place, found: Mapping[str, Snapshot]) -> str:
     if not found:
         return nothing_in(output)

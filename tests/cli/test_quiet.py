@@ -210,9 +210,33 @@ def test_prune_prints_what_stays_against_its_plan(audit: Audit, quiet: Command) 
     assert "copy" in quiet(*prune).out
 
 
-def test_a_list_of_an_absent_folder_says_so(webex_audit: Command) -> None:
+@pytest.mark.parametrize("command", [("snapshots",), ("snapshots", "--unfinished"), ("approve", "--list")])
+def test_a_list_of_a_mistyped_folder_is_a_warning(
+    command: tuple[str, ...], quiet: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name in ("absent", "snapshts", "a b"):
-        assert f"no snapshot in ./{name} yet" in webex_audit("snapshots", "--output", name).err
+        told = quiet(*command, "--output", name)
+        assert (told.code, told.err.startswith(f"webex-audit: warning: no snapshot in ./{name} yet")) == (0, True)
+    monkeypatch.setenv("WEBEX_AUDIT_OUTPUT_PATH", "absent")
+    assert "warning: no snapshot in ./absent yet" in quiet(*command).err
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("prune", "--keep-last", "2"),
+        ("prune", "--keep-last", "2", "--dry-run"),
+        ("approve", "--reason", "x", "--by", "me"),
+        ("approve", "--reason", "x", "--by", "me", "--withdraw"),
+    ],
+)
+def test_an_absent_folder_is_not_taken_for_one_that_cannot_be_written(
+    command: tuple[str, ...], quiet: Command, tmp_path: Path
+) -> None:
+    told = quiet(*command, "--output", "snapshts")
+    said = "no snapshot in ./snapshts yet: 'webex-audit run' makes one, --output names another folder"
+    assert told == Result(2, "", f"webex-audit: error: {said}\n")
+    assert visible(tmp_path) == []
 
 
 def test_what_is_done_is_not_told(audit: Audit, quiet: Command, tmp_path: Path) -> None:

@@ -83,7 +83,7 @@ def without_id(items: int, kind: str) -> str:
     return f"{count_of(items, f'listed {noun_of(kind)} has', f'listed {plural_of(kind)} have')} no usable id"
 
 
-def did_you_mean(name: str, known: Iterable[str], *, otherwise: str = "", cutoff: float = 0.6) -> str:
+def did_you_mean(name: str, known: Iterable[str], *, otherwise: str = "", cutoff: float = 0.6, before: str = "") -> str:
     """The end of a message about an unknown name: `; did you mean <the most similar known name>?`.
 
     Args:
@@ -91,6 +91,7 @@ def did_you_mean(name: str, known: Iterable[str], *, otherwise: str = "", cutoff
         known: the known names.
         otherwise: the end if no known name is similar.
         cutoff: how similar the names must be, from 0 to 1 (`difflib.get_close_matches`).
+        before: stands before the name that is shown.
     """
     nearest = get_close_matches(name, known, n=1, cutoff=cutoff)
-    return f"; did you mean {nearest[0]}?" if nearest else otherwise
+    return f"; did you mean {before}{nearest[0]}?" if nearest else otherwise

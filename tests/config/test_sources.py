@@ -168,6 +168,30 @@ def test_a_bad_file_is_told_in_one_line_with_its_place(tmp_path: Path, content: 
     assert "base_url" in str(caught.value) or str(file) in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("variable", "nearest"),
+    [
+        ("PROFLE", "PROFILE"),
+        ("CONFG", "CONFIG"),
+        ("PROFILES", "PROFILE"),
+        ("OUTPUT_PTH", "OUTPUT_PATH"),
+        ("EXCLUDE_ORGS", "EXCLUDE_ORG"),
+        ("NOTIFY_URL_FILE", "NOTIFY_URLS_FILE"),
+        ("RETRY_ATEMPTS", "RETRY_ATTEMPTS"),
+        ("REFRESH_TOKEN_FILE", "WEBEX_REFRESH_TOKEN_FILE"),
+        ("QUIET", None),
+        ("FOO", None),
+        ("VERBOSE", None),
+        ("XQZW", None),
+    ],
+)
+def test_an_unknown_variable_suggests_what_is_similar_and_nothing_else(variable: str, nearest: str | None) -> None:
+    with pytest.raises(UsageError) as caught:
+        load(None, {f"WEBEX_AUDIT_{variable}": "x"}, {})
+    end = f"did you mean WEBEX_AUDIT_{nearest}?" if nearest else "docs/configuration.md lists all variables"
+    assert str(caught.value) == f"environment: unknown variable WEBEX_AUDIT_{variable}; {end}"
+
+
 def test_a_bad_variable_or_an_absent_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="unknown variable WEBEX_AUDIT_MAX_RTE; did you mean WEBEX_AUDIT_MAX_RATE"):
         load(None, {"WEBEX_AUDIT_MAX_RTE": "5"}, {})

@@ -102,6 +102,8 @@ def login(
         await (on_device(desk, _show_code) if device else in_browser(desk, _show_page))
 
     found = signals.run_until_signal(log_in(app, store, Clock(), way))
+    if found.missing_scopes:
+        log.warning("%s, and sign in again", login_views.not_granted(found))
     if os.environ.get(TOKEN_VARIABLE) and given["profile"] is None:
         log.warning("%s is set, and runs use it instead of this login: unset it", TOKEN_VARIABLE)
     if as_json:

@@ -85,8 +85,39 @@ def test_the_next_command_has_the_same_scope(api: Api, log_in: Command) -> None:
 
 def test_fewer_scopes_than_asked_for_are_shown(api: Api, log_in: Command) -> None:
     told = log_in(api(Simulation(OWN, parse("login-fewer-scopes"))))
-    assert "NOT granted    spark:people_read: add them to the integration" in told.out
+    assert "NOT granted    spark:people_read: add it to the integration" in told.out
     assert "who has signed in is not known" in told.err
+
+
+@pytest.mark.parametrize("options", [("--quiet",), ("--quiet", "--profile", "customer-a"), ("--json",), ()])
+def test_a_scope_that_was_not_granted_is_a_warning_whatever_is_printed(
+    options: tuple[str, ...], api: Api, log_in: Command
+) -> None:
+    """The last scope of those that a login asks for is left out."""
+    told = log_in(api(Simulation(OWN, parse("login-fewer-scopes"))), "--scope", "spark:zzz", *options)
+    warning = "webex-audit: warning: NOT granted: spark:zzz: add it to the integration, and sign in again\n"
+    assert (told.code, told.err.count(warning)) == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("more", "missing"), [("spark:zzz", "spark:zzz"), ("spark-admin:locations_read", "spark:people_read")]
+)
+def test_the_list_of_logins_shows_what_was_not_granted(
+    more: str, missing: str, api: Api, log_in: Command, webex_audit: Command
+) -> None:
+    log_in(api(Simulation(OWN, parse("login-fewer-scopes"))), "--scope", more)
+    assert f"  NOT granted    {missing}" in webex_audit("login", "--list").out
+    log_in(api(Simulation(OWN)), "--scope", more, "--replace")
+    assert "NOT granted" not in webex_audit("login", "--list").out
+
+
+@pytest.mark.parametrize("arguments", [("--profile", "customer-a"), ("--profile", "default"), ("--profile=x",)])
+def test_a_variable_that_a_named_profile_never_uses_is_not_said_to_go_before_its_login(
+    arguments: tuple[str, ...], api: Api, log_in: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WEBEX_ACCESS_TOKEN", "x")
+    told = log_in(api(Simulation(OWN)), *arguments)
+    assert "WEBEX_ACCESS_TOKEN" not in told.out + told.err
 
 
 def test_a_second_login_needs_no_options(
@@ -159,13 +190,6 @@ def test_a_login_that_no_run_would_use_is_refused(
     monkeypatch.setenv(f"WEBEX_AUDIT_WEBEX_{key.upper()}", "x")
     told = webex_audit("login", "--client-id", "C", "--client-secret-file", "x")
     assert (told.code, f"webex.{key} is configured" in told.err) == (2, True)
-
-
-def test_a_variable_that_goes_before_the_login_is_pointed_out(
-    api: Api, log_in: Command, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("WEBEX_ACCESS_TOKEN", "x")
-    assert "WEBEX_ACCESS_TOKEN is set, and a run uses it in place of this login" in log_in(api(Simulation(OWN))).out
 
 
 def test_a_secret_that_others_may_read_is_pointed_out(api: Api, log_in: Command, secret_file: Path) -> None:

@@ -133,11 +133,16 @@ def _oauth(settings: WebexSettings, clock: Clock, profile: Profile) -> OAuthToke
     for key, hint in hints.items():
         if not getattr(settings, key):
             raise UsageError(f"webex.client_id needs webex.{key} too{hint}")
+    secret = secret_file(settings.client_secret_file, "client secret file")
+    try:
+        refresh_token = secret_file(settings.refresh_token_file, "refresh token file")
+    except UsageError as error:
+        raise error.advised(f"'{login}' stores a new refresh token") from None
     return OAuthTokens(
         settings.base_url,
         settings.client_id or "",
-        secret_file(settings.client_secret_file, "client secret file"),
-        secret_file(settings.refresh_token_file, "refresh token file"),
+        secret,
+        refresh_token,
         clock,
         login=login,
         timeout_s=settings.timeout_s,

@@ -84,3 +84,18 @@ def test_a_secret_open_to_others_is_warned_of(file: Path, caplog: pytest.LogCapt
     with caplog.at_level(logging.WARNING):
         token(WebexSettings(token_file=str(file)), {})
     assert "can be read by other users: chmod 600 it" in caplog.text
+
+
+@pytest.mark.parametrize("content", [None, "", "\n", b"\xff\xfe\x00\xd8"])
+@pytest.mark.parametrize("profile", ["default", "customer-a"])
+def test_a_refresh_token_that_is_lost_names_the_command_that_stores_another(
+    content: str | bytes | None, profile: str, file: Path, tmp_path: Path
+) -> None:
+    lost = tmp_path / "refresh-token"
+    if content is not None:
+        lost.write_bytes(content.encode() if isinstance(content, str) else content)
+    app = WebexSettings(client_id="C", client_secret_file=str(file), refresh_token_file=str(lost))
+    with pytest.raises(UsageError) as caught:
+        find_tokens(app, {}, VirtualClock(), Named(profile=Profile(profile)))
+    assert str(caught.value).startswith(f"refresh token file {lost}")
+    assert str(caught.value).endswith(f"; 'webex-audit login{Profile(profile).option}' stores a new refresh token")

@@ -192,6 +192,16 @@ def test_an_unknown_variable_suggests_what_is_similar_and_nothing_else(variable:
     assert str(caught.value) == f"environment: unknown variable WEBEX_AUDIT_{variable}; {end}"
 
 
+@pytest.mark.parametrize("key", ["check.timeout", "run.deadline"])
+@pytest.mark.parametrize("none", ["0s", "0m", "0h0m", "0.0d"])
+def test_no_time_at_all_is_not_a_limit(key: str, none: str) -> None:
+    with pytest.raises(UsageError, match="expected a time such as 45m or 1h30m"):
+        load(None, {}, {key: none})
+    assert load(None, {}, {key: "0.5s"})
+    assert load(None, {}, {key: "0h10m"})
+    assert load(None, {"WEBEX_AUDIT_RUN_RESUME_WITHIN": none}, {}).run.resume_within_s == 0
+
+
 def test_a_bad_variable_or_an_absent_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="unknown variable WEBEX_AUDIT_MAX_RTE; did you mean WEBEX_AUDIT_MAX_RATE"):
         load(None, {"WEBEX_AUDIT_MAX_RTE": "5"}, {})

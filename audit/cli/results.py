@@ -5,6 +5,7 @@ import logging
 import shutil
 import sys
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any, BinaryIO
 
 import click
@@ -109,9 +110,10 @@ def _shown(text: str) -> str:
 
 
 def tell_nothing(settings: Settings) -> None:
-    """Log that the output has no snapshot: a warning if somebody has named the folder, who may have mistyped it."""
-    is_named = settings.output.path != OutputSettings().path
-    log.log(logging.WARNING if is_named else logging.INFO, "%s", nothing_in(settings.output.folder))
+    """Log that the output has no snapshot: a warning if somebody has named a folder that is absent, so mistyped."""
+    path, folder = settings.output.path, settings.output.folder
+    is_mistyped = path != OutputSettings().path and isinstance(folder, Path) and not folder.exists()
+    log.log(logging.WARNING if is_mistyped else logging.INFO, "%s", nothing_in(folder))
 
 
 def print_snapshot(snapshot: Snapshot, *, as_json: bool, is_quiet: bool) -> None:

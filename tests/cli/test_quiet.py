@@ -219,6 +219,8 @@ def test_a_list_of_a_mistyped_folder_is_a_warning(
         assert (told.code, told.err.startswith(f"webex-audit: warning: no snapshot in ./{name} yet")) == (0, True)
     monkeypatch.setenv("WEBEX_AUDIT_OUTPUT_PATH", "absent")
     assert "warning: no snapshot in ./absent yet" in quiet(*command).err
+    Path("absent").mkdir()
+    assert quiet(*command).err == ""
 
 
 @pytest.mark.parametrize(

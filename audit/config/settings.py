@@ -142,7 +142,9 @@ class NotifySettings(msgspec.Struct, frozen=True):
     """`[notify]`: who hears of a run or a check, when, and of what."""
 
     urls_file: str | None = None
-    on: list[NotifyEvent] = msgspec.field(default_factory=lambda: ["failed", "partial", "findings"])
+    on: Annotated[list[NotifyEvent], Meta(min_length=1)] = msgspec.field(
+        default_factory=lambda: ["failed", "partial", "findings"]
+    )
     names: bool = False
     report: str | None = None
 

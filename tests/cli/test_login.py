@@ -89,7 +89,72 @@ def test_fewer_scopes_than_asked_for_are_shown(api: Api, log_in: Command) -> Non
     assert "who has signed in is not known" in told.err
 
 
-@pytest.mark.parametrize("options", [("--quiet",), ("--quiet", "--profile", "customer-a"), ("--json",), ()])
+def granted(webex_audit: Command, profile: str) -> set[str]:
+    listed = json.loads(webex_audit("login", "--list", "--json").out)
+    return next({*each["login"]["scopes"]} for each in listed if each["profile"] == profile)
+
+
+@pytest.mark.parametrize(
+    ("profile", "options"),
+    [
+        ("default", ("--entity", "person")),
+        ("default", ("--all-orgs", "--scope", "spark-admin:locations_read")),
+        ("customer-a", ("--dataset", "audio-options", "--all-users", "--admin-events")),
+    ],
+)
+def test_signing_in_again_without_options_keeps_the_scopes(
+    profile: str, options: tuple[str, ...], api: Api, log_in: Command, webex_audit: Command
+) -> None:
+    log_in(api(Simulation(OWN)), "--profile", profile, *options)
+    before = granted(webex_audit, profile)
+    again = webex_audit("login", "--profile", profile)
+    assert (again.code, "had more scopes" in again.err) == (0, False)
+    assert granted(webex_audit, profile) == before > {"spark:people_read"}
+
+
+def test_signing_in_again_asks_for_what_the_configuration_adds(
+    api: Api, log_in: Command, webex_audit: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log_in(api(Simulation(OWN)), "--scope", "spark-admin:locations_read")
+    before = granted(webex_audit, "default")
+    monkeypatch.setenv("WEBEX_AUDIT_ENTITY", "person")
+    assert webex_audit("login").code == 0
+    assert granted(webex_audit, "default") == before | {"spark-admin:people_read"}
+
+
+def test_signing_in_again_asks_for_what_was_not_granted(api: Api, log_in: Command, webex_audit: Command) -> None:
+    simulation = Simulation(OWN, parse("login-fewer-scopes"))
+    log_in(api(simulation), "--scope", "spark:zzz")
+    assert "NOT granted: spark:zzz" in webex_audit("login").err
+
+
+@pytest.mark.parametrize(
+    ("options", "lost"),
+    [
+        (("--entity", "workspace"), "audit:events_read, spark-admin:people_read"),
+        (("--entity", "person", "--quiet"), "audit:events_read, spark-admin:workspaces_read"),
+        (("--scope", "spark-admin:locations_read", "--json"), "audit:events_read, spark-admin:people_read"),
+    ],
+)
+def test_scopes_that_a_login_gives_up_are_a_warning(
+    options: tuple[str, ...], lost: str, api: Api, log_in: Command, webex_audit: Command
+) -> None:
+    log_in(api(Simulation(OWN)), "--entity", "person", "--entity", "workspace", "--admin-events")
+    again = webex_audit("login", *options)
+    assert again.code == 0
+    assert f"webex-audit: warning: the login before had more scopes: {lost}: a run that needs them" in again.err
+
+
+def test_another_integration_inherits_no_scope(api: Api, log_in: Command, webex_audit: Command) -> None:
+    base_url = api(Simulation(OWN))
+    log_in(base_url, "--entity", "person")
+    app = ("--client-id", "C0ther", "--client-secret-file", "client-secret", "--base-url", base_url)
+    other = webex_audit("login", *app, "--replace")
+    assert (other.code, other.err.count("had more scopes")) == (0, 0)
+    assert granted(webex_audit, "default") == {"spark-admin:workspaces_read", "spark:people_read"}
+
+
+@pytest.mark.parametrize("options", [("--quiet", "--profile", "customer-a"), ("--json",), ()])
 def test_a_scope_that_was_not_granted_is_a_warning_whatever_is_printed(
     options: tuple[str, ...], api: Api, log_in: Command
 ) -> None:
@@ -111,7 +176,7 @@ def test_the_list_of_logins_shows_what_was_not_granted(
     assert "NOT granted" not in webex_audit("login", "--list").out
 
 
-@pytest.mark.parametrize("arguments", [("--profile", "customer-a"), ("--profile", "default"), ("--profile=x",)])
+@pytest.mark.parametrize("arguments", [("--profile", "customer-a"), ("--profile", "default")])
 def test_a_variable_that_a_named_profile_never_uses_is_not_said_to_go_before_its_login(
     arguments: tuple[str, ...], api: Api, log_in: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -124,7 +124,8 @@ def _without_token(settings: WebexSettings, environment: Mapping[str, str], name
             f"profile {profile.name} has no access token{why}, and {TOKEN_VARIABLE} is not used for a profile that "
             f"--profile names: {login}, or name the profile with {PROFILE_VARIABLE} to use the variable"
         )
-    return f"no access token{why}: {login}, or set {TOKEN_VARIABLE}, --token-file or a key of [webex]"
+    others = "--token-file" if named.by_profile else f"{TOKEN_VARIABLE}, --token-file"
+    return f"no access token{why}: {login}, or set {others} or a key of [webex]"
 
 
 def _oauth(settings: WebexSettings, clock: Clock, profile: Profile) -> OAuthTokens:

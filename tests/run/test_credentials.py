@@ -58,6 +58,16 @@ def test_a_profile_without_a_login_is_told_how_to_sign_in(settings: dict[str, st
         token(WebexSettings(**settings), {}, named=Named(profile=Profile("customer-a")))
 
 
+@pytest.mark.parametrize("name", ["customer-a", "default", "x"])
+def test_a_named_profile_is_not_advised_to_set_the_variable_that_it_never_uses(name: str) -> None:
+    profile = Profile(name)
+    with pytest.raises(UsageError) as caught:
+        token(WebexSettings(), {}, named=Named(by_profile=True, profile=profile))
+    assert "WEBEX_ACCESS_TOKEN" not in str(caught.value)
+    with pytest.raises(UsageError, match="or set WEBEX_ACCESS_TOKEN, --token-file or a key"):
+        token(WebexSettings(), {}, named=Named(profile=profile))
+
+
 def test_the_one_configured_source_is_taken(file: Path) -> None:
     command = find_tokens(WebexSettings(token_command="echo t"), {}, VirtualClock())
     assert isinstance(command, CommandTokens)

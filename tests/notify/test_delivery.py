@@ -29,6 +29,7 @@ from audit.text import printable
 
 Command = Callable[..., Result]
 MESSAGE = Message("title", "body", "warning")
+REFUSED = "the server did not take it, or did not answer in time"
 SECRET = "S3cr3tT0kenOfAHook"
 
 
@@ -66,9 +67,9 @@ def echo(handler: BaseHTTPRequestHandler) -> None:
 @pytest.mark.parametrize(
     ("url", "reason"),
     [
-        (f"json://user:{SECRET}@127.0.0.1:{{port}}/{SECRET}?+X-Key={SECRET}", "the server did not take it"),
-        (f"json://user:{SECRET}@127.0.0.1:9/{SECRET}", "the server did not take it"),
-        (f"jsons://127.0.0.1:{{port}}/{SECRET}", "the server did not take it"),
+        (f"json://user:{SECRET}@127.0.0.1:{{port}}/{SECRET}?+X-Key={SECRET}", REFUSED),
+        (f"json://user:{SECRET}@127.0.0.1:9/{SECRET}", REFUSED),
+        (f"jsons://127.0.0.1:{{port}}/{SECRET}", REFUSED),
         (f"gopher://{SECRET}/x", "apprise does not know such a URL"),
         (f"slack://{SECRET}", "apprise does not know such a URL"),
     ],

@@ -268,6 +268,7 @@ def test_names_are_sent_only_if_that_is_wanted(
     for word in ("Room 0", organization.name, "two-way"):
         assert word not in without
     assert "high two-way-auto-answer: Room 0 (workspace in " in with_names
+    assert "answers by itself and lets callers listen" in with_names
 
 
 def test_an_error_is_quoted_only_if_names_are_wanted(

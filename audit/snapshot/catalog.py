@@ -109,7 +109,7 @@ def scan(output: Place) -> tuple[dict[str, Snapshot], dict[str, str]]:
     folders = sorted(_folders(output), key=lambda each: (not SNAPSHOT_ID.fullmatch(each.name), each.name))
     for folder, read in zip(folders, at_once(_read, folders), strict=True):
         if isinstance(read, Exception):
-            log.warning("left out: %s", read)
+            log.warning("left out: %s", read, extra={"is_once": True})
             unreadable[folder.name] = str(read)
         elif read:
             snapshot_id = read.manifest.snapshot_id

@@ -256,6 +256,23 @@ def test_what_is_asked_for_is_printed(command: tuple[str, ...], audit: Audit, qu
     assert quiet(*command, "--output", "out").out
 
 
+@pytest.mark.parametrize("file", ["manifest.json", "../pruned.json", "../approvals.json"])
+def test_what_a_command_reads_several_times_is_warned_of_once(
+    file: str, audit: Audit, api: Api, quiet: Command, tmp_path: Path
+) -> None:
+    for _ in range(2):
+        snapshot = audit(Simulation(OWN))
+    (tmp_path / "out" / snapshot.path.name / file).write_text("{")
+    for command in (
+        ("run", "--base-url", api(Simulation(OWN))),
+        ("snapshots",),
+        ("check",),
+        ("prune", "--keep-last", "2"),
+    ):
+        warnings = [line for line in quiet(*command, "--output", "out").err.splitlines() if "warning: " in line]
+        assert len(warnings) == len({*warnings}), (command, warnings)
+
+
 def test_a_good_night_of_cron_is_silent(api: Api, quiet: Command) -> None:
     url = api(Simulation(crafted()))
     night = (("run", "--base-url", url), ("verify",), ("check",), ("report",), ("prune", "--keep-last", "3"))

@@ -85,7 +85,7 @@ def without_id(items: int, kind: str) -> str:
     return f"{count_of(items, f'listed {noun_of(kind)} has', f'listed {plural_of(kind)} have')} no usable id"
 
 
-def did_you_mean(name: str, known: Iterable[str], *, otherwise: str = "", cutoff: float = 0.6) -> str:
+def did_you_mean(name: str, known: Iterable[str], *, otherwise: str = "", cutoff: float = 0.6, before: str = "") -> str:
     """The end of a message about an unknown name: `; did you mean <the most similar known name>?`.
 
     Case, `_` for `-` and dashes at the beginning do not count: two options are not similar because both have dashes.
@@ -95,11 +95,12 @@ def did_you_mean(name: str, known: Iterable[str], *, otherwise: str = "", cutoff
         known: the known names.
         otherwise: the end if no known name is similar.
         cutoff: how similar the names must be, from 0 to 1 (`difflib.get_close_matches`).
+        before: stands before the name that is shown.
     """
     by_plain = {_plain(each): each for each in known}
     wanted = _plain(name)
     nearest = _only(wanted, by_plain) or get_close_matches(wanted, by_plain, n=1, cutoff=cutoff)
-    return f"; did you mean {by_plain[nearest[0]]}?" if nearest else otherwise
+    return f"; did you mean {before}{by_plain[nearest[0]]}?" if nearest else otherwise
 
 
 def _plain(name: str) -> str:

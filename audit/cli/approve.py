@@ -13,17 +13,17 @@ from audit.cli import options, views
 from audit.cli.approvals import describe, render_list, sentence
 from audit.cli.command import Command, heading
 from audit.cli.options import settings_of
-from audit.cli.results import print_done, print_result
+from audit.cli.results import print_done, print_result, tell_nothing
 from audit.errors import UsageError
 from audit.redaction import redact
 from audit.snapshot.approvals import TEXT_CHARS, Approval, Decision, in_force, read_approvals, signed
-from audit.snapshot.catalog import find_snapshot, nothing_in
+from audit.snapshot.catalog import check_output, find_snapshot, list_snapshots
 from audit.snapshot.layout import MANIFEST, SNAPSHOT_ID
 from audit.snapshot.manifest import MAX_BYTES
 from audit.snapshot.prefix import is_prefix
 from audit.snapshot.scope import has_parquet, partners_of, scope_digest
 from audit.storage.content import read_small
-from audit.storage.place import Place, is_dir
+from audit.storage.place import Place
 from audit.text import printable
 
 if TYPE_CHECKING:
@@ -66,8 +66,8 @@ def approve(
         if snapshot or reason or by or withdraw or allow_partial:
             raise UsageError("--list only lists: leave out SNAPSHOT, --reason, --by, --withdraw and --allow-partial")
         everything = read_approvals(settings.output.folder)
-        if not everything:
-            _check_there(settings.output.folder)
+        if not everything and not list_snapshots(settings.output.folder):
+            tell_nothing(settings)
         print_result(views.as_json([*map(describe, everything)]) if as_json else render_list(everything))
         return 0
     if withdraw and allow_partial:
@@ -75,9 +75,7 @@ def approve(
     wanted = Wanted(
         snapshot, _text("--reason", reason), _text("--by", _user() if by is None else by), withdraw, allow_partial
     )
-    decided = decide(
-        options.existing_output(settings), wanted, settings.sign.key_file, is_shared=settings.output.shared
-    )
+    decided = decide(settings.output.folder, wanted, settings.sign.key_file, is_shared=settings.output.shared)
     if by is None and decided.by == "root":
         log.warning(
             "the approval is recorded as made by root, which does not name a person: name who decides with --by"
@@ -133,7 +131,7 @@ def decide(
 
     key = load_private_key(expand(key_file)) if key_file else None
     try:
-        _check_there(output)
+        check_output(output)
         with lock(output, is_shared=is_shared) as held:
             if wanted.withdraws:
                 ended = _in_force(output, wanted.snapshot)
@@ -148,11 +146,6 @@ def decide(
     except OSError as error:
         raise unwritable(output, error, "copy the folder, and name the copy with --output") from None
     return made
-
-
-def _check_there(output: Place) -> None:
-    if not is_dir(output):
-        raise UsageError(nothing_in(output))
 
 
 def _checked(output: Place, wanted: Wanted) -> Subject:

@@ -166,11 +166,13 @@ def _notice(found: Snapshot, result: "CheckResult", find: "Callable[[], Since | 
 
     since = find()
     named = since.findings if since else result.findings
+    # The line of a message is short, and the finding stands at its end.
+    has_orgs = len(found.manifest.orgs) > 1
     news = News(
         fails,
         by_severity(result.findings),
         by_severity(since.findings) if since else None,
         since.opened if since else None,
-        [f"{each.severity} {each.rule_id}: {line_of(each, has_orgs=True)}" for each in named],
+        [f"{each.severity} {each.rule_id}: {line_of(each, has_orgs=has_orgs)}" for each in named],
     )
     return of_check(found.manifest, str(found.path), news)

@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 Verbosity = Literal["quiet", "normal", "verbose"]
 _LEVELS = {"quiet": logging.WARNING, "normal": logging.INFO, "verbose": logging.DEBUG}
-#: How many sentences of the API are remembered, so that each is shown once.
+#: How many sentences are remembered, so that each is shown once.
 _MOST_SAID = 1000
 #: Identifies the lines of a process in a log that several processes share.
 _RUN_ID = os.urandom(4).hex()
@@ -61,7 +61,8 @@ def _shown(value: object) -> str | None:
 class _StderrHandler(logging.Handler):
     """Writes to the current `sys.stderr`, which a progress bar replaces. Survives a closed pipe: output is dropped.
 
-    After the line of an error come the API's own words, once: an API says the same long sentence of many things.
+    After the line of an error come the API's own words, once: an API says the same long sentence of many things. A line
+    that is marked as `is_once`, too: a command reads some things several times.
     """
 
     def __init__(self) -> None:
@@ -69,19 +70,24 @@ class _StderrHandler(logging.Handler):
         self._said: set[str] = set()
 
     def emit(self, record: logging.LogRecord) -> None:
-        if words := getattr(record, "said", None):
-            if words in self._said:
-                return
-            self._said.add(words)
+        once = getattr(record, "said", None) or (record.getMessage() if getattr(record, "is_once", False) else None)
+        if once and not self._is_new(once):
+            return
         if sys.stderr:
             # The formatters escape what they show, so a text loses its secrets here, whatever it was put together from.
             with suppress(OSError):
                 sys.stderr.write(f"{redact(self.format(record))}\n")
                 sys.stderr.flush()
         for said in said_in(record.args):
-            if said not in self._said and len(self._said) < _MOST_SAID:
-                self._said.add(said)
+            if len(self._said) < _MOST_SAID and self._is_new(said):
                 log.debug("the API says: %s", said)
+
+    def _is_new(self, text: str) -> bool:
+        if text in self._said:
+            return False
+        if len(self._said) < _MOST_SAID:
+            self._said.add(text)
+        return True
 
 
 def set_up_logging(log_format: "LogFormat", verbosity: Verbosity) -> None:

@@ -16,7 +16,7 @@ from audit.cli import login_views, options, signals
 from audit.cli.command import Command, heading
 from audit.cli.options import settings_of, verbosity_of
 from audit.cli.results import print_result
-from audit.config import Profile, Settings
+from audit.config import Login, Profile, Settings
 from audit.errors import UsageError
 from audit.files import expand
 from audit.redaction import redact
@@ -86,7 +86,7 @@ def login(
         print_result(login_views.render_all(as_json=as_json))
         return 0
     from audit.clock import Clock
-    from audit.run.login.app import scopes_for
+    from audit.run.login.app import scopes_again, scopes_for
     from audit.run.login.browser import in_browser
     from audit.run.login.desk import log_in
     from audit.run.login.device import on_device
@@ -94,7 +94,8 @@ def login(
     from audit.webex.tokens import TOKEN_VARIABLE
 
     webex, profile = _checked(settings), config.profile_of(given["profile"], os.environ)
-    scopes = scopes_for(settings, more)
+    last = config.used_login(profile, webex)
+    scopes = scopes_for(settings, more) if more or last is None or _chooses(given) else scopes_again(settings, last)
     app = _app(webex, scopes, port or _last_port(profile) or _PORT)
     store = store_of(profile, expand(webex.refresh_token_file) if webex.refresh_token_file else None, replaces=replace)
 
@@ -102,6 +103,10 @@ def login(
         await (on_device(desk, _show_code) if device else in_browser(desk, _show_page))
 
     found = signals.run_until_signal(log_in(app, store, Clock(), way))
+    if lost := _lost(last, found):
+        log.warning("the login before had more scopes: %s: a run that needs them is refused now", ", ".join(lost))
+    if found.missing_scopes:
+        log.warning("%s, and sign in again", login_views.not_granted(found))
     if os.environ.get(TOKEN_VARIABLE) and given["profile"] is None:
         log.warning("%s is set, and runs use it instead of this login: unset it", TOKEN_VARIABLE)
     if as_json:
@@ -144,6 +149,18 @@ def _last_port(profile: Profile) -> int | None:
     except UsageError:
         return None
     return last.port if last else None
+
+
+def _chooses(given: dict[str, Any]) -> bool:
+    """Whether options say what a run is to audit."""
+    return any(key.startswith("scope.") or key == "run.admin_events" for key in options.given_keys(given))
+
+
+def _lost(last: Login | None, found: Login) -> list[str]:
+    """The scopes that the last login had, that this login has not, and that it has not asked for."""
+    if last is None or last.scopes is None or found.scopes is None:
+        return []
+    return sorted({*last.scopes} - {*found.scopes, *found.missing_scopes})
 
 
 def _next(profile: Profile, given: dict[str, Any]) -> str:

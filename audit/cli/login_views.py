@@ -1,6 +1,5 @@
 """Logins as text for people and as JSON for programs."""
 
-import os
 from datetime import UTC, datetime
 from typing import Any
 
@@ -28,8 +27,6 @@ def render(profile: Profile, login: Login, asked: tuple[str, ...], following: st
         asked: the scopes that were asked for.
         following: the next command.
     """
-    from audit.webex.tokens import TOKEN_VARIABLE
-
     granted = "the API does not say: 'webex-audit doctor' finds out" if login.scopes is None else _list(login.scopes)
     extra = sorted({*(login.scopes or ())} - {*asked})
     lines = [
@@ -38,17 +35,10 @@ def render(profile: Profile, login: Login, asked: tuple[str, ...], following: st
         f"  profile        {profile.name}",
         f"  granted        {granted}",
         *([f"  more than asked {_list(extra)}"] if extra else []),
-        *(
-            [f"  NOT granted    {_list(login.missing_scopes)}: add them to the integration"]
-            if login.missing_scopes
-            else []
-        ),
+        *_missing(login),
         f"  refresh token  {_validity(login)}",
         f"  stored in      {printable(login.refresh_token_file)}",
     ]
-
-    if os.environ.get(TOKEN_VARIABLE):
-        lines.append(f"  beware         {TOKEN_VARIABLE} is set, and a run uses it in place of this login: unset it")
     return "\n".join([*lines, f"next: {printable(following)}"])
 
 
@@ -59,6 +49,17 @@ def render_all(*, as_json: bool) -> str:
         return views.as_json([_data(profile, login, fault) for profile, login, fault in found])
     lines = [line for profile, login, fault in found for line in _lines(profile, login, fault)]
     return "\n".join(lines) or "no profile yet: 'webex-audit login' makes one"
+
+
+def not_granted(login: Login) -> str:
+    """The scopes that were asked for and not granted, with what to do."""
+    them = "them" if len(login.missing_scopes) > 1 else "it"
+    return f"NOT granted: {_list(login.missing_scopes)}: add {them} to the integration"
+
+
+def _missing(login: Login) -> list[str]:
+    title, _, text = not_granted(login).partition(": ")
+    return [f"  {title:<14} {text}"] if login.missing_scopes else []
 
 
 def _read(profile: Profile) -> tuple[Login | None, str | None]:
@@ -81,6 +82,7 @@ def _lines(profile: Profile, login: Login | None, fault: str | None) -> list[str
         f"  login          {printable(login.person or 'not known')}, organization {login.org_id or 'not known'}",
         f"  API            {printable(login.base_url)}",
         f"  granted        {'not known' if login.scopes is None else _list(login.scopes)}",
+        *_missing(login),
         f"  refresh token  {_validity(login)}",
         *([f"  beware         {fault}"] if fault else []),
     ]
@@ -97,7 +99,7 @@ def _validity(login: Login) -> str:
     if left_s <= 0:
         return f"expired on {login.refresh_until:%Y-%m-%d} unless a run has renewed it: sign in again if it is refused"
     days = count_of(round(left_s / _DAY_S), "day")
-    return f"until {login.refresh_until:%Y-%m-%d} ({days}), and longer if runs renew it; they do so by themselves"
+    return f"until {login.refresh_until:%Y-%m-%d} ({days}); it may last longer, as runs renew it"
 
 
 def _data(profile: Profile, login: Login | None, fault: str | None) -> dict[str, Any]:

@@ -56,6 +56,8 @@ def notified(settings: NotifySettings, command: str, *, is_on: bool = True) -> I
     finally:
         if teller.notice and _is_wanted(teller.notice, settings):
             _send(teller.notice, settings)
+        elif teller.is_on:
+            _rehearse(settings)
 
 
 def examine(settings: NotifySettings, *, sends: bool) -> list[Check]:
@@ -82,6 +84,17 @@ def examine(settings: NotifySettings, *, sends: bool) -> list[Check]:
 
 def _is_wanted(notice: Notice, settings: NotifySettings) -> bool:
     return "always" in settings.on or notice.event in settings.on
+
+
+def _rehearse(settings: NotifySettings) -> None:
+    """Warn of what would keep a message from being sent: the first failure is too late to find out."""
+    try:
+        check_extra()
+        faults = read_addresses(settings).wrong
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the result of the command matters more
+        faults = [words_of(error) if isinstance(error, Exception) else "interrupted"]
+    for fault in faults:
+        log.warning("a notification could not be sent: %s", fault)
 
 
 def _send(notice: Notice, settings: NotifySettings) -> None:

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Callable, Collection
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 import click
@@ -18,7 +17,7 @@ from audit.datasets import NAMES
 from audit.errors import UsageError
 
 if TYPE_CHECKING:
-    from audit.storage.place import Place
+    pass
 
 Command = Callable[..., Any]
 
@@ -193,21 +192,6 @@ def settings_with(given: dict[str, Any], names: Collection[str]) -> Settings:
 def _flags(given: dict[str, Any]) -> dict[str, Any]:
     flags = {name.replace("__", "."): value for name, value in given.items() if "__" in name and value != ()}
     return {key: list(value) if isinstance(value, tuple) else value for key, value in flags.items()}
-
-
-def existing_output(settings: Settings) -> "Place":
-    """The output of a command that changes what lies there; said before anybody asks for the right to write there.
-
-    Raises:
-        UsageError: the folder does not exist.
-    """
-    from audit.snapshot.catalog import nothing_in
-    from audit.storage.place import exists
-
-    output = settings.output.folder
-    if isinstance(output, Path) and not exists(output):
-        raise UsageError(nothing_in(output))
-    return output
 
 
 def config_source(given: dict[str, Any]) -> str:

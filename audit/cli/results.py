@@ -5,15 +5,17 @@ import logging
 import shutil
 import sys
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any, BinaryIO
 
 import click
 
 from audit.cli import views
 from audit.cli.spool import kept, taken_back
+from audit.config import OutputSettings, Settings
 from audit.errors import PARTIAL_EXIT_CODE, StoppedError
 from audit.redaction import redact
-from audit.snapshot.catalog import Snapshot
+from audit.snapshot.catalog import Snapshot, nothing_in
 from audit.text import printable_lines
 
 log = logging.getLogger(__name__)
@@ -105,6 +107,13 @@ def _shown(text: str) -> str:
     """The text without secrets, as a terminal may get it; a program gets control characters as they are."""
     text = redact(text)
     return printable_lines(text) if sys.stdout and sys.stdout.isatty() else text
+
+
+def tell_nothing(settings: Settings) -> None:
+    """Log that the output has no snapshot: a warning if somebody has named a folder that is absent, so mistyped."""
+    path, folder = settings.output.path, settings.output.folder
+    is_mistyped = path != OutputSettings().path and isinstance(folder, Path) and not folder.exists()
+    log.log(logging.WARNING if is_mistyped else logging.INFO, "%s", nothing_in(folder))
 
 
 def print_snapshot(snapshot: Snapshot, *, as_json: bool, is_quiet: bool) -> None:

@@ -11,11 +11,10 @@ from audit.cli import options, views
 from audit.cli.approvals import approval_field, approval_line, approvals_in
 from audit.cli.command import Command, heading
 from audit.cli.options import settings_of
-from audit.cli.results import print_done, print_result
+from audit.cli.results import print_done, print_result, tell_nothing
 from audit.errors import FOUND_EXIT_CODE, UsageError, words_of
 from audit.output.journal import folders_of_runs
-from audit.snapshot.catalog import Snapshot, find_snapshot, list_snapshots, nothing_in
-from audit.storage.place import is_dir
+from audit.snapshot.catalog import Snapshot, check_output, find_snapshot, list_snapshots
 from audit.text import count_of
 
 if TYPE_CHECKING:
@@ -37,7 +36,7 @@ def snapshots(*, unfinished: bool, as_json: bool, **given: Any) -> int:
     approved = approvals_in(settings.output.folder, found)
     data, lines = _unfinished(settings, given, found, lists_all=unfinished)
     if not (found or data):
-        log.info("%s", nothing_in(settings.output.folder))
+        tell_nothing(settings)
     elif unfinished and not data:
         log.info("no unfinished run")
     if not as_json:
@@ -168,11 +167,10 @@ def prune(keep_last: int | None, keep_within: str | None, *, dry_run: bool, as_j
 
     within_s = None if keep_within is None else config.seconds_of(keep_within, "--keep-within")
     keep = retention.Keep(keep_last, within_s, *(given[f"keep_{period}"] for period in retention.PERIODS))
-    output = options.existing_output(settings)
+    output = settings.output.folder
     seal = seal_removed_with(settings.sign.key_file)
     try:
-        if not is_dir(output):
-            raise UsageError(nothing_in(output))
+        check_output(output)
         with unlocked(output) if dry_run else lock(output, is_shared=settings.output.shared) as held:
             found = pruning.plan(output, keep, Clock().now(), resume_within_s=settings.run.resume_within_s)
             if not dry_run:

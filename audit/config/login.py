@@ -71,7 +71,7 @@ def read_login(profile: Profile) -> Login | None:
     try:
         with open_regular(path) as file:
             return json_of(file.read(_MOST_BYTES), Login)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):  # the latter if the home folder is /dev/null
         return None
     except (OSError, UndecodableError) as error:
         raise DamagedError(path, f"{words_of(error)}: 'webex-audit login{profile.option}' writes it anew") from None

@@ -12,6 +12,8 @@ from audit.errors import UsageError
 from audit.storage.place import Place, place
 
 _DURATION = r"^([0-9]+(\.[0-9]+)?[dhms])+$"
+#: A limit of no time at all would stop everything: a check that skips every rule finds nothing.
+_LIMIT = _DURATION.replace("^", "^(?=.*[1-9])")
 #: What a message shows where the default is empty.
 _ORGANIZATIONS = Meta(examples=[["11111111-2222-3333-4444-555555555555"]])
 #: Keys that decide what a run makes of its scope; each has a flag.
@@ -95,7 +97,7 @@ class RunSettings(msgspec.Struct, frozen=True):
 
     engine: EngineName = "local"
     scheduler: str | None = None
-    deadline: Annotated[str, Meta(pattern=_DURATION)] | None = None
+    deadline: Annotated[str, Meta(pattern=_LIMIT)] | None = None
     stall_s: Annotated[float, Meta(gt=0)] = 600.0
     resume_within: Annotated[str, Meta(pattern=_DURATION)] = "72h"
     metrics_file: str | None = None
@@ -122,7 +124,7 @@ class CheckSettings(msgspec.Struct, frozen=True):
     rules_dir: str | None = None
     exceptions_file: str | None = None
     baseline_file: str | None = None
-    timeout: Annotated[str, Meta(pattern=_DURATION)] = "5m"
+    timeout: Annotated[str, Meta(pattern=_LIMIT)] = "5m"
 
     @property
     def timeout_s(self) -> float:
@@ -140,7 +142,9 @@ class NotifySettings(msgspec.Struct, frozen=True):
     """`[notify]`: who hears of a run or a check, when, and of what."""
 
     urls_file: str | None = None
-    on: list[NotifyEvent] = msgspec.field(default_factory=lambda: ["failed", "partial", "findings"])
+    on: Annotated[list[NotifyEvent], Meta(min_length=1)] = msgspec.field(
+        default_factory=lambda: ["failed", "partial", "findings"]
+    )
     names: bool = False
     report: str | None = None
 

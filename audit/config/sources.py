@@ -209,7 +209,11 @@ def _unknown_variable(variable: str, names: Mapping[str, str]) -> str:
         return f"unknown variable {variable}: the token itself is read from {_TOKEN_VARIABLE}"
     if advice := _advice_on_secret(variable.removeprefix(_PREFIX)):
         return f"{_named(variable)}: {advice}"
-    near = did_you_mean(variable, names, cutoff=0.5, otherwise="; docs/configuration.md lists all variables")
+    # Without the prefix, which all have: it would make any two names similar.
+    known = [name.removeprefix(_PREFIX) for name in (*names, CONFIG_VARIABLE, PROFILE_VARIABLE)]
+    near = did_you_mean(
+        variable.removeprefix(_PREFIX), known, before=_PREFIX, otherwise="; docs/configuration.md lists all variables"
+    )
     return f"unknown variable {_named(variable)}{near}"
 
 

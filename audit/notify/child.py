@@ -41,7 +41,15 @@ def _silence() -> None:
 def _send(url: str, request: dict[str, Any]) -> str:
     import apprise  # noqa: PLC0415 - takes a second, which the watchdog counts
 
-    asset = apprise.AppriseAsset(app_id="webex-audit", app_desc="webex-audit", storage_mode="memory", async_mode=False)
+    # A redirect would hand the message, and the headers of the URL, to whomever the server names. It mostly ends at a
+    # page to sign in, so a message that nobody gets would look sent.
+    asset = apprise.AppriseAsset(
+        app_id="webex-audit",
+        app_desc="webex-audit",
+        storage_mode="memory",
+        async_mode=False,
+        http_redirects=False,
+    )
     service = apprise.Apprise.instantiate(url, asset=asset)
     if service is None:
         return "unusable"

@@ -17,7 +17,7 @@ from audit.notify.message import Message
 MOST_S = 20.0
 _LINE = re.compile(r"([0-9]{1,6}) (sent|failed|unusable)")
 _WORDS = {
-    "failed": "the server did not take it",
+    "failed": "the server did not take it, or did not answer in time",
     "unusable": "apprise does not know such a URL",
 }
 

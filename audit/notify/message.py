@@ -18,7 +18,7 @@ Kind = Literal["info", "success", "warning", "failure"]
 
 #: Some services cut or refuse longer texts: names are cut first, then the whole.
 _MOST_CHARS = 2000
-_MOST_NAMED, _MOST_CHARS_OF_NAME = 10, 120
+_MOST_NAMED, _MOST_CHARS_OF_NAME = 10, 160
 _KINDS: Mapping[Event, Kind] = {"failed": "failure", "partial": "warning", "findings": "warning", "good": "success"}
 _MEANINGS = {
     1: "it found something",

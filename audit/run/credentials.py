@@ -124,7 +124,8 @@ def _without_token(settings: WebexSettings, environment: Mapping[str, str], name
             f"profile {profile.name} has no access token{why}, and {TOKEN_VARIABLE} is not used for a profile that "
             f"--profile names: {login}, or name the profile with {PROFILE_VARIABLE} to use the variable"
         )
-    return f"no access token{why}: {login}, or set {TOKEN_VARIABLE}, --token-file or a key of [webex]"
+    others = "--token-file" if named.by_profile else f"{TOKEN_VARIABLE}, --token-file"
+    return f"no access token{why}: {login}, or set {others} or a key of [webex]"
 
 
 def _oauth(settings: WebexSettings, clock: Clock, profile: Profile) -> OAuthTokens:
@@ -133,11 +134,16 @@ def _oauth(settings: WebexSettings, clock: Clock, profile: Profile) -> OAuthToke
     for key, hint in hints.items():
         if not getattr(settings, key):
             raise UsageError(f"webex.client_id needs webex.{key} too{hint}")
+    secret = secret_file(settings.client_secret_file, "client secret file")
+    try:
+        refresh_token = secret_file(settings.refresh_token_file, "refresh token file")
+    except UsageError as error:
+        raise error.advised(f"'{login}' stores a new refresh token") from None
     return OAuthTokens(
         settings.base_url,
         settings.client_id or "",
-        secret_file(settings.client_secret_file, "client secret file"),
-        secret_file(settings.refresh_token_file, "refresh token file"),
+        secret,
+        refresh_token,
         clock,
         login=login,
         timeout_s=settings.timeout_s,

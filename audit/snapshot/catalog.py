@@ -109,7 +109,7 @@ def scan(output: Place) -> tuple[dict[str, Snapshot], dict[str, str]]:
     folders = sorted(_folders(output), key=lambda each: (not SNAPSHOT_ID.fullmatch(each.name), each.name))
     for folder, read in zip(folders, at_once(_read, folders), strict=True):
         if isinstance(read, Exception):
-            log.warning("left out: %s", read)
+            log.warning("left out: %s", read, extra={"is_once": True})
             unreadable[folder.name] = str(read)
         elif read:
             snapshot_id = read.manifest.snapshot_id
@@ -283,6 +283,12 @@ def _of_chain(output: Place, name: str) -> Snapshot:
 def nothing_in(output: Place) -> str:
     """The sentence about an output without snapshots."""
     return f"no snapshot in {_shown(output)} yet: 'webex-audit run' makes one, --output names another folder"
+
+
+def check_output(output: Place) -> None:
+    """Raise a `UsageError` if the output is a folder of this machine that does not exist."""
+    if isinstance(output, Path) and not output.exists():
+        raise UsageError(nothing_in(output))
 
 
 def _no_snapshot(output: Place, found: Mapping[str, Snapshot]) -> str:

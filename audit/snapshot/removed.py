@@ -88,7 +88,8 @@ def readable_removed(output: Place) -> list[Removed]:
     try:
         return read_removed(output)
     except UsageError as error:
-        log.warning("left out: %s; 'webex-audit verify' shows what is missing", error)
+        text = "left out: %s; 'webex-audit verify' shows what is missing"
+        log.warning(text, error, extra={"is_once": True})
         return []
 
 

@@ -12,7 +12,7 @@ import msgspec
 from audit.clock import Clock
 from audit.errors import DeadlineError
 from audit.redaction import redact
-from audit.text import count_of
+from audit.text import count_of, duration_of
 from audit.threads import in_thread
 from audit.webex.endpoint import Endpoint
 from audit.webex.errors import TokenRefusedError, UnansweredError
@@ -31,6 +31,8 @@ _SETTLE_S = 1.0
 _GRACE_S = 10.0
 #: A wait in seconds that a user would wonder about.
 _LONG_S = 60.0
+#: A refresh token that ends sooner than this, although it has just been used, is warned of.
+_SOON_S = 14 * 86_400.0
 #: Refused secrets, after which changes of the files are no longer looked at.
 _MAX_REFUSALS = 5
 
@@ -69,6 +71,7 @@ class Renewal:
         self._patience_s = max(60.0, 2 * timeout_s)
         self._retry = RetryPolicy(attempts=5, throttled_attempts=5, budget=5)
         self._terms = Terms()
+        self._is_end_told = False
 
     def use(self, session: aiohttp.ClientSession, retry: RetryPolicy | None, terms: Terms | None) -> None:
         """Send the requests through this session, under these terms."""
@@ -102,6 +105,7 @@ class Renewal:
             await self._wait_as_asked()
             answer = await self._try(refused)
             if isinstance(answer, Grant):
+                self._warn_of_end(answer)
                 return answer
             if isinstance(answer, Refusal):
                 await self._clock.sleep(_SETTLE_S)
@@ -114,6 +118,19 @@ class Renewal:
                 raise self._unanswered(answer, failures + throttles)
             if not self.is_asked_to_wait:
                 await self._clock.sleep(self._retry.delay_s(max(failures, 1)))
+
+    def _warn_of_end(self, grant: Grant) -> None:
+        """Warn, once, if using the refresh token has not put off its end: the run of that night would fail."""
+        left_s = grant.refresh_lifetime_s
+        if left_s is None or left_s >= _SOON_S or self._is_end_told:
+            return
+        self._is_end_told = True
+        log.warning(
+            "the refresh token expires in %s: before that, run '%s', or put a new refresh token into %s",
+            duration_of(left_s),
+            self._login,
+            self._refresh_token.path,
+        )
 
     def _unanswered(self, trouble: Trouble, tries: int) -> UnansweredError:
         advice = "" if trouble.is_retryable else "; check webex.base_url and webex.client_id"

@@ -462,8 +462,10 @@ def test_help_is_on_standard_output_or_for_no_command_an_error(arguments: list[s
 def test_a_list_of_nothing_says_what_makes_something(options: tuple[str, ...], webex_audit: Command) -> None:
     listed = webex_audit("snapshots", *options)
     folder = {"out/of/way": "./out/of/way", "../elsewhere": "../elsewhere"}.get(options[-1] if options else "")
-    told = f"webex-audit: no snapshot in {folder or './snapshots'} yet: 'webex-audit run' makes one, --output names"
-    assert (listed.code, listed.err) == (0, f"{told} another folder\n")
+    warning = "warning: " if folder else ""
+    made = "'webex-audit run' makes one, --output names another folder"
+    told = f"webex-audit: {warning}no snapshot in {folder or './snapshots'} yet: {made}\n"
+    assert (listed.code, listed.err) == (0, told)
     quiet = webex_audit("snapshots", "--quiet", *options)
-    assert (quiet.code, quiet.err) == (0, "")
+    assert (quiet.code, quiet.err) == (0, told if folder else "")
     assert json.loads(webex_audit("snapshots", "--json", *options).out) == []

@@ -85,8 +85,104 @@ def test_the_next_command_has_the_same_scope(api: Api, log_in: Command) -> None:
 
 def test_fewer_scopes_than_asked_for_are_shown(api: Api, log_in: Command) -> None:
     told = log_in(api(Simulation(OWN, parse("login-fewer-scopes"))))
-    assert "NOT granted    spark:people_read: add them to the integration" in told.out
+    assert "NOT granted    spark:people_read: add it to the integration" in told.out
     assert "who has signed in is not known" in told.err
+
+
+def granted(webex_audit: Command, profile: str) -> set[str]:
+    listed = json.loads(webex_audit("login", "--list", "--json").out)
+    return next({*each["login"]["scopes"]} for each in listed if each["profile"] == profile)
+
+
+@pytest.mark.parametrize(
+    ("profile", "options"),
+    [
+        ("default", ("--entity", "person")),
+        ("default", ("--all-orgs", "--scope", "spark-admin:locations_read")),
+        ("customer-a", ("--dataset", "audio-options", "--all-users", "--admin-events")),
+    ],
+)
+def test_signing_in_again_without_options_keeps_the_scopes(
+    profile: str, options: tuple[str, ...], api: Api, log_in: Command, webex_audit: Command
+) -> None:
+    log_in(api(Simulation(OWN)), "--profile", profile, *options)
+    before = granted(webex_audit, profile)
+    again = webex_audit("login", "--profile", profile)
+    assert (again.code, "had more scopes" in again.err) == (0, False)
+    assert granted(webex_audit, profile) == before > {"spark:people_read"}
+
+
+def test_signing_in_again_asks_for_what_the_configuration_adds(
+    api: Api, log_in: Command, webex_audit: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log_in(api(Simulation(OWN)), "--scope", "spark-admin:locations_read")
+    before = granted(webex_audit, "default")
+    monkeypatch.setenv("WEBEX_AUDIT_ENTITY", "person")
+    assert webex_audit("login").code == 0
+    assert granted(webex_audit, "default") == before | {"spark-admin:people_read"}
+
+
+def test_signing_in_again_asks_for_what_was_not_granted(api: Api, log_in: Command, webex_audit: Command) -> None:
+    simulation = Simulation(OWN, parse("login-fewer-scopes"))
+    log_in(api(simulation), "--scope", "spark:zzz")
+    assert "NOT granted: spark:zzz" in webex_audit("login").err
+
+
+@pytest.mark.parametrize(
+    ("options", "lost"),
+    [
+        (("--entity", "workspace"), "audit:events_read, spark-admin:people_read"),
+        (("--entity", "person", "--quiet"), "audit:events_read, spark-admin:workspaces_read"),
+        (("--scope", "spark-admin:locations_read", "--json"), "audit:events_read, spark-admin:people_read"),
+    ],
+)
+def test_scopes_that_a_login_gives_up_are_a_warning(
+    options: tuple[str, ...], lost: str, api: Api, log_in: Command, webex_audit: Command
+) -> None:
+    log_in(api(Simulation(OWN)), "--entity", "person", "--entity", "workspace", "--admin-events")
+    again = webex_audit("login", *options)
+    assert again.code == 0
+    assert f"webex-audit: warning: the login before had more scopes: {lost}: a run that needs them" in again.err
+
+
+def test_another_integration_inherits_no_scope(api: Api, log_in: Command, webex_audit: Command) -> None:
+    base_url = api(Simulation(OWN))
+    log_in(base_url, "--entity", "person")
+    app = ("--client-id", "C0ther", "--client-secret-file", "client-secret", "--base-url", base_url)
+    other = webex_audit("login", *app, "--replace")
+    assert (other.code, other.err.count("had more scopes")) == (0, 0)
+    assert granted(webex_audit, "default") == {"spark-admin:workspaces_read", "spark:people_read"}
+
+
+@pytest.mark.parametrize("options", [("--quiet", "--profile", "customer-a"), ("--json",), ()])
+def test_a_scope_that_was_not_granted_is_a_warning_whatever_is_printed(
+    options: tuple[str, ...], api: Api, log_in: Command
+) -> None:
+    """The last scope of those that a login asks for is left out."""
+    told = log_in(api(Simulation(OWN, parse("login-fewer-scopes"))), "--scope", "spark:zzz", *options)
+    warning = "webex-audit: warning: NOT granted: spark:zzz: add it to the integration, and sign in again\n"
+    assert (told.code, told.err.count(warning)) == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("more", "missing"), [("spark:zzz", "spark:zzz"), ("spark-admin:locations_read", "spark:people_read")]
+)
+def test_the_list_of_logins_shows_what_was_not_granted(
+    more: str, missing: str, api: Api, log_in: Command, webex_audit: Command
+) -> None:
+    log_in(api(Simulation(OWN, parse("login-fewer-scopes"))), "--scope", more)
+    assert f"  NOT granted    {missing}" in webex_audit("login", "--list").out
+    log_in(api(Simulation(OWN)), "--scope", more, "--replace")
+    assert "NOT granted" not in webex_audit("login", "--list").out
+
+
+@pytest.mark.parametrize("arguments", [("--profile", "customer-a"), ("--profile", "default")])
+def test_a_variable_that_a_named_profile_never_uses_is_not_said_to_go_before_its_login(
+    arguments: tuple[str, ...], api: Api, log_in: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WEBEX_ACCESS_TOKEN", "x")
+    told = log_in(api(Simulation(OWN)), *arguments)
+    assert "WEBEX_ACCESS_TOKEN" not in told.out + told.err
 
 
 def test_a_second_login_needs_no_options(
@@ -159,13 +255,6 @@ def test_a_login_that_no_run_would_use_is_refused(
     monkeypatch.setenv(f"WEBEX_AUDIT_WEBEX_{key.upper()}", "x")
     told = webex_audit("login", "--client-id", "C", "--client-secret-file", "x")
     assert (told.code, f"webex.{key} is configured" in told.err) == (2, True)
-
-
-def test_a_variable_that_goes_before_the_login_is_pointed_out(
-    api: Api, log_in: Command, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("WEBEX_ACCESS_TOKEN", "x")
-    assert "WEBEX_ACCESS_TOKEN is set, and a run uses it in place of this login" in log_in(api(Simulation(OWN))).out
 
 
 def test_a_secret_that_others_may_read_is_pointed_out(api: Api, log_in: Command, secret_file: Path) -> None:

@@ -210,9 +210,35 @@ def test_prune_prints_what_stays_against_its_plan(audit: Audit, quiet: Command) 
     assert "copy" in quiet(*prune).out
 
 
-def test_a_list_of_an_absent_folder_says_so(webex_audit: Command) -> None:
+@pytest.mark.parametrize("command", [("snapshots",), ("snapshots", "--unfinished"), ("approve", "--list")])
+def test_a_list_of_a_mistyped_folder_is_a_warning(
+    command: tuple[str, ...], quiet: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name in ("absent", "snapshts", "a b"):
-        assert f"no snapshot in ./{name} yet" in webex_audit("snapshots", "--output", name).err
+        told = quiet(*command, "--output", name)
+        assert (told.code, told.err.startswith(f"webex-audit: warning: no snapshot in ./{name} yet")) == (0, True)
+    monkeypatch.setenv("WEBEX_AUDIT_OUTPUT_PATH", "absent")
+    assert "warning: no snapshot in ./absent yet" in quiet(*command).err
+    Path("absent").mkdir()
+    assert quiet(*command).err == ""
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("prune", "--keep-last", "2"),
+        ("prune", "--keep-last", "2", "--dry-run"),
+        ("approve", "--reason", "x", "--by", "me"),
+        ("approve", "--reason", "x", "--by", "me", "--withdraw"),
+    ],
+)
+def test_an_absent_folder_is_not_taken_for_one_that_cannot_be_written(
+    command: tuple[str, ...], quiet: Command, tmp_path: Path
+) -> None:
+    told = quiet(*command, "--output", "snapshts")
+    said = "no snapshot in ./snapshts yet: 'webex-audit run' makes one, --output names another folder"
+    assert told == Result(2, "", f"webex-audit: error: {said}\n")
+    assert visible(tmp_path) == []
 
 
 def test_what_is_done_is_not_told(audit: Audit, quiet: Command, tmp_path: Path) -> None:
@@ -228,6 +254,23 @@ def test_what_is_done_is_not_told(audit: Audit, quiet: Command, tmp_path: Path) 
 def test_what_is_asked_for_is_printed(command: tuple[str, ...], audit: Audit, quiet: Command) -> None:
     audit(Simulation(OWN))
     assert quiet(*command, "--output", "out").out
+
+
+@pytest.mark.parametrize("file", ["manifest.json", "../pruned.json", "../approvals.json"])
+def test_what_a_command_reads_several_times_is_warned_of_once(
+    file: str, audit: Audit, api: Api, quiet: Command, tmp_path: Path
+) -> None:
+    for _ in range(2):
+        snapshot = audit(Simulation(OWN))
+    (tmp_path / "out" / snapshot.path.name / file).write_text("{")
+    for command in (
+        ("run", "--base-url", api(Simulation(OWN))),
+        ("snapshots",),
+        ("check",),
+        ("prune", "--keep-last", "2"),
+    ):
+        warnings = [line for line in quiet(*command, "--output", "out").err.splitlines() if "warning: " in line]
+        assert len(warnings) == len({*warnings}), (command, warnings)
 
 
 def test_a_good_night_of_cron_is_silent(api: Api, quiet: Command) -> None:

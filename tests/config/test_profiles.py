@@ -179,3 +179,14 @@ def test_a_user_without_a_home_has_no_profiles_and_no_error(monkeypatch: pytest.
     monkeypatch.setattr("os.getuid", lambda: 4_000_000_000)
     assert known_profiles() == []
     assert load(None, {}, {}).webex.client_id is None
+
+
+@pytest.mark.parametrize("home", ["/dev/null", "/dev/null/x", "/nonexistent"])
+def test_a_home_folder_that_is_not_a_folder_has_no_login_and_no_warning(
+    home: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in ("XDG_CONFIG_HOME", "XDG_STATE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", home)
+    assert load(None, {}, {}).webex.client_id is None
+    assert (known_profiles(), caplog.records) == ([], [])

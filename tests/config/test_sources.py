@@ -169,6 +169,40 @@ def test_a_bad_file_is_told_in_one_line_with_its_place(tmp_path: Path, content: 
     assert "base_url" in str(caught.value) or str(file) in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("variable", "nearest"),
+    [
+        ("PROFLE", "PROFILE"),
+        ("CONFG", "CONFIG"),
+        ("PROFILES", "PROFILE"),
+        ("OUTPUT_PTH", "OUTPUT_PATH"),
+        ("EXCLUDE_ORGS", "EXCLUDE_ORG"),
+        ("NOTIFY_URL_FILE", "NOTIFY_URLS_FILE"),
+        ("RETRY_ATEMPTS", "RETRY_ATTEMPTS"),
+        ("REFRESH_TOKEN_FILE", "WEBEX_REFRESH_TOKEN_FILE"),
+        ("QUIET", None),
+        ("FOO", None),
+        ("VERBOSE", None),
+        ("XQZW", None),
+    ],
+)
+def test_an_unknown_variable_suggests_what_is_similar_and_nothing_else(variable: str, nearest: str | None) -> None:
+    with pytest.raises(UsageError) as caught:
+        load(None, {f"WEBEX_AUDIT_{variable}": "x"}, {})
+    end = f"did you mean WEBEX_AUDIT_{nearest}?" if nearest else "docs/configuration.md lists all variables"
+    assert str(caught.value) == f"environment: unknown variable WEBEX_AUDIT_{variable}; {end}"
+
+
+@pytest.mark.parametrize("key", ["check.timeout", "run.deadline"])
+@pytest.mark.parametrize("none", ["0s", "0m", "0h0m", "0.0d"])
+def test_no_time_at_all_is_not_a_limit(key: str, none: str) -> None:
+    with pytest.raises(UsageError, match="expected a time such as 45m or 1h30m"):
+        load(None, {}, {key: none})
+    assert load(None, {}, {key: "0.5s"})
+    assert load(None, {}, {key: "0h10m"})
+    assert load(None, {"WEBEX_AUDIT_RUN_RESUME_WITHIN": none}, {}).run.resume_within_s == 0
+
+
 def test_a_bad_variable_or_an_absent_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="unknown variable WEBEX_AUDIT_MAX_RTE; did you mean WEBEX_AUDIT_MAX_RATE"):
         load(None, {"WEBEX_AUDIT_MAX_RTE": "5"}, {})

@@ -6,6 +6,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from audit.text import printable
 
 Command = Callable[..., Result]
 MESSAGE = Message("title", "body", "warning")
+REFUSED = "the server did not take it, or did not answer in time"
 SECRET = "S3cr3tT0kenOfAHook"
 
 
@@ -65,9 +67,9 @@ def echo(handler: BaseHTTPRequestHandler) -> None:
 @pytest.mark.parametrize(
     ("url", "reason"),
     [
-        (f"json://user:{SECRET}@127.0.0.1:{{port}}/{SECRET}?+X-Key={SECRET}", "the server did not take it"),
-        (f"json://user:{SECRET}@127.0.0.1:9/{SECRET}", "the server did not take it"),
-        (f"jsons://127.0.0.1:{{port}}/{SECRET}", "the server did not take it"),
+        (f"json://user:{SECRET}@127.0.0.1:{{port}}/{SECRET}?+X-Key={SECRET}", REFUSED),
+        (f"json://user:{SECRET}@127.0.0.1:9/{SECRET}", REFUSED),
+        (f"jsons://127.0.0.1:{{port}}/{SECRET}", REFUSED),
         (f"gopher://{SECRET}/x", "apprise does not know such a URL"),
         (f"slack://{SECRET}", "apprise does not know such a URL"),
     ],
@@ -92,6 +94,21 @@ def test_a_refused_message_changes_no_exit_code(
         urls(hook.url())
         assert check().code == 1
         assert len(hook.got) == 1
+
+
+@pytest.mark.attack("redaction")
+@pytest.mark.parametrize("code", [302, 303, 307])
+def test_a_redirect_leads_no_message_elsewhere_and_is_not_taken_for_success(
+    code: int, urls: Callable[..., Path], check: Callable[..., Result]
+) -> None:
+    """The page to sign in at which a redirect often ends answers with 200."""
+    with serve_webhook() as elsewhere:
+        target = f"http://127.0.0.1:{elsewhere.port}/sign-in"
+        with serve_webhook(lambda _: status(code, Location=target)) as hook:
+            file = urls(f"{hook.url()}?+X-Key={SECRET}")
+            result = check()
+    assert f"{file}, line 1: the server did not take it" in result.err
+    assert (result.code, len(hook.got), elsewhere.asked) == (1, 1, 0)
 
 
 @pytest.mark.attack("redaction")
@@ -196,6 +213,43 @@ def test_a_file_that_is_not_there_is_named(check: Callable[..., Result], monkeyp
     monkeypatch.setenv("WEBEX_AUDIT_NOTIFY_URLS_FILE", "absent")
     result = check()
     assert (result.code, "notify.urls_file absent: No such file or directory" in result.err) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda _: None, "No such file or directory"),
+        (lambda path: path.write_text(""), "holds no URL"),
+        (lambda path: path.write_text(SECRET), "line 1: expected a URL"),
+        (lambda path: path.write_text(f"json://x/y\n{SECRET}"), "line 2: expected a URL"),
+    ],
+)
+def test_what_would_keep_a_later_message_from_being_sent_is_warned_of_on_a_good_night(
+    make: Callable[[Path], object], said: str, audit: Audit, webex_audit: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    audit(Simulation(crafted()))
+    monkeypatch.setenv("WEBEX_AUDIT_NOTIFY_URLS_FILE", "urls")
+    make(Path("urls"))
+    with suppress(FileNotFoundError):
+        Path("urls").chmod(0o600)
+    result = webex_audit("check", "--output", "out", "--quiet")
+    assert (result.code, result.out, result.err.count("\n")) == (0, "", 1)
+    assert result.err.startswith("webex-audit: warning: a notification could not be sent: notify.urls_file urls")
+    assert said in result.err
+    assert SECRET not in result.err
+
+
+def test_a_missing_extra_is_warned_of_on_a_good_night(
+    audit: Audit, urls: Callable[..., Path], webex_audit: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    audit(Simulation(crafted()))
+    assert webex_audit("check", "--output", "out", "--quiet") == Result(0, "", "")
+    urls("json://127.0.0.1/x")
+    monkeypatch.setattr(sys, "path", [each for each in sys.path if not (Path(each) / "apprise").exists()])
+    monkeypatch.delitem(sys.modules, "apprise", raising=False)
+    result = webex_audit("check", "--output", "out", "--quiet")
+    assert (result.code, result.out) == (0, "")
+    assert "warning: a notification could not be sent: apprise is not installed" in result.err
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o644])

@@ -188,6 +188,18 @@ def test_what_is_not_wanted_is_not_told(
     assert hook.got == []
 
 
+@pytest.mark.parametrize(
+    ("on", "said"),
+    [("[]", "must not be empty"), ('["partail"]', "is none of failed, partial"), ('"failed"', "expected a list")],
+)
+def test_a_list_that_nothing_could_be_sent_for_is_refused(on: str, said: str, webex_audit: Command) -> None:
+    Path("webex.toml").write_text(f"[notify]\non = {on}\n")
+    result = webex_audit("snapshots", "--config", "webex.toml", "--quiet")
+    assert (result.code, result.err.count("\n")) == (2, 1)
+    assert result.err.startswith("webex-audit: error: webex.toml: notify.on = (not shown): ")
+    assert said in result.err
+
+
 @pytest.mark.parametrize("arguments", [("--dry-run",), ("--output", "out")])
 def test_a_dry_run_and_a_lock_are_not_told(
     arguments: tuple[str, ...], webex_audit: Command, hook: Webhook, tell: Callable[..., None], tmp_path: Path
@@ -256,6 +268,7 @@ def test_names_are_sent_only_if_that_is_wanted(
     for word in ("Room 0", organization.name, "two-way"):
         assert word not in without
     assert "high two-way-auto-answer: Room 0 (workspace in " in with_names
+    assert "answers by itself and lets callers listen" in with_names
 
 
 def test_an_error_is_quoted_only_if_names_are_wanted(

@@ -495,7 +495,6 @@ def test_nothing_is_removed_while_a_run_is_at_work(
         ("prune", "--keep-last", 1),
         ("prune", "--keep-daily", 1, "--dry-run"),
         ("approve", "--reason", "r", "--by", "b"),
-        ("approve", "--list"),
     ],
 )
 def test_an_output_that_is_not_there_is_told(

@@ -58,6 +58,16 @@ def test_a_profile_without_a_login_is_told_how_to_sign_in(settings: dict[str, st
         token(WebexSettings(**settings), {}, named=Named(profile=Profile("customer-a")))
 
 
+@pytest.mark.parametrize("name", ["customer-a", "default", "x"])
+def test_a_named_profile_is_not_advised_to_set_the_variable_that_it_never_uses(name: str) -> None:
+    profile = Profile(name)
+    with pytest.raises(UsageError) as caught:
+        token(WebexSettings(), {}, named=Named(by_profile=True, profile=profile))
+    assert "WEBEX_ACCESS_TOKEN" not in str(caught.value)
+    with pytest.raises(UsageError, match="or set WEBEX_ACCESS_TOKEN, --token-file or a key"):
+        token(WebexSettings(), {}, named=Named(profile=profile))
+
+
 def test_the_one_configured_source_is_taken(file: Path) -> None:
     command = find_tokens(WebexSettings(token_command="echo t"), {}, VirtualClock())
     assert isinstance(command, CommandTokens)
@@ -84,3 +94,18 @@ def test_a_secret_open_to_others_is_warned_of(file: Path, caplog: pytest.LogCapt
     with caplog.at_level(logging.WARNING):
         token(WebexSettings(token_file=str(file)), {})
     assert "can be read by other users: chmod 600 it" in caplog.text
+
+
+@pytest.mark.parametrize("content", [None, "", "\n", b"\xff\xfe\x00\xd8"])
+@pytest.mark.parametrize("profile", ["default", "customer-a"])
+def test_a_refresh_token_that_is_lost_names_the_command_that_stores_another(
+    content: str | bytes | None, profile: str, file: Path, tmp_path: Path
+) -> None:
+    lost = tmp_path / "refresh-token"
+    if content is not None:
+        lost.write_bytes(content.encode() if isinstance(content, str) else content)
+    app = WebexSettings(client_id="C", client_secret_file=str(file), refresh_token_file=str(lost))
+    with pytest.raises(UsageError) as caught:
+        find_tokens(app, {}, VirtualClock(), Named(profile=Profile(profile)))
+    assert str(caught.value).startswith(f"refresh token file {lost}")
+    assert str(caught.value).endswith(f"; 'webex-audit login{Profile(profile).option}' stores a new refresh token")

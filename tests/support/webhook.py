@@ -34,12 +34,14 @@ class Webhook:
     Attributes:
         port: its port on 127.0.0.1.
         got: path, headers and body of each request.
+        asked: number of connections, whatever was asked.
         is_asked: set when a request has come.
         is_over: set at the end, so that a handler can wait for it.
     """
 
     port: int = 0
     got: list[tuple[str, dict[str, str], Any]] = field(default_factory=list)
+    asked: int = 0
     is_asked: threading.Event = field(default_factory=threading.Event)
     is_over: threading.Event = field(default_factory=threading.Event)
 
@@ -59,6 +61,13 @@ def serve_webhook(answer: Callable[[Webhook], Answer] = lambda _: status(200)) -
     hook = Webhook()
 
     class Handler(BaseHTTPRequestHandler):
+        def setup(self) -> None:
+            hook.asked += 1
+            super().setup()
+
+        def do_GET(self) -> None:
+            answer(hook)(self)
+
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
             try:

@@ -299,3 +299,27 @@ def test_a_run_that_is_stopped_waits_for_no_endpoint_that_hangs(secrets: Secrets
 def test_no_connection_is_told(secrets: Secrets) -> None:
     with pytest.raises(StoppedError, match="no connection"):
         asyncio.run(OAuthTokens("http://h/v1", "C", *secrets, VirtualClock()).get())
+
+
+@pytest.mark.parametrize(
+    ("left", "said"), [(13 * 86_400, "13 days"), ("172800", "2 days"), (3600, "60 minutes"), (1, "1 second")]
+)
+def test_a_refresh_token_that_will_end_soon_although_it_was_used_is_warned_of_once(
+    left: object, said: str, secrets: Secrets, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def work(tokens: OAuthTokens) -> None:
+        for _ in range(3):
+            await tokens.renew(await tokens.get())
+
+    with_endpoint(Endpoint([granted(each, refresh_token_expires_in=left) for each in "abcdefg"]), secrets, work)
+    told = [each.getMessage() for each in caplog.records if each.levelno == logging.WARNING]
+    advice = f"before that, run 'webex-audit login', or put a new refresh token into {secrets[1]}"
+    assert told == [f"the refresh token expires in {said}: {advice}"]
+
+
+@pytest.mark.parametrize("left", [90 * 86_400, 14 * 86_400, 0, -5, None, "soon", 10**400, True])
+def test_a_refresh_token_that_lasts_or_whose_end_is_not_known_is_not_warned_of(
+    left: object, secrets: Secrets, caplog: pytest.LogCaptureFixture
+) -> None:
+    with_endpoint(Endpoint([granted(refresh_token_expires_in=left)]), secrets)
+    assert [each for each in caplog.records if each.levelno >= logging.WARNING] == []

@@ -11,6 +11,7 @@ import duckdb
 
 from audit.config import CheckSettings
 from audit.errors import UsageError
+from audit.review.check.acceptance import Acceptance
 from audit.review.check.exceptions import load_exceptions
 from audit.review.check.facts import (
     Facts,
@@ -46,6 +47,8 @@ COLUMNS = ("org_id", "entity_type", "entity_id", "entity_name", "location_name",
 _KEY = "key"
 _REPEATED = ("org_id", "entity_type", "location_name", "detail")
 _ROWS = 10_000
+#: Most stale entries that a line names.
+_NAMED = 3
 #: In the name of each type of times with a zone.
 _ZONED = "WITH TIME ZONE"
 _NOTHING_BEFORE = "there is no earlier snapshot of the same scope to compare with"
@@ -101,9 +104,7 @@ def check(
     ran = {each.rule.rule_id for each in results if each.status != "skipped" or each.excepted}
     stale = [entry for entries in accepted for entry in entries.unused(ran) if not unread.concerns(entry)]
     if stale:
-        one, many = "exception no longer matches", "exceptions no longer match"
-        count = count_of(len(stale), one, many)
-        log.warning("%s any finding: check lists what to remove", count)
+        _warn_of_stale(stale)
     of = snapshot.manifest
     return CheckResult(
         snapshot_id=of.snapshot_id,
@@ -115,6 +116,13 @@ def check(
         stale=stale,
         approved_id=approved.manifest.snapshot_id if approved else None,
     )
+
+
+def _warn_of_stale(stale: list[Acceptance]) -> None:
+    count = count_of(len(stale), "exception no longer matches", "exceptions no longer match")
+    named = ", ".join(" of ".join(filter(None, [each.rule, each.entity_id or each.org_id])) for each in stale[:_NAMED])
+    rest = f" and {len(stale) - _NAMED:,} more, which 'webex-audit check' lists" if len(stale) > _NAMED else ""
+    log.warning("%s any finding: %s%s: remove %s", count, named, rest, "them" if len(stale) > 1 else "it")
 
 
 def _why_not(snapshot: Snapshot, previous: Snapshot | None) -> str | None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import aiohttp
 
 from audit.clock import Clock
-from audit.config import Settings
+from audit.config import Login, ScopeSettings, Settings
 from audit.errors import RefusedError, UsageError
 from audit.run.needs import needs_of
 from audit.run.scope import scope_of
@@ -86,3 +86,18 @@ def scopes_for(settings: Settings, more: Iterable[str] = ()) -> tuple[str, ...]:
             raise UsageError(f"--scope {each[:100]!r}: expected a scope such as spark-admin:locations_read")
     needs = needs_of(scope_of(settings), has_events=settings.run.admin_events)
     return tuple(sorted({PERSON_SCOPE, *needs, *more}))
+
+
+def scopes_again(settings: Settings, last: Login) -> tuple[str, ...]:
+    """The scopes for a login like the last one: whoever signs in again wants the same runs to go on.
+
+    Args:
+        settings: the settings; what they configure is added.
+        last: the last login.
+
+    Raises:
+        UsageError: the settings contradict each other.
+    """
+    before = [each for each in (*(last.scopes or ()), *last.missing_scopes) if _SCOPE.fullmatch(each)]
+    is_configured = settings.scope != ScopeSettings() or settings.run.admin_events
+    return scopes_for(settings, before) if is_configured or not before else tuple(sorted({PERSON_SCOPE, *before}))

@@ -142,7 +142,23 @@ def test_what_matches_nothing_any_more_is_told_unless_it_was_not_read(
     ]
     found = check("--baseline", file, "--json")
     assert [each["entity_id"] for each in json.loads(found.out)["stale"]] == [rooms[2]]
-    assert "1 exception no longer matches any finding" in found.err
+    warning = f"1 exception no longer matches any finding: two-way-auto-answer of {rooms[2]}: remove it"
+    assert found.err == f"webex-audit: warning: {warning}\n"
+    assert check("--baseline", file, "--quiet").err == found.err
+
+
+@pytest.mark.parametrize("count", [2, 3, 5])
+def test_a_warning_of_stale_entries_names_some_of_them(count: int, audit: Audit, check: Check, tmp_path: Path) -> None:
+    audit(Simulation(crafted()))
+    entry = (
+        "[[exception]]\nrule = 'member-twice'\nentity_id = 'room-{}'\nreason = 'r'\nowner = 'o'\nexpires = 2999-01-01\n"
+    )
+    (tmp_path / "gone.toml").write_text("".join(map(entry.format, range(count))))
+    named = ", ".join(f"member-twice of room-{each}" for each in range(min(count, 3)))
+    rest = " and 2 more, which 'webex-audit check' lists" if count == 5 else ""
+    assert check("--exceptions", "gone.toml", "--quiet") == Result(
+        0, "", f"webex-audit: warning: {count} exceptions no longer match any finding: {named}{rest}: remove them\n"
+    )
 
 
 def test_an_entry_for_what_the_exceptions_accept_already_is_not_stale(

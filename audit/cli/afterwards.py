@@ -1,10 +1,10 @@
 """What a run says besides its result: what it left out, and what to do next. It goes to standard error."""
 
-import shlex
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
-from audit.cli.resuming import api_context, context
+from audit.cli.resuming import api_context, as_line, context
 from audit.config import Settings
 from audit.datasets import DATASETS, Dataset
 from audit.entity import EntityType
@@ -45,7 +45,7 @@ def _other_kinds(datasets: Iterable[Dataset], kinds: Iterable[EntityType]) -> li
     return [kind for kind in EntityType if kind in possible - {*kinds}]
 
 
-def next_steps(snapshot: Snapshot, given: dict[str, Any], settings: Settings, reports: Sequence[str]) -> Iterator[str]:
+def next_steps(snapshot: Snapshot, given: dict[str, Any], settings: Settings, reports: Sequence[Path]) -> Iterator[str]:
     """What to do after a run, each step with its command.
 
     Args:
@@ -59,15 +59,11 @@ def next_steps(snapshot: Snapshot, given: dict[str, Any], settings: Settings, re
     if is_partial:
         retried = ["run", "--retry-failed", snapshot.manifest.snapshot_id, *where, *api_context(given)]
         retried += [word for each in files for word in ("--report", each)]
-        yield f"next, ask again for what has no answer: {_command(retried)}"
+        yield f"next, ask again for what has no answer: {as_line(retried)}"
     # The review reads Parquet.
     if "parquet" in settings.output.formats:
-        steps = [f"open the report: {', '.join(reports)}"] if reports else []
-        steps.append(f"check it against the rules: {_command(['check', *where])}")
-        steps += [] if files else [f"write a report for reviewers: {_command(['report', *where])}"]
+        steps = [f"open the report: {', '.join(map(str, reports))}"] if reports else []
+        steps.append(f"check it against the rules: {as_line(['check', *where])}")
+        steps += [] if files else [f"write a report for reviewers: {as_line(['report', *where])}"]
         yield f"{'or, as it is,' if is_partial else 'next,'} {steps[0]}"
         yield from (f"or {step}" for step in steps[1:])
-
-
-def _command(words: list[str]) -> str:
-    return shlex.join(["webex-audit", *words])

@@ -133,11 +133,8 @@ def run(retry_failed: str | None, *, resume: bool, dry_run: bool, as_json: bool,
         ) as record,
         ExitStack() as stack,
     ):
-        reports = run_reports.named(given["reports"])
-        has_csv = "csv" in {*settings.output.formats, *(each.kind for each in reports)}
-        options.refuse_dialect_without_csv(given, is_csv=has_csv, csv_flag="--format csv")
         selection = _selection(given, settings, is_retry=retry_failed is not None, is_rehearsal=dry_run)
-        run_reports.check(reports, settings, given)
+        reports = run_reports.planned(settings, given)
         key = signing.public_key_of(settings.sign.key_file)
         found = find_snapshot(settings.output.folder, retry_failed) if retry_failed else None
         earlier = stack.enter_context(verified(found, key)) if found else None
@@ -145,10 +142,7 @@ def run(retry_failed: str | None, *, resume: bool, dry_run: bool, as_json: bool,
             check_flags(earlier, settings, options.given_keys(given))
         if found and earlier and is_nothing_to_retry(earlier.manifest):
             print_unchanged(found, as_json=as_json, is_quiet=verbosity == "quiet", reports=[] if reports else None)
-            for each in reports:
-                log.info(
-                    "no report of a new snapshot; to write one of this: %s", run_reports.command(each, found, given)
-                )
+            run_reports.tell_of_none(reports, found, given)
             return 0
         named = options.named_by(given)
         tokens = find_tokens(settings.webex, os.environ, clock, named)
@@ -164,7 +158,7 @@ def run(retry_failed: str | None, *, resume: bool, dry_run: bool, as_json: bool,
         snapshot = _crawl(job, given, earlier, selection, is_committed, is_resuming=resume)
         code = exit_code(snapshot, allow_partial=settings.output.allow_partial)
         record(snapshot, code)
-        done = run_reports.write_all(reports, snapshot, settings, given)
+        done = run_reports.write_all(reports, snapshot, given)
         teller.tell(lambda: of_run(snapshot.manifest, str(snapshot.path), done.news))
     print_snapshot(snapshot, as_json=as_json, is_quiet=verbosity == "quiet", reports=done.written if reports else None)
     steps = afterwards.next_steps(snapshot, given, settings, done.paths)

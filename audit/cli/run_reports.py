@@ -2,19 +2,20 @@
 
 import logging
 import os
-import shlex
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from audit import config
-from audit.cli import report_file, signals
+from audit.cli import options, report_file, signals
+from audit.cli.child import result_of
 from audit.cli.report_file import ReportFile
-from audit.cli.resuming import context
+from audit.cli.resuming import as_line, context
 from audit.clock import Clock
 from audit.config import Settings
-from audit.errors import AuditError, UsageError, shortage, words_of
+from audit.errors import AuditError, UsageError, words_of
 from audit.files import entry_of, expand
 from audit.review import foresight
 from audit.snapshot.catalog import Snapshot
@@ -30,30 +31,52 @@ class Reports:
 
     Attributes:
         written: what `report --json` prints of each that is written.
+        paths: their files.
         lacking: the files that are not.
     """
 
     written: list[dict[str, Any]] = field(default_factory=list)
+    paths: list[Path] = field(default_factory=list)
     lacking: list[Path] = field(default_factory=list)
-
-    @property
-    def paths(self) -> list[str]:
-        """The files that are written."""
-        return [each["path"] for each in self.written]
 
     @property
     def news(self) -> list[str]:
         """A line about each file, for a reader elsewhere."""
         lacking = [f"{each.absolute()} is not written; the log of this machine says why" for each in self.lacking]
-        return [*(str(Path(each).absolute()) for each in self.paths), *lacking]
+        return [*(str(each.absolute()) for each in self.paths), *lacking]
 
 
-def named(files: Sequence[str]) -> list[ReportFile]:
-    """The reports that `--report` names, each once.
+def planned(settings: Settings, given: dict[str, Any]) -> list[ReportFile]:
+    """The reports that a run is to write, checked before the first request: an audit would end without its report.
+
+    What lies in the output, such as a damaged snapshot to compare with, stops no audit.
+
+    Args:
+        settings: the configuration.
+        given: the values of the options, by name.
 
     Raises:
-        UsageError: a suffix is of no format, a name can't be a path, or is standard output.
+        UsageError: a file can't be written; the extra, a rule, an exception or Parquet is missing; `--csv-dialect` is
+            given, and no CSV is made.
+        StoppedError: the disk is full.
     """
+    reports = _named(given["reports"])
+    kinds = {each.kind for each in reports}
+    options.refuse_dialect_without_csv(
+        given, is_csv="csv" in {*settings.output.formats, *kinds}, csv_flag="--format csv"
+    )
+    if reports:
+        foresight.check_readable(settings.output.formats)
+    if kinds - {"csv"}:
+        foresight.check_findings(settings.check, Clock().now().date())
+    for each in reports:
+        _check_other_use(each, settings, given)
+        report_file.check_file(each, settings.output.folder)
+    return reports
+
+
+def _named(files: Sequence[str]) -> list[ReportFile]:
+    """The reports that `--report` names, each once."""
     if "-" in files:
         raise UsageError(f"{_FLAG} -: standard output has the result of the run: name a file")
     found: dict[Path, ReportFile] = {}
@@ -63,30 +86,11 @@ def named(files: Sequence[str]) -> list[ReportFile]:
     return [*found.values()]
 
 
-def check(reports: Sequence[ReportFile], settings: Settings, given: dict[str, Any]) -> None:
-    """Check, before the first request, whatever may prevent a report: the audit would end without it.
-
-    What lies in the output, such as a damaged snapshot to compare with, stops no audit.
-
-    Args:
-        reports: the reports.
-        settings: the configuration.
-        given: the values of the options, by name.
-
-    Raises:
-        UsageError: the extra, a rule, an exception or Parquet is missing, or a file can't be written.
-        StoppedError: the disk is full.
-    """
-    if not reports:
-        return
-    foresight.check_readable(settings.output.formats)
-    if any(each.kind != "csv" for each in reports):
-        foresight.check_findings(settings.check, Clock().now().date())
-    for each in reports:
-        for name, path in _files_of(settings, given):
-            if entry_of(each.path) in (entry_of(path), Path(os.path.realpath(path))):
-                raise UsageError(f"{_FLAG} {each.path} is also the file of {name}: name another file")
-        report_file.check_file(each, settings.output.folder)
+def _check_other_use(report: ReportFile, settings: Settings, given: dict[str, Any]) -> None:
+    """Refuse the name of a file that the run itself reads or writes."""
+    for name, path in _files_of(settings, given):
+        if entry_of(report.path) in (entry_of(path), Path(os.path.realpath(path))):
+            raise UsageError(f"{_FLAG} {report.path} is also the file of {name}: name another file")
 
 
 def check_datasets(reports: Sequence[ReportFile], datasets: Collection[str]) -> None:
@@ -99,32 +103,37 @@ def check_datasets(reports: Sequence[ReportFile], datasets: Collection[str]) -> 
         foresight.check_ways(datasets)
 
 
-def write_all(reports: Sequence[ReportFile], snapshot: Snapshot, settings: Settings, given: dict[str, Any]) -> Reports:
+def write_all(reports: Sequence[ReportFile], snapshot: Snapshot, given: dict[str, Any]) -> Reports:
     """Write the reports of a committed snapshot. Whatever goes wrong is a warning; a signal ends the writing.
 
     Args:
         reports: the reports.
         snapshot: the snapshot.
-        settings: the configuration.
         given: the values of the options, by name.
     """
-    done, left = Reports(), list(reports)
-    try:
-        with signals.stoppable():
-            while left:
-                _write(left[0], snapshot, settings, given, done)
-                del left[0]
-    except KeyboardInterrupt:
-        for each in left:
+    done = Reports()
+    with suppress(KeyboardInterrupt), signals.stoppable() as is_stopped:
+        for each in reports:
+            if not is_stopped():
+                _write(each, snapshot, given, done)
+    for each in reports:
+        if each.path not in (*done.paths, *done.lacking):
             _give_up(each, signals.reason(), snapshot, given, done)
     return done
 
 
-def command(report: ReportFile, snapshot: Snapshot, given: dict[str, Any]) -> str:
-    """The command that writes the report of a snapshot."""
+def tell_of_none(reports: Sequence[ReportFile], snapshot: Snapshot, given: dict[str, Any]) -> None:
+    """Log that a run has made no snapshot to report on; the snapshot that stands may have a report."""
+    for each in reports:
+        line = as_line(command(each, snapshot, given))
+        log.info("%s is not written, because there is no new snapshot; to write it: %s", each.path, line)
+
+
+def command(report: ReportFile, snapshot: Snapshot, given: dict[str, Any]) -> list[str]:
+    """The words after `webex-audit` that write the report of a snapshot."""
     dialect = given["output__csv_dialect"] if report.kind == "csv" else None
-    options = [*context(given), *(["--csv-dialect", dialect] if dialect else []), "--file", str(report.path)]
-    return shlex.join(["webex-audit", "report", snapshot.manifest.snapshot_id, *options])
+    words = [*context(given), *(["--csv-dialect", dialect] if dialect else []), "--file", str(report.path)]
+    return ["report", snapshot.manifest.snapshot_id, *words]
 
 
 def _files_of(settings: Settings, given: dict[str, Any]) -> Iterator[tuple[str, Path]]:
@@ -138,20 +147,15 @@ def _files_of(settings: Settings, given: dict[str, Any]) -> Iterator[tuple[str, 
             yield f"--{option.replace('_', '-')}", expand(value)
 
 
-def _write(report: ReportFile, snapshot: Snapshot, settings: Settings, given: dict[str, Any], done: Reports) -> None:
+def _write(report: ReportFile, snapshot: Snapshot, given: dict[str, Any], done: Reports) -> None:
     try:
-        from audit.review.comparable import find_before
-
-        # Whoever reads an error of it may repeat the command `report`.
-        file = report._replace(flag="--file")
-        done.written.append(report_file.write(file, snapshot, find_before(snapshot), settings))
-    except Exception as error:
-        found = shortage(error) or error
-        why = str(found) if isinstance(found, AuditError) else words_of(found)
+        done.written.append(result_of(command(report, snapshot, given)) | {"path": str(report.path)})
+        done.paths.append(report.path)
+    except Exception as error:  # noqa: BLE001 - the snapshot is committed
+        why = str(error) if isinstance(error, AuditError) else words_of(error)
         _give_up(report, why.removeprefix(f"{report.path}: "), snapshot, given, done)
-        log.debug("details of this error", exc_info=error)
 
 
 def _give_up(report: ReportFile, why: str, snapshot: Snapshot, given: dict[str, Any], done: Reports) -> None:
-    log.warning("%s is not written: %s; to write it: %s", report.path, why, command(report, snapshot, given))
+    log.warning("%s is not written: %s; to write it: %s", report.path, why, as_line(command(report, snapshot, given)))
     done.lacking.append(report.path)

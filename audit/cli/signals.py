@@ -78,8 +78,11 @@ def _handed_to(stop: "_Stop") -> Iterator[None]:
 
 
 @contextmanager
-def stoppable() -> Iterator[None]:
+def stoppable() -> Iterator[Callable[[], bool]]:
     """After a commit, let the first signal end a block without which the result stands; others come too late.
+
+    Yields:
+        A function that says whether a signal came, for a block that goes on after it.
 
     Raises:
         KeyboardInterrupt: a signal came.
@@ -91,7 +94,7 @@ def stoppable() -> Iterator[None]:
 
     _receiver.hand_over = stop
     try:
-        yield
+        yield lambda: _receiver.hand_over is _too_late
     finally:
         _receiver.hand_over = _too_late
 

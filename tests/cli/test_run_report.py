@@ -1,6 +1,5 @@
 """`run --report`: the report of the new snapshot, without another command, and never at the expense of the snapshot."""
 
-import errno
 import json
 import os
 import re
@@ -18,7 +17,7 @@ import pytest
 from harness import Result, Where
 from webhook import Webhook, serve_webhook
 
-from audit.cli import report_file
+from audit.cli import child, run_reports
 from audit.extras import how_to_add
 from audit.simulator.app import ADMIN_TOKEN, Simulation
 from audit.simulator.faults import parse
@@ -64,6 +63,10 @@ def content(path: str) -> object:
         return Path(path).read_bytes()
     with zipfile.ZipFile(path) as book:
         return {name: book.read(name) for name in book.namelist() if name != "docProps/core.xml"}
+
+
+def fails(error: str) -> str:
+    return f"report_file._fill = lambda *_: (_ for _ in ()).throw({error})"
 
 
 def warnings(told: str) -> list[str]:
@@ -164,7 +167,7 @@ def test_a_run_with_nothing_to_retry_leaves_the_old_report_and_says_so(
         assert (told.out, told.err) == ("", "")
         return
     assert not flags or json.loads(told.out)["reports"] == []
-    (line,) = [line for line in told.err.splitlines() if "no report" in line]
+    (line,) = [line for line in told.err.splitlines() if "is not written" in line]
     assert webex_audit(*command_of(line)).code == 0
     assert Path("report.html").read_text() != "old"
 
@@ -180,6 +183,7 @@ def test_a_run_that_is_resumed_writes_its_report(run: Runner, monkeypatch: pytes
     again = shlex.split(stopped.err.strip().rpartition("go on with: webex-audit ")[2])
     assert again[-3:] == ["--report", "report.html", "--resume"]
     run.simulation.faults = Where("400", "nothing")
+    monkeypatch.delenv("WEBEX_AUDIT_RUN_STALL_S")
     assert run.command(*again).code == 0
     assert snapshots()[-1].encode() in Path("report.html").read_bytes()
 
@@ -256,36 +260,37 @@ def test_a_dry_run_writes_no_report(run: Runner) -> None:
     assert not Path("new.html").exists()
 
 
-def failing(error: BaseException) -> Callable[..., Any]:
-    def fail(*_: object) -> Any:
-        raise error
-
-    return fail
-
-
-FAULTS: dict[str, tuple[BaseException, str]] = {
-    "full disk": (OSError(errno.ENOSPC, "No space left on device"), "No space left on device"),
-    "quota": (OSError(errno.EDQUOT, "Disk quota exceeded"), "Disk quota exceeded"),
-    "broken disk": (OSError(errno.EIO, "Input/output error"), "Input/output error"),
-    "memory": (MemoryError(), "the memory is used up"),
-    "threads": (RuntimeError("can't start new thread"), "lets no other thread start"),
-    "files": (OSError(errno.EMFILE, "Too many open files"), "Too many open files"),
-    "bug": (TypeError("secret\nof a room"), "its content can't be used (TypeError)"),
-    "recursion": (RecursionError("x"), "it is nested too deep"),
-    "interrupt": (KeyboardInterrupt(), "interrupted"),
+#: What the process of the report does in place of its work, and what the warning says.
+FAULTS = {
+    "full disk": (fails("OSError(28, 'No space left on device')"), "No space left on device, there or in TMPDIR"),
+    "quota": (fails("OSError(122, 'Disk quota exceeded')"), "Disk quota exceeded, there or in TMPDIR"),
+    "broken disk": (fails("OSError(5, 'Input/output error')"), "Input/output error"),
+    "memory": (fails("MemoryError()"), "the memory is used up"),
+    "threads": (fails('RuntimeError("can\'t start new thread")'), "lets no other thread start"),
+    "bug": (fails("TypeError('name\\nof a room')"), "a bug of webex-audit (TypeError)"),
+    "no address space": ("import resource; resource.setrlimit(resource.RLIMIT_AS, (300 << 20, 300 << 20))", ""),
+    "small files": ("import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (9999, 9999))", "File too large"),
+    "the kernel ends it": ("import os; os.kill(os.getpid(), 9)", "its process ended with SIGKILL"),
+    "a library ends it": ("import os; os.abort()", "its process ended with SIGABRT"),
+    "a thread ends it": ("import os; os._exit(5)", "its process ended with exit code 5"),
+    "it prints nothing": ("import os; os._exit(0)", "its process has printed no result"),
+    "it prints something": (
+        "print('Hello'); import os, sys; sys.stdout.flush(); os._exit(0)",
+        "its process has printed no result",
+    ),
 }
+PROGRAM = "import sys; from audit.cli import main, report_file; {}; main(sys.argv[1:])"
 
 
 @pytest.mark.parametrize("flags", [[], ["--quiet"], ["--json"]], ids=["text", "quiet", "json"])
-@pytest.mark.parametrize(("error", "told"), FAULTS.values(), ids=FAULTS)
-@pytest.mark.few(7)
+@pytest.mark.parametrize(("fault", "told"), FAULTS.values(), ids=FAULTS)
+@pytest.mark.few(8)
 def test_after_the_commit_a_report_that_fails_is_one_warning(
-    error: BaseException, told: str, flags: list[str], run: Runner, monkeypatch: pytest.MonkeyPatch
+    fault: str, told: str, flags: list[str], run: Runner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Path("report.html").write_text("old")
-    with monkeypatch.context() as patch:
-        patch.setattr(report_file, "_fill", failing(error))
-        result = run("--output", "my out", "--report", "report.html", *flags)
+    monkeypatch.setattr(child, "_PROGRAM", ["-c", PROGRAM.format(fault)])
+    result = run("--output", "my out", "--report", "report.html", *flags)
     (line,) = warnings(result.err)
     assert (result.code, Path("report.html").read_text()) == (0, "old")
     assert line.startswith("webex-audit: warning: report.html is not written: ")
@@ -300,17 +305,25 @@ def test_after_the_commit_a_report_that_fails_is_one_warning(
     assert Path("report.html").read_text() != "old"
 
 
+def test_a_process_that_does_not_end_is_ended(run: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(child, "_PROGRAM", ["-c", "import time; time.sleep(100)"])
+    monkeypatch.setattr(child, "MOST_S", 0.1)
+    result = run("--report", "report.html")
+    (line,) = warnings(result.err)
+    assert (result.code, "it did not end within 0.1 s; to write it: " in line) == (0, True)
+
+
 @contextmanager
 def changed_before_report(monkeypatch: pytest.MonkeyPatch, change: Callable[[], object]) -> Iterator[None]:
     """Somebody changes something after the checks, and before the report is written."""
-    before = report_file.write
+    before = child.result_of
 
-    def write(*arguments: Any) -> Any:
+    def result_of(words: list[str]) -> dict[str, Any]:
         change()
-        return before(*arguments)
+        return before(words)
 
     with monkeypatch.context() as patch:
-        patch.setattr(report_file, "write", write)
+        patch.setattr(run_reports, "result_of", result_of)
         yield
 
 
@@ -374,23 +387,34 @@ def test_an_earlier_snapshot_that_is_damaged_stops_no_audit(run: Runner) -> None
 def test_a_signal_ends_the_report_and_not_the_run(
     number: signal.Signals, run: Runner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    written = []
-
-    def fill(*_: object) -> Any:
-        written.append(1)
-        os.kill(os.getpid(), number)
-        os.kill(os.getpid(), number)  # too late
-        raise AssertionError
-
-    monkeypatch.setattr(report_file, "_fill", fill)
+    # Twice: the second signal comes too late.
+    program = f"import os, time; [os.kill(os.getppid(), {number:d}) for _ in range(2)]; time.sleep(60)"
+    monkeypatch.setattr(child, "_PROGRAM", ["-c", program])
     result = run("--report", "a.html", "--report", "b.html")
     name = {signal.SIGINT: "Ctrl-C"}.get(number, number.name)
-    assert (result.code, len(written)) == (0, 1)
-    assert result.out.startswith("snapshot ")
+    assert (result.code, result.out[:9]) == (0, "snapshot ")
     first, second = warnings(result.err)
     assert f"warning: a.html is not written: stopped ({name}); to write it: " in first
     assert f"warning: b.html is not written: stopped ({name}); to write it: " in second
     assert not [*Path.cwd().glob(".*.tmp")]
+
+
+def test_a_signal_after_the_report_is_written_stops_the_next_report_only(
+    run: Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = f"import os, time; print('{{}}', flush=True); os.kill(os.getppid(), {signal.SIGTERM:d}); time.sleep(60)"
+    monkeypatch.setattr(child, "_PROGRAM", ["-c", program])
+    result = run("--report", "a.html", "--report", "b.html")
+    (line,) = warnings(result.err)
+    assert (result.code, "b.html is not written: stopped (SIGTERM)" in line) == (0, True)
+    assert "next, open the report: a.html\n" in result.err
+
+
+@pytest.mark.parametrize("name", [os.fsdecode(b"caf\xe9.html"), "a\nb\x1b[31m.html", "-x.html", "'$(id)' &.html"])
+def test_a_report_may_have_any_name(name: str, run: Runner) -> None:
+    result = run("--json", "--report", name)
+    assert (result.code, warnings(result.err), json.loads(result.out)["reports"][0]["path"]) == (0, [], name)
+    assert Path(name).read_bytes().startswith(b"<!doctype html>")
 
 
 @pytest.fixture

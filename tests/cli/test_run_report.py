@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 from harness import Result, Where
+from object_stores import S3
 from webhook import Webhook, serve_webhook
 
 from audit.cli import child, run_reports
@@ -445,6 +446,14 @@ def test_the_message_says_that_a_report_is_not_written(
         f"report: {tmp_path / 'a.html'} is not written; the log of this machine says why",
         "report: https://intranet/latest.html",
     ]
+
+
+def test_a_snapshot_in_an_object_store_has_its_report(run: Runner, s3: S3, webex_audit: Command) -> None:
+    at = ("--output", s3.uri("reported"))
+    told = run(*at, "--json", "--report", "a.html", "--report", "rooms.csv")
+    assert (told.code, [each["path"] for each in json.loads(told.out)["reports"]]) == (0, ["a.html", "rooms.csv"])
+    assert webex_audit("report", *at, "--file", "b.html").code == 0
+    assert Path("b.html").read_bytes() == Path("a.html").read_bytes()
 
 
 def test_all_organizations_are_in_one_report(api: Api, webex_audit: Command) -> None:

@@ -55,10 +55,10 @@ def result_of(words: list[str]) -> dict[str, Any]:
             # What it prints last says that all is done.
             if _result(out) is None:
                 raise
-    errors = _logged(err)
-    if (result := _result(out)) is not None:
-        return result
-    raise StoppedError(errors[-1] if errors else _fate(process.returncode))
+    result, errors = _result(out), _logged(err)
+    if result is None:
+        raise StoppedError(errors[-1] if errors else _fate(process.returncode))
+    return result
 
 
 def _end(process: "subprocess.Popen[bytes]") -> tuple[bytes, bytes]:

@@ -86,7 +86,10 @@ def check_file(file: ReportFile, output: Place) -> None:
     """
     with _explained(file):
         _check_place(file, output)
-        check_replaceable(file.path)
+        is_new = isinstance(output, Path) and not os.path.lexists(output)
+        # The run makes the folder of its output.
+        if not (is_new and entry_of(file.path).parent == Path(os.path.realpath(str(output)))):
+            check_replaceable(file.path)
 
 
 def write(file: ReportFile, found: Snapshot, earlier: Snapshot | None, settings: Settings) -> dict[str, Any]:

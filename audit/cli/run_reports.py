@@ -15,7 +15,7 @@ from audit.cli.report_file import ReportFile
 from audit.cli.resuming import as_line, context
 from audit.clock import Clock
 from audit.config import Settings
-from audit.errors import AuditError, UsageError, words_of
+from audit.errors import AuditError, UsageError, shortage, words_of
 from audit.files import entry_of, expand
 from audit.review import foresight
 from audit.snapshot.catalog import Snapshot
@@ -31,13 +31,16 @@ class Reports:
 
     Attributes:
         written: what `report --json` prints of each that is written.
-        paths: their files.
         lacking: the files that are not.
     """
 
     written: list[dict[str, Any]] = field(default_factory=list)
-    paths: list[Path] = field(default_factory=list)
     lacking: list[Path] = field(default_factory=list)
+
+    @property
+    def paths(self) -> list[Path]:
+        """The files that are written."""
+        return [Path(each["path"]) for each in self.written]
 
     @property
     def news(self) -> list[str]:
@@ -150,9 +153,9 @@ def _files_of(settings: Settings, given: dict[str, Any]) -> Iterator[tuple[str, 
 def _write(report: ReportFile, snapshot: Snapshot, given: dict[str, Any], done: Reports) -> None:
     try:
         done.written.append(result_of(command(report, snapshot, given)) | {"path": str(report.path)})
-        done.paths.append(report.path)
     except Exception as error:  # noqa: BLE001 - the snapshot is committed
-        why = str(error) if isinstance(error, AuditError) else words_of(error)
+        found = shortage(error) or error
+        why = str(found) if isinstance(found, AuditError) else words_of(found)
         _give_up(report, why.removeprefix(f"{report.path}: "), snapshot, given, done)
 
 

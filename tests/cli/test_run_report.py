@@ -222,7 +222,7 @@ def test_a_run_that_is_resumed_writes_its_report(run: Runner, monkeypatch: pytes
         (["--report", "x.html", "--config", "exceptions.toml"], "exceptions gone.toml: No such file or directory"),
     ],
 )
-@pytest.mark.few(25)
+@pytest.mark.few(14)
 def test_what_can_not_be_written_is_refused_before_the_first_request(
     arguments: list[str], told: str, dry: list[str], run: Runner, tmp_path: Path
 ) -> None:
@@ -285,7 +285,7 @@ PROGRAM = "import sys; from audit.cli import main, report_file; {}; main(sys.arg
 
 @pytest.mark.parametrize("flags", [[], ["--quiet"], ["--json"]], ids=["text", "quiet", "json"])
 @pytest.mark.parametrize(("fault", "told"), FAULTS.values(), ids=FAULTS)
-@pytest.mark.few(8)
+@pytest.mark.few(6)
 def test_after_the_commit_a_report_that_fails_is_one_warning(
     fault: str, told: str, flags: list[str], run: Runner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -383,6 +383,7 @@ def test_an_earlier_snapshot_that_is_damaged_stops_no_audit(run: Runner) -> None
     assert (result.code, len(snapshots()), "is damaged" in line) == (0, 2, True)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.usefixtures("obeys_hangup")
 def test_a_signal_ends_the_report_and_not_the_run(
@@ -411,6 +412,7 @@ def test_a_signal_after_the_report_is_written_stops_the_next_report_only(
     assert "next, open the report: a.html\n" in result.err
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("name", [os.fsdecode(b"caf\xe9.html"), "a\nb\x1b[31m.html", "-x.html", "'$(id)' &.html"])
 def test_a_report_may_have_any_name(name: str, run: Runner) -> None:
     result = run("--json", "--report", name)
@@ -454,6 +456,13 @@ def test_a_snapshot_in_an_object_store_has_its_report(run: Runner, s3: S3, webex
     assert (told.code, [each["path"] for each in json.loads(told.out)["reports"]]) == (0, ["a.html", "rooms.csv"])
     assert webex_audit("report", *at, "--file", "b.html").code == 0
     assert Path("b.html").read_bytes() == Path("a.html").read_bytes()
+
+
+def test_a_report_may_lie_beside_the_snapshots(run: Runner, webex_audit: Command) -> None:
+    for _ in range(2):
+        assert run("--quiet", "--output", "out", "--report", "out/latest.html") == Result(0, "", "")
+    assert webex_audit("verify", "--output", "out").code == 0
+    assert webex_audit("snapshots", "--output", "out").out.count("complete") == 2
 
 
 def test_all_organizations_are_in_one_report(api: Api, webex_audit: Command) -> None:

@@ -271,11 +271,17 @@ def _check_creatable(path: Path) -> None:
 
 
 def _check_removable(path: Path) -> None:
-    """Check that a file may be exchanged: in a folder with the sticky bit such as /tmp, only its owner may."""
+    """Check that a file may be exchanged: an immutable file can't, and in a folder such as /tmp, only its owner may."""
     found, folder = path.lstat(), path.parent.stat()
     is_sticky = os.name == "posix" and folder.st_mode & stat.S_ISVTX
     if is_sticky and os.geteuid() not in (0, found.st_uid, folder.st_uid):
         raise OSError(errno.EPERM, "another user owns the file, and only its owner may replace it", str(path))
+    try:
+        os.close(os.open(path, os.O_WRONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)))
+    except OSError as error:
+        # A file without permissions, or a link, can be replaced.
+        if error.errno in (errno.EPERM, errno.EROFS):
+            raise
 
 
 def entry_of(path: Path) -> Path:

@@ -1,6 +1,8 @@
 import errno
 import os
+import shutil
 import stat
+import subprocess
 import tempfile
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -191,6 +193,21 @@ def test_in_a_folder_such_as_tmp_only_its_owner_may_replace_a_file(
         check_replaceable(tmp_path / "file")
     check_replaceable(tmp_path / "other")
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_file_that_is_immutable_can_not_be_replaced_and_any_other_can(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"x")
+    (tmp_path / "file").chmod(0o000)
+    (tmp_path / "link").symlink_to("nowhere")
+    check_replaceable(tmp_path / "file")
+    check_replaceable(tmp_path / "link")
+    if shutil.which("chattr") is None or subprocess.run(["chattr", "+i", tmp_path / "file"], check=False).returncode:
+        pytest.skip("this system has no immutable files")
+    try:
+        with pytest.raises(PermissionError):
+            check_replaceable(tmp_path / "file")
+    finally:
+        subprocess.run(["chattr", "-i", tmp_path / "file"], check=True)
 
 
 def test_a_folder_in_place_of_a_file_is_an_error_of_the_system(tmp_path: Path) -> None:

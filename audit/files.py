@@ -248,9 +248,45 @@ def check_rewritable(path: Path) -> None:
         # A read-only mount or an immutable file, in a folder where other files can be written.
         if error.errno in (errno.EROFS, errno.EPERM, errno.EISDIR):
             raise
-    beside = _unfinished(target)
+    _check_creatable(target)
+
+
+def check_replaceable(path: Path) -> None:
+    """Check that `atomic_file` would succeed, as far as this can be known without replacing the file.
+
+    Raises:
+        OSError: it would fail.
+    """
+    check_regular(path)
+    _check_creatable(path)
+    with suppress(FileNotFoundError):
+        _check_removable(path)
+
+
+def _check_creatable(path: Path) -> None:
+    """Check that a file can be made beside another."""
+    beside = _unfinished(path)
     with private_file(beside):
         beside.unlink()
+
+
+def _check_removable(path: Path) -> None:
+    """Check that a file may be exchanged: an immutable file can't, and in a folder such as /tmp, only its owner may."""
+    found, folder = path.lstat(), path.parent.stat()
+    is_sticky = os.name == "posix" and folder.st_mode & stat.S_ISVTX
+    if is_sticky and os.geteuid() not in (0, found.st_uid, folder.st_uid):
+        raise OSError(errno.EPERM, "another user owns the file, and only its owner may replace it", str(path))
+    try:
+        os.close(os.open(path, os.O_WRONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)))
+    except OSError as error:
+        # A file without permissions, or a link, can be replaced.
+        if error.errno in (errno.EPERM, errno.EROFS):
+            raise
+
+
+def entry_of(path: Path) -> Path:
+    """The place of a file itself: links to its folder are followed, and the file may be a link."""
+    return Path(os.path.realpath(path.parent), path.name)
 
 
 def check_regular(path: Path) -> None:

@@ -1,8 +1,11 @@
 import errno
 import os
+import shutil
 import stat
+import subprocess
 import tempfile
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +14,7 @@ import pytest
 from audit.files import (
     IrregularFileError,
     atomic_file,
+    check_replaceable,
     check_rewritable,
     make_dir,
     open_regular,
@@ -173,6 +177,37 @@ def test_a_file_that_is_gone_appears_again_if_its_folder_is_there(secret: Path) 
             check_rewritable(nowhere)
         with pytest.raises(OSError, match=r"Not a directory|No such file"):
             rewrite(nowhere, b"new\n")
+
+
+@pytest.mark.parametrize(("user", "owner_of_folder", "may"), [(54321, 0, False), (0, 0, True), (54321, 54321, True)])
+def test_in_a_folder_such_as_tmp_only_its_owner_may_replace_a_file(
+    user: int, owner_of_folder: int, *, may: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if os.name != "posix" or os.geteuid() != 0:
+        pytest.skip("only root gives a folder away")
+    (tmp_path / "file").write_bytes(b"of somebody else")
+    tmp_path.chmod(0o1777)
+    os.chown(tmp_path, owner_of_folder, -1)
+    monkeypatch.setattr(os, "geteuid", lambda: user)
+    with nullcontext() if may else pytest.raises(PermissionError, match="only its owner may replace it"):
+        check_replaceable(tmp_path / "file")
+    check_replaceable(tmp_path / "other")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_file_that_is_immutable_can_not_be_replaced_and_any_other_can(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"x")
+    (tmp_path / "file").chmod(0o000)
+    (tmp_path / "link").symlink_to("nowhere")
+    check_replaceable(tmp_path / "file")
+    check_replaceable(tmp_path / "link")
+    if shutil.which("chattr") is None or subprocess.run(["chattr", "+i", tmp_path / "file"], check=False).returncode:
+        pytest.skip("this system has no immutable files")
+    try:
+        with pytest.raises(PermissionError):
+            check_replaceable(tmp_path / "file")
+    finally:
+        subprocess.run(["chattr", "-i", tmp_path / "file"], check=True)
 
 
 def test_a_folder_in_place_of_a_file_is_an_error_of_the_system(tmp_path: Path) -> None:

@@ -1,10 +1,10 @@
 """What a run says besides its result: what it left out, and what to do next. It goes to standard error."""
 
-import shlex
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
-from audit.cli.resuming import api_context, context
+from audit.cli.resuming import api_context, as_line, context
 from audit.config import Settings
 from audit.datasets import DATASETS, Dataset
 from audit.entity import EntityType
@@ -45,24 +45,25 @@ def _other_kinds(datasets: Iterable[Dataset], kinds: Iterable[EntityType]) -> li
     return [kind for kind in EntityType if kind in possible - {*kinds}]
 
 
-def next_steps(snapshot: Snapshot, given: dict[str, Any], settings: Settings) -> Iterator[str]:
+def next_steps(snapshot: Snapshot, given: dict[str, Any], settings: Settings, reports: Sequence[Path]) -> Iterator[str]:
     """What to do after a run, each step with its command.
 
     Args:
         snapshot: the new snapshot.
         given: the values of the options of the run, by name.
         settings: the configuration of the run.
+        reports: the files of the reports that the run has written.
     """
     where = context(given)
-    if snapshot.manifest.status == "partial":
+    is_partial, files = snapshot.manifest.status == "partial", given["reports"]
+    if is_partial:
         retried = ["run", "--retry-failed", snapshot.manifest.snapshot_id, *where, *api_context(given)]
-        yield f"next, ask again for what has no answer: {_command(retried)}"
+        retried += [word for each in files for word in ("--report", each)]
+        yield f"next, ask again for what has no answer: {as_line(retried)}"
     # The review reads Parquet.
     if "parquet" in settings.output.formats:
-        first = "or, as it is," if snapshot.manifest.status == "partial" else "next,"
-        yield f"{first} check it against the rules: {_command(['check', *where])}"
-        yield f"or write a report for reviewers: {_command(['report', *where])}"
-
-
-def _command(words: list[str]) -> str:
-    return shlex.join(["webex-audit", *words])
+        steps = [f"open the report: {', '.join(map(str, reports))}"] if reports else []
+        steps.append(f"check it against the rules: {as_line(['check', *where])}")
+        steps += [] if files else [f"write a report for reviewers: {as_line(['report', *where])}"]
+        yield f"{'or, as it is,' if is_partial else 'next,'} {steps[0]}"
+        yield from (f"or {step}" for step in steps[1:])

@@ -67,6 +67,7 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     ),
     "run": (
         ("the rooms of your organization", "webex-audit run"),
+        ("and a report for reviewers", "webex-audit run --report report.html"),
         ("requests, time and scopes first; reads no settings", "webex-audit run --dry-run"),
         ("people, too, in all organizations", "webex-audit run --all-orgs --entity workspace --entity person"),
         ("at night: quiet, stop in time, go on where it stopped", "webex-audit -q run --resume --deadline 4h"),

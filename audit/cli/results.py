@@ -4,7 +4,7 @@ import io
 import logging
 import shutil
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -16,7 +16,7 @@ from audit.config import OutputSettings, Settings
 from audit.errors import PARTIAL_EXIT_CODE, StoppedError
 from audit.redaction import redact
 from audit.snapshot.catalog import Snapshot, nothing_in
-from audit.text import printable_lines
+from audit.text import printable, printable_lines
 
 log = logging.getLogger(__name__)
 
@@ -116,20 +116,32 @@ def tell_nothing(settings: Settings) -> None:
     log.log(logging.WARNING if is_mistyped else logging.INFO, "%s", nothing_in(folder))
 
 
-def print_snapshot(snapshot: Snapshot, *, as_json: bool, is_quiet: bool) -> None:
-    """Print a snapshot as a screen of text or as JSON."""
+def print_snapshot(
+    snapshot: Snapshot, *, as_json: bool, is_quiet: bool, reports: Sequence[dict[str, Any]] | None = None
+) -> None:
+    """Print a snapshot as a screen of text or as JSON, with the reports that are written of it.
+
+    Args:
+        snapshot: the snapshot.
+        as_json: print JSON.
+        is_quiet: print no text.
+        reports: what is to be said of each report; None if nobody has asked for reports.
+    """
     if as_json:
-        print_result(views.as_json(views.describe(snapshot)))
+        print_result(views.as_json(views.describe(snapshot) | ({} if reports is None else {"reports": reports})))
     else:
-        print_done(views.render(snapshot), is_quiet=is_quiet)
+        lines = [f"  report     {printable(each['path'])}" for each in reports or ()]
+        print_done("\n".join([views.render(snapshot), *lines]), is_quiet=is_quiet)
 
 
-def print_unchanged(snapshot: Snapshot, *, as_json: bool, is_quiet: bool) -> None:
+def print_unchanged(
+    snapshot: Snapshot, *, as_json: bool, is_quiet: bool, reports: Sequence[dict[str, Any]] | None = None
+) -> None:
     """Print that a complete snapshot has nothing to retry; as JSON, the snapshot that stands, as `print_snapshot`."""
     message = f"nothing to retry: snapshot {snapshot.manifest.snapshot_id} is complete"
     if as_json:
         log.info("%s", message)
-        print_snapshot(snapshot, as_json=True, is_quiet=is_quiet)
+        print_snapshot(snapshot, as_json=True, is_quiet=is_quiet, reports=reports)
     else:
         print_done(message, is_quiet=is_quiet)
 

@@ -185,6 +185,11 @@ def api_context(given: dict[str, Any]) -> list[str]:
     return [*words, "--output-shared"] if given.get("output__shared") else words
 
 
+def as_line(words: list[str]) -> str:
+    """A command as a line for the shell."""
+    return shlex.join(["webex-audit", *words])
+
+
 def _options(asked: _Asked, scope: config.ScopeSettings) -> list[tuple[str, str]]:
     """The options that make a configuration ask the same, each with its value; a switch has an empty value."""
     which, *org_ids = asked.organizations

@@ -82,6 +82,13 @@ _GC_AFTER = 10_000
 )
 @click.option("--dry-run", is_flag=True, help="Take the inventory, print requests, time and scopes, and crawl nothing.")
 @heading("Output")
+@click.option(
+    "--report",
+    "reports",
+    multiple=True,
+    metavar="FILE",
+    help="Write a report of the snapshot, too, as .html, .xlsx, or .csv of who may open which room; may be repeated.",
+)
 @options.flag(
     "run.metrics_file", metavar="FILE", help="Write metrics for the textfile collector of Prometheus. [default: none]"
 )
@@ -101,7 +108,7 @@ def run(retry_failed: str | None, *, resume: bool, dry_run: bool, as_json: bool,
     The access token comes from 'webex-audit login', from a file (--token-file), or from WEBEX_ACCESS_TOKEN.
     """
     settings = settings_of(given)
-    from audit.cli import afterwards, metrics
+    from audit.cli import afterwards, metrics, run_reports
     from audit.cli.notifying import notified
     from audit.clock import Clock
     from audit.crawl.earlier import is_nothing_to_retry
@@ -127,19 +134,22 @@ def run(retry_failed: str | None, *, resume: bool, dry_run: bool, as_json: bool,
         ExitStack() as stack,
     ):
         selection = _selection(given, settings, is_retry=retry_failed is not None, is_rehearsal=dry_run)
+        reports = run_reports.planned(settings, given)
         key = signing.public_key_of(settings.sign.key_file)
         found = find_snapshot(settings.output.folder, retry_failed) if retry_failed else None
         earlier = stack.enter_context(verified(found, key)) if found else None
         if earlier:
             check_flags(earlier, settings, options.given_keys(given))
         if found and earlier and is_nothing_to_retry(earlier.manifest):
-            print_unchanged(found, as_json=as_json, is_quiet=verbosity == "quiet")
+            print_unchanged(found, as_json=as_json, is_quiet=verbosity == "quiet", reports=[] if reports else None)
+            run_reports.tell_of_none(reports, found, given)
             return 0
         named = options.named_by(given)
         tokens = find_tokens(settings.webex, os.environ, clock, named)
         if hidden := hidden_login(settings.webex, os.environ, named):
             log.warning("%s", hidden)
         scope = retried_scope(earlier) if earlier else scope_of(settings, *selection.read(sys.stdin))
+        run_reports.check_datasets(reports, [each.name for each in scope.datasets])
         if dry_run:
             if resume:
                 log.info("this is the plan of a whole run: --resume asks only for what an unfinished run has not read")
@@ -150,9 +160,11 @@ def run(retry_failed: str | None, *, resume: bool, dry_run: bool, as_json: bool,
         snapshot = _crawl(job, given, earlier, selection, is_committed, is_resuming=resume)
         code = exit_code(snapshot, allow_partial=settings.output.allow_partial)
         record(snapshot, code)
-        teller.tell(lambda: of_run(snapshot.manifest, str(snapshot.path)))
-    print_snapshot(snapshot, as_json=as_json, is_quiet=verbosity == "quiet")
-    for line in (*afterwards.left_out(scope, settings), *afterwards.next_steps(snapshot, given, settings)):
+        done = run_reports.write_all(reports, snapshot, given)
+        teller.tell(lambda: of_run(snapshot.manifest, str(snapshot.path), done.news))
+    print_snapshot(snapshot, as_json=as_json, is_quiet=verbosity == "quiet", reports=done.written if reports else None)
+    steps = afterwards.next_steps(snapshot, given, settings, done.paths)
+    for line in (*afterwards.left_out(scope, settings), *steps):
         if not as_json:
             log.info("%s", line)
     return code
@@ -162,7 +174,6 @@ def _selection(given: dict[str, Any], settings: config.Settings, *, is_retry: bo
     """What a run selects by name; also checks options that need, or exclude, another."""
     from audit.cli.selection import Selection
 
-    options.refuse_dialect_without_csv(given, is_csv="csv" in settings.output.formats, csv_flag="--format csv")
     if settings.run.admin_events_with_addresses and not settings.run.admin_events:
         raise UsageError(
             "--admin-events-with-addresses (run.admin_events_with_addresses) adds to --admin-events: add it"

@@ -77,6 +77,28 @@ def _handed_to(stop: "_Stop") -> Iterator[None]:
         _receiver.hand_over = _too_late if stop.is_done() else _interrupt
 
 
+@contextmanager
+def stoppable() -> Iterator[Callable[[], bool]]:
+    """After a commit, let the first signal end a block without which the result stands; others come too late.
+
+    Yields:
+        A function that says whether a signal came, for a block that goes on after it.
+
+    Raises:
+        KeyboardInterrupt: a signal came.
+    """
+
+    def stop(_: signal.Signals) -> None:
+        _receiver.hand_over = _too_late
+        raise KeyboardInterrupt
+
+    _receiver.hand_over = stop
+    try:
+        yield lambda: _receiver.hand_over is _too_late
+    finally:
+        _receiver.hand_over = _too_late
+
+
 def keep_exit_code() -> None:
     """After a commit, let no signal replace the exit code while Python ends."""
     if _receiver.hand_over is _too_late:

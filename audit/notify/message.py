@@ -92,12 +92,13 @@ def compose(notice: Notice, report: str | None, *, with_names: bool) -> Message:
     return Message(redact(notice.title), _cut(body, _MOST_CHARS), _KINDS[notice.event])
 
 
-def of_run(manifest: Manifest, place: str) -> Notice:
+def of_run(manifest: Manifest, place: str, reports: Sequence[str] = ()) -> Notice:
     """The notice of a run that has committed a snapshot.
 
     Args:
         manifest: its manifest.
         place: where the snapshot is.
+        reports: where its reports are, or why there is none, a text for each.
     """
     is_good = manifest.status == "complete"
     orgs = [org for org in manifest.orgs if org.status != "complete"]
@@ -106,6 +107,7 @@ def of_run(manifest: Manifest, place: str) -> Notice:
         f"{count_of(len(manifest.orgs), 'organization')}, {f'{len(orgs):,} not complete' if orgs else 'all complete'}",
         *_unknown(manifest),
         f"where: {place}",
+        *(f"report: {each}" for each in reports),
     ]
     names = [f"{org.name or org.org_id}: {org.status}" for org in orgs]
     return Notice("good" if is_good else "partial", f"webex-audit run: {manifest.status}", lines, names)

@@ -13,16 +13,14 @@ from audit.columns import column
 from audit.review.approval import create_no_approval
 from audit.review.quoting import literal
 from audit.review.tables import APPROVED, CURRENT, PREVIOUS, table_names
-from audit.review.vocabulary import dataset
-from audit.review.ways import WAYS, create_gaps, create_ways, readable, sql_file
+from audit.review.vocabulary import WAYS, dataset
+from audit.review.ways import create_gaps, create_ways, readable, sql_file
 from audit.snapshot.coverage import COVERAGE
 from audit.snapshot.manifest import Manifest
 from audit.snapshot.org_names import org_names
 from audit.text import count_of
 
 OPEN_ROOMS = "open_rooms"
-#: The options of `run` of which it needs one.
-FLAGS = tuple(f"--dataset {name.replace('_', '-')}" for name in WAYS.values())
 #: The most names in `openers`.
 _MOST_NAMES = 5
 _UNANSWERED = """

@@ -12,6 +12,11 @@ from audit.text import count_of, noun_of, plural_of
 #: The outcomes that are complete answers. SQL reads them with `getvariable('complete_outcomes')`.
 COMPLETE_OUTCOMES = frozenset(str(outcome) for outcome in Outcome if outcome.is_complete)
 
+#: The ways in which rooms open by themselves, with the dataset of each.
+WAYS = {"push_to_talk": "push_to_talk", "answer_settings": "answer_settings", "paging": "paging_groups"}
+#: The options of `run` that read a way.
+WAY_FLAGS = tuple(f"--dataset {name.replace('_', '-')}" for name in WAYS.values())
+
 _DATASETS = {"push_to_talk": "Push-to-Talk", "audio_options": "audio options"}
 _THINGS = {"WORKSPACE": ("room", "rooms"), "PERSON": ("phone of a person", "phones of people")}
 _ROWS = {

@@ -14,13 +14,12 @@ from audit.datasets import DATASETS
 from audit.errors import UsageError
 from audit.review.absence import reason_of_absence
 from audit.review.tables import is_out_of_memory, table_names
+from audit.review.vocabulary import WAYS
 from audit.snapshot.context import CONTEXT
 from audit.snapshot.context.workspace_devices import WORKSPACE_DEVICES
 from audit.snapshot.coverage import COVERAGE, COVERAGE_SCHEMA
 from audit.snapshot.manifest import Manifest
 
-#: The dataset of each way.
-WAYS = {"push_to_talk": "push_to_talk", "answer_settings": "answer_settings", "paging": "paging_groups"}
 _PAGING = "paging"
 _TYPES = {"string": "VARCHAR", "bool": "BOOLEAN", "int32": "INTEGER", "timestamp[us, tz=UTC]": "TIMESTAMPTZ"}
 _SCHEMAS = (

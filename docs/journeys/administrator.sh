@@ -6,5 +6,4 @@ set -eu
 
 webex-audit login "$@"
 webex-audit doctor
-webex-audit run
-webex-audit report --file report.html
+webex-audit run --report report.html

@@ -14,6 +14,5 @@ until grep -qs webex-audit practice.env; do sleep 0.1; done
 eval "$(grep ^export practice.env)"
 
 webex-audit doctor
-webex-audit run
+webex-audit run --report report.html
 webex-audit check --fail-on critical >findings.txt || test $? -eq 1 # 1: there is something to look at
-webex-audit report --file report.html

@@ -3,7 +3,7 @@
 # crontab: 15 2 * * *  cd /srv/audit && nightly.sh
 set -u
 
-webex-audit run --quiet --resume --deadline 5h --metrics-file webex-audit.prom
+webex-audit run --quiet --resume --deadline 5h --metrics-file webex-audit.prom --report report.html
 code=$?
 case $code in
 0 | 3) ;;          # a snapshot, complete or partial
@@ -13,6 +13,5 @@ esac
 keep() { [ $code -ne 0 ] || code=$1; }
 
 webex-audit check --quiet --fail-on high >findings.txt || keep $?
-webex-audit report --quiet --file report.html || keep $?
 webex-audit prune --quiet --keep-daily 30 --keep-monthly 13 || keep $?
 exit "$code"

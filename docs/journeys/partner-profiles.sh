@@ -13,6 +13,5 @@ for customer in "$@"; do
     webex-audit login --profile "$customer" ${PORT:+--port "$PORT"}
 done
 for customer in "$@"; do
-    webex-audit run --profile "$customer" --quiet
-    webex-audit report --profile "$customer" --file "$customer.html"
+    webex-audit run --profile "$customer" --quiet --report "$customer.html"
 done

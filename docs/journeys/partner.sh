@@ -4,5 +4,4 @@
 set -eu
 
 webex-audit doctor --all-orgs
-webex-audit run --all-orgs --csv-per-org
-webex-audit report --file report.html
+webex-audit run --all-orgs --csv-per-org --report report.html

@@ -33,10 +33,11 @@ finally:
 """
 
 
-def heavy_modules(*arguments: object) -> set[str]:
+def heavy_modules(*arguments: object, code: int = 0) -> set[str]:
     """What a command in a process of its own has loaded of `HEAVY` when it ends."""
     command = [sys.executable, "-c", PROGRAM, *map(str, arguments)]
-    ended = subprocess.run(command, env=environment(), capture_output=True, text=True, check=True)
+    ended = subprocess.run(command, env=environment(), capture_output=True, text=True, check=False)
+    assert ended.returncode == code, ended.stderr
     return HEAVY & {*ended.stderr.split("\n")[-2].split()}
 
 
@@ -62,6 +63,15 @@ def test_a_run_without_a_terminal_loads_no_review_and_no_progress_bar(
     api: Callable[[Simulation], str], tmp_path: Path
 ) -> None:
     loaded = heavy_modules("run", "--base-url", api(Simulation(Organization(3))), "--output", tmp_path / "out")
+    assert loaded >= {"aiohttp", "pyarrow"}
+    assert not loaded & {"cryptography", "distributed", "duckdb", "jinja2", "obstore", "pygal", "rich", "xlsxwriter"}
+
+
+def test_a_run_that_will_write_a_report_loads_no_review_before_its_commit(
+    api: Callable[[Simulation], str], tmp_path: Path
+) -> None:
+    url = api(Simulation(Organization(3), tokens={}))
+    loaded = heavy_modules("run", "--base-url", url, "--report", tmp_path / "report.html", code=4)
     assert loaded >= {"aiohttp", "pyarrow"}
     assert not loaded & {"cryptography", "distributed", "duckdb", "jinja2", "obstore", "pygal", "rich", "xlsxwriter"}
 

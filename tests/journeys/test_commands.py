@@ -12,16 +12,16 @@ from walking import JOURNEYS
 COMMANDS = {
     # ScoutSuite and Prowler go from credentials to findings and a report in one command: so does demo, without them.
     # Against an API to practice on, Prowler needs two (localstack start, prowler aws). Ours need two as well (simulate,
-    # run), and show the check before, and findings and report as two views of a snapshot that is kept.
-    "newcomer.sh": ["demo", "simulate", "doctor", "run", "check", "report"],
-    # GitHub's CLI and Prowler: gh auth login, gh auth status, prowler github; Prowler writes its report at once: three.
-    "administrator.sh": ["login", "doctor", "run", "report"],
+    # run), and show the check before, and the findings as text.
+    "newcomer.sh": ["demo", "simulate", "doctor", "run", "check"],
+    # GitHub's CLI and Prowler: gh auth login, gh auth status, prowler github, which writes its report at once.
+    "administrator.sh": ["login", "doctor", "run"],
     # restic: backup, check, forget --prune, and curl to a monitor.
-    "nightly.sh": ["run", "check", "report", "prune"],
-    # AWS and Prowler: aws sso login --profile, prowler aws --profile; Prowler writes its report at once: two.
-    "partner-profiles.sh": ["login", "run", "report"],
+    "nightly.sh": ["run", "check", "prune"],
+    # AWS and Prowler: aws sso login --profile, prowler aws --profile, which writes its report at once.
+    "partner-profiles.sh": ["login", "run"],
     # Steampipe with an aggregator of connections: plugin install, powerpipe mod install, powerpipe benchmark run.
-    "partner.sh": ["doctor", "run", "report"],
+    "partner.sh": ["doctor", "run"],
     # in-toto and git: cosign verify-blob, git diff, pandoc for each of three formats, git tag --sign, git diff.
     "reviewer.sh": ["verify", "diff", "report", "report", "report", "approve", "check"],
     # DuckDB: duckdb -csv, duckdb -json, conftest --output json, duckdb -csv for the join.

@@ -78,7 +78,6 @@ def test_no_token_of_a_profile_is_sent_for_another(
     reader.umask = umask
     told = walked(reader, tmp_path, *CUSTOMERS, **variables)
     assert told.code == 0, told
-    assert [line for line in told.out.splitlines() if line.endswith(".html")] == [f"{name}.html" for name in CUSTOMERS]
     for name, served in simulations.items():
         assert isinstance(served.tokens, Noted)
         assert {*served.tokens.got} <= {*served.tokens}

@@ -17,9 +17,9 @@ import duckdb
 from audit.datasets import DATASETS
 from audit.entity import EntityType
 from audit.review.approval import TABLES, add_approval, unjudged_words
-from audit.review.open_rooms import FLAGS, OPEN_ROOMS, add_open_rooms, all_unread
+from audit.review.open_rooms import OPEN_ROOMS, add_open_rooms, all_unread
 from audit.review.tables import APPROVED, CURRENT, PREVIOUS, table_names
-from audit.review.ways import WAYS
+from audit.review.vocabulary import WAY_FLAGS, WAYS
 from audit.snapshot.coverage import COVERAGE
 from audit.snapshot.manifest import Manifest
 from audit.snapshot.org import Org
@@ -28,7 +28,7 @@ from audit.text import count_of
 PEOPLE = "manifest.people"
 _NOTHING_APPROVED = "no snapshot of this scope is approved: 'webex-audit approve' approves one"
 _DRIFT = "drift"
-_NEEDS = f"needs {' or '.join(FLAGS)}"
+_NEEDS = f"needs {' or '.join(WAY_FLAGS)}"
 _NOT_LISTED = "people were not in scope, or could not be listed"
 
 

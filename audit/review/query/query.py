@@ -18,8 +18,9 @@ from audit.datasets import DATASETS
 from audit.errors import StoppedError, UsageError
 from audit.review.approval import add_approval
 from audit.review.interruption import TimeLimit
-from audit.review.open_rooms import FLAGS, OPEN_ROOMS, OPEN_ROOMS_SCHEMA, add_open_rooms, all_unread
+from audit.review.open_rooms import OPEN_ROOMS, OPEN_ROOMS_SCHEMA, add_open_rooms, all_unread
 from audit.review.tables import APPROVED, CURRENT, PREVIOUS, is_out_of_memory, message_of, open_tables, refuse_writing
+from audit.review.vocabulary import WAY_FLAGS
 from audit.snapshot.catalog import Snapshot
 from audit.snapshot.context import CONTEXT
 from audit.snapshot.coverage import COVERAGE, COVERAGE_SCHEMA
@@ -133,7 +134,7 @@ def _add_open_rooms(
         add_approval(connection, snapshot.manifest, approved.manifest)
     before, right = (each.manifest if each else None for each in (previous, approved))
     if not add_open_rooms(connection, snapshot.manifest, previous=before, approved=right):
-        raise UsageError(f"query: {OPEN_ROOMS} needs one of {', '.join(FLAGS)} in the snapshot")
+        raise UsageError(f"query: {OPEN_ROOMS} needs one of {', '.join(WAY_FLAGS)} in the snapshot")
     if lacks := all_unread(connection, snapshot.manifest):
         log.warning("%s is incomplete: %s", OPEN_ROOMS, "; ".join(lacks))
 

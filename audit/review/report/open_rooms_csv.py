@@ -9,9 +9,10 @@ import pyarrow as pa
 from audit.config import CsvDialect
 from audit.errors import UsageError
 from audit.review.approval import add_approval
-from audit.review.open_rooms import FLAGS, OPEN_ROOMS, add_open_rooms, all_unread
+from audit.review.open_rooms import OPEN_ROOMS, add_open_rooms, all_unread
 from audit.review.query.rows import as_csv
 from audit.review.tables import open_tables
+from audit.review.vocabulary import WAY_FLAGS
 from audit.review.ways import readable
 from audit.snapshot.catalog import Approved, Snapshot
 
@@ -49,7 +50,7 @@ def write_open_rooms(
             approved=approved.manifest if approved else None,
         )
         if not is_added:
-            raise UsageError(f"{OPEN_ROOMS} needs one of {', '.join(FLAGS)} in the snapshot")
+            raise UsageError(f"{OPEN_ROOMS} needs one of {', '.join(WAY_FLAGS)} in the snapshot")
         with readable(snapshot.manifest):
             rows = _write(connection, stream, dialect)
         return rows, all_unread(connection, snapshot.manifest)

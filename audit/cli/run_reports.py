@@ -17,7 +17,6 @@ from audit.clock import Clock
 from audit.config import Settings
 from audit.errors import AuditError, UsageError, shortage, words_of
 from audit.files import entry_of, expand
-from audit.review import foresight
 from audit.snapshot.catalog import Snapshot
 
 log = logging.getLogger(__name__)
@@ -69,9 +68,11 @@ def planned(settings: Settings, given: dict[str, Any]) -> list[ReportFile]:
         given, is_csv="csv" in {*settings.output.formats, *kinds}, csv_flag="--format csv"
     )
     if reports:
+        from audit.review import foresight
+
         foresight.check_readable(settings.output.formats)
-    if kinds - {"csv"}:
-        foresight.check_findings(settings.check, Clock().now().date())
+        if kinds != {"csv"}:
+            foresight.check_findings(settings.check, Clock().now().date())
     for each in reports:
         _check_other_use(each, settings, given)
         report_file.check_file(each, settings.output.folder)
@@ -103,6 +104,8 @@ def check_datasets(reports: Sequence[ReportFile], datasets: Collection[str]) -> 
         UsageError: it has not.
     """
     if any(each.kind == "csv" for each in reports):
+        from audit.review import foresight
+
         foresight.check_ways(datasets)
 
 

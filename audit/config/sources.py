@@ -132,14 +132,14 @@ def load(
             tree.setdefault(section, {})[name] = _convert(value, types[key], origin, key, kind)
             if key == "webex.base_url":
                 source_of_url = f"{origin}: {key}" if kind == "file" else origin
-    tree["webex"] |= _from_login(chosen, tree["webex"], is_named=bool(file.named_by), makes_profile=makes_profile)
+    tree["webex"] |= _from_login(chosen, tree["webex"], makes_profile=makes_profile)
     settings = msgspec.convert(tree, Settings)
     _check_base_url(settings.webex.base_url, source_of_url)
     return settings
 
 
-def _from_login(profile: Profile, webex: Mapping[str, Any], *, is_named: bool, makes_profile: bool) -> dict[str, str]:
-    """What the login of a profile fills in; UsageError if no file is named and the profile does not exist."""
+def _from_login(profile: Profile, webex: Mapping[str, Any], *, makes_profile: bool) -> dict[str, str]:
+    """What the login of a profile fills in; UsageError if the profile does not exist, whatever else names a file."""
     try:
         login = read_login(profile)
     except DamagedError as error:
@@ -150,7 +150,7 @@ def _from_login(profile: Profile, webex: Mapping[str, Any], *, is_named: bool, m
         log.warning("%s", unfinished)
     if login is not None:
         return filled_in(login, webex)
-    is_needed = not (is_named or makes_profile or unfinished)
+    is_needed = not (makes_profile or unfinished)
     if is_needed and profile != Profile() and profile not in (known := known_profiles()):
         names = [each.name for each in known]
         raise UsageError(

@@ -190,3 +190,15 @@ def test_a_home_folder_that_is_not_a_folder_has_no_login_and_no_warning(
     monkeypatch.setenv("HOME", home)
     assert load(None, {}, {}).webex.client_id is None
     assert (known_profiles(), caplog.records) == ([], [])
+
+
+@pytest.mark.parametrize("name", ["custmer-a", "customer-b", "defualt"])
+def test_a_mistyped_profile_is_an_error_beside_a_named_configuration_too(name: str, tmp_path: Path) -> None:
+    configured(Profile("customer-a"), "out")
+    file = tmp_path / "own.toml"
+    file.write_text(f"[webex]\ntoken_file = '{tmp_path}/token'\n")
+    with pytest.raises(UsageError, match=f"there is no profile {name}"):
+        load(str(file), {}, {}, name)
+    with pytest.raises(UsageError, match=f"there is no profile {name}"):
+        load(None, {"WEBEX_AUDIT_CONFIG": str(file), "WEBEX_AUDIT_PROFILE": name}, {})
+    assert load(str(file), {}, {}, "customer-a").webex.token_file

@@ -160,7 +160,7 @@ def prune(keep_last: int | None, keep_within: str | None, *, dry_run: bool, as_j
     from audit.output import prune as pruning
     from audit.output import retention
     from audit.output.lock import lock
-    from audit.output.occupant import unlocked
+    from audit.output.occupant import lock_to_look
     from audit.output.unfinished import tidy
     from audit.review.verify.signed_removals import seal_removed_with
     from audit.storage.errors import unwritable
@@ -171,13 +171,15 @@ def prune(keep_last: int | None, keep_within: str | None, *, dry_run: bool, as_j
     seal = seal_removed_with(settings.sign.key_file)
     try:
         check_output(output)
-        with unlocked(output) if dry_run else lock(output, is_shared=settings.output.shared) as held:
+        with (lock_to_look if dry_run else lock)(output, is_shared=settings.output.shared) as held:
             found = pruning.plan(output, keep, Clock().now(), resume_within_s=settings.run.resume_within_s)
             if not dry_run:
                 # A damaged record would have been refused above. The plan has the folders that this removes.
                 tidy(output, held, seal)
                 found = pruning.carry_out(output, found, held.check, seal)
     except OSError as error:
+        if isinstance(error, FileNotFoundError) and not is_dir(output):
+            raise UsageError(nothing_in(output)) from None
         raise unwritable(output, error, "prune as a user who may write there") from None
     _print_pruned(found, as_json=as_json, is_quiet=given["quiet"] and not dry_run)
     return UsageError.exit_code if any(each.action == "failed" for each in found) else 0

@@ -4,10 +4,11 @@ In a folder, asking the kernel for the lock would take it for a moment, and a ru
 So `/proc/locks` is read, where there is one, and what the file says of its last holder.
 """
 
+import errno
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
@@ -18,12 +19,13 @@ from audit.errors import LockedError, UsageError
 from audit.files import open_regular
 from audit.output.held import Held
 from audit.output.holder import Holder
-from audit.output.lock import LOCK, MAX_BYTES
+from audit.output.lock import LOCK, MAX_BYTES, lock
 from audit.snapshot.manifest import UNDECODABLE
 from audit.storage.objects import ObjectPath
 from audit.storage.place import Place
 
 _LOCKS = Path("/proc/locks")
+_MAY_NOT_WRITE = (errno.EACCES, errno.EPERM, errno.EROFS)
 #: The clocks of the store and of this machine differ by less than this.
 _AHEAD = timedelta(minutes=5)
 
@@ -55,19 +57,30 @@ def occupant_of(output: Place) -> Occupant | None:
 
 
 @contextmanager
-def unlocked(output: Place) -> Iterator[Held]:
-    """Look at an output without its lock, as long as nobody is known to hold it.
+def lock_to_look(output: Place, *, is_shared: bool = False) -> Iterator[Held]:
+    """Hold the lock of an output that is only looked at; without the lock where this user may not write.
 
     Raises:
+        UsageError, OSError: as `audit.output.lock.lock`.
         LockedError: another run holds the lock.
     """
-    occupant = occupant_of(output)
+    with ExitStack() as stack:
+        try:
+            held = stack.enter_context(lock(output, is_shared=is_shared))
+        except OSError as error:
+            if error.errno not in _MAY_NOT_WRITE:
+                raise
+            _refuse_beside(occupant_of(output), output)
+            held = Held()
+        yield held
+
+
+def _refuse_beside(occupant: Occupant | None, output: Place) -> None:
     if occupant and occupant.is_there:
         since = f", since {occupant.since:%Y-%m-%d %H:%M:%S} UTC" if occupant.since else ""
         raise LockedError(
             f"another run holds the lock on {output}: {occupant.title}{since}; wait until it is done, or stop it"
         )
-    yield Held()
 
 
 def _of_store(output: ObjectPath) -> Occupant | None:

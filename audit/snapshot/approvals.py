@@ -5,7 +5,8 @@ several partners, so each has its own approved state. Anybody who may write to t
 it is data, and its signatures say whose decisions these are.
 """
 
-from collections.abc import Collection, Iterable
+from collections import defaultdict
+from collections.abc import Iterable
 from datetime import timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -117,11 +118,11 @@ def read_approvals(output: Place) -> list[Approval]:
 
 def last_decisions(approvals: Iterable[Approval]) -> list[Approval]:
     """The decisions that count: the last of each scope, and of each partner."""
-    counting: list[Approval] = []
+    counting: dict[str, list[Approval]] = defaultdict(list)
     for each in approvals:
-        counting = [earlier for earlier in counting if not _concerns(each, earlier.scope, earlier.organizations)]
-        counting.append(each)
-    return counting
+        others = [earlier for earlier in counting[each.scope] if are_apart(earlier.organizations, each.organizations)]
+        counting[each.scope] = [*others, each]
+    return [each for of_scope in counting.values() for each in of_scope]
 
 
 def in_force(approvals: Iterable[Approval]) -> list[Approval]:
@@ -136,12 +137,9 @@ def approval_of(output: Place, manifest: Manifest) -> Approval | None:
         UsageError: as `read_approvals`.
     """
     scope, organizations = scope_digest(manifest), partners_of(manifest)
-    found = [each for each in in_force(read_approvals(output)) if _concerns(each, scope, organizations)]
+    of_scope = [each for each in in_force(read_approvals(output)) if each.scope == scope]
+    found = [each for each in of_scope if not are_apart(each.organizations, organizations)]
     return found[-1] if found else None
-
-
-def _concerns(approval: Approval, scope: str, organizations: Collection[str]) -> bool:
-    return approval.scope == scope and not are_apart(approval.organizations, organizations)
 
 
 def signed(approval: Approval, key: "Ed25519PrivateKey | None") -> Approval:

@@ -284,7 +284,6 @@ def test_a_rehearsal_writes_nothing_and_names_what_is_removed_then(
     audit: Audit, webex_audit: Command, s3: S3, output: str, folder: str
 ) -> None:
     old, new = (audit(Simulation(Organization(5)), output__path=output) for _ in range(2))
-    place(f"{output}/.lock").unlink()
     attempt, late = "20261121T190902Z-0a1b2c", "20261121T190903Z-0a1b2c"
     journal = {"run_id": "20261121T190901Z-0a1b2c", "started_at": NOW, "scope": {}}
     (place(output) / attempt / "run.json").put(msgspec.json.encode(journal))

@@ -206,10 +206,10 @@ def _approved(output: Place) -> Collection[str]:
 def _of_draft(draft: Draft, snapshots: list[Snapshot]) -> Folder:
     name = draft.journal.run_id
     if not draft.is_worth_resuming:
-        return Folder(name, "remove", "an unfinished run with nothing to resume")
+        return Folder(name, "remove", "an interrupted run with nothing to resume")
     if later := overtaken_by(draft, snapshots):
-        return Folder(name, "remove", f"an unfinished run, overtaken by snapshot {later.manifest.snapshot_id}")
-    return Folder(name, "keep", "an unfinished run that can be resumed")
+        return Folder(name, "remove", f"an interrupted run, overtaken by snapshot {later.manifest.snapshot_id}")
+    return Folder(name, "keep", "an interrupted run that can be resumed")
 
 
 def _remove(output: Place, folder: Folder) -> Folder:

@@ -158,7 +158,7 @@ def test_a_reason_is_told_for_each(output: Path) -> None:
     snapshot = taken(output, 10)
     reasons = {each.name: each.reason for each in plan(output, Keep(1), NOW)}
     assert reasons[damaged].startswith(f"{output}/{damaged}/manifest.json is damaged")
-    assert reasons[draft.folder.name] == f"an unfinished run, overtaken by snapshot {snapshot}"
+    assert reasons[draft.folder.name] == f"an interrupted run, overtaken by snapshot {snapshot}"
     assert reasons[snapshot] == "the newest"
 
 

@@ -178,8 +178,6 @@ def prune(keep_last: int | None, keep_within: str | None, *, dry_run: bool, as_j
                 tidy(output, held, seal)
                 found = pruning.carry_out(output, found, held.check, seal)
     except OSError as error:
-        if isinstance(error, FileNotFoundError) and not is_dir(output):
-            raise UsageError(nothing_in(output)) from None
         raise unwritable(output, error, "prune as a user who may write there") from None
     _print_pruned(found, as_json=as_json, is_quiet=given["quiet"] and not dry_run)
     return UsageError.exit_code if any(each.action == "failed" for each in found) else 0

@@ -22,14 +22,6 @@ OWN = Organization(6, people=3, odd=False)
 
 
 @pytest.fixture
-def secret_file(tmp_path: Path) -> Path:
-    path = tmp_path / "client-secret"
-    path.write_text(f"{SECRET}\n")
-    path.chmod(0o600)
-    return path
-
-
-@pytest.fixture
 def log_in(webex_audit: Command, secret_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
     """Runs `login`; the browser is a program that accepts."""
 
@@ -247,6 +239,7 @@ def test_a_hostile_name_of_a_person_reaches_no_terminal(
         assert len(shown) < 5000
 
 
+@pytest.mark.few(4)
 @pytest.mark.attack("redaction")
 @pytest.mark.parametrize("way", [[], ["--device"]])
 @pytest.mark.parametrize("faults", ["", "token-invalid-grant=1!", "token-500=1!", "token-html@1"])

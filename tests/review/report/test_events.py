@@ -25,6 +25,7 @@ def clock() -> NightlyClock:
     return NightlyClock()
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("count", [0, 1, 3])
 def test_the_changes_of_the_workbook_have_their_events(
     count: int, audit: Callable[..., Snapshot], clock: NightlyClock, tmp_path: Path

@@ -42,6 +42,7 @@ def base_url(api: Api, webex_audit: Command, tmp_path: Path, monkeypatch: pytest
     return base_url
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("command", [["run"], ["doctor"], ["run", "--config", "own.toml"], ["run", "--quiet"]])
 def test_a_cut_off_login_beside_an_earlier_one_is_a_warning(
     command: list[str], base_url: str, webex_audit: Command

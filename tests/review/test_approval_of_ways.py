@@ -86,6 +86,7 @@ def approval_of(now: Snapshot, approved: Snapshot, name: str = "Room 0") -> tupl
     return state, is_open, detail
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize("case", OPENED)
 def test_a_room_that_opens_in_a_new_way_differs_from_the_approval(audit: Audit, case: str) -> None:
     then, later, said = OPENED[case]
@@ -98,6 +99,7 @@ def test_a_room_that_opens_in_a_new_way_differs_from_the_approval(audit: Audit, 
     assert said in next(each.detail for each in found.findings if each.entity_name == "Room 0")
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("case", CLOSED)
 def test_a_room_that_opens_in_fewer_ways_is_approved_and_narrower(audit: Audit, case: str) -> None:
     then, later, said = CLOSED[case]
@@ -113,6 +115,7 @@ def test_a_room_that_opens_in_fewer_ways_is_approved_and_narrower(audit: Audit, 
     assert "Room 0" in {each.entity_name for each in result_of(result, "narrower-than-approved").findings}
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("case", SAME)
 def test_what_only_looks_different_in_another_way_is_approved(audit: Audit, case: str) -> None:
     then, later = SAME[case]
@@ -202,6 +205,7 @@ def test_a_room_of_another_organization_does_not_lend_its_approval(audit: Audit)
     assert judged == {(False, "yes"), (True, "not known")}
 
 
+@pytest.mark.few(2)
 @pytest.mark.attack("what is read back")
 @pytest.mark.parametrize("table", ["answer_settings", "paging_groups", "paging_group_members", "push_to_talk"])
 def test_cells_that_somebody_emptied_close_no_room_and_break_no_view(audit: Audit, table: str) -> None:

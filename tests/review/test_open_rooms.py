@@ -50,6 +50,7 @@ def target_of(index: int) -> Any:
     return target(organization(), index)
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize(
     ("room", "openers", "opened_by", "direction"),
     [
@@ -69,6 +70,7 @@ def test_a_word_that_is_not_documented_counts_as_open(
     assert (row["opened_by"], row["direction"]) == (opened_by, direction)
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize(
     "of",
     [
@@ -95,6 +97,7 @@ def test_several_groups_that_open_a_room_are_one_row_with_all_who_may(audit: Aud
     assert (row["entity_name"], row["entity_type"]) == ("Room 1", "WORKSPACE")
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize(
     ("member", "kind", "entity_id"),
     [
@@ -259,6 +262,7 @@ DEVICES: list[tuple[list[dict[str, Any]], str]] = [
 ]  # fmt: skip
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize(("devices", "said"), DEVICES)
 def test_no_device_is_said_only_where_it_is_certain(audit: Audit, devices: list[dict[str, Any]], said: str) -> None:
     of = organization(ON)

@@ -8,8 +8,9 @@ from textwrap import dedent
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from browsing import browser
 from harness import Result
-from signing_in import CLIENT_ID, SECRET, browser, free_port
+from signing_in import CLIENT_ID, SECRET, free_port
 
 from audit.config import Profile, known_profiles
 from audit.simulator.app import Simulation

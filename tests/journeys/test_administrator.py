@@ -7,10 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from browsing import browser
 from chromium import BROWSER, sign_in
 from crafted import crafted
 from harness import Result
-from signing_in import CLIENT_ID, SECRET, browser, free_port
+from signing_in import CLIENT_ID, SECRET, free_port
 from walking import Reader
 
 from audit.simulator.app import Simulation

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from browsing import browser
 from harness import Result
-from signing_in import browser, free_port
+from signing_in import free_port
 from walking import Reader
 
 from audit.simulator.app import ADMIN_TOKEN, Simulation

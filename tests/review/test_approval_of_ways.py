@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -22,7 +23,7 @@ from audit.review.ways import readable
 from audit.simulator.app import Simulation
 from audit.simulator.faults import parse
 from audit.simulator.organization import Json, Organization
-from audit.snapshot.catalog import Snapshot
+from audit.snapshot.catalog import Snapshot, list_snapshots
 
 ON = {"allowAutoAnswer": True}
 ANN, BO = party("Ann"), party("Bo")
@@ -208,9 +209,11 @@ def test_a_room_of_another_organization_does_not_lend_its_approval(audit: Audit)
 @pytest.mark.few(2)
 @pytest.mark.attack("what is read back")
 @pytest.mark.parametrize("table", ["answer_settings", "paging_groups", "paging_group_members", "push_to_talk"])
-def test_cells_that_somebody_emptied_close_no_room_and_break_no_view(audit: Audit, table: str) -> None:
+def test_cells_that_somebody_emptied_close_no_room_and_break_no_view(
+    audit: Audit, once: Callable[..., Path], table: str
+) -> None:
     of = organization(ON, answers=[ANSWERS], groups=[group([ANN], [0, 1])])
-    approved, now = audited(audit, of), audited(audit, of)
+    approved, now = list_snapshots(once(lambda: [audited(audit, of) for _ in range(2)]))
     before = rows_of(now, approved, approved)
     rewrite(
         now,

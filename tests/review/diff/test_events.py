@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,7 +23,7 @@ from audit.simulator.app import Simulation
 from audit.simulator.changed import Changed
 from audit.simulator.faults import Faults, parse
 from audit.simulator.organization import Json, Organization
-from audit.snapshot.catalog import Snapshot
+from audit.snapshot.catalog import Snapshot, find_snapshot
 
 Audit = Callable[..., Snapshot]
 INDEX = ANSWERED[0]
@@ -39,13 +40,13 @@ def clock() -> NightlyClock:
 
 
 @pytest.fixture
-def pair(audit: Audit, clock: NightlyClock) -> Callable[..., tuple[Snapshot, Snapshot]]:
+def pair(audit: Audit, once: Callable[..., Path], clock: NightlyClock) -> Callable[..., tuple[Snapshot, Snapshot]]:
     """Two nights; in the second, a room answers otherwise, and the log holds these events."""
 
     def pair(
         *log: Any, answer: Json = SWITCHED, faults: Faults | None = None, **flags: Any
     ) -> tuple[Snapshot, Snapshot]:
-        old = audit(Simulation(PLAIN), **flags)
+        old = find_snapshot(once(lambda: audit(Simulation(PLAIN))), "latest")
         clock.night = 1
         after = logged(*log, answers={INDEX: answer})
         new = audit(Simulation(after, faults or Faults()), **({"run__admin_events": True} | flags))

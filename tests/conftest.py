@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -13,9 +14,11 @@ from typing import Any
 
 import hypothesis
 import pytest
+from chromium import started
 from harness import Result, VirtualClock, run_virtually
 from object_stores import S3, credentials, serve_s3
 from sampling import sample_of
+from signing_in import SECRET
 
 from audit import redaction
 from audit.cli import cli, process
@@ -154,6 +157,26 @@ def audit(settings: Callable[..., Settings], clock: VirtualClock) -> Callable[..
     return audit
 
 
+@pytest.fixture(scope="module")
+def _kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("kept")
+
+
+@pytest.fixture
+def once(_kept: Path, tmp_path: Path) -> Callable[..., Path]:
+    """Makes a folder once for all tests of a module; each test gets a copy of its own, and may change it."""
+
+    def once(make: Callable[[], object], name: str = "out") -> Path:
+        folder, kept = tmp_path / name, _kept / name
+        if not kept.exists():
+            make()
+            folder.rename(kept)
+        shutil.copytree(kept, folder, symlinks=True)
+        return folder
+
+    return once
+
+
 @pytest.fixture(scope="session")
 def _background() -> Iterator[asyncio.AbstractEventLoop]:
     loop = asyncio.new_event_loop()
@@ -192,6 +215,30 @@ def s3(_s3_server: S3, monkeypatch: pytest.MonkeyPatch) -> S3:
     for name, value in credentials().items():
         monkeypatch.setenv(name, value)
     return _s3_server
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands find the admin token, start requests fast, and repeat none."""
+    monkeypatch.setenv("WEBEX_ACCESS_TOKEN", ADMIN_TOKEN)
+    monkeypatch.setenv("WEBEX_AUDIT_PACE_START_RATE", "5000")
+    monkeypatch.setenv("WEBEX_AUDIT_RETRY_ATTEMPTS", "1")
+
+
+@pytest.fixture
+def secret_file(tmp_path: Path) -> Path:
+    """The file of a client secret."""
+    path = tmp_path / "client-secret"
+    path.write_text(f"{SECRET}\n")
+    path.chmod(0o600)
+    return path
+
+
+@pytest.fixture(scope="session")
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A browser, by the address of its DevTools."""
+    with started(tmp_path_factory.mktemp("chromium")) as address:
+        yield address
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """An output of two snapshots that others may have prepared, and all commands over it."""
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,21 +18,18 @@ Command = Callable[..., Result]
 OWN = Organization(4, people=2)
 
 
-@pytest.fixture(scope="module")
-def _made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("made")
-
-
 @pytest.fixture
-def output(_made: Path, audit: Audit, tmp_path: Path) -> Path:
+def output(audit: Audit, once: Callable[..., Path], tmp_path: Path) -> Path:
     """Two snapshots; the newer is partial, so that it can be retried."""
-    if not (_made / "out").exists():
-        seal = seal_with(str(write_key(_made / "key")))
-        audit(Simulation(OWN), seal=seal)
-        assert audit(Simulation(OWN, Where("mistyped", OWN.workspace(1)["id"])), seal=seal).manifest.status == "partial"
-        (tmp_path / "out").rename(_made / "out")
-    shutil.copytree(_made / "out", tmp_path / "snapshots")
-    return tmp_path / "snapshots"
+
+    def make() -> None:
+        seal = seal_with(str(write_key(tmp_path / "key")))
+        audit(Simulation(OWN), output__path="snapshots", seal=seal)
+        faults = Where("mistyped", OWN.workspace(1)["id"])
+        partial = audit(Simulation(OWN, faults), output__path="snapshots", seal=seal)
+        assert partial.manifest.status == "partial"
+
+    return once(make, "snapshots")
 
 
 @pytest.fixture

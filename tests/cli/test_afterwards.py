@@ -68,6 +68,7 @@ def test_without_parquet_no_review_is_proposed(api: Api, webex_audit: Command) -
     assert commands(webex_audit("run", "--base-url", api(Simulation(SMALL)), "--format", "csv").err) == []
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize(
     ("flags", "left_out"),
     [
@@ -103,6 +104,7 @@ def test_a_run_of_the_default_scope_names_what_it_leaves_out(
     assert (both.code, "not audited by default" in both.err) == (0, False)
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize(
     ("organization", "flags", "kinds"),
     [

@@ -11,7 +11,7 @@ from typing import Any
 
 import openpyxl
 import pytest
-from crafted import TickingClock, crafted
+from crafted import TickingClock, crafted, two_way
 from harness import Result, Where, environment
 from keys import write_key
 from object_stores import S3
@@ -24,10 +24,6 @@ from audit.snapshot.catalog import Snapshot
 Audit = Callable[..., Snapshot]
 Command = Callable[..., Result]
 WHY = ("--reason", "reviewed with facility management", "--by", "Ann Smith")
-
-
-def two_way(_: Organization, answer: Json) -> Json:
-    return answer | {"connectionType": "TWO_WAY"}
 
 
 @pytest.fixture
@@ -185,6 +181,7 @@ def test_each_customer_in_a_folder_has_its_own_approved_state(audit: Audit, cli:
     assert kept == {id_of(each) for each in (*taken[:2], *again)}
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -258,6 +255,7 @@ FORGERIES: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.few(4)
 @pytest.mark.attack("what is read back")
 @pytest.mark.parametrize("changes", FORGERIES.values(), ids=FORGERIES)
 def test_a_forged_approval_is_not_compared_with(
@@ -347,6 +345,7 @@ def test_hostile_texts_of_a_decision_stay_texts(audit: Audit, cli: Command, outp
     assert "by a\\x1b[2J\\u202e on" in cli("show", id_of(snapshot)).out
 
 
+@pytest.mark.few(3)
 @pytest.mark.attack("what is read back")
 @pytest.mark.parametrize(
     "content", [b"", b"[]", b"{" * 100_000, b"\xff", b'{"format_version": 2, "approvals": []}', b" " * (17 << 20)]

@@ -15,14 +15,21 @@ Webex = Callable[..., Result]
 
 
 @pytest.fixture
-def cli(audit: Callable[..., Snapshot], webex_audit: Webex, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Webex:
+def cli(
+    audit: Callable[..., Snapshot],
+    once: Callable[..., Path],
+    webex_audit: Webex,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Webex:
     """The command line in a folder with a snapshot in `out` and in `other`."""
     monkeypatch.chdir(tmp_path)
-    audit(Simulation(Organization(3)), output__path="out")
-    audit(Simulation(Organization(4)), output__path="other")
+    once(lambda: audit(Simulation(Organization(3)), output__path="out"))
+    once(lambda: audit(Simulation(Organization(4)), output__path="other"), "other")
     return webex_audit
 
 
+@pytest.mark.few(6)
 @pytest.mark.parametrize(
     "line",
     [
@@ -75,6 +82,7 @@ def test_a_folder_with_an_odd_name_is_one_word_before_the_command_too(cli: Webex
         (tmp_path / name).rename(tmp_path / "out")
 
 
+@pytest.mark.few(8)
 @pytest.mark.parametrize(
     ("line", "complaint"),
     [
@@ -116,6 +124,7 @@ def test_options_that_may_be_repeated_are_repeated(
     assert cli(*line).code == 0
 
 
+@pytest.mark.few(10)
 @pytest.mark.parametrize(
     ("line", "complaint"),
     [

@@ -241,7 +241,7 @@ def test_the_demo_needs_nothing_and_leaves_a_snapshot(
     webex_audit: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("WEBEX_ACCESS_TOKEN")
-    result = webex_audit("demo", "--workspaces", 60, "--faults", "quirks")
+    result = webex_audit("demo", "--workspaces", 24, "--faults", "quirks")
     assert result.code == 0
     (path,) = re.findall(r"open (\S+): who may open a microphone", result.out)
     assert (tmp_path / path).read_text().startswith('"org_id","org_name","entity_type"')

@@ -56,6 +56,7 @@ def snapshot_in(folder: Path, name: str = ID) -> None:
     folder.joinpath(name, "manifest.json").touch()
 
 
+@pytest.mark.few(12)
 @pytest.mark.parametrize("shell", ASK)
 @pytest.mark.parametrize(
     ("words", "offered"),
@@ -86,12 +87,14 @@ def test_a_shell_offers_words(shell: str, words: list[str], offered: list[str], 
     assert sorted(set(found) - {"dirnames", "files -/"}) == sorted(offered)
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize("shell", ASK)
 @pytest.mark.parametrize("words", [["check", "--exceptions"], ["verify", "--public-key"], ["run", "--config"]])
 def test_a_shell_completes_files_itself(shell: str, words: list[str], tmp_path: Path) -> None:
     assert ask(shell, tmp_path, *words, "a") in (["default"], ["files -f"])
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize("shell", ASK)
 @pytest.mark.parametrize(
     ("words", "offered"),

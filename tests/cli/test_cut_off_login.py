@@ -5,8 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from browsing import browser
 from harness import Result
-from signing_in import CLIENT_ID, SECRET, browser, free_port
+from signing_in import CLIENT_ID, SECRET, free_port
 
 from audit.files import own_folder
 from audit.simulator.app import Simulation
@@ -42,6 +43,7 @@ def base_url(api: Api, webex_audit: Command, tmp_path: Path, monkeypatch: pytest
     return base_url
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("command", [["run"], ["doctor"], ["run", "--config", "own.toml"], ["run", "--quiet"]])
 def test_a_cut_off_login_beside_an_earlier_one_is_a_warning(
     command: list[str], base_url: str, webex_audit: Command

@@ -39,10 +39,9 @@ def base_url(api: Callable[[Simulation], str], monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.fixture
-def output(audit: Callable[..., Snapshot], tmp_path: Path) -> Path:
+def output(audit: Callable[..., Snapshot], once: Callable[..., Path]) -> Path:
     """A folder with a snapshot."""
-    audit(Simulation(Organization(3)))
-    return tmp_path / "out"
+    return once(lambda: audit(Simulation(Organization(3))))
 
 
 def test_a_working_folder_that_was_removed_is_no_bug(

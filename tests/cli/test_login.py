@@ -8,8 +8,9 @@ from textwrap import dedent
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from browsing import browser
 from harness import Result
-from signing_in import CLIENT_ID, SECRET, browser, free_port
+from signing_in import CLIENT_ID, SECRET, free_port
 
 from audit.config import Profile, known_profiles
 from audit.simulator.app import Simulation
@@ -19,14 +20,6 @@ from audit.simulator.organization import Organization
 Api = Callable[[Simulation], str]
 Command = Callable[..., Result]
 OWN = Organization(6, people=3, odd=False)
-
-
-@pytest.fixture
-def secret_file(tmp_path: Path) -> Path:
-    path = tmp_path / "client-secret"
-    path.write_text(f"{SECRET}\n")
-    path.chmod(0o600)
-    return path
 
 
 @pytest.fixture
@@ -336,6 +329,7 @@ def test_a_hostile_name_of_a_person_reaches_no_terminal(
         assert len(shown) < 5000
 
 
+@pytest.mark.few(4)
 @pytest.mark.attack("redaction")
 @pytest.mark.parametrize("way", [[], ["--device"]])
 @pytest.mark.parametrize("faults", ["", "token-invalid-grant=1!", "token-500=1!", "token-html@1"])

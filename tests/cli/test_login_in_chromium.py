@@ -5,11 +5,11 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from chromium import BROWSER, sign_in, started
+from chromium import BROWSER, sign_in
 from signing_in import CLIENT_ID, SECRET, free_port
 
 from audit.simulator.app import Simulation
@@ -17,20 +17,6 @@ from audit.simulator.organization import Organization
 
 Api = Callable[[Simulation], str]
 OWN = Organization(6, people=3, odd=False)
-
-
-@pytest.fixture
-def secret_file(tmp_path: Path) -> Path:
-    path = tmp_path / "client-secret"
-    path.write_text(f"{SECRET}\n")
-    path.chmod(0o600)
-    return path
-
-
-@pytest.fixture(scope="module")
-def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with started(tmp_path_factory.mktemp("chromium")) as address:
-        yield address
 
 
 def _begun(base_url: str, secret_file: Path, *arguments: object) -> tuple["subprocess.Popen[str]", str]:

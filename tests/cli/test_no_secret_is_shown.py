@@ -85,6 +85,7 @@ def echoing() -> Iterator[Callable[..., str]]:
         each.server_close()
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("echo", ECHOES.values(), ids=ECHOES)
 def test_a_token_that_an_error_echoes_is_in_no_line_and_no_file(
     echo: Callable[[str], str],
@@ -131,6 +132,7 @@ def test_a_token_that_answers_echo_is_in_no_table_no_manifest_and_no_report(
     assert traces(json.dumps(coverage, default=str), *stored(tmp_path)) == []
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize("left", [6, 10, 20], ids="{} characters before the end".format)
 @pytest.mark.parametrize("place", ["header", "trackingId", "message", "errors"])
 def test_a_token_where_a_long_text_of_an_answer_is_cut_leaves_no_half(
@@ -156,6 +158,7 @@ def test_a_token_where_a_long_text_of_an_answer_is_cut_leaves_no_half(
     assert "---[" in json.dumps(coverage, default=str)
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize("log_format", ["text", "json"])
 @pytest.mark.parametrize("echo", ECHOES.values(), ids=ECHOES)
 def test_secrets_that_the_token_endpoint_echoes_are_in_no_line(

@@ -19,7 +19,7 @@ from tampering import files, restate, told
 
 from audit.simulator.app import ADMIN_TOKEN, Simulation
 from audit.simulator.organization import Organization
-from audit.snapshot.catalog import Snapshot, list_snapshots
+from audit.snapshot.catalog import Snapshot, find_snapshot, list_snapshots
 
 Audit = Callable[..., Snapshot]
 Command = Callable[..., Result]
@@ -49,8 +49,8 @@ def hostile(*names: str) -> Simulation:
 
 
 @pytest.fixture
-def taken(audit: Audit) -> Snapshot:
-    return audit(hostile(*HOSTILE), scope__all_orgs=True)
+def taken(audit: Audit, once: Callable[..., Path]) -> Snapshot:
+    return find_snapshot(once(lambda: audit(hostile(*HOSTILE), scope__all_orgs=True)), "latest")
 
 
 def csv_files(snapshot: Path) -> list[Path]:

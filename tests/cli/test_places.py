@@ -33,10 +33,9 @@ def base_url(api: Callable[[Simulation], str], monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.fixture
-def output(audit: Callable[..., Snapshot], tmp_path: Path) -> Path:
+def output(audit: Callable[..., Snapshot], once: Callable[..., Path]) -> Path:
     """A folder with a snapshot."""
-    audit(Simulation(Organization(3)))
-    return tmp_path / "out"
+    return once(lambda: audit(Simulation(Organization(3))))
 
 
 @pytest.fixture

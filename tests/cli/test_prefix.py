@@ -12,7 +12,7 @@ from object_stores import S3
 
 from audit.simulator.app import ADMIN_TOKEN, Simulation
 from audit.simulator.organization import Organization
-from audit.snapshot.catalog import Snapshot
+from audit.snapshot.catalog import Snapshot, list_snapshots
 from audit.snapshot.layout import SNAPSHOT_ID
 from audit.snapshot.prefix import is_prefix
 
@@ -22,9 +22,10 @@ ABSENT = "20200101T000000Z-00000f"
 
 
 @pytest.fixture
-def ids(audit: Audit) -> list[str]:
+def ids(audit: Audit, once: Callable[..., Path]) -> list[str]:
     """The ids of two snapshots of one scope."""
-    return [audit(Simulation(crafted())).manifest.snapshot_id for _ in range(2)]
+    output = once(lambda: [audit(Simulation(crafted())) for _ in range(2)])
+    return [each.manifest.snapshot_id for each in list_snapshots(output)]
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from crafted import Audit, TickingClock, crafted
+from crafted import Audit, TickingClock, crafted, two_way
 from harness import Result, Where, visible
 
 from audit.simulator.app import ADMIN_TOKEN, Simulation
@@ -17,6 +17,7 @@ from audit.webex.ids import uuid_of
 
 Api = Callable[[Simulation], str]
 Command = Callable[..., Result]
+pytestmark = pytest.mark.usefixtures("impatient")
 GONE = b64encode(b"ciscospark://us/PLACE/99999999-2222-3333-4444-555555555555").decode().rstrip("=")
 OWN, ONE, TWO = (Organization(6, seed=seed) for seed in (1, 2, 3))
 
@@ -24,13 +25,6 @@ OWN, ONE, TWO = (Organization(6, seed=seed) for seed in (1, 2, 3))
 @pytest.fixture
 def clock() -> TickingClock:
     return TickingClock()
-
-
-@pytest.fixture(autouse=True)
-def _token(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("WEBEX_ACCESS_TOKEN", ADMIN_TOKEN)
-    monkeypatch.setenv("WEBEX_AUDIT_PACE_START_RATE", "5000")
-    monkeypatch.setenv("WEBEX_AUDIT_RETRY_ATTEMPTS", "1")
 
 
 @pytest.fixture
@@ -46,10 +40,6 @@ def mistyped(organization: Organization) -> str:
     """The UUID with its last digit changed."""
     org_id = uuid(organization)
     return f"{org_id[:-1]}{'0' if org_id[-1] != '0' else '1'}"
-
-
-def two_way(_: object, answer: dict[str, object]) -> dict[str, object]:
-    return answer | {"connectionType": "TWO_WAY"}
 
 
 @pytest.mark.parametrize("dataset", ["push-to-talk", "answer-settings", "paging-groups"])

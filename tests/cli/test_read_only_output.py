@@ -19,10 +19,9 @@ pytestmark = pytest.mark.skipif(os.geteuid() == 0 and not shutil.which(_BOUND[0]
 
 
 @pytest.fixture
-def output(audit: Callable[..., object], tmp_path: Path) -> Iterator[Path]:
+def output(audit: Callable[..., object], once: Callable[..., Path]) -> Iterator[Path]:
     """An output that nobody may write to."""
-    audit(Simulation(crafted()))
-    folder = tmp_path / "out"
+    folder = once(lambda: audit(Simulation(crafted())))
     (folder / ".lock").unlink()
     folder.chmod(0o555)
     yield folder

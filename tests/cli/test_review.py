@@ -81,6 +81,7 @@ def test_latest_and_previous_are_of_the_same_scope_as_the_other_snapshot(
         assert f"no snapshot of the same scope before {first}" in refused.err
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize(
     "sql",
     [

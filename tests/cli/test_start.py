@@ -42,10 +42,9 @@ def heavy_modules(*arguments: object, code: int = 0) -> set[str]:
 
 
 @pytest.fixture
-def output(audit: Callable[..., object], tmp_path: Path) -> Path:
+def output(audit: Callable[..., object], once: Callable[..., Path]) -> Path:
     """A folder of snapshots that holds one."""
-    audit(Simulation(Organization(3)))
-    return tmp_path / "out"
+    return once(lambda: audit(Simulation(Organization(3))))
 
 
 @pytest.mark.few(4)

@@ -58,10 +58,8 @@ class Hostile(Organization):
 
 
 @pytest.fixture
-def output(audit: Callable[..., Snapshot], tmp_path: Path) -> Path:
-    audit(Simulation(Organization(30)))
-    audit(Simulation(Hostile(30)))
-    return tmp_path / "out"
+def output(audit: Callable[..., Snapshot], once: Callable[..., Path]) -> Path:
+    return once(lambda: [audit(Simulation(each)) for each in (Organization(30), Hostile(30))])
 
 
 @contextmanager

@@ -94,6 +94,7 @@ SCOPES: list[list[str]] = [
 ]
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize("scope", SCOPES, ids=" ".join)
 def test_the_command_that_is_shown_goes_on_with_the_run(scope: list[str], shop: Shop) -> None:
     draft = shop.interrupt(*scope)
@@ -197,6 +198,7 @@ def test_a_plain_run_beside_an_unfinished_run_says_what_becomes_of_it(scope: lis
         assert "was committed since it began" in run["reason"]
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize(
     ("flags", "told"),
     [
@@ -243,6 +245,7 @@ def test_beside_another_scope_the_command_has_the_token_the_api_and_the_selectio
     assert shop.cli(*shlex.split(command)).code == 0
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize(
     ("old", "new"),
     [
@@ -331,6 +334,7 @@ def contents(folder: Path) -> dict[str, tuple[int, float]]:
     return {str(path): (path.lstat().st_size, path.lstat().st_mtime) for path in sorted(folder.rglob("*"))}
 
 
+@pytest.mark.few(8)
 @pytest.mark.attack("what is read back")
 @pytest.mark.parametrize("forge", FORGERIES, ids=lambda forge: forge.__name__)
 def test_a_forged_run_is_listed_and_nothing_is_touched(forge: Forge, shop: Shop) -> None:
@@ -345,6 +349,7 @@ def test_a_forged_run_is_listed_and_nothing_is_touched(forge: Forge, shop: Shop)
     assert contents(OUT) == before
 
 
+@pytest.mark.few(4)
 @pytest.mark.attack("planted links and files")
 @pytest.mark.parametrize("kind", ["link", "journal is a link", "pipe", "folder", "huge", "deep", "not JSON", "locked"])
 def test_what_can_not_be_read_is_named_and_the_rest_is_listed(kind: str, shop: Shop, tmp_path: Path) -> None:

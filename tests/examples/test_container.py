@@ -136,10 +136,11 @@ def test_every_command_works_where_only_data_and_tmp_can_be_written(make: Make, 
 def test_the_demo_works_in_a_container_without_any_option(make: Make) -> None:
     container = make()
     assert "run" in container.run().out
-    result = container.run("demo", "--workspaces", "20", "--people", "5", "--quiet")
+    result = container.run("demo", "--workspaces", "4", "--people", "2", "--quiet")
     assert (result.code in (0, 3), (container.data / "webex-audit-demo").is_dir()) == (True, True), result
 
 
+@pytest.mark.few(3)
 @needs_namespaces
 @pytest.mark.parametrize("code", RUN_CODES)
 def test_the_exit_code_of_a_container_is_that_of_the_command(code: int, api: Api, make: Make) -> None:

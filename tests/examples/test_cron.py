@@ -72,6 +72,7 @@ def test_the_crontab_of_the_system_alone_names_a_user() -> None:
     assert re.fullmatch(r"[A-Za-z0-9_-]+", SYSTEM.name), "cron ignores other names in /etc/cron.d"
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("code", RUN_CODES)
 def test_cron_mails_what_somebody_should_read_and_nothing_else(code: int, api: Api, tmp_path: Path) -> None:
     with on_night(code, tmp_path / "webex-audit" / "snapshots"):
@@ -81,6 +82,7 @@ def test_cron_mails_what_somebody_should_read_and_nothing_else(code: int, api: A
     assert result.mail.count("\n") <= 2
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("code", RUN_CODES)
 def test_the_nightly_script_hands_on_what_became_of_the_run(code: int, api: Api, tmp_path: Path, sleep: Path) -> None:
     crontab = read(SYSTEM, 6)

@@ -108,6 +108,7 @@ def run_workflow(runner: Path, settings: dict[str, str], visibility: str = "priv
     return {each.name: each.ended for each in found}
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("code", CODES)
 def test_the_workflow_ends_with_what_became_of_the_run(code: int, api: Api, runner: Path) -> None:
     settings = night(code, api)

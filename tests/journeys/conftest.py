@@ -1,4 +1,4 @@
-"""Somebody who walks the journeys, and a browser."""
+"""Somebody who walks the journeys."""
 
 import sys
 from collections.abc import Iterator
@@ -6,7 +6,6 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from chromium import started
 from crafted import TickingClock
 from walking import Reader
 
@@ -27,17 +26,3 @@ def reader(tmp_path: Path) -> Iterator[Reader]:
         with suppress(ProcessLookupError):
             process.kill()
         process.communicate()
-
-
-@pytest.fixture(scope="session")
-def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with started(tmp_path_factory.mktemp("chromium")) as address:
-        yield address
-
-
-@pytest.fixture
-def secret_file(reader: Reader) -> Path:
-    path = reader.home / "client-secret"
-    path.write_text("cl13nt-s3cret\n")
-    path.chmod(0o600)
-    return path

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from browsing import browser
 from chromium import BROWSER, sign_in
 from crafted import crafted
 from harness import Result
@@ -17,7 +18,6 @@ from audit.simulator.app import Simulation
 from audit.simulator.faults import Faults, parse
 
 Api = Callable[[Simulation], str]
-pytestmark = pytest.mark.skipif(BROWSER is None, reason="needs a Chromium")
 
 
 def simulation(faults: str = "") -> Simulation:
@@ -38,11 +38,18 @@ def walked(
     return Result(process.returncode, out, err)
 
 
+def signed_in(reader: Reader, tmp_path: Path, secret_file: Path, base_url: str) -> Result:
+    """Sign in as the journey of the administrator begins."""
+    app = ("--client-id", CLIENT_ID, "--client-secret-file", secret_file, "--port", free_port())
+    return reader.ask("login", *app, BROWSER=browser(tmp_path), WEBEX_AUDIT_BASE_URL=base_url)
+
+
 def snapshots(reader: Reader) -> list[dict[str, object]]:
     found: list[dict[str, object]] = json.loads(reader.ask("snapshots", "--json").out)
     return found
 
 
+@pytest.mark.skipif(BROWSER is None, reason="needs a Chromium")
 @pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])
 @pytest.mark.parametrize("way", [(), ("--device",)], ids=["browser", "device"])
 @pytest.mark.few(2)
@@ -69,10 +76,10 @@ def test_an_administrator_signs_in_once(
 
 
 def test_an_access_token_that_dies_during_a_night_is_renewed(
-    reader: Reader, chromium: str, secret_file: Path, api: Api
+    reader: Reader, tmp_path: Path, secret_file: Path, api: Api
 ) -> None:
     served = simulation("token-rotate")
-    assert walked(reader, chromium, secret_file, api(served), "--port", free_port()).code == 0
+    assert signed_in(reader, tmp_path, secret_file, api(served)).code == 0
     granted = {*served.tokens}
 
     class Expiring(Faults):
@@ -97,10 +104,10 @@ def test_an_access_token_that_dies_during_a_night_is_renewed(
 
 
 def test_a_login_that_is_revoked_says_how_to_sign_in_again(
-    reader: Reader, chromium: str, secret_file: Path, api: Api
+    reader: Reader, tmp_path: Path, secret_file: Path, api: Api
 ) -> None:
     served = simulation()
-    assert walked(reader, chromium, secret_file, api(served), "--port", free_port()).code == 0
+    assert signed_in(reader, tmp_path, secret_file, api(served)).code == 0
     served.tokens.clear()
     served.faults = parse("token-invalid-grant=1!")
     night = reader.walk("nightly.sh")

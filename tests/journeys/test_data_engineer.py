@@ -12,7 +12,7 @@ import pandas as pd
 import polars as pl
 import pyarrow.dataset as ds
 import pytest
-from crafted import Audit, crafted
+from crafted import Audit, crafted, two_way
 from object_stores import S3, credentials
 from walking import Reader
 
@@ -25,10 +25,6 @@ pytestmark = pytest.mark.skipif(not shutil.which("jq"), reason="needs jq")
 
 def off(_: object, answer: Json) -> Json:
     return answer | {"allowAutoAnswer": False}
-
-
-def two_way(_: object, answer: Json) -> Json:
-    return answer | {"connectionType": "TWO_WAY"}
 
 
 def rows(path: Path) -> list[dict[str, str]]:

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import openpyxl
 import pytest
-from crafted import Audit, crafted
+from crafted import Audit, crafted, two_way
 from keys import write_key
 from walking import Reader
 
 from audit.simulator.app import Simulation
-from audit.simulator.organization import Json, Organization
+from audit.simulator.organization import Organization
 from audit.snapshot.proof.signing import seal_with
 
 FORMULAS = ('=HYPERLINK("http://evil/","x")', "@SUM(1+1)*cmd|' /C calc'!A0", "+1+1", "-2+3", "\t=1", "=1;=2")
@@ -26,10 +26,6 @@ def renamed(organization: Organization) -> Organization:
         lambda self, index: named(index) | {"displayName": FORMULAS[index % len(FORMULAS)]}
     )
     return organization
-
-
-def two_way(_: object, answer: Json) -> Json:
-    return answer | {"connectionType": "TWO_WAY"}
 
 
 def content(folder: Path) -> dict[str, tuple[str, int]]:

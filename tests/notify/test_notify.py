@@ -11,29 +11,23 @@ from email import message_from_string
 from pathlib import Path
 
 import pytest
-from crafted import Audit, TickingClock, crafted
+from crafted import Audit, TickingClock, crafted, two_way
 from harness import Result, Where, environment
 from tunnels import serve_proxy, serve_tls
 from webhook import Webhook, serve_mail, serve_webhook
 
 from audit.output.lock import lock
-from audit.simulator.app import ADMIN_TOKEN, Simulation
-from audit.simulator.organization import Json, Organization
+from audit.simulator.app import Simulation
+from audit.simulator.organization import Organization
 
 Api = Callable[[Simulation], str]
 Command = Callable[..., Result]
+pytestmark = pytest.mark.usefixtures("impatient")
 
 
 @pytest.fixture
 def clock() -> TickingClock:
     return TickingClock()
-
-
-@pytest.fixture(autouse=True)
-def _token(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("WEBEX_ACCESS_TOKEN", ADMIN_TOKEN)
-    monkeypatch.setenv("WEBEX_AUDIT_PACE_START_RATE", "5000")
-    monkeypatch.setenv("WEBEX_AUDIT_RETRY_ATTEMPTS", "1")
 
 
 @pytest.fixture
@@ -55,10 +49,6 @@ def tell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]
             monkeypatch.setenv(f"WEBEX_AUDIT_NOTIFY_{name.upper()}", value)
 
     return tell
-
-
-def two_way(_: Organization, answer: Json) -> Json:
-    return answer | {"connectionType": "TWO_WAY"}
 
 
 def test_a_partial_run_tells_what_is_not_known_and_where_it_is(
@@ -103,6 +93,7 @@ def test_a_run_that_fails_tells_its_exit_code(
     assert text.startswith(f"exit code {code}: {meaning}")
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize(
     "arguments",
     [

@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -22,7 +23,7 @@ from audit.review.ways import readable
 from audit.simulator.app import Simulation
 from audit.simulator.faults import parse
 from audit.simulator.organization import Json, Organization
-from audit.snapshot.catalog import Snapshot
+from audit.snapshot.catalog import Snapshot, list_snapshots
 
 ON = {"allowAutoAnswer": True}
 ANN, BO = party("Ann"), party("Bo")
@@ -86,6 +87,7 @@ def approval_of(now: Snapshot, approved: Snapshot, name: str = "Room 0") -> tupl
     return state, is_open, detail
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize("case", OPENED)
 def test_a_room_that_opens_in_a_new_way_differs_from_the_approval(audit: Audit, case: str) -> None:
     then, later, said = OPENED[case]
@@ -98,6 +100,7 @@ def test_a_room_that_opens_in_a_new_way_differs_from_the_approval(audit: Audit, 
     assert said in next(each.detail for each in found.findings if each.entity_name == "Room 0")
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("case", CLOSED)
 def test_a_room_that_opens_in_fewer_ways_is_approved_and_narrower(audit: Audit, case: str) -> None:
     then, later, said = CLOSED[case]
@@ -113,6 +116,7 @@ def test_a_room_that_opens_in_fewer_ways_is_approved_and_narrower(audit: Audit, 
     assert "Room 0" in {each.entity_name for each in result_of(result, "narrower-than-approved").findings}
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("case", SAME)
 def test_what_only_looks_different_in_another_way_is_approved(audit: Audit, case: str) -> None:
     then, later = SAME[case]
@@ -202,11 +206,14 @@ def test_a_room_of_another_organization_does_not_lend_its_approval(audit: Audit)
     assert judged == {(False, "yes"), (True, "not known")}
 
 
+@pytest.mark.few(2)
 @pytest.mark.attack("what is read back")
 @pytest.mark.parametrize("table", ["answer_settings", "paging_groups", "paging_group_members", "push_to_talk"])
-def test_cells_that_somebody_emptied_close_no_room_and_break_no_view(audit: Audit, table: str) -> None:
+def test_cells_that_somebody_emptied_close_no_room_and_break_no_view(
+    audit: Audit, once: Callable[..., Path], table: str
+) -> None:
     of = organization(ON, answers=[ANSWERS], groups=[group([ANN], [0, 1])])
-    approved, now = audited(audit, of), audited(audit, of)
+    approved, now = list_snapshots(once(lambda: [audited(audit, of) for _ in range(2)]))
     before = rows_of(now, approved, approved)
     rewrite(
         now,

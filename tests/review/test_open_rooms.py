@@ -1,5 +1,7 @@
 """The view `open_rooms` has a row for each entity and way in which it opens by itself, and hides nothing that may."""
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +16,7 @@ from audit.review.tables import open_tables
 from audit.simulator.app import Simulation
 from audit.simulator.faults import parse
 from audit.simulator.organization import Json
+from audit.snapshot.catalog import find_snapshot
 
 ON = {"allowAutoAnswer": True}
 
@@ -50,6 +53,7 @@ def target_of(index: int) -> Any:
     return target(organization(), index)
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize(
     ("room", "openers", "opened_by", "direction"),
     [
@@ -69,6 +73,7 @@ def test_a_word_that_is_not_documented_counts_as_open(
     assert (row["opened_by"], row["direction"]) == (opened_by, direction)
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize(
     "of",
     [
@@ -95,6 +100,7 @@ def test_several_groups_that_open_a_room_are_one_row_with_all_who_may(audit: Aud
     assert (row["entity_name"], row["entity_type"]) == ("Room 1", "WORKSPACE")
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize(
     ("member", "kind", "entity_id"),
     [
@@ -260,8 +266,11 @@ DEVICES: list[tuple[list[dict[str, Any]], str]] = [
 
 
 @pytest.mark.parametrize(("devices", "said"), DEVICES)
-def test_no_device_is_said_only_where_it_is_certain(audit: Audit, devices: list[dict[str, Any]], said: str) -> None:
+def test_no_device_is_said_only_where_it_is_certain(
+    audit: Audit, once: Callable[..., Path], devices: list[dict[str, Any]], said: str
+) -> None:
     of = organization(ON)
-    snapshot = with_devices(audited(audit, of), of.workspace(0)["id"], devices)
+    taken = find_snapshot(once(lambda: audited(audit, of)), "latest")
+    snapshot = with_devices(taken, of.workspace(0)["id"], devices)
     (row,) = rows_of(snapshot)
     assert row["device"] == said

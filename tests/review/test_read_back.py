@@ -15,7 +15,7 @@ from tampering import flip, rewrite
 from audit.review.query.query import ask
 from audit.simulator.app import Simulation
 from audit.simulator.organization import Organization
-from audit.snapshot.catalog import Snapshot
+from audit.snapshot.catalog import Snapshot, list_snapshots
 
 pytestmark = pytest.mark.attack("what is read back")
 
@@ -23,8 +23,9 @@ Attack = Callable[[Path], object]
 
 
 @pytest.fixture
-def snapshots(audit: Callable[..., Snapshot]) -> tuple[Path, Path]:
-    return audit(Simulation(Organization(5))).path, audit(Simulation(Organization(5))).path
+def snapshots(audit: Callable[..., Snapshot], once: Callable[..., Path]) -> tuple[Path, Path]:
+    older, newer = list_snapshots(once(lambda: [audit(Simulation(Organization(5))) for _ in range(2)]))
+    return Path(str(older.path)), Path(str(newer.path))
 
 
 def turned_one_way(path: Path) -> None:

@@ -4,8 +4,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from browsing import browser
 from harness import Result
-from signing_in import CLIENT_ID, SECRET, browser, free_port
+from signing_in import CLIENT_ID, SECRET, free_port
 
 from audit.files import own_folder
 from audit.simulator.app import ADMIN_TOKEN, Simulation

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
-from signing_in import Page, decided, fetch, redirected
+from browsing import Page, decided, fetch, redirected
 
 from audit.simulator.app import Simulation
 from audit.simulator.faults import parse

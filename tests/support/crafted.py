@@ -95,6 +95,11 @@ def crafted(
     return Crafted(max(workspaces, len(changes)), odd=False, people=8, virtual_lines=0, paging_groups=1)
 
 
+def two_way(_: Organization, answer: Json) -> Json:
+    """The change of a room in which the caller can listen."""
+    return answer | {"connectionType": "TWO_WAY"}
+
+
 def checked(snapshot: Snapshot, settings: CheckSettings = POLICY, *, approved: Snapshot | None = None) -> CheckResult:
     """The results of all rules over a snapshot, compared with the snapshot before."""
     return check(snapshot, find_before(snapshot), settings, today=TODAY, approved=approved)

@@ -1,18 +1,14 @@
-"""A person who signs in: reads the pages of the simulator, presses their buttons, and follows where they lead."""
+"""A person who signs in at the simulator."""
 
 import asyncio
-import html
-import re
 import socket
-import sys
-import urllib.error
-import urllib.request
 from collections.abc import Awaitable, Callable
 from http.client import HTTPConnection
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
+from browsing import Page, signed_in
 from harness import VirtualClock, run_virtually
 
 from audit.config import Login, Profile
@@ -27,54 +23,6 @@ from audit.webex.device import DeviceCode
 
 CLIENT_ID, SECRET = "C0ffee", "cl13nt-s3cret"
 SCOPES = ("spark-admin:workspaces_read", "spark:people_read")
-
-
-class Page(NamedTuple):
-    """What a browser gets."""
-
-    status: int
-    text: str
-    headers: dict[str, str]
-
-
-class _Unfollowed(urllib.request.HTTPRedirectHandler):
-    def redirect_request(self, *_: object) -> None:
-        return None
-
-
-_BROWSER = urllib.request.build_opener(_Unfollowed)
-
-
-def fetch(url: str, form: dict[str, str] | None = None) -> Page:
-    """Get a page, or send a form; follows no redirect."""
-    data = urlencode(form).encode() if form is not None else None
-    try:
-        with _BROWSER.open(urllib.request.Request(url, data), timeout=20) as answer:
-            return Page(answer.status, answer.read().decode(), dict(answer.headers))
-    except urllib.error.HTTPError as error:
-        with error:
-            return Page(error.code, error.read().decode(), dict(error.headers))
-
-
-def decided(url: str, decision: str = "accept", **fields: str) -> Page:
-    """Open the page of a URL, and press a button of its form."""
-    page = fetch(url)
-    assert page.status == 200, page
-    found = re.findall(r'name="(\w+)" value="([^"]*)"', page.text)
-    form = {name: html.unescape(text) for name, text in found if name != "decision"}
-    return fetch(url, form | fields | {"decision": decision})
-
-
-def redirected(url: str, decision: str = "accept") -> str:
-    """Sign in; returns the URL that the browser is sent to."""
-    answer = decided(url, decision)
-    assert answer.status == 302, answer
-    return answer.headers["Location"]
-
-
-def signed_in(url: str, decision: str = "accept") -> Page:
-    """Sign in, and follow to the page at the end."""
-    return fetch(redirected(url, decision))
 
 
 def with_query(url: str, **changes: str | None) -> str:
@@ -103,15 +51,6 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
-
-
-def browser(tmp_path: Path, decision: str = "accept") -> str:
-    """A value of `BROWSER`: a program that signs in at the address that it gets."""
-    program = tmp_path / "browser.py"
-    support = str(Path(__file__).parent)
-    lines = ["import sys", f"sys.path[:0] = {[support, *sys.path]!r}", "from signing_in import signed_in"]
-    program.write_text("\n".join([*lines, f"signed_in(sys.argv[1], {decision!r})\n"]))
-    return f"{sys.executable} {program} %s"
 
 
 def with_desk(

@@ -318,6 +318,7 @@ def test_what_is_of_no_room_and_of_no_organization_is_accepted_exactly(
         assert check(*arguments, "--baseline", tmp_path / "b.toml").code == 1
 
 
+@pytest.mark.faults
 def test_many_findings_of_a_single_room_take_seconds(audit: Audit, check: Check, tmp_path: Path) -> None:
     audit(Simulation(crafted(workspaces=1)))
     own = tmp_path / "rules"

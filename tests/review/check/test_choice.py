@@ -19,10 +19,10 @@ OWN, OTHER = Organization(60, people=10), Organization(40, people=10, seed=4)
 
 
 @pytest.fixture
-def check(audit: Callable[..., Snapshot], webex_audit: Check, tmp_path: Path) -> Check:
+def check(audit: Callable[..., Snapshot], once: Callable[..., Path], webex_audit: Check) -> Check:
     """`check` of two organizations."""
-    audit(Simulation(OWN, customers=(OTHER,)), scope__all_orgs=True)
-    return lambda *arguments: webex_audit("check", "--output", tmp_path / "out", *arguments)
+    output = once(lambda: audit(Simulation(OWN, customers=(OTHER,)), scope__all_orgs=True))
+    return lambda *arguments: webex_audit("check", "--output", output, *arguments)
 
 
 def findings_of(shown: Result) -> list[dict[str, Any]]:
@@ -42,17 +42,18 @@ def test_a_filter_says_what_it_leaves_out_in_every_format(check: Check, tmp_path
     ):
         found = [each for each in everything if wanted(each)]
         assert found
-        result = json.loads(check(*flags, "--json").out)
-        assert findings_of(check(*flags, "--json")) == found
+        shown = check(*flags, "--json")
+        result = json.loads(shown.out)
+        assert findings_of(shown) == found
         left_out = len(everything) - len(found)
         assert (result["filter"], sum(each["left_out"] for each in result["results"])) == (" ".join(flags), left_out)
         text = check(*flags).out
         assert f"\nfiltered by {' '.join(flags)}: {left_out} finding" in text
-        rows = list(csv.DictReader(io.StringIO(check(*flags, "--format", "csv").out)))
-        assert sum(row["status"] == "failed" for row in rows) == len(found)
-        assert any("left out by the filter (" in row["detail"] for row in rows)
-        for form in ("junit", "ocsf"):
-            assert "left out by the filter (" in check(*flags, "--format", form).out
+    rows = list(csv.DictReader(io.StringIO(check(*flags, "--format", "csv").out)))
+    assert sum(row["status"] == "failed" for row in rows) == len(found)
+    assert any("left out by the filter (" in row["detail"] for row in rows)
+    for form in ("junit", "ocsf"):
+        assert "left out by the filter (" in check(*flags, "--format", form).out
 
 
 def test_a_filter_decides_the_exit_code_and_what_a_baseline_holds(check: Check, tmp_path: Path) -> None:

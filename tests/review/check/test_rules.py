@@ -19,7 +19,7 @@ from audit.review.check.exceptions import Exceptions, load_exceptions
 from audit.review.check.finding import CheckResult, Finding, Severity
 from audit.review.check.rules import load_rules
 from audit.simulator.app import Simulation
-from audit.snapshot.catalog import Snapshot
+from audit.snapshot.catalog import Snapshot, find_snapshot
 
 DOCS = Path(__file__).parents[3] / "docs"
 PAGE = (DOCS / "checks.md").read_text()
@@ -33,8 +33,9 @@ def clock() -> TickingClock:
 
 
 @pytest.fixture
-def snapshot(audit: Audit) -> Snapshot:
-    return audit(Simulation(crafted(lambda _, answer: answer | {"connectionType": "TWO_WAY"}, workspaces=2)))
+def snapshot(audit: Audit, once: Callable[..., Path]) -> Snapshot:
+    rooms = crafted(lambda _, answer: answer | {"connectionType": "TWO_WAY"}, workspaces=2)
+    return find_snapshot(once(lambda: audit(Simulation(rooms))), "latest")
 
 
 def rules(folder: Path, **contents: str) -> str:

@@ -246,6 +246,7 @@ def test_the_same_check_is_the_same_document_and_the_same_finding_keeps_its_iden
     assert {each["uuid"] for each in elsewhere["findings"]}.isdisjoint(each["uuid"] for each in result["findings"])
 
 
+@pytest.mark.faults
 def test_a_hundred_thousand_findings_are_assessment_results_in_seconds(oscal_schema: jsonschema_rs.Validator) -> None:
     many = [found(f"Room {number}") for number in range(100_000)]
     result = CheckResult("id", None, [RuleResult(a_rule("two"), "failed", many)], AT, AT, ("org",))

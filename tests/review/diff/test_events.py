@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,7 +23,7 @@ from audit.simulator.app import Simulation
 from audit.simulator.changed import Changed
 from audit.simulator.faults import Faults, parse
 from audit.simulator.organization import Json, Organization
-from audit.snapshot.catalog import Snapshot
+from audit.snapshot.catalog import Snapshot, find_snapshot
 
 Audit = Callable[..., Snapshot]
 INDEX = ANSWERED[0]
@@ -39,13 +40,13 @@ def clock() -> NightlyClock:
 
 
 @pytest.fixture
-def pair(audit: Audit, clock: NightlyClock) -> Callable[..., tuple[Snapshot, Snapshot]]:
+def pair(audit: Audit, once: Callable[..., Path], clock: NightlyClock) -> Callable[..., tuple[Snapshot, Snapshot]]:
     """Two nights; in the second, a room answers otherwise, and the log holds these events."""
 
     def pair(
         *log: Any, answer: Json = SWITCHED, faults: Faults | None = None, **flags: Any
     ) -> tuple[Snapshot, Snapshot]:
-        old = audit(Simulation(PLAIN), **flags)
+        old = find_snapshot(once(lambda: audit(Simulation(PLAIN))), "latest")
         clock.night = 1
         after = logged(*log, answers={INDEX: answer})
         new = audit(Simulation(after, faults or Faults()), **({"run__admin_events": True} | flags))
@@ -78,6 +79,7 @@ TARGETS: dict[str, Json] = {
 }
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("name", TARGETS)
 def test_an_event_of_an_entity_is_beside_its_change_whatever_the_form_of_the_id(
     change: Callable[..., Change], name: str
@@ -110,6 +112,7 @@ SAYING: dict[str, tuple[Json, str]] = {
 }
 
 
+@pytest.mark.few(5)
 @pytest.mark.parametrize("name", SAYING)
 def test_an_event_is_named_only_if_it_names_the_setting_and_did_not_fail(
     change: Callable[..., Change], name: str
@@ -130,6 +133,7 @@ def test_several_events_are_counted_and_the_last_is_shown(change: Callable[..., 
     assert (words_of_event(found) or "").endswith("several (3 events, this is the last)")
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("key", ["actorClientName", "actionClientName", "clientId", "actorClientId"])
 def test_an_event_of_a_script_names_the_script(change: Callable[..., Change], key: str) -> None:
     found = change(event(1, **NAMING, **{key: "Night job"}))
@@ -148,6 +152,7 @@ ELSEWHERE: dict[str, Any] = {
 }
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("name", ELSEWHERE)
 def test_a_change_without_an_event_accuses_nobody(pair: Callable[..., tuple[Snapshot, Snapshot]], name: str) -> None:
     old, new = pair(*ELSEWHERE[name])
@@ -179,6 +184,7 @@ def test_a_name_that_several_rooms_have_says_nothing(audit: Audit, clock: Nightl
     assert [each.event_grade for each in compare(old, new)] == ["none"]
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize(
     ("log", "grade", "number"),
     [
@@ -264,6 +270,7 @@ def test_a_log_that_begins_after_the_older_snapshot_does_not_claim_that_nothing_
     assert "was read from 2026-11-22" in text
 
 
+@pytest.mark.few(2)
 @pytest.mark.attack("spreadsheets and terminals")
 @pytest.mark.parametrize(
     "hostile", ["\x1b[31mred", "=cmd|' /C calc'!A0", "\u202egnp", "a\nb\r\nc", "x" * 1_000_000, "@SUM(1)"]

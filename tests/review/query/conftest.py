@@ -1,6 +1,5 @@
 """A snapshot to query, made once for the tests of a module."""
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,22 +11,9 @@ from audit.simulator.organization import Organization
 from audit.snapshot.catalog import Snapshot, find_snapshot
 
 
-@pytest.fixture(scope="module")
-def made() -> list[Path]:
-    """The snapshot that all tests here copy."""
-    return []
-
-
 @pytest.fixture
-def snapshot(
-    audit: Callable[..., Snapshot], made: list[Path], tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Snapshot:
-    if not made:
-        path = audit(Simulation(Organization(60, people=30))).path
-        made.append(path.rename(tmp_path_factory.mktemp("made") / path.name))
-    path = tmp_path / "out" / made[0].name
-    shutil.copytree(made[0], path)
-    return find_snapshot(path.parent, path.name)
+def snapshot(audit: Callable[..., Snapshot], once: Callable[..., Path]) -> Snapshot:
+    return find_snapshot(once(lambda: audit(Simulation(Organization(60, people=30)))), "latest")
 
 
 @pytest.fixture

@@ -83,6 +83,7 @@ def test_a_query_knows_the_snapshot_before_and_the_approved_one(
     assert {(row["since"], row["approved"]) for row in old} == {(None, "yes")}
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize(
     ("sql", "told"),
     [

@@ -23,6 +23,7 @@ from audit.snapshot.catalog import Snapshot
 from audit.snapshot.coverage import COVERAGE_SCHEMA
 from audit.snapshot.manifest import FileEntry, write_manifest
 from audit.snapshot.org_names import with_org_name
+from audit.snapshot.staging import staged
 
 #: SQL that writes, or reads anything but the tables; {folder} is the snapshot, {outside} a file beside it.
 HARMFUL = (
@@ -79,12 +80,13 @@ def test_sql_can_neither_write_nor_leave_the_snapshot(snapshot: Snapshot, tmp_pa
     places = {"{folder}": snapshot.path, "{outside}": outside}
     places["{parquet}"] = next(iter(snapshot.path.glob("coverage/*/*.parquet")))
     before = files(tmp_path)
-    for sql in HARMFUL:
-        filled = reduce(lambda text, place: text.replace(place, str(places[place])), places, sql)
-        with pytest.raises(UsageError) as error, ask(snapshot, filled) as rows:
-            list(rows.batches)
-        assert "\n" not in str(error.value), sql
-        assert files(tmp_path) == before, sql
+    with staged(snapshot) as copies:
+        for sql in HARMFUL:
+            filled = reduce(lambda text, place: text.replace(place, str(places[place])), places, sql)
+            with pytest.raises(UsageError) as error, ask(copies, filled) as rows:
+                list(rows.batches)
+            assert "\n" not in str(error.value), sql
+            assert files(tmp_path) == before, sql
 
 
 def test_even_without_that_check_the_engine_opens_the_tables_files_alone(snapshot: Snapshot, tmp_path: Path) -> None:

@@ -1,21 +1,13 @@
-"""A browser and a workbook for the tests of the report."""
+"""A workbook for the tests of the report."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import openpyxl
 import pytest
-from chromium import started
 
 from audit.review.report import write_workbook
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A browser, by the address of its DevTools."""
-    with started(tmp_path_factory.mktemp("chromium")) as address:
-        yield address
 
 
 @pytest.fixture

@@ -74,6 +74,7 @@ CASES: dict[str, tuple[Organization, Organization, str, str]] = {
 }  # fmt: skip
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("case", CASES)
 def test_the_first_screen_says_what_opens_in_another_way_now(audit: Audit, case: str) -> None:
     then, later, said, detail = CASES[case]
@@ -85,6 +86,7 @@ def test_the_first_screen_says_what_opens_in_another_way_now(audit: Audit, case:
     assert detail in text_of(html.partition('id="change-table"')[2].partition("</table>")[0])
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("case", ["answers", "a new target", "more callers", "the group is enabled"])
 def test_what_opens_less_is_not_a_change_for_the_worse(audit: Audit, case: str) -> None:
     later, then, *_ = CASES[case]
@@ -123,6 +125,7 @@ def _since(new: Any, old: Any) -> str:
     return text_of(row.partition('data-label="Since"')[2].partition("</td>")[0])
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("case", SINCE)
 def test_since_is_about_every_way_into_a_room(audit: Audit, case: str) -> None:
     then, later, said = SINCE[case]

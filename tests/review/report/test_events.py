@@ -14,7 +14,7 @@ from reporting import HOSTILE, text_of
 from audit.review.diff.compare import compare
 from audit.review.report import write_report, write_workbook
 from audit.simulator.app import Simulation
-from audit.snapshot.catalog import Snapshot
+from audit.snapshot.catalog import Snapshot, find_snapshot
 
 INDEX = ANSWERED[0]
 SWITCHED = {"allowAutoAnswer": not PLAIN.push_to_talk(INDEX)["allowAutoAnswer"]}
@@ -25,11 +25,12 @@ def clock() -> NightlyClock:
     return NightlyClock()
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("count", [0, 1, 3])
 def test_the_changes_of_the_workbook_have_their_events(
-    count: int, audit: Callable[..., Snapshot], clock: NightlyClock, tmp_path: Path
+    count: int, audit: Callable[..., Snapshot], once: Callable[..., Path], clock: NightlyClock, tmp_path: Path
 ) -> None:
-    old = audit(Simulation(PLAIN))
+    old = find_snapshot(once(lambda: audit(Simulation(PLAIN))), "latest")
     clock.night = 1
     log = [event(number, entityId=room(INDEX), updatedSettings=["allowAutoAnswer"]) for number in range(1, count + 1)]
     new = audit(Simulation(logged(*log, answers={INDEX: SWITCHED})), run__admin_events=True)
@@ -43,11 +44,11 @@ def test_the_changes_of_the_workbook_have_their_events(
 
 
 @pytest.fixture
-def report(audit: Callable[..., Snapshot], clock: NightlyClock) -> Callable[..., str]:
+def report(audit: Callable[..., Snapshot], once: Callable[..., Path], clock: NightlyClock) -> Callable[..., str]:
     """The report of a second night, compared with the first."""
 
     def report(*log: Any, **flags: Any) -> str:
-        old = audit(Simulation(PLAIN))
+        old = find_snapshot(once(lambda: audit(Simulation(PLAIN))), "latest")
         clock.night = 1
         new = audit(Simulation(logged(*log, answers={INDEX: SWITCHED})), **({"run__admin_events": True} | flags))
         return write_report(new, None, compare(old, new), old)

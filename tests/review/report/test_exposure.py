@@ -3,7 +3,7 @@
 from typing import Any
 
 import duckdb
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from audit.review.report.reach_tables import LEFT_OUT, SHOWN, SHOWN_PEOPLE, create_tables
@@ -47,6 +47,7 @@ def _exposure(room: tuple[Any, ...]) -> tuple[int, ...]:
     return {"TWO_WAY": 0, "ONE_WAY": 2}.get(direction, 1), who, members if who == 0 else -members
 
 
+@settings(max_examples=30)
 @given(st.lists(_ROOM, min_size=1, max_size=12), st.integers(1, 12))
 def test_no_cut_hides_a_more_exposed_room(rooms: list[tuple[Any, ...]], most: int) -> None:
     with _connection(rooms) as connection:
@@ -61,6 +62,7 @@ def test_no_cut_hides_a_more_exposed_room(rooms: list[tuple[Any, ...]], most: in
     assert sum(row[-1] for row in left_out) == len(hidden)
 
 
+@settings(max_examples=30)
 @given(st.lists(_ROOM, min_size=1, max_size=12), st.integers(1, 6))
 def test_no_cut_hides_a_person_who_can_listen_after_one_who_cannot(rooms: list[tuple[Any, ...]], most: int) -> None:
     with _connection(rooms) as connection:

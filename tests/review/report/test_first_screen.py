@@ -111,6 +111,7 @@ def test_the_phone_of_a_person_is_not_called_a_room(audit: Audit) -> None:
     assert "rooms and virtual lines that could be read" in _first(write_report(lines, None, None, None))
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize(
     ("simulation", "scope", "told"),
     [

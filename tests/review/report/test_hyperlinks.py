@@ -65,6 +65,7 @@ def test_addresses_beyond_what_excel_links_stay_as_text_and_it_is_said(
     assert any(said in str(value) for value in summary.values())
 
 
+@pytest.mark.few(3)
 @pytest.mark.attack("spreadsheets and terminals")
 @pytest.mark.parametrize(
     "hostile", ["https://example.com/", "=HYPERLINK(1)", 'javascript:"/><x', "\\\\host\\share", "file:///etc/passwd"]

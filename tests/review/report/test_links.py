@@ -43,7 +43,7 @@ Read = Callable[..., list[Any]]
 
 
 @pytest.fixture
-def read(browser: str, tmp_path: Path) -> Read:
+def read(chromium: str, tmp_path: Path) -> Read:
     """What scripts read in a report."""
 
     def read(html: str, *scripts: str) -> list[Any]:
@@ -54,7 +54,7 @@ def read(browser: str, tmp_path: Path) -> Read:
         async def scenario(page: Page) -> None:
             answers.extend([await page.run(each) for each in scripts])
 
-        asyncio.run(visit(browser, file, scenario))
+        asyncio.run(visit(chromium, file, scenario))
         return answers
 
     return read
@@ -108,6 +108,7 @@ def test_what_the_search_finds_leads_there(audit: Audit, read: Read) -> None:
         assert found[query] == (rooms[query], "noreferrer noopener", "_blank")
 
 
+@pytest.mark.few(2)
 @pytest.mark.attack("HTML")
 @pytest.mark.parametrize(
     "hostile",

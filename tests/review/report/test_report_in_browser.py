@@ -26,12 +26,16 @@ Look = Callable[[Scenario], None]
 
 
 @pytest.fixture
-def look(browser: str, audit: Callable[..., Snapshot], tmp_path: Path) -> Look:
+def look(chromium: str, audit: Callable[..., Snapshot], once: Callable[..., Path], tmp_path: Path) -> Look:
     """Open the report of a simulated organization and run a scenario on it."""
-    snapshot = audit(Simulation(Organization(workspaces=90, people=20, virtual_lines=3)))
-    file = tmp_path / "report.html"
-    file.write_text(write_report(snapshot, _checks(), _changes(), snapshot), encoding="utf-8")
-    return partial(look_at, browser, file)
+
+    def write() -> None:
+        snapshot = audit(Simulation(Organization(workspaces=90, people=20, virtual_lines=3)))
+        file = tmp_path / "made" / "report.html"
+        file.parent.mkdir()
+        file.write_text(write_report(snapshot, _checks(), _changes(), snapshot), encoding="utf-8")
+
+    return partial(look_at, chromium, once(write, "made") / "report.html")
 
 
 def _checks() -> CheckResult:
@@ -196,7 +200,7 @@ def test_what_is_off_is_neither_bold_nor_red(look: Look) -> None:
     look(scenario)
 
 
-def test_since_sorts_by_time(browser: str, audit: Callable[..., Snapshot], tmp_path: Path) -> None:
+def test_since_sorts_by_time(chromium: str, audit: Callable[..., Snapshot], tmp_path: Path) -> None:
     snapshot = audit(Simulation(Organization(workspaces=12)))
     times = [datetime(2026, month, 30 - month, tzinfo=UTC) for month in (3, 1, 10, 2, 9)]
     rewrite(snapshot, "coverage", set_column("fetched_at", times))
@@ -210,12 +214,12 @@ def test_since_sorts_by_time(browser: str, audit: Callable[..., Snapshot], tmp_p
         assert read == sorted(read)
         assert len(set(read)) > 3
 
-    look_at(browser, file, scenario)
+    look_at(chromium, file, scenario)
 
 
 @pytest.mark.attack("HTML")
 def test_marks_that_are_stacked_on_a_name_cover_nothing_else(
-    audit: Callable[..., Snapshot], browser: str, tmp_path: Path
+    audit: Callable[..., Snapshot], chromium: str, tmp_path: Path
 ) -> None:
     snapshot = audit(Simulation(Organization(workspaces=4)))
     names = ["A" + "\u0301" * 300, "B" + "\u0323" * 300, "C" + "\u20dd" * 300, "D" + "\u0e49" * 300]
@@ -236,4 +240,4 @@ def test_marks_that_are_stacked_on_a_name_cover_nothing_else(
             await page.resize(width)
             assert await page.run("document.documentElement.scrollWidth") <= width
 
-    look_at(browser, file, scenario)
+    look_at(chromium, file, scenario)

@@ -33,7 +33,7 @@ Ask = Callable[..., list[dict[str, Any]]]
 
 
 @pytest.fixture
-def ask(browser: str, tmp_path: Path) -> Ask:
+def ask(chromium: str, tmp_path: Path) -> Ask:
     """What the report of a snapshot answers to queries."""
 
     def ask(snapshot: Snapshot, *queries: str, against: Snapshot | None = None, before: str = "") -> list[Any]:
@@ -44,7 +44,7 @@ def ask(browser: str, tmp_path: Path) -> Ask:
         async def scenario(page: Page) -> None:
             answers.extend([await page.run(_TYPE.format(query=each)) for each in queries])
 
-        asyncio.run(visit(browser, file, scenario, before))
+        asyncio.run(visit(chromium, file, scenario, before))
         return answers
 
     return ask
@@ -118,6 +118,7 @@ def test_a_name_that_is_markup_stays_text_in_the_results(audit: Audit, ask: Ask,
     assert "\u202e" not in answer["text"]
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize(
     ("given", "told"),
     [

@@ -4,6 +4,7 @@ import base64
 import json
 import re
 import zlib
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from ways import ANSWERS, audited, organization, party, rows_of, target, with_de
 from audit.review.report import write_report, write_workbook
 from audit.simulator.app import Simulation
 from audit.simulator.organization import Json, Organization
-from audit.snapshot.catalog import Snapshot
+from audit.snapshot.catalog import Snapshot, find_snapshot
 
 ON = {"allowAutoAnswer": True}
 OFF: Json = {"allowAutoAnswer": False, "connectionType": "ONE_WAY"}
@@ -163,10 +164,11 @@ def test_what_only_a_paging_group_names_is_in_the_table_and_the_search(audit: Au
     ],
 )  # fmt: skip
 def test_the_report_says_of_each_open_room_whether_a_device_is_there(
-    audit: Audit, devices: list[dict[str, Any]], said: str
+    audit: Audit, once: Callable[..., Path], devices: list[dict[str, Any]], said: str
 ) -> None:
     of = organization(ON)
-    snapshot = with_devices(audited(audit, of), of.workspace(0)["id"], devices)
+    taken = find_snapshot(once(lambda: audited(audit, of)), "latest")
+    snapshot = with_devices(taken, of.workspace(0)["id"], devices)
     html = write_report(snapshot, None, None, None)
     assert f"Push-to-Talk {said} on" in _rows(html)["Room 0"]
     assert {each["device"] for each in _index(html) if each["name"] == "Room 0"} == {said}

@@ -206,6 +206,7 @@ def test_each_sheet_prints_whole_rows_with_its_header_and_the_snapshot(
         assert len(sheet.title) <= 31
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize(
     ("room", "access", "who"),
     [

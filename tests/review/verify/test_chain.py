@@ -20,7 +20,7 @@ from audit.review.verify.verify import verify
 from audit.simulator.app import Simulation
 from audit.simulator.changed import Changed
 from audit.simulator.organization import Organization
-from audit.snapshot.catalog import Snapshot
+from audit.snapshot.catalog import Snapshot, list_snapshots
 from audit.snapshot.layout import MANIFEST, REMOVED
 from audit.snapshot.manifest import read_manifest, write_manifest
 from audit.snapshot.proof.signing import load_public_key
@@ -30,26 +30,21 @@ NOW = datetime(2026, 11, 21, 19, 9, tzinfo=UTC)
 Command = Callable[..., Result]
 
 
-@pytest.fixture(scope="module")
-def _made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("made")
-
-
 @pytest.fixture
-def output(_made: Path, audit: Callable[..., Snapshot], tmp_path: Path) -> Path:
+def output(audit: Callable[..., Snapshot], once: Callable[..., Path]) -> Path:
     """Four runs."""
-    if not (_made / "out").exists():
-        names = [audit(Simulation(Organization(2))).path.name for _ in range(4)]
-        (tmp_path / "out").rename(_made / "out")
-        (_made / "names").write_text(json.dumps(names))
-    shutil.copytree(_made / "out", tmp_path / "snapshots")
-    return tmp_path / "snapshots"
+
+    def make() -> None:
+        for _ in range(4):
+            audit(Simulation(Organization(2)), output__path="snapshots")
+
+    return once(make, "snapshots")
 
 
 @pytest.fixture
-def names(_made: Path, output: Path) -> list[str]:
+def names(output: Path) -> list[str]:
     """The ids of the four snapshots, in the order of their runs."""
-    return json.loads((_made / "names").read_text())  # type: ignore[no-any-return]
+    return [each.manifest.snapshot_id for each in list_snapshots(output)]
 
 
 def told(output: Path, name: str = "latest") -> str:

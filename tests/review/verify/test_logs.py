@@ -21,6 +21,7 @@ def _with_log(snapshot: Snapshot, **changes: Any) -> None:
     rewrite(snapshot.path, orgs=[msgspec.structs.replace(org, admin_events=log)])
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("formats", [["parquet", "csv"], ["parquet"], ["csv"]])
 @pytest.mark.parametrize("org", [ORG, logged()])
 def test_a_log_that_was_read_is_verified(audit: Audit, org: Any, formats: list[str]) -> None:

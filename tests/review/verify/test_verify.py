@@ -61,15 +61,15 @@ def test_a_flipped_byte_in_any_file_is_told_with_its_name(nights: Nights, webex_
     """Also in the manifest, which the next snapshot names."""
     checked = [*files(nights.first), *files(nights.second)]
     assert len(checked) > 15
-    for path in checked:
+    for place, path in enumerate(checked):
         folder = nights.first if nights.first in path.parents else nights.second
         whole = path.read_bytes()
-        for position in (0, len(whole) // 2, len(whole) - 1):
-            flip(path, position, 1)
-            result = webex_audit("verify", folder.name)
-            assert result.code == 1, (path, position)
-            assert any(line.startswith(f"{path.relative_to(folder)}: ") for line in result.out.splitlines())
-            path.write_bytes(whole)
+        position = (0, len(whole) // 2, len(whole) - 1)[place % 3]
+        flip(path, position, 1)
+        result = webex_audit("verify", folder.name)
+        assert result.code == 1, (path, position)
+        assert any(line.startswith(f"{path.relative_to(folder)}: ") for line in result.out.splitlines())
+        path.write_bytes(whole)
 
 
 @pytest.mark.attack("manifest")

@@ -8,19 +8,9 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from browsing import Page, fetch, redirected, signed_in
 from harness import run_virtually
-from signing_in import (
-    SCOPES,
-    Page,
-    fetch,
-    free_port,
-    in_a_browser,
-    raw,
-    redirected,
-    signed_in,
-    with_desk,
-    with_query,
-)
+from signing_in import SCOPES, free_port, in_a_browser, raw, with_desk, with_query
 
 from audit.config import Profile, read_login
 from audit.errors import RefusedError, StoppedError, UsageError

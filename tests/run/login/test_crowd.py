@@ -3,7 +3,8 @@
 import asyncio
 
 import pytest
-from signing_in import fetch, free_port
+from browsing import fetch
+from signing_in import free_port
 
 from audit.threads import in_thread
 from audit.webex.redirect import Code, Redirect

@@ -5,7 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from signing_in import SCOPES, Page, decided, on_a_device, with_desk
+from browsing import Page, decided
+from signing_in import SCOPES, on_a_device, with_desk
 
 from audit.config import Profile, read_login
 from audit.errors import RefusedError, StoppedError

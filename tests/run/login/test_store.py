@@ -10,8 +10,9 @@ import time
 from pathlib import Path
 
 import pytest
+from browsing import browser, decided
 from harness import VirtualClock, environment
-from signing_in import SCOPES, browser, decided, in_a_browser, on_a_device, with_desk
+from signing_in import SCOPES, in_a_browser, on_a_device, with_desk
 
 from audit.config import Profile, load, read_login
 from audit.errors import AuditError, LockedError, StoppedError, UsageError

@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 #: A file system in memory, and what must be free there.
-_IN_MEMORY = Path("/dev/shm")  # noqa: S108 - pytest makes a folder of its own there
+_IN_MEMORY = Path("/dev/shm")
 _ROOM = 4 << 30
 
 

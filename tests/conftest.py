@@ -18,6 +18,7 @@ from chromium import started
 from harness import Result, VirtualClock, run_virtually
 from object_stores import S3, credentials, serve_s3
 from sampling import sample_of
+from scratch import keep_bytecode, keep_in_memory
 from signing_in import SECRET
 
 from audit import redaction
@@ -35,6 +36,9 @@ from audit.snapshot.manifest import Seal
 from audit.snapshot.proof.signing import public_key_of, seal_with
 from audit.snapshot.source import verified
 from audit.webex.tokens import StaticTokens, Token
+
+keep_bytecode()
+keep_in_memory()
 
 # A busy machine is slow, and no fault of a test. A change is judged by the same examples each time.
 hypothesis.settings.register_profile(

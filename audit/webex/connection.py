@@ -5,6 +5,7 @@ import ssl
 import urllib.request
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -84,11 +85,19 @@ def open_session(base_url: str, concurrency: int, timeout_s: float, ca_file: str
 
 
 def _tls(ca_file: str | None) -> ssl.SSLContext:
+    if ca_file is None:
+        return _tls_of_system(os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
     try:
         return ssl.create_default_context(cafile=ca_file)
     except (OSError, ssl.SSLError) as error:
         reason = "no certificate in it can be read" if isinstance(error, ssl.SSLError) else words_of(error)
         raise UsageError(f"webex.ca_file {ca_file}: {reason}: name a PEM bundle") from None
+
+
+@lru_cache
+def _tls_of_system(*_places: str | None) -> ssl.SSLContext:
+    """TLS by the certificates that OpenSSL finds: to parse them takes 30 ms, for which the event loop stands still."""
+    return ssl.create_default_context()
 
 
 def _proxy(base_url: str) -> Proxy | None:

@@ -297,6 +297,17 @@ def test_a_certificate_that_is_not_trusted_is_named_with_the_remedy(
     assert "its certificate is refused: self-signed certificate; webex.ca_file names another CA bundle" in message
 
 
+def test_what_the_environment_trusts_counts_from_the_next_session_on(
+    proxy: Proxy, secured: Callable[[Simulation], tuple[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base_url, bundle = secured(Simulation())
+    assert "its certificate is refused" in (ask(base_url).message or "")
+    monkeypatch.setenv("SSL_CERT_FILE", bundle)
+    assert ask(base_url).outcome is Outcome.OK
+    monkeypatch.delenv("SSL_CERT_FILE")
+    assert "its certificate is refused" in (ask(base_url).message or "")
+
+
 def test_a_login_that_the_proxy_refuses_amid_a_crawl_reaches_no_file_and_no_line(
     proxy: Proxy,
     secured: Callable[[Simulation], tuple[str, str]],

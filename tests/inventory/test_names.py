@@ -90,7 +90,7 @@ BROKEN: dict[str, Answer] = {
     "foreign": _body('{"items": [{"id": "x", "name": "y"}]}', Link='<https://example.net/x>; rel="next"'),
     "429": _status(429, **{"Retry-After": "1"}),
     "429-bare": _status(429),
-    "429-long": _status(429, **{"Retry-After": "3000"}),
+    "429-long": _status(429, **{"Retry-After": "1000"}),
     "423": _status(423),
     "503-long": _status(503, **{"Retry-After": "600"}),
 }
@@ -99,7 +99,7 @@ BROKEN: dict[str, Answer] = {
 #: One of each kind, for listings that share the code of locations.
 FEW = ("500", "404", "redirect", "html", "reset", "hang", "circle", "429-long")
 #: Seconds that the API asks all requests to wait; names are tried once more then.
-ASKED_S = {"429-long": 3000.0, "503-long": 600.0}
+ASKED_S = {"429-long": 1000.0, "503-long": 600.0}
 
 
 @pytest.fixture

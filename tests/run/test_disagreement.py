@@ -35,6 +35,7 @@ def outcome(snapshot: Snapshot, dataset: str, entity_id: str) -> str:
     return str(row["outcome"])
 
 
+@pytest.mark.few(5)
 @pytest.mark.parametrize(
     ("fault", "outcomes"),
     [
@@ -135,6 +136,7 @@ class SomeElsewhere(Faults):
         return None if any(each in url for each in self._known) else self._status
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("count", [1, 4, 12])
 @pytest.mark.parametrize("place", ["first", "last"])
 def test_another_path_that_works_for_some_rooms_is_recorded_for_those(count: int, place: str, audit: Audit) -> None:
@@ -154,6 +156,7 @@ def test_another_path_that_works_for_some_rooms_is_recorded_for_those(count: int
     assert snapshot.manifest.status == "complete"
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize("status", ["404", "405-text", "400"])
 @pytest.mark.parametrize("size", [3, 30, 120])
 def test_an_api_that_knows_neither_path_is_told_once(

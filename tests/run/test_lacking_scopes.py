@@ -41,6 +41,7 @@ def asked(simulation: Simulation, *texts: str) -> list[str]:
     return [line for line in simulation.log if any(text in line for text in texts)]
 
 
+@pytest.mark.few(6)
 @pytest.mark.parametrize("lacking", [names for names in LACKING if len(names) < 4], ids="-".join)
 def test_each_dataset_that_is_refused_is_forbidden_and_each_other_is_complete(
     lacking: tuple[str, ...], audit: Audit, caplog: pytest.LogCaptureFixture

@@ -38,7 +38,9 @@ class VirtualLoop(asyncio.SelectorEventLoop):
             def select(self, timeout: float | None = None) -> Any:
                 if timeout is None:
                     return super().select(None)
-                if events := super().select(min(timeout, _GRACE_OF_THREAD_S if loop._at_work else _GRACE_S)):
+                # Apart from the pipe by which threads wake the loop, there may be no socket.
+                grace_s = _GRACE_OF_THREAD_S if loop._at_work else _GRACE_S if len(self.get_map()) > 1 else 0
+                if events := super().select(min(timeout, grace_s)):
                     return events
                 loop.now_s += max(timeout, 1e-9)
                 return []

@@ -6,8 +6,8 @@ from enum import StrEnum
 import msgspec
 import pyarrow as pa
 
-from audit.decoding import prepared
 from audit.outcome import Outcome
+from audit.untrusted.decoding import prepared
 
 
 class EntityType(StrEnum):

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from audit.decoding import prepared
+from audit.untrusted.decoding import prepared
 
 _NAME = "webex-audit"
 #: A requirement of an extra; no extra has another marker.

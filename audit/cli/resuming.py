@@ -12,7 +12,6 @@ from audit.cli.options import settings_with
 from audit.clock import Clock
 from audit.config import Settings
 from audit.datasets import NAMES
-from audit.decoding import prepared
 from audit.errors import UsageError, words_of
 from audit.output.journal import Journal, folders_of_runs
 from audit.output.occupant import occupant_of
@@ -22,6 +21,7 @@ from audit.run.scope import RunScope, scope_of
 from audit.snapshot.catalog import Snapshot, list_snapshots
 from audit.snapshot.values import SnapshotId
 from audit.text import count_of, duration_of
+from audit.untrusted.decoding import prepared
 
 log = logging.getLogger(__name__)
 

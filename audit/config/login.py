@@ -10,9 +10,9 @@ import msgspec
 
 from audit.config.profiles import RECORD, UNDER_WAY, Profile
 from audit.config.settings import WebexSettings
-from audit.decoding import UndecodableError, json_of, prepared
 from audit.errors import DamagedError, words_of
 from audit.files import expand, open_regular
+from audit.untrusted.decoding import UndecodableError, json_of, prepared
 
 _MOST_BYTES = 64 << 10
 #: The keys of `[webex]` that a login fills in.

@@ -7,9 +7,9 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from audit.decoding import prepared
 from audit.errors import UsageError
 from audit.storage.place import Place, place
+from audit.untrusted.decoding import prepared
 
 _DURATION = r"^([0-9]+(\.[0-9]+)?[dhms])+$"
 #: A limit of no time at all would stop everything: a check that skips every rule finds nothing.

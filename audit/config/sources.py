@@ -18,10 +18,10 @@ from audit.config.login import filled_in, read_login, unfinished_login
 from audit.config.mismatch import is_number, mismatch, shown
 from audit.config.profiles import PROFILE_VARIABLE, Profile, known_profiles, profile_of
 from audit.config.settings import Settings
-from audit.decoding import UndecodableError, toml_of
 from audit.errors import DamagedError, UsageError, words_of
 from audit.files import text_of
 from audit.text import did_you_mean
+from audit.untrusted.decoding import UndecodableError, toml_of
 
 log = logging.getLogger(__name__)
 

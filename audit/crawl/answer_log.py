@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterable
 
 import msgspec
 
-from audit.bounds import LOG_BYTES
 from audit.crawl.reader import Reading
-from audit.decoding import prepared
 from audit.entity import Entity
 from audit.errors import UsageError, words_of
 from audit.output.seal import SealedFile
+from audit.untrusted.bounds import LOG_BYTES
+from audit.untrusted.decoding import prepared
 
 log = logging.getLogger(__name__)
 

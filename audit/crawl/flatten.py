@@ -7,7 +7,6 @@ from typing import NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from audit.bounds import ROW_BYTES, ROWS_BYTES, SLICE_BYTES
 from audit.crawl.batches import Batch
 from audit.crawl.reader import Reading
 from audit.datasets import SUBJECT_SCHEMA, Dataset
@@ -15,6 +14,7 @@ from audit.datasets.answers import read_answers
 from audit.entity import Entity
 from audit.outcome import Outcome
 from audit.snapshot.coverage import COVERAGE, COVERAGE_SCHEMA
+from audit.untrusted.bounds import ROW_BYTES, ROWS_BYTES, SLICE_BYTES
 
 
 class Slice(NamedTuple):

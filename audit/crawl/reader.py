@@ -5,7 +5,6 @@ from typing import NamedTuple
 
 import msgspec
 
-from audit.bounds import SITES, SMALL_BYTES
 from audit.crawl.offer import Offer
 from audit.crawl.own_data import OwnDataGuard
 from audit.crawl.shelf import Spot
@@ -14,6 +13,7 @@ from audit.datasets.dataset import ByUser
 from audit.entity import Entity, EntityType
 from audit.inventory.organizations import Organization
 from audit.outcome import Outcome
+from audit.untrusted.bounds import SITES, SMALL_BYTES
 from audit.webex.client import Answer, Client
 
 #: Status and outcomes of an answer in the API's own words that refuses to read an entity.

@@ -4,7 +4,7 @@ import tempfile
 from threading import Lock
 from typing import BinaryIO, NamedTuple
 
-from audit.bounds import HELD_BYTES
+from audit.untrusted.bounds import HELD_BYTES
 
 
 class Spot(NamedTuple):

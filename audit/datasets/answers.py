@@ -20,10 +20,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.json as pj
 
-from audit.bounds import ANSWER_VALUES, TEXT_BYTES
-from audit.decoding import UndecodableError, check_depth, may_hold_more
 from audit.errors import words_of
-from audit.unknown import add_unknown, name_of_unknown
+from audit.untrusted.bounds import ANSWER_VALUES, TEXT_BYTES
+from audit.untrusted.decoding import UndecodableError, check_depth, may_hold_more
+from audit.untrusted.unknown import add_unknown, name_of_unknown
 
 
 class _DefectError(ValueError):

@@ -13,12 +13,12 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from audit.bounds import VALUES
 from audit.columns import column
 from audit.datasets.dataset import SUBJECT_SCHEMA, ByUser, Dataset, Request, site_of
-from audit.decoding import may_hold_more
 from audit.entity import Entity, EntityType
-from audit.unknown import ODD_NAME, name_of_unknown
+from audit.untrusted.bounds import VALUES
+from audit.untrusted.decoding import may_hold_more
+from audit.untrusted.unknown import ODD_NAME, name_of_unknown
 
 _PATH = "/meetingPreferences/audio"
 _SITES_PATH = "/meetingPreferences/sites"

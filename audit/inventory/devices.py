@@ -11,9 +11,9 @@ from typing import Annotated, Any
 import msgspec
 import pyarrow as pa
 
-from audit.decoding import prepared
 from audit.snapshot.context.workspace_devices import WORKSPACE_DEVICES_SCHEMA
 from audit.text import count_of
+from audit.untrusted.decoding import prepared
 from audit.webex import ids, wire
 
 #: A device was seen in one of these years, or its time is unusable: clocks that were never set say 1970.

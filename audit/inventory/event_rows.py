@@ -8,11 +8,11 @@ from typing import Any
 
 import pyarrow as pa
 
-from audit.bounds import NAME_CHARS
-from audit.decoding import UndecodableError, json_of
 from audit.inventory.event_masks import Hide, Mask, mask_for
 from audit.snapshot.context.admin_events import ADMIN_EVENTS_SCHEMA
 from audit.text import count_of
+from audit.untrusted.bounds import NAME_CHARS
+from audit.untrusted.decoding import UndecodableError, json_of
 from audit.webex import ids, wire
 
 Json = dict[str, Any]

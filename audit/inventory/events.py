@@ -10,13 +10,13 @@ from typing import Any, Literal
 
 import pyarrow as pa
 
-from audit.bounds import ANSWER_BYTES
 from audit.errors import AuditError
 from audit.inventory.event_rows import rows_of
 from audit.inventory.organizations import Organization
 from audit.snapshot.context.admin_events import ADMIN_EVENTS_SCHEMA
 from audit.text import count_of
 from audit.threads import in_thread
+from audit.untrusted.bounds import ANSWER_BYTES
 from audit.webex import wire
 from audit.webex.client import Client
 from audit.webex.errors import UnansweredError

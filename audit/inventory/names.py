@@ -6,8 +6,8 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from audit.bounds import NAMES_BYTES
 from audit.errors import DeadlineError, Reach, RefusedError, StoppedError
+from audit.untrusted.bounds import NAMES_BYTES
 from audit.webex import wire
 from audit.webex.client import Client
 from audit.webex.errors import ScopeError, UnansweredError

@@ -4,13 +4,13 @@ import logging
 from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
-from audit.bounds import ORG_NAMES_BYTES, ORGANIZATIONS
 from audit.errors import RefusedError, StoppedError, UsageError
 from audit.inventory.names import NameListing, read_names
 from audit.outcome import Outcome
 from audit.snapshot.manifest import Manifest
 from audit.snapshot.org import Org
 from audit.text import count_of, did_you_mean
+from audit.untrusted.bounds import ORG_NAMES_BYTES, ORGANIZATIONS
 from audit.webex import ids, wire
 from audit.webex.body import body_object
 from audit.webex.client import Client

@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 
-from audit.bounds import LICENSES_BYTES, NAME_CHARS, SITES
 from audit.entity import Entity, EntityType
 from audit.inventory.listing import Json, Listing
 from audit.inventory.names import NameListing
 from audit.outcome import Outcome
+from audit.untrusted.bounds import LICENSES_BYTES, NAME_CHARS, SITES
 from audit.webex import wire
 
 _SCOPE = "spark-admin:people_read"
@@ -86,5 +86,6 @@ CALLING_PEOPLE = Listing(
     {"callingData": "true", "excludeStatus": "true", "max": "100"},
     needs_licenses=True,
 )
-#: A person with many licenses has 3 kB: 1,000 of them would come near the longest page (`audit.bounds.PAGE_BYTES`).
+#: A person with many licenses has 3 kB: 1,000 of them would come near the longest page
+#: (`audit.untrusted.bounds.PAGE_BYTES`).
 PEOPLE = Listing("/people", "items", _SCOPE, lambda item, _: read_person(item), {"excludeStatus": "true", "max": "500"})

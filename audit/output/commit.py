@@ -35,7 +35,7 @@ from audit.snapshot.manifest import (
 from audit.snapshot.org_names import org_names
 from audit.storage.content import sha256_of
 from audit.storage.place import Place, sync_dir
-from audit.unknown import sum_unknown
+from audit.untrusted.unknown import sum_unknown
 
 
 @dataclass(frozen=True)

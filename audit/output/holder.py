@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from audit.decoding import prepared
+from audit.untrusted.decoding import prepared
 
 
 class Promise(msgspec.Struct, frozen=True):

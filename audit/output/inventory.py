@@ -10,12 +10,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from audit.columns import regroup
-from audit.decoding import prepared
 from audit.entity import INVENTORY_SCHEMA
 from audit.errors import StoppedError
 from audit.output.part_files import UNREADABLE, is_damage
 from audit.output.seal import Seal, open_sealed, sealed_file
 from audit.storage.place import Place
+from audit.untrusted.decoding import prepared
 
 #: Number of entities in a batch, and so in a part: the unit that is crawled, written and resumed.
 BATCH_SIZE = 500

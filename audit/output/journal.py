@@ -6,7 +6,6 @@ from typing import Annotated, Any
 
 import msgspec
 
-from audit.decoding import UndecodableError, json_of, prepared
 from audit.errors import UsageError
 from audit.snapshot.layout import JOURNAL, MANIFEST, SNAPSHOT_ID
 from audit.snapshot.manifest import Scope
@@ -14,6 +13,7 @@ from audit.snapshot.values import SnapshotId
 from audit.storage.at_once import at_once
 from audit.storage.content import atomic_file, read_small
 from audit.storage.place import Place, exists, subfolders, sync_dir
+from audit.untrusted.decoding import UndecodableError, json_of, prepared
 
 #: Largest journal that is read; a real journal has a few hundred bytes.
 _MAX_BYTES = 1 << 20

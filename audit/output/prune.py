@@ -17,7 +17,6 @@ from typing import Literal
 import msgspec
 
 from audit.clock import Clock
-from audit.decoding import prepared
 from audit.errors import DamagedError, UsageError
 from audit.output.draft import Draft, open_draft
 from audit.output.held import Held
@@ -33,6 +32,7 @@ from audit.snapshot.removed import Removed, SealRemoved, read_removed
 from audit.storage.at_once import at_once
 from audit.storage.content import read_small, sha256_of
 from audit.storage.place import Place, exists, is_dir, remove, rename, subfolders, sync_dir
+from audit.untrusted.decoding import prepared
 
 Action = Literal["keep", "remove", "removed", "failed", "left"]
 

@@ -32,7 +32,7 @@ from audit.run.kinds import title_of
 from audit.snapshot.coverage import COVERAGE
 from audit.text import count_of, plural_of
 from audit.threads import in_thread
-from audit.unknown import sum_unknown
+from audit.untrusted.unknown import sum_unknown
 from audit.webex.client import Client
 from audit.webex.errors import ScopeError, needed
 

@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from audit.decoding import UndecodableError, json_of
 from audit.files import atomic_file, make_dir, open_regular, own_folder
+from audit.untrusted.decoding import UndecodableError, json_of
 from audit.webex.rate import Belief
 
 log = logging.getLogger(__name__)

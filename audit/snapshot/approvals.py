@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 
-from audit.decoding import UndecodableError, json_of, prepared
 from audit.errors import DamagedError, UsageError
 from audit.snapshot.layout import APPROVALS, MANIFEST
 from audit.snapshot.manifest import UNDECODABLE, Manifest, SignatureState
@@ -22,6 +21,7 @@ from audit.snapshot.scope import are_apart, partners_of, scope_digest
 from audit.snapshot.values import Sha256, SnapshotId, Time, Uuid
 from audit.storage.content import read_small
 from audit.storage.place import Place
+from audit.untrusted.decoding import UndecodableError, json_of, prepared
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey

@@ -12,13 +12,13 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from audit.decoding import prepared
 from audit.errors import DamagedError, UsageError, words_of
 from audit.snapshot.layout import MANIFEST, is_file_of
 from audit.snapshot.org import Org
 from audit.snapshot.values import Count, Kind, Name, Sha256, SnapshotId, Time
 from audit.storage.content import read_small, write_last
 from audit.storage.place import Place
+from audit.untrusted.decoding import prepared
 
 FORMAT_VERSION = 1
 

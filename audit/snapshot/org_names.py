@@ -8,8 +8,8 @@ from typing import Protocol
 
 import pyarrow as pa
 
-from audit.bounds import NAME_CHARS
 from audit.columns import column
+from audit.untrusted.bounds import NAME_CHARS
 
 _AFTER = "org_id"
 

@@ -11,13 +11,13 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from audit.decoding import prepared
 from audit.errors import DamagedError, UsageError, words_of
 from audit.snapshot.layout import REMOVED
 from audit.snapshot.manifest import UNDECODABLE, Previous
 from audit.snapshot.values import Sha256, SnapshotId
 from audit.storage.content import read_small
 from audit.storage.place import Place, exists
+from audit.untrusted.decoding import prepared
 
 log = logging.getLogger(__name__)
 

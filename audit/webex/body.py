@@ -5,9 +5,9 @@ from typing import Any
 
 import msgspec
 
-from audit.decoding import UndecodableError, json_of, raw_json
 from audit.errors import words_of
 from audit.redaction import redact
+from audit.untrusted.decoding import UndecodableError, json_of, raw_json
 
 _MAX_MESSAGE = 500
 _MAX_CODE = 20

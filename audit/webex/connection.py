@@ -12,9 +12,9 @@ import aiohttp
 from multidict import CIMultiDict
 
 from audit import __version__
-from audit.bounds import HEADER_BYTES
 from audit.clock import Clock
 from audit.errors import UsageError, words_of
+from audit.untrusted.bounds import HEADER_BYTES
 from audit.webex.client import Client
 from audit.webex.exchange import Exchange
 from audit.webex.oauth import OAuthTokens

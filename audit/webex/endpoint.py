@@ -6,10 +6,10 @@ from typing import TypeVar
 
 import aiohttp
 
-from audit.bounds import GRANT_BYTES
 from audit.clock import Clock
 from audit.errors import StoppedError
 from audit.redaction import redact_answer
+from audit.untrusted.bounds import GRANT_BYTES
 from audit.webex import wire
 from audit.webex.exchange import asked_wait_s, read_answer
 from audit.webex.grant import Refusal, Trouble

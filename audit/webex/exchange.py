@@ -8,10 +8,10 @@ import aiohttp
 import msgspec
 from yarl import URL
 
-from audit.bounds import ANSWER_BYTES, ERROR_BYTES
 from audit.clock import Clock
 from audit.outcome import Outcome
 from audit.redaction import redact_answer
+from audit.untrusted.bounds import ANSWER_BYTES, ERROR_BYTES
 from audit.webex import wire
 from audit.webex.answer import RequestCount
 from audit.webex.body import without_numbers

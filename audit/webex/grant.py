@@ -10,10 +10,10 @@ from typing import Any
 
 import msgspec
 
-from audit.decoding import UndecodableError, json_of
 from audit.errors import UsageError
 from audit.outcome import Outcome
 from audit.redaction import learn
+from audit.untrusted.decoding import UndecodableError, json_of
 from audit.webex.body import read_error
 from audit.webex.tokens import Token, checked_token
 from audit.webex.verdict import judge

@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from audit.bounds import PAGE_BYTES, PAGE_VALUES
-from audit.decoding import may_hold_more
 from audit.outcome import Outcome
 from audit.text import count_of
 from audit.threads import in_thread
+from audit.untrusted.bounds import PAGE_BYTES, PAGE_VALUES
+from audit.untrusted.decoding import may_hold_more
 from audit.webex import wire
 from audit.webex.body import page_error, page_items
 from audit.webex.client import Client

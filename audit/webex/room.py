@@ -1,8 +1,8 @@
 """The memory for answers that are being read: a short answer has its own, long answers take turns.
 
 A request may hold a short answer as it comes. To hold more, it enters one room after the other, each for fewer and
-longer answers (`audit.bounds.ROOMS`). Nobody in a room waits for somebody in a smaller room, so the requests can't
-block each other. All requests of a process share the rooms.
+longer answers (`audit.untrusted.bounds.ROOMS`). Nobody in a room waits for somebody in a smaller room, so the requests
+can't block each other. All requests of a process share the rooms.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Self
 from weakref import WeakKeyDictionary
 
-from audit.bounds import ROOMS, SMALL_BYTES
+from audit.untrusted.bounds import ROOMS, SMALL_BYTES
 
 
 class TooLongError(Exception):

@@ -7,7 +7,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from audit.bounds import NAME_CHARS
+from audit.untrusted.bounds import NAME_CHARS
 
 #: The wait after a 429 without a usable time; other clients of this API wait as long.
 DEFAULT_RETRY_AFTER_S = 5.0

@@ -14,7 +14,6 @@ from pathlib import Path
 import pytest
 from harness import Where, environment, visible
 
-from audit.bounds import LOG_BYTES
 from audit.crawl.answer_log import AnswerLog, read_answers
 from audit.crawl.crawl import _surely
 from audit.crawl.reader import Reading
@@ -27,6 +26,7 @@ from audit.simulator.app import Simulation
 from audit.simulator.faults import parse
 from audit.simulator.organization import Organization
 from audit.snapshot.catalog import Snapshot, list_snapshots
+from audit.untrusted.bounds import LOG_BYTES
 from audit.webex.client import Answer
 
 Api = Callable[[Simulation], str]

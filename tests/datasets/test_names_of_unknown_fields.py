@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from audit.datasets.answers import read_answers
 from audit.datasets.audio_options import AUDIO_OPTIONS
-from audit.unknown import ODD_NAME
+from audit.untrusted.unknown import ODD_NAME
 
 pytestmark = pytest.mark.attack("redaction")
 

@@ -4,7 +4,7 @@ from datetime import date
 
 import msgspec
 
-from audit.decoding import prepared
+from audit.untrusted.decoding import prepared
 
 
 @prepared

@@ -11,12 +11,12 @@ from typing import Any, Literal
 
 import msgspec
 
-from audit.decoding import UndecodableError, toml_of
 from audit.errors import UsageError, words_of
 from audit.files import expand, text_of
 from audit.review.check.acceptance import Acceptance
 from audit.review.check.finding import Finding, RuleResult, Terms
 from audit.text import did_you_mean
+from audit.untrusted.decoding import UndecodableError, toml_of
 
 _SECTION = "exception"
 #: What each entry of a file of exceptions must say; a baseline is accepted before anybody fills it in.

@@ -4,7 +4,7 @@ from typing import Literal
 
 import msgspec
 
-from audit.decoding import prepared
+from audit.untrusted.decoding import prepared
 
 ChangeKind = Literal["added", "removed", "changed", "unknown"]
 EventGrade = Literal["named", "likely", "several", "name only", "none"]

@@ -7,9 +7,9 @@ from functools import cache
 from typing import Any, Literal
 
 from audit.datasets import DATASETS
-from audit.decoding import UndecodableError, json_of
 from audit.review.diff.change import Change, EventGrade
 from audit.snapshot.coverage import COVERAGE
+from audit.untrusted.decoding import UndecodableError, json_of
 
 #: Characters of a text of an event that a review shows.
 _SHOWN = 300

@@ -11,7 +11,6 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup, escape
 
 from audit import __version__
-from audit.bounds import TEXT_BYTES
 from audit.review import vocabulary
 from audit.review.check.finding import CheckResult
 from audit.review.control_hub import has_pages, page_of
@@ -26,6 +25,7 @@ from audit.snapshot.catalog import Approved, Snapshot
 from audit.snapshot.context.admin_events import ADMIN_EVENTS
 from audit.snapshot.layout import SNAPSHOT_ID
 from audit.text import count_of, printable, without_id
+from audit.untrusted.bounds import TEXT_BYTES
 
 _SCRIPTS = ("fold.js", "report.js", "print.js", "search.js", "results.js")
 

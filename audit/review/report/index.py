@@ -13,7 +13,6 @@ from typing import Any
 
 import duckdb
 
-from audit.bounds import NAME_CHARS
 from audit.review.control_hub import ROOM_PAGE, page_of
 from audit.review.report.ids import packed_ids
 from audit.review.report.index_tables import PEOPLE, ROOMS, SIZES, UNREAD, create_index_tables
@@ -22,6 +21,7 @@ from audit.review.report.since import Dates, approval_words, since_words
 from audit.review.report.ways import device_words, other_words
 from audit.review.report.wording import OUTCOMES
 from audit.review.vocabulary import device, heading, things
+from audit.untrusted.bounds import NAME_CHARS
 
 #: The most rooms and people together, and members of lists, of which a file holds an index.
 MAX_ENTRIES = 1_000_000

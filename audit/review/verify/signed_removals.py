@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from audit.decoding import prepared
 from audit.errors import DamagedError, UsageError, words_of
 from audit.files import expand
 from audit.snapshot.layout import MANIFEST
@@ -19,6 +18,7 @@ from audit.snapshot.proof.signing import check_key, load_private_key, unwrap, wr
 from audit.snapshot.removed import MAX_BYTES, Removed, SealRemoved
 from audit.storage.content import atomic_file, read_small
 from audit.storage.place import Place
+from audit.untrusted.decoding import prepared
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey

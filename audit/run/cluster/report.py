@@ -9,11 +9,11 @@ from typing import Any
 import msgspec
 
 from audit.crawl.progress import Progress
-from audit.decoding import prepared
 from audit.errors import said_in
 from audit.outcome import Outcome
 from audit.redaction import Record, redact
 from audit.text import count_of
+from audit.untrusted.decoding import prepared
 
 #: Lines of one report; further lines are only counted.
 _MOST_LINES = 1000

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
 
-from audit.decoding import prepared
 from audit.errors import DamagedError, UsageError, words_of
 from audit.extras import how_to_add
 from audit.files import expand, is_readable_by_others
@@ -22,6 +21,7 @@ from audit.snapshot.manifest import MAX_BYTES, UNDECODABLE, Manifest, Seal, enco
 from audit.snapshot.proof.fault import Fault
 from audit.storage.content import atomic_file, read_small
 from audit.storage.place import Place
+from audit.untrusted.decoding import prepared
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey

@@ -5,7 +5,7 @@ from typing import Literal
 
 import msgspec
 
-from audit.decoding import prepared
+from audit.untrusted.decoding import prepared
 
 #: Figures that differ by less than a quarter are the same for a user.
 _NOTICEABLE = math.log(1.25)

@@ -16,7 +16,18 @@ from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
-from audit.escapes import ALL, ALL_ENDS, ASCII, LINE_ENDS, PLAIN_ENDS, Escapes, Layer, bytes_of, decoded, placed
+from audit.redaction.escapes import (
+    ALL,
+    ALL_ENDS,
+    ASCII,
+    LINE_ENDS,
+    PLAIN_ENDS,
+    Escapes,
+    Layer,
+    bytes_of,
+    decoded,
+    placed,
+)
 
 #: Stands in place of a secret.
 PLACEHOLDER: Final = "[secret]"

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audit.bounds import DEPTH
-from audit.decoding import UndecodableError, json_of, toml_of
 from audit.outcome import Outcome
 from audit.output.journal import JOURNAL, read_journal
+from audit.untrusted.bounds import DEPTH
+from audit.untrusted.decoding import UndecodableError, json_of, toml_of
 from audit.webex.grant import Grant, judge_grant
 from audit.webex.verdict import judge
 

@@ -4,7 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
-from audit.bounds import UNKNOWN_CHARS, UNKNOWN_NAMES
+from audit.untrusted.bounds import UNKNOWN_CHARS, UNKNOWN_NAMES
 
 #: Stands for the fields beyond the first `UNKNOWN_NAMES`.
 OTHERS = "(other fields)"

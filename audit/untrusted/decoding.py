@@ -7,8 +7,8 @@ from typing import Any, TypeVar, overload
 
 import msgspec
 
-from audit.bounds import DEPTH, VALUES
 from audit.errors import words_of
+from audit.untrusted.bounds import DEPTH, VALUES
 
 _Kind = TypeVar("_Kind")
 _Class = TypeVar("_Class", bound=type)

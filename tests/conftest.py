@@ -1,6 +1,7 @@
 """A simulator on a real socket, and the command line, for all tests."""
 
 import asyncio
+import logging
 import os
 import shutil
 import signal
@@ -92,6 +93,15 @@ def _no_pytz(monkeypatch: pytest.MonkeyPatch) -> None:
 def _no_secrets() -> None:
     """No test removes from its texts what another test has called a secret."""
     redaction.forget_all()
+
+
+@pytest.fixture(autouse=True)
+def _no_verbosity() -> Iterator[None]:
+    """No test logs more or less than it has asked for."""
+    log = logging.getLogger("audit")
+    before = log.level
+    yield
+    log.setLevel(before)
 
 
 @pytest.fixture

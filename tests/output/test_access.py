@@ -135,10 +135,17 @@ def test_a_folder_above_that_everybody_may_write_to_is_refused(
     above = tmp_path / "above"
     above.mkdir()
     above.chmod(mode)
-    for output in (above / "out", above / "deep" / "out"):
+    outputs = (above / "out", above / "deep" / "out")
+    for output in outputs:
+        for command in commands:
+            if command[0] != "prune":
+                assert f"chmod go-w {above}" in refused(webex_audit(*command, "--output", output))
+    assert [*above.iterdir()] == []
+    for output in outputs:
+        output.mkdir(parents=True)
         for command in commands:
             assert f"chmod go-w {above}" in refused(webex_audit(*command, "--output", output))
-    assert [*above.iterdir()] == []
+        assert [*output.iterdir()] == []
     above.chmod(mode | stat.S_ISVTX)
     for command in commands:
         assert webex_audit(*command, "--output", above / "out").code in (0, 3)

@@ -259,10 +259,10 @@ def test_a_baseline_takes_the_place_of_nothing(audit: Audit, check: Check, tmp_p
     assert (missing.code, missing.err.count("\n"), "No such file or directory" in missing.err) == (2, 1, True)
     assert sorted(tmp_path.iterdir()) == before
     assert (tmp_path / "target").read_text() == "precious"
-    for name in ("-", ""):
+    for name, fault in (("-", "--write-baseline: name a new file"), ("", "--write-baseline is empty")):
         unnamed = check("--write-baseline", name)
         assert (unnamed.code, unnamed.out, unnamed.err.count("\n")) == (2, "", 1)
-        assert "--write-baseline: name a new file" in unnamed.err
+        assert fault in unnamed.err
     assert not Path("-").exists()
     same = check("--baseline", tmp_path / "target", "--write-baseline", tmp_path / "target")
     assert (same.code, same.err.count("\n")) == (2, 1)

@@ -17,22 +17,44 @@ _SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if
 
 
 class _Interrupter:
-    """Interrupts what a connection computes, again and again until the connection is released."""
+    """Interrupts what a connection computes, again and again until the connection is released.
+
+    Its thread ends with the release: of a thread that is alive when the process ends, DuckDB writes a report of leaked
+    objects to standard error.
+    """
 
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
         self._connection = connection
         self._lock = threading.Lock()
         self._released = threading.Event()
+        self._threads: list[threading.Thread] = []
 
-    def interrupt(self) -> None:
-        """Interrupt until the connection is released: for a thread of its own."""
-        while self._interrupt_once():
-            self._released.wait(_AGAIN_S)
+    def begin(self, after_s: float = 0, *, first: Callable[[], object] = lambda: None) -> None:
+        """Interrupt from then on.
+
+        Args:
+            after_s: seconds until the first interruption.
+            first: is called before the first interruption, in the thread.
+
+        Raises:
+            RuntimeError: no thread can be started.
+        """
+        thread = threading.Thread(target=self._interrupt, args=[after_s, first], daemon=True)
+        thread.start()
+        self._threads.append(thread)
 
     def release(self) -> None:
         """Interrupt no more: after the call, the connection may be closed."""
         with self._lock:
             self._released.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _interrupt(self, after_s: float, first: Callable[[], object]) -> None:
+        if not self._released.wait(after_s):
+            first()
+            while self._interrupt_once():
+                self._released.wait(_AGAIN_S)
 
     def _interrupt_once(self) -> bool:
         with self._lock:
@@ -89,7 +111,7 @@ class Interruption:
         self._received = number
         if self._running:
             with suppress(RuntimeError):  # no memory is left for a thread
-                threading.Thread(target=self._running.interrupt, daemon=True).start()
+                self._running.begin()
             self._hand_on(number)
 
     def _hand_on(self, number: int) -> NoReturn:
@@ -119,17 +141,13 @@ class TimeLimit:
     def computing(self) -> Iterator[None]:
         """Lets the connection compute in the block; when the time is over, DuckDB raises an error there."""
         interrupter = _Interrupter(self._connection)
-        timer = threading.Timer(max(0.0, self._left_s), self._end, [interrupter])
-        timer.daemon = True
         began_s = time.monotonic()
-        timer.start()
+        interrupter.begin(max(0.0, self._left_s), first=self._end)
         try:
             yield
         finally:
-            timer.cancel()
             interrupter.release()
             self._left_s -= time.monotonic() - began_s
 
-    def _end(self, interrupter: _Interrupter) -> None:
+    def _end(self) -> None:
         self.is_over = True
-        interrupter.interrupt()

@@ -16,6 +16,7 @@ COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate
 demo: $(VENV)/run
 	$(BIN)/webex-audit demo
 
+# Some minutes on two cores; the mark slow has the rest of what `make check` tests.
 test: $(VENV)/dev
 	$(BIN)/pytest
 
@@ -29,7 +30,7 @@ check: $(VENV)/dev check-locks check-packages
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python .ci/plain-english $(TEXTS)
-	$(BIN)/pytest --cov --cov-report=term
+	$(BIN)/pytest -m "not faults and not install" --cov --cov-report=term
 
 # Repeated only when a lock changes; skipped if the package index is not reachable.
 check-locks: $(VENV)/locks-checked

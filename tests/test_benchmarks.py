@@ -24,6 +24,7 @@ def run(program: str, *arguments: str) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_memory_is_measured_of_whole_runs_over_a_rendered_organization(tmp_path: Path) -> None:
     told = run("scale.py", "--workspaces", "30", "1100", "--folder", str(tmp_path))
     rows = [line.strip("| ").split(" | ") for line in told.splitlines() if line.startswith("| ")][2:]
@@ -59,6 +60,7 @@ def test_the_pace_races_other_clients_in_virtual_time() -> None:
     assert "of 3 within 1.10 of the best plain client" in done.stdout
 
 
+@pytest.mark.slow
 def test_the_workbook_is_measured() -> None:
     done = subprocess.run(
         [sys.executable, BENCHMARKS / "workbook.py", "--rooms", "40", "--previous"],

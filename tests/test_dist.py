@@ -74,6 +74,7 @@ def test_the_hashes_are_printed_as_sha256sum_checks_them(repository: Path, tmp_p
     assert checked.stdout.count(b": OK") == 2
 
 
+@pytest.mark.slow
 def test_a_shallow_clone_is_enough_and_a_copy_without_a_commit_is_refused(
     repository: Path, built: tuple[Path, Path], tmp_path: Path
 ) -> None:

@@ -42,6 +42,7 @@ def test_every_column_tells_its_type_its_null_and_its_source() -> None:
             assert f"| `{field.name}` | {field.type} | {null_of(field)} | {source_of(field)} |" in PAGE, name
 
 
+@pytest.mark.slow
 def test_columns_that_are_never_null_are_not(audit: Callable[..., Snapshot]) -> None:
     scope: dict[str, Any] = {
         "scope__datasets": [name.replace("_", "-") for name in DATASETS],

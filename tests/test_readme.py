@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import click
+import pytest
 from harness import Result
 from packaging.requirements import Requirement
 
@@ -95,6 +96,7 @@ def test_every_rule_for_an_answer_is_documented() -> None:
     assert runpy.run_path(str(DOCS / "api_behavior.py"))["with_rules"](page) == page, "run: make docs"
 
 
+@pytest.mark.slow
 def test_the_output_shown_is_that_of_the_demo(webex_audit: Callable[..., Result]) -> None:
     def normalized(text: str) -> list[str]:
         text = re.sub(r"\d{8}T\d{6}Z-[0-9a-f]{6}", "ID", text)

@@ -4,10 +4,13 @@ import re
 import runpy
 from pathlib import Path
 
+import pytest
+
 DOCS = Path(__file__).parents[1] / "docs"
 PAGE = (DOCS / "sample-report.html").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_the_sample_report_is_what_the_demo_makes() -> None:
     # One call: a second page from the same process would hide what depends on the first.
     assert runpy.run_path(str(DOCS / "sample_report.py"))["make"]() == PAGE, "run: make docs"

@@ -96,6 +96,7 @@ def tool(copy: Path, api: Callable[[Simulation], str], tmp_path: Path, monkeypat
     return tool
 
 
+@pytest.mark.slow
 def test_a_new_kind_of_entity_is_audited_from_the_run_to_the_report(tool: Tool, tmp_path: Path) -> None:
     datasets = ["--dataset", "hunt-groups", "--dataset", "push-to-talk", "--dataset", "paging-groups"]
     first = json.loads(tool("run", *datasets, "--json"))
@@ -120,6 +121,7 @@ def test_a_new_kind_of_entity_is_audited_from_the_run_to_the_report(tool: Tool, 
     assert len([*(tmp_path / "out").glob("2*/hunt_groups.csv")]) == 2
 
 
+@pytest.mark.slow
 def test_datasets_of_the_page_are_read_together_with_all_others(tool: Tool) -> None:
     chosen = ["--entity", "person", "--entity", "workspace"]
     snapshot = json.loads(tool("run", "--dataset", "all", *chosen, "--json"))
@@ -132,6 +134,7 @@ def test_datasets_of_the_page_are_read_together_with_all_others(tool: Tool) -> N
     assert set(json.loads(tool("run", "--dataset", "all", "--json"))["outcomes"]) == names - {"do_not_disturb"}
 
 
+@pytest.mark.slow
 def test_a_new_kind_of_entity_is_planned_and_examined(tool: Tool) -> None:
     datasets = ["--dataset", "hunt-groups", "--dataset", "do-not-disturb"]
     plan = json.loads(tool("run", "--dry-run", *datasets, "--entity", "person", "--json"))

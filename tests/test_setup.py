@@ -136,6 +136,7 @@ def test_a_python_that_does_not_do_leaves_the_venv_alone(run: Run, python: Path,
     assert (tmp_path / ".venv" / "python").exists()
 
 
+@pytest.mark.slow
 def test_the_locks_are_not_checked_without_an_index(run: Run, tmp_path: Path) -> None:
     nowhere = {"PIP_CONFIG_FILE": os.devnull, "PIP_INDEX_URL": "http://127.0.0.1:9/simple", "PIP_FIND_LINKS": ""}
     result = run(".ci/check-locks", "checked", PYTHON=sys.executable, **nowhere)
@@ -199,6 +200,7 @@ def test_without_the_tool_the_look_up_is_skipped_aloud(run: Run) -> None:
     assert (result.returncode, result.stdout.count("skipped: ")) == (0, 2)
 
 
+@pytest.mark.slow
 def test_the_list_of_packages_is_valid_and_has_what_the_lock_pins(run: Run, tmp_path: Path) -> None:
     tool = next(filter(Path.exists, (ROOT / f"{venv}/bin/cyclonedx-py" for venv in (".venv-supply", ".venv"))), None)
     if tool is None:

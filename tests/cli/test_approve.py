@@ -69,6 +69,7 @@ def told(result: Result) -> str:
     return line
 
 
+@pytest.mark.slow
 def test_what_is_approved_is_recorded_shown_kept_and_compared_with(audit: Audit, cli: Command, output: Path) -> None:
     first = audit(Simulation(crafted()))
     assert rule(cli)["status"] == "skipped"
@@ -121,6 +122,7 @@ def rows_of(sheet: Any) -> list[dict[str, Any]]:
     return [dict(zip(header, row, strict=True)) for row in rows]
 
 
+@pytest.mark.slow
 def test_the_workbook_says_of_each_room_whether_it_is_approved(audit: Audit, cli: Command, tmp_path: Path) -> None:
     def book() -> Any:
         assert cli("report", "--file", tmp_path / "report.xlsx").code == 0
@@ -147,6 +149,7 @@ def test_the_workbook_says_of_each_room_whether_it_is_approved(audit: Audit, cli
     assert summary["rooms and phones that open more than approved"] == 1
 
 
+@pytest.mark.slow
 def test_each_scope_has_its_own_approved_state(audit: Audit, cli: Command) -> None:
     people = {"scope__entities": ["person"]}
     rooms = audit(Simulation(crafted()))
@@ -166,6 +169,7 @@ def test_each_scope_has_its_own_approved_state(audit: Audit, cli: Command) -> No
     assert json.loads(cli("check", id_of(later), "--json").out)["approved_id"] == id_of(rooms)
 
 
+@pytest.mark.slow
 def test_each_customer_in_a_folder_has_its_own_approved_state(audit: Audit, cli: Command, output: Path) -> None:
     customers = [Organization(2, seed=seed) for seed in (7, 8, 9)]
     simulation = Simulation(crafted(), customers=customers)
@@ -413,6 +417,7 @@ def test_what_stands_in_place_of_the_record_is_not_followed(
     assert not (tmp_path / "nowhere").exists()
 
 
+@pytest.mark.slow
 def test_a_signed_approval_says_who_signed(audit: Audit, cli: Command, output: Path, tmp_path: Path) -> None:
     keys = {name: write_key(tmp_path / name) for name in ("ours", "theirs")}
     configs = {}
@@ -436,6 +441,7 @@ def test_a_signed_approval_says_who_signed(audit: Audit, cli: Command, output: P
 
 
 @pytest.mark.attack("what is read back")
+@pytest.mark.slow
 def test_a_signed_approval_that_was_changed_is_refused(
     audit: Audit, cli: Command, output: Path, tmp_path: Path
 ) -> None:
@@ -514,6 +520,7 @@ main(["approve", "--reason", "again", "--by", "Ann", "--output", {str(output)!r}
     )
 
 
+@pytest.mark.slow
 def test_an_object_store_holds_approvals_too(audit: Audit, webex_audit: Command, s3: S3) -> None:
     uri = s3.uri("approvals")
     at = ["--output", uri]

@@ -237,6 +237,7 @@ def test_names_from_outside_do_not_command_the_terminal(api: Api, webex_audit: C
     assert "\x1b" not in webex_audit("snapshots").out
 
 
+@pytest.mark.slow
 def test_the_demo_needs_nothing_and_leaves_a_snapshot(
     webex_audit: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -291,6 +292,7 @@ def test_the_simulator_serves_each_command_until_it_is_stopped(
 
 @pytest.mark.usefixtures("obeys_hangup")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.slow
 def test_a_signal_ends_a_run_in_order(number: signal.Signals, api: Api, process: Any, tmp_path: Path) -> None:
     simulation = Simulation(Organization(200), parse("slow=0.1"), slow_s=30)
     run = process("run", "--base-url", api(simulation))
@@ -305,6 +307,7 @@ def test_a_signal_ends_a_run_in_order(number: signal.Signals, api: Api, process:
     assert list((tmp_path / "snapshots").glob("*/manifest.json")) == []
 
 
+@pytest.mark.slow
 def test_a_killed_run_leaves_no_snapshot_and_harms_no_later_one(api: Api, process: Any, webex_audit: Command) -> None:
     simulation = Simulation(Organization(200), parse("slow=0.1"), slow_s=30)
     url = api(simulation)
@@ -353,6 +356,7 @@ def test_a_reader_that_goes_away_changes_no_exit_code(api: Api, process: Any, tm
     assert (show.returncode, err) == (0, "")
 
 
+@pytest.mark.slow
 def test_a_log_that_nobody_reads_ends_no_run(api: Api, process: Any, tmp_path: Path, closed_pipe: int) -> None:
     url = api(Simulation(Organization(60)))
     run = process("run", "--base-url", url, stderr=closed_pipe)
@@ -430,6 +434,7 @@ def test_verbose_traces_command_no_terminal(api: Api, webex_audit: Command) -> N
     assert "\x1b" not in result.err
 
 
+@pytest.mark.slow
 def test_a_terminal_gets_a_progress_bar(api: Api, process: Any) -> None:
     master, slave = pty.openpty()
     simulation = Simulation(Organization(60), parse("429@20"))

@@ -27,6 +27,7 @@ _TAGS = re.compile(r"<(?:script|style)\b.*?</(?:script|style)>|<[^>]+>", re.DOTA
 
 
 @pytest.mark.parametrize("size", [0, 1, 2])
+@pytest.mark.slow
 def test_a_number_has_the_right_noun(
     size: int,
     api: Callable[[Simulation], str],

@@ -68,6 +68,7 @@ def test_a_working_folder_that_was_removed_is_no_bug(
         ({resource.RLIMIT_FSIZE: 0}, "File too large"),
     ],
 )
+@pytest.mark.slow
 def test_a_limit_of_the_machine_stops_a_run_with_one_line(
     limits: dict[int, int], reason: str, base_url: str, tmp_path: Path
 ) -> None:
@@ -188,6 +189,7 @@ def test_what_the_machine_refuses_is_no_bug(error: Exception, reason: str, capfd
     ],
     ids=lambda variables: next(iter(variables)),
 )
+@pytest.mark.slow
 def test_an_odd_variable_changes_nothing(variables: dict[str, str], base_url: str, tmp_path: Path) -> None:
     ended = start("run", "--base-url", base_url, "--output", tmp_path / "out", **variables)
     assert (ended.returncode, ended.stdout.startswith(b"snapshot ")) == (0, True)
@@ -201,6 +203,7 @@ def test_an_odd_variable_changes_nothing(variables: dict[str, str], base_url: st
         ({"WEBEX_AUDIT_WEBEX_CA_FILE": "/nonexistent"}, "webex.ca_file /nonexistent: No such file or directory"),
     ],
 )
+@pytest.mark.slow
 def test_a_variable_that_names_no_file_is_one_line(
     variables: dict[str, str], reason: str, base_url: str, tmp_path: Path
 ) -> None:
@@ -210,6 +213,7 @@ def test_a_variable_that_names_no_file_is_one_line(
 
 @pytest.mark.few(3)
 @pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", ">&- 2>&-", "<&- >&- 2>&-", ">/dev/full", "2>/dev/full"])
+@pytest.mark.slow
 def test_closed_and_full_streams_change_no_run_and_reach_no_file(closed: str, base_url: str, tmp_path: Path) -> None:
     output = tmp_path / "out"
     ended = start("run", "--base-url", base_url, "--output", output, "--verbose", shell=f'exec "$@" {closed}')
@@ -220,6 +224,7 @@ def test_closed_and_full_streams_change_no_run_and_reach_no_file(closed: str, ba
 @pytest.mark.few(3)
 @pytest.mark.parametrize("arguments", [["query", "SELECT 1"], ["check"], ["diff", "latest", "latest"]])
 @pytest.mark.parametrize("closed", [">&-", ">/dev/full"])
+@pytest.mark.slow
 def test_a_result_that_can_not_be_printed_is_one_line(arguments: list[str], closed: str, output: Path) -> None:
     ended = start(*arguments, "--output", output, shell=f'exec "$@" {closed}')
     assert (ended.returncode, "the result can't be printed: " in told(ended.stderr)) == (5, True)

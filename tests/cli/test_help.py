@@ -83,6 +83,7 @@ def workplace(
 
 
 @pytest.mark.timeout(300)
+@pytest.mark.slow
 def test_every_example_works(workplace: Webex, tmp_path: Path) -> None:
     subprocess.run(["openssl", "genpkey", "-algorithm", "ed25519", "-out", "k"], check=True, cwd=tmp_path)
     subprocess.run(["openssl", "pkey", "-in", "k", "-pubout", "-out", "sign-key.pub"], check=True, cwd=tmp_path)

@@ -154,6 +154,7 @@ def test_no_command_writes_where_a_manifest_says(
 
 @pytest.mark.few(2)
 @pytest.mark.parametrize("folder", ["copy", "..hidden", "-file"])
+@pytest.mark.slow
 def test_the_name_of_a_report_is_not_from_the_manifest(
     folder: str, newest: Path, webex_audit: Command, tmp_path: Path
 ) -> None:
@@ -187,6 +188,7 @@ def test_a_manifest_without_end_is_not_read(newest: Path, all_commands: Callable
 
 @pytest.mark.few(3)
 @pytest.mark.parametrize("text", ["\0", "\x1b[2J", "a\nb", LONG, "\u202e", "=1+1", "<script>", "\ud83d\ude00", ""])
+@pytest.mark.slow
 def test_a_text_that_the_format_allows_harms_nobody(
     text: str, newest: Path, all_commands: Callable[[Path], dict[str, Result]], webex_audit: Command
 ) -> None:
@@ -272,6 +274,7 @@ SOME = settings(
 
 @SOME
 @given(st.data())
+@pytest.mark.slow
 def test_no_mutated_manifest_ends_a_command_as_a_bug(
     newest: Path, all_commands: Callable[[Path], dict[str, Result]], data: st.DataObject
 ) -> None:

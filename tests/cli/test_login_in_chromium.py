@@ -56,6 +56,7 @@ def test_a_login_in_a_real_browser(
 
 
 @pytest.mark.skipif(BROWSER is None, reason="needs a Chromium")
+@pytest.mark.slow
 def test_a_login_by_code_in_a_real_browser(api: Api, secret_file: Path, chromium: str) -> None:
     base_url = api(Simulation(OWN, client_secret=SECRET))
     process, url = _begun(base_url, secret_file, "--device")

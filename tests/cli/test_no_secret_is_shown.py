@@ -192,6 +192,7 @@ def proxy(monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
 
 @pytest.mark.few(2)
 @pytest.mark.parametrize("status", [407, 502, 599])
+@pytest.mark.slow
 def test_the_password_of_a_proxy_is_in_no_line_of_a_process_that_it_refuses(
     status: int, proxy: Proxy, tmp_path: Path
 ) -> None:

@@ -160,6 +160,7 @@ def _frames(path: Path) -> list[list[str]]:
 @pytest.mark.parametrize(
     "command", [("check", "--format", "csv"), ("diff", "--csv"), ("query", "--csv", "SELECT 'ü\n;' AS \"ö\", NULL, ''")]
 )
+@pytest.mark.slow
 def test_each_command_prints_csv_for_excel(command: tuple[str, ...], audit: Audit, tmp_path: Path) -> None:
     for rooms in (5, 6):
         audit(Simulation(organization(1, "Süd", rooms)))
@@ -185,6 +186,7 @@ def test_a_dialect_without_csv_is_an_error(command: tuple[str, ...], webex_audit
     assert "--csv-dialect is for CSV, which this command does not make: add --" in result.err
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_to_the_same_csv_for_excel(
     api: Callable[[Simulation], str], webex_audit: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

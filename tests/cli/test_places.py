@@ -51,6 +51,7 @@ def _nobody(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("_nobody")
+@pytest.mark.slow
 def test_a_user_without_a_home_folder_runs_every_command(base_url: str, webex_audit: Command, tmp_path: Path) -> None:
     output = tmp_path / "out"
     for arguments in (["run"], ["run", "--resume"], ["doctor"]):
@@ -100,6 +101,7 @@ def test_an_output_that_is_not_utf_8_is_wrong_usage(
     assert [*tmp_path.iterdir()] == []
 
 
+@pytest.mark.slow
 def test_a_review_in_a_folder_that_is_not_utf_8_reads_copies(
     output: Path, webex_audit: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

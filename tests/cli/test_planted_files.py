@@ -57,6 +57,7 @@ FILES = [
 @pytest.mark.few(9)
 @pytest.mark.parametrize("name", FILES)
 @pytest.mark.parametrize("plant", KINDS.values(), ids=KINDS)
+@pytest.mark.slow
 def test_no_command_hangs_on_what_stands_in_place_of_a_file(
     plant: Callable[[Path], object], name: str, newest: Path, all_commands: Everything
 ) -> None:
@@ -172,6 +173,7 @@ def test_prune_removes_nothing_of_another_name_and_nothing_through_a_link(
 
 
 @pytest.mark.parametrize("link", [Path.symlink_to, Path.hardlink_to])
+@pytest.mark.slow
 def test_a_report_and_metrics_take_the_place_of_a_planted_link(
     link: Callable[[Path, Path], None],
     newest: Path,

@@ -148,6 +148,7 @@ def test_every_beginning_of_an_id_from_four_characters_on_is_a_prefix() -> None:
     assert [is_prefix(text[:length]) for length in range(24)] == [4 <= length < 23 for length in range(24)]
 
 
+@pytest.mark.slow
 def test_an_object_store_takes_prefixes_too(audit: Audit, webex_audit: Command, s3: S3) -> None:
     uri = s3.uri("prefixes")
     done = audit(Simulation(Organization(3)), output__path=uri).manifest.snapshot_id

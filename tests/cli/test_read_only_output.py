@@ -54,6 +54,7 @@ def test_a_command_that_can_not_write_says_what_to_do_instead(
     "command",
     [("snapshots",), ("show",), ("verify",), ("prune", "--keep-last", "1", "--dry-run"), ("approve", "--list")],
 )
+@pytest.mark.slow
 def test_a_command_that_only_looks_works(command: tuple[str, ...], output: Path) -> None:
     told = run(output, *command)
     assert (told.returncode, told.stderr) == (0, "")

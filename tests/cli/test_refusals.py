@@ -70,6 +70,7 @@ def _token(monkeypatch: pytest.MonkeyPatch) -> None:
     ids=["rooms", "people", "one dataset of two", "one kind of two"],
 )
 @pytest.mark.usefixtures("_token")
+@pytest.mark.slow
 def test_a_kind_that_is_refused_whole_is_one_line(
     refused: str, arguments: tuple[str, ...], code: int, api: Api, webex_audit: Callable[..., Result]
 ) -> None:

@@ -41,6 +41,7 @@ def test_a_diff_compares_with_the_latest_before_of_the_same_scope(
     assert told.out != webex_audit("diff", other, last, *at).out
 
 
+@pytest.mark.slow
 def test_latest_and_previous_are_of_the_same_scope_as_the_other_snapshot(
     taken: Callable[..., str], webex_audit: Command, tmp_path: Path
 ) -> None:

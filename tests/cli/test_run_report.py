@@ -104,6 +104,7 @@ def command_of(line: str) -> list[str]:
 
 
 @pytest.mark.parametrize("name", ["report", "X.XLSX", "rooms.csv"])
+@pytest.mark.slow
 def test_a_run_writes_what_the_command_report_writes(name: str, run: Runner, webex_audit: Command) -> None:
     assert run("--quiet", "--dataset", "all").code == 0  # a snapshot to compare with
     run.simulation.organization = Organization(5, people=2)
@@ -116,6 +117,7 @@ def test_a_run_writes_what_the_command_report_writes(name: str, run: Runner, web
 
 
 @pytest.mark.usefixtures("_here")
+@pytest.mark.slow
 def test_the_report_has_the_configuration_of_the_run(run: Runner, webex_audit: Command) -> None:
     Path("accepted.toml").write_text('[[exception]]\nrule = "two-way-auto-answer"\norg_id = "x"\n'
                                      'reason = "as it is"\nowner = "us"\nexpires = 2999-01-01\n')  # fmt: skip
@@ -148,6 +150,7 @@ def test_the_end_of_a_run_names_its_reports_and_proposes_none(run: Runner) -> No
 
 
 @pytest.mark.usefixtures("_here")
+@pytest.mark.slow
 def test_a_partial_run_writes_its_report_and_the_next_step_writes_it_again(run: Runner, webex_audit: Command) -> None:
     run.simulation.faults = Where("400", "pushtotalk")
     told = run("--report", "report.html")
@@ -167,6 +170,7 @@ def test_a_partial_run_writes_its_report_and_the_next_step_writes_it_again(run: 
 
 
 @pytest.mark.usefixtures("_here")
+@pytest.mark.slow
 def test_json_is_one_document_with_the_reports(run: Runner, webex_audit: Command) -> None:
     told = run("--json", "--report", "a.html", "--report", "a.xlsx")
     result = json.loads(told.out)
@@ -195,6 +199,7 @@ def test_a_run_with_nothing_to_retry_leaves_the_old_report_and_says_so(
 
 
 @pytest.mark.usefixtures("_here")
+@pytest.mark.slow
 def test_a_run_that_is_resumed_writes_its_report(run: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WEBEX_AUDIT_RUN_STALL_S", "0.2")
     monkeypatch.delenv("WEBEX_AUDIT_RETRY_ATTEMPTS")
@@ -308,6 +313,7 @@ PROGRAM = "import sys; from audit.cli import main, report_file; {}; main(sys.arg
 @pytest.mark.parametrize("flags", [[], ["--quiet"], ["--json"]], ids=["text", "quiet", "json"])
 @pytest.mark.parametrize(("fault", "told"), FAULTS.values(), ids=FAULTS)
 @pytest.mark.few(6)
+@pytest.mark.slow
 def test_after_the_commit_a_report_that_fails_is_one_warning(
     fault: str, told: str, flags: list[str], run: Runner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -440,6 +446,7 @@ def test_a_signal_after_the_report_is_written_stops_the_next_report_only(
 
 @pytest.mark.few(2)
 @pytest.mark.parametrize("name", [os.fsdecode(b"caf\xe9.html"), "a\nb\x1b[31m.html", "-x.html", "'$(id)' &.html"])
+@pytest.mark.slow
 def test_a_report_may_have_any_name(name: str, run: Runner) -> None:
     result = run("--json", "--report", name)
     assert (result.code, warnings(result.err), json.loads(result.out)["reports"][0]["path"]) == (0, [], name)
@@ -478,6 +485,7 @@ def test_the_message_says_that_a_report_is_not_written(
 
 
 @pytest.mark.usefixtures("_here")
+@pytest.mark.slow
 def test_a_snapshot_in_an_object_store_has_its_report(run: Runner, s3: S3, webex_audit: Command) -> None:
     at = ("--output", s3.uri("reported"))
     told = run(*at, "--json", "--report", "a.html", "--report", "rooms.csv")
@@ -487,6 +495,7 @@ def test_a_snapshot_in_an_object_store_has_its_report(run: Runner, s3: S3, webex
 
 
 @pytest.mark.usefixtures("_here")
+@pytest.mark.slow
 def test_a_report_may_lie_beside_the_snapshots(run: Runner, webex_audit: Command) -> None:
     for _ in range(2):
         assert run("--quiet", "--output", "out", "--report", "out/latest.html") == Result(0, "", "")

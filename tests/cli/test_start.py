@@ -58,6 +58,7 @@ def test_reading_manifests_loads_nothing_of_weight(arguments: list[str], output:
     assert heavy_modules(*arguments, "--output", output) == set()
 
 
+@pytest.mark.slow
 def test_a_run_without_a_terminal_loads_no_review_and_no_progress_bar(
     api: Callable[[Simulation], str], tmp_path: Path
 ) -> None:
@@ -66,6 +67,7 @@ def test_a_run_without_a_terminal_loads_no_review_and_no_progress_bar(
     assert not loaded & {"cryptography", "distributed", "duckdb", "jinja2", "obstore", "pygal", "rich", "xlsxwriter"}
 
 
+@pytest.mark.slow
 def test_a_run_that_will_write_a_report_loads_no_review_before_its_commit(
     api: Callable[[Simulation], str], tmp_path: Path
 ) -> None:

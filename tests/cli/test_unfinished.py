@@ -128,6 +128,7 @@ def test_answers_outside_of_a_complete_batch_count_as_read(shop: Shop, monkeypat
     assert shop.listed()[0]["answered"] == 60, "no more than there are, whatever somebody has planted"
 
 
+@pytest.mark.slow
 def test_the_command_has_the_profile_the_configuration_and_an_odd_output(shop: Shop) -> None:
     folder = Path(os.environ["XDG_CONFIG_HOME"]) / "webex-audit" / "profiles"
     folder.mkdir(parents=True)

@@ -66,6 +66,7 @@ def test_every_option_that_asks_for_data_makes_its_output_utf8() -> None:
 
 @pytest.mark.few(1)
 @pytest.mark.parametrize("locale", LOCALES, ids=lambda each: next(iter(each.values())))
+@pytest.mark.slow
 def test_what_a_program_reads_is_utf8_whatever_the_locale(locale: dict[str, str], output: Path) -> None:
     def text_of(*arguments: object) -> str:
         done = start(*arguments, "--output", output, **locale)
@@ -90,6 +91,7 @@ def test_what_a_program_reads_is_utf8_whatever_the_locale(locale: dict[str, str]
     assert NAME in baseline.read_text("utf-8")
 
 
+@pytest.mark.slow
 def test_json_of_a_run_is_utf8_too(
     api: Callable[[Simulation], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -120,6 +122,7 @@ LARGE = "SELECT range, repeat('x', 90) FROM range({})"
     ],
     ids=["a bad row", "time", "a full disk"],
 )
+@pytest.mark.slow
 def test_a_query_that_fails_late_prints_nothing_at_all(
     form: str, sql: str, extra: tuple[str, ...], limits: dict[int, int], code: int, why: str, output: Path
 ) -> None:
@@ -143,6 +146,7 @@ def test_a_query_that_is_stopped_prints_nothing_at_all(number: signal.Signals, o
     assert list(spools.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_result_never_takes_more_than_half_of_a_free_disk(
     output: Path, webex_audit: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -158,6 +162,7 @@ def test_a_result_never_takes_more_than_half_of_a_free_disk(
         assert "it takes more than half of what is free there" in told(ended.err)
 
 
+@pytest.mark.slow
 def test_a_file_loses_the_half_that_fitted_on_its_disk(output: Path, tmp_path: Path) -> None:
     """Standard output may lie on a disk of its own, beside that of the temporary files."""
     file = tmp_path / "result.json"
@@ -174,6 +179,7 @@ def test_a_file_loses_the_half_that_fitted_on_its_disk(output: Path, tmp_path: P
 
 
 @pytest.mark.parametrize("form", [("query", LARGE.format(100_000), "--json"), ("diff", "--csv"), ("check", "--json")])
+@pytest.mark.slow
 def test_a_reader_that_has_enough_is_not_a_failure(form: tuple[str, ...], output: Path) -> None:
     ended = start(*form, "--output", output, shell='{ "$@"; echo "ended with $?" >&2; } | head -c 20')
     assert len(ended.stdout) == 20
@@ -181,6 +187,7 @@ def test_a_reader_that_has_enough_is_not_a_failure(form: tuple[str, ...], output
     assert b"error" not in ended.stderr
 
 
+@pytest.mark.slow
 def test_a_result_of_any_length_needs_little_memory(output: Path) -> None:
     script = (
         "import sys, resource; from audit.cli import main\n"

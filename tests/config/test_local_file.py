@@ -267,6 +267,7 @@ def test_the_file_of_the_current_folder_may_name_an_api_of_webex(base_url: str) 
     assert load(None, {}, {}, looks_here=True).webex.base_url == base_url
 
 
+@pytest.mark.slow
 def test_the_demo_reads_no_configuration(webex_audit: Command) -> None:
     write("[output]\npath = 'planted'\n[scope]\ndatasets = ['paging-groups']\n", mode=0o666)
     assert webex_audit("demo", "--output", "shown", "--workspaces", "5", "--people", "5").code == 0

@@ -213,6 +213,7 @@ RATE = 40
 
 @pytest.mark.few(2)
 @pytest.mark.parametrize(("number", "lost_s"), [(signal.SIGKILL, 2), (signal.SIGTERM, 0)])
+@pytest.mark.slow
 def test_a_signal_loses_two_seconds_of_answers_at_the_most(
     number: signal.Signals, lost_s: float, api: Api, audit: Audit, tmp_path: Path
 ) -> None:

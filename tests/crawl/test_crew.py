@@ -103,6 +103,7 @@ def others(snapshot: Snapshot, without: list[str]) -> list[Any]:
         ("reset", 3, 1, "timeout"),
     ],
 )
+@pytest.mark.slow
 def test_rooms_that_wait_hold_up_no_other(kind: str, locked: int, concurrency: int, outcome: str, audit: Audit) -> None:
     struck = IDS[10 :: 100 // locked][:locked]
     faults = Rooms(kind, struck)
@@ -119,6 +120,7 @@ def test_rooms_that_wait_hold_up_no_other(kind: str, locked: int, concurrency: i
 
 @pytest.mark.few(2)
 @pytest.mark.parametrize(("kind", "times"), [("423-seconds", 5), ("423", 3), ("423-long", 1), ("500", 4)])
+@pytest.mark.slow
 def test_rooms_that_are_unlocked_in_time_are_complete(kind: str, times: int, audit: Audit, tmp_path: Path) -> None:
     whole = audit(Simulation(ROOMS), output__path=str(tmp_path / "whole"))
     snapshot = audit(Simulation(ROOMS, Rooms(kind, IDS[::9], times)), pace__concurrency=4)

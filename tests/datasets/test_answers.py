@@ -137,6 +137,7 @@ ANSWERS = st.fixed_dictionaries(
 
 
 @given(st.lists(ANSWERS, max_size=6))
+@pytest.mark.slow
 def test_both_ways_to_read_give_the_same_rows(bodies: list[Any]) -> None:
     fast = read(*bodies)
     slow = read(*bodies, {"word": 5})

@@ -109,6 +109,7 @@ def test_the_examples_in_the_containerfile_name_the_paths_of_the_image() -> None
 
 
 @needs_namespaces
+@pytest.mark.slow
 def test_every_command_works_where_only_data_and_tmp_can_be_written(make: Make, asking: dict[str, str]) -> None:
     container = make()
     for arguments, codes in {
@@ -133,6 +134,7 @@ def test_every_command_works_where_only_data_and_tmp_can_be_written(make: Make, 
 
 
 @needs_namespaces
+@pytest.mark.slow
 def test_the_demo_works_in_a_container_without_any_option(make: Make) -> None:
     container = make()
     assert "run" in container.run().out
@@ -143,6 +145,7 @@ def test_the_demo_works_in_a_container_without_any_option(make: Make) -> None:
 @pytest.mark.few(3)
 @needs_namespaces
 @pytest.mark.parametrize("code", RUN_CODES)
+@pytest.mark.slow
 def test_the_exit_code_of_a_container_is_that_of_the_command(code: int, api: Api, make: Make) -> None:
     container = make()
     if code == 6:
@@ -158,6 +161,7 @@ def test_the_exit_code_of_a_container_is_that_of_the_command(code: int, api: Api
 @needs_namespaces
 @pytest.mark.few(1)
 @pytest.mark.parametrize("user", ["65534:65534", "1000660000:10001", "10001:10001"])
+@pytest.mark.slow
 def test_any_user_may_run_where_the_group_may_write(user: str, make: Make, asking: dict[str, str]) -> None:
     """As Kubernetes mounts a volume with fsGroup, and as OpenShift chooses users."""
     container = make(owner=(0, int(user.partition(":")[2])), mode=0o2775, user=user)
@@ -169,6 +173,7 @@ def test_any_user_may_run_where_the_group_may_write(user: str, make: Make, askin
 @needs_namespaces
 @pytest.mark.few(1)
 @pytest.mark.parametrize("home", ["/", "/nonexistent", "/proc"])
+@pytest.mark.slow
 def test_a_run_works_without_a_home_folder(home: str, make: Make, asking: dict[str, str]) -> None:
     result = make().run("run", "--quiet", "--output", "/tmp/out", HOME=home, TMPDIR="/nonexistent", **asking)
     assert (result.code, "error" in result.err) == (0, False), result
@@ -191,6 +196,7 @@ def test_a_secret_that_others_can_read_is_warned_of(make: Make, asking: dict[str
 
 
 @needs_namespaces
+@pytest.mark.slow
 def test_sigterm_stops_a_run_that_is_the_first_process(make: Make, asking: dict[str, str], api: Api) -> None:
     """`docker stop`, and a pod that is evicted. The kernel drops a signal that the first process does not handle."""
     slow = Simulation(Organization(4000), rate_limit_per_s=5)

@@ -74,6 +74,7 @@ def test_the_crontab_of_the_system_alone_names_a_user() -> None:
 
 @pytest.mark.few(3)
 @pytest.mark.parametrize("code", RUN_CODES)
+@pytest.mark.slow
 def test_cron_mails_what_somebody_should_read_and_nothing_else(code: int, api: Api, tmp_path: Path) -> None:
     with on_night(code, tmp_path / "webex-audit" / "snapshots"):
         result = ended(read(OWN, 5), night(code, api), tmp_path)
@@ -84,6 +85,7 @@ def test_cron_mails_what_somebody_should_read_and_nothing_else(code: int, api: A
 
 @pytest.mark.few(3)
 @pytest.mark.parametrize("code", RUN_CODES)
+@pytest.mark.slow
 def test_the_nightly_script_hands_on_what_became_of_the_run(code: int, api: Api, tmp_path: Path, sleep: Path) -> None:
     crontab = read(SYSTEM, 6)
     crontab.variables["WEBEX_AUDIT_OUTPUT"] = str(tmp_path / "data" / "snapshots")
@@ -196,6 +198,7 @@ def test_a_job_without_a_home_is_no_finding(home: str, interpreter: tuple[str, .
     assert result == Ended(0, "", "")
 
 
+@pytest.mark.slow
 def test_names_with_blanks_reach_the_commands_whole(api: Api, tmp_path: Path) -> None:
     home = tmp_path / "my home; echo $(x)"
     home.mkdir()

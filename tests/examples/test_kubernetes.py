@@ -27,6 +27,7 @@ def validate(text: str, version: str) -> None:
 
 
 @pytest.mark.parametrize("version", ["1.31", "1.32", "1.34", kubernetes_validate.latest_version()])
+@pytest.mark.slow
 def test_each_object_is_valid_for_each_version(version: str) -> None:
     validate(TEXT, version)
 
@@ -109,6 +110,7 @@ def test_the_names_and_paths_agree() -> None:
 
 @pytest.mark.skipif(bool(why_not()), reason=why_not() or "not needed")
 @pytest.mark.parametrize("code", [0, 3, 5])
+@pytest.mark.slow
 def test_the_pod_runs_as_written(code: int, api: Api, tmp_path: Path) -> None:
     root, data, secrets = (tmp_path / name for name in ("root", "data", "secrets"))
     for folder in (root, data, secrets / "webex-audit"):

@@ -110,6 +110,7 @@ def run_workflow(runner: Path, settings: dict[str, str], visibility: str = "priv
 
 @pytest.mark.few(3)
 @pytest.mark.parametrize("code", CODES)
+@pytest.mark.slow
 def test_the_workflow_ends_with_what_became_of_the_run(code: int, api: Api, runner: Path) -> None:
     settings = night(code, api)
     if code == 4:
@@ -154,6 +155,7 @@ def test_a_visibility_that_can_not_be_read_is_refused(api: Api, runner: Path) ->
     assert {name: each.code for name, each in ended.items()} == {"Refuse a public repository": 1}
 
 
+@pytest.mark.slow
 def test_a_new_refresh_token_is_reported_and_not_shown(api: Api, runner: Path) -> None:
     rotating = Simulation(Organization(3), parse("token-rotate", 1))
     run = run_workflow(runner, night(0, api) | {"WEBEX_AUDIT_BASE_URL": api(rotating)})["Run"]
@@ -161,6 +163,7 @@ def test_a_new_refresh_token_is_reported_and_not_shown(api: Api, runner: Path) -
     assert "simulated-refresh-token" not in run.out + run.err
 
 
+@pytest.mark.slow
 def test_the_workflow_installs_what_is_in_the_checkout(api: Api, runner: Path) -> None:
     run_workflow(runner, night(0, api))
     first, second = (line.split() for line in (runner / "installed").read_text().splitlines())
@@ -172,6 +175,7 @@ def test_the_workflow_installs_what_is_in_the_checkout(api: Api, runner: Path) -
 
 @pytest.mark.parametrize("interpreter", ["sh", pytest.param("bash", marks=pytest.mark.faults)])
 @pytest.mark.parametrize("code", CODES)
+@pytest.mark.slow
 def test_the_pipeline_ends_with_what_became_of_the_run(code: int, interpreter: str, api: Api, tmp_path: Path) -> None:
     assert shutil.which(interpreter)
     # As the runner makes it: writable for everybody.

@@ -191,6 +191,7 @@ def test_a_list_of_organizations_without_any_id_is_an_error(audit: Audit) -> Non
         audit(Simulation(ORGANIZATION, parse("null-item"), organizations_listed=()), scope__all_orgs=True)
 
 
+@pytest.mark.slow
 def test_the_command_tells_invalid_items_at_the_end_and_exits_with_3(
     api: Callable[[Simulation], str], webex_audit: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
 ) -> None:

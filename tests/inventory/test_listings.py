@@ -215,6 +215,7 @@ def test_licenses_that_can_not_be_read_stop_nothing(audit: Audit) -> None:
     assert snapshot.manifest.status == "complete"
 
 
+@pytest.mark.slow
 def test_what_could_not_be_listed_is_retried_too(audit: Audit) -> None:
     whole = audit(Simulation(ORGANIZATION), scope__entities=ALL)
     partial = audit(Simulation(ORGANIZATION, tokens=without("spark-admin:people_read")), scope__entities=ALL)

@@ -128,6 +128,7 @@ def took_s(snapshot: Snapshot) -> float:
 
 @pytest.mark.few(8)
 @pytest.mark.parametrize("how", BROKEN)
+@pytest.mark.slow
 def test_broken_locations_cost_their_names_and_a_minute_at_most_beside_what_all_wait(
     how: str, audit: Audit, break_path: Break, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -53,6 +53,7 @@ def snapshots(reader: Reader) -> list[dict[str, object]]:
 @pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])
 @pytest.mark.parametrize("way", [(), ("--device",)], ids=["browser", "device"])
 @pytest.mark.few(2)
+@pytest.mark.slow
 def test_an_administrator_signs_in_once(
     way: tuple[str, ...], umask: int, reader: Reader, chromium: str, secret_file: Path, api: Api
 ) -> None:
@@ -75,6 +76,7 @@ def test_an_administrator_signs_in_once(
     assert [each["status"] for each in snapshots(reader)] == ["complete"]
 
 
+@pytest.mark.slow
 def test_an_access_token_that_dies_during_a_night_is_renewed(
     reader: Reader, tmp_path: Path, secret_file: Path, api: Api
 ) -> None:
@@ -103,6 +105,7 @@ def test_an_access_token_that_dies_during_a_night_is_renewed(
     assert stat.S_IMODE(stored.stat().st_mode) == 0o600
 
 
+@pytest.mark.slow
 def test_a_login_that_is_revoked_says_how_to_sign_in_again(
     reader: Reader, tmp_path: Path, secret_file: Path, api: Api
 ) -> None:

@@ -42,6 +42,7 @@ def check_files(folder: Path) -> None:
     assert rows(folder / "switched.csv") == [{"entity_name": "Room 0", "was": "true", "now": "false"}]
 
 
+@pytest.mark.slow
 def test_other_programs_read_what_the_snapshot_holds(reader: Reader, audit: Audit, tmp_path: Path) -> None:
     audit(Simulation(crafted()))
     latest = Path(str(audit(Simulation(crafted(off, two_way))).path))
@@ -68,6 +69,7 @@ def test_other_programs_read_what_the_snapshot_holds(reader: Reader, audit: Audi
     }
 
 
+@pytest.mark.slow
 def test_an_object_store_gives_the_same_files(reader: Reader, audit: Audit, s3: S3) -> None:
     uri = s3.uri("journeys")
     for organization in (crafted(), crafted(off, two_way)):

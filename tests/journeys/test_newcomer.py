@@ -15,6 +15,7 @@ def practice_port(reader: Reader) -> int:
 
 @pytest.mark.parametrize("umask", [0o000, 0o022])
 @pytest.mark.few(1)
+@pytest.mark.slow
 def test_a_newcomer_gets_reports_without_an_account(umask: int, reader: Reader, request: pytest.FixtureRequest) -> None:
     reader.umask = umask
     walked = reader.walk("newcomer.sh")

@@ -40,6 +40,7 @@ def metrics(reader: Reader) -> dict[str, float]:
 
 @pytest.mark.parametrize("umask", [0o022, 0o000, 0o077])
 @pytest.mark.few(1)
+@pytest.mark.slow
 def test_two_good_nights_print_nothing(umask: int, reader: Reader, api: Api) -> None:
     reader.umask = umask
     variables = given(api(Simulation(crafted())))
@@ -56,6 +57,7 @@ def test_two_good_nights_print_nothing(umask: int, reader: Reader, api: Api) -> 
     assert reader.open_to_others(but=frozenset({"findings.txt", "webex-audit.prom"})) == []
 
 
+@pytest.mark.slow
 def test_a_partial_night_says_why_and_is_reported(reader: Reader, api: Api) -> None:
     served = Simulation(crafted(), Where("400", "pushtotalk"))
     with serve_webhook() as hook:
@@ -86,6 +88,7 @@ def _until(is_so: Callable[[], bool]) -> None:
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs Linux")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL, signal.SIGHUP])
 @pytest.mark.few(2)
+@pytest.mark.slow
 def test_a_night_that_is_stopped_is_gone_on_with(number: signal.Signals, reader: Reader, api: Api) -> None:
     rooms = 600
     served = Simulation(crafted(workspaces=rooms), parse("hang@560"))
@@ -106,6 +109,7 @@ def test_a_night_that_is_stopped_is_gone_on_with(number: signal.Signals, reader:
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs Linux")
+@pytest.mark.slow
 def test_a_night_beside_another_that_is_at_work_leaves_it_alone(reader: Reader, api: Api) -> None:
     served = Simulation(Organization(4, odd=False), parse("hang@4"))
     variables = given(api(served))
@@ -118,6 +122,7 @@ def test_a_night_beside_another_that_is_at_work_leaves_it_alone(reader: Reader, 
     assert first.wait(60) == 5
 
 
+@pytest.mark.slow
 def test_a_dead_token_is_one_line_and_a_message(reader: Reader, api: Api) -> None:
     with serve_webhook() as hook:
         (reader.home / "urls").write_text(hook.url())

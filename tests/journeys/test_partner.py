@@ -73,6 +73,7 @@ def refresh_tokens(reader: Reader) -> dict[str, str]:
 @pytest.mark.parametrize("variables", [{"WEBEX_ACCESS_TOKEN": "of-somebody-else"}, {}], ids=["with a token", ""])
 @pytest.mark.parametrize("umask", [0o000, 0o022])
 @pytest.mark.few(1)
+@pytest.mark.slow
 def test_no_token_of_a_profile_is_sent_for_another(
     variables: dict[str, str], umask: int, reader: Reader, simulations: dict[str, Simulation], tmp_path: Path
 ) -> None:
@@ -90,6 +91,7 @@ def test_no_token_of_a_profile_is_sent_for_another(
     assert reader.open_to_others(but=frozenset(f"{name}.toml" for name in CUSTOMERS)) == []
 
 
+@pytest.mark.slow
 def test_a_customer_whose_login_is_dead_is_named_with_the_way_out(
     reader: Reader, simulations: dict[str, Simulation], tmp_path: Path
 ) -> None:
@@ -106,6 +108,7 @@ def test_a_customer_whose_login_is_dead_is_named_with_the_way_out(
     assert len(simulations["customer-c"].log) == before["customer-c"]
 
 
+@pytest.mark.slow
 def test_a_partner_audits_all_customers_with_one_token(reader: Reader, api: Api) -> None:
     customers = tuple(Organization(5, seed=seed, odd=False) for seed in (2, 3, 4))
     tokens = Noted({ADMIN_TOKEN: ADMIN_SCOPES})

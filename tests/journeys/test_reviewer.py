@@ -50,6 +50,7 @@ def given(tmp_path: Path, audit: Audit) -> tuple[Path, Path]:
 
 @pytest.mark.parametrize("umask", [0o000, 0o022])
 @pytest.mark.few(1)
+@pytest.mark.slow
 def test_a_reviewer_judges_and_changes_nothing(umask: int, reader: Reader, given: tuple[Path, Path]) -> None:
     reader.umask = umask
     folder, key = given
@@ -68,6 +69,7 @@ def test_a_reviewer_judges_and_changes_nothing(umask: int, reader: Reader, given
     assert mine == []
 
 
+@pytest.mark.slow
 def test_names_that_are_formulas_stay_names(reader: Reader, given: tuple[Path, Path]) -> None:
     assert reader.walk("reviewer.sh", *given, "=1", "=1+1").code == 0
     book = openpyxl.load_workbook(reader.folder / "report.xlsx")

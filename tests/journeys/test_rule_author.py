@@ -27,6 +27,7 @@ def failures(path: Path) -> list[str]:
 
 @pytest.mark.parametrize("umask", [0o000, 0o022])
 @pytest.mark.few(1)
+@pytest.mark.slow
 def test_an_author_accepts_what_is_there_and_hears_of_what_is_new(
     umask: int, reader: Reader, audit: Audit, tmp_path: Path
 ) -> None:
@@ -61,6 +62,7 @@ def test_an_author_accepts_what_is_there_and_hears_of_what_is_new(
     assert reader.ask(*last, "--fail-on", "high").code == 0
 
 
+@pytest.mark.slow
 def test_a_mistake_in_a_rule_is_one_line_that_names_it(reader: Reader, audit: Audit, tmp_path: Path) -> None:
     audit(Simulation(crafted()))
     assert reader.walk("rule-author.sh", tmp_path / "out").code == 0

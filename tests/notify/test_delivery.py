@@ -303,6 +303,7 @@ def accepting() -> Iterator[int]:
 
 @pytest.mark.attack("memory")
 @pytest.mark.parametrize("answer", [silent, trickling, endless])
+@pytest.mark.slow
 def test_a_server_that_never_ends_its_answer_holds_nothing_up(
     answer: Callable[[Webhook], Answer], urls: Callable[..., Path]
 ) -> None:
@@ -316,6 +317,7 @@ def test_a_server_that_never_ends_its_answer_holds_nothing_up(
     assert answer is endless or faults
 
 
+@pytest.mark.slow
 def test_a_server_that_takes_no_connection_holds_nothing_up(accepting: int, urls: Callable[..., Path]) -> None:
     file = urls(f"json://127.0.0.1:{accepting}/x?rto=60&cto=60")
     assert send(MESSAGE, read_addresses(NotifySettings(urls_file=str(file))), 3) == [

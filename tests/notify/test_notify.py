@@ -130,6 +130,7 @@ def test_a_check_without_its_extra_is_told(
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+@pytest.mark.slow
 def test_a_check_whose_result_is_lost_is_told_as_a_failure(
     audit: Audit, webex_audit: Command, hook: Webhook, tell: Callable[..., None], tmp_path: Path
 ) -> None:
@@ -152,6 +153,7 @@ def test_a_run_that_does_not_reach_the_api_tells_that_it_stopped(
     assert "--resume" in hook.messages[0][1]
 
 
+@pytest.mark.slow
 def test_a_good_run_is_told_only_if_that_is_wanted(
     api: Api, webex_audit: Command, hook: Webhook, tell: Callable[..., None]
 ) -> None:
@@ -201,6 +203,7 @@ def test_a_dry_run_and_a_lock_are_not_told(
     assert hook.got == []
 
 
+@pytest.mark.slow
 def test_a_check_tells_new_findings_by_severity_and_what_opened(
     audit: Audit, webex_audit: Command, hook: Webhook, tell: Callable[..., None]
 ) -> None:
@@ -245,6 +248,7 @@ def test_a_new_baseline_is_not_told(
     assert hook.got == []
 
 
+@pytest.mark.slow
 def test_names_are_sent_only_if_that_is_wanted(
     audit: Audit, webex_audit: Command, hook: Webhook, tell: Callable[..., None]
 ) -> None:
@@ -334,6 +338,7 @@ def test_the_doctor_needs_an_address_for_its_test(api: Api, webex_audit: Command
     assert (refused.code, "notify.urls_file, which is not set" in refused.err) == (2, True)
 
 
+@pytest.mark.slow
 def test_a_signal_while_the_message_is_on_its_way_fails_no_committed_run(
     api: Api, tell: Callable[..., None], tmp_path: Path
 ) -> None:

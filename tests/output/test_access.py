@@ -113,6 +113,7 @@ def test_a_lock_that_others_may_open_is_closed_to_them(tmp_path: Path) -> None:
 
 @pytest.mark.few(2)
 @pytest.mark.parametrize("mode", [0o777, 0o1777, 0o703, 0o2777])
+@pytest.mark.slow
 def test_a_folder_that_everybody_may_write_to_is_refused(
     mode: int, commands: list[list[str]], webex_audit: Command, tmp_path: Path
 ) -> None:
@@ -152,6 +153,7 @@ def test_a_folder_above_that_everybody_may_write_to_is_refused(
 
 
 @needs_root
+@pytest.mark.slow
 def test_a_folder_of_another_user_is_refused(commands: list[list[str]], webex_audit: Command, tmp_path: Path) -> None:
     output = tmp_path / "out"
     output.mkdir(mode=0o700)

@@ -68,6 +68,7 @@ STEPS = {
 
 @pytest.mark.few(2)
 @pytest.mark.parametrize("step", STEPS)
+@pytest.mark.slow
 def test_a_run_that_was_paused_and_has_lost_its_lock_harms_no_snapshot(
     step: str, api: Api, webex_audit: Command, s3: S3, proxy: Proxy, folder: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -145,6 +146,7 @@ def test_a_store_that_removes_nothing_fails_no_run(
     assert not any(key.endswith("run.json") for key in s3.keys(folder))
 
 
+@pytest.mark.slow
 def test_signals_that_come_after_the_commit_change_nothing(api: Api, s3: S3, proxy: Proxy, folder: str) -> None:
     is_there, go_on = threading.Event(), threading.Event()
 
@@ -226,6 +228,7 @@ def _run_with(fault: str, url: str, output: str) -> None:
 
 @pytest.mark.few(2)
 @pytest.mark.parametrize("fault", ["EIO", "EROFS", "fsync", "kill"])
+@pytest.mark.slow
 def test_nothing_fails_a_run_whose_manifest_stands(
     fault: str, api: Api, webex_audit: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -246,6 +249,7 @@ def test_nothing_fails_a_run_whose_manifest_stands(
     assert not (snapshot.path / "run.json").exists()
 
 
+@pytest.mark.slow
 def test_a_lock_that_somebody_removed_is_lost(
     api: Api, webex_audit: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

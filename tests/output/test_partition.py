@@ -70,6 +70,7 @@ def open_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], 
 
 @settings(max_examples=40)
 @given(order=st.lists(st.booleans(), max_size=30), listed=st.tuples(st.integers(21, 30), st.integers(1, 30)))
+@pytest.mark.slow
 def test_two_writers_at_once_leave_one_inventory_and_one_answer_to_each_batch(
     order: list[bool], listed: tuple[int, int], tmp_path_factory: pytest.TempPathFactory
 ) -> None:

@@ -89,6 +89,7 @@ def approval_of(now: Snapshot, approved: Snapshot, name: str = "Room 0") -> tupl
 
 @pytest.mark.few(4)
 @pytest.mark.parametrize("case", OPENED)
+@pytest.mark.slow
 def test_a_room_that_opens_in_a_new_way_differs_from_the_approval(audit: Audit, case: str) -> None:
     then, later, said = OPENED[case]
     approved, now = audited(audit, then), audited(audit, later)
@@ -102,6 +103,7 @@ def test_a_room_that_opens_in_a_new_way_differs_from_the_approval(audit: Audit, 
 
 @pytest.mark.few(2)
 @pytest.mark.parametrize("case", CLOSED)
+@pytest.mark.slow
 def test_a_room_that_opens_in_fewer_ways_is_approved_and_narrower(audit: Audit, case: str) -> None:
     then, later, said = CLOSED[case]
     approved, now = audited(audit, then), audited(audit, later)
@@ -133,6 +135,7 @@ UNREAD: dict[str, Callable[[Organization], tuple[Simulation, dict[str, Any]]]] =
 
 
 @pytest.mark.parametrize("case", UNREAD)
+@pytest.mark.slow
 def test_what_the_approval_did_not_read_is_no_finding_and_not_silent(audit: Audit, case: str) -> None:
     datasets = {"scope__datasets": ["push-to-talk", "answer-settings"]}
     simulation, flags = UNREAD[case](organization(ON))
@@ -147,6 +150,7 @@ def test_what_the_approval_did_not_read_is_no_finding_and_not_silent(audit: Audi
     assert "2 rooms answer ordinary calls by themselves, but the approved snapshot" in str(found.reason)
 
 
+@pytest.mark.slow
 def test_a_group_that_the_approval_could_not_read_may_have_named_the_caller(audit: Audit) -> None:
     groups = [group([ANN], [0]), group([BO], [0])]
     second = organization(groups=groups).paging.details(1)["id"]
@@ -159,6 +163,7 @@ def test_a_group_that_the_approval_could_not_read_may_have_named_the_caller(audi
     assert said.startswith("1 target of paging opens, but the approved snapshot has no complete answer")
 
 
+@pytest.mark.slow
 def test_a_room_without_push_to_talk_in_the_audit_is_judged_too(audit: Audit) -> None:
     flags = {"scope__datasets": ["answer-settings"]}
     approved = audited(audit, organization(workspaces=2), **flags)
@@ -174,6 +179,7 @@ def test_a_room_without_push_to_talk_in_the_audit_is_judged_too(audit: Audit) ->
     assert (found.status, str(found.reason)[:22]) == ("skipped", "needs --dataset push-t")
 
 
+@pytest.mark.slow
 def test_the_key_of_a_finding_changes_with_who_may_page_and_not_with_names(audit: Audit) -> None:
     def key(of: Organization) -> set[str | None]:
         found = result_of(checked(audited(audit, of), POLICY, approved=approved), "differs-from-approved")
@@ -209,6 +215,7 @@ def test_a_room_of_another_organization_does_not_lend_its_approval(audit: Audit)
 @pytest.mark.few(2)
 @pytest.mark.attack("what is read back")
 @pytest.mark.parametrize("table", ["answer_settings", "paging_groups", "paging_group_members", "push_to_talk"])
+@pytest.mark.slow
 def test_cells_that_somebody_emptied_close_no_room_and_break_no_view(
     audit: Audit, once: Callable[..., Path], table: str
 ) -> None:

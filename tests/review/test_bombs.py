@@ -26,6 +26,7 @@ def snapshot(audit: Callable[..., Snapshot], once: Callable[..., Path]) -> Path:
 
 @pytest.mark.few(2)
 @pytest.mark.parametrize("bomb", [bombs.repeated, bombs.countless, bombs.giant, bombs.liar, bombs.mixed])
+@pytest.mark.slow
 def test_a_parquet_bomb_is_refused_by_every_command_in_bounded_memory(
     bomb: bombs.Bomb, snapshot: Path, tmp_path: Path
 ) -> None:
@@ -61,6 +62,7 @@ ABORTS = {
 
 @pytest.mark.few(2)
 @pytest.mark.parametrize("pair", ABORTS.values(), ids=ABORTS)
+@pytest.mark.slow
 def test_a_footer_over_which_arrow_ends_the_process_is_one_line(pair: tuple[str, str], snapshot: Path) -> None:
     bombs.plant(snapshot, bombs.restate_footer(pair))
     _, (verified, checked) = run(["verify", str(snapshot)], ["check", str(snapshot)])
@@ -88,6 +90,7 @@ def endless_row(path: Path) -> None:
 
 @pytest.mark.few(2)
 @pytest.mark.parametrize("change", [million_columns, endless_header, endless_row])
+@pytest.mark.slow
 def test_a_csv_bomb_is_a_fault_in_bounded_memory(change: Callable[[Path], None], snapshot: Path) -> None:
     path = snapshot / "push_to_talk.csv"
     change(path)

@@ -8,6 +8,7 @@ import parquet_bombs as bombs
 import pyarrow as pa
 import pyarrow.csv as pcsv
 import pyarrow.parquet as pq
+import pytest
 from measured_commands import run
 
 from audit.simulator.app import Simulation
@@ -42,6 +43,7 @@ def with_csv(folder: Path, path: Path) -> None:
     write_manifest(folder, msgspec.structs.replace(manifest, tables=tables))
 
 
+@pytest.mark.slow
 def test_what_is_large_and_good_can_be_verified(audit: Callable[..., Snapshot]) -> None:
     folder = audit(Simulation(Organization(2))).path
     with_csv(folder, bombs.plant(folder, long_rows))

@@ -258,6 +258,7 @@ def _with_time(rows: pa.Table, at: datetime | None) -> pa.Table:
 @pytest.mark.parametrize(
     "at", [datetime(1970, 1, 1, tzinfo=UTC), datetime(1, 1, 1, tzinfo=UTC), datetime(2024, 1, 1, tzinfo=UTC)]
 )
+@pytest.mark.slow
 def test_a_forged_time_of_a_snapshot_asks_for_no_more_than_a_year(
     audit: Audit, clock: NightlyClock, at: datetime
 ) -> None:

@@ -95,6 +95,7 @@ def test_two_runs_over_an_organization_without_answer_settings_are_equal(audit: 
 
 
 @pytest.mark.parametrize("organization", [OWN, Organization(4), Organization(600)])
+@pytest.mark.slow
 def test_workspaces_are_read_at_the_other_path_where_the_api_does_not_know_the_documented_path(
     organization: Organization, audit: Audit, caplog: pytest.LogCaptureFixture
 ) -> None:

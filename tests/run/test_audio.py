@@ -150,6 +150,7 @@ def test_a_chosen_site_is_the_only_one_asked(audit: Audit) -> None:
     assert snapshot.manifest.scope.sites == [TRAINING]
 
 
+@pytest.mark.slow
 def test_users_on_a_dead_site_leave_the_others_unharmed(audit: Audit) -> None:
     dead = Simulation(ORGANIZATION, dead_sites=frozenset({TRAINING}))
     snapshot = audit(dead, retry__attempts=2, **ALL)
@@ -272,6 +273,7 @@ def test_a_site_that_nobody_is_on_is_told(audit: Audit, caplog: pytest.LogCaptur
     assert "--site typo.webex.com: no user is on this meeting site" in caplog.text
 
 
+@pytest.mark.slow
 def test_a_retry_lists_the_people_that_could_not_be_listed(audit: Audit) -> None:
     both = {"scope__datasets": ["push-to-talk", "audio-options"], "scope__all_users": True}
     tokens = {ADMIN_TOKEN: ADMIN_SCOPES - {"spark-admin:people_read"}}
@@ -378,6 +380,7 @@ def test_odd_lists_of_sites_are_told(
     assert found[ORGANIZATION.person(3)["id"]]["outcome"] == "ok"
 
 
+@pytest.mark.slow
 def test_a_run_that_dies_is_continued(audit: Audit, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(inventory_file, "BATCH_SIZE", 20)
     dying = parse(",".join(f"reset@{number}" for number in range(120, 400)))

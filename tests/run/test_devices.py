@@ -136,6 +136,7 @@ def test_a_room_with_ten_thousand_devices_is_read_whole(audit: Audit) -> None:
 
 
 @pytest.mark.parametrize("quirk", sorted(each for each in QUIRKS if "devices" in each))
+@pytest.mark.slow
 def test_nothing_but_the_table_of_devices_depends_on_them(quirk: str, audit: Audit, tmp_path: Path) -> None:
     plain = audit(Simulation(PLAIN), output__path=str(tmp_path / "plain"))
     snapshot = audit(Simulation(PLAIN, parse(quirk), max_page=20))
@@ -183,6 +184,7 @@ def test_where_devices_are_left_out_it_is_said_once_and_the_run_is_complete(
     assert (snapshot.manifest.status, rows_of(snapshot)) == ("complete", [])
 
 
+@pytest.mark.slow
 def test_pages_that_devices_make_too_long_are_asked_for_with_fewer_workspaces(audit: Audit) -> None:
     """A page holds at most 3 MiB: 1,000 workspaces with three devices each have more."""
     padded = [{"id": f"{number}", "notes": "x" * 2000} for number in range(3)]
@@ -267,6 +269,7 @@ def test_a_device_that_went_offline_changes_no_digest(audit: Audit, tmp_path: Pa
     }
 
 
+@pytest.mark.slow
 def test_a_device_that_came_or_went_is_no_difference_of_settings(audit: Audit) -> None:
     before = audit(Simulation(PLAIN))
     after = audit(Simulation(rooms([], [{"id": "new"}], None)))

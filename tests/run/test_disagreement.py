@@ -49,6 +49,7 @@ def outcome(snapshot: Snapshot, dataset: str, entity_id: str) -> str:
         (f"400 {LINE}/answerSettings", ("ok", "bad_request")),
     ],
 )
+@pytest.mark.slow
 def test_each_dataset_keeps_its_own_outcome(
     fault: str, outcomes: tuple[str, str], audit: Audit, webex_audit: Command
 ) -> None:

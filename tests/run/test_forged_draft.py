@@ -93,6 +93,7 @@ def resume(audit: Audit) -> Run:
 @pytest.mark.few(8)
 @pytest.mark.parametrize("forge", FORGERIES, ids=lambda forge: forge.__name__)
 @pytest.mark.parametrize("is_signing", [True, False], ids=["signing", "own key"])
+@pytest.mark.slow
 def test_a_forged_draft_is_discarded_and_the_run_begins_anew(
     forge: Forge,
     is_signing: bool,  # noqa: FBT001 - a parameter of pytest
@@ -361,6 +362,7 @@ def test_a_part_forged_while_its_run_is_at_work_is_not_committed(
 
 @pytest.mark.few(1)
 @pytest.mark.parametrize("is_signing", [True, False])
+@pytest.mark.slow
 def test_workers_have_the_key_of_a_draft_without_its_traveling(
     is_signing: bool,  # noqa: FBT001
     webex_audit: Callable[..., Result],

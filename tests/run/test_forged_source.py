@@ -313,6 +313,7 @@ def test_what_is_forged_after_it_was_verified_is_not_carried_over(
     assert made.manifest.tables[TABLE].digest == whole.manifest.tables[TABLE].digest
 
 
+@pytest.mark.slow
 def test_a_worker_carries_over_what_was_verified_or_nothing(
     key: Path, partial: Callable[..., Path], retry: Retry, tmp_path: Path
 ) -> None:
@@ -328,6 +329,7 @@ def test_a_worker_carries_over_what_was_verified_or_nothing(
     assert basis.is_sound
 
 
+@pytest.mark.slow
 def test_a_forged_object_of_a_store_is_not_carried_over(s3: S3, audit: Audit, retry: Retry) -> None:
     output = s3.uri("forged/webex")
     snapshot = audit(Simulation(OWN, Where("mistyped", FAILED)), output__path=output)

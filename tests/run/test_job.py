@@ -131,6 +131,7 @@ def metadata_rows(snapshot: Snapshot, name: str) -> int:
     return snapshot.manifest.tables[name].rows
 
 
+@pytest.mark.slow
 def test_runs_over_an_unchanged_organization_are_byte_identical(audit: Audit, tmp_path: Path) -> None:
     runs = [
         audit(

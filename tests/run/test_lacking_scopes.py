@@ -43,6 +43,7 @@ def asked(simulation: Simulation, *texts: str) -> list[str]:
 
 @pytest.mark.few(6)
 @pytest.mark.parametrize("lacking", [names for names in LACKING if len(names) < 4], ids="-".join)
+@pytest.mark.slow
 def test_each_dataset_that_is_refused_is_forbidden_and_each_other_is_complete(
     lacking: tuple[str, ...], audit: Audit, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -186,6 +187,7 @@ class StoppedLater(Where):
     ("refused", "dead"),
     [("answer_settings", "push_to_talk"), ("push_to_talk", "answer_settings"), ("paging_groups", "push_to_talk")],
 )
+@pytest.mark.slow
 def test_a_resumed_run_with_a_better_token_reads_only_what_is_missing(refused: str, dead: str, audit: Audit) -> None:
     # The datasets are read in this order.
     datasets = [name.replace("_", "-") for name in (refused, *({*READS} - {refused, dead, "audio_options"}), dead)]

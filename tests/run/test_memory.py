@@ -48,6 +48,7 @@ def hostile(content: str) -> bytes:
 
 @pytest.mark.few(1)
 @pytest.mark.parametrize("deflate", [False, True])
+@pytest.mark.slow
 def test_a_small_answer_that_unpacks_to_much_fills_no_memory(deflate: bool, tmp_path: Path) -> None:  # noqa: FBT001
     bomb = zipped(deflate=deflate)
     assert isinstance(bomb.body, bytes)
@@ -58,6 +59,7 @@ def test_a_small_answer_that_unpacks_to_much_fills_no_memory(deflate: bool, tmp_
 
 @pytest.mark.few(1)
 @pytest.mark.parametrize(("members", "count"), [(10_000, 8), (20_000, 4)])
+@pytest.mark.slow
 def test_many_unknown_fields_fill_no_memory_and_cost_no_row(members: int, count: int, tmp_path: Path) -> None:
     bomb = Bomb(members_with_unknown_keys(members))
     ended = check_memory(run_against(settings_only(bomb), tmp_path / "out", count=count))
@@ -84,6 +86,7 @@ SHAPES: dict[str, Callable[[], bytes]] = {
 
 @pytest.mark.few(3)
 @pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.slow
 def test_an_answer_of_any_shape_is_the_loss_of_its_entity_alone(shape: str, tmp_path: Path) -> None:
     body = SHAPES[shape]()
 
@@ -115,6 +118,7 @@ def test_long_answers_to_many_requests_at_once_fill_no_memory(tmp_path: Path) ->
     assert ended.outcomes == {"push_to_talk": {"ok": 50}}
 
 
+@pytest.mark.slow
 def test_long_lists_in_every_answer_of_a_batch_fill_no_memory(tmp_path: Path) -> None:
     body = json.dumps(settings(members=[MEMBER] * 4_000)).encode()
     ended = check_memory(run_against(settings_only(Bomb(body)), tmp_path / "out", count=60))
@@ -125,6 +129,7 @@ def test_long_lists_in_every_answer_of_a_batch_fill_no_memory(tmp_path: Path) ->
 
 @pytest.mark.few(2)
 @pytest.mark.parametrize("status", [200, 400, 404, 429, 503])
+@pytest.mark.slow
 def test_an_endless_body_of_any_status_ends(status: int, tmp_path: Path) -> None:
     headers = {"Retry-After": "1"} if status == 429 else {}
     quick = {"WEBEX_AUDIT_RETRY_THROTTLED_ATTEMPTS": "1", "WEBEX_AUDIT_RUN_STALL_S": "20"}
@@ -138,6 +143,7 @@ def test_an_endless_body_of_any_status_ends(status: int, tmp_path: Path) -> None
 
 @pytest.mark.few(2)
 @pytest.mark.parametrize("status", [401, 404, 500])
+@pytest.mark.slow
 def test_a_long_error_fills_no_memory(status: int, tmp_path: Path) -> None:
     body = json.dumps({"message": "no", "trackingId": "T", "errors": [{"description": "x" * 60 * MIB}]}).encode()
     quick = {"WEBEX_AUDIT_RUN_STALL_S": "20"}
@@ -151,6 +157,7 @@ def test_a_long_error_fills_no_memory(status: int, tmp_path: Path) -> None:
 
 @pytest.mark.few(2)
 @pytest.mark.parametrize("shape", ["zip", "endless", "long"])
+@pytest.mark.slow
 def test_a_token_endpoint_of_any_kind_fills_no_memory(shape: str, tmp_path: Path) -> None:
     for name in ("secret", "refresh"):
         (tmp_path / name).write_text(f"the-{name}-of-the-app")
@@ -175,6 +182,7 @@ def test_a_token_endpoint_of_any_kind_fills_no_memory(shape: str, tmp_path: Path
 
 @pytest.mark.few(2)
 @pytest.mark.parametrize("name", ["Link", "Retry-After", "trackingId"])
+@pytest.mark.slow
 def test_a_header_of_any_length_fills_no_memory(name: str, tmp_path: Path) -> None:
     bomb = json_bomb(settings(), headers={name: "x" * 60 * MIB})
     quick = {"WEBEX_AUDIT_RUN_STALL_S": "20"}
@@ -186,6 +194,7 @@ def test_a_header_of_any_length_fills_no_memory(name: str, tmp_path: Path) -> No
     assert ended.outcomes == {"push_to_talk": {"ok": 9, "timeout": 1}}
 
 
+@pytest.mark.slow
 def test_very_many_headers_fill_no_memory(tmp_path: Path) -> None:
     bomb = json_bomb(settings(), headers={f"X-{number}": "y" * 1000 for number in range(50_000)})
 
@@ -196,6 +205,7 @@ def test_very_many_headers_fill_no_memory(tmp_path: Path) -> None:
     assert ended.outcomes == {"push_to_talk": {"ok": 9, "timeout": 1}}
 
 
+@pytest.mark.slow
 def test_a_name_of_any_length_in_a_listing_is_cut(tmp_path: Path) -> None:
     items = [{"id": f"room-{number}", "displayName": "x" * (MIB // 5)} for number in range(12)]
 
@@ -218,6 +228,7 @@ PAGES: dict[str, Callable[[], bytes]] = {
 
 @pytest.mark.few(2)
 @pytest.mark.parametrize("shape", PAGES)
+@pytest.mark.slow
 def test_a_page_of_a_listing_of_any_shape_ends_in_one_line(shape: str, tmp_path: Path) -> None:
     body = PAGES[shape]()
 
@@ -229,6 +240,7 @@ def test_a_page_of_a_listing_of_any_shape_ends_in_one_line(shape: str, tmp_path:
     assert "webex-audit: error: " in ended.err or "WARNING" in ended.err or ended.snapshot
 
 
+@pytest.mark.slow
 def test_names_without_end_are_left_out(tmp_path: Path) -> None:
     pages = iter(range(10**9))
 
@@ -275,6 +287,7 @@ def organization_id(number: int) -> str:
     ],
     ids=["locations", "licenses", "organizations"],
 )
+@pytest.mark.slow
 def test_very_many_very_short_names_fill_no_memory(
     listing: str, item_of: Callable[[int], dict[str, str]], arguments: tuple[str, ...], tmp_path: Path
 ) -> None:
@@ -288,6 +301,7 @@ def test_very_many_very_short_names_fill_no_memory(
     [lambda number: {"id": organization_id(number)}, lambda number: {"id": f"no-id-{number}"}],
     ids=["organizations", "items that name none"],
 )
+@pytest.mark.slow
 def test_organizations_without_end_end_the_run_in_one_line(
     item_of: Callable[[int], dict[str, str]], tmp_path: Path
 ) -> None:
@@ -298,6 +312,7 @@ def test_organizations_without_end_end_the_run_in_one_line(
     assert ended.err.count("\n") < 40
 
 
+@pytest.mark.slow
 def test_names_without_end_of_many_organizations_at_once_fill_no_memory(tmp_path: Path) -> None:
     names = endless_listing("/v1/locations", lambda number: {"id": f"{number:x}", "name": "位置"}, 10_000)
 

@@ -74,6 +74,7 @@ def digests(snapshot: Snapshot) -> dict[str, tuple[str, list[str]]]:
     }
 
 
+@pytest.mark.slow
 def test_the_whole_chain(
     api: Api, audit: Audit, webex_audit: Command, s3: S3, output: str, folder: str, tmp_path: Path
 ) -> None:
@@ -143,6 +144,7 @@ def _run_and_die(url: str, output: str, die_at: int, folder: str) -> None:
 
 
 @pytest.mark.parametrize("die_at", [5, 10])
+@pytest.mark.slow
 def test_a_killed_run_is_resumed_to_the_same_tables(
     die_at: int, api: Api, audit: Audit, s3: S3, output: str, folder: str, tmp_path: Path, webex_audit: Command
 ) -> None:
@@ -243,6 +245,7 @@ def test_wrong_credentials_are_one_line_and_told_by_doctor(
     assert (checked.code, "failed   output" in checked.out) == (2, True)
 
 
+@pytest.mark.slow
 def test_a_store_that_cannot_be_reached_stops_a_run(
     api: Api, webex_audit: Command, s3: S3, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -264,6 +267,7 @@ def test_a_second_run_is_told_who_holds_the_lock(api: Api, webex_audit: Command,
     assert (checked.code, "warning  output" in checked.out) == (0, True)
 
 
+@pytest.mark.slow
 def test_a_removal_that_was_cut_off_goes_on(
     audit: Audit, webex_audit: Command, s3: S3, output: str, folder: str
 ) -> None:
@@ -280,6 +284,7 @@ def test_a_removal_that_was_cut_off_goes_on(
     assert {key.partition("/")[0] for key in s3.keys(folder)} == {".lock", new.path.name, REMOVED}
 
 
+@pytest.mark.slow
 def test_a_rehearsal_writes_nothing_and_names_what_is_removed_then(
     audit: Audit, webex_audit: Command, s3: S3, output: str, folder: str
 ) -> None:
@@ -306,6 +311,7 @@ def test_a_rehearsal_writes_nothing_and_names_what_is_removed_then(
     assert webex_audit("verify", "--output", output).code == 0
 
 
+@pytest.mark.slow
 def test_what_is_pruned_is_recorded_first_and_read_no_further_than_it_may_be_long(
     audit: Audit, webex_audit: Command, s3: S3, output: str, folder: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

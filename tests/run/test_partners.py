@@ -197,6 +197,7 @@ def test_what_can_not_be_audited_is_told_in_a_line(
         audit(partner(**simulation), **options)
 
 
+@pytest.mark.slow
 def test_starts_are_spread_in_the_order_of_a_hash(audit: Audit) -> None:
     began: dict[str, float] = {}
 

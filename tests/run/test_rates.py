@@ -24,6 +24,7 @@ def state(tmp_path: Path) -> Path:
 
 @pytest.mark.few(2)
 @pytest.mark.parametrize("rate_per_s", [20, 50, 80])
+@pytest.mark.slow
 def test_the_limit_is_logged_and_stands_in_the_manifest(
     rate_per_s: int, audit: Callable[..., Snapshot], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -126,6 +127,7 @@ def test_a_dry_run_estimates_by_the_remembered_limit(
     assert f"in the last run {belief}" in text
 
 
+@pytest.mark.slow
 def test_show_says_what_limited_the_requests(
     audit: Callable[..., Snapshot], webex_audit: Callable[..., Result]
 ) -> None:

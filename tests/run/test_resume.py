@@ -84,6 +84,7 @@ def boundaries() -> range:
 
 
 @pytest.mark.parametrize("part", range(2))
+@pytest.mark.slow
 def test_a_run_killed_at_any_write_is_resumed_to_the_same_tables(
     part: int, boundaries: range, api: Api, audit: Audit, tmp_path: Path
 ) -> None:
@@ -108,6 +109,7 @@ def test_a_run_killed_at_any_write_is_resumed_to_the_same_tables(
     assert killed > 3
 
 
+@pytest.mark.slow
 def test_a_run_killed_again_and_again_comes_to_its_end(api: Api, audit: Audit, tmp_path: Path) -> None:
     whole = content(audit(Simulation(Organization(WORKSPACES)), output__path=str(tmp_path / "whole")))
     simulation = Simulation(Organization(WORKSPACES))
@@ -241,6 +243,7 @@ def test_an_api_that_fails_too_often_ends_the_run_in_bounded_time(audit: Audit, 
     assert len(dying.log) < 200
 
 
+@pytest.mark.slow
 def test_a_hang_is_noticed(audit: Audit, monkeypatch: pytest.MonkeyPatch) -> None:
     hanging = threading.Event()
     monkeypatch.setattr(crawl_module, "flatten", lambda *_: ({}, {"waited": hanging.wait(3)}))
@@ -248,6 +251,7 @@ def test_a_hang_is_noticed(audit: Audit, monkeypatch: pytest.MonkeyPatch) -> Non
         audit(Simulation(Organization(5)), run__stall_s=2.0)
 
 
+@pytest.mark.slow
 def test_the_settled_rate_is_remembered(audit: Audit, tmp_path: Path) -> None:
     audit(Simulation(Organization(800, odd=False), rate_limit_per_s=50))
     (path,) = (tmp_path / "home").rglob("rates.json")
@@ -391,6 +395,7 @@ def test_an_unfinished_run_of_another_organization_is_not_mixed_up(audit: Audit)
     assert audit(Simulation(Organization(WORKSPACES)), is_resuming=True).manifest.status == "complete"
 
 
+@pytest.mark.slow
 def test_entities_that_fail_for_ever_do_not_end_a_run_that_else_goes_well(audit: Audit) -> None:
     snapshot = audit(Simulation(Organization(600), parse("500=0.05!")), retry__budget=10_000)
     assert 15 < snapshot.manifest.outcomes["push_to_talk"]["server_error"] < 60

@@ -103,6 +103,7 @@ def plant_a_slice(draft: Path) -> None:
     ],
     ids=lambda forge: forge.__name__,
 )
+@pytest.mark.slow
 def test_a_forged_slice_of_a_draft_is_not_taken(
     forge: Forge,
     interrupt: Callable[..., Path],
@@ -131,6 +132,7 @@ def test_a_draft_with_slices_is_resumed_and_signed(
 
 
 @pytest.mark.parametrize("which", [0, -1])
+@pytest.mark.slow
 def test_a_slice_that_is_taken_out_of_a_draft_is_asked_for_again(
     which: int, interrupt: Callable[..., Path], audit: Audit, whole: dict[str, str], tmp_path: Path
 ) -> None:
@@ -142,6 +144,7 @@ def test_a_slice_that_is_taken_out_of_a_draft_is_asked_for_again(
 
 
 @pytest.mark.usefixtures("_small_slices")
+@pytest.mark.slow
 def test_answers_are_carried_over_slice_by_slice_also_by_a_run_that_is_interrupted(
     audit: Audit, whole: dict[str, str], tmp_path: Path
 ) -> None:

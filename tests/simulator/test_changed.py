@@ -19,6 +19,7 @@ def text(value: Any) -> str:
     return json.dumps(value, sort_keys=True)
 
 
+@pytest.mark.slow
 def test_a_later_time_is_the_same_every_time() -> None:
     again = Changed.of(Organization(2000, people=300))
     assert [text(LATER.workspace(index)) for index in ROOMS] == [text(again.workspace(index)) for index in ROOMS]
@@ -92,6 +93,7 @@ def test_an_organization_without_people_can_change_too() -> None:
     assert all(later.push_to_talk(index) for index in range(200))
 
 
+@pytest.mark.slow
 def test_two_snapshots_tell_what_changed_and_nothing_else(audit: Callable[..., Snapshot]) -> None:
     organization = Organization(120, people=60, virtual_lines=4)
     later = Changed.of(organization, share=0.2)

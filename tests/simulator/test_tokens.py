@@ -79,6 +79,7 @@ def test_they_touch_no_read() -> None:
     assert asyncio.run(main()) == 200
 
 
+@pytest.mark.slow
 def test_a_bomb_is_small_until_it_is_unpacked() -> None:
     async def read(response: aiohttp.ClientResponse) -> int:
         assert int(response.headers["Content-Length"]) < 1024 * 1024

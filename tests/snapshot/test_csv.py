@@ -132,6 +132,7 @@ def test_a_name_with_semicolons_makes_no_formula_where_the_locale_splits_at_them
 )
 @example([("\t\r\t=", ";\t=1")])
 @example([('";', '"=1'), ('x;"', "=1\n=2")])
+@pytest.mark.slow
 def test_no_field_is_a_formula_at_any_separator_and_with_any_quoting(rows: list[tuple[str, str]]) -> None:
     if rows:
         assert not list(live_fields(file_of(*rows)))

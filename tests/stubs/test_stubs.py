@@ -5,11 +5,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 STUBS = Path(__file__).parents[2] / "stubs"
 #: A slot of the C API, which Python shows from 3.12 on.
 IN_C = "pyarrow.Buffer.__buffer__ is not present at runtime"
 
 
+@pytest.mark.slow
 def test_each_declared_name_exists_in_pyarrow(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "mypy.stubtest", "pyarrow", "--ignore-missing-stub", "--concise"]
     environment = {**os.environ, "MYPYPATH": str(STUBS)}

@@ -131,6 +131,7 @@ _ANYTHING = st.recursive(st.none() | st.booleans() | st.text() | st.integers() |
 @given(st.integers(100, 599), st.binary() | st.dictionaries(st.sampled_from(_NAMES), _ANYTHING).map(json.dumps))
 @example(200, b"\xef\xbb\xbf{}")
 @example(200, '{"access_token": "a"}'.encode("utf-16"))
+@pytest.mark.slow
 def test_no_answer_is_a_surprise(status: int, body: bytes | str) -> None:
     content = body if isinstance(body, bytes) else body.encode()
     assert isinstance(judge_grant(status, {}, content), Grant | Refusal | Trouble)

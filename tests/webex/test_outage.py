@@ -151,6 +151,7 @@ def test_an_outage_of_what_was_never_answered_is_one_too(audit: Audit, undisturb
     assert content(snapshot) == undisturbed
 
 
+@pytest.mark.slow
 def test_an_api_that_comes_and_goes_is_crawled_while_it_is_there(audit: Audit, undisturbed: dict[str, Any]) -> None:
     class Flapping(Faults):
         def next(self, url: str) -> str | None:
@@ -218,6 +219,7 @@ def test_a_run_over_one_entity_that_fails_for_ever_ends_with_its_outcome(audit: 
     assert snapshot.manifest.outcomes == {"push_to_talk": {"server_error": 1}}
 
 
+@pytest.mark.slow
 def test_an_outage_of_one_organization_pauses_only_that_one(audit: Audit, caplog: pytest.LogCaptureFixture) -> None:
     whole = audit(Simulation(OWN, customers=(ONE, TWO)), **ALL)
     out, others = Timed("503-bare@20+90"), Timed()
@@ -240,6 +242,7 @@ def test_an_organization_that_stays_away_leaves_the_others_complete(at: int, sta
     assert "has not answered for 600 s" in message
 
 
+@pytest.mark.slow
 def test_an_outage_of_the_whole_api_ends_the_run_of_many_organizations_once(audit: Audit) -> None:
     many = tuple(Organization(5, seed=seed, people=1) for seed in range(2, 26))
     faults = Timed("reset@40+100000")
@@ -402,6 +405,7 @@ def test_a_renewal_of_the_token_that_is_not_answered_is_waited_for() -> None:
     assert run_virtually(main()) == [200] * 20
 
 
+@pytest.mark.slow
 def test_a_real_process_waits_for_a_real_server(tmp_path: Path) -> None:
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)

@@ -33,6 +33,7 @@ async def starts(pace: Pace, count: int, on_start: Any = None) -> list[float]:
 
 
 @pytest.mark.parametrize("rate_per_s", [0.05, 0.5, 3, 5, 50, 97, 1000])
+@pytest.mark.slow
 def test_no_second_sees_more_requests_than_the_ceiling(rate_per_s: float) -> None:
     window = max(1, int(rate_per_s))
     count = 3 * window + 1
@@ -51,6 +52,7 @@ def test_no_second_sees_more_requests_than_the_ceiling(rate_per_s: float) -> Non
     st.integers(1, 10_000),
     st.lists(st.tuples(st.integers(1, 40), st.floats(0, 3), st.floats(0, 0.05)), min_size=1, max_size=6),
 )
+@pytest.mark.slow
 def test_no_second_sees_more_whenever_requests_come_and_however_late_timers_are(
     rate_per_s: int, crowds: list[tuple[int, float, float]]
 ) -> None:
@@ -85,6 +87,7 @@ def test_time_in_which_nothing_was_sent_is_no_credit() -> None:
     assert begun[-1] - begun[0] >= 1
 
 
+@pytest.mark.slow
 def test_late_timers_do_not_slow_a_fast_pace() -> None:
     async def main() -> float:
         pace = Pace(Clock(), Ceiling(1000, 500), start_per_s=500)
@@ -204,6 +207,7 @@ def test_no_request_starts_at_once_beyond_the_ceiling_or_in_a_pause_or_while_the
 
 @settings(max_examples=12)
 @given(LIMITS, st.integers(2, 100))
+@pytest.mark.slow
 def test_whatever_the_limit_the_gate_keeps_to_pauses_and_ceiling(limit: tuple[Server, float], max_rate: int) -> None:
     server, at_once, reads = limit[0], 20, 60
     begun: list[tuple[float, float]] = []

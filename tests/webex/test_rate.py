@@ -228,6 +228,7 @@ class Watched(Ours):
 
 @settings(max_examples=60, deadline=None)
 @given(LIMITS, st.integers(0, 100))
+@pytest.mark.slow
 def test_whatever_the_limit_pauses_are_obeyed_and_nothing_starves(limit: tuple[Server, float], seed: int) -> None:
     server, offered_per_s = limit
     client = Watched(AdaptiveRate(0.0))

@@ -294,6 +294,7 @@ head -c 20k /dev/zero > {0}/full/filler || true"""
     ],
     ids=["a read-only Secret", "a mount of the file", "a read-only mount of the file", "a full disk"],
 )
+@pytest.mark.slow
 def test_a_run_survives_every_mount(
     script: str, path: str, warning: str, stored: str, secrets: Secrets, api: Callable[[Simulation], str]
 ) -> None:

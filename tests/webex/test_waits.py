@@ -280,6 +280,7 @@ def test_a_listing_that_is_locked_for_hours_is_told(clock: VirtualClock) -> None
         ("429-long", "/locations", 194),
     ],
 )
+@pytest.mark.slow
 def test_a_wait_of_one_organization_holds_up_no_other(kind: str, text: str, waits_s: float, audit: Audit) -> None:
     waiting, others = Timed(kind, text, 1), Timed("")
     snapshot = audit(Simulation(OWN, others, customers=(ONE, TWO), faults_of={ONE.org_id: waiting}), **ALL)

@@ -62,6 +62,7 @@ def two_way(count: int) -> Change:
     return lambda _, answer: answer | {"connectionType": "TWO_WAY", "members": answer["members"][:count]}
 
 
+@pytest.mark.slow
 def test_a_baseline_accepts_todays_findings_and_only_the_rest_is_shown(
     audit: Audit, check: Check, tmp_path: Path
 ) -> None:
@@ -98,6 +99,7 @@ def test_a_baseline_accepts_todays_findings_and_only_the_rest_is_shown(
     assert "Room 0" not in new.out
 
 
+@pytest.mark.slow
 def test_only_a_change_of_meaning_is_new(audit: Audit, check: Check, tmp_path: Path) -> None:
     """Names and order are not; who may open which room is."""
     far = {"location": {"id": "far", "name": "Far Away"}, "numbers": [{"external": "+1"}, {"external": "+22"}]}
@@ -181,6 +183,7 @@ def filled(file: Path, expires: str) -> str:
 
 
 @pytest.mark.parametrize("expires", ["2099-12-31", '"2099-12-31"'])
+@pytest.mark.slow
 def test_a_baseline_that_is_filled_in_is_one_of_exceptions(
     expires: str, audit: Audit, check: Check, tmp_path: Path
 ) -> None:
@@ -268,6 +271,7 @@ def test_a_baseline_takes_the_place_of_nothing(audit: Audit, check: Check, tmp_p
     assert (same.code, same.err.count("\n")) == (2, 1)
 
 
+@pytest.mark.slow
 def test_a_disk_that_is_full_leaves_no_half_baseline(audit: Audit, tmp_path: Path) -> None:
     audit(Simulation(Organization(150)))
     ended = start(
@@ -280,6 +284,7 @@ def test_a_disk_that_is_full_leaves_no_half_baseline(audit: Audit, tmp_path: Pat
 
 
 @pytest.mark.attack("spreadsheets and terminals")
+@pytest.mark.slow
 def test_a_hostile_name_in_a_baseline_is_a_comment_or_a_string(audit: Audit, check: Check, tmp_path: Path) -> None:
     class Hostile(Organization):
         def workspace(self, index: int) -> Json:

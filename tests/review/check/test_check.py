@@ -432,6 +432,7 @@ def test_where_people_of_one_organization_only_were_listed_nobody_passes(audit: 
     assert (clean.status, (clean.reason or "").endswith(reason)) == ("skipped", True)
 
 
+@pytest.mark.slow
 def test_only_a_snapshot_of_the_same_scope_is_compared_with(audit: Audit) -> None:
     first = audit(Simulation(crafted()))
     other = audit(Simulation(crafted()), scope__entities=["workspace", "person"])

@@ -29,6 +29,7 @@ def findings_of(shown: Result) -> list[dict[str, Any]]:
     return [finding for each in json.loads(shown.out)["results"] for finding in each["findings"]]
 
 
+@pytest.mark.slow
 def test_a_filter_says_what_it_leaves_out_in_every_format(check: Check, tmp_path: Path) -> None:
     everything = findings_of(check("--json"))
     uuid, name = next((org["org_id"], org["name"]) for org in _orgs(tmp_path) if org["name"] != OWN.name)

@@ -67,6 +67,7 @@ def test_a_rule_over_no_way_at_all_is_skipped_and_never_passed(audit: Audit, tmp
         ("answers-calls-by-itself", "answer_settings", lambda row: True),
     ],
 )
+@pytest.mark.slow
 def test_the_built_in_rules_agree_with_the_view(
     audit: Audit, once: Callable[..., Path], rule_id: str, way: str, is_found: Any
 ) -> None:

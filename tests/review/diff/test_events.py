@@ -216,6 +216,7 @@ def test_of_a_removed_member_the_events_of_the_person_come_first(
     assert changes[0].event_id == (event(number)["id"] if number else None)
 
 
+@pytest.mark.slow
 def test_a_new_and_a_deleted_room_have_events_too(audit: Audit, clock: NightlyClock) -> None:
     old = audit(Simulation(replace(PLAIN, workspaces=23)))
     clock.night = 1
@@ -238,6 +239,7 @@ def test_a_new_and_a_deleted_room_have_events_too(audit: Audit, clock: NightlyCl
         (parse("null-item"), "was cut short: "),
     ],
 )
+@pytest.mark.slow
 def test_a_log_that_lacks_something_is_mentioned_once_and_says_nothing_of_a_change(
     pair: Callable[..., tuple[Snapshot, Snapshot]], faults: Faults, words: str
 ) -> None:
@@ -257,6 +259,7 @@ def test_without_a_log_the_text_says_once_how_to_read_it(pair: Callable[..., tup
     assert text.count("--admin-events") == 1
 
 
+@pytest.mark.slow
 def test_a_log_that_begins_after_the_older_snapshot_does_not_claim_that_nothing_was_recorded(
     audit: Audit, clock: NightlyClock
 ) -> None:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pytest
 from later import PLAIN, Audit, edited, mirrored, plain, room, told, with_members
 
 from audit.review.diff.compare import compare
@@ -42,6 +43,7 @@ def test_members_are_compared_by_id_and_numbers_as_a_set(audit: Audit) -> None:
     assert by_key[newcomer["id"]].key_name == newcomer["displayName"]
 
 
+@pytest.mark.slow
 def test_a_member_listed_twice_or_without_an_id_is_neither_lost_nor_multiplied(audit: Audit) -> None:
     index = with_members(2)
     first, second = PLAIN.push_to_talk(index)["members"][:2]

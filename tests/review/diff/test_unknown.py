@@ -30,6 +30,7 @@ from audit.snapshot.catalog import Snapshot
 
 
 @pytest.mark.parametrize("kind", ["500", "mistyped"])
+@pytest.mark.slow
 def test_what_was_not_answered_is_unknown_and_never_removed(kind: str, audit: Audit) -> None:
     lost, others = ANSWERED[0], ANSWERED[1:]
     whole = audit(Simulation(PLAIN))
@@ -81,6 +82,7 @@ def test_a_room_that_lost_its_license_lost_its_settings_and_members(audit: Audit
     assert str(back[0].reason).startswith("old: not_licensed; new: ok: it has a Webex Calling license")
 
 
+@pytest.mark.slow
 def test_a_room_that_is_no_longer_listed_is_removed_with_all_that_it_had(audit: Audit) -> None:
     before, after = audit(Simulation(PLAIN)), audit(Simulation(later(workspaces=ROOMS - 1)))
     changes = list(compare(before, after))
@@ -99,6 +101,7 @@ def test_a_room_that_was_never_answered_and_is_gone_is_unknown(audit: Audit) -> 
     assert (change.kind, change.reason) == ("unknown", "old: server_error; new: not listed")
 
 
+@pytest.mark.slow
 def test_what_a_scope_left_out_is_unknown(audit: Audit) -> None:
     whole = audit(Simulation(PLAIN), scope__entities=["workspace", "person"])
     rooms = audit(Simulation(PLAIN))

@@ -38,6 +38,7 @@ SPILLING = "hash(range), range::VARCHAR || 'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx' FR
 
 @pytest.mark.few(3)
 @pytest.mark.parametrize("sql", GREEDY)
+@pytest.mark.slow
 def test_a_query_that_needs_all_memory_is_stopped_in_bounded_memory(sql: str, snapshot: Snapshot) -> None:
     peak, [(code, out, err)] = run(["query", str(snapshot.path), sql])
     assert (code, out) == (2, "")
@@ -82,6 +83,7 @@ def test_a_rule_of_ones_own_that_needs_too_much_is_skipped_and_never_passed(
     assert found["two-way-auto-answer"].status in {"passed", "failed"}
 
 
+@pytest.mark.slow
 def test_what_a_query_spills_lies_in_a_folder_of_its_own_and_is_removed(
     snapshot: Snapshot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

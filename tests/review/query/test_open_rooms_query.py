@@ -60,6 +60,7 @@ def test_csv_and_json_have_all_columns(audit: Audit, webex_audit: Callable[..., 
     assert [*found[0]] == OPEN_ROOMS_SCHEMA.names
 
 
+@pytest.mark.slow
 def test_a_query_knows_the_snapshot_before_and_the_approved_one(
     audit: Audit, webex_audit: Callable[..., Result]
 ) -> None:

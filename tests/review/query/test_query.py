@@ -73,6 +73,7 @@ def files(folder: Path) -> dict[str, tuple[int, int]]:
 
 
 @pytest.mark.attack("SQL")
+@pytest.mark.slow
 def test_sql_can_neither_write_nor_leave_the_snapshot(snapshot: Snapshot, tmp_path: Path) -> None:
     outside = snapshot.path.parent / "outside.csv"
     outside.write_text("secret\n1\n")

@@ -3,6 +3,7 @@
 from typing import Any
 
 import duckdb
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -49,6 +50,7 @@ def _exposure(room: tuple[Any, ...]) -> tuple[int, ...]:
 
 @settings(max_examples=30)
 @given(st.lists(_ROOM, min_size=1, max_size=12), st.integers(1, 12))
+@pytest.mark.slow
 def test_no_cut_hides_a_more_exposed_room(rooms: list[tuple[Any, ...]], most: int) -> None:
     with _connection(rooms) as connection:
         cursor = connection.execute(SHOWN, [most])
@@ -64,6 +66,7 @@ def test_no_cut_hides_a_more_exposed_room(rooms: list[tuple[Any, ...]], most: in
 
 @settings(max_examples=30)
 @given(st.lists(_ROOM, min_size=1, max_size=12), st.integers(1, 6))
+@pytest.mark.slow
 def test_no_cut_hides_a_person_who_can_listen_after_one_who_cannot(rooms: list[tuple[Any, ...]], most: int) -> None:
     with _connection(rooms) as connection:
         everybody = connection.execute(SHOWN_PEOPLE, [1_000]).fetchall()

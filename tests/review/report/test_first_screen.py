@@ -97,6 +97,7 @@ def test_totals_stand_by_organization_and_unread_ones_have_no_zero(audit: Audit)
     assert any(told.strip() == "0 not known not known not known everything: refused" for told in rows.values())
 
 
+@pytest.mark.slow
 def test_the_phone_of_a_person_is_not_called_a_room(audit: Audit) -> None:
     snapshot = audit(Simulation(small_organization()), **KINDS)
     first = _first(write_report(snapshot, None, None, None))
@@ -164,6 +165,7 @@ def test_what_is_known_of_some_is_not_said_of_all(audit: Audit) -> None:
     assert "Complete" not in refused
 
 
+@pytest.mark.slow
 def test_a_dataset_without_rows_is_not_nobody(audit: Audit) -> None:
     both = audit(Simulation(small_organization(workspaces=3), Where("500", "pushtotalk")), **BOTH)
     first = _first(write_report(both, None, None, None))

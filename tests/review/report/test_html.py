@@ -18,6 +18,7 @@ from audit.snapshot.manifest import write_manifest
 
 
 @pytest.mark.attack("HTML")
+@pytest.mark.slow
 def test_names_from_outside_are_shown_and_never_markup(audit: Audit) -> None:
     rule = a_rule(title=HOSTILE, rationale=HOSTILE, remedy=HOSTILE)
     finding = a_finding(rule, HOSTILE, entity_name=HOSTILE, location_name=HOSTILE, exception=HOSTILE)

@@ -48,6 +48,7 @@ def test_a_workbook_of_a_simulator_has_no_links(audit: Audit, workbook: Callable
     assert not any(cell.hyperlink for sheet in book for row in sheet.iter_rows() for cell in row)
 
 
+@pytest.mark.slow
 def test_addresses_beyond_what_excel_links_stay_as_text_and_it_is_said(
     audit: Audit, workbook: Callable[..., Any], caplog: pytest.LogCaptureFixture
 ) -> None:

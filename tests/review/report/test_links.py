@@ -72,6 +72,7 @@ def page(entity_id: str) -> str:
     return f"https://admin.webex.com/workspaces/{uuid}/overview"
 
 
+@pytest.mark.slow
 def test_each_name_of_a_room_leads_to_its_page_and_nothing_is_asked_for(audit: Audit, read: Read) -> None:
     snapshot = from_webex(audit(Simulation(small_organization()), **KINDS))
     (links,) = read(write_report(snapshot, None, None, None), _LINKS)
@@ -82,6 +83,7 @@ def test_each_name_of_a_room_leads_to_its_page_and_nothing_is_asked_for(audit: A
     assert all(re.fullmatch(r"https://admin\.webex\.com/workspaces/[0-9a-f-]{36}/overview", href) for href in found)
 
 
+@pytest.mark.slow
 def test_findings_and_changes_lead_there_too(audit: Audit, read: Read) -> None:
     snapshot = from_webex(audit(Simulation(small_organization())))
     with open_tables(snapshot) as connection:
@@ -129,6 +131,7 @@ def test_a_hostile_id_makes_no_link(hostile: str, audit: Audit, read: Read) -> N
 @pytest.mark.parametrize(
     "base_url", ["http://127.0.0.1:1/v1", "https://api-usgov.webex.com/v1", "https://gateway.example/v1"]
 )
+@pytest.mark.slow
 def test_what_control_hub_may_not_know_has_no_link(base_url: str, audit: Audit, read: Read) -> None:
     snapshot = from_webex(audit(Simulation(small_organization())), base_url)
     html = write_report(snapshot, None, None, None)

@@ -273,6 +273,7 @@ def test_the_evidence_names_every_digest_and_how_to_check_it(audit: Audit) -> No
     assert "sha256sum manifest.json" in html
 
 
+@pytest.mark.slow
 def test_a_report_of_a_hundred_thousand_rooms_stays_small_and_names_the_csv(audit: Audit) -> None:
     snapshot = audit(Simulation(small_organization(workspaces=100, people=60)))
     rows = snapshot.manifest.tables["push_to_talk"].rows

@@ -87,6 +87,7 @@ def named(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
             "Operating Theater 9", "Operating Theater 19"]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_names_numbers_and_ids_are_found_however_they_are_typed(audit: Audit, ask: Ask, named: list[str]) -> None:
     snapshot = audit(Simulation(Organization(workspaces=40, people=20, odd=False)))
     rewrite(snapshot, "push_to_talk", set_column("entity_name", named))
@@ -144,6 +145,7 @@ def test_a_room_says_who_listens_since_when_and_whether_it_is_approved(
     assert "Approvednot known: no snapshot was approved" in answer["rooms"][0]
 
 
+@pytest.mark.slow
 def test_a_room_that_gave_no_answer_is_not_denied(audit: Audit, ask: Ask) -> None:
     snapshot = audit(Simulation(Organization(workspaces=60, people=20), parse("500=0.1!", 2)), **KINDS)
     name, entity_id = _one(
@@ -194,6 +196,7 @@ def test_what_anyone_can_call_is_not_called_rooms_nor_promised_beyond_the_organi
     )
 
 
+@pytest.mark.slow
 def test_a_search_denies_nothing_where_nothing_was_read(audit: Audit, ask: Ask) -> None:
     (empty,) = ask(audit(Simulation(Organization(workspaces=0))), "Operating")
     assert empty["said"] == "Nothing is known: no settings were read; 0 of 0 without settings"

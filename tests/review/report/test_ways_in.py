@@ -121,6 +121,7 @@ def test_the_first_screen_says_which_ways_were_not_read(
         (organization(ON | {"members": []}, answers=[ANSWERS]), "answers ordinary calls", "Whoever can dial it"),
     ],
 )
+@pytest.mark.slow
 def test_a_room_that_opens_otherwise_is_called_closed_nowhere(
     audit: Audit, tmp_path: Path, of: Any, way: str, who: str
 ) -> None:
@@ -175,6 +176,7 @@ def test_the_report_says_of_each_open_room_whether_a_device_is_there(
     assert all("no phone" not in row for name, row in _rows(html).items() if name != "Room 0")
 
 
+@pytest.mark.slow
 def test_the_workbook_has_a_sheet_of_open_rooms(audit: Audit, tmp_path: Path) -> None:
     before = audited(audit, organization(ON))
     snapshot = audited(audit, organization(ON, answers=[ANSWERS], groups=[_group(1)]))
@@ -225,6 +227,7 @@ def snapshot_org(of: Organization) -> str:
 
 @settings(max_examples=4, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.booleans(), min_size=1, max_size=4), st.lists(st.booleans(), max_size=4), st.sets(st.integers(0, 3)))
+@pytest.mark.slow
 def test_the_counts_of_the_first_screen_are_those_of_the_view(
     audit: Audit, talk: list[bool], answers: list[bool], targets: set[int]
 ) -> None:

@@ -123,6 +123,7 @@ def test_no_character_that_is_escaped_counts_as_printable() -> None:
     assert all(printable(char) == char for char in map(chr, range(sys.maxunicode + 1)) if char.isprintable())
 
 
+@pytest.mark.slow
 def test_rows_that_do_not_fit_into_a_sheet_go_on_in_the_next(audit: Audit, workbook: Callable[..., Any]) -> None:
     snapshot = audit(Simulation(small_organization(workspaces=80)))
     rows = snapshot.manifest.tables["push_to_talk"].rows
@@ -158,6 +159,7 @@ def as_excel_shows(text: str) -> str:
 
 
 @pytest.mark.attack("spreadsheets and terminals")
+@pytest.mark.slow
 def test_no_name_becomes_xml_or_a_formula_of_the_workbook(
     audit: Audit, workbook: Callable[..., Any], tmp_path: Path
 ) -> None:
@@ -191,6 +193,7 @@ def test_a_text_of_exactly_the_limit_is_whole() -> None:
         assert cells.shown(text) == text
 
 
+@pytest.mark.slow
 def test_each_sheet_prints_whole_rows_with_its_header_and_the_snapshot(
     audit: Audit, workbook: Callable[..., Any]
 ) -> None:
@@ -245,6 +248,7 @@ def test_no_sheet_has_a_column_twice(audit: Audit, workbook: Callable[..., Any])
         assert sorted(set(header)) == sorted(header), sheet.title
 
 
+@pytest.mark.slow
 def test_rooms_stand_in_the_order_of_the_html_report(audit: Audit, workbook: Callable[..., Any]) -> None:
     snapshot = audit(Simulation(small_organization(workspaces=80)), **KINDS)
     header, *rows = workbook(snapshot, None, None, None)["Room by who"].iter_rows(values_only=True)

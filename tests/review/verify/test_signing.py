@@ -63,6 +63,7 @@ def test_a_run_signs_all_files_and_the_manifest(signed: Path, key: Path, webex_a
 
 
 @pytest.mark.attack("what is read back")
+@pytest.mark.slow
 def test_a_flipped_byte_in_any_signed_file_is_told_with_its_name(signed: Path, key: Path) -> None:
     public = load_public_key(key)
     for path in sorted(path for path in signed.rglob("*") if path.is_file()):

@@ -57,6 +57,7 @@ def test_verifying_needs_no_extra(nights: Nights, monkeypatch: pytest.MonkeyPatc
     assert check(nights.first).faults == []
 
 
+@pytest.mark.slow
 def test_a_flipped_byte_in_any_file_is_told_with_its_name(nights: Nights, webex_audit: Callable[..., Result]) -> None:
     """Also in the manifest, which the next snapshot names."""
     checked = [*files(nights.first), *files(nights.second)]
@@ -75,6 +76,7 @@ def test_a_flipped_byte_in_any_file_is_told_with_its_name(nights: Nights, webex_
 @pytest.mark.attack("manifest")
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
+@pytest.mark.slow
 def test_no_flipped_bit_escapes(nights: Nights, data: st.DataObject) -> None:
     path = data.draw(st.sampled_from(files(nights.first)))
     whole = path.read_bytes()
@@ -86,6 +88,7 @@ def test_no_flipped_bit_escapes(nights: Nights, data: st.DataObject) -> None:
         path.write_bytes(whole)
 
 
+@pytest.mark.slow
 def test_a_file_that_is_dropped_cut_off_or_exchanged_is_named(nights: Nights) -> None:
     others = [path for path in files(nights.first) if path.name != MANIFEST]
     for path, other in zip(others, [*others[1:], others[0]], strict=True):

@@ -162,6 +162,7 @@ class Timed(Faults):
         return None
 
 
+@pytest.mark.slow
 def test_the_tables_are_those_of_the_local_engine_and_the_ceiling_holds(
     cluster: Processes, run_on: Command, api: Api, whole: dict[str, Any], tmp_path: Path
 ) -> None:
@@ -248,6 +249,7 @@ def test_a_worker_that_dies_loses_nothing_and_doubles_nothing(
     assert taken(tmp_path).manifest.requests.total <= len(simulation.log)
 
 
+@pytest.mark.slow
 def test_a_worker_that_was_only_believed_dead_writes_into_no_snapshot(
     cluster: Processes, run_on: Command, api: Api, webex_audit: Command, whole: dict[str, Any], tmp_path: Path
 ) -> None:
@@ -316,6 +318,7 @@ def test_an_organization_whose_workers_die_leaves_the_others_complete(
     assert content(list_snapshots(tmp_path / "snapshots")[-1]) == whole
 
 
+@pytest.mark.slow
 def test_what_a_worker_can_not_do_stops_the_run_in_one_line(
     cluster: Processes, run_on: Command, api: Api, webex_audit: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -336,6 +339,7 @@ def test_what_a_worker_can_not_do_stops_the_run_in_one_line(
     assert "no access token: 'webex-audit login'" in without.err
 
 
+@pytest.mark.slow
 def test_one_failing_organization_leaves_the_others_complete(
     cluster: Processes,
     run_on: Command,
@@ -374,6 +378,7 @@ def test_a_worker_of_another_version_is_refused(
     assert "has webex-audit 0.0.1, this machine has" in result.err
 
 
+@pytest.mark.slow
 def test_a_cluster_that_has_lost_all_workers_ends_the_run_resumably(
     start_processes: Callable[[], Processes], run_on: Command, api: Api, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -417,6 +422,7 @@ def test_a_run_that_has_lost_its_lock_ends_its_workers_too(
     assert list_snapshots(tmp_path / "snapshots") == []
 
 
+@pytest.mark.slow
 def test_a_scheduler_that_dies_or_never_was_ends_the_run_resumably(
     start_processes: Callable[[], Processes],
     run_on: Command,
@@ -478,6 +484,7 @@ def driver(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
         each.communicate()
 
 
+@pytest.mark.slow
 def test_a_cluster_of_this_machine_leaves_the_same_tables_and_no_process(
     driver: Callable[..., subprocess.Popen[str]], api: Api, whole: dict[str, Any], tmp_path: Path
 ) -> None:
@@ -505,6 +512,7 @@ def members_of(session: int) -> list[psutil.Process]:
 
 @pytest.mark.few(2)
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL, signal.SIGINT])
+@pytest.mark.slow
 def test_a_signal_ends_driver_and_workers_resumably(
     number: signal.Signals,
     driver: Callable[..., subprocess.Popen[str]],

@@ -46,6 +46,7 @@ def without_key(settings: Settings) -> Settings:
 @pytest.mark.parametrize(
     ("is_signing", "has_key", "basis"), [(True, True, CHECKED), (True, False, UNCHECKED), (False, False, UNCHECKED)]
 )
+@pytest.mark.slow
 def test_a_part_that_a_worker_without_the_key_may_have_forged_is_not_signed(
     is_signing: bool,  # noqa: FBT001 - parameters of pytest
     has_key: bool,  # noqa: FBT001

@@ -75,6 +75,7 @@ def test_a_handler_of_another_library_shows_no_secret() -> None:
     assert "t0ken" not in shown.format(record)
 
 
+@pytest.mark.slow
 def test_a_token_that_an_answer_echoes_to_a_worker_is_in_no_file_and_no_line(
     api: Callable[[Simulation], str],
     webex_audit: Callable[..., Result],

@@ -333,6 +333,7 @@ def test_whoever_ends_an_approval_without_the_key_is_reported(
 
 
 @pytest.mark.attack("spreadsheets and terminals")
+@pytest.mark.slow
 def test_hostile_texts_of_a_decision_stay_texts(audit: Audit, cli: Command, output: Path) -> None:
     snapshot = audit(Simulation(crafted()))
     by, why = "<script>alert(1)</script>", "=cmd|'/C calc'!A0 \"></script><img src=x onerror=alert(1)>"
@@ -483,6 +484,7 @@ def test_an_approved_snapshot_that_is_gone_is_a_fault_until_it_is_withdrawn(
 
 
 @pytest.mark.parametrize("call", ["write", "fsync", "rename"])
+@pytest.mark.slow
 def test_a_crash_leaves_the_old_record(call: str, audit: Audit, cli: Command, output: Path) -> None:
     audit(Simulation(crafted()))
     assert cli("approve", *WHY).code == 0
@@ -602,6 +604,7 @@ def test_previous_is_of_the_same_partner(of_partners: dict[str, Snapshot], cli: 
 
 
 @pytest.mark.parametrize("key", ["", "key"])
+@pytest.mark.slow
 def test_each_partner_has_an_approved_state(
     key: str, of_partners: dict[str, Snapshot], cli: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

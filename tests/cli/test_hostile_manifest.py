@@ -298,6 +298,7 @@ def test_no_mutated_manifest_ends_a_command_as_a_bug(
 
 @settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.data())
+@pytest.mark.slow
 def test_a_mutated_manifest_is_read_or_damaged(newest: Path, data: st.DataObject) -> None:
     good = json.loads(
         (newest / "good.json").read_text() if (newest / "good.json").exists() else (newest / MANIFEST).read_text()

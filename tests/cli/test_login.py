@@ -347,6 +347,7 @@ def test_no_secret_of_a_login_is_shown_at_any_verbosity(
         assert secret == "none" or secret not in told.out + told.err
 
 
+@pytest.mark.slow
 def test_a_device_login_shows_code_and_page_whatever_the_verbosity(api: Api, log_in: Command) -> None:
     told = log_in(api(Simulation(OWN, parse("device-decline"))), "--device", "--quiet")
     assert told.code == 4

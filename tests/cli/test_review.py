@@ -25,6 +25,7 @@ def taken(audit: Callable[..., Snapshot]) -> Callable[..., str]:
     return take
 
 
+@pytest.mark.slow
 def test_a_diff_compares_with_the_latest_before_of_the_same_scope(
     taken: Callable[..., str], webex_audit: Command, tmp_path: Path
 ) -> None:

@@ -394,6 +394,7 @@ def test_what_can_not_be_read_is_named_and_the_rest_is_listed(kind: str, shop: S
 
 
 @pytest.mark.attack("what is read back")
+@pytest.mark.slow
 def test_of_hundreds_of_runs_the_own_is_shown_and_the_others_are_counted(shop: Shop) -> None:
     own = shop.interrupt()
     journal = json.loads((own / JOURNAL).read_text())
@@ -443,6 +444,7 @@ def test_a_planted_run_puts_nothing_into_the_command(change: dict[str, Any], sho
     assert text.replace("\n", "").isprintable()
 
 
+@pytest.mark.slow
 def test_a_run_in_an_object_store_is_listed_and_resumed(shop: Shop, s3: S3) -> None:
     uri = s3.uri("unfinished")
     shop.simulation.faults = Refusing()

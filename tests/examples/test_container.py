@@ -187,6 +187,7 @@ def test_a_volume_that_can_not_be_written_is_one_line(make: Make, asking: dict[s
 
 
 @needs_namespaces
+@pytest.mark.slow
 def test_a_secret_that_others_can_read_is_warned_of(make: Make, asking: dict[str, str]) -> None:
     """As docker and podman mount a secret by default (0444)."""
     container = make()

@@ -81,6 +81,7 @@ def test_an_object_store_gives_the_same_files(reader: Reader, audit: Audit, s3: 
     assert s3.keys("journeys") == before
 
 
+@pytest.mark.slow
 def test_a_reader_that_goes_away_is_not_an_error(reader: Reader, audit: Audit, tmp_path: Path) -> None:
     audit(Simulation(crafted(workspaces=300)))
     command = (

@@ -130,6 +130,7 @@ def test_a_folder_that_everybody_may_write_to_is_refused(
 
 
 @pytest.mark.parametrize("mode", [0o777, 0o707])
+@pytest.mark.slow
 def test_a_folder_above_that_everybody_may_write_to_is_refused(
     mode: int, commands: list[list[str]], webex_audit: Command, tmp_path: Path
 ) -> None:

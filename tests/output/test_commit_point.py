@@ -126,6 +126,7 @@ def test_an_answer_that_was_lost_is_settled_by_a_look(
     assert [key for key in s3.keys(folder) if "parts" in key or key.endswith("run.json")] == []
 
 
+@pytest.mark.slow
 def test_a_store_that_removes_nothing_fails_no_run(
     api: Api, webex_audit: Command, s3: S3, proxy: Proxy, folder: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -170,6 +171,7 @@ def test_signals_that_come_after_the_commit_change_nothing(api: Api, s3: S3, pro
     assert len(list_snapshots(place(s3.uri(folder)))) == 1
 
 
+@pytest.mark.slow
 def test_a_promise_that_could_not_be_kept_is_kept_by_the_next_run(
     api: Api, webex_audit: Command, s3: S3, proxy: Proxy, folder: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -269,6 +271,7 @@ def test_a_lock_that_somebody_removed_is_lost(
     assert result.code == 0, result.err
 
 
+@pytest.mark.slow
 def test_what_a_late_worker_writes_is_no_fault_and_is_removed(
     api: Api, webex_audit: Command, s3: S3, folder: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

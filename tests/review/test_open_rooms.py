@@ -234,6 +234,7 @@ _SETTINGS = st.fixed_dictionaries(
 
 @settings(max_examples=5, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(_SETTINGS, min_size=1, max_size=5), st.lists(st.booleans(), max_size=5), st.sets(st.integers(0, 4)))
+@pytest.mark.slow
 def test_each_entity_that_opens_is_a_row_once_for_each_way(
     audit: Audit, rooms: list[dict[str, Any]], answers: list[bool], targets: set[int]
 ) -> None:

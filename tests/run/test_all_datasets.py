@@ -113,6 +113,7 @@ def test_what_is_asked_for_by_name_and_can_not_be_read_is_refused(
     assert "\n" not in str(refused.value)
 
 
+@pytest.mark.slow
 def test_a_snapshot_of_all_is_retried_and_resumed_with_the_same_datasets(
     api: Callable[[Simulation], str], webex_audit: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
 ) -> None:

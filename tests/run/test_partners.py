@@ -232,6 +232,7 @@ class Timed(Faults):
 TIMES: list[float] = []
 
 
+@pytest.mark.slow
 def test_each_organization_has_a_pace_of_its_own(audit: Audit, monkeypatch: pytest.MonkeyPatch) -> None:
     # Virtual time passes while a batch is written, so let that happen at the end.
     monkeypatch.setattr(inventory_file, "BATCH_SIZE", 1000)
@@ -324,6 +325,7 @@ def test_an_organization_whose_answers_hang_leaves_room_for_the_others() -> None
     assert run_virtually(main()) < 200 / 50 + 1
 
 
+@pytest.mark.slow
 def test_what_was_given_up_is_asked_for_by_a_resumed_run(audit: Audit, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: Any) -> None:
         raise OSError(28, "No space left on device", "/the/place")

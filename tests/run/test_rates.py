@@ -106,6 +106,7 @@ def test_a_damaged_memory_is_no_memory(damaged: str, tmp_path: Path) -> None:
     ],
     ids=str,
 )
+@pytest.mark.slow
 def test_a_dry_run_estimates_by_the_remembered_limit(
     belief: Belief,
     flags: tuple[str, ...],

@@ -100,6 +100,7 @@ def test_parquet_that_no_snapshot_has_is_refused_before_it_is_decoded(
 
 
 @pytest.mark.attack("memory")
+@pytest.mark.slow
 def test_a_flipped_byte_anywhere_is_read_or_refused_and_nothing_else(tmp_path: Path) -> None:
     path = tmp_path / "x.parquet"
     pq.write_table(table(5), path, compression="zstd")

@@ -162,6 +162,7 @@ def test_an_api_that_comes_and_goes_is_crawled_while_it_is_there(audit: Audit, u
 
 
 @pytest.mark.parametrize("kind", ["reset", "hang", "500"])
+@pytest.mark.slow
 def test_an_outage_that_lasts_too_long_ends_the_run_and_is_resumed(
     kind: str, audit: Audit, undisturbed: dict[str, Any]
 ) -> None:
@@ -233,6 +234,7 @@ def test_an_outage_of_one_organization_pauses_only_that_one(audit: Audit, caplog
 
 
 @pytest.mark.parametrize(("at", "status"), [(1, "unanswered"), (25, "partial")])
+@pytest.mark.slow
 def test_an_organization_that_stays_away_leaves_the_others_complete(at: int, status: str, audit: Audit) -> None:
     simulation = Simulation(OWN, customers=(ONE, TWO), faults_of={ONE.org_id: parse(f"reset@{at}+100000")})
     snapshot = audit(simulation, **ALL)

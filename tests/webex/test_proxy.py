@@ -308,6 +308,7 @@ def test_what_the_environment_trusts_counts_from_the_next_session_on(
     assert "its certificate is refused" in (ask(base_url).message or "")
 
 
+@pytest.mark.slow
 def test_a_login_that_the_proxy_refuses_amid_a_crawl_reaches_no_file_and_no_line(
     proxy: Proxy,
     secured: Callable[[Simulation], tuple[str, str]],

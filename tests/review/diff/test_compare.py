@@ -69,6 +69,7 @@ def test_location_names_that_may_not_be_read_are_no_change(audit: Audit) -> None
     assert told(change) == ("changed", "coverage", None, "location_id", here, there)
 
 
+@pytest.mark.slow
 def test_audio_options_are_compared_by_user_and_site(audit: Audit) -> None:
     @dataclass(frozen=True)
     class Silent(Organization):

@@ -18,7 +18,10 @@ from audit.simulator.app import Simulation
 from audit.simulator.changed import Changed
 from audit.snapshot.catalog import Snapshot
 
-pytestmark = pytest.mark.skipif(BROWSER is None, reason="no Chromium is installed")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(BROWSER is None, reason="no Chromium is installed"),
+]
 
 _ALL = {"scope.entities": ["workspace", "person", "virtual-line"]}
 _SEARCH = """(() => {{
@@ -108,7 +111,6 @@ def test_a_summary_of_a_few_pages_is_printed_unless_everything_is_asked_for(
 
 
 @pytest.mark.parametrize("is_whole", [False, True])
-@pytest.mark.slow
 def test_a_table_that_a_search_has_cut_says_so_on_paper(chromium: str, file: Path, *, is_whole: bool) -> None:
     table, word = "change-table", "member"
 
@@ -180,7 +182,6 @@ def test_on_paper_everything_includes_what_is_folded_away_on_the_screen(chromium
     look_at(chromium, file, scenario)
 
 
-@pytest.mark.slow
 def test_without_scripts_the_box_still_chooses_what_is_printed(chromium: str, file: Path) -> None:
     async def scenario(page: Page) -> None:
         await page.call("Emulation.setScriptExecutionDisabled", value=True)

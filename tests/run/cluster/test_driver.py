@@ -36,6 +36,8 @@ from audit.simulator.organization import Organization
 from audit.snapshot.catalog import Snapshot, list_snapshots
 from audit.webex.ids import uuid_of
 
+pytestmark = pytest.mark.slow
+
 Api = Callable[[Simulation], str]
 Command = Callable[..., Result]
 OWN, ONE, TWO = (Organization(size, seed=seed, people=5) for seed, size in enumerate((30, 110, 50), 1))
@@ -162,7 +164,6 @@ class Timed(Faults):
         return None
 
 
-@pytest.mark.slow
 def test_the_tables_are_those_of_the_local_engine_and_the_ceiling_holds(
     cluster: Processes, run_on: Command, api: Api, whole: dict[str, Any], tmp_path: Path
 ) -> None:
@@ -249,7 +250,6 @@ def test_a_worker_that_dies_loses_nothing_and_doubles_nothing(
     assert taken(tmp_path).manifest.requests.total <= len(simulation.log)
 
 
-@pytest.mark.slow
 def test_a_worker_that_was_only_believed_dead_writes_into_no_snapshot(
     cluster: Processes, run_on: Command, api: Api, webex_audit: Command, whole: dict[str, Any], tmp_path: Path
 ) -> None:
@@ -318,7 +318,6 @@ def test_an_organization_whose_workers_die_leaves_the_others_complete(
     assert content(list_snapshots(tmp_path / "snapshots")[-1]) == whole
 
 
-@pytest.mark.slow
 def test_what_a_worker_can_not_do_stops_the_run_in_one_line(
     cluster: Processes, run_on: Command, api: Api, webex_audit: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -339,7 +338,6 @@ def test_what_a_worker_can_not_do_stops_the_run_in_one_line(
     assert "no access token: 'webex-audit login'" in without.err
 
 
-@pytest.mark.slow
 def test_one_failing_organization_leaves_the_others_complete(
     cluster: Processes,
     run_on: Command,
@@ -378,7 +376,6 @@ def test_a_worker_of_another_version_is_refused(
     assert "has webex-audit 0.0.1, this machine has" in result.err
 
 
-@pytest.mark.slow
 def test_a_cluster_that_has_lost_all_workers_ends_the_run_resumably(
     start_processes: Callable[[], Processes], run_on: Command, api: Api, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -422,7 +419,6 @@ def test_a_run_that_has_lost_its_lock_ends_its_workers_too(
     assert list_snapshots(tmp_path / "snapshots") == []
 
 
-@pytest.mark.slow
 def test_a_scheduler_that_dies_or_never_was_ends_the_run_resumably(
     start_processes: Callable[[], Processes],
     run_on: Command,
@@ -484,7 +480,6 @@ def driver(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
         each.communicate()
 
 
-@pytest.mark.slow
 def test_a_cluster_of_this_machine_leaves_the_same_tables_and_no_process(
     driver: Callable[..., subprocess.Popen[str]], api: Api, whole: dict[str, Any], tmp_path: Path
 ) -> None:
@@ -512,7 +507,6 @@ def members_of(session: int) -> list[psutil.Process]:
 
 @pytest.mark.few(2)
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL, signal.SIGINT])
-@pytest.mark.slow
 def test_a_signal_ends_driver_and_workers_resumably(
     number: signal.Signals,
     driver: Callable[..., subprocess.Popen[str]],

@@ -57,7 +57,7 @@ sbom:
 # Fails every system call of a run once, kills a hundred runs, and tries the long matrices whole: 15 minutes. Needs a C
 # compiler.
 check-faults: $(VENV)/dev
-	$(BIN)/pytest -m faults
+	$(BIN)/pytest -m faults -o faulthandler_timeout=3660
 
 format: $(VENV)/dev
 	$(BIN)/ruff format .

@@ -224,7 +224,7 @@ def test_a_run_that_is_resumed_writes_its_report(run: Runner, monkeypatch: pytes
         (["--report", "x.html.gz"], "--report x.html.gz: name it .html, .xlsx or .csv\n"),
         (["--report", "a.html", "--report", "x.json"], "--report x.json: name it"),
         (["--report", "-"], "--report -: standard output has the result of the run: name a file\n"),
-        (["--report", ""], ". is a folder: name a file in it with --report\n"),
+        (["--report", ""], "--report is empty: leave it out, or give it a value\n"),
         (["--report", "folder"], "folder is a folder: name a file in it with --report\n"),
         (["--report", "none/x.html"], "none/x.html: No such file or directory: name another file with --report\n"),
         (["--report", "token/x.html"], "token/x.html: Not a directory: name another file with --report\n"),

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Collection
-from typing import TYPE_CHECKING, Any, get_args
+from typing import Any, get_args
 
 import click
 
@@ -15,9 +15,6 @@ from audit.cli.results import print_utf8
 from audit.config import Settings
 from audit.datasets import NAMES
 from audit.errors import UsageError
-
-if TYPE_CHECKING:
-    pass
 
 Command = Callable[..., Any]
 

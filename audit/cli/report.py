@@ -27,12 +27,12 @@ _OPEN_ROOMS = "open_rooms.csv"
 @options.flag("check.rules_dir", metavar="DIR", help="Folder of your own rules, *.sql.")
 @options.flag("check.exceptions_file", metavar="FILE", help="TOML file of findings that are accepted until a date.")
 @options.flag("check.baseline_file", metavar="FILE", help="Accept what is in this file of check --write-baseline.")
-@options.flag("check.timeout", metavar="DURATION", help="Skip a rule that computes longer.")
+@options.flag("check.timeout", metavar="TIME", help="Skip a rule that computes longer.")
 @heading("What to compare")
 @click.option(
     "--against",
     metavar="SNAPSHOT",
-    help="Show what changed since this snapshot. [default: the one before, of the same scope]",
+    help="Show what changed since this snapshot. [default: the snapshot before, of the same scope]",
 )
 @heading("Output")
 @click.option(

@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 
 class Lines:
-    """Logs answers. What may be the refusal of a whole kind of entity waits: a single warning tells that better.
+    """Logs answers. What may be the refusal of a whole kind of entity waits: a single warning says that better.
 
     Args:
         breaker: decides whether a kind is refused.
